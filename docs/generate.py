@@ -1,0 +1,56 @@
+"""Write the parts of the docs that the code knows better: the file tree and the settings. `make docs` runs it."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def tree() -> str:
+    """Every source file with the first line of its docstring."""
+    lines = []
+    for room in ("app.py", "ui", "ingest", "rag"):
+        path = ROOT / room
+        files = [path] if path.is_file() else sorted(path.glob("*.py"))
+        if path.is_dir():
+            lines.append(f"{room}/")
+        for file in files:
+            docstring = ast.get_docstring(ast.parse(file.read_text(encoding="utf-8"))) or ""
+            name = file.name if path.is_file() else f"  {file.name}"
+            lines.append(f"{name:20} {docstring.splitlines()[0]}")
+    return "```\n" + "\n".join(lines) + "\n```"
+
+
+def settings() -> str:
+    """A table of all settings with their defaults."""
+    from ingest.settings import PROJECT, IngestSettings
+    from rag.settings import RagSettings
+
+    rows = ["| variable | default | meaning |", "|---|---|---|"]
+    for cls in (IngestSettings, RagSettings):
+        for name, field in cls.model_fields.items():
+            default = field.default
+            if isinstance(default, Path):
+                default = f"{default.relative_to(PROJECT)}/"
+            shown = "" if default is None else f"`{default}`"
+            rows.append(f"| `SCHOLION_{name.upper()}` | {shown} | {field.description} |")
+    return "\n".join(rows)
+
+
+PARTS = {"docs/architecture.md": ("tree", tree), "docs/settings.md": ("settings", settings)}
+
+
+def generated(page: str) -> str:
+    """The page as it should be."""
+    name, make = PARTS[page]
+    text = (ROOT / page).read_text(encoding="utf-8")
+    pattern = re.compile(rf"(<!-- {name} -->\n).*?(<!-- end {name} -->)", re.DOTALL)
+    return pattern.sub(lambda match: match[1] + make() + "\n" + match[2], text)
+
+
+if __name__ == "__main__":
+    for page in PARTS:
+        (ROOT / page).write_text(generated(page), encoding="utf-8")

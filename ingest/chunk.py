@@ -1,0 +1,140 @@
+"""chunk_paper(parsed, …) → [Chunk]; law: text[start:end] == chunk.text."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from ingest.layout import PARAGRAPH_BREAK, is_references
+from ingest.paper import Chunk, Heading, ParsedPaper, pages_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    CountTokens = Callable[[Sequence[str]], list[int]]
+
+Range = tuple[int, int]
+
+# A sentence ends at . ! ? (and closing quotes or brackets) before white space and a capital, digit or bracket,
+# but not after an abbreviation that papers use in mid-sentence or an initial.
+_SENTENCE_END = re.compile(
+    r"(?<!\bet al)(?<!\be\.g)(?<!\bi\.e)(?<!\bcf)(?<!\bvs)(?<!\bFig)(?<!\bFigs)(?<!\bEq)(?<!\bEqs)(?<!\bRef)(?<!\bRefs)"
+    r"(?<!\bSec)(?<!\bTab)(?<!\bNo)(?<!\bDr)(?<!\bapprox)(?<!\bca)(?<!\b[A-Z])"
+    r"[.!?][\"'”’)\]]*\s+(?=[\"'“‘(\[]?[A-Z0-9])"
+)
+
+
+def chunk_paper(parsed: ParsedPaper, *, max_tokens: int, count_tokens: CountTokens) -> list[Chunk]:
+    """The paper as whole sentences packed up to `max_tokens`, never across a section.
+
+    Args:
+        parsed: the paper.
+        max_tokens: the most word pieces of a chunk; a longer sentence is cut between words.
+        count_tokens: the embedder's own count for each text, without special tokens.
+
+    The reference list is left out. Chunks do not overlap: overlap gained nothing in measurements and costs space.
+    """
+    text, starts = parsed.text, parsed.page_starts()
+    chunks: list[Chunk] = []
+    for section, (start, end) in _sections(parsed.headings, len(text)):
+        if section and is_references(section):
+            continue
+        pieces = list(_fitting(text, _sentences(text, start, end), max_tokens, count_tokens))
+        for first, last, n_tokens in _packed(pieces, max_tokens):
+            ordinal = len(chunks)
+            first_page, last_page = pages_of(starts, first, last)
+            chunks.append(
+                Chunk(
+                    id=f"{parsed.paper.id}:{ordinal:04d}",
+                    paper_id=parsed.paper.id,
+                    ordinal=ordinal,
+                    text=text[first:last],
+                    start=first,
+                    end=last,
+                    first_page=first_page,
+                    last_page=last_page,
+                    section=section,
+                    n_tokens=n_tokens,
+                )
+            )
+    return chunks
+
+
+def _sections(headings: Sequence[Heading], length: int) -> Iterator[tuple[str | None, Range]]:
+    """Each section's heading and range; the heading's own words are not part of the range."""
+    at: int = 0
+    title: str | None = None
+    for heading in headings:
+        yield title, (at, heading.start)
+        title, at = heading.title, heading.end
+    yield title, (at, length)
+
+
+def _sentences(text: str, start: int, end: int) -> Iterator[Range]:
+    """The sentences of text[start:end], without the white space around them."""
+    at = start
+    while at < end:
+        stop = text.find(PARAGRAPH_BREAK, at, end)
+        stop = end if stop < 0 else stop
+        cut = at
+        for match in _SENTENCE_END.finditer(text, at, stop):
+            yield from _stripped(text, cut, match.end())
+            cut = match.end()
+        yield from _stripped(text, cut, stop)
+        at = stop + len(PARAGRAPH_BREAK)
+
+
+def _stripped(text: str, start: int, end: int) -> Iterator[Range]:
+    piece = text[start:end]
+    inner = piece.strip()
+    if inner:
+        offset = start + piece.index(inner)
+        yield offset, offset + len(inner)
+
+
+def _fitting(
+    text: str, sentences: Iterator[Range], max_tokens: int, count_tokens: CountTokens
+) -> Iterator[tuple[int, int, int]]:
+    """Each sentence with its length in tokens; those longer than `max_tokens` cut between words."""
+    ranges = list(sentences)
+    counts = count_tokens([text[start:end] for start, end in ranges]) if ranges else []
+    for (start, end), n_tokens in zip(ranges, counts, strict=True):
+        if n_tokens <= max_tokens:
+            yield start, end, n_tokens
+        else:
+            yield from _cut(text, start, end, max_tokens=max_tokens, count_tokens=count_tokens)
+
+
+def _cut(
+    text: str, start: int, end: int, *, max_tokens: int, count_tokens: CountTokens
+) -> Iterator[tuple[int, int, int]]:
+    """A sentence that is too long (a table, a formula) as pieces of whole words; a single monstrous word is halved."""
+    words = [(start + m.start(), start + m.end()) for m in re.finditer(r"\S+", text[start:end])]
+    counts = count_tokens([text[a:b] for a, b in words])
+    first = last = total = 0
+    for (a, b), n_tokens in zip(words, counts, strict=True):
+        if total and total + n_tokens > max_tokens:
+            yield first, last, total
+            total = 0
+        if n_tokens > max_tokens:
+            middle = (a + b) // 2
+            for half in ((a, middle), (middle, b)):
+                yield from _cut(text, *half, max_tokens=max_tokens, count_tokens=count_tokens)
+            continue
+        first = first if total else a
+        last, total = b, total + n_tokens
+    if total:
+        yield first, last, total
+
+
+def _packed(pieces: list[tuple[int, int, int]], max_tokens: int) -> Iterator[tuple[int, int, int]]:
+    """Neighbouring pieces joined while they fit."""
+    if not pieces:
+        return
+    first, last, total = pieces[0]
+    for start, end, n_tokens in pieces[1:]:
+        if total + n_tokens > max_tokens:
+            yield first, last, total
+            first, total = start, 0
+        last, total = end, total + n_tokens
+    yield first, last, total

@@ -1,0 +1,67 @@
+"""What can go wrong with a file or the library, each with a sentence for the user.
+
+UserFacingError
+├── UnreadablePdfError     not a PDF, damaged, or made of something else
+│   ├── EncryptedPdfError  needs a password that we do not have
+│   └── NoTextError        opens, but has no text layer
+├── PathError              a path that is not there, or a folder without PDFs
+├── UnknownPaperError      an id that is not in the library
+├── LibraryBusyError       another process owns the library
+└── LibraryMismatchError   the library was built with another embedder or by a newer Scholion
+"""
+
+from __future__ import annotations
+
+
+class UserFacingError(Exception):
+    """An error whose text is for the user: what happened, and what to do next.
+
+    Args:
+        message: what happened, one sentence.
+        hint: what to do next, one sentence; may be empty where the message says it.
+
+    `status` is the HTTP status that fits.
+    """
+
+    status = 400
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(f"{message} {hint}".strip())
+        self.message = message
+        self.hint = hint
+
+
+class UnreadablePdfError(UserFacingError):
+    """The file cannot be read as a PDF."""
+
+    status = 422
+
+
+class EncryptedPdfError(UnreadablePdfError):
+    """The file is encrypted and the empty password does not open it."""
+
+
+class NoTextError(UnreadablePdfError):
+    """The file opens, but no page has text."""
+
+
+class PathError(UserFacingError):
+    """The path names nothing that can be added."""
+
+
+class UnknownPaperError(UserFacingError):
+    """No paper in the library has this id."""
+
+    status = 404
+
+
+class LibraryBusyError(UserFacingError):
+    """Another process owns the library and this step needs to own it."""
+
+    status = 409
+
+
+class LibraryMismatchError(UserFacingError):
+    """The library cannot be used with these settings or this version."""
+
+    status = 409

@@ -1,0 +1,100 @@
+"""The nouns: Paper, Page, Heading, ParsedPaper, Chunk."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from dataclasses import dataclass
+
+PAGE_BREAK = "\n"
+"""What stands between two pages in `ParsedPaper.text`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Paper:
+    """What is known of one publication."""
+
+    id: str
+    """First 16 hexadecimal digits of the file's SHA-256."""
+    title: str
+    authors: tuple[str, ...] = ()
+    year: int | None = None
+    doi: str | None = None
+    n_pages: int
+    file_name: str
+    """The name under which the user gave the file; the library's own copy is `papers/<id>.pdf`."""
+
+    @property
+    def short_cite(self) -> str:
+        """How a person names it: "Smith et al. 2021", or the title where the authors are unknown."""
+        if not self.authors:
+            words = self.title.split()
+            return " ".join(words[:6]) + (" …" if len(words) > 6 else "")
+        first = self.authors[0].split()[-1]
+        others = {1: "", 2: f" and {self.authors[-1].split()[-1]}"}.get(len(self.authors), " et al.")
+        return f"{first}{others} {self.year}" if self.year else f"{first}{others}"
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """The text of one page as a person reads it."""
+
+    number: int
+    """1-based: the position in the file, not the printed number."""
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Heading:
+    """A section heading, as a half-open range of `ParsedPaper.text`."""
+
+    start: int
+    end: int
+    title: str
+    level: int
+    """1 for a section, 2 for a subsection, and so on."""
+
+
+@dataclass(frozen=True, slots=True)
+class ParsedPaper:
+    """A paper with its pages and headings; every offset refers to `text`."""
+
+    paper: Paper
+    pages: tuple[Page, ...]
+    headings: tuple[Heading, ...] = ()
+
+    @property
+    def text(self) -> str:
+        """All pages, joined by `PAGE_BREAK`."""
+        return PAGE_BREAK.join(page.text for page in self.pages)
+
+    def page_starts(self) -> list[int]:
+        """The offset in `text` at which each page begins."""
+        starts, at = [], 0
+        for page in self.pages:
+            starts.append(at)
+            at += len(page.text) + len(PAGE_BREAK)
+        return starts
+
+
+def pages_of(page_starts: list[int], start: int, end: int) -> tuple[int, int]:
+    """The 1-based first and last page of the half-open range [start, end)."""
+    return bisect_right(page_starts, start), bisect_right(page_starts, max(start, end - 1))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chunk:
+    """A piece of a paper that can be found on its own. Law: `parsed.text[start:end] == text`."""
+
+    id: str
+    """`{paper_id}:{ordinal:04d}`: the same for the same file and settings, whoever builds it."""
+    paper_id: str
+    ordinal: int
+    text: str
+    start: int
+    end: int
+    first_page: int
+    last_page: int
+    section: str | None
+    """The title of the nearest heading above, or None before the first."""
+    n_tokens: int
+    """Word pieces of the embedder's tokenizer, without its special tokens."""

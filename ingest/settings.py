@@ -1,0 +1,27 @@
+"""Where the library is, which embedder it uses, how it is cut. Environment variables begin with SCHOLION_."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+PROJECT = Path(__file__).resolve().parents[1]
+
+
+class IngestSettings(BaseSettings):
+    """Settings of the library; each can be set as an environment variable or in `.env`."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="SCHOLION_", env_file=PROJECT / ".env", extra="ignore", frozen=True, env_ignore_empty=True
+    )
+
+    library: Path = Field(default=PROJECT / "library", description="The folder that holds papers, index and chats.")
+    embedder: Path | None = Field(
+        default=None, description="Folder of a sentence-transformers model; the embedded all-MiniLM-L6-v2 where unset."
+    )
+    chunk_tokens: int = Field(
+        default=160, ge=32, le=512, description="Most word pieces in a chunk, by the embedder's own tokenizer."
+    )
+    max_file_mb: int = Field(default=200, ge=1, description="Larger files are refused.")

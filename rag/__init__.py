@@ -1,0 +1,20 @@
+"""Question → passages → draft → answer that can be checked. Asynchronous. Reads the library, never writes papers."""
+
+from rag.answer import Answer, Answered, Citation, Draft, Drafted, Escalated, Event, Passage, Retrieved, TextDelta
+from rag.assistant import Assistant
+from rag.settings import RagSettings
+
+__all__ = [
+    "Answer",
+    "Answered",
+    "Assistant",
+    "Citation",
+    "Draft",
+    "Drafted",
+    "Escalated",
+    "Event",
+    "Passage",
+    "RagSettings",
+    "Retrieved",
+    "TextDelta",
+]

@@ -1,0 +1,213 @@
+"""`python -m rag search|ask`: questions from the terminal."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import sys
+from contextlib import aclosing
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ingest import IngestSettings, Library, UserFacingError, embedder_from, open_library
+from rag.answer import Answer, Answered, Passage, TextDelta
+from rag.assistant import Assistant
+from rag.errors import QuestionError
+from rag.retrieve import Retriever
+from rag.settings import RagSettings
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command. 0: all well; 1: something failed for a stated reason; 2: wrong usage."""
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    if (options.question is None) == (options.questions is None):
+        parser.error("give either a QUESTION or --questions FILE")
+    try:
+        with open_library(IngestSettings()) as library:
+            return int(options.run(library, options))
+    except UserFacingError as error:
+        print(error, file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("Stopped.", file=sys.stderr)
+        return 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m rag", description="Questions to your papers.")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    def command(name: str, run: Any, text: str) -> argparse.ArgumentParser:
+        sub = commands.add_parser(name, help=text, description=text)
+        sub.add_argument("question", nargs="?", metavar="QUESTION")
+        sub.add_argument("--questions", type=Path, metavar="FILE.jsonl", help='rows {"id","question","papers":[…]}')
+        sub.add_argument("--paper", action="append", metavar="ID", help="ask this paper only; may be repeated")
+        sub.add_argument("--json", action="store_true", help="results as JSON on standard output")
+        sub.set_defaults(run=run)
+        return sub
+
+    search = command("search", _search, "find passages")
+    search.add_argument("--k", type=_positive, default=10, help="how many passages at most (10)")
+    ask = command("ask", _ask, "answer a question with citations")
+    ask.add_argument("--mode", choices=("draft", "auto", "refine"), default="draft")
+    return parser
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError("must be 1 or more")
+    return number
+
+
+def _rows(options: argparse.Namespace) -> list[dict[str, Any]]:
+    """The questions of this run: `{"id", "question", "papers"}` each."""
+    if options.questions is None:
+        return [{"id": None, "question": options.question, "papers": options.paper}]
+    try:
+        lines = options.questions.read_text(encoding="utf-8").splitlines()
+        rows = [json.loads(line) for line in lines if line.strip()]
+        return [
+            {"id": row["id"], "question": row["question"], "papers": row.get("papers") or options.paper} for row in rows
+        ]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise QuestionError(
+            f"The questions in {options.questions} cannot be read ({error}).",
+            'Each line must be a JSON object like {"id": "1", "question": "…", "papers": ["…"]}.',
+        ) from error
+
+
+def _search(library: Library, options: argparse.Namespace) -> int:
+    retriever = Retriever(library, embedder_from(library.settings.embedder))
+    for row in _rows(options):
+        papers = None if row["papers"] is None else [library.paper(name).id for name in row["papers"]]
+        if not row["question"].strip():
+            raise QuestionError("The question is empty.", "Type what you want to know.")
+        found = retriever.search(row["question"], retriever.embed(row["question"]), k=options.k, paper_ids=papers)
+        passages = [passage_row(passage) for passage in found.passages]
+        if options.questions:
+            print(json.dumps({"id": row["id"], "passages": passages}, ensure_ascii=False), flush=True)
+        elif options.json:
+            print(json.dumps(passages, ensure_ascii=False, indent=1))
+        else:
+            _print_passages(found.passages)
+    return 0
+
+
+def _ask(library: Library, options: argparse.Namespace) -> int:
+    return asyncio.run(_ask_all(library, options))
+
+
+async def _ask_all(library: Library, options: argparse.Namespace) -> int:
+    assistant = Assistant.open(RagSettings(), library=library)
+    failed = False
+    try:
+        for row in _rows(options):
+            try:
+                answer = await _one(assistant, row, options)
+            except UserFacingError as error:
+                if not options.questions:
+                    raise
+                failed = True
+                print(json.dumps({"id": row["id"], "question": row["question"], "error": str(error)}), flush=True)
+                continue
+            if options.questions:
+                print(json.dumps({"id": row["id"], **answer_row(answer)}, ensure_ascii=False), flush=True)
+            elif options.json:
+                print(json.dumps(answer_row(answer), ensure_ascii=False, indent=1))
+            else:
+                _print_answer(answer)
+    finally:
+        await assistant.close()
+    return int(failed)
+
+
+async def _one(assistant: Assistant, row: dict[str, Any], options: argparse.Namespace) -> Answer:
+    live = not (options.json or options.questions) and sys.stdout.isatty()
+    async with aclosing(assistant.ask(row["question"], mode=options.mode, paper_ids=row["papers"])) as events:
+        async for event in events:
+            match event:
+                case TextDelta(text) if live:
+                    print(f"\033[2m{text}\033[0m", end="", flush=True)
+                case Answered(answer):
+                    if live:
+                        print("\n")
+                    return answer
+    raise AssertionError("a question ends with Answered")
+
+
+def _print_passages(passages: Sequence[Passage]) -> None:
+    for passage in passages:
+        chunk = passage.chunk
+        pages = f"p. {chunk.first_page}" + (f"-{chunk.last_page}" if chunk.last_page > chunk.first_page else "")
+        print(f"[{passage.marker}] {passage.score:.3f}  {passage.paper.title}, {pages}  {chunk.section or ''}")
+        print(f"    {' '.join(chunk.text.split())}\n")
+
+
+def _print_answer(answer: Answer) -> None:
+    print(answer.text)
+    if answer.notice:
+        print(f"\n{answer.notice}")
+    cited = {citation.marker: citation.page for citation in answer.citations}
+    shown = [p for p in answer.passages if p.marker in cited] or list(answer.passages)
+    print("\nSources:" if cited else "\nClosest passages:")
+    for passage in shown:
+        page = cited.get(passage.marker, passage.chunk.first_page)
+        print(f"[{passage.marker}] {passage.paper.title}, p. {page}  ({passage.paper.id})")
+
+
+def passage_row(passage: Passage) -> dict[str, Any]:
+    """A passage as the command line's JSON shows it."""
+    return {
+        "marker": passage.marker,
+        "chunk_id": passage.chunk.id,
+        "paper_id": passage.paper.id,
+        "title": passage.paper.title,
+        "first_page": passage.chunk.first_page,
+        "last_page": passage.chunk.last_page,
+        "section": passage.chunk.section,
+        "score": passage.score,
+        "text": passage.chunk.text,
+    }
+
+
+def answer_row(answer: Answer) -> dict[str, Any]:
+    """An answer as the command line's JSON shows it; what is not known is null."""
+    return {
+        "question": answer.question,
+        "text": answer.text,
+        "abstained": answer.abstained,
+        "escalated": answer.escalated,
+        "confidence": asdict(answer.confidence) if answer.confidence else None,
+        "citations": [
+            {
+                "marker": c.marker,
+                "paper_id": c.passage.paper.id,
+                "page": c.page,
+                "quote": c.quote,
+                "verified": c.verified,
+            }
+            for c in answer.citations
+        ],
+        "sentences": [{"text": s.text, "support": s.support, "markers": list(s.markers)} for s in answer.sentences],
+        "drafts": [
+            {"model": d.model, "text": d.text, "usage": asdict(d.usage) if d.usage else None, "seconds": d.seconds}
+            for d in answer.drafts
+        ],
+        "cost": answer.cost,
+        "notice": answer.notice,
+        "trace": {"spans": [asdict(span) for span in answer.trace.spans], "seconds": answer.trace.seconds},
+    }
+
+
+if __name__ == "__main__":
+    code = main()
+    sys.stdout.flush()
+    os._exit(code)  # the model libraries take up to two seconds to tear down

@@ -1,0 +1,144 @@
+"""The nouns of an answer, and the events that a question causes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from ingest import Chunk, Paper
+    from rag.accounting import Trace, Usage
+
+Mode = Literal["draft", "auto", "refine"]
+"""draft: the local model only. auto: the larger model where the evidence is weak. refine: always the larger model."""
+
+Support = Literal["supported", "weak", "unsupported"]
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """A chunk as retrieved for one question."""
+
+    marker: int
+    """1-based: the number by which the answer cites it."""
+    chunk: Chunk
+    paper: Paper
+    score: float
+    """Higher is better; comparable within one question."""
+    sources: tuple[str, ...]
+    """Which searches found it: "dense", "lexical"."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Draft:
+    """What a model wrote. A refinement is a draft whose `refines` is set."""
+
+    text: str
+    model: str
+    usage: Usage | None
+    """None where the server did not say, for example after Stop."""
+    seconds: float
+    first_token_seconds: float | None
+    finish_reason: str | None
+    mean_logprob: float | None
+    """Mean natural-log probability of the output tokens; None where the server gives none."""
+    refines: Draft | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Citation:
+    """A resolved marker: a passage, the page and the words on it."""
+
+    marker: int
+    passage: Passage
+    page: int
+    quote: str
+    """A verbatim slice of the passage."""
+    verified: bool
+    """Whether `quote` was found in the stored text of `page`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sentence:
+    """One sentence of the answer, without its markers."""
+
+    text: str
+    support: Support | None
+    """None: not judged."""
+    markers: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Confidence:
+    """How far the evidence carries the answer: a number in [0, 1] and its reason in words."""
+
+    score: float
+    reason: str
+    signals: dict[str, float | None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """The answer to one question, with everything needed to check it."""
+
+    question: str
+    text: str
+    """With markers like [1]; Markdown."""
+    passages: tuple[Passage, ...]
+    """What the model was shown; for an abstention, the closest that there is."""
+    trace: Trace
+    abstained: bool = False
+    sentences: tuple[Sentence, ...] = ()
+    citations: tuple[Citation, ...] = ()
+    confidence: Confidence | None = None
+    drafts: tuple[Draft, ...] = field(default=())
+    cost: float | None = None
+    """US dollars; None: unknown."""
+    notice: str | None = None
+    """Something the user should know about how this answer came about, one sentence."""
+
+    @property
+    def escalated(self) -> bool:
+        """Whether a larger model was asked."""
+        return len(self.drafts) > 1
+
+
+@dataclass(frozen=True, slots=True)
+class Retrieved:
+    """The passages stand; nothing has been generated yet."""
+
+    passages: tuple[Passage, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TextDelta:
+    """A piece of text of draft number `draft` (0-based)."""
+
+    text: str
+    draft: int
+
+
+@dataclass(frozen=True, slots=True)
+class Drafted:
+    """A draft is complete."""
+
+    draft: Draft
+    confidence: Confidence | None
+
+
+@dataclass(frozen=True, slots=True)
+class Escalated:
+    """A larger model is being asked, and why."""
+
+    model: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """The end: nothing follows."""
+
+    answer: Answer
+
+
+Event = Retrieved | TextDelta | Drafted | Escalated | Answered

@@ -1,0 +1,431 @@
+"""Ask a language model and stream its answer; the only file that speaks HTTP to a model.
+
+`ChatModel` is the seam; `EndpointChatModel` is its default, for every server with an OpenAI-compatible interface.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import math
+import re
+import time
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypedDict, cast
+from urllib.parse import urlsplit
+
+from rag import tokens
+from rag.accounting import Usage
+from rag.errors import (
+    ContextTooLongError,
+    ModelError,
+    ModelRefusedError,
+    ModelReplyError,
+    ModelTimeoutError,
+    ModelUnreachableError,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
+
+    import httpx2
+    from openai import AsyncStream
+    from openai.types.chat import ChatCompletionChunk
+
+DEFAULT_CONTEXT_WINDOW = 4096
+"""Tokens assumed where neither the endpoint's description nor its server says: every chat model of today has these."""
+
+_CONNECT_SECONDS = 5.0
+_LONGEST_TOKEN = 64  # characters; a reply of more than this per allowed token is not going to end by itself
+_HEADERS = {"host", "accept", "accept-encoding", "connection", "content-type", "content-length", "user-agent"}
+# Without top_logprobs llama.cpp sends the 20 best tokens with each: 172 kB instead of 19 kB per 100 tokens.
+_EXTRAS = {"logprobs": True, "top_logprobs": 1, "stream_options": {"include_usage": True}}
+_NO_ANSWER = ("What came from the address of {} is not an answer.", "Is this the address of a model's server?")
+_TOO_LONG = re.compile(
+    r"context.{0,20}(length|size|window|exceeded)|exceed.{0,20}context|prompt is too long|maximum.{0,20}tokens",
+    re.IGNORECASE,
+)
+
+
+class Message(TypedDict):
+    """One turn of a conversation."""
+
+    role: Literal["system", "user", "assistant"]
+    content: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Completion:
+    """How a reply ended and what it took."""
+
+    finish_reason: str
+    """"stop" or "length" from most servers."""
+    usage: Usage | None
+    """None where the server did not say."""
+    seconds: float
+    """From the call to the end, a start of the server included, the time in which the reader held us up not."""
+    first_token_seconds: float | None
+    """From the call to the first piece of text."""
+    mean_logprob: float | None
+    """Mean natural-log probability of the output tokens; None where the server gives none."""
+    model: str
+    """The model's name as the server reports it."""
+
+
+class ChatModel(Protocol):
+    """A language model that can be asked."""
+
+    @property
+    def name(self) -> str:
+        """What to call it before a user."""
+
+    async def context_window(self) -> int:
+        """Return the tokens available to one answer: prompt plus output."""
+
+    async def count_tokens(self, messages: Sequence[Message]) -> int:
+        """Return the tokens of the whole prompt, chat template included; an estimate where the server cannot count."""
+
+    def stream(
+        self, messages: Sequence[Message], *, max_tokens: int, temperature: float = 0.0, stop: Sequence[str] = ()
+    ) -> AsyncGenerator[str | Completion, None]:
+        """Yield the reply's text in pieces, then exactly one `Completion`, last.
+
+        Leaving early stops the model: close the generator (`contextlib.aclosing`) or cancel its task.
+        Raises `rag.errors.ModelError`, also after the first pieces; nothing else.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Where a model is served."""
+
+    base_url: str
+    """Ends with /v1."""
+    model: str
+    api_key: str = field(repr=False)
+    """Empty: none is sent."""
+    context_window: int | None = None
+    """Tokens of prompt plus output; None: ask the server."""
+
+
+def fixed(endpoint: Endpoint) -> Callable[[], Awaitable[Endpoint]]:
+    """Return the `connect` of an endpoint that is always there."""
+
+    async def connect() -> Endpoint:
+        return endpoint
+
+    return connect
+
+
+class EndpointChatModel:
+    """A `ChatModel` over any OpenAI-compatible server.
+
+    Args:
+        connect: awaited before each call, so that it can start a local server, whose address may change.
+        name: what to call the model before a user.
+        timeout: seconds to wait for the next piece of an answer, the first included.
+    """
+
+    def __init__(self, connect: Callable[[], Awaitable[Endpoint]], *, name: str, timeout: float) -> None:
+        self._connect = connect
+        self._name = name
+        self._timeout = timeout
+        self._rejected: frozenset[str] = frozenset()
+        self._probed: tuple[str, int | None] = ("", None)
+
+    @property
+    def name(self) -> str:
+        """What to call the model before a user."""
+        return self._name
+
+    async def context_window(self) -> int:
+        """Return the endpoint's window, else that of one slot of a llama.cpp server, else the default."""
+        async with self._open() as (endpoint, http):
+            return endpoint.context_window or await self._slot_window(endpoint, http=http) or DEFAULT_CONTEXT_WINDOW
+
+    async def count_tokens(self, messages: Sequence[Message]) -> int:
+        """Return the prompt's tokens as a llama.cpp server counts them, else an estimate.
+
+        Only a server on the own machine or network is asked: a count must not carry the prompt anywhere else.
+        """
+        async with self._open() as (endpoint, http):
+            if await self._slot_window(endpoint, http=http) is None:
+                return tokens.count_messages(messages, model=endpoint.model).n
+            prompt = _part(await http.post("/apply-template", json={"messages": list(messages)}), "prompt")
+            # As the server reads its own prompts: text that looks like a special token becomes one.
+            text = {"content": prompt, "add_special": True, "parse_special": True}
+            return len(_part(await http.post("/tokenize", json=text), "tokens"))
+
+    async def stream(
+        self, messages: Sequence[Message], *, max_tokens: int, temperature: float = 0.0, stop: Sequence[str] = ()
+    ) -> AsyncGenerator[str | Completion, None]:
+        """Yield the reply's text in pieces, then one `Completion`; see `ChatModel.stream`."""
+        wanted: dict[str, Any] = {"max_tokens": max_tokens, "temperature": temperature}
+        if stop:
+            wanted["stop"] = list(stop)
+        reply = _Reply(limit=max_tokens * _LONGEST_TOKEN)
+        began, held, first = time.monotonic(), 0.0, None
+        async with self._open() as (endpoint, http):
+            async with await self._request(messages, endpoint=endpoint, http=http, wanted=wanted) as chunks:
+                while (text := await self._next(chunks, reply=reply)) is not None:
+                    if text:
+                        paused = time.monotonic()
+                        first = paused - began if first is None else first
+                        yield text
+                        held += time.monotonic() - paused
+            reply.check(self._name)
+        yield Completion(
+            finish_reason=reply.finish_reason,
+            usage=reply.usage,
+            seconds=time.monotonic() - began - held,
+            first_token_seconds=first,
+            mean_logprob=reply.mean_logprob(),
+            model=reply.model or endpoint.model,
+        )
+
+    async def _request(
+        self, messages: Sequence[Message], *, endpoint: Endpoint, http: httpx2.AsyncClient, wanted: dict[str, Any]
+    ) -> AsyncStream[ChatCompletionChunk]:
+        """Ask, leaving out what this server has refused before; what it refuses now, it is asked again without."""
+        import openai
+
+        client = openai.AsyncOpenAI(
+            base_url=endpoint.base_url, api_key=endpoint.api_key or "none", http_client=http, max_retries=0
+        )
+        rejected = self._rejected
+        while True:
+            body = {k: v for k, v in (wanted | _EXTRAS).items() if k not in rejected}
+            if "max_tokens" in rejected:
+                body["max_completion_tokens"] = wanted["max_tokens"]  # OpenAI's reasoning models
+            try:
+                async with asyncio.timeout(self._timeout):
+                    chunks = await client.chat.completions.create(
+                        model=endpoint.model, messages=cast("Any", messages), stream=True, extra_body=body
+                    )
+            except (openai.BadRequestError, openai.UnprocessableEntityError) as error:
+                named = {k for k in (*_EXTRAS, "temperature", "max_tokens") if k in str(error)} or set(_EXTRAS)
+                if _TOO_LONG.search(str(error)) or named <= rejected:
+                    raise
+                rejected |= named
+            else:
+                self._rejected = rejected
+                return chunks
+
+    async def _next(self, chunks: AsyncStream[ChatCompletionChunk], *, reply: _Reply) -> str | None:
+        """Return the next piece, perhaps empty; None at the end."""
+        try:
+            # The client's own time-out starts anew with each comment that a server sends to keep the line open.
+            async with asyncio.timeout(self._timeout):
+                chunk = await anext(chunks, None)
+            return None if chunk is None else reply.take(chunk, name=self._name)
+        except (AttributeError, LookupError, TypeError, RecursionError) as error:  # the client checks no shapes
+            raise _no_answer(self._name) from error
+
+    async def _slot_window(self, endpoint: Endpoint, *, http: httpx2.AsyncClient) -> int | None:
+        """Return the context window of one slot of a llama.cpp server; None for any other server."""
+        import httpx2
+
+        if not _nearby(endpoint.base_url):
+            return None
+        if self._probed[0] != endpoint.base_url:
+            response = await http.get("/props")
+            if response.status_code >= 500:  # still loading
+                response.raise_for_status()
+            try:
+                window = int(_part(response, "default_generation_settings")["n_ctx"]) or None
+            except (httpx2.HTTPStatusError, LookupError, TypeError, ValueError):  # another kind of server
+                window = None
+            self._probed = (endpoint.base_url, window)
+        return self._probed[1]
+
+    @asynccontextmanager
+    async def _open(self) -> AsyncIterator[tuple[Endpoint, httpx2.AsyncClient]]:
+        """Connect; whatever goes wrong inside leaves as a `ModelError`."""
+        import httpx2
+
+        endpoint = await self._connect()
+        secure = endpoint.base_url.startswith("https:")
+
+        async def only_ours(request: httpx2.Request) -> None:
+            # openai adds headers from OPENAI_* variables, and the machine's kind: none of the server's business.
+            for header in set(request.headers) - _HEADERS:
+                del request.headers[header]
+            if endpoint.api_key:
+                request.headers["authorization"] = f"Bearer {endpoint.api_key}"
+
+        try:
+            async with httpx2.AsyncClient(
+                base_url=endpoint.base_url.rstrip("/").removesuffix("/v1"),
+                trust_env=False,  # a proxy would see the loopback call, or break it
+                follow_redirects=False,  # the prompt and the key go to the configured address or nowhere
+                verify=secure,  # without https there is nothing to verify, and loading the authorities takes 20 ms
+                timeout=httpx2.Timeout(self._timeout, connect=min(_CONNECT_SECONDS, self._timeout)),
+                event_hooks={"request": [only_ours]},
+            ) as http:
+                yield endpoint, http
+        except _foreign() as error:
+            raise translate(error, name=self._name) from error
+
+
+@dataclass(slots=True)
+class _Reply:
+    """What has arrived of one reply."""
+
+    limit: int
+    """Characters."""
+    size: int = 0
+    blank: bool = True
+    finish_reason: str = ""
+    usage: Usage | None = None
+    logprobs: list[float] = field(default_factory=list)
+    model: str = ""
+
+    def take(self, chunk: ChatCompletionChunk, *, name: str) -> str:
+        """Note what `chunk` says and return its text."""
+        self.model = chunk.model or self.model
+        if chunk.usage:
+            self.usage = Usage(int(chunk.usage.prompt_tokens), int(chunk.usage.completion_tokens))
+        if not chunk.choices:
+            return ""
+        choice = chunk.choices[0]
+        self.finish_reason = choice.finish_reason or self.finish_reason
+        if choice.logprobs and choice.logprobs.content:
+            self.logprobs += [float(token.logprob) for token in choice.logprobs.content]
+        text = choice.delta.content or ""
+        self.blank = self.blank and not text.strip()
+        self.size += len(text) + 1
+        if self.size > self.limit:
+            raise ModelReplyError(f"{name} did not stop writing.", "Try again, or choose another model.")
+        return text
+
+    def check(self, name: str) -> None:
+        """Raise where the reply is none, or only a part of one."""
+        if self.finish_reason == "content_filter":
+            raise ModelRefusedError(f"The provider of {name} filtered the answer.", "Ask in other words.")
+        if self.blank and self.finish_reason:
+            raise ModelReplyError(f"{name} answered with no text.", "Try again, or choose another model.")
+        if self.blank:
+            raise _no_answer(name)
+        if not self.finish_reason:
+            raise ModelReplyError(f"The answer of {name} broke off.", "Ask again.")
+
+    def mean_logprob(self) -> float | None:
+        if not self.logprobs or not all(map(math.isfinite, self.logprobs)):
+            return None
+        return min(0.0, math.fsum(self.logprobs) / len(self.logprobs))
+
+
+# What the user reads, by the exception's class or its cause's, the first that fits. By name: openai is imported late.
+_FAULTS: tuple[tuple[set[str], type[ModelError], str, str], ...] = (
+    (
+        {"ConnectError", "ConnectTimeout"},
+        ModelUnreachableError,
+        "Nothing answers at the address of {}.",
+        "Is its server running?",
+    ),
+    (
+        {"APITimeoutError", "TimeoutException", "TimeoutError"},
+        ModelTimeoutError,
+        "{} did not answer in time.",
+        "Try again, or raise SCHOLION_TIMEOUT_SECONDS for a slow model.",
+    ),
+    (
+        {"InvalidURL", "UnsupportedProtocol", "LocalProtocolError", "ExceptionGroup"},
+        ModelUnreachableError,
+        "The address or the key of {} is not valid.",
+        "Check both in the settings.",
+    ),
+    ({"DecodingError", "TooManyRedirects"}, ModelReplyError, *_NO_ANSWER),
+    (
+        {"APIConnectionError", "TransportError", "OSError"},
+        ModelUnreachableError,
+        "The connection to {} broke.",
+        "Try again.",
+    ),
+)
+_REFUSALS = {
+    401: ("The server of {} does not accept the key.", "Check the API key."),
+    403: ("The server of {} does not allow this with this key.", "Check the API key and what it may do."),
+    404: ("The server does not know {}.", "Check the model's name and the address."),
+    429: ("The server of {} takes no more requests for now.", "Wait a little, or check the quota."),
+}
+
+
+def translate(error: Exception, *, name: str) -> ModelError:
+    """Return the error for the user that fits what the client library raised while asking the model `name`."""
+    kinds = {kind.__name__ for raised in (error, error.__cause__) for kind in type(raised).__mro__}
+    status = getattr(getattr(error, "response", None), "status_code", None)
+    words = _words(error)
+    if status in {None, 400, 413, 422} and "APIError" in kinds and _TOO_LONG.search(f"{error} {words}"):
+        return ContextTooLongError(
+            f"The question and its passages are longer than {name} can read.",
+            "Ask a shorter question, or choose fewer passages or a model with a larger context window.",
+        )
+    if kinds & {"APIStatusError", "HTTPStatusError"}:
+        return _refusal(int(status or 0), name=name, words=words)
+    for classes, made, sentence, hint in _FAULTS:
+        if kinds & classes:
+            return made(sentence.format(name), hint)
+    if type(error).__name__ == "APIError":  # an error among the pieces of the answer
+        return ModelReplyError(f"{name} failed while it answered.", words or "Try again.")
+    return _no_answer(name)
+
+
+def _refusal(status: int, *, name: str, words: str) -> ModelError:
+    if status < 400:
+        return ModelReplyError(
+            f"The server of {name} points to another address, which is not followed.", "Set the address it moved to."
+        )
+    fault = f"reports a fault of its own ({status})" if status >= 500 else f"refused the request ({status})"
+    sentence, hint = _REFUSALS.get(status, (f"The server of {{}} {fault}.", "Try again in a moment."))
+    if status not in {401, 403}:  # there, the words may repeat the key
+        hint = f"{hint} {words}".strip()
+    return ModelRefusedError(sentence.format(name), hint)
+
+
+def _no_answer(name: str) -> ModelReplyError:
+    return ModelReplyError(_NO_ANSWER[0].format(name), _NO_ANSWER[1])
+
+
+def _words(error: Exception) -> str:
+    """Return the server's own words, quoted and cut; empty where there are none."""
+    body = getattr(error, "body", None)
+    said = body.get("message") if isinstance(body, dict) else None
+    if not isinstance(said, str) or not said.strip():
+        return ""
+    return f"It says: “{' '.join(said.split())[:200]}”"
+
+
+def _foreign() -> tuple[type[Exception], ...]:
+    import httpx2
+    import openai
+
+    return (
+        openai.OpenAIError,
+        httpx2.HTTPError,
+        httpx2.InvalidURL,
+        httpx2.CookieConflict,
+        httpx2.StreamError,
+        OSError,
+        ValueError,  # broken JSON and bad UTF-8
+        ExceptionGroup,  # anyio: an address that the socket does not take, as a port above 65535
+    )
+
+
+def _part(response: httpx2.Response, key: str) -> Any:
+    """Return one field of a JSON reply; ValueError where there is none."""
+    response.raise_for_status()
+    content = response.json()
+    if not isinstance(content, dict) or key not in content:
+        raise ValueError(key)
+    return content[key]
+
+
+def _nearby(url: str) -> bool:
+    """Return whether `url` names this machine or the own network, as far as the name alone can tell."""
+    host = urlsplit(url).hostname or ""
+    try:
+        return ipaddress.ip_address(host).is_private
+    except ValueError:
+        return "." not in host or host.endswith((".local", ".localhost"))

@@ -1,0 +1,56 @@
+"""What can go wrong with a question or a model, each with a sentence for the user.
+
+UserFacingError (ingest)
+├── QuestionError            empty, or longer than the model can read
+├── ModelError
+│   ├── ModelUnreachableError  nothing answers, or the connection broke
+│   ├── ModelTimeoutError      no answer in time
+│   ├── ModelReplyError        an answer that is none: empty, cut, HTML, broken JSON
+│   ├── ModelRefusedError      the server said no: key, quota, rate, unknown model
+│   └── ContextTooLongError    the prompt does not fit
+└── ModelFileError           the model's file is missing or not a GGUF
+"""
+
+from __future__ import annotations
+
+from ingest.errors import UserFacingError
+
+
+class QuestionError(UserFacingError):
+    """The question cannot be asked as it is."""
+
+
+class ModelError(UserFacingError):
+    """A model did not deliver."""
+
+    status = 502
+
+
+class ModelUnreachableError(ModelError):
+    """Nothing answers at the model's address, or the connection broke."""
+
+    status = 503
+
+
+class ModelTimeoutError(ModelError):
+    """No answer within the time allowed."""
+
+    status = 504
+
+
+class ModelReplyError(ModelError):
+    """The server answered with something that is not a completion."""
+
+
+class ModelRefusedError(ModelError):
+    """The server refused: key, quota, rate limit, unknown model."""
+
+
+class ContextTooLongError(ModelError):
+    """The prompt does not fit in the model's context window."""
+
+    status = 413
+
+
+class ModelFileError(UserFacingError):
+    """The model's file is missing or is not a GGUF."""

@@ -1,0 +1,188 @@
+"""Answer → Markdown: the text with its markers as links, the sources, one line on what it took.
+
+Two kinds of text arrive here and neither is trusted. *Titles, sections and quotes* come out of PDFs: they are made
+inert, so that nothing in them is Markdown. *What a model wrote* may use Markdown, but can carry no link and no image:
+only the markers become links, and those are made here. Constructs are broken by an invisible WORD JOINER rather than
+recognised and removed, because that holds whatever a Markdown parser thinks of the text around them.
+"""
+
+from __future__ import annotations
+
+import re
+from itertools import groupby
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable
+
+    from ingest import Chunk, Paper
+    from rag.answer import Answer, Citation, Passage
+
+JOINER = "\N{WORD JOINER}"
+TITLE_CHARS = 72
+QUOTE_CHARS = 240
+
+_INVISIBLE = re.compile("[\x00-\x08\x0b-\x1f\x7f\u00ad\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff]")
+_PUNCTUATION = re.compile(r"([!-/:-@\[-`{-~])")
+_ADDRESS = re.compile(r"(?i)(https?:)(?=//)|(www)(?=\.)|(@)(?=[-\w]+\.)")
+_IMAGE_OR_LINK = re.compile(r"!?\[([^\[\]]*)\]\([^()]*(?:\([^()]*\)[^()]*)*\)")
+_AUTOLINK = re.compile(r"<(?=[A-Za-z][A-Za-z0-9+.-]*:|[^\s<>]+@)")
+_LINK_JOINT = re.compile(r"\](?=[(\[:])")
+_DIRECTIVE = re.compile(r":(?=[A-Za-z:{\[])")
+_MARKER = re.compile(r"\[(\d{1,3})\]")
+_LITERAL = re.compile(
+    r"```.*?(?:```|\Z)|`[^`\n]+`"  # code
+    r"|\$\$.+?\$\$|\$(?=\S)[^$\n]*?(?<=\S)\$(?!\d)",  # formulas, by pandoc's rule: "$5 and $6" is none
+    re.DOTALL,
+)
+
+
+def inert(text: str, *, limit: int | None = None) -> str:
+    """`text` on one line, shortened to `limit` characters, with nothing in it that Markdown would act on."""
+    flat = " ".join(_INVISIBLE.sub(" ", text).split())
+    if limit is not None and len(flat) > limit:
+        flat = flat[:limit].rsplit(" ", 1)[0].rstrip(" ,;:.-") + " …"
+    broken = _ADDRESS.sub(lambda match: match[0] + JOINER, flat)
+    return _PUNCTUATION.sub(r"\\\1", broken)
+
+
+def short_title(paper: Paper) -> str:
+    """The title, inert and at most 72 characters; the file's name where there is no title."""
+    return inert(paper.title.strip() or paper.file_name, limit=TITLE_CHARS)
+
+
+def cite_path(chunk: Chunk, *, page: int) -> str:
+    """The path that the page turns into a look at the PDF: `/cite/<paper_id>/<page>/<ordinal>`."""
+    return f"/cite/{chunk.paper_id}/{page}/{chunk.ordinal:04d}"
+
+
+def model_text(text: str, *, links: dict[int, str] | None = None) -> str:
+    """What a model wrote, as safe Markdown; each marker in `links` becomes a link. Works on half a text, too."""
+    text = _INVISIBLE.sub("", text)
+    text = re.sub(r"\\\((.+?)\\\)", r"$\1$", text, flags=re.DOTALL)
+    text = re.sub(r"\\\[(.+?)\\\]", r"$$\1$$", text, flags=re.DOTALL)
+    text = _IMAGE_OR_LINK.sub(lambda match: f"[{match[1]}]" if match[1].isdigit() else match[1], text)
+    text = _LINK_JOINT.sub("]" + JOINER, text)
+    text = _AUTOLINK.sub("<" + JOINER, text)
+    text = _ADDRESS.sub(lambda match: match[0] + JOINER, text)
+    known = links or {}
+    parts, at = [], 0
+    for literal in _LITERAL.finditer(text):
+        parts += [_prose(text[at : literal.start()], known), literal[0]]
+        at = literal.end()
+    return "".join([*parts, _prose(text[at:], known)])
+
+
+def links_to(passages: Iterable[Passage]) -> dict[int, str]:
+    """Where each marker leads before it is known which page it cites: to the passage's first."""
+    return {passage.marker: cite_path(passage.chunk, page=passage.chunk.first_page) for passage in passages}
+
+
+def reading(passages: Iterable[Passage]) -> str:
+    """The passages as a list, in the order of their markers: what is being read before anything is written."""
+    return "\n".join(_line(passage, page=passage.chunk.first_page) for passage in passages)
+
+
+def reading_title(passages: Collection[Passage]) -> str:
+    """How much is read, in words: `6 passages from 3 papers`."""
+    papers = len({passage.paper.id for passage in passages})
+    return f"{counted(len(passages), 'passage')} from {counted(papers, 'paper')}"
+
+
+def full_answer(answer: Answer, *, asked_of: Iterable[Paper] = (), first_token_seconds: float | None = None) -> str:
+    """The whole message: text, notice, sources (cited ones first, with their quotes), footer.
+
+    Args:
+        answer: what to show.
+        asked_of: the papers that the question was restricted to; empty for the whole library.
+        first_token_seconds: from the question to the first token, as the reader saw it.
+    """
+    blocks = [_abstention(answer) if answer.abstained else model_text(answer.text, links=_links(answer))]
+    if answer.notice:
+        blocks.append(f"*{inert(answer.notice)}*")
+    blocks.append(sources(answer))
+    if titles := [short_title(paper) for paper in asked_of]:
+        blocks.append(f"###### Asked of: {'; '.join(titles)}")
+    blocks.append(footer(answer, first_token_seconds=first_token_seconds))
+    return "\n\n".join(block for block in blocks if block)
+
+
+def sources(answer: Answer) -> str:
+    """What was cited, with quotes, then what else was read; for an abstention, what came closest."""
+    if answer.abstained:
+        return f"##### The closest passages\n\n{reading(answer.passages)}" if answer.passages else ""
+    cited = sorted(answer.citations, key=lambda citation: citation.marker)
+    lines = [
+        "\n".join(_cited(citation) for citation in _without_repeats(group))
+        for _, group in groupby(cited, key=lambda citation: citation.marker)
+    ]
+    used = {citation.marker for citation in cited}
+    rest = [passage for passage in answer.passages if passage.marker not in used]
+    if not lines:
+        return f"##### Read, not cited\n\n{reading(rest)}" if rest else ""
+    also = " ".join(f"[{marker}]({path})" for marker, path in links_to(rest).items())
+    return "##### Sources\n\n" + "\n".join(lines) + (f"\n\n###### Also read: {also}" if also else "")
+
+
+def footer(answer: Answer, *, first_token_seconds: float | None = None) -> str:
+    """One line: model, seconds, tokens, and that nothing left this machine."""
+    parts = [" → ".join(inert(draft.model) for draft in answer.drafts) or "no model was asked"]
+    if first_token_seconds is None and answer.drafts:
+        first_token_seconds = answer.drafts[0].first_token_seconds
+    if first_token_seconds is not None:
+        parts.append(f"first word in {first_token_seconds:.1f} s")
+    if answer.trace.seconds is not None:
+        parts.append(f"done in {answer.trace.seconds:.1f} s")
+    usages = [draft.usage for draft in answer.drafts]
+    if usages and None not in usages:
+        read = sum(usage.input_tokens for usage in usages if usage)
+        written = sum(usage.output_tokens for usage in usages if usage)
+        parts.append(f"{read:,} tokens in, {written:,} out")
+    if not answer.cost:
+        parts.append("stayed on this machine")
+    return "###### " + " · ".join(parts)
+
+
+def counted(number: int, noun: str) -> str:
+    """`1 page`, `2 pages`."""
+    return f"{number} {noun}" + ("" if number == 1 else "s")
+
+
+def _prose(text: str, links: dict[int, str]) -> str:
+    text = text.replace("$", r"\$")
+    text = _DIRECTIVE.sub(":" + JOINER, text)
+    return _MARKER.sub(lambda match: _chip(match, links), text)
+
+
+def _chip(match: re.Match[str], links: dict[int, str]) -> str:
+    path = links.get(int(match[1]))
+    return f"[{match[1]}]({path})" if path else match[0]
+
+
+def _links(answer: Answer) -> dict[int, str]:
+    cited = {c.marker: cite_path(c.passage.chunk, page=c.page) for c in reversed(answer.citations)}
+    return links_to(answer.passages) | cited
+
+
+def _line(passage: Passage, *, page: int) -> str:
+    path = cite_path(passage.chunk, page=page)
+    section = f" · {inert(passage.chunk.section, limit=48)}" if passage.chunk.section else ""
+    return f"- [{passage.marker}]({path}) [{short_title(passage.paper)}]({path}#source) · page {page}{section}"
+
+
+def _cited(citation: Citation) -> str:
+    line = _line(citation.passage, page=citation.page)
+    quote = inert(citation.quote, limit=QUOTE_CHARS)
+    if not quote:
+        return line
+    return f"{line}  \n  *“{quote}”*" + ("" if citation.verified else " (not found word for word on the page)")
+
+
+def _without_repeats(citations: Iterable[Citation]) -> list[Citation]:
+    return list({(citation.page, citation.quote): citation for citation in citations}.values())
+
+
+def _abstention(answer: Answer) -> str:
+    text = model_text(answer.text).strip()
+    said = text.casefold().rstrip(".").endswith("not in your papers")
+    return "**Not in your papers.**" + (f" {text}" if text and not said else "")

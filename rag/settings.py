@@ -1,0 +1,39 @@
+"""Which models answer and how much they may read and write. Environment variables begin with SCHOLION_."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from ingest.settings import PROJECT
+
+
+class RagSettings(BaseSettings):
+    """Settings of the assistant; each can be set as an environment variable or in `.env`."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="SCHOLION_", env_file=PROJECT / ".env", extra="ignore", frozen=True, env_ignore_empty=True
+    )
+
+    drafter: Path | None = Field(
+        default=None, description="A GGUF file to draft with; the embedded SmolLM2-135M-Instruct where unset."
+    )
+    drafter_context: int = Field(
+        default=8192, ge=1024, description="Context window of the drafter, shared by its slots."
+    )
+    drafter_slots: int = Field(default=2, ge=1, le=16, description="Answers that the drafter writes at the same time.")
+    drafter_threads: int | None = Field(
+        default=None, ge=1, description="Processor threads; where unset all cores read, half of them write."
+    )
+    drafter_sentences: int | None = Field(
+        default=None,
+        ge=0,
+        description="Show the drafter only so many best sentences of the passages, 0 for whole passages; "
+        "where unset 4 for the embedded model and 0 for any other.",
+    )
+    max_output_tokens: int = Field(default=320, ge=16, description="Longest answer, in the model's tokens.")
+    max_question_chars: int = Field(default=4000, ge=100, description="Longer questions are refused.")
+    timeout_seconds: float = Field(default=120.0, gt=0, description="Longest wait for the next piece of an answer.")
+    top_k: int = Field(default=6, ge=1, le=50, description="Passages shown to the model.")

@@ -1,0 +1,134 @@
+"""A server of its own for these tests: own library, own application root, a free port; and a Chromium to drive."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from urllib.request import urlopen
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+SHOTS = Path(__file__).parent / "shots"
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+PATIENCE = 240_000
+"""Milliseconds: the model writes 5 to 45 tokens a second, less when the machine is busy."""
+
+
+class Server:
+    """`python -m ui` as a user starts it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.library = folder / "library"
+        self.root = folder / "root"
+        (self.root / ".chainlit").mkdir(parents=True)
+        for name in ("public", "chainlit.md", ".chainlit/config.toml"):
+            (self.root / name).symlink_to(ROOT / name)
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = probe.getsockname()[1]
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.log = folder / "server.log"
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self, patience: float = 180.0) -> float:
+        """Seconds until the page answers."""
+        began = time.monotonic()
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "ui", "--no-browser", "--port", str(self.port)],
+                cwd=ROOT,
+                env=os.environ
+                | {
+                    "SCHOLION_LIBRARY": str(self.library),
+                    "SCHOLION_MAX_OUTPUT_TOKENS": "96",
+                    "CHAINLIT_APP_ROOT": str(self.root),
+                },
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
+        while time.monotonic() - began < patience:
+            assert self.process.poll() is None, self.log.read_text()
+            try:
+                urlopen(f"{self.url}/healthz", timeout=1).close()
+            except OSError:
+                time.sleep(0.1)
+            else:
+                return time.monotonic() - began
+        raise TimeoutError(self.log.read_text())
+
+    def stop(self, how: int = signal.SIGTERM) -> None:
+        if self.process and self.process.poll() is None:
+            self.process.send_signal(how)
+            try:
+                self.process.wait(20)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait(20)
+
+
+@pytest.fixture(scope="session")
+def chromium():
+    if CHROMIUM is None:
+        pytest.skip("no Chromium here: `apt-get install chromium` (tests/setup-system.sh)")
+    playwright = pytest.importorskip("playwright.sync_api")
+    with playwright.sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory):
+    started = Server(tmp_path_factory.mktemp("scholion"))
+    started.start()
+    yield started
+    started.stop()
+
+
+@pytest.fixture
+def other_server(tmp_path):
+    """A second one, for tests that stop, kill or fill it."""
+    started = Server(tmp_path)
+    yield started
+    started.stop()
+
+
+@pytest.fixture
+def open_page(chromium, server):
+    """A function that opens Scholion in a fresh profile; `page.outside` has every request to another host."""
+    contexts = []
+
+    def opened(*, server=server, **options):
+        context = chromium.new_context(locale="en-US", viewport={"width": 1280, "height": 860}, **options)
+        contexts.append(context)
+        page = context.new_page()
+        page.set_default_timeout(PATIENCE)
+        page.outside = []
+        local = (server.url, server.url.replace("http", "ws"), "data:", "blob:")
+        page.on("request", lambda request: request.url.startswith(local) or page.outside.append(request.url))
+        page.goto(server.url)
+        page.wait_for_selector("#mode-picker-trigger-answer")  # sent by on_chat_start: the socket is up
+        return page
+
+    yield opened
+    for context in contexts:
+        context.close()
+
+
+@pytest.fixture
+def page(open_page):
+    return open_page()
+
+
+@pytest.fixture
+def shot():
+    """Keep a screenshot under its name, for a person to look at."""
+    SHOTS.mkdir(exist_ok=True)
+    return lambda page, name: page.screenshot(path=SHOTS / f"{name}.png")

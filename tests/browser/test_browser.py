@@ -1,0 +1,201 @@
+"""What a person does in the browser, with the real model behind it."""
+
+from __future__ import annotations
+
+import re
+import signal
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pdfs import column, write_pdf
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+expect = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed: `make .venv/.dev`").expect
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(900)]
+
+ADAPTER = "How large is the file of the rank-16 adapter on all seven matrices if it is stored with 16 bits per weight?"
+ANSWER = ".step[data-step-type=assistant_message] .message-content"
+READING = ".step[data-step-type=tool] .message-content a[href^='/cite/']"
+CHIP = f"{ANSWER} a[href^='/cite/']"
+FOOTER = f"{ANSWER} h6:has-text('tokens in')"
+SEEDS = "Garden seeds keep for five years in a dry jar at four degrees, as Miller and Stone measured in 1987."
+
+
+def say(page, text: str) -> None:
+    page.fill("#chat-input", text)
+    page.click("#chat-submit:not([disabled])")
+
+
+def attach(page, *paths: Path) -> None:
+    page.set_input_files("#upload-button-input", [str(path) for path in paths])
+    page.wait_for_selector("#attachments")
+
+
+@pytest.fixture
+def seeds_pdf(tmp_path: Path) -> Path:
+    filler = [
+        f"Sentence {n} of the report tells how the jars were opened, weighed and closed again." for n in range(30)
+    ]
+    return write_pdf(
+        tmp_path / "seeds.pdf", column(72, 720, ["Keeping Garden Seeds", "", SEEDS, *filler]), title="Seeds"
+    )
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_page_paints_and_asks_no_other_host(open_page, shot, scheme: str) -> None:
+    page = open_page(color_scheme=scheme)
+    expect(page.locator("#chat-input")).to_be_visible()
+    expect(page.locator("#starters button")).to_have_count(4)
+    assert page.title() == "Scholion"
+    assert page.evaluate("document.documentElement.classList.contains('dark')") is (scheme == "dark")
+    page.wait_for_timeout(700)  # the welcome screen fades in
+    shot(page, f"welcome-{scheme}")
+    assert page.outside == []
+
+
+def test_a_question_shows_its_sources_first_and_then_grows(open_page, shot) -> None:
+    page = open_page()
+    say(page, ADAPTER)
+    page.wait_for_selector(READING)
+    assert page.locator(ANSWER).count() == 0, "the sources stand before the first word"
+    shot(page, "reading-light")
+    page.wait_for_selector(ANSWER)
+    lengths = set()
+    while page.locator(FOOTER).count() == 0:
+        lengths.add(len(page.locator(ANSWER).last.inner_text()))
+        page.wait_for_timeout(60)
+    assert len(lengths) >= 3, "the text grows while it is written"
+    hrefs = [chip.get_attribute("href") for chip in page.locator(CHIP).all()]
+    assert hrefs
+    assert all(re.fullmatch(r"/cite/[0-9a-f]{16}/\d+/\d{4}(#source)?", href) for href in hrefs)
+    expect(page.locator(FOOTER)).to_contain_text("stayed on this machine")
+    expect(page.locator("#stop-button")).to_have_count(0)
+    page.wait_for_timeout(400)
+    shot(page, "answer-light")
+
+    href = hrefs[0]
+    page.locator(CHIP).first.click()
+    page.wait_for_selector("#side-view-content canvas")
+    number = href.split("/")[3]
+    assert page.inner_text("#side-view-title").strip().endswith(f", page {number}")
+    expect(page.locator("#side-view-content")).to_contain_text(f"{number} / 4")
+    assert page.evaluate("document.querySelector('#side-view-content canvas').width") > 100
+    page.wait_for_timeout(1000)
+    shot(page, "panel-light")
+    assert page.outside == []
+    assert page.url.endswith(page.evaluate("window.location.pathname")), "the click did not leave the chat"
+
+
+def test_what_is_not_in_the_papers_is_called_so(open_page, shot) -> None:
+    page = open_page(color_scheme="dark")
+    say(page, "How many participants took part in the clinical trial of the vaccine?")
+    page.wait_for_selector(f"{ANSWER} h6")
+    shot(page, "abstention-dark")
+    text = page.locator(ANSWER).last.inner_text()
+    assert "Not in your papers" in text or "tokens in" in text  # the floor decides; both are shown properly
+
+
+def test_an_attached_paper_is_added_and_asked_alone(open_page, shot, seeds_pdf: Path) -> None:
+    page = open_page()
+    attach(page, seeds_pdf)
+    say(page, "How long do garden seeds keep in a dry jar?")
+    page.wait_for_selector("text=is in your library")
+    page.wait_for_selector(f"{ANSWER} h6:has-text('Asked of')")
+    shot(page, "upload-light")
+    assert page.locator(ANSWER).last.locator("a[href$='#source']").count() >= 1
+
+    page.click("#command-Library")
+    page.wait_for_selector("#library [data-paper]")
+    expect(page.locator("#library [data-paper]")).to_have_count(5)
+    page.fill("#library-filter", "seeds")
+    expect(page.locator("#library [data-paper]")).to_have_count(1)
+    shot(page, "library-light")
+    page.locator("#library [aria-label^=Delete]").click()
+    page.locator("#library button:text-is('Delete')").click()
+    expect(page.locator("#library")).to_contain_text("4 papers")
+
+
+def test_a_file_that_is_no_pdf_gets_one_sentence(page, tmp_path: Path) -> None:
+    path = tmp_path / "notes.pdf"
+    path.write_text("<html>not a PDF at all</html>")
+    attach(page, path)
+    page.click("#chat-submit:not([disabled])")
+    page.wait_for_selector("text=is not a PDF, and only PDFs can be added")
+
+
+def test_stop_keeps_the_text_and_the_next_question_works(open_page, shot) -> None:
+    page = open_page()
+    say(
+        page,
+        "Explain in detail what a research group should consider before it runs a language model on its own machine.",
+    )
+    page.wait_for_selector(ANSWER)
+    page.wait_for_timeout(400)
+    page.click("#stop-button")
+    page.wait_for_selector("text=(stopped)")
+    expect(page.locator("#stop-button")).to_have_count(0)
+    expect(page.locator("text=Task manually stopped")).to_have_count(0)
+    shot(page, "stopped-light")
+    say(page, ADAPTER)
+    page.wait_for_selector(FOOTER)
+
+
+def test_a_chat_is_there_after_a_reload(open_page, shot) -> None:
+    page = open_page()
+    say(page, ADAPTER)
+    page.wait_for_selector(FOOTER)
+    text = page.locator(ANSWER).last.inner_text()
+    page.wait_for_url(re.compile("/thread/"))
+    page.reload()
+    page.wait_for_selector(FOOTER)
+    assert page.locator(ANSWER).last.inner_text() == text
+    expect(page.locator(".step[data-step-type=user_message]")).to_contain_text("rank-16 adapter")
+    page.wait_for_selector("#mode-picker-trigger-answer")
+    page.wait_for_timeout(300)
+    shot(page, "reloaded-light")
+    page.locator(CHIP).first.click()
+    page.wait_for_selector("#side-view-content canvas")
+
+
+def test_a_killed_server_has_lost_no_stored_message(open_page, other_server) -> None:
+    other_server.start()
+    page = open_page(server=other_server)
+    say(page, ADAPTER)
+    page.wait_for_selector(FOOTER)
+    page.wait_for_url(re.compile("/thread/"))
+    text = page.locator(ANSWER).last.inner_text()
+    page.wait_for_timeout(300)
+    other_server.stop(signal.SIGKILL)
+    seconds = other_server.start()
+    page.reload()  # the login is still good: its key is kept in the library folder
+    page.wait_for_selector(FOOTER)
+    assert page.locator(ANSWER).last.inner_text() == text
+    assert seconds < 30, "a loaded machine; alone it takes about three seconds"
+
+
+def test_the_websocket_of_another_page_is_refused(chromium, server, open_page) -> None:
+    socket = f"{server.url.replace('http', 'ws')}/ws/socket.io/?EIO=4&transport=websocket"
+    connect = """(address) => new Promise((done) => {
+        const socket = new WebSocket(address)
+        socket.onopen = () => done('open')
+        socket.onerror = () => done('refused')
+    })"""
+    assert open_page().evaluate(connect, socket) == "open"
+    context = chromium.new_context()
+    other = context.new_page()
+    other.route(
+        "http://evil.example/", lambda route: route.fulfill(body="<p>another page</p>", content_type="text/html")
+    )
+    other.goto("http://evil.example/")
+    assert other.evaluate(connect, socket) == "refused"
+    assert (
+        other.evaluate(
+            "fetch(arguments[0]).then(() => 'read', () => 'refused')".replace("arguments[0]", repr(server.url))
+        )
+        == "refused"
+    )
+    context.close()

@@ -1,0 +1,63 @@
+"""What every test shares: no network beyond loopback, no settings from outside, a library of its own."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from places import SHARED
+
+for name in [name for name in os.environ if name.startswith("SCHOLION_")]:
+    del os.environ[name]
+
+
+def _only_loopback(event: str, arguments: tuple[Any, ...]) -> None:
+    """An audit hook: Python code in the tests' own process cannot connect to another machine."""
+    if event == "socket.connect":
+        address = arguments[1]
+        if isinstance(address, tuple):
+            host = str(address[0])
+            if host != "localhost" and not ipaddress.ip_address(host.partition("%")[0]).is_loopback:
+                raise AssertionError(f"a test tried to connect to {host}")
+    elif event == "socket.getaddrinfo" and arguments[0] not in (None, "", "localhost", "127.0.0.1", "::1", "0.0.0.0"):
+        host = arguments[0].decode() if isinstance(arguments[0], bytes) else str(arguments[0])
+        if host not in ("localhost", "127.0.0.1", "::1"):
+            raise AssertionError(f"a test tried to look up {host}")
+
+
+sys.addaudithook(_only_loopback)
+
+
+@pytest.fixture
+def settings(tmp_path: Path):
+    from ingest import IngestSettings
+
+    return IngestSettings(library=tmp_path / "library")
+
+
+@pytest.fixture
+def library(settings):
+    from ingest import open_library
+
+    with open_library(settings) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="session")
+def embedder():
+    """The real one, loaded once."""
+    from ingest import embedder_from
+
+    return embedder_from(None)
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    if not SHARED.is_dir():
+        pytest.skip(f"the development data is not here: {SHARED}")
+    return SHARED

@@ -1,0 +1,253 @@
+"""The catalogue and the index: nothing is lost, nothing is half there."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+
+import numpy as np
+import pytest
+
+from fake_embedder import HashEmbedder
+from ingest import IngestSettings, Library, embedder_from, ingest_pdf, open_library
+from ingest.errors import LibraryBusyError, LibraryMismatchError, UnknownPaperError
+from ingest.vectors import ChromaIndex, ExactIndex
+from places import ROOT, SAMPLES
+
+ONE, TWO = SAMPLES / "lora-for-terms.pdf", SAMPLES / "before-you-run.pdf"
+
+
+@pytest.fixture
+def fake():
+    return HashEmbedder()
+
+
+def add(library, path, embedder, **options):
+    return ingest_pdf(path, library=library, embedder=embedder, **options)
+
+
+# -- the seams: the real thing and its stand-in through the same assertions ------------------------------------------
+
+
+@pytest.fixture(params=["chroma", "exact"])
+def index(request, tmp_path):
+    return ChromaIndex(tmp_path / "chroma", collection="chunks-test") if request.param == "chroma" else ExactIndex()
+
+
+def unit(*values):
+    return np.asarray(values, dtype=np.float32) / np.linalg.norm(values)
+
+
+def test_contract_of_a_vector_index(index):
+    vectors = np.stack([unit(1, 0, 0), unit(1, 1, 0), unit(0, 1, 0), unit(0, 0, 1)])
+    index.add(["a:0", "a:1", "b:0", "b:1"], vectors)
+    found = index.search(unit(1, 0.1, 0), 3)
+    assert [name for name, _ in found] == ["a:0", "a:1", "b:0"]
+    assert found[0][1] == pytest.approx(float(unit(1, 0.1, 0) @ unit(1, 0, 0)), abs=1e-5)
+    assert [name for name, _ in index.search(unit(1, 0.1, 0), 9, among=["b:0", "b:1", "unknown"])] == ["b:0", "b:1"]
+    index.add(["a:0"], unit(0, 0, 1)[None])
+    assert index.search(unit(1, 0, 0), 1)[0][0] == "a:1", "a second add replaces"
+    index.remove(["a:1", "unknown"])
+    assert index.ids() == {"a:0", "b:0", "b:1"}
+    assert len(index.search(unit(1, 0, 0), 100)) == 3
+    assert index.search(unit(1, 0, 0), 5, among=[]) == []
+
+
+@pytest.fixture(params=["real", "fake"])
+def any_embedder(request):
+    return embedder_from(None) if request.param == "real" else HashEmbedder()
+
+
+def test_contract_of_an_embedder(any_embedder):
+    texts = ["Cats chase mice in the barn.", "The mice were chased by cats.", "Interest rates rose in spring."]
+    vectors = any_embedder.embed_documents(texts)
+    assert vectors.shape[0] == 3
+    assert vectors.dtype == np.float32
+    assert np.linalg.norm(vectors, axis=1) == pytest.approx(1, abs=1e-5)
+    query = any_embedder.embed_query("cats and mice")
+    assert query.shape == vectors.shape[1:]
+    scores = vectors @ query
+    assert scores[2] < min(scores[0], scores[1]), "it ranks"
+    assert np.allclose(vectors[1], any_embedder.embed_documents([texts[1]])[0], atol=1e-5), "alone as in a batch"
+    assert any_embedder.count_tokens(["", "one", "one two three"])[0] == 0
+    assert any_embedder.max_tokens >= 128
+    assert "@" in any_embedder.name
+
+
+# -- the catalogue ----------------------------------------------------------------------------------------------------
+
+
+def test_a_paper_is_found_after_adding_and_skipped_the_second_time(library, fake):
+    steps = []
+    report = add(library, ONE, fake, on_progress=lambda p: steps.append(p.step))
+    assert (report.status, report.pages) == ("added", library.papers()[0].n_pages)
+    assert list(dict.fromkeys(steps)) == ["reading", "chunking", "embedding", "storing"]
+    assert report.chunks == library.n_chunks(report.paper_id) == len(library.vectors.ids())
+    assert library.pdf_path(report.paper_id).read_bytes() == ONE.read_bytes()
+    again = add(library, ONE, fake)
+    assert (again.status, again.paper_id, again.chunks) == ("skipped", report.paper_id, report.chunks)
+    assert library.verify() == []
+
+
+def test_it_is_all_there_after_closing_and_opening_again(settings, fake):
+    with open_library(settings) as library:
+        ids = set(add(library, ONE, fake) and library.chunk_ids())
+    with open_library(settings) as library:
+        assert set(library.chunk_ids()) == library.vectors.ids() == ids
+        name, score = library.search_words('"rank"', 3)[0]
+        assert "rank" in library.chunk(name).text.lower()
+        assert score > 0
+
+
+def test_remove_leaves_no_trace(library, fake):
+    one, two = add(library, ONE, fake), add(library, TWO, fake)
+    library.remove(one.paper_id)
+    assert [paper.id for paper in library.papers()] == [two.paper_id]
+    assert all(name.startswith(two.paper_id) for name in library.vectors.ids())
+    assert not list(library.folder.rglob(f"{one.paper_id}*"))
+    assert not [1 for name, _ in library.search_words('"lora" OR "rank"', 100) if name.startswith(one.paper_id)]
+    library.close()
+    data = (library.folder / "library.db").read_bytes()
+    assert b"Adapting a Model to the Terms" not in data
+    with pytest.raises(UnknownPaperError):
+        Library(library.settings).remove(one.paper_id)
+
+
+def test_a_paper_is_found_by_the_beginning_of_its_id(library, fake):
+    whole = add(library, ONE, fake).paper_id
+    assert library.paper(whole[:6]).id == whole
+    with pytest.raises(UnknownPaperError):
+        library.paper("0000")
+
+
+def test_an_interrupted_add_is_invisible_and_repaired_by_adding_again(library, fake, monkeypatch):
+    monkeypatch.setattr(Library, "_finish", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+    with pytest.raises(KeyboardInterrupt):
+        add(library, ONE, fake)
+    monkeypatch.undo()
+    assert library.papers() == []
+    assert library.search_words('"rank"', 5) == []
+    assert add(library, ONE, fake).status == "added"
+    assert library.verify() == []
+
+
+def test_verify_mends_what_an_interruption_left(library, fake, monkeypatch):
+    add(library, TWO, fake)
+    monkeypatch.setattr(Library, "_finish", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+    with pytest.raises(KeyboardInterrupt):
+        add(library, ONE, fake)
+    monkeypatch.undo()
+    assert all(problem.repaired for problem in library.verify())
+    assert library.verify() == []
+    assert len(library.papers()) == 1
+
+
+def test_verify_rebuilds_a_lost_index_without_embedding_again(settings, fake):
+    with open_library(settings) as library:
+        add(library, ONE, fake)
+        before = set(library.vectors.ids())
+    shutil.rmtree(settings.library / "chroma")
+    with open_library(settings) as library:
+        assert [problem.what for problem in library.verify()] == [f"{len(before)} chunks were not in the vector index"]
+        assert library.vectors.ids() == before
+
+
+def test_verify_reports_a_missing_pdf_and_a_stray_file(library, fake):
+    report = add(library, ONE, fake)
+    library.pdf_path(report.paper_id).unlink()
+    (library.folder / "papers" / "stray.partial").write_bytes(b"x")
+    whats = {problem.what: problem.repaired for problem in library.verify()}
+    assert whats == {
+        f"its PDF {report.paper_id}.pdf is missing; add the file again": False,
+        "stray.partial belonged to no paper": True,
+    }
+
+
+def test_cancelling_keeps_nothing(library, fake):
+    stop = threading.Event()
+    stop.set()
+    report = add(library, ONE, fake, cancel=stop)
+    assert report.status == "failed"
+    assert "stopped" in report.error
+    assert library.papers() == [] == list((library.folder / "papers").iterdir())
+
+
+def test_another_embedder_is_refused_in_words(library, fake):
+    add(library, ONE, fake)
+    other = HashEmbedder(dimension=16)
+    report = add(library, TWO, other)
+    assert report.status == "failed"
+    assert fake.name in report.error
+    assert other.name in report.error
+    assert library.verify() == []
+    assert LibraryMismatchError.status == 409
+
+
+def test_a_second_process_can_read_but_not_write(library, fake):
+    add(library, ONE, fake)
+    code = (
+        "import sys, json; from pathlib import Path; sys.path.insert(0, 'tests')\n"
+        "from ingest import *; from ingest.errors import LibraryBusyError; from fake_embedder import HashEmbedder\n"
+        f"library = Library(IngestSettings(library=Path({str(library.folder)!r})))\n"
+        "found = library.vectors.search(HashEmbedder().embed_query('low rank matrices'), 3)\n"
+        "try: library.own(); busy = None\n"
+        "except LibraryBusyError as error: busy = str(error)\n"
+        "print(json.dumps([len(library.papers()), [n for n, _ in found], busy]))"
+    )
+    out = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    papers, found, busy = json.loads(out)
+    assert papers == 1
+    assert found == [name for name, _ in library.vectors.search(fake.embed_query("low rank matrices"), 3)]
+    assert "in use" in busy
+
+
+def test_the_url_of_the_owner_is_named(library):
+    library.own(url="http://127.0.0.1:8421")
+    with pytest.raises(LibraryBusyError, match=r"http://127\.0\.0\.1:8421"):
+        Library(IngestSettings(library=library.folder)).own()
+
+
+def test_ownership_ends_with_the_process_however_it_ends(settings):
+    code = (
+        "import sys, time; from pathlib import Path; from ingest import *\n"
+        f"library = Library(IngestSettings(library=Path({str(settings.library)!r}))); library.own()\n"
+        "print('owned', flush=True); time.sleep(60)"
+    )
+    process = subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    assert process.stdout.readline() == "owned\n"
+    with open_library(settings) as library:
+        with pytest.raises(LibraryBusyError):
+            library.own()
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        library.own()
+
+
+def test_many_threads_read_while_one_writes(library, fake):
+    add(library, ONE, fake)
+    errors, stop = [], threading.Event()
+
+    def read():
+        query = fake.embed_query("memory of a model")
+        while not stop.is_set():
+            try:
+                assert library.chunks(name for name, _ in library.vectors.search(query, 5))
+                assert library.search_words('"model"', 5)
+            except Exception as error:  # noqa: BLE001
+                errors.append(error)
+                return
+
+    threads = [threading.Thread(target=read) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for path in sorted(SAMPLES.glob("*.pdf")):
+        add(library, path, fake)
+    stop.set()
+    for thread in threads:
+        thread.join()
+    assert errors == []
+    assert len(library.papers()) == 4

@@ -1,0 +1,58 @@
+"""Small PDFs made for tests: lines of text at given places, nothing else."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+
+class Text(NamedTuple):
+    x: float
+    y: float
+    text: str
+    size: float = 10
+    bold: bool = False
+
+
+def write_pdf(path: Path, *pages: list[Text], title: str = "") -> Path:
+    """A PDF of US-letter pages with the texts drawn in the order given."""
+    objects = [
+        b"<< /Type /Catalog /Pages 2 0 R >>",
+        b"<< /Type /Pages /Kids [%s] /Count %d >>"
+        % (b" ".join(b"%d 0 R" % (6 + 2 * i) for i in range(len(pages))), len(pages)),
+        b"<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica /Encoding /WinAnsiEncoding >>",
+        b"<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica-Bold /Encoding /WinAnsiEncoding >>",
+        b"<< /Title (%s) >>" % title.encode("cp1252"),
+    ]
+    for number, texts in enumerate(pages):
+        content = b"".join(
+            b"BT /%s %g Tf 1 0 0 1 %g %g Tm (%s) Tj ET\n"
+            % (
+                b"F2" if t.bold else b"F1",
+                t.size,
+                t.x,
+                t.y,
+                t.text.encode("cp1252").replace(b"\\", rb"\\").replace(b"(", rb"\(").replace(b")", rb"\)"),
+            )
+            for t in texts
+        )
+        objects.append(
+            b"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 612 792] /Contents %d 0 R "
+            b"/Resources << /Font << /F1 3 0 R /F2 4 0 R >> >> >>" % (7 + 2 * number)
+        )
+        objects.append(b"<< /Length %d >>\nstream\n%s\nendstream" % (len(content), content))
+    out, offsets = b"%PDF-1.4\n", []
+    for number, body in enumerate(objects, start=1):
+        offsets.append(len(out))
+        out += b"%d 0 obj\n%s\nendobj\n" % (number, body)
+    table = b"".join(b"%010d 00000 n \n" % offset for offset in offsets)
+    start = len(out)
+    out += b"xref\n0 %d\n0000000000 65535 f \n%s" % (len(objects) + 1, table)
+    out += b"trailer << /Size %d /Root 1 0 R /Info 5 0 R >>\nstartxref\n%d\n%%%%EOF\n" % (len(objects) + 1, start)
+    path.write_bytes(out)
+    return path
+
+
+def column(x: float, top: float, lines: list[str], *, size: float = 10, leading: float = 12) -> list[Text]:
+    """Lines below each other."""
+    return [Text(x, top - leading * i, line, size) for i, line in enumerate(lines)]

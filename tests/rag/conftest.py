@@ -1,0 +1,22 @@
+"""One real model server for all tests of the assistant."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from rag.chat import EndpointChatModel
+from rag.local import LocalServer, embedded_model
+
+
+@pytest.fixture(scope="session")
+def local_server():
+    server = LocalServer(embedded_model(), context=4096, slots=2, threads=None)
+    yield server
+    asyncio.run(server.close())
+
+
+@pytest.fixture
+def real_model(local_server):
+    return EndpointChatModel(local_server.connect, name=local_server.name, timeout=60)

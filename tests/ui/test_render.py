@@ -1,0 +1,182 @@
+"""What a message may carry: our links, and nothing of others."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ingest import Chunk, Paper
+from rag.accounting import Trace, Usage
+from rag.answer import Answer, Citation, Draft, Passage
+from rag.render import JOINER, footer, full_answer, inert, model_text, reading, reading_title, short_title, sources
+
+LINK = re.compile(r"(?<!\\)\]\(([^)]*)\)")
+"""Where a Markdown parser could see the end of a link; everything before the bracket may be its text."""
+
+NASTY = [
+    "](http://evil.example)",
+    "a](http://evil.example) ![x](http://evil.example/?leak)",
+    "<img src=http://evil.example>",
+    "<http://evil.example>",
+    "[ref]: http://evil.example",
+    "[text][ref] [ref]\n\n[ref]: http://evil.example 'title'",
+    "![alt\n](http://evil.example)",
+    "[![x](http://a.example)](http://b.example)",
+    "http://evil.example and www.evil.example and me@evil.example",
+    "`code` $x$ **bold** # heading :::warning\nx\n::: :name[label]{a=b}",
+    "\\](http://evil.example)",
+    "zero\u200bwidth \u202eright-to-left \ud800",
+    "[x](<http://evil.example>) [x]( http://evil.example 'a' )",
+    "[1](http://evil.example) [1]: http://evil.example",
+]
+
+
+def make_paper(title: str = "A Title", n_pages: int = 9) -> Paper:
+    return Paper(
+        id="0123456789abcdef", title=title, authors=("Ann Author",), year=2020, n_pages=n_pages, file_name="a.pdf"
+    )
+
+
+def make_passage(marker: int = 1, *, title: str = "A Title", section: str | None = "3 Method") -> Passage:
+    chunk = Chunk(
+        id=f"0123456789abcdef:{marker:04d}",
+        paper_id="0123456789abcdef",
+        ordinal=marker,
+        text="The words of the passage.",
+        start=0,
+        end=25,
+        first_page=marker + 1,
+        last_page=marker + 1,
+        section=section,
+        n_tokens=6,
+    )
+    return Passage(marker, chunk, make_paper(title), 0.5, ("dense",))
+
+
+def make_answer(text: str = "It is so [1].", *, passages=None, quote: str = "words of the passage", **values) -> Answer:
+    passages = passages if passages is not None else (make_passage(1), make_passage(2))
+    trace = Trace()
+    trace.seconds = 4.25
+    draft = Draft(
+        text=text,
+        model="SmolLM2-135M",
+        usage=Usage(812, 40),
+        seconds=3.0,
+        first_token_seconds=0.9,
+        finish_reason="stop",
+        mean_logprob=None,
+    )
+    cited = tuple(
+        Citation(marker=p.marker, passage=p, page=p.chunk.first_page, quote=quote, verified=True) for p in passages[:1]
+    )
+    defaults = {"question": "Is it so?", "trace": trace, "citations": cited, "drafts": (draft,)}
+    return Answer(text=text, passages=passages, **(defaults | values))
+
+
+@pytest.mark.parametrize("text", NASTY)
+def test_a_title_is_never_markdown(text: str) -> None:
+    shown = inert(text)
+    assert not LINK.search(shown)
+    assert not re.search(r"(?<!\\)[\[\]<>!$`*_:#|~]", shown)
+    assert "\n" not in shown
+    assert not re.search(r"(?i)https?:/|www\.|@\w", shown.replace("\\", ""))
+
+
+@pytest.mark.parametrize("text", NASTY)
+def test_what_a_model_writes_carries_no_link_and_no_image(text: str) -> None:
+    shown = model_text(text, links={1: "/cite/0123456789abcdef/2/0001"})
+    assert [path for path in LINK.findall(shown) if not path.startswith("/cite/0123456789abcdef/")] == []
+    assert not re.search(r"\]\[|\]:", shown)
+    assert not re.search(r"(?i)https?://|www\.|<[a-z+.-]+:", shown)
+
+
+@given(st.text(alphabet="[]()!<>:/ \n\\`$ahtp1.@_*", max_size=60))
+def test_no_string_of_brackets_becomes_a_link(text: str) -> None:
+    shown = model_text(text, links={1: "/cite/0123456789abcdef/2/0001"})
+    assert set(LINK.findall(shown)) <= {"/cite/0123456789abcdef/2/0001"}
+    assert not LINK.search(inert(text))
+
+
+def test_a_link_of_the_model_leaves_its_text() -> None:
+    assert (
+        model_text("see [the page](http://evil.example) and ![a plot](http://evil.example/x.png)")
+        == "see the page and a plot"
+    )
+
+
+def test_markers_become_links_to_the_cited_page() -> None:
+    shown = full_answer(make_answer("So [1][2], and not [7]."))
+    assert (
+        "So [1](/cite/0123456789abcdef/2/0001)" + JOINER + "[2](/cite/0123456789abcdef/3/0002), and not [7]." in shown
+    )
+
+
+def test_markers_in_code_and_formulas_stay() -> None:
+    links = {1: "/cite/0123456789abcdef/2/0001"}
+    assert model_text("`a[1]` $x[1]$ [1]", links=links) == "`a[1]` $x[1]$ [1](/cite/0123456789abcdef/2/0001)"
+
+
+def test_dollars_are_money_unless_they_are_a_formula() -> None:
+    assert model_text("from $5 to $6") == r"from \$5 to \$6"
+    assert model_text(r"so $\eta = 1$ and \(x\)") == r"so $\eta = 1$ and $x$"
+
+
+def test_a_colon_does_not_swallow_the_word_behind_it() -> None:
+    assert model_text("BERT:Pre-training").replace(JOINER, "") == "BERT:Pre-training"
+    assert JOINER in model_text("BERT:Pre-training")
+
+
+def test_half_a_link_is_harmless_while_it_is_being_written() -> None:
+    whole = "see ![x](http://evil.example/?q=secret) now"
+    for end in range(len(whole)):
+        assert "](" not in model_text(whole[:end])
+
+
+def test_cited_sources_come_first_and_with_their_words() -> None:
+    shown = sources(make_answer(passages=(make_passage(2), make_passage(1))))
+    first, second = shown.index("[2](/cite"), shown.index("[1](/cite")
+    assert first < shown.index("words of the passage") < shown.index("Also read") < second
+
+
+def test_what_was_read_and_not_cited_is_listed_where_nothing_was_cited() -> None:
+    assert "Read, not cited" in sources(make_answer(citations=()))
+
+
+def test_a_quote_that_is_not_on_the_page_is_called_so() -> None:
+    citation = Citation(marker=1, passage=make_passage(), page=2, quote="not there", verified=False)
+    assert "not found word for word" in sources(make_answer(citations=(citation,)))
+
+
+def test_an_abstention_says_so_and_shows_the_closest_passages() -> None:
+    shown = full_answer(make_answer("This is not in your papers.", abstained=True, citations=(), drafts=()))
+    assert shown.count("ot in your papers") == 1
+    assert shown.startswith("**Not in your papers.**")
+    assert "The closest passages" in shown
+    assert "no model was asked" in shown
+
+
+def test_the_footer_tells_model_times_and_tokens() -> None:
+    line = footer(make_answer(), first_token_seconds=1.23)
+    assert line.startswith("###### SmolLM2")
+    for part in ("first word in 1.2 s", "done in 4.2 s", "812 tokens in, 40 out", "stayed on this machine"):
+        assert part in line
+
+
+def test_a_restricted_question_names_its_papers() -> None:
+    assert "Asked of: A Title" in full_answer(make_answer(), asked_of=[make_paper()])
+
+
+def test_what_is_being_read_is_counted_and_listed() -> None:
+    passages = (make_passage(1), make_passage(2, section=None))
+    assert reading_title(passages) == "2 passages from 1 paper"
+    assert reading(passages).count("\n") == 1
+    assert "page 2 · 3 Method" in reading(passages)
+
+
+def test_long_titles_are_cut_at_a_word() -> None:
+    title = short_title(make_paper("word " * 40))
+    assert title.endswith("word …")
+    assert len(title) < 80

@@ -1,0 +1,179 @@
+"""The routes, the guard and the chat history, without a browser."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+
+import chainlit as cl
+import pytest
+from fastapi.testclient import TestClient
+
+ALLOWED = "http://localhost:8000"
+
+
+@pytest.fixture
+def client(app):
+    from chainlit.server import app as server
+
+    return TestClient(server, base_url=ALLOWED)  # not as a context manager: leaving it ends the process
+
+
+@pytest.fixture
+def logged_in(client):
+    assert client.post("/auth/header").status_code == 200
+    return client
+
+
+def test_healthz_names_us_and_the_library(client, app) -> None:
+    assert client.get("/healthz").json() == {"name": "scholion", "library": str(app.folder)}
+
+
+def test_the_page_names_no_other_host(client) -> None:
+    reply = client.get("/")
+    assert "https://" not in reply.text
+    assert "http://" not in reply.text
+    policy = reply.headers["content-security-policy"]
+    assert "connect-src 'self' ws://127.0.0.1:8000 ws://localhost:8000" in policy
+    assert "https:" not in policy
+    assert reply.headers["x-content-type-options"] == "nosniff"
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"host": "evil.example"},
+        {"host": "localhost:9"},
+        {"origin": "http://evil.example"},
+        {"origin": "http://localhost:9"},
+        {"origin": "null"},
+        {"sec-fetch-site": "cross-site", "sec-fetch-mode": "no-cors"},
+        {"sec-fetch-site": "same-site", "sec-fetch-mode": "cors"},
+    ],
+    ids=str,
+)
+def test_other_pages_and_names_are_refused(client, headers) -> None:
+    assert client.get("/healthz", headers=headers).status_code == 403
+
+
+@pytest.mark.parametrize("host", ["localhost:8000", "127.0.0.1:8000", "[::1]:8000"])
+def test_our_own_names_are_answered(client, host: str) -> None:
+    assert client.get("/healthz", headers={"host": host, "origin": f"http://{host}"}).status_code == 200
+
+
+def test_a_link_from_elsewhere_opens_the_page(client) -> None:
+    headers = {"sec-fetch-site": "cross-site", "sec-fetch-mode": "navigate"}
+    assert client.get("/", headers=headers).status_code == 200
+
+
+def test_papers_are_only_for_who_has_opened_the_page(client) -> None:
+    assert TestClient(client.app, base_url=ALLOWED).get("/papers/0123456789abcdef.pdf").status_code == 401
+
+
+def test_a_paper_is_served_as_a_pdf_and_nothing_else_is(logged_in, shelf_library, tmp_path) -> None:
+    from fake_embedder import HashEmbedder
+    from ingest import ingest_pdf
+    from pdfs import column, write_pdf
+
+    lines = [f"Sentence {n} tells how the jars were opened, weighed and closed again." for n in range(20)]
+    path = write_pdf(tmp_path / "a.pdf", column(72, 720, lines))
+    paper_id = ingest_pdf(path, library=shelf_library, embedder=HashEmbedder()).paper_id
+    reply = logged_in.get(f"/papers/{paper_id}.pdf")
+    assert reply.content == path.read_bytes()
+    assert reply.headers["content-type"] == "application/pdf"
+    assert reply.headers["content-disposition"].startswith("inline")
+    assert reply.headers["x-content-type-options"] == "nosniff"
+    for other in (paper_id[:8], "0" * 16, "..%2f..%2fapp", "library"):
+        reply = logged_in.get(f"/papers/{other}.pdf")
+        assert reply.status_code == 404 or b'<div id="root">' in reply.content
+        assert b"%PDF" not in reply.content
+
+
+def test_attached_files_stay_in_their_folder(logged_in, app) -> None:
+    (app.folder / "secret").write_text("secret")
+    for key in ("../secret", "..%2fsecret", "%2e%2e/secret", "/etc/passwd"):
+        reply = logged_in.get(f"/uploads/{key}")
+        assert reply.status_code in {200, 404}
+        assert reply.text != "secret"
+    assert app.attachments.path("../../secret").is_relative_to(app.attachments.root)
+    assert app.attachments.path("/a/../b").is_relative_to(app.attachments.root)
+
+
+def test_the_words_on_the_page_are_ours(client) -> None:
+    words = client.get("/project/translations?language=en-US").json()["translation"]
+    assert words["chat"]["input"]["placeholder"] == "Ask your papers, or drop a PDF here"
+    assert words["chat"]["messages"]["status"]["used"] == "Read"
+
+
+def test_the_configuration_is_as_we_need_it(app) -> None:
+    from chainlit.config import config
+
+    assert config.features.unsafe_allow_html is False
+    assert config.features.edit_message is False
+    assert config.features.latex is True
+    assert config.features.mcp.enabled is False
+    assert config.ui.cot == "tool_call"
+    assert config.ui.name == "Scholion"
+    assert config.project.allow_origins == []
+    assert config.features.spontaneous_file_upload.accept == {"application/pdf": [".pdf"]}
+
+
+@pytest.fixture
+async def history(app, tmp_path):
+    from ui.history import ChatHistory, UploadFolder
+
+    made = ChatHistory(tmp_path / "chats.db", UploadFolder(tmp_path / "uploads"))
+    yield made
+    await made.close()
+
+
+async def test_a_message_with_modes_and_metadata_is_read_back_as_it_was(history, chat) -> None:
+    chat.session.has_first_interaction = True
+    user = await history.create_user(cl.User(identifier="local"))
+    await history.update_thread("t", name="  ", user_id=user.id)
+    message = cl.Message("Is it so?", type="user_message", modes={"answer": "refine"}, metadata={"answer": "A."})
+    message.thread_id = "t"
+    step = cl.Step(name="6 passages", type="tool", auto_collapse=True)
+    step.thread_id = "t"
+    await history.create_step(message.to_dict())
+    await history.create_step(step.to_dict())
+    thread = await history.get_thread("t")
+    assert thread["name"] == "Your papers"
+    assert {stored["name"] for stored in thread["steps"]} >= {"6 passages"}
+    (stored,) = [stored for stored in thread["steps"] if stored["id"] == message.id]
+    assert stored["output"] == "Is it so?"
+    assert stored["metadata"] == {"answer": "A."}
+    assert await history.get_thread_author("unknown") == ""
+
+
+async def test_the_last_state_of_a_message_is_the_one_that_stays(history, chat) -> None:
+    chat.session.has_first_interaction = True
+    message = cl.Message("")
+    message.thread_id = "t"
+    states = []
+    for number in range(30):
+        message.content = f"state {number}"
+        states.append(asyncio.create_task(history.update_step(message.to_dict())))
+    await asyncio.gather(*states)
+    thread = await history.get_thread("t")
+    assert [step["output"] for step in thread["steps"]] == ["state 29"]
+
+
+async def test_what_cannot_be_stored_is_said_once(history, chat, tmp_path) -> None:
+    chat.session.has_first_interaction = True
+    with sqlite3.connect(tmp_path / "chats.db") as database:
+        database.execute("DROP TABLE steps")
+    message = cl.Message("lost")
+    for _ in range(3):
+        await history.create_step(message.to_dict())
+    (toast,) = chat.of("toast")
+    assert "cannot be saved" in toast["message"]
+
+
+async def test_a_stored_message_is_in_the_file_at_once(history, chat, tmp_path) -> None:
+    chat.session.has_first_interaction = True
+    message = cl.Message("kept")
+    await history.create_step(message.to_dict())
+    with sqlite3.connect(tmp_path / "chats.db") as other:
+        assert other.execute("SELECT output FROM steps").fetchall() == [("kept",)]
+        assert other.execute("PRAGMA journal_mode").fetchone() == ("wal",)

@@ -1,0 +1,152 @@
+"""`python -m ui`: start Scholion on this machine and open it in the browser."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import os
+import secrets
+import socket
+import sys
+import threading
+import time
+import webbrowser
+from http.client import HTTPException
+from typing import TYPE_CHECKING
+from urllib.request import urlopen
+
+from ingest import UserFacingError
+from ingest.settings import PROJECT
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+HOST = "127.0.0.1"
+PORT = 8421
+"""Not 8000, where vLLM and Chainlit itself listen."""
+SAMPLES = PROJECT / "docs" / "papers"
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run until stopped; returns the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m ui", description="Start Scholion on this machine.")
+    parser.add_argument("--port", type=int, default=PORT, help=f"first port to try (default: {PORT})")
+    parser.add_argument("--no-browser", action="store_true", help="do not open the browser")
+    options = parser.parse_args(arguments)
+    may_open = not options.no_browser and sys.stdout.isatty() and _has_display()
+    try:
+        return _start(options.port, may_open=may_open)
+    except UserFacingError as error:
+        print(error, file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+
+
+def _start(first_port: int, *, may_open: bool) -> int:
+    os.environ |= {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "ANONYMIZED_TELEMETRY": "False"}
+    from ui import core
+
+    folder = core.settings().library.expanduser().resolve()
+    port, running = _choose_port(first_port, library=folder)
+    address = f"http://{HOST}:{port}"
+    if running:
+        print(f"Scholion is running already: {address}")
+        if may_open:
+            webbrowser.open(address)
+        return 0
+    core.library().own(url=address)
+    _add_samples()
+    os.environ.setdefault("CHAINLIT_APP_ROOT", str(PROJECT))
+    os.environ |= {
+        "CHAINLIT_HOST": HOST,
+        "CHAINLIT_PORT": str(port),
+        "CHAINLIT_AUTH_SECRET": _secret(folder),
+        "CHAINLIT_AUTH_COOKIE_NAME": f"scholion_{port}",  # cookies do not know ports
+    }
+    threading.Thread(target=_announce, args=(address,), kwargs={"may_open": may_open}, daemon=True).start()
+
+    from chainlit.cli import run_chainlit
+    from chainlit.config import config
+
+    _quiet()
+    config.run.headless = True  # the browser is opened by us, and not after a fixed second
+    run_chainlit(str(PROJECT / "app.py"))
+    return 0
+
+
+def _choose_port(first: int, *, library: Path) -> tuple[int, bool]:
+    """A free port from `first` on, or the one where this library is being served already."""
+    for port in range(first, first + 50):
+        if _answers(port) == {"name": "scholion", "library": str(library)}:
+            return port, True
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the server will: TIME_WAIT is no obstacle
+            try:
+                probe.bind((HOST, port))
+            except OSError:
+                continue
+            return port, False
+    raise UserFacingError(f"No port is free from {first} on.", "Name another one with --port.")
+
+
+def _answers(port: int) -> object:
+    """What `/healthz` says at this port, or None where nothing of use answers."""
+    try:
+        with urlopen(f"http://{HOST}:{port}/healthz", timeout=1) as reply:
+            return json.loads(reply.read(10_000))
+    except (OSError, ValueError, HTTPException):
+        return None
+
+
+def _secret(folder: Path) -> str:
+    """The key that signs the login cookie: made once, readable by its owner only."""
+    path = folder / "secret"
+    if not path.exists():
+        with open(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w", encoding="ascii") as file:  # noqa: PTH123 - Path.open takes no descriptor
+            file.write(secrets.token_urlsafe(48))
+    return path.read_text(encoding="ascii")
+
+
+def _add_samples() -> None:
+    """Fill an empty library with the sample papers; without any, or where it cannot be done, go on."""
+    from ui import core
+
+    samples = sorted(SAMPLES.glob("*.pdf"))
+    if not samples or core.library().papers():
+        return
+    print(
+        f"Your library is empty: adding {len(samples)} sample papers, once. Loading the embedding model …", flush=True
+    )
+    from ingest import ingest_pdf
+
+    for number, path in enumerate(samples, 1):
+        report = ingest_pdf(path, library=core.library(), embedder=core.assistant().embedder)
+        outcome = report.error or f"{report.pages} pages, {report.chunks} passages, {report.seconds:.1f} s"
+        print(f"  {number}/{len(samples)} {report.title or path.name}: {outcome}", flush=True)
+
+
+def _announce(address: str, *, may_open: bool) -> None:
+    """Say where the page is once it answers."""
+    port = int(address.rpartition(":")[2])
+    while _answers(port) is None:
+        time.sleep(0.1)
+    print(f"Scholion is at {address}  (Ctrl+C stops it)", flush=True)
+    if may_open:
+        webbrowser.open(address)
+
+
+def _quiet() -> None:
+    """Chainlit logs every page load; only warnings of others are of interest here."""
+    logging.getLogger().setLevel(logging.WARNING)
+    logging.getLogger("chainlit").setLevel(logging.ERROR)
+    logging.getLogger("scholion").setLevel(logging.INFO)
+
+
+def _has_display() -> bool:
+    return sys.platform in {"darwin", "win32"} or any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY"))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

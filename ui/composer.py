@@ -1,0 +1,71 @@
+"""What stands around the composer: the answer modes, the Library button, the questions to start with."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, cast, get_args
+
+import chainlit as cl
+
+from rag.answer import Mode
+from ui import core
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+LIBRARY = "Library"
+"""The command that shows the papers."""
+
+_MODES = (
+    ("draft", "Draft", "zap", "The small model on this machine answers. Fast and private."),
+    ("auto", "Auto", "wand-sparkles", "A larger model looks again where the draft is weakly supported."),
+    ("refine", "Refine", "sparkles", "A larger model rewrites every draft."),
+)
+
+_STARTERS = (
+    (
+        "When does a draft-and-refine cascade save time?",
+        "Draft and Refine with a Small and a Large Model",
+        "Up to which escalation rate is the cascade quicker than the large model alone?",
+    ),
+    (
+        "How large is a LoRA adapter?",
+        "Adapting a Model to the Terms of a Field with LoRA",
+        "How large is the file of the rank-16 adapter on all seven matrices if it is stored with 16 bits per weight?",
+    ),
+    (
+        "How much memory does a KV cache take?",
+        "Before You Run a Model: Licence, Quantisation and Memory",
+        "How many KiB of key-value cache does one token take in the example model with 16-bit numbers?",
+    ),
+    (
+        "Own machine or provider?",
+        "Local or Cloud Language Models for a Research Group",
+        "At what monthly number of questions do own machine and provider cost the same?",
+    ),
+)
+
+
+async def show_controls() -> None:
+    """Set the modes and the commands; needed at the start of a chat and again when it is resumed."""
+    options = [
+        cl.ModeOption(id=name, name=label, icon=icon, description=text, default=name == "draft")
+        for name, label, icon, text in _MODES
+    ]
+    await cl.context.emitter.set_modes([cl.Mode(id="answer", name="Answer mode", options=options)])
+    await cl.context.emitter.set_commands(
+        [{"id": LIBRARY, "icon": "library", "description": "Your papers: look, filter, delete", "button": True}]
+    )
+
+
+def mode_of(message: cl.Message) -> Mode:
+    """The answer mode of a message; a draft where it names none that we know."""
+    chosen = cast("Mapping[str, Any]", message.modes or {}).get("answer")
+    return cast("Mode", chosen) if chosen in get_args(Mode) else "draft"
+
+
+def starters() -> list[cl.Starter]:
+    """Questions about the sample papers, for those that are in the library."""
+    titles = {paper.title.casefold() for paper in core.library().papers()}
+    return [
+        cl.Starter(label=label, message=question) for label, about, question in _STARTERS if about.casefold() in titles
+    ]

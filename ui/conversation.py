@@ -1,0 +1,163 @@
+"""One question in the chat: what is being read, the answer as it is written, and how it ends."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from contextlib import aclosing
+from typing import TYPE_CHECKING, Any
+
+import chainlit as cl
+from chainlit.utils import utc_now
+
+from rag.answer import Answer, Answered, Drafted, Escalated, Retrieved, TextDelta
+from rag.render import full_answer, inert, links_to, model_text, reading, reading_title
+from ui import core
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine, Iterable, Sequence
+
+    from ingest import Paper
+    from rag.answer import Event, Mode
+
+UPDATE_SECONDS = 0.1
+"""The page parses the whole text at each update, so tokens are shown in groups."""
+TURNS = 6
+"""How many earlier questions the assistant is given."""
+
+
+class Reply:
+    """The message that grows in the chat while events arrive."""
+
+    def __init__(self, asked_of: Sequence[Paper] = ()) -> None:
+        self.asked_of = asked_of
+        self.answer: Answer | None = None
+        self._message = cl.Message("")
+        self._reading = cl.Step(
+            name="your papers", type="tool", default_open=True, auto_collapse=True, show_input=False
+        )
+        self._heading = ""
+        self._text = ""
+        self._links: dict[int, str] = {}
+        self._draft = 0
+        self._began = time.monotonic()
+        self._first_token: float | None = None
+        self._shown = 0.0
+
+    async def open(self) -> None:
+        """Show that the papers are being searched."""
+        self._reading.parent_id = self._message.parent_id  # else the page puts it below the answer
+        self._reading.start = utc_now()
+        await self._reading.send()
+
+    async def take(self, event: Event) -> None:
+        """Show one event."""
+        match event:
+            case Retrieved(passages):
+                self._links = links_to(passages)
+                self._reading.name = reading_title(passages) if passages else "your papers"
+                self._reading.output = reading(passages)
+                await self._reading.update()
+            case TextDelta(text, draft):
+                if draft != self._draft:
+                    self._draft, self._text, self._heading = draft, "", ""
+                if self._first_token is None:
+                    self._first_token = time.monotonic() - self._began
+                self._text += text
+                if time.monotonic() - self._shown >= UPDATE_SECONDS:
+                    await self._show()
+            case Drafted():
+                await self._show()
+            case Escalated(model, reason):
+                self._heading = f"*A draft. {inert(model)} is looking at it again: {inert(reason)}*\n\n"
+                await self._show()
+            case Answered(answer):
+                self.answer = answer
+
+    async def finish(self) -> None:
+        """Put the checked answer in the place of what was streamed, and keep it."""
+        if self.answer is None:
+            await self.abandon("(the answer broke off)")
+            return
+        await self._close_reading()
+        self._message.content = full_answer(self.answer, asked_of=self.asked_of, first_token_seconds=self._first_token)
+        self._message.metadata = {"question": self.answer.question, "answer": self.answer.text}
+        await self._keep()
+
+    async def abandon(self, why: str) -> None:
+        """Keep what was written so far, and say why there is no more."""
+        await self._close_reading()
+        self._message.content = f"{model_text(self._text, links=self._links)}\n\n*{why}*".strip()
+        await self._keep()
+
+    async def fail(self) -> None:
+        """Make room for the error: keep what was written, and nothing where nothing was."""
+        if self._text:
+            await self.abandon("(the answer broke off)")
+        else:
+            await self._reading.remove()
+
+    async def _show(self) -> None:
+        self._shown = time.monotonic()
+        await self._message.stream_token(self._heading + model_text(self._text, links=self._links), is_sequence=True)
+
+    async def _close_reading(self) -> None:
+        self._reading.end = utc_now()
+        await self._reading.update()
+
+    async def _keep(self) -> None:
+        """`send` after `stream_token` replaces the text in the page, ends the cursor and stores the message."""
+        await self._message.send()
+
+
+async def ask(question: str, *, mode: Mode, papers: Sequence[Paper] = ()) -> None:
+    """Ask the assistant and show everything that it says; `papers` restricts the question to these."""
+    reply = Reply(papers)
+    await reply.open()
+    events = core.assistant().ask(
+        question, mode=mode, paper_ids=[paper.id for paper in papers] or None, history=_turns()[-TURNS:]
+    )
+    try:
+        async with aclosing(events):  # on Stop, the model's server stops generating
+            async for event in events:
+                await reply.take(event)
+    except asyncio.CancelledError:
+        await reply.abandon("(stopped)")
+        raise
+    except Exception:
+        await reply.fail()
+        raise
+    await reply.finish()
+    if reply.answer is not None:
+        cl.user_session.set("turns", [*_turns(), (question, reply.answer.text)][-TURNS:])
+
+
+async def stoppable(work: Coroutine[Any, Any, None]) -> None:
+    """Run `work`, which a button began, so that Stop reaches it and the composer waits for it."""
+    session = cl.context.session
+    if session.current_task and not session.current_task.done():
+        work.close()
+        await cl.context.emitter.send_toast("Another answer is still being written.", "warning")
+        return
+    task = session.current_task = asyncio.create_task(work)
+    await cl.context.emitter.task_start()
+    try:
+        await asyncio.wait({task})
+        if not task.cancelled():
+            task.result()
+    finally:
+        await cl.context.emitter.task_end()
+
+
+def remember(steps: Iterable[dict[str, Any]]) -> None:
+    """Take the earlier questions from a stored chat."""
+    turns = [
+        (str(metadata["question"]), str(metadata["answer"]))
+        for step in steps
+        if "answer" in (metadata := step.get("metadata") or {}) and "question" in metadata
+    ]
+    cl.user_session.set("turns", turns[-TURNS:])
+
+
+def _turns() -> list[tuple[str, str]]:
+    return [(question, answer) for question, answer in cl.user_session.get("turns") or []]

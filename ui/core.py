@@ -1,0 +1,71 @@
+"""The one library and the one assistant of this process, and when the models are loaded."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from functools import cache
+
+from ingest import IngestSettings, Library, UserFacingError
+from rag import Assistant, RagSettings
+
+log = logging.getLogger(__name__)
+
+PATIENCE_SECONDS = 20.0
+"""How long the models wait for a first page to open before they are loaded anyway."""
+
+_page_open = asyncio.Event()
+_tasks: set[asyncio.Task[None]] = set()
+
+
+@cache
+def settings() -> IngestSettings:
+    """The library's settings, read once."""
+    return IngestSettings()
+
+
+@cache
+def library() -> Library:
+    """The library, opened at the first call."""
+    return Library(settings())
+
+
+@cache
+def assistant() -> Assistant:
+    """The assistant over that library; loads no model."""
+    return Assistant.open(RagSettings(), library=library())
+
+
+def begin() -> None:
+    """Load the models in the background, once the first page stands: loading would slow its coming down."""
+    task = asyncio.create_task(_warm_up())
+    _tasks.add(task)
+    task.add_done_callback(_tasks.discard)
+
+
+def page_is_open() -> None:
+    """Say that a page has been painted."""
+    _page_open.set()
+
+
+async def end() -> None:
+    """Stop the models and close the library."""
+    for task in _tasks:
+        task.cancel()
+    if assistant.cache_info().currsize:
+        await assistant().close()
+    if library.cache_info().currsize:
+        library().close()
+
+
+async def _warm_up() -> None:
+    try:
+        await asyncio.wait_for(_page_open.wait(), PATIENCE_SECONDS)
+    except TimeoutError:
+        log.info("No page was opened yet; loading the models now")
+    try:
+        await assistant().warm_up()
+    except UserFacingError as error:
+        log.warning("The models could not be loaded: %s", error)
+    except Exception:
+        log.exception("The models could not be loaded")

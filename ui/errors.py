@@ -1,0 +1,62 @@
+"""No error passes unseen: Chainlit only logs what a handler raises, so every handler is wrapped."""
+
+from __future__ import annotations
+
+import functools
+import logging
+import secrets
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
+
+import chainlit as cl
+
+from ingest import UserFacingError
+from rag.render import inert
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+log = logging.getLogger("scholion")
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def sentence(error: Exception) -> str:
+    """What to tell the user; for anything but a UserFacingError a number under which the log has the traceback."""
+    if isinstance(error, UserFacingError):
+        return str(error)
+    number = secrets.token_hex(3)
+    log.error("Error %s", number, exc_info=error)
+    return f"Something went wrong on our side. The log has the details under the number {number}."
+
+
+def visible(handler: Callable[P, Awaitable[T]]) -> Callable[P, Awaitable[T | None]]:
+    """The handler, with what it raises shown as a message in the chat; Stop passes through."""
+
+    async def as_message(text: str) -> None:
+        await cl.ErrorMessage(content=inert(text)).send()
+
+    return _shown(handler, as_message)
+
+
+def visible_briefly(handler: Callable[P, Awaitable[T]]) -> Callable[P, Awaitable[T | None]]:
+    """The handler, with what it raises shown at the edge of the page for some seconds: for clicks."""
+
+    async def as_toast(text: str) -> None:
+        await cl.context.emitter.send_toast(text, "error")
+
+    return _shown(handler, as_toast)
+
+
+def _shown(
+    handler: Callable[P, Awaitable[T]], show: Callable[[str], Awaitable[None]]
+) -> Callable[P, Awaitable[T | None]]:
+    @functools.wraps(handler)
+    async def shown(*args: P.args, **named: P.kwargs) -> T | None:
+        try:
+            return await handler(*args, **named)
+        except Exception as error:  # noqa: BLE001 - the last place where it can be shown
+            await show(sentence(error))
+            return None
+
+    return shown

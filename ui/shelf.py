@@ -1,0 +1,58 @@
+"""The Library command: the papers as a list to filter, open and delete."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import chainlit as cl
+
+from ingest import UserFacingError
+from ui import core, panel
+from ui.errors import sentence
+
+
+async def show() -> None:
+    """Send the list of papers as a message."""
+    papers = listed()
+    text = "" if papers else "Your library is empty. Attach a PDF with the paper clip, or drop it anywhere on the page."
+    elements = [cl.CustomElement(name="Library", props={"papers": papers}, display="inline")] if papers else []
+    await cl.Message(text, elements=elements).send()
+
+
+def listed() -> list[dict[str, Any]]:
+    """What the list shows of each paper."""
+    return [
+        {
+            "id": paper.id,
+            "title": paper.title or paper.file_name,
+            "authors": ", ".join(paper.authors),
+            "year": paper.year,
+            "pages": paper.n_pages,
+        }
+        for paper in core.library().papers()
+    ]
+
+
+async def act(name: str, payload: Any) -> dict[str, Any]:
+    """Do what the list asks for, and return the papers as they are then, or one sentence on what went wrong.
+
+    The list runs in the browser: neither the action nor the id is taken on trust.
+    """
+    paper_id = str(payload.get("id", "")) if isinstance(payload, dict) else ""
+    try:
+        match name:
+            case "open_paper":
+                await panel.show(paper_id)
+            case "delete_paper":
+                await cl.make_async(_delete)(paper_id)
+    except UserFacingError as error:
+        return {"error": str(error), "papers": listed()}
+    except Exception as error:  # noqa: BLE001 - the list shows it
+        return {"error": sentence(error), "papers": listed()}
+    return {"papers": listed()}
+
+
+def _delete(paper_id: str) -> None:
+    library = core.library()
+    if library.paper(paper_id).id == paper_id:  # the library also takes the beginning of an id; a browser may not
+        library.remove(paper_id)

@@ -1,0 +1,124 @@
+"""Attached PDFs: checked by their bytes, added to the library with visible progress, stoppable."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import chainlit as cl
+
+from ingest import IngestReport, ingest_pdf
+from rag.render import counted, inert
+from ui import core
+from ui.errors import sentence
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from ingest import Paper, Progress
+
+UPDATE_SECONDS = 0.2
+BAR_CHARS = 20
+STEPS = {"reading": "Reading", "chunking": "Cutting into passages", "embedding": "Indexing", "storing": "Storing"}
+
+_one_at_a_time = asyncio.Lock()
+
+
+async def add(elements: Iterable[Any]) -> list[Paper]:
+    """Bring the attached files into the library, one message each; returns the papers that are there now."""
+    found = [await _add_one(Path(element.path), element.name) for element in elements if element.path]
+    return [paper for paper in found if paper is not None]
+
+
+async def offer(papers: list[Paper]) -> None:
+    """Offer a first question about papers that came without one."""
+    these = "it" if len(papers) == 1 else "them"
+    action = cl.Action(
+        name="ask_about",
+        label="What is it about?" if len(papers) == 1 else "What are they about?",
+        icon="message-circle-question",
+        payload={"paper_ids": [paper.id for paper in papers]},
+    )
+    await cl.Message(f"Ask about {these} below; questions go to your whole library.", actions=[action]).send()
+
+
+def is_pdf(path: Path) -> bool:
+    """Whether the bytes say so; the browser's word on the type is only a claim."""
+    with path.open("rb") as file:
+        return b"%PDF-" in file.read(1024)
+
+
+async def _add_one(path: Path, name: str) -> Paper | None:
+    if not await asyncio.to_thread(is_pdf, path):
+        await cl.Message(
+            f"**{inert(name)}** is not a PDF, and only PDFs can be added. Export it as PDF and try again."
+        ).send()
+        return None
+    message = cl.Message(f"**{inert(name)}** is waiting for its turn …" if _one_at_a_time.locked() else _progress(name))
+    await message.send()
+    async with _one_at_a_time:
+        report = await _ingest(path, name=name, message=message)
+    message.content = _result(report)
+    await message.update()
+    return core.library().paper(report.paper_id) if report.paper_id else None
+
+
+async def _ingest(path: Path, *, name: str, message: cl.Message) -> IngestReport:
+    stop = threading.Event()
+    latest: list[Progress] = []
+    work = asyncio.create_task(
+        asyncio.to_thread(_blocking, path, file_name=name, latest=latest, cancel=stop), name=f"ingest {name}"
+    )
+    try:
+        while not (await asyncio.wait({work}, timeout=UPDATE_SECONDS))[0]:
+            text = _progress(name, latest[-1] if latest else None)
+            if text != message.content:
+                message.content = text
+                await cl.context.emitter.update_step(message.to_dict())  # shown, not stored: it is about to change
+        return work.result()
+    except asyncio.CancelledError:
+        stop.set()  # the thread looks at it between two batches
+        await asyncio.wait({work}, timeout=30)
+        report = None if not work.done() or work.exception() else work.result()
+        added = report is not None and report.status != "failed"
+        message.content = _result(report) if added and report else f"**{inert(name)}** was not added *(stopped)*"
+        await message.update()
+        raise
+    except Exception as error:  # noqa: BLE001 - shown in the message of the file that it belongs to
+        return IngestReport(file=name, status="failed", seconds=0.0, error=sentence(error))
+
+
+def _blocking(path: Path, *, file_name: str, latest: list[Progress], cancel: threading.Event) -> IngestReport:
+    return ingest_pdf(
+        path,
+        library=core.library(),
+        embedder=core.assistant().embedder,
+        file_name=file_name,
+        on_progress=latest.append,
+        cancel=cancel,
+    )
+
+
+def _progress(name: str, progress: Progress | None = None) -> str:
+    if progress is None:
+        return f"**{inert(name)}** · Getting ready …"
+    step = STEPS.get(progress.step, progress.step)
+    if progress.total <= 1:
+        return f"**{inert(name)}** · {step} …"
+    filled = round(BAR_CHARS * progress.done / progress.total)
+    bar = "█" * filled + "░" * (BAR_CHARS - filled)
+    return f"**{inert(name)}** · {step}\n\n{bar}  {progress.done} of {progress.total}"
+
+
+def _result(report: IngestReport) -> str:
+    title = f"**{inert(report.title or report.file)}**"
+    match report.status:
+        case "added":
+            size = f"{counted(report.pages or 0, 'page')}, {counted(report.chunks or 0, 'passage')}"
+            return f"{title} is in your library: {size}, {report.seconds:.1f} s."
+        case "skipped":
+            return f"{title} was in your library already."
+        case _:
+            return f"**{inert(report.file)}** was not added. {inert(report.error or '')}"
