@@ -17,7 +17,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 SHOTS = Path(__file__).parent / "shots"
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-PATIENCE = 240_000
+PATIENCE = 120_000
 """Milliseconds: the model writes 5 to 45 tokens a second, less when the machine is busy."""
 
 
@@ -36,6 +36,7 @@ class Server:
         self.url = f"http://127.0.0.1:{self.port}"
         self.log = folder / "server.log"
         self.process: subprocess.Popen[bytes] | None = None
+        self.settings = {"SCHOLION_MAX_OUTPUT_TOKENS": "96"}
 
     def start(self, patience: float = 180.0) -> float:
         """Seconds until the page answers."""
@@ -45,11 +46,8 @@ class Server:
                 [sys.executable, "-m", "ui", "--no-browser", "--port", str(self.port)],
                 cwd=ROOT,
                 env=os.environ
-                | {
-                    "SCHOLION_LIBRARY": str(self.library),
-                    "SCHOLION_MAX_OUTPUT_TOKENS": "96",
-                    "CHAINLIT_APP_ROOT": str(self.root),
-                },
+                | {"SCHOLION_LIBRARY": str(self.library), "CHAINLIT_APP_ROOT": str(self.root)}
+                | self.settings,
                 stdout=log,
                 stderr=subprocess.STDOUT,
             )
@@ -62,6 +60,14 @@ class Server:
             else:
                 return time.monotonic() - began
         raise TimeoutError(self.log.read_text())
+
+    def model_pid(self) -> int:
+        """The process that runs the drafter."""
+        for line in subprocess.check_output(["ps", "-eo", "pid,ppid,args"], text=True).splitlines()[1:]:
+            pid, parent, *args = line.split()
+            if self.process and int(parent) == self.process.pid and "rag.local" in args:
+                return int(pid)
+        raise LookupError("the drafter is not running")
 
     def stop(self, how: int = signal.SIGTERM) -> None:
         if self.process and self.process.poll() is None:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import re
 import signal
-from typing import TYPE_CHECKING
+import time
+from pathlib import Path
 
 import pytest
 
 from pdfs import column, write_pdf
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 expect = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed: `make .venv/.dev`").expect
 
@@ -21,7 +20,7 @@ ADAPTER = "How large is the file of the rank-16 adapter on all seven matrices if
 ANSWER = ".step[data-step-type=assistant_message] .message-content"
 READING = ".step[data-step-type=tool] .message-content a[href^='/cite/']"
 CHIP = f"{ANSWER} a[href^='/cite/']"
-FOOTER = f"{ANSWER} h6:has-text('tokens in')"
+FOOTER = f"{ANSWER} h6:has-text('stayed on this machine')"
 SEEDS = "Garden seeds keep for five years in a dry jar at four degrees, as Miller and Stone measured in 1987."
 
 
@@ -127,21 +126,61 @@ def test_a_file_that_is_no_pdf_gets_one_sentence(page, tmp_path: Path) -> None:
     page.wait_for_selector("text=is not a PDF, and only PDFs can be added")
 
 
-def test_stop_keeps_the_text_and_the_next_question_works(open_page, shot) -> None:
-    page = open_page()
-    say(
-        page,
-        "Explain in detail what a research group should consider before it runs a language model on its own machine.",
-    )
+LONG = "Explain in detail what a research group should consider before it runs a language model on its own machine."
+
+
+@pytest.fixture
+def wordy_server(other_server):
+    """One whose drafter reads whole passages and may write long, so that there is time to interfere."""
+    other_server.settings = {"SCHOLION_DRAFTER_SENTENCES": "0", "SCHOLION_MAX_OUTPUT_TOKENS": "1000"}
+    other_server.start()
+    return other_server
+
+
+def in_mid_answer(page, server, question: str, how: int) -> int:
+    """Ask, and send the drafter's process a signal as soon as the first words stand; returns its id."""
+    say(page, question)
     page.wait_for_selector(ANSWER)
+    pid = server.model_pid()
+    os.kill(pid, how)
+    return pid
+
+
+def test_stop_keeps_the_text_and_the_next_question_works(open_page, shot, wordy_server) -> None:
+    page = open_page(server=wordy_server)
+    pid = in_mid_answer(page, wordy_server, LONG, signal.SIGSTOP)  # however fast the machine, the answer is not over
     page.wait_for_timeout(400)
     page.click("#stop-button")
     page.wait_for_selector("text=(stopped)")
     expect(page.locator("#stop-button")).to_have_count(0)
     expect(page.locator("text=Task manually stopped")).to_have_count(0)
     shot(page, "stopped-light")
+    os.kill(pid, signal.SIGCONT)
     say(page, ADAPTER)
     page.wait_for_selector(FOOTER)
+
+
+def test_a_killed_model_is_told_and_the_next_question_works(open_page, shot, wordy_server) -> None:
+    page = open_page(server=wordy_server)
+    in_mid_answer(page, wordy_server, LONG, signal.SIGKILL)
+    page.wait_for_selector("text=Try again")
+    shot(page, "model-killed-light")
+    say(page, ADAPTER)
+    page.wait_for_selector(FOOTER)
+
+
+def test_a_killed_app_leaves_no_model_behind(open_page, other_server) -> None:
+    other_server.start()
+    page = open_page(server=other_server)
+    say(page, ADAPTER)
+    page.wait_for_selector(FOOTER)
+    pid = other_server.model_pid()
+    other_server.stop(signal.SIGKILL)
+    for _ in range(50):
+        if not Path(f"/proc/{pid}").exists():
+            return
+        time.sleep(0.1)
+    pytest.fail(f"the drafter {pid} outlived the app by five seconds")
 
 
 def test_a_chat_is_there_after_a_reload(open_page, shot) -> None:
