@@ -4,13 +4,14 @@ from ingest.embed import Embedder, embedder_from
 from ingest.errors import UserFacingError
 from ingest.library import Library, open_library
 from ingest.paper import Chunk, Heading, Page, Paper, ParsedPaper
-from ingest.pipeline import IngestReport, Progress, ingest_pdf, pdf_files
+from ingest.pipeline import Ingest, IngestReport, Progress, Source, ingest_pdf, pdf_files, remove_one
 from ingest.settings import IngestSettings
 
 __all__ = [
     "Chunk",
     "Embedder",
     "Heading",
+    "Ingest",
     "IngestReport",
     "IngestSettings",
     "Library",
@@ -18,9 +19,11 @@ __all__ = [
     "Paper",
     "ParsedPaper",
     "Progress",
+    "Source",
     "UserFacingError",
     "embedder_from",
     "ingest_pdf",
     "open_library",
     "pdf_files",
+    "remove_one",
 ]

@@ -7,18 +7,20 @@ import json
 import sys
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from tqdm import tqdm
 
+from ingest.bibtex import write_bibtex
 from ingest.embed import embedder_from
-from ingest.errors import UserFacingError
+from ingest.errors import LibraryBusyError, PathError, UserFacingError
 from ingest.library import Library, open_library
-from ingest.pipeline import IngestReport, Progress, ingest_pdf, pdf_files
+from ingest.pipeline import Ingest, IngestReport, Progress, Source, pdf_files, remove_one
+from ingest.remote import orders
 from ingest.settings import IngestSettings
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from ingest.paper import Paper
 
@@ -52,12 +54,26 @@ def _parser() -> argparse.ArgumentParser:
     command("list", _list, "list the papers")
     command("show", _show, "show one paper").add_argument("id")
     command("remove", _remove, "remove every trace of papers").add_argument("ids", nargs="+", metavar="id")
+    correct = command("set", _set, "correct what is known of a paper")
+    correct.add_argument("id")
+    correct.add_argument("--title")
+    correct.add_argument("--authors", metavar='"A. Name; B. Name"', type=_names)
+    correct.add_argument("--year", type=int)
+    correct.add_argument("--doi")
+    correct.add_argument("--arxiv-id", dest="arxiv_id")
+    command("bibtex", _bibtex, "write BibTeX of papers, or of all").add_argument("ids", nargs="*", metavar="id")
+    watch = command("watch", _watch, "add the PDFs of a folder, and those that come into it, until stopped")
+    watch.add_argument("folder", type=Path)
+    resume = command("resume", _resume, "carry on with what a crash left unfinished")
+    resume.add_argument("--failed", action="store_true", help="instead, try the PDFs again that could not be read")
+    command("ledger", _ledger, "show what became of every file")
+    rebuild = command("rebuild", _rebuild, "embed all chunks again, beside the old index, and swap at the end")
+    rebuild.add_argument("--embedder", type=Path, metavar="FOLDER", help="a sentence-transformers model")
     command("verify", _verify, "compare tables, index and files, and mend what can be mended")
     return parser
 
 
-def _add(library: Library, settings: IngestSettings, options: argparse.Namespace) -> int:
-    embedder = embedder_from(settings.embedder)
+def _add(library: Library, _: IngestSettings, options: argparse.Namespace) -> int:
     failed = False
     files: list[Path] = []
     for path in options.paths:
@@ -68,20 +84,144 @@ def _add(library: Library, settings: IngestSettings, options: argparse.Namespace
             failed = True
     if not files:
         return 1
-    library.own()
-    with tqdm(total=len(files), unit="file", disable=None, leave=False) as bar:
-        for file in files:
-            bar.set_description(file.name[:40])
+    return _run(library, files, options) or int(failed)
 
-            def tell(progress: Progress) -> None:
-                bar.set_postfix_str(f"{progress.step} {progress.done}/{progress.total}")
 
-            report = ingest_pdf(file, library=library, embedder=embedder, on_progress=tell)
-            with tqdm.external_write_mode():
-                _report(report, options, path=file)
-            failed = failed or report.status == "failed"
-            bar.update()
+def _run(library: Library, files: list[Path], options: argparse.Namespace) -> int:
+    """Add files here, or through the app where that owns the library."""
+    if not _owned(library):
+        return _add_through_app(library, files, options)
+    sources = [Source(file, file.name) for file in files]
+    with _Bar(files) as bar:
+        work = Ingest(library=library, embedder=embedder_from(library.settings.embedder), on_progress=bar.tell)
+        return _report_all(zip(files, work.run(sources), strict=True), bar, options)
+
+
+def _report_all(reports: Iterable[tuple[Path | None, IngestReport]], bar: _Bar, options: argparse.Namespace) -> int:
+    failed = False
+    for file, report in reports:
+        with tqdm.external_write_mode():
+            _report(report, options, path=file)
+        bar.finish(file)
+        failed = failed or report.status == "failed"
     return int(failed)
+
+
+def _owned(library: Library) -> bool:
+    """Whether this process may write; waits while another command is at work, but not for the app."""
+    try:
+        library.own()
+    except LibraryBusyError:
+        if library.owner().get("url"):
+            return False
+        print("Another Scholion command is working on this library; waiting for it (Ctrl+C stops).", file=sys.stderr)
+        library.own(seconds=float("inf"))
+    return True
+
+
+def _add_through_app(library: Library, files: list[Path], options: argparse.Namespace) -> int:
+    owner = library.owner()
+    rows = orders(owner, {"do": "add", "paths": [str(file.resolve()) for file in files]})
+    with _Bar(files) as bar:
+        return _report_all(zip(files, (IngestReport(**row) for row in rows), strict=False), bar, options)
+
+
+class _Bar:
+    """A progress bar in files, whose remaining time goes by the bytes that are left."""
+
+    def __init__(self, files: Iterable[Path]) -> None:
+        self._sizes = {file: file.stat().st_size if file.is_file() else 0 for file in files}
+        self._bar = tqdm(
+            total=sum(self._sizes.values()) or 1,
+            disable=None,
+            leave=False,
+            bar_format="{desc} {percentage:3.0f}%|{bar}| about {remaining} left {postfix}",
+        )
+        self._done = 0
+
+    def __enter__(self) -> Self:
+        self._label()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.close()
+
+    def tell(self, progress: Progress) -> None:
+        """Show where the file that is being indexed stands."""
+        if progress.step != "reading":
+            self._bar.set_postfix_str(f"{progress.file[:32]} {progress.step} {progress.done}/{progress.total}")
+
+    def finish(self, file: Path | None) -> None:
+        """Count one file as done."""
+        self._done += 1
+        self._bar.update(self._sizes.get(file, 0) if file else 0)
+        self._label()
+
+    def _label(self) -> None:
+        self._bar.set_description_str(f"{self._done}/{len(self._sizes)} files")
+
+
+def _watch(library: Library, _: IngestSettings, options: argparse.Namespace) -> int:
+    """Add what is in a folder and what comes into it, until stopped."""
+    from watchfiles import Change, watch
+
+    folder: Path = options.folder
+    if not folder.is_dir():
+        raise PathError(f"There is no folder {folder}.", "Name an existing folder to watch.")
+    print(f"Watching {folder}; Ctrl+C stops.", file=sys.stderr, flush=True)
+    inside = sorted(path for path in folder.rglob("*") if path.suffix.lower() == ".pdf")
+    if inside:
+        _run(library, inside, options)
+    # a file counts as arrived when nothing has been written to it for a second
+    for changes in watch(folder, debounce=1600, step=1000):
+        paths = {Path(path) for change, path in changes if change is not Change.deleted}
+        arrived = sorted(path for path in paths if path.suffix.lower() == ".pdf" and path.is_file())
+        if arrived:
+            _run(library, arrived, options)
+    return 0
+
+
+def _resume(library: Library, _: IngestSettings, options: argparse.Namespace) -> int:
+    _own(library)
+    with _Bar([]) as bar:
+        work = Ingest(library=library, embedder=embedder_from(library.settings.embedder), on_progress=bar.tell)
+        reports = work.retry() if options.failed else work.resume()
+        return _report_all(((None, report) for report in reports), bar, options)
+
+
+def _ledger(library: Library, _: IngestSettings, options: argparse.Namespace) -> int:
+    entries = library.ledger.entries()
+    if options.json:
+        print(json.dumps([asdict(entry) for entry in entries], ensure_ascii=False, indent=1))
+    else:
+        for entry in entries:
+            print(f"{entry.state:9} {entry.paper_id}  {entry.file}  {entry.reason or ''}".rstrip())
+    return 0
+
+
+def _rebuild(library: Library, _: IngestSettings, options: argparse.Namespace) -> int:
+    _own(library)
+    embedder = embedder_from(options.embedder or library.settings.embedder)
+    with tqdm(unit="chunk", disable=None, leave=False) as bar:
+
+        def tell(done: int, total: int) -> None:
+            bar.total = total
+            bar.update(done - bar.n)
+
+        chunks = library.rebuild(embedder, on_progress=tell)
+    if options.json:
+        print(json.dumps({"embedder": embedder.name, "chunks": chunks}))
+    else:
+        print(f"{chunks} chunks now have vectors of {embedder.name}.")
+        if options.embedder:
+            print(f"Set SCHOLION_EMBEDDER={options.embedder} from now on.", file=sys.stderr)
+    return 0
+
+
+def _own(library: Library) -> None:
+    """Own the library, or say who does."""
+    if not _owned(library):
+        library.own()
 
 
 def _report(report: IngestReport, options: argparse.Namespace, *, path: Path | None = None) -> None:
@@ -99,6 +239,7 @@ def _report(report: IngestReport, options: argparse.Namespace, *, path: Path | N
 
 
 def _row(library: Library, paper: Paper) -> dict[str, Any]:
+    """A paper as the command line's JSON shows it."""
     return {
         "paper_id": paper.id,
         "title": paper.title,
@@ -127,12 +268,18 @@ def _list(library: Library, _: IngestSettings, options: argparse.Namespace) -> i
 def _show(library: Library, _: IngestSettings, options: argparse.Namespace) -> int:
     paper = library.paper(options.id)
     texts = [page.text for page in library.pages(paper.id)]
-    row = _row(library, paper)
+    more = {"arxiv_id": paper.arxiv_id, "abstract": paper.abstract, "report": library.report(paper.id)}
+    row = {**_row(library, paper), **more, "references": library.references(paper.id)}
     if options.json:
         print(json.dumps({**row, "page_texts": texts}, ensure_ascii=False, indent=1))
     else:
         for name, value in row.items():
-            print(f"{name:9} {', '.join(value) if isinstance(value, list) else value}")
+            if name == "references":
+                print(f"{name:10} {len(value)}")
+            elif name == "report" and value:
+                print(f"{name:10} " + ", ".join(f"{key} {found}" for key, found in value.items()))
+            else:
+                print(f"{name:10} {', '.join(value) if isinstance(value, list) else value}")
         for number, text in enumerate(texts, start=1):
             print(f"\n--- page {number} ---\n{text}")
     return 0
@@ -140,14 +287,12 @@ def _show(library: Library, _: IngestSettings, options: argparse.Namespace) -> i
 
 def _remove(library: Library, _: IngestSettings, options: argparse.Namespace) -> int:
     failed = False
-    for paper_id in options.ids:
-        row: dict[str, Any] = {"paper_id": paper_id, "status": "removed", "title": None, "error": None}
-        try:
-            paper = library.remove(paper_id)
-            row |= {"paper_id": paper.id, "title": paper.title}
-        except UserFacingError as error:
-            failed = True
-            row |= {"status": "failed", "error": str(error)}
+    if _owned(library):
+        rows: Iterable[dict[str, Any]] = (remove_one(library, paper_id) for paper_id in options.ids)
+    else:
+        rows = orders(library.owner(), {"do": "remove", "ids": options.ids})
+    for row in rows:
+        failed = failed or row["status"] == "failed"
         if options.json:
             print(json.dumps(row, ensure_ascii=False))
         else:
@@ -155,7 +300,37 @@ def _remove(library: Library, _: IngestSettings, options: argparse.Namespace) ->
     return int(failed)
 
 
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in text.split(";") if name.strip())
+
+
+def _set(library: Library, _: IngestSettings, options: argparse.Namespace) -> int:
+    names = ("title", "authors", "year", "doi", "arxiv_id")
+    facts = {name: value for name in names if (value := getattr(options, name)) is not None}
+    if not facts:
+        raise UserFacingError(
+            "Nothing was given to correct.", "Name at least one of --title, --authors, --year, --doi."
+        )
+    if _owned(library):
+        paper = library.describe(options.id, **facts)
+        row = _row(library, paper)
+    else:
+        (row,) = orders(library.owner(), {"do": "describe", "id": options.id, "facts": facts})
+        if row.get("error"):
+            raise UserFacingError(row["error"])
+    print(json.dumps(row, ensure_ascii=False) if options.json else f"{row['paper_id']}  {row['title']}")
+    return 0
+
+
+def _bibtex(library: Library, _: IngestSettings, options: argparse.Namespace) -> int:
+    papers = [library.paper(name) for name in options.ids] or library.papers()
+    text = write_bibtex(papers)
+    print(json.dumps({"bibtex": text}, ensure_ascii=False) if options.json else text, end="\n" if options.json else "")
+    return 0
+
+
 def _verify(library: Library, _: IngestSettings, options: argparse.Namespace) -> int:
+    _own(library)
     problems = library.verify()
     if options.json:
         print(json.dumps({"papers": len(library.papers()), "problems": [asdict(p) for p in problems]}, indent=1))

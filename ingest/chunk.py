@@ -36,9 +36,7 @@ def chunk_paper(parsed: ParsedPaper, *, max_tokens: int, count_tokens: CountToke
     """
     text, starts = parsed.text, parsed.page_starts()
     chunks: list[Chunk] = []
-    for section, (start, end) in _sections(parsed.headings, len(text)):
-        if section and is_references(section):
-            continue
+    for section, (start, end) in _searched(parsed, len(text)):
         pieces = list(_fitting(text, _sentences(text, start, end), max_tokens, count_tokens))
         for first, last, n_tokens in _packed(pieces, max_tokens):
             ordinal = len(chunks)
@@ -58,6 +56,20 @@ def chunk_paper(parsed: ParsedPaper, *, max_tokens: int, count_tokens: CountToke
                 )
             )
     return chunks
+
+
+def _searched(parsed: ParsedPaper, length: int) -> Iterator[tuple[str | None, Range]]:
+    """The sections without the reference list: its own blocks where the parser marked them, else its section."""
+    left_out = [(block.start, block.end) for block in parsed.blocks if block.kind == "reference"]
+    for section, (start, end) in _sections(parsed.headings, length):
+        if not left_out and section and is_references(section):
+            continue
+        at = start
+        for first, last in left_out:
+            if at < last and first < end:
+                yield section, (at, max(at, first))
+                at = last
+        yield section, (at, max(at, end))
 
 
 def _sections(headings: Sequence[Heading], length: int) -> Iterator[tuple[str | None, Range]]:

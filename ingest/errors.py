@@ -3,7 +3,10 @@
 UserFacingError
 ├── UnreadablePdfError     not a PDF, damaged, or made of something else
 │   ├── EncryptedPdfError  needs a password that we do not have
-│   └── NoTextError        opens, but has no text layer
+│   ├── NoTextError        opens, but has no text layer
+│   └── TooCostlyPdfError  takes more time, memory or pages than a file may
+├── CancelledParseError    the user stopped it while it was being read
+├── ParserStartError       the parser's child process does not start; the file may be fine
 ├── PathError              a path that is not there, or a folder without PDFs
 ├── UnknownPaperError      an id that is not in the library
 ├── LibraryBusyError       another process owns the library
@@ -43,6 +46,20 @@ class EncryptedPdfError(UnreadablePdfError):
 
 class NoTextError(UnreadablePdfError):
     """The file opens, but no page has text."""
+
+
+class TooCostlyPdfError(UnreadablePdfError):
+    """The file takes more time, memory, pages or text than one file may."""
+
+
+class CancelledParseError(UserFacingError):
+    """The user stopped it while it was being read."""
+
+
+class ParserStartError(UserFacingError):
+    """The parser's child process does not start; this says nothing of the file."""
+
+    status = 500
 
 
 class PathError(UserFacingError):

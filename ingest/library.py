@@ -11,8 +11,9 @@ import os
 import shutil
 import sqlite3
 import threading
+import time
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
@@ -20,24 +21,28 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from filelock import FileLock, Timeout
 
+from ingest import ledger
 from ingest.errors import LibraryBusyError, LibraryMismatchError, UnknownPaperError
 from ingest.paper import Chunk, Page, Paper, ParsedPaper
-from ingest.vectors import ChromaIndex, ExactIndex, VectorIndex
+from ingest.vectors import ChromaIndex, ExactIndex, VectorIndex, probe
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
-    from ingest.embed import Vectors
+    from ingest.embed import Embedder, Vectors
     from ingest.settings import IngestSettings
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS papers (
     id TEXT PRIMARY KEY, title TEXT NOT NULL, authors TEXT NOT NULL, year INTEGER, doi TEXT,
-    n_pages INTEGER NOT NULL, file_name TEXT NOT NULL, added_at TEXT NOT NULL, finished_at TEXT);
+    arxiv_id TEXT, abstract TEXT, n_pages INTEGER NOT NULL, file_name TEXT NOT NULL,
+    report TEXT, refs TEXT, added_at TEXT NOT NULL, finished_at TEXT);
+CREATE TABLE IF NOT EXISTS rebuilt (
+    id TEXT PRIMARY KEY REFERENCES chunks(id) ON DELETE CASCADE, embedder TEXT NOT NULL, vector BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS pages (
     paper_id TEXT NOT NULL REFERENCES papers(id) ON DELETE CASCADE, number INTEGER NOT NULL, text TEXT NOT NULL,
     PRIMARY KEY (paper_id, number)) WITHOUT ROWID;
@@ -56,8 +61,15 @@ CREATE TRIGGER IF NOT EXISTS chunk_removed AFTER DELETE ON chunks BEGIN
     INSERT INTO words(words, rowid, text) VALUES ('delete', old.row, old.text); END;
 """
 
+_FROM_1_TO_2 = """
+ALTER TABLE papers ADD COLUMN arxiv_id TEXT;
+ALTER TABLE papers ADD COLUMN abstract TEXT;
+ALTER TABLE papers ADD COLUMN report TEXT;
+ALTER TABLE papers ADD COLUMN refs TEXT;
+"""
+
 _CHUNK = 'c.id, c.paper_id, c.ordinal, c.text, c.start, c."end", c.first_page, c.last_page, c.section, c.n_tokens'
-_PAPER = "id, title, authors, year, doi, n_pages, file_name"
+_PAPER = "id, title, authors, year, doi, arxiv_id, abstract, n_pages, file_name"
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +94,7 @@ class Library:
         self._guard = threading.RLock()
         self._owner = FileLock(self.folder / "owner.lock", thread_local=False)
         self._noted = False
+        self.ledger = ledger.Ledger(lambda: self._db)
         self._vectors: VectorIndex | None = None
         with self._db as db:
             db.execute("PRAGMA journal_mode=WAL")
@@ -90,7 +103,9 @@ class Library:
                 raise LibraryMismatchError(
                     f"The library {self.folder} was written by a newer Scholion.", "Update Scholion and start it again."
                 )
-            db.executescript(_SCHEMA)
+            if version == 1:
+                db.executescript(_FROM_1_TO_2)
+            db.executescript(_SCHEMA + ledger.SCHEMA)
             db.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
 
     # -- reading -----------------------------------------------------------------------------------------------------
@@ -118,6 +133,16 @@ class Library:
         """The pages of a paper, in order."""
         rows = self._db.execute("SELECT number, text FROM pages WHERE paper_id = ? ORDER BY number", (paper_id,))
         return [Page(*row) for row in rows]
+
+    def report(self, paper_id: str) -> dict[str, Any] | None:
+        """How well the paper could be read: the fields of `QualityReport`; None for papers of older versions."""
+        row = self._db.execute("SELECT report FROM papers WHERE id = ?", (paper_id,)).fetchone()
+        return json.loads(row[0]) if row and row[0] else None
+
+    def references(self, paper_id: str) -> list[str]:
+        """The entries of the paper's reference list; they are kept, but not searched."""
+        row = self._db.execute("SELECT refs FROM papers WHERE id = ?", (paper_id,)).fetchone()
+        return json.loads(row[0]) if row and row[0] else []
 
     def n_chunks(self, paper_id: str) -> int:
         """How many chunks a paper has."""
@@ -179,44 +204,72 @@ class Library:
         """Chroma where this process owns or can own the library; else the stored vectors, read once into memory."""
         with self._guard:
             if self._vectors is None:
-                self._vectors = self._open_chroma() if self._try_own() else self._exact_index()
+                if self._try_own():
+                    self._vectors = self._open_chroma()
+                    if self._vectors.count() != self._db.execute("SELECT count(*) FROM chunks").fetchone()[0]:
+                        self._verify_index()  # it lost something, or a crash came before it was told
+                else:
+                    self._vectors = self._exact_index()
             return self._vectors
 
     # -- owning ------------------------------------------------------------------------------------------------------
 
-    def own(self, *, url: str | None = None) -> None:
+    def own(self, *, url: str | None = None, key: str | None = None, seconds: float = 0.0) -> None:
         """Become the one process that writes. Held until `close` or the end of the process, however it ends.
 
+        What a crash of the last owner cut off is completed.
+
         Args:
-            url: where the app answers, for the message that another process gives.
+            url: where the app answers, for other processes that want to write.
+            key: what they must show there.
+            seconds: how long to wait for another process to finish.
 
         Raises:
             LibraryBusyError: another process owns the library.
         """
         with self._guard:
-            if not self._try_own():
+            if not self._try_own(seconds):
                 raise LibraryBusyError(*self._owned_by())
             if url or not self._noted:
-                note = {"pid": os.getpid(), "url": url}
-                (self.folder / "owner.json").write_text(json.dumps(note), encoding="utf-8")
-                self._noted = True
+                self._note_owner(url, key)
+                self._recover()
             if isinstance(self._vectors, ExactIndex):
                 self._close_vectors()  # it was read while another process owned the library
 
-    def _try_own(self) -> bool:
+    def owner(self) -> dict[str, Any]:
+        """What the owning process wrote of itself: "pid", "url" and "key"; empty where nothing is known."""
+        with suppress(OSError, ValueError):
+            return dict(json.loads((self.folder / "owner.json").read_text(encoding="utf-8")))
+        return {}
+
+    def _note_owner(self, url: str | None, key: str | None) -> None:
+        path = self.folder / "owner.json"
+        path.unlink(missing_ok=True)
+        with open(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w", encoding="utf-8") as file:  # noqa: PTH123 Path.open takes no descriptor
+            json.dump({"pid": os.getpid(), "url": url, "key": key}, file)
+        self._noted = True
+
+    def _recover(self) -> None:
+        """Complete what a crash cut off: papers whose rows are all there, and removals that had begun."""
+        for entry in self.ledger.entries("removing"):
+            self._erase(entry.paper_id)
+        for (paper_id,) in self._db.execute("SELECT id FROM papers WHERE finished_at IS NULL").fetchall():
+            ids = self._stored_ids(paper_id)  # written with the paper's row in one transaction
+            rows = self.vectors_of(ids)
+            self.vectors.add(ids, np.stack([rows[name] for name in ids]))
+            self._finish(paper_id)
+
+    def _try_own(self, seconds: float = 0.0) -> bool:
         if self._owner.is_locked:
             return True
         try:
-            self._owner.acquire(timeout=0)
+            self._owner.acquire(timeout=seconds)
         except Timeout:
             return False
         return True
 
     def _owned_by(self) -> tuple[str, str]:
-        owner: dict[str, Any] = {}
-        with suppress(OSError, ValueError):
-            owner = json.loads((self.folder / "owner.json").read_text(encoding="utf-8"))
-        if url := owner.get("url"):
+        if url := self.owner().get("url"):
             return f"The library is in use by Scholion at {url}.", "Add the paper there, or close it first."
         return "The library is in use by another Scholion command.", "Wait until it has finished and try again."
 
@@ -231,18 +284,24 @@ class Library:
             LibraryMismatchError: the library holds vectors of another embedder.
             LibraryBusyError: another process owns the library.
         """
-        paper = parsed.paper
         self.own()
         self._claim_for(embedder)
-        self._copy_pdf(pdf, paper.id)
+        with self._guard:  # one writer at a time, whatever the number of threads
+            self._store(parsed, chunks, vectors, pdf)
+
+    def _store(self, parsed: ParsedPaper, chunks: Sequence[Chunk], vectors: Vectors, pdf: Path) -> None:
+        paper = parsed.paper
+        self.keep(pdf, paper.id)
         self.vectors.remove(self._stored_ids(paper.id))
         with self._db as db:
             db.execute("DELETE FROM chunks WHERE paper_id = ?", (paper.id,))  # fires the trigger; REPLACE would not
             db.execute("DELETE FROM papers WHERE id = ?", (paper.id,))
             values = {**asdict(paper), "authors": json.dumps(paper.authors), "now": _now()}
+            values |= {"report": json.dumps(asdict(parsed.report)) if parsed.report else None}
+            values |= {"refs": json.dumps(parsed.references)}
             db.execute(
-                f"INSERT INTO papers ({_PAPER}, added_at) VALUES "  # noqa: S608 constant columns
-                "(:id, :title, :authors, :year, :doi, :n_pages, :file_name, :now)",
+                f"INSERT INTO papers ({_PAPER}, report, refs, added_at) VALUES "  # noqa: S608 constant columns
+                f"({', '.join(':' + name for name in _PAPER.split(', '))}, :report, :refs, :now)",
                 values,
             )
             db.executemany("INSERT INTO pages VALUES (?, ?, ?)", [(paper.id, p.number, p.text) for p in parsed.pages])
@@ -272,10 +331,30 @@ class Library:
     def _finish(self, paper_id: str) -> None:
         with self._db as db:
             db.execute("UPDATE papers SET finished_at = ? WHERE id = ?", (_now(), paper_id))
+            self.ledger.set(paper_id, "finished")
 
-    def _copy_pdf(self, pdf: Path, paper_id: str) -> None:
-        target = self._papers / f"{paper_id}.pdf"
-        if pdf.resolve() == target:
+    def kept_path(self, paper_id: str) -> Path:
+        """Where the library's own copy of a file is, or will be, whether or not the paper is finished."""
+        return self._papers / f"{paper_id}.pdf"
+
+    def quarantine_path(self, paper_id: str) -> Path:
+        """Where the copy of a PDF that could not be read is kept."""
+        return self.folder / "quarantine" / f"{paper_id}.pdf"
+
+    def quarantine(self, paper_id: str) -> None:
+        """Move the copy of a PDF that could not be read out of the way, so that it can be tried again."""
+        target = self.quarantine_path(paper_id)
+        if self.kept_path(paper_id).is_file():
+            target.parent.mkdir(exist_ok=True)
+            self.kept_path(paper_id).replace(target)
+
+    def keep(self, pdf: Path, paper_id: str) -> None:
+        """Make the library's own copy of a PDF; whole or not at all."""
+        target = self.kept_path(paper_id)
+        if target.is_file():
+            return
+        if pdf == self.quarantine_path(paper_id):
+            pdf.replace(target)
             return
         partial = target.with_suffix(".partial")
         shutil.copyfile(pdf, partial)
@@ -288,19 +367,100 @@ class Library:
             UnknownPaperError: there is none.
             LibraryBusyError: another process owns the library.
         """
-        paper = self.paper(paper_id)
         self.own()
-        with self._db as db:  # from here on it is not found any more, even if the rest has to wait for `verify`
+        paper = self.paper(paper_id)
+        with self._db as db:  # from here on it is not found any more, even if a crash puts off the rest
             db.execute("UPDATE papers SET finished_at = NULL WHERE id = ?", (paper.id,))
+            self.ledger.set(paper.id, "removing")
         self._erase(paper.id)
         return paper
 
+    def describe(self, paper_id: str, **facts: Any) -> Paper:
+        """Correct what is known of a paper (title, authors, year, doi, arxiv_id, abstract) and return it as it is now.
+
+        Raises:
+            UnknownPaperError: there is none.
+            LibraryBusyError: another process owns the library.
+        """
+        self.own()
+        paper = replace(self.paper(paper_id), **facts)
+        values = {**asdict(paper), "authors": json.dumps(paper.authors)}
+        with self._db as db:
+            db.execute(
+                "UPDATE papers SET title = :title, authors = :authors, year = :year, doi = :doi, "
+                "arxiv_id = :arxiv_id, abstract = :abstract WHERE id = :id",
+                values,
+            )
+        return paper
+
+    def discard(self, paper_id: str) -> None:
+        """Remove the copy and the ledger row of a file that did not become a paper."""
+        self.kept_path(paper_id).unlink(missing_ok=True)
+        self.quarantine_path(paper_id).unlink(missing_ok=True)
+        self.ledger.forget(paper_id)
+
     def _erase(self, paper_id: str) -> None:
         self.vectors.remove(self._stored_ids(paper_id))
-        (self._papers / f"{paper_id}.pdf").unlink(missing_ok=True)
         with self._db as db:
             db.execute("DELETE FROM chunks WHERE paper_id = ?", (paper_id,))
             db.execute("DELETE FROM papers WHERE id = ?", (paper_id,))
+        self.discard(paper_id)  # last: while the row says "removing" the next owner carries on
+
+    # -- another embedder ------------------------------------------------------------------------------------------
+
+    def rebuild(self, embedder: Embedder, *, on_progress: Callable[[int, int], None] | None = None) -> int:
+        """Embed all chunks with `embedder` beside the old vectors and swap at the end; the number of chunks.
+
+        Until the swap the library answers as before. Interrupted, it goes on where it was when called again.
+
+        Raises:
+            LibraryBusyError: another process owns the library.
+            LibraryMismatchError: a chunk is longer than the embedder reads.
+        """
+        self.own()
+        with self._db as db:
+            db.execute("DELETE FROM rebuilt WHERE embedder != ?", (embedder.name,))
+        todo = self._db.execute(
+            "SELECT c.id, c.text FROM chunks c LEFT JOIN rebuilt r ON r.id = c.id WHERE r.id IS NULL ORDER BY c.row"
+        ).fetchall()
+        total = self._db.execute("SELECT count(*) FROM chunks").fetchone()[0]
+        if todo and max(embedder.count_tokens([text for _, text in todo])) > embedder.max_tokens:
+            raise LibraryMismatchError(
+                f"Some chunks are longer than the {embedder.max_tokens} tokens that {embedder.name} reads.",
+                "Add the papers anew to another library folder with this embedder.",
+            )
+        for start in range(0, len(todo), 64):
+            batch = todo[start : start + 64]
+            vectors = embedder.embed_documents([text for _, text in batch])
+            with self._db as db:
+                rows = zip(batch, vectors, strict=True)
+                db.executemany(
+                    "INSERT INTO rebuilt VALUES (?, ?, ?)",
+                    [
+                        (name, embedder.name, np.asarray(vector, dtype=np.float32).tobytes())
+                        for (name, _), vector in rows
+                    ],
+                )
+            if on_progress:
+                on_progress(total - len(todo) + start + len(batch), total)
+        self._swap(embedder.name)
+        return int(total)
+
+    def _swap(self, embedder: str) -> None:
+        """Fill the new collection, then change over in one transaction, then drop the old collection."""
+        ids = [row[0] for row in self._db.execute("SELECT id FROM rebuilt ORDER BY id")]
+        blobs = self._db.execute("SELECT vector FROM rebuilt ORDER BY id")
+        old, fresh = self.vectors, ChromaIndex(self.folder / "chroma", collection=self._collection(embedder))
+        if ids:
+            fresh.add(ids, np.stack([np.frombuffer(row[0], dtype=np.float32) for row in blobs]))
+        with self._db as db:
+            db.execute("UPDATE chunks SET vector = (SELECT r.vector FROM rebuilt r WHERE r.id = chunks.id)")
+            db.execute("INSERT OR REPLACE INTO facts VALUES ('embedder', ?)", (embedder,))
+            db.execute("DELETE FROM rebuilt")
+        self._vectors = fresh
+        if isinstance(old, ChromaIndex) and old.name != fresh.name:
+            old.drop()
+        old.close()
 
     # -- checking ----------------------------------------------------------------------------------------------------
 
@@ -311,10 +471,9 @@ class Library:
             LibraryBusyError: another process owns the library.
         """
         self.own()
+        with self._guard:
+            self._recover()
         problems: list[Problem] = []
-        for (paper_id,) in self._db.execute("SELECT id FROM papers WHERE finished_at IS NULL").fetchall():
-            self._erase(paper_id)
-            problems.append(Problem(paper_id, "was never finished; add the file again", repaired=True))
         for paper in self.papers():
             path = self._papers / f"{paper.id}.pdf"
             if not path.is_file():
@@ -326,13 +485,27 @@ class Library:
                     Problem(paper.id, f"its PDF {path.name} has changed; add the file again", repaired=False)
                 )
         known = {paper.id for paper in self.papers()}
+        for entry in self.ledger.entries():
+            if entry.state in ("queued", "parsing", "embedding"):
+                known.add(entry.paper_id)
+                problems.append(
+                    Problem(
+                        entry.paper_id,
+                        f"{entry.file} is still {entry.state}; `ingest resume` continues",
+                        repaired=False,
+                    )
+                )
+            elif entry.state == "finished" and entry.paper_id not in known:
+                self.ledger.forget(entry.paper_id)
+                problems.append(Problem(entry.paper_id, "the ledger named a paper that is not there", repaired=True))
         for path in sorted(self._papers.iterdir()):
             if path.stem not in known:
                 path.unlink()
                 problems.append(Problem(None, f"{path.name} belonged to no paper", repaired=True))
         problems += self._verify_index()
         try:
-            self._db.execute("INSERT INTO words(words, rank) VALUES ('integrity-check', 1)")
+            with self._db as db:
+                db.execute("INSERT INTO words(words, rank) VALUES ('integrity-check', 1)")
         except sqlite3.DatabaseError:
             with self._db as db:
                 db.execute("INSERT INTO words(words) VALUES ('rebuild')")
@@ -340,7 +513,8 @@ class Library:
         return problems
 
     def _verify_index(self) -> list[Problem]:
-        problems, stored, indexed = [], self.chunk_ids(), self.vectors.ids()
+        problems: list[Problem] = []
+        stored, indexed = [row[0] for row in self._db.execute("SELECT id FROM chunks")], self.vectors.ids()
         if missing := [name for name in stored if name not in indexed]:
             rows = self.vectors_of(missing)
             self.vectors.add(missing, np.stack([rows[name] for name in missing]))
@@ -381,11 +555,20 @@ class Library:
     def _close_vectors(self) -> None:
         if self._vectors:
             self._vectors.close()
+            if isinstance(self._vectors, ChromaIndex):
+                (self.folder / "chroma.open").unlink(missing_ok=True)
         self._vectors = None
 
     def _open_chroma(self) -> ChromaIndex:
-        fingerprint = sha256((self.embedder_name or "").encode()).hexdigest()[:12]
-        return ChromaIndex(self.folder / "chroma", collection=f"chunks-{fingerprint}")
+        """The library's collection; after an unclean end Chroma is first tried in a process of its own."""
+        folder, marker = self.folder / "chroma", self.folder / "chroma.open"
+        if marker.exists() and folder.exists() and not probe(folder, self._collection(self.embedder_name)):
+            folder.rename(self.folder / f"chroma.broken-{int(time.time())}")
+        marker.touch()
+        return ChromaIndex(folder, collection=self._collection(self.embedder_name))
+
+    def _collection(self, embedder: str | None) -> str:
+        return f"chunks-{sha256((embedder or '').encode()).hexdigest()[:12]}"
 
     def _exact_index(self) -> ExactIndex:
         ids = self.chunk_ids()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from dataclasses import dataclass
+from typing import Literal
 
 PAGE_BREAK = "\n"
 """What stands between two pages in `ParsedPaper.text`."""
@@ -19,6 +20,8 @@ class Paper:
     authors: tuple[str, ...] = ()
     year: int | None = None
     doi: str | None = None
+    arxiv_id: str | None = None
+    abstract: str | None = None
     n_pages: int
     file_name: str
     """The name under which the user gave the file; the library's own copy is `papers/<id>.pdf`."""
@@ -55,12 +58,47 @@ class Heading:
 
 
 @dataclass(frozen=True, slots=True)
+class Block:
+    """A paragraph or its like, as a half-open range of `ParsedPaper.text`."""
+
+    start: int
+    end: int
+    kind: Literal["title", "heading", "body", "caption", "table", "footnote", "equation", "reference"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QualityReport:
+    """How well a paper could be read."""
+
+    n_pages: int
+    n_words: int
+    n_columns: int
+    """Of most pages."""
+    n_headings: int
+    n_references: int
+    second_engine_pages: int
+    """Pages that the first engine read badly and the second better."""
+    garbled_share: float
+    """Characters that stand for nothing, of all."""
+    hidden_chars: int = 0
+    flagged_sentences: int = 0
+    pages_without_text: tuple[int, ...] = ()
+    """1-based, as are `ocr_pages`."""
+    ocr_pages: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class ParsedPaper:
     """A paper with its pages and headings; every offset refers to `text`."""
 
     paper: Paper
     pages: tuple[Page, ...]
     headings: tuple[Heading, ...] = ()
+    blocks: tuple[Block, ...] = ()
+    """All of the text in order, or nothing where it was not looked at."""
+    references: tuple[str, ...] = ()
+    """The entries of the reference list."""
+    report: QualityReport | None = None
 
     @property
     def text(self) -> str:

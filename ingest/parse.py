@@ -1,27 +1,36 @@
-"""parse_pdf(path) → ParsedPaper; the only file that knows a PDF library."""
+"""parse_pdf(path) → ParsedPaper: open, read each page's lines, look at pages that were read badly again, lay out."""
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import logging
-import math
+import statistics
+from collections import Counter
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ingest.errors import EncryptedPdfError, NoTextError, UnreadablePdfError
-from ingest.layout import Line, lay_out
+from ingest.layout import Layout, lay_out
+from ingest.lines import unread_share, words_of
 from ingest.metadata import DocumentInfo, describe
-from ingest.paper import Paper, ParsedPaper
+from ingest.paper import Paper, ParsedPaper, QualityReport
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Sequence
     from pathlib import Path
 
-    from pypdf import PageObject, PdfReader
+    from pypdf import PdfReader
+
+    from ingest.lines import Line
 
 MIN_LETTERS = 40
-"""A paper with fewer letters than this in all has no usable text layer."""
+"""A paper with fewer letters than this in all has no usable text layer, a page no usable text."""
 
-_BOLD = ("bold", "-bd", "cmbx", "-medi", "black", "heavy", "semibold", "sfbx")
+_MAX_UNREAD = 0.02  # of a page's characters; more, and the second engine has a try
+_STRANGE = (
+    0.4  # of the document's usual share of words that other pages know too: less, and the second engine has a try
+)
 
 
 def paper_id(path: Path) -> str:
@@ -31,7 +40,7 @@ def paper_id(path: Path) -> str:
 
 
 def parse_pdf(path: Path, *, file_name: str | None = None) -> ParsedPaper:
-    """The paper's text in reading order, its headings and what is known of it.
+    """The paper's text in reading order, its headings, its references and what is known of it.
 
     Args:
         path: the PDF.
@@ -44,25 +53,26 @@ def parse_pdf(path: Path, *, file_name: str | None = None) -> ParsedPaper:
     check_is_pdf(path, file_name=name)
     # pypdf reports every oddity of a file, and some are whole font dictionaries
     logging.getLogger("pypdf").setLevel(logging.CRITICAL)
-    reader = _open(path, name)
-    pages, info = _read_pages(reader, name), _info(reader)
-    parts = lay_out(pages)
+    file = _read(path, name)
+    parts = lay_out(file.pages)
     if sum(char.isalpha() for page in parts.pages for char in page.text) < MIN_LETTERS:
         raise NoTextError(
             f"{name} has no text that can be read: its pages are probably scanned pictures.",
             "Run it through an OCR program such as ocrmypdf and add the result.",
         )
-    known = describe(parts, info, file_name=name)
+    known = describe(parts, file.info, file_name=name)
     paper = Paper(
         id=paper_id(path),
         title=known.title,
         authors=known.authors,
         year=known.year,
         doi=known.doi,
-        n_pages=len(pages),
+        arxiv_id=known.arxiv_id,
+        abstract=known.abstract,
+        n_pages=len(file.pages),
         file_name=name,
     )
-    return ParsedPaper(paper, parts.pages, parts.headings)
+    return ParsedPaper(paper, parts.pages, parts.headings, parts.blocks, parts.references, _report(file, parts))
 
 
 def check_is_pdf(path: Path, *, file_name: str | None = None) -> None:
@@ -78,19 +88,133 @@ def check_is_pdf(path: Path, *, file_name: str | None = None) -> None:
         )
 
 
-def _open(path: Path, name: str) -> PdfReader:
+@dataclass(slots=True)
+class _File:
+    """What the engines say of a file."""
+
+    pages: list[list[Line]] = field(default_factory=list)
+    info: DocumentInfo = field(default_factory=DocumentInfo)
+    hidden_chars: int = 0
+    second_engine_pages: int = 0
+    ocr_pages: list[int] = field(default_factory=list)
+
+
+def _read(path: Path, name: str) -> _File:
+    """The lines of all pages, by pdfium where it opens the file and by pypdf where it does not."""
+    import pypdfium2
+
+    try:
+        document = pypdfium2.PdfDocument(path)
+    except pypdfium2.PdfiumError as error:
+        if getattr(error, "err_code", None) == pypdfium2.raw.FPDF_ERR_PASSWORD:
+            raise _locked(name) from error
+        return _read_with_pypdf(path, name)
+    file, failed = _File(), 0
+    with contextlib.closing(document):
+        for number in range(1, len(document) + 1):
+            try:
+                with contextlib.closing(document[number - 1]) as page:
+                    lines, n_hidden = _page_lines(page, number)
+            except pypdfium2.PdfiumError:  # one bad page must not cost the others
+                lines, n_hidden, failed = [], 0, failed + 1
+            file.pages.append(lines)
+            file.hidden_chars += n_hidden
+    if failed == len(file.pages):
+        return _read_with_pypdf(path, name)
+    reader = _pypdf(path)
+    _read_badly_read_again(file, reader)
+    file.info = _info(reader, file.pages)
+    return file
+
+
+def _page_lines(page: Any, number: int) -> tuple[list[Line], int]:
+    """The page's visible lines as they come, before layout, and the number of hidden characters left out."""
+    from ingest.engines import pdfium_lines
+    from ingest.hidden import visible_lines
+
+    return visible_lines(page, pdfium_lines(page, number))
+
+
+def _read_badly_read_again(file: _File, reader: PdfReader | None) -> None:
+    """Replace the pages that pdfium read badly by pypdf's reading, where that is better."""
+    from ingest.engines import pypdf_lines
+
+    words = [Counter(words_of(lines)) for lines in file.pages]
+    vocabulary = sum(words, Counter())
+    shares = [_known_share(page, page, vocabulary) for page in words]
+    usual = statistics.median([share for share, page in zip(shares, words, strict=True) if page.total() >= 40] or [1.0])
+    for i, lines in enumerate(file.pages):
+        unread = unread_share(lines)
+        strange = shares[i] < _STRANGE * usual and words[i].total() >= 40
+        if reader is None or not (unread > _MAX_UNREAD or strange):
+            continue
+        try:
+            others = pypdf_lines(reader.pages[i], i + 1)
+        except Exception:  # noqa: BLE001, S112 a damaged PDF makes pypdf raise nearly anything
+            continue
+        again = Counter(words_of(others))
+        better = _known_share(again, words[i], vocabulary) > shares[i] + 0.03
+        if again.total() > 0.5 * words[i].total() and better and unread_share(others) <= unread:
+            file.pages[i] = others
+            file.second_engine_pages += 1
+
+
+def _known_share(words: Counter[str], page: Counter[str], vocabulary: Counter[str]) -> float:
+    """The share of the letters that stand in words which pages other than this one have too."""
+    known = sum(len(word) * n for word, n in words.items() if vocabulary[word] > page[word])
+    return known / max(1, sum(len(word) * n for word, n in words.items()))
+
+
+def _read_with_pypdf(path: Path, name: str) -> _File:
+    """The whole file by pypdf, which mends some damage that pdfium refuses."""
+    from ingest.engines import pypdf_lines
+
+    reader = _pypdf(path)
+    if reader is None:
+        raise _damaged(name)
+    if _is_locked(reader):
+        raise _locked(name)
+    try:
+        pages = list(reader.pages)
+    except Exception as error:  # a damaged PDF makes pypdf raise nearly anything
+        raise _damaged(name) from error
+    file, failed = _File(second_engine_pages=len(pages)), 0
+    for number, page in enumerate(pages, start=1):
+        try:
+            file.pages.append(pypdf_lines(page, number))
+        except Exception:  # noqa: BLE001 one bad page must not cost the others
+            file.pages.append([])
+            failed += 1
+    if failed == len(pages):
+        raise _damaged(name)
+    file.info = _info(reader, file.pages)
+    return file
+
+
+def _pypdf(path: Path) -> PdfReader | None:
+    """A reader, unlocked where no password is needed, or None where pypdf cannot open the file."""
     from pypdf import PdfReader
 
     try:
         reader = PdfReader(path, strict=False)
-        locked = reader.is_encrypted and not reader.decrypt("")
-    except Exception as error:  # a damaged PDF makes pypdf raise nearly anything
-        raise _damaged(name) from error
-    if locked:
-        raise EncryptedPdfError(
-            f"{name} is encrypted and needs a password.", "Save a copy without the password and add that."
-        )
+        if reader.is_encrypted:
+            reader.decrypt("")
+    except Exception:  # noqa: BLE001 a damaged PDF makes pypdf raise nearly anything
+        return None
     return reader
+
+
+def _is_locked(reader: PdfReader) -> bool:
+    try:
+        return reader.is_encrypted and not reader.decrypt("")
+    except Exception:  # noqa: BLE001 a damaged PDF makes pypdf raise nearly anything
+        return False
+
+
+def _locked(name: str) -> EncryptedPdfError:
+    return EncryptedPdfError(
+        f"{name} is encrypted and needs a password.", "Save a copy without the password and add that."
+    )
 
 
 def _damaged(name: str) -> UnreadablePdfError:
@@ -99,99 +223,38 @@ def _damaged(name: str) -> UnreadablePdfError:
     )
 
 
-def _read_pages(reader: PdfReader, name: str) -> list[list[Line]]:
-    try:
-        pages = list(reader.pages)
-    except Exception as error:
-        raise _damaged(name) from error
-    if not pages:
-        raise _damaged(name)
-    lines, failed = [], 0
-    for number, page in enumerate(pages, start=1):
-        try:
-            lines.append(_page_lines(page, number))
-        except Exception:  # noqa: BLE001 one bad page must not cost the others
-            lines.append([])
-            failed += 1
-    if failed == len(pages):
-        raise _damaged(name)
-    return lines
+def _info(reader: PdfReader | None, pages: Sequence[Sequence[Line]]) -> DocumentInfo:
+    """What the file states of itself, and what its first two pages show, running heads and stamps included."""
+    opening = tuple("\n".join(line.text for line in lines) for lines in pages[:2])
+    stated: dict[str, str] = {}
+    xmp = b""
+    if reader is not None:
+        with contextlib.suppress(Exception):  # the document information is a convenience
+            stated = {key: str(value or "") for key, value in (reader.metadata or {}).items()}
+        with contextlib.suppress(Exception):
+            stream: Any = reader.root_object["/Metadata"].get_object()
+            xmp = stream.get_data()
+    return DocumentInfo(
+        title=stated.get("/Title", ""),
+        author=stated.get("/Author", ""),
+        created=stated.get("/CreationDate", ""),
+        subject=stated.get("/Subject", ""),
+        xmp=xmp,
+        opening=opening,
+    )
 
 
-def _info(reader: PdfReader) -> DocumentInfo:
-    try:
-        info: Mapping[str, Any] = reader.metadata or {}
-        return DocumentInfo(
-            title=str(info.get("/Title") or ""),
-            author=str(info.get("/Author") or ""),
-            created=str(info.get("/CreationDate") or ""),
-        )
-    except Exception:  # noqa: BLE001 the document information is a convenience
-        return DocumentInfo()
-
-
-def _page_lines(page: PageObject, number: int) -> list[Line]:
-    """The page's lines in the content stream's order, which is nearly always the reading order."""
-    lines = _collect(page, number, orientation=0)
-    if sum(len(line.text) for line in lines) < MIN_LETTERS:
-        # a page that was set or scanned sideways: take the direction that has most text
-        turned = max((_collect(page, number, orientation=angle) for angle in (90, 180, 270)), key=_n_chars)
-        if _n_chars(turned) > _n_chars(lines):
-            return turned
-    return lines
-
-
-def _on_page(tm: list[float], cm: list[float]) -> tuple[float, float, float]:
-    """Where a text matrix lands on the page: x and y in points, and the vertical scale (PDF 32000-1, 9.4.4)."""
-    x = tm[4] * cm[0] + tm[5] * cm[2] + cm[4]
-    y = tm[4] * cm[1] + tm[5] * cm[3] + cm[5]
-    up = (tm[2] * cm[0] + tm[3] * cm[2], tm[2] * cm[1] + tm[3] * cm[3])
-    return x, y, math.hypot(*up)
-
-
-def _n_chars(lines: list[Line]) -> int:
-    return sum(len(line.text) for line in lines)
-
-
-def _collect(page: PageObject, number: int, *, orientation: int) -> list[Line]:
-    box = page.mediabox
-    height, bottom = float(box.height) or 792.0, float(box.bottom)
-    lines: list[Line] = []
-    fragments: list[tuple[str, float, float, float, bool]] = []
-
-    def end_line() -> None:
-        seen = [f for f in fragments if f[0].strip()]
-        if seen:
-            weights: dict[tuple[float, bool], int] = {}
-            for text, _, _, size, bold in seen:
-                weights[round(size, 1), bold] = weights.get((round(size, 1), bold), 0) + len(text.strip())
-            (size, bold), _ = max(weights.items(), key=lambda item: item[1])
-            lines.append(
-                Line(
-                    page=number,
-                    text="".join(f[0] for f in fragments).strip(),
-                    x=min(f[1] for f in seen),
-                    y=seen[0][2] - bottom,
-                    size=size,
-                    bold=bold,
-                    page_height=height,
-                )
-            )
-        fragments.clear()
-
-    def visit(text: str, cm: list[float], tm: list[float], font: dict[str, Any] | None, font_size: float) -> None:
-        if not text:
-            return
-        x, y, scale = _on_page(tm, cm)
-        size = abs(font_size) * scale
-        face = str((font or {}).get("/BaseFont", "")).lower()
-        bold = any(word in face for word in _BOLD)
-        first, *rest = text.split("\n")
-        fragments.append((first, x, y, size, bold))
-        for part in rest:
-            end_line()
-            fragments.append((part, x, y, size, bold))
-
-    page.extract_text(orientations=(orientation,), visitor_text=visit)
-    end_line()
-    return lines
+def _report(file: _File, parts: Layout) -> QualityReport:
+    letters = [sum(sum(map(str.isalpha, line.text)) for line in lines) for lines in file.pages]
+    return QualityReport(
+        n_pages=len(file.pages),
+        n_words=sum(len(page.text.split()) for page in parts.pages),
+        n_columns=parts.n_columns,
+        n_headings=len(parts.headings),
+        n_references=len(parts.references),
+        second_engine_pages=file.second_engine_pages,
+        garbled_share=unread_share(line for lines in file.pages for line in lines),
+        hidden_chars=file.hidden_chars,
+        pages_without_text=tuple(i for i, n in enumerate(letters, start=1) if n < MIN_LETTERS),
+        ocr_pages=tuple(file.ocr_pages),
+    )

@@ -1,35 +1,45 @@
-"""ingest_pdf(): the steps in order, idempotent. The finished mark is written last."""
+"""ingest_pdf() and ingest_all(): the steps in order, idempotent, resumable. The finished mark is written last."""
 
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from collections import deque
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from ingest.bibtex import apply, find_entry, sidecar_entries
 from ingest.chunk import chunk_paper
 from ingest.errors import NoTextError, PathError, UnknownPaperError, UnreadablePdfError, UserFacingError
-from ingest.parse import check_is_pdf, paper_id, parse_pdf
+from ingest.metadata import Description
+from ingest.parse import check_is_pdf, paper_id
+from ingest.sandbox import Parser
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
-    from ingest.embed import Embedder
+    from ingest.embed import Embedder, Vectors
     from ingest.library import Library
+    from ingest.paper import Chunk, Paper, ParsedPaper
 
-BATCH = 32
+BATCH = 64
 """Chunks embedded between two reports of progress, and between two looks at `cancel`."""
 
-Step = Literal["reading", "chunking", "embedding", "storing"]
+AHEAD = 2
+"""Papers parsed while an earlier one is being embedded: enough to keep both cores busy."""
+
+Step = Literal["reading", "embedding", "storing"]
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
     """How far one file has come: `done` of `total` in the step's own unit (chunks when embedding, else 0 or 1)."""
 
+    file: str
     step: Step
     done: int
     total: int
@@ -47,6 +57,24 @@ class IngestReport:
     chunks: int | None = None
     seconds: float
     error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A file to be added, and the name under which the user knows it."""
+
+    path: Path
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Parsed:
+    """A file that has been read and cut, and waits to be embedded."""
+
+    source: Source
+    began: float
+    parsed: ParsedPaper
+    chunks: Sequence[Chunk]
 
 
 class CancelledIngestError(UserFacingError):
@@ -82,70 +110,194 @@ def ingest_pdf(
     on_progress: Callable[[Progress], None] | None = None,
     cancel: threading.Event | None = None,
 ) -> IngestReport:
-    """Bring one PDF into the library, and report how it went. A file that is there already is skipped.
+    """Bring one PDF into the library and report how it went; see `ingest_all`."""
+    source = Source(path, file_name or path.name)
+    work = Ingest(library=library, embedder=embedder, on_progress=on_progress, cancel=cancel)
+    return next(iter(work.run([source])))
 
-    Whatever is wrong with the file is in the report's `error`, as one sentence for the user; nothing is half-added.
-    Blocking: a few seconds for an article.
+
+class Ingest:
+    """Brings files into the library: the next papers are parsed, in a child process, while one is being embedded.
+
+    Whatever is wrong with a file is in its report's `error`, as one sentence for the user. Every file is copied into
+    the library before anything else and has its state in the ledger, so that after a crash `resume` carries on.
     """
-    began = time.monotonic()
-    name = file_name or path.name
-    tell = on_progress or (lambda _: None)
-    try:
-        _check_file(path, name, library.settings.max_file_mb)
-        with_id = paper_id(path)
+
+    def __init__(
+        self,
+        *,
+        library: Library,
+        embedder: Embedder,
+        on_progress: Callable[[Progress], None] | None = None,
+        cancel: threading.Event | None = None,
+    ) -> None:
+        self._library = library
+        self._embedder = embedder
+        self._tell = on_progress or (lambda _: None)
+        self._cancel = cancel
+
+    def run(self, sources: Iterable[Source]) -> Iterator[IngestReport]:
+        """One report for each source, in order. Blocking: a second or two for an article.
+
+        Raises:
+            LibraryBusyError: another process owns the library.
+        """
+        self._library.own()
+        waiting: deque[Future[_Parsed | IngestReport]] = deque()
+        rest = iter(sources)
+        with Parser() as parser, ThreadPoolExecutor(1, thread_name_prefix="parse") as pool:
+            try:
+                while True:
+                    while len(waiting) <= AHEAD and (source := next(rest, None)):
+                        waiting.append(pool.submit(self._read, source, parser))
+                    if not waiting:
+                        return
+                    result = waiting.popleft().result()
+                    yield result if isinstance(result, IngestReport) else self._index(result)
+            finally:
+                for future in waiting:
+                    future.cancel()
+
+    def resume(self) -> Iterator[IngestReport]:
+        """Carry on with every file that a crash left unfinished, from the library's own copy."""
+        self._library.own()
+        entries = self._library.ledger.entries("queued", "parsing", "embedding")
+        return self.run([Source(self._library.kept_path(entry.paper_id), entry.file) for entry in entries])
+
+    def retry(self) -> Iterator[IngestReport]:
+        """Try the PDFs again that could not be read: a newer Scholion may read them."""
+        self._library.own()
+        entries = self._library.ledger.entries("failed")
+        kept = [(self._library.quarantine_path(entry.paper_id), entry.file) for entry in entries]
+        return self.run([Source(path, name) for path, name in kept if path.is_file()])
+
+    # -- the two halves, each in its own thread ----------------------------------------------------------------------
+
+    def _read(self, source: Source, parser: Parser) -> _Parsed | IngestReport:
+        """Check, copy, parse and cut one file."""
+        began, library = time.monotonic(), self._library
+        known: str | None = None
         try:
-            paper = library.paper(with_id)
-        except UnknownPaperError:
-            pass
-        else:
-            return IngestReport(
-                file=name,
-                status="skipped",
-                paper_id=paper.id,
-                title=paper.title,
-                pages=paper.n_pages,
-                chunks=library.n_chunks(paper.id),
-                seconds=time.monotonic() - began,
+            _check_file(source, library.settings.max_file_mb)
+            known = paper_id(source.path)
+            if there := self._there_already(source, known, began):
+                return there
+            self._tell(Progress(source.name, "reading", 0, 1))
+            library.ledger.set(known, "queued", file=source.name)
+            library.keep(source.path, known)
+            library.ledger.set(known, "parsing")
+            parsed = parser.parse(library.kept_path(known), file_name=source.name, cancel=self._cancel)
+            parsed = replace(parsed, paper=_as_people_wrote_it(parsed.paper, source.path))
+            size = min(library.settings.chunk_tokens, self._embedder.max_tokens)
+            chunks = chunk_paper(parsed, max_tokens=size, count_tokens=self._embedder.count_tokens)
+            if not chunks:
+                raise NoTextError(f"{source.name} has no text outside its references.", "Add the full article.")
+            library.ledger.set(known, "embedding")
+            return _Parsed(source, began, parsed, chunks)
+        except UserFacingError as error:
+            return self._failed(source, known, began, error)
+
+    def _index(self, work: _Parsed) -> IngestReport:
+        """Embed and store one paper."""
+        paper, library = work.parsed.paper, self._library
+        try:
+            if there := self._there_already(work.source, paper.id, work.began):  # the same file twice in one run
+                return there
+            vectors = self._embed(work)
+            self._tell(Progress(work.source.name, "storing", 0, 1))
+            library.add(
+                work.parsed, work.chunks, vectors, embedder=self._embedder.name, pdf=library.kept_path(paper.id)
             )
-        tell(Progress("reading", 0, 1))
-        parsed = parse_pdf(path, file_name=name)
-        tell(Progress("chunking", 0, 1))
-        size = min(library.settings.chunk_tokens, embedder.max_tokens)
-        chunks = chunk_paper(parsed, max_tokens=size, count_tokens=embedder.count_tokens)
-        if not chunks:
-            raise NoTextError(f"{name} has no text outside its list of references.", "Add the full article.")
-        vectors = []
-        for start in range(0, len(chunks), BATCH):
-            if cancel and cancel.is_set():
-                raise CancelledIngestError(f"Adding {name} was stopped; nothing of it was kept.")
-            tell(Progress("embedding", start, len(chunks)))
-            vectors.append(embedder.embed_documents([chunk.text for chunk in chunks[start : start + BATCH]]))
-        tell(Progress("storing", 0, 1))
-        library.add(parsed, chunks, np.concatenate(vectors), embedder=embedder.name, pdf=path)
-    except UserFacingError as error:
-        return IngestReport(file=name, status="failed", seconds=time.monotonic() - began, error=str(error))
-    tell(Progress("storing", 1, 1))
-    return IngestReport(
-        file=name,
-        status="added",
-        paper_id=parsed.paper.id,
-        title=parsed.paper.title,
-        pages=parsed.paper.n_pages,
-        chunks=len(chunks),
-        seconds=time.monotonic() - began,
-    )
+        except UserFacingError as error:
+            return self._failed(work.source, paper.id, work.began, error)
+        self._tell(Progress(work.source.name, "storing", 1, 1))
+        return IngestReport(
+            file=work.source.name,
+            status="added",
+            paper_id=paper.id,
+            title=paper.title,
+            pages=paper.n_pages,
+            chunks=len(work.chunks),
+            seconds=time.monotonic() - work.began,
+        )
+
+    def _embed(self, work: _Parsed) -> Vectors:
+        """The chunks' vectors, in their order, shape (n, dimension).
+
+        Chunks of one length go together, so that little is padded. A batch never mixes papers: the vectors of a
+        paper are the same bytes whatever else was ingested with it, and after whatever crash.
+        """
+        order = sorted(range(len(work.chunks)), key=lambda i: (-work.chunks[i].n_tokens, i))
+        rows: list[Vectors] = []
+        for start in range(0, len(order), BATCH):
+            if self._cancel and self._cancel.is_set():
+                raise CancelledIngestError(f"Adding {work.source.name} was stopped; nothing of it was kept.")
+            self._tell(Progress(work.source.name, "embedding", start, len(order)))
+            batch = order[start : start + BATCH]
+            rows.append(self._embedder.embed_documents([work.chunks[i].text for i in batch]))
+        vectors = np.concatenate(rows)
+        back = np.empty(len(order), dtype=np.intp)
+        back[order] = np.arange(len(order))
+        return vectors[back]
+
+    def _there_already(self, source: Source, known: str, began: float) -> IngestReport | None:
+        try:
+            paper = self._library.paper(known)
+        except UnknownPaperError:
+            return None
+        return IngestReport(
+            file=source.name,
+            status="skipped",
+            paper_id=paper.id,
+            title=paper.title,
+            pages=paper.n_pages,
+            chunks=self._library.n_chunks(paper.id),
+            seconds=time.monotonic() - began,
+        )
+
+    def _failed(self, source: Source, known: str | None, began: float, error: UserFacingError) -> IngestReport:
+        """A PDF that cannot be read is kept in quarantine; one that was stopped leaves nothing behind."""
+        library = self._library
+        if known and isinstance(error, CancelledIngestError):
+            if source.path in (library.kept_path(known), library.quarantine_path(known)):
+                library.ledger.set(known, "queued")  # there is no other copy of it
+            else:
+                library.discard(known)
+        elif known:
+            library.ledger.set(known, "failed", file=source.name, reason=str(error))
+            library.quarantine(known)
+        return IngestReport(file=source.name, status="failed", seconds=time.monotonic() - began, error=str(error))
 
 
-def _check_file(path: Path, name: str, max_mb: int) -> None:
+def _as_people_wrote_it(paper: Paper, pdf: Path) -> Paper:
+    """The paper as the bibliography beside the PDF describes it, where one does: a person wrote that."""
+    entry = find_entry(pdf, sidecar_entries(pdf), title=paper.title, doi=paper.doi)
+    if entry is None:
+        return paper
+    guessed = Description(paper.title, paper.authors, paper.year, paper.doi, paper.arxiv_id, paper.abstract)
+    return replace(paper, **asdict(apply(entry, guessed)))
+
+
+def remove_one(library: Library, paper_id: str) -> dict[str, Any]:
+    """Remove a paper; the row that the command line prints for it."""
     try:
-        size = path.stat().st_size
+        paper = library.remove(paper_id)
+    except UserFacingError as error:
+        return {"paper_id": paper_id, "status": "failed", "title": None, "error": str(error)}
+    return {"paper_id": paper.id, "status": "removed", "title": paper.title, "error": None}
+
+
+def _check_file(source: Source, max_mb: int) -> None:
+    try:
+        size = source.path.stat().st_size
         if size > max_mb * 1_000_000:
             raise UnreadablePdfError(
-                f"{name} has {size / 1e6:.0f} MB; more than {max_mb} MB are not read.",
+                f"{source.name} has {size / 1e6:.0f} MB; more than {max_mb} MB are not read.",
                 "Raise SCHOLION_MAX_FILE_MB if it is an article after all.",
             )
-        check_is_pdf(path, file_name=name)
+        check_is_pdf(source.path, file_name=source.name)
     except OSError as error:
         raise UnreadablePdfError(
-            f"{name} cannot be opened ({error.strerror}).", "Check that the file is there and that you may read it."
+            f"{source.name} cannot be opened ({error.strerror}).",
+            "Check that the file is there and that you may read it.",
         ) from error

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
     from ingest.embed import Vectors
+
+PROBE_SECONDS = 60.0
+_HERE = Path(__file__).resolve().parents[1]
 
 BATCH = 1000
 """Records in one write; Chroma's own bound is 5,461, and larger batches gain nothing."""
@@ -79,6 +84,19 @@ class ChromaIndex:
         found: Any = self._collection.query(query_embeddings=query[None, :], n_results=n, include=["distances"])
         return [(name, 1.0 - float(d)) for name, d in zip(found["ids"][0], found["distances"][0], strict=True)]
 
+    def count(self) -> int:
+        """How many vectors are stored."""
+        return int(self._collection.count())
+
+    @property
+    def name(self) -> str:
+        """The collection's name."""
+        return str(self._collection.name)
+
+    def drop(self) -> None:
+        """Delete the whole collection; nothing may be called after it but `close`."""
+        self._client.delete_collection(self.name)
+
     def close(self) -> None:
         """Close the folder: without this the client stays open in the process, and its files with it."""
         self._client.close()
@@ -110,6 +128,23 @@ class ExactIndex:
 
     def close(self) -> None:
         """Nothing to let go of."""
+
+
+def probe(folder: Path, collection: str) -> bool:
+    """Whether a Chroma folder opens, counts and answers, tried in a child process: a broken one can kill its reader."""
+    code = (
+        "import sys, pathlib, numpy; from ingest.vectors import ChromaIndex\n"
+        "index = ChromaIndex(pathlib.Path(sys.argv[1]), collection=sys.argv[2])\n"
+        "n, ids = index.count(), index.ids(); assert len(ids) == n\n"
+        "n and index.search(numpy.ones(len(index._collection.peek(1)['embeddings'][0]), dtype='float32'), 5)\n"
+    )
+    command = [sys.executable, "-c", code, str(folder), collection]
+    try:
+        return (
+            subprocess.run(command, capture_output=True, timeout=PROBE_SECONDS, check=False, cwd=_HERE).returncode == 0
+        )
+    except subprocess.TimeoutExpired:
+        return False
 
 
 def _exact(ids: Sequence[str], vectors: Vectors, query: Vectors, k: int) -> list[tuple[str, float]]:

@@ -12,6 +12,10 @@ class Text(NamedTuple):
     text: str
     size: float = 10
     bold: bool = False
+    italic: bool = False
+    angle: int = 0
+    """Degrees counter-clockwise: 0 or 90."""
+    invisible: bool = False
 
 
 def write_pdf(path: Path, *pages: list[Text], title: str = "") -> Path:
@@ -19,17 +23,20 @@ def write_pdf(path: Path, *pages: list[Text], title: str = "") -> Path:
     objects = [
         b"<< /Type /Catalog /Pages 2 0 R >>",
         b"<< /Type /Pages /Kids [%s] /Count %d >>"
-        % (b" ".join(b"%d 0 R" % (6 + 2 * i) for i in range(len(pages))), len(pages)),
+        % (b" ".join(b"%d 0 R" % (7 + 2 * i) for i in range(len(pages))), len(pages)),
         b"<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica /Encoding /WinAnsiEncoding >>",
         b"<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica-Bold /Encoding /WinAnsiEncoding >>",
         b"<< /Title (%s) >>" % title.encode("cp1252"),
+        b"<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica-Oblique /Encoding /WinAnsiEncoding >>",
     ]
     for number, texts in enumerate(pages):
         content = b"".join(
-            b"BT /%s %g Tf 1 0 0 1 %g %g Tm (%s) Tj ET\n"
+            b"BT /%s %g Tf %d Tr %s %g %g Tm (%s) Tj ET\n"
             % (
-                b"F2" if t.bold else b"F1",
+                b"F2" if t.bold else b"F3" if t.italic else b"F1",
                 t.size,
+                3 if t.invisible else 0,
+                b"0 1 -1 0" if t.angle else b"1 0 0 1",
                 t.x,
                 t.y,
                 t.text.encode("cp1252").replace(b"\\", rb"\\").replace(b"(", rb"\(").replace(b")", rb"\)"),
@@ -38,7 +45,7 @@ def write_pdf(path: Path, *pages: list[Text], title: str = "") -> Path:
         )
         objects.append(
             b"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 612 792] /Contents %d 0 R "
-            b"/Resources << /Font << /F1 3 0 R /F2 4 0 R >> >> >>" % (7 + 2 * number)
+            b"/Resources << /Font << /F1 3 0 R /F2 4 0 R /F3 6 0 R >> >> >>" % (8 + 2 * number)
         )
         objects.append(b"<< /Length %d >>\nstream\n%s\nendstream" % (len(content), content))
     out, offsets = b"%PDF-1.4\n", []

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -67,9 +68,34 @@ def test_list_and_show(run):
     assert all(set(row) == PAPER_FIELDS for row in rows)
     code, out, _ = run(ingest, "show", rows[0]["paper_id"], "--json")
     shown = json.loads(out)
-    assert set(shown) == PAPER_FIELDS | {"page_texts"}
+    assert set(shown) == PAPER_FIELDS | {"page_texts", "arxiv_id", "abstract", "report", "references"}
+    assert shown["report"]["n_pages"] == shown["pages"]
     assert len(shown["page_texts"]) == shown["pages"]
     assert "quantisation" in " ".join(shown["page_texts"]).lower()
+
+
+def test_what_is_known_can_be_corrected_and_written_as_bibtex(run):
+    paper_id = json.loads(run(ingest, "list", "--json")[1])[0]["paper_id"]
+    code, out, _ = run(ingest, "set", paper_id, "--title", "A Better Title", "--authors", "Ada Lovelace; C. Babbage",
+                       "--year", 1843, "--json")  # fmt: skip
+    assert (code, json.loads(out)["title"]) == (0, "A Better Title")
+    code, out, _ = run(ingest, "bibtex", paper_id)
+    assert code == 0
+    assert "Ada Lovelace and C. Babbage" in out
+    assert "1843" in out
+    assert run(ingest, "set", paper_id)[0] == 1
+
+
+def test_a_bibliography_beside_the_pdf_wins(run, tmp_path):
+    (tmp_path / "mine.pdf").write_bytes((SAMPLES / "draft-and-refine.pdf").read_bytes())
+    (tmp_path / "refs.bib").write_text(
+        "@article{x, title = {Draft and Refine with a Small and a Large Model}, author = {Curie, Marie}, year = 1903}"
+    )
+    _, out, _ = run(ingest, "add", tmp_path / "mine.pdf", "--json")
+    row = json.loads(out)
+    listed = {r["paper_id"]: r for r in json.loads(run(ingest, "list", "--json")[1])}
+    assert (listed[row["paper_id"]]["authors"], listed[row["paper_id"]]["year"]) == (["Marie Curie"], 1903)
+    run(ingest, "remove", row["paper_id"])
 
 
 def test_search(run):
@@ -232,15 +258,57 @@ def test_wrong_usage_is_exit_2(run, main, arguments):
     assert run(main, *arguments)[0] == 2
 
 
-def test_another_process_that_owns_the_library_is_named(run, folder, tmp_path):
+def test_an_app_that_owns_the_library_and_does_not_answer_is_named(run, folder):
     from ingest import IngestSettings, open_library
 
     with open_library(IngestSettings(library=folder)) as library:
-        library.own(url="http://127.0.0.1:8421")
+        library.own(url="http://127.0.0.1:9")
         code, _, err = run(ingest, "add", SAMPLES / "local-or-cloud.pdf")
         assert code == 1
-        assert "http://127.0.0.1:8421" in one_sentence(err)
+        assert "http://127.0.0.1:9" in one_sentence(err)
         assert run(rag, "search", "memory", "--json")[0] == 0, "reading goes on"
+
+
+def test_a_command_waits_for_another_command(tmp_path):
+    from ingest import IngestSettings, open_library
+
+    command = [sys.executable, "-m", "ingest", "add", str(SAMPLES / "local-or-cloud.pdf"), "--json"]
+    with open_library(IngestSettings(library=tmp_path)) as library:
+        library.own()
+        waiting = subprocess.Popen(
+            command,
+            cwd=ROOT,
+            env=os.environ | {"SCHOLION_LIBRARY": str(tmp_path)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        assert "waiting for it" in waiting.stderr.readline()
+        assert waiting.poll() is None
+    out, _ = waiting.communicate(timeout=120)
+    assert (waiting.returncode, json.loads(out)["status"]) == (0, "added")
+
+
+def test_a_watched_folder_adds_what_is_there_and_what_comes(tmp_path):
+    folder = tmp_path / "inbox"
+    folder.mkdir()
+    (folder / "first.pdf").write_bytes((SAMPLES / "local-or-cloud.pdf").read_bytes())
+    watching = subprocess.Popen(
+        [sys.executable, "-m", "ingest", "watch", str(folder), "--json"],
+        cwd=ROOT,
+        env=os.environ | {"SCHOLION_LIBRARY": str(tmp_path / "library")},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert json.loads(watching.stdout.readline())["status"] == "added"
+        time.sleep(1)  # the watch begins once the folder has been read
+        (folder / "second.pdf").write_bytes((SAMPLES / "before-you-run.pdf").read_bytes())
+        row = json.loads(watching.stdout.readline())
+        assert (Path(row["file"]).name, row["status"]) == ("second.pdf", "added")
+    finally:
+        watching.terminate()
+        watching.wait(20)
 
 
 def test_standard_output_holds_nothing_but_json(folder):

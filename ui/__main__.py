@@ -12,9 +12,8 @@ import sys
 import threading
 import time
 import webbrowser
-from http.client import HTTPException
+from http.client import HTTPConnection, HTTPException
 from typing import TYPE_CHECKING
-from urllib.request import urlopen
 
 from ingest import UserFacingError
 from ingest.settings import PROJECT
@@ -56,7 +55,7 @@ def _start(first_port: int, *, may_open: bool) -> int:
         if may_open:
             webbrowser.open(address)
         return 0
-    core.library().own(url=address)
+    core.library().own(url=address, key=core.order_key())
     _add_samples()
     os.environ.setdefault("CHAINLIT_APP_ROOT", str(PROJECT))
     os.environ |= {
@@ -93,11 +92,14 @@ def _choose_port(first: int, *, library: Path) -> tuple[int, bool]:
 
 def _answers(port: int) -> object:
     """What `/healthz` says at this port, or None where nothing of use answers."""
+    connection = HTTPConnection(HOST, port, timeout=1)  # unlike urllib it takes no proxy from the environment
     try:
-        with urlopen(f"http://{HOST}:{port}/healthz", timeout=1) as reply:
-            return json.loads(reply.read(10_000))
+        connection.request("GET", "/healthz")
+        return json.loads(connection.getresponse().read(10_000))
     except (OSError, ValueError, HTTPException):
         return None
+    finally:
+        connection.close()
 
 
 def _secret(folder: Path) -> str:
@@ -110,21 +112,21 @@ def _secret(folder: Path) -> str:
 
 
 def _add_samples() -> None:
-    """Fill an empty library with the sample papers; without any, or where it cannot be done, go on."""
+    """Fill a new library with the sample papers; one that was emptied by its user stays empty."""
     from ui import core
 
     samples = sorted(SAMPLES.glob("*.pdf"))
-    if not samples or core.library().papers():
+    if not samples or core.library().embedder_name:
         return
     print(
         f"Your library is empty: adding {len(samples)} sample papers, once. Loading the embedding model …", flush=True
     )
-    from ingest import ingest_pdf
+    from ingest import Ingest, Source
 
-    for number, path in enumerate(samples, 1):
-        report = ingest_pdf(path, library=core.library(), embedder=core.assistant().embedder)
+    work = Ingest(library=core.library(), embedder=core.assistant().embedder)
+    for number, report in enumerate(work.run(Source(path, path.name) for path in samples), 1):
         outcome = report.error or f"{report.pages} pages, {report.chunks} passages, {report.seconds:.1f} s"
-        print(f"  {number}/{len(samples)} {report.title or path.name}: {outcome}", flush=True)
+        print(f"  {number}/{len(samples)} {report.title or report.file}: {outcome}", flush=True)
 
 
 def _announce(address: str, *, may_open: bool) -> None:

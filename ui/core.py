@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import secrets
 from functools import cache
 
-from ingest import IngestSettings, Library, UserFacingError
+from ingest import Ingest, IngestSettings, Library, UserFacingError
 from rag import Assistant, RagSettings
 
 log = logging.getLogger(__name__)
@@ -34,6 +35,12 @@ def library() -> Library:
 def assistant() -> Assistant:
     """The assistant over that library; loads no model."""
     return Assistant.open(RagSettings(), library=library())
+
+
+@cache
+def order_key() -> str:
+    """What Scholion's own commands must show when they want the app to add or remove papers; new at every start."""
+    return secrets.token_urlsafe(32)
 
 
 def begin() -> None:
@@ -65,7 +72,14 @@ async def _warm_up() -> None:
         log.info("No page was opened yet; loading the models now")
     try:
         await assistant().warm_up()
+        await asyncio.to_thread(_resume)
     except UserFacingError as error:
         log.warning("The models could not be loaded: %s", error)
     except Exception:
         log.exception("The models could not be loaded")
+
+
+def _resume() -> None:
+    """Carry on with the papers that a crash left half way."""
+    for report in Ingest(library=library(), embedder=assistant().embedder).resume():
+        log.warning("Carried on with %s: %s", report.file, report.error or report.status)

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import json
+import secrets
+from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from chainlit.auth import get_current_user
 from chainlit.config import config
-from fastapi import APIRouter, Depends, HTTPException
-from fastapi.responses import FileResponse, JSONResponse
+from fastapi import APIRouter, Depends, HTTPException, Request
+from fastapi.responses import FileResponse, JSONResponse, StreamingResponse
 
+from ingest import Ingest, Source, UserFacingError, remote, remove_one
 from ingest.errors import UnknownPaperError
 from ui import core
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from fastapi import FastAPI
 
     from ui.history import UploadFolder
@@ -65,6 +72,12 @@ def _router(uploads: UploadFolder) -> APIRouter:
             raise HTTPException(404, "There is no such file.")
         return _inline_pdf(path, name=path.name) if path.suffix == ".pdf" else FileResponse(path, filename=path.name)
 
+    @router.post(remote.PATH, dependencies=[Depends(_is_local_command)])
+    def order(order: dict[str, Any]) -> StreamingResponse:
+        return StreamingResponse(
+            (json.dumps(row) + "\n" for row in _carry_out(order)), media_type="application/x-ndjson"
+        )
+
     @router.get("/project/translations")
     def words() -> JSONResponse:
         return JSONResponse({"translation": _reworded(config.load_translation("en-US"))})
@@ -75,6 +88,34 @@ def _router(uploads: UploadFolder) -> APIRouter:
 async def _logged_in(user: Annotated[Any, Depends(get_current_user)]) -> None:
     if user is None:
         raise HTTPException(401, "Open the page first.")
+
+
+def _is_local_command(request: Request) -> None:
+    """Only a command that can read the library's folder knows the key."""
+    said = request.headers.get("authorization", "")
+    if not secrets.compare_digest(said.encode(), f"Bearer {core.order_key()}".encode()):
+        raise HTTPException(401, "This address is for Scholion's own commands.")
+
+
+def _carry_out(order: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """What `python -m ingest add` and `remove` ask for while the app owns the library."""
+    if order.get("do") == "add":
+        sources = [Source(Path(path), Path(path).name) for path in order["paths"]]
+        work = Ingest(library=core.library(), embedder=core.assistant().embedder)
+        yield from (asdict(report) for report in work.run(sources))
+    elif order.get("do") == "remove":
+        yield from (remove_one(core.library(), paper_id) for paper_id in order["ids"])
+    elif order.get("do") == "describe":
+        yield _describe(order["id"], order["facts"])
+
+
+def _describe(paper_id: str, facts: dict[str, Any]) -> dict[str, Any]:
+    known = {"title", "authors", "year", "doi", "arxiv_id"}
+    try:
+        paper = core.library().describe(paper_id, **{name: facts[name] for name in known & facts.keys()})
+    except UserFacingError as error:
+        return {"error": str(error)}
+    return {"paper_id": paper.id, "title": paper.title}
 
 
 def _inline_pdf(path: Any, *, name: str) -> FileResponse:

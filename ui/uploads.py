@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 UPDATE_SECONDS = 0.2
 BAR_CHARS = 20
-STEPS = {"reading": "Reading", "chunking": "Cutting into passages", "embedding": "Indexing", "storing": "Storing"}
+STEPS = {"reading": "Reading", "embedding": "Indexing", "storing": "Storing"}
 
 _one_at_a_time = asyncio.Lock()
 

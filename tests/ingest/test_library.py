@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from fake_embedder import HashEmbedder
-from ingest import IngestSettings, Library, embedder_from, ingest_pdf, open_library
+from ingest import Ingest, IngestSettings, Library, Source, embedder_from, ingest_pdf, open_library
 from ingest.errors import LibraryBusyError, LibraryMismatchError, UnknownPaperError
 from ingest.vectors import ChromaIndex, ExactIndex
 from places import ROOT, SAMPLES
@@ -78,6 +78,17 @@ def test_contract_of_an_embedder(any_embedder):
     assert "@" in any_embedder.name
 
 
+def test_bf16_units_change_no_element_of_a_vector_by_more_than_a_thousandth(embedder):
+    from sentence_transformers import SentenceTransformer
+
+    from ingest.embed import embedded_model
+
+    texts = [sentence for n in range(12) for sentence in (f"Chunk {n} tells of {n * 7} mice.", "Long words " * 60)]
+    texts += ["a", "βββ ∑∂ 3.14", "A. B. C. 12 34 56 78 90 " * 10]
+    plain = SentenceTransformer(str(embedded_model()), device="cpu").encode(texts, normalize_embeddings=True)
+    assert np.abs(embedder.embed_documents(texts) - plain).max() <= 1e-3
+
+
 # -- the catalogue ----------------------------------------------------------------------------------------------------
 
 
@@ -85,7 +96,7 @@ def test_a_paper_is_found_after_adding_and_skipped_the_second_time(library, fake
     steps = []
     report = add(library, ONE, fake, on_progress=lambda p: steps.append(p.step))
     assert (report.status, report.pages) == ("added", library.papers()[0].n_pages)
-    assert list(dict.fromkeys(steps)) == ["reading", "chunking", "embedding", "storing"]
+    assert list(dict.fromkeys(steps)) == ["reading", "embedding", "storing"]
     assert report.chunks == library.n_chunks(report.paper_id) == len(library.vectors.ids())
     assert library.pdf_path(report.paper_id).read_bytes() == ONE.read_bytes()
     again = add(library, ONE, fake)
@@ -124,36 +135,153 @@ def test_a_paper_is_found_by_the_beginning_of_its_id(library, fake):
         library.paper("0000")
 
 
-def test_an_interrupted_add_is_invisible_and_repaired_by_adding_again(library, fake, monkeypatch):
+def interrupted(library, path, embedder, monkeypatch):
+    """An ingest that ends as by kill -9 just before the finished mark."""
     monkeypatch.setattr(Library, "_finish", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
     with pytest.raises(KeyboardInterrupt):
-        add(library, ONE, fake)
+        add(library, path, embedder)
     monkeypatch.undo()
-    assert library.papers() == []
-    assert library.search_words('"rank"', 5) == []
-    assert add(library, ONE, fake).status == "added"
+
+
+def test_an_interrupted_add_is_invisible_and_completed_by_the_next_owner(settings, fake, monkeypatch):
+    with open_library(settings) as library:
+        interrupted(library, ONE, fake, monkeypatch)
+        assert library.papers() == []
+        assert library.search_words('"rank"', 5) == []
+        expected = library._stored_ids(library.ledger.entries()[0].paper_id)
+    with open_library(settings) as library:
+        library.own()
+        assert library.chunk_ids() == expected
+        assert library.vectors.ids() == set(expected)
+        assert library.ledger.entries()[0].state == "finished"
+        assert library.verify() == []
+
+
+def test_an_interrupted_parse_is_resumed_from_the_librarys_own_copy(settings, fake, monkeypatch, tmp_path):
+    upload = tmp_path / "upload.pdf"
+    upload.write_bytes(ONE.read_bytes())
+    with open_library(settings) as library:
+        monkeypatch.setattr(Ingest, "_embed", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            add(library, upload, fake)
+        monkeypatch.undo()
+        assert [(e.file, e.state) for e in library.ledger.entries()] == [("upload.pdf", "embedding")]
+    upload.unlink()
+    with open_library(settings) as library:
+        (problem,) = library.verify()
+        assert "still embedding" in problem.what
+        (report,) = Ingest(library=library, embedder=fake).resume()
+        assert (report.status, report.file) == ("added", "upload.pdf")
+        assert library.verify() == []
+
+
+def test_a_removal_that_was_cut_off_is_completed(settings, fake, monkeypatch):
+    with open_library(settings) as library:
+        paper_id = add(library, ONE, fake).paper_id
+        monkeypatch.setattr(Library, "_erase", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            library.remove(paper_id)
+        monkeypatch.undo()
+    with open_library(settings) as library:
+        library.own()
+        assert library.papers() == library.ledger.entries() == []
+        assert library.vectors.ids() == set()
+        assert not list((library.folder / "papers").iterdir())
+
+
+def test_an_unreadable_pdf_goes_to_quarantine_and_can_be_tried_again(library, fake, tmp_path, monkeypatch):
+    bad = tmp_path / "bad.pdf"
+    bad.write_bytes(ONE.read_bytes()[:3000])
+    assert add(library, bad, fake).status == "failed"
+    (entry,) = library.ledger.entries()
+    assert (entry.state, entry.file) == ("failed", "bad.pdf")
+    assert "bad.pdf" in entry.reason
+    assert library.quarantine_path(entry.paper_id).read_bytes() == bad.read_bytes()
+    assert not list((library.folder / "papers").iterdir())
+    assert library.verify() == []
+    (again,) = Ingest(library=library, embedder=fake).retry()
+    assert again.status == "failed"
+    assert library.quarantine_path(entry.paper_id).is_file()
+
+
+def test_the_vectors_of_a_paper_do_not_depend_on_its_company(tmp_path, embedder):
+    libraries = [Library(IngestSettings(library=tmp_path / name)) for name in ("alone", "together")]
+    add(libraries[0], TWO, embedder)
+    list(Ingest(library=libraries[1], embedder=embedder).run(Source(p, p.name) for p in sorted(SAMPLES.glob("*.pdf"))))
+    ids = libraries[0].chunk_ids()
+    one, two = (library.vectors_of(ids) for library in libraries)
+    assert all((one[name] == two[name]).all() for name in ids)
+    for library in libraries:
+        library.close()
+
+
+def test_another_embedder_builds_beside_the_old_index_and_swaps_at_the_end(library, fake, monkeypatch):
+    add(library, ONE, fake)
+    old, other = library.vectors.name, HashEmbedder(dimension=64)
+    query = "low rank matrices"
+    before = library.vectors.search(fake.embed_query(query), 3)
+    monkeypatch.setattr(Library, "_swap", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+    with pytest.raises(KeyboardInterrupt):
+        library.rebuild(other)
+    monkeypatch.undo()
+    assert library.vectors.search(fake.embed_query(query), 3) == before, "until the swap it answers as before"
+    counted = []
+    assert library.rebuild(other, on_progress=lambda done, total: counted.append((done, total))) == library.n_chunks(
+        library.papers()[0].id
+    )
+    assert counted == [], "what was embedded before the interruption is not embedded again"
+    assert library.embedder_name == other.name
+    assert library.vectors.name != old
+    assert library.vectors.search(other.embed_query(query), 3)
     assert library.verify() == []
 
 
-def test_verify_mends_what_an_interruption_left(library, fake, monkeypatch):
-    add(library, TWO, fake)
-    monkeypatch.setattr(Library, "_finish", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
-    with pytest.raises(KeyboardInterrupt):
+def test_a_broken_chroma_is_set_aside_and_rebuilt(settings, fake):
+    with open_library(settings) as library:
         add(library, ONE, fake)
-    monkeypatch.undo()
-    assert all(problem.repaired for problem in library.verify())
-    assert library.verify() == []
-    assert len(library.papers()) == 1
+        before = library.vectors.ids()
+    (settings.library / "chroma.open").touch()  # as a kill leaves it
+    (settings.library / "chroma" / "chroma.sqlite3").write_bytes(b"not a database at all" * 1000)
+    with open_library(settings) as library:
+        assert library.vectors.ids() == before
+        assert list(library.folder.glob("chroma.broken-*"))
+        assert library.verify() == []
 
 
-def test_verify_rebuilds_a_lost_index_without_embedding_again(settings, fake):
+def test_a_library_of_the_first_version_opens(settings, fake):
+    with open_library(settings) as library:
+        add(library, ONE, fake)
+        db = library._db
+        with db:
+            for column in ("arxiv_id", "abstract", "report", "refs"):
+                db.execute(f"ALTER TABLE papers DROP COLUMN {column}")
+            db.execute("PRAGMA user_version=1")
+    with open_library(settings) as library:
+        assert library.papers()[0].abstract is None
+        assert library.report(library.papers()[0].id) is None
+
+
+def test_a_lost_index_is_rebuilt_without_embedding_again(settings, fake):
     with open_library(settings) as library:
         add(library, ONE, fake)
         before = set(library.vectors.ids())
     shutil.rmtree(settings.library / "chroma")
     with open_library(settings) as library:
-        assert [problem.what for problem in library.verify()] == [f"{len(before)} chunks were not in the vector index"]
         assert library.vectors.ids() == before
+        assert library.verify() == []
+
+
+def test_verify_finds_and_mends_a_gap_in_the_index(library, fake):
+    add(library, ONE, fake)
+    some = sorted(library.vectors.ids())[3:7]
+    library.vectors.remove(some)
+    library.vectors.add([f"ffff:{n:04d}" for n in range(4)], library.vectors_of(some)[some[0]][None].repeat(4, axis=0))
+    assert [problem.what for problem in library.verify()] == [
+        "4 chunks were not in the vector index",
+        "4 vectors belonged to no chunk",
+    ]
+    assert library.verify() == []
+    assert library.vectors.ids() == set(library.chunk_ids())
 
 
 def test_verify_reports_a_missing_pdf_and_a_stray_file(library, fake):

@@ -1,0 +1,535 @@
+"""Bibliographies that people keep beside their papers, read and written: BibTeX and CSL-JSON.
+
+The grammar is BibTeX's own (btxdoc and "Tame the BeaST", section 2), read tolerantly: what Zotero, JabRef, Mendeley and
+BibDesk export is taken, a broken entry costs itself and a warning, and nothing here raises over a file's content.
+CSL-JSON is citationstyles.org's schema 1.0.2.
+"""
+
+from __future__ import annotations
+
+import base64
+import html
+import json
+import logging
+import plistlib
+import re
+import unicodedata
+from bisect import bisect_left
+from collections import Counter
+from dataclasses import dataclass, replace
+from itertools import takewhile
+from pathlib import Path, PureWindowsPath
+from typing import TYPE_CHECKING, Any
+
+from ingest.metadata import squash
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from ingest.metadata import Description
+    from ingest.paper import Paper
+
+_log = logging.getLogger(__name__)
+
+MAX_BYTES = 64_000_000
+"""A larger file beside a paper is no bibliography."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """What one entry of a bibliography says of a paper; unknown is None or empty."""
+
+    key: str
+    title: str = ""
+    authors: tuple[str, ...] = ()
+    """Given names first: "Sven A. van der Burg"."""
+    year: int | None = None
+    doi: str | None = None
+    arxiv_id: str | None = None
+    abstract: str | None = None
+    files: tuple[str, ...] = ()
+    """The attached files' paths as the program wrote them, often of another machine."""
+    source: Path | None = None
+    """The file that it was read from."""
+
+
+# ---- reading --------------------------------------------------------------------------------------------------------
+
+
+def read_bibtex(path: Path) -> list[Entry]:
+    """The entries of a `.bib` file; what cannot be read is left out and reported as a warning in the log.
+
+    Raises:
+        OSError: the file cannot be opened.
+    """
+    entries, problems = parse_bibtex(_text_of(path), source=path)
+    for problem in problems:
+        _log.warning("%s: %s", path.name, problem)
+    return entries
+
+
+def read_csl(path: Path) -> list[Entry]:
+    """The entries of a CSL-JSON file as Zotero exports it; a JSON file of another kind has none.
+
+    Raises:
+        OSError: the file cannot be opened.
+    """
+    try:
+        items = json.loads(_text_of(path))
+    except (ValueError, RecursionError) as error:
+        _log.warning("%s: not JSON: %s", path.name, error)
+        return []
+    if isinstance(items, dict):
+        items = items.get("items")
+    if not isinstance(items, list):
+        return []
+    return [entry for item in items if isinstance(item, dict) and (entry := _csl_entry(item, path))]
+
+
+def sidecar_entries(pdf: Path) -> list[Entry]:
+    """The entries of the bibliography with the PDF's own name, else of all bibliographies in its folder."""
+    own = [path for suffix in (".bib", ".json") if (path := pdf.with_suffix(suffix)).is_file()]
+    found: list[Entry] = []
+    folder = pdf.parent
+    for path in own or sorted([*folder.glob("*.bib"), *folder.glob("*.json")]):
+        try:
+            if path.stat().st_size <= MAX_BYTES:
+                found += read_bibtex(path) if path.suffix == ".bib" else read_csl(path)
+        except OSError as error:
+            _log.warning("%s: %s", path.name, error.strerror or error)
+    return found
+
+
+def parse_bibtex(text: str, *, source: Path | None = None) -> tuple[list[Entry], list[str]]:
+    """The entries of a BibTeX text, and one sentence for each that could not be read."""
+    macros: dict[str, str] = {month: month for month in "jan feb mar apr may jun jul aug sep oct nov dec".split()}
+    entries, problems = [], []
+    for line, kind, body in _blocks(text):
+        try:
+            match kind:
+                case "comment" | "preamble":
+                    pass
+                case "string":
+                    macros.update(dict(_fields(body, macros)))
+                case _:
+                    key, _, rest = body.partition(",")
+                    if "=" in key:  # an entry without a key
+                        key, rest = "", body
+                    fields: dict[str, str] = {}
+                    for name, value in _fields(rest, macros):
+                        fields.setdefault(name, value)
+                    entries.append(_bibtex_entry(key.strip(), fields, source))
+        except ValueError as error:
+            problems.append(f"line {line}: @{kind} was left out: {error}")
+    return entries, problems
+
+
+_OPENING = re.compile(r"@[ \t]*([A-Za-z]+)\s*([{(])")
+_NEXT = re.compile(r"\n[ \t]*@[ \t]*[A-Za-z]+\s*[{(]")
+_ARXIV_ID = r"(\d{4}\.\d{4,5}|[a-z-]+(?:\.[A-Z]{2})?/\d{7})"
+_ARXIV = re.compile(rf"arxiv(?:\.org/abs/|[:./ ])\s*{_ARXIV_ID}", re.IGNORECASE)
+_BARE = re.compile(r"[^\s{}(),\"#=]+")
+
+
+def _text_of(path: Path) -> str:
+    raw = path.read_bytes()
+    if raw[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        return raw.decode("utf-16", errors="replace")
+    try:
+        return raw.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return raw.decode("cp1252", errors="replace")
+
+
+def _blocks(text: str) -> Iterator[tuple[int, str, str]]:
+    """Line number, kind and body of each `@kind{body}`; a body without an end reaches to the next entry."""
+    starts = [found.start() for found in _NEXT.finditer(text)]
+    at, line, counted = 0, 1, 0
+    while opening := _OPENING.search(text, at):
+        line, counted = line + text.count("\n", counted, opening.start()), opening.start()
+        begin = text.rfind("\n", 0, opening.start()) + 1
+        if text[begin : opening.start()].lstrip().startswith("%"):  # biber and people comment lines out so
+            at = opening.end()
+            continue
+        following = bisect_left(starts, opening.end())
+        limit = starts[following] if following < len(starts) else len(text)
+        end = _balanced_end(text, opening.end(), limit, "{}" if opening[2] == "{" else "()")
+        yield line, opening[1].lower(), text[opening.end() : end]
+        at = max(end, opening.end())
+
+
+def _balanced_end(text: str, at: int, limit: int, delimiters: str) -> int:
+    """Where the block's closing delimiter stands, or `limit` where it has none."""
+    depth = 0
+    for found in re.compile("[{}()]").finditer(text, at, limit):
+        if found[0] == delimiters[1] and depth == 0:
+            return found.start()
+        if found[0] in f"{{{delimiters[0]}":
+            depth += 1
+        elif found[0] in f"}}{delimiters[1]}":
+            depth -= 1
+    return limit
+
+
+def _fields(body: str, macros: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """The fields as name and value, macros put in and pieces joined by `#`; the LaTeX in them is left as it is."""
+    at = 0
+    while named := re.compile(r"(?:[\s,]|%[^\n]*\n)*([^\s{}(),\"#=%]+)\s*=\s*").match(body, at):
+        value, at = _value(body, named.end(), macros)
+        while joined := re.compile(r"\s*#\s*").match(body, at):
+            more, at = _value(body, joined.end(), macros)
+            value += more
+        yield named[1].lower(), value
+    if rest := body[at:].strip(" \t\r\n,"):
+        raise ValueError(f"unexpected {rest[:20]!r}")
+
+
+def _value(body: str, at: int, macros: Mapping[str, str]) -> tuple[str, int]:
+    """One piece of a value, and where the text goes on."""
+    opened = body[at : at + 1]
+    if opened in ("{", '"'):
+        depth = 0
+        for found in re.compile(r'[{}"]').finditer(body, at + 1):
+            if depth == 0 and found[0] == ("}" if opened == "{" else '"'):
+                return body[at + 1 : found.start()], found.end()
+            depth += {"{": 1, "}": -1}.get(found[0], 0)
+        raise ValueError(f"{opened} is never closed")
+    bare = _BARE.match(body, at)
+    if not bare:
+        raise ValueError("a field has no value")
+    return macros.get(bare[0].lower(), bare[0]), bare.end()
+
+
+def _bibtex_entry(key: str, fields: Mapping[str, str], source: Path | None) -> Entry:
+    elsewhere = " ".join(fields.get(name, "") for name in ("journal", "note", "number", "url", "doi"))
+    arxiv = _ARXIV.search(elsewhere)
+    if "arxiv" in fields.get("archiveprefix", fields.get("eprinttype", "")).lower():
+        arxiv = re.search(_ARXIV_ID, fields.get("eprint", "")) or arxiv
+    abstract = from_latex(fields.get("abstract", ""))
+    return Entry(
+        key=key,
+        title=from_latex(fields.get("title", "")),
+        authors=tuple(_names(fields.get("author", ""))),
+        year=_year(fields.get("year", "") or fields.get("date", "")),
+        doi=_doi(fields.get("doi", "")) or _doi("".join(re.findall(r"doi\.org/\S+", fields.get("url", "")))),
+        arxiv_id=arxiv[1] if arxiv else None,
+        abstract=abstract or None,
+        files=tuple(_files(fields)),
+        source=source,
+    )
+
+
+def _csl_entry(item: Mapping[str, Any], source: Path) -> Entry | None:
+    def text(name: str) -> str:
+        value = item.get(name)
+        plain = (
+            re.sub(r"</?(?:i|b|u|em|strong|sub|sup|span|p|jats:\w+)\b[^>]*>", "", value)
+            if isinstance(value, str)
+            else ""
+        )
+        return " ".join(html.unescape(plain).split())
+
+    if not text("title") or not (item.get("type") or item.get("id")):
+        return None
+    people = item.get("author")
+    arxiv = _ARXIV.search(" ".join(text(name) for name in ("number", "note", "URL", "DOI", "container-title")))
+    return Entry(
+        key=str(item.get("citation-key") or item.get("id") or ""),
+        title=text("title"),
+        authors=tuple(name for person in (people if isinstance(people, list) else []) if (name := _csl_name(person))),
+        year=_csl_year(item.get("issued")),
+        doi=_doi(text("DOI")),
+        arxiv_id=arxiv[1] if arxiv else None,
+        abstract=text("abstract") or None,
+        source=source,
+    )
+
+
+def _csl_name(person: object) -> str:
+    if not isinstance(person, dict):
+        return ""
+    parts = [person.get(part) for part in ("given", "dropping-particle", "non-dropping-particle", "family", "suffix")]
+    return " ".join(" ".join(part for part in [*parts, person.get("literal")] if isinstance(part, str)).split())
+
+
+def _csl_year(issued: object) -> int | None:
+    if not isinstance(issued, dict):
+        return None
+    match issued.get("date-parts"):
+        case [[year, *_], *_]:
+            return _year(str(year))
+    return _year(str(issued.get("raw") or issued.get("literal") or ""))
+
+
+def _year(text: str) -> int | None:
+    found = re.search(r"(?<!\d)(?:1[5-9]|20)\d\d(?!\d)", text)
+    return int(found[0]) if found else None
+
+
+def _doi(text: str) -> str | None:
+    """The DOI in a field or an address, as it stands there: some end in signs that a sentence would add."""
+    found = re.search(r"10\.\d{4,9}/\S+", re.sub(r"\{?\\([_%&#$<>])\}?", r"\1", text))
+    return found[0] if found else None
+
+
+# ---- names ----------------------------------------------------------------------------------------------------------
+
+
+def _names(field: str) -> Iterator[str]:
+    """The people of an author field, given names first ("Tame the BeaST", 11); "others" is nobody."""
+    for part in _split_outside_braces(field, re.compile(r"\s+and\s+", re.IGNORECASE)):
+        if part.strip() == "others":
+            continue
+        pieces = [from_latex(piece) for piece in _split_outside_braces(part.strip(), re.compile(r","))]
+        match [piece for piece in pieces if piece]:
+            case [whole]:
+                yield whole
+            case [family, given]:
+                yield f"{given} {family}"
+            case [family, suffix, *given]:
+                yield " ".join([*given, family, suffix])
+
+
+def _split_outside_braces(text: str, separator: re.Pattern[str]) -> list[str]:
+    parts, depth, start, at = [], 0, 0, 0
+    while at < len(text):
+        depth += {"{": 1, "}": -1}.get(text[at], 0)
+        if depth <= 0 and (found := separator.match(text, at)):
+            parts.append(text[start:at])
+            start = at = found.end()
+        else:
+            at += 1
+    return [*parts, text[start:]]
+
+
+# ---- attached files -------------------------------------------------------------------------------------------------
+
+
+def _files(fields: Mapping[str, str]) -> Iterator[str]:
+    r"""The PDFs named in an entry, in the form of each program.
+
+    JabRef and Mendeley write `description:path:type`, Zotero the same with a MIME type, Better BibTeX bare paths, each
+    list parted by `;` with `\:`, `\;` and `\\` as escapes. BibDesk keeps a property list in Base64.
+    """
+    for name in ("file", "pdf", "localfile", "local-url"):
+        plain = fields.get(name, "").replace(r"$\backslash$", "\\").replace(r"{\_}", "_").replace(r"\_", "_")
+        for attachment in re.split(r"(?<!\\);", plain):
+            parts = [re.sub(r"\\([:;\\{}&%#])", r"\1", part) for part in re.split(r"(?<!\\):", attachment)]
+            # a drive's letter stands alone before its colon
+            parts = [
+                f"{a}:{b}" if re.fullmatch(r"[A-Za-z]", a) and b[:1] in "/\\" else b
+                for a, b in zip(["", *parts], parts, strict=False)
+            ]
+            yield from [part.strip() for part in parts if part.strip().lower().endswith(".pdf")][-1:]
+    for name, value in fields.items():
+        if name.startswith("bdsk-file-"):
+            yield from _bibdesk_paths(value)
+
+
+def _bibdesk_paths(value: str) -> list[str]:
+    try:
+        packed = plistlib.loads(base64.b64decode("".join(value.split())), fmt=plistlib.FMT_BINARY)
+    except Exception:  # noqa: BLE001 a damaged property list makes plistlib raise nearly anything
+        return []
+    path = packed.get("relativePath") if isinstance(packed, dict) else None
+    if isinstance(path, str):
+        return [path]
+    objects = packed.get("$objects") if isinstance(packed, dict) else None  # NSKeyedArchiver, BibDesk before 1.7
+    return [item for item in objects or [] if isinstance(item, str) and item.lower().endswith(".pdf")]
+
+
+# ---- which entry is it? ---------------------------------------------------------------------------------------------
+
+
+def find_entry(pdf: Path, entries: Sequence[Entry], *, title: str, doi: str | None) -> Entry | None:
+    """The entry for a PDF: by its attached file, its bibliography's name, its DOI, then its title; or None.
+
+    Of several with a file of that name, the one whose path agrees in most folders is meant; a tie decides nothing.
+    """
+    attached = [(_shared_tail(path, pdf), entry) for entry in entries for path in entry.files]
+    best = max((agreed for agreed, _ in attached), default=0)
+    named = [entry for agreed, entry in attached if agreed == best]
+    if best and all(entry == named[0] for entry in named):
+        return named[0]
+    own = [entry for entry in entries if entry.source and entry.source.stem == pdf.stem]
+    if len(own) == 1:
+        return own[0]
+    if doi and (same := [entry for entry in entries if entry.doi and entry.doi.lower() == doi.lower()]):
+        return same[0]
+    sought = squash(title)
+    exact = [entry for entry in entries if len(sought) >= 8 and squash(entry.title) == sought]
+    # a long title with a subtitle on one side only
+    begun = [
+        entry
+        for entry in entries
+        if min(len(a := squash(entry.title)), len(sought)) >= 30 and (a.startswith(sought) or sought.startswith(a))
+    ]
+    return exact[0] if exact else begun[0] if len(begun) == 1 else None
+
+
+def _shared_tail(path: str, pdf: Path) -> int:
+    """How many names at the ends of two paths agree: 0 where the files' names differ."""
+    ends = (
+        [unicodedata.normalize("NFC", part).casefold() for part in reversed(parts)]
+        for parts in (PureWindowsPath(path).parts, pdf.absolute().parts)  # this kind takes both slashes
+    )
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(*ends, strict=False)))
+
+
+def apply(entry: Entry, description: Description) -> Description:
+    """The description with all that the entry says in the place of what was guessed."""
+    return replace(
+        description,
+        title=entry.title or description.title,
+        authors=entry.authors or description.authors,
+        year=entry.year or description.year,
+        doi=entry.doi or description.doi,
+        arxiv_id=entry.arxiv_id or description.arxiv_id,
+        abstract=entry.abstract or description.abstract,
+    )
+
+
+# ---- LaTeX ----------------------------------------------------------------------------------------------------------
+
+_ACCENTS = {
+    "`": "\u0300", "'": "\u0301", "^": "\u0302", "~": "\u0303", "=": "\u0304", "u": "\u0306", ".": "\u0307",
+    '"': "\u0308", "r": "\u030a", "H": "\u030b", "v": "\u030c", "d": "\u0323", "c": "\u0327", "k": "\u0328",
+    "b": "\u0331",
+}  # fmt: skip
+_COMMANDS = {
+    "ss": "ß", "o": "ø", "O": "Ø", "l": "ł", "L": "Ł", "ae": "æ", "AE": "Æ", "oe": "œ", "OE": "Œ", "aa": "å", "AA": "Å",
+    "i": "ı", "j": "ȷ", "dh": "ð", "DH": "Ð", "th": "þ", "TH": "Þ", "dj": "đ", "DJ": "Đ", "ng": "ŋ", "NG": "Ŋ",
+    "textbackslash": "\\", "textbraceleft": "{", "textbraceright": "}", "textasciitilde": "~", "textasciicircum": "^",
+    "textendash": "–", "textemdash": "—", "textquoteleft": "‘", "textquoteright": "’", "textquotedblleft": "“",
+    "textquotedblright": "”", "ldots": "…", "dots": "…", "textellipsis": "…", "textdegree": "°", "textmu": "µ",
+    "textregistered": "®",
+    "texttrademark": "™", "copyright": "©", "S": "§", "P": "¶", "pm": "±", "times": "×",
+    "alpha": "α", "beta": "β", "gamma": "γ", "delta": "δ", "epsilon": "ε", "kappa": "κ", "lambda": "λ", "mu": "μ",
+    "pi": "π", "sigma": "σ", "tau": "τ", "phi": "φ", "chi": "χ", "psi": "ψ", "omega": "ω", "Delta": "Δ", "Omega": "Ω",
+    "backslash": "\\", "textless": "<", "textgreater": ">", "textbar": "|", "leq": "≤", "geq": "≥",
+    "guillemotleft": "«", "guillemotright": "»", "textunderscore": "_", "textquotesingle": "'", "textasciigrave": "`",
+}  # fmt: skip
+_TOKEN = re.compile(
+    r"\\([`'^~=.\"])\s*(?:\{\s*(?:\\([ij])(?:\{\})?|([^\W\d_])?)\s*\}|\\([ij])(?![A-Za-z])\s*|([^\W\d_]))"
+    r"|\\([uvHcdrkb])(?:\s*\{\s*(?:\\([ij])(?:\{\})?|([^\W\d_])?)\s*\}|\s+\\([ij])(?![A-Za-z])\s*|\s+([^\W\d_]))"
+    r"|\\([A-Za-z]+)\*?(?:\{\}|\s+|(?![A-Za-z]))|\\(.)|(---|--|``|''|~|\$|[{}])|(\s+)",
+    re.DOTALL,
+)
+_PLAIN = {"---": "—", "--": "–", "``": "“", "''": "”", "~": " ", "$": "", "{": "", "}": ""}
+
+
+def from_latex(text: str) -> str:
+    """The text that LaTeX would print, on one line: accents and symbols as Unicode, markup without its commands."""
+    return " ".join(unicodedata.normalize("NFC", _TOKEN.sub(_printed, text)).split())
+
+
+def _printed(token: re.Match[str]) -> str:
+    for accent, *letters in (token.group(1, 2, 3, 4, 5), token.group(6, 7, 8, 9, 10)):
+        if accent:
+            return next((letter for letter in letters if letter), " ") + _ACCENTS[accent]
+    command, symbol, plain, space = token.group(11, 12, 13, 14)
+    if command:
+        # a command that prints nothing (\emph, \textit) leaves its argument, whose braces go by themselves
+        return _COMMANDS.get(command, "")
+    if symbol:
+        return " " if symbol in " \\/" else symbol if symbol not in "-,;!" else ""
+    return " " if space else _PLAIN[plain]
+
+
+_ESCAPES = {
+    "\\": r"\textbackslash{}", "{": r"\textbraceleft{}", "}": r"\textbraceright{}", "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}", "$": r"\$", "&": r"\&", "%": r"\%", "#": r"\#", "_": r"\_", '"': '{"}',
+    "ß": r"{\ss}", "ø": r"{\o}", "Ø": r"{\O}", "ł": r"{\l}", "Ł": r"{\L}", "æ": r"{\ae}",
+    "Æ": r"{\AE}", "œ": r"{\oe}", "Œ": r"{\OE}",
+}  # fmt: skip
+_COMMAND_OF = {mark: command for command, mark in _ACCENTS.items()}
+
+
+def to_latex(text: str) -> str:
+    """The text as LaTeX that prints it, with balanced braces; `from_latex` is its inverse up to white space.
+
+    Latin letters with accents are written as commands, so that old BibTeX sorts and cuts them; other letters stay.
+    """
+    text = unicodedata.normalize("NFC", " ".join(text.split()))
+    # empty braces keep apart what TeX would print as one sign
+    return "".join(
+        _escaped(char) + ("{}" if char + after in ("--", "``", "''", "?`", "!`") else "")
+        for char, after in zip(text, f"{text[1:]} ", strict=False)
+    )
+
+
+def _escaped(char: str) -> str:
+    if char in _ESCAPES:
+        return _ESCAPES[char]
+    letter, mark, *more = (*unicodedata.normalize("NFD", char), "", "")
+    if mark in _COMMAND_OF and letter.isascii() and letter.isalpha() and not any(more):
+        return f"{{\\{_COMMAND_OF[mark]}{{{letter}}}}}"
+    return char
+
+
+# ---- writing --------------------------------------------------------------------------------------------------------
+
+_SMALL = frozenset(
+    "a an the on of for in to and or with from by at as is are do does how what why towards toward using".split()
+)
+_CORPORATE = re.compile(
+    r"\b(?:consortium|collaboration|group|investigators|initiative|network|team|committee)\b", re.IGNORECASE
+)
+
+
+def write_bibtex(papers: Sequence[Paper]) -> str:
+    """The papers as BibTeX entries, in their order, each under a key of its own such as `smith2021deep`.
+
+    A key depends on the paper alone, save that papers which would share one have the first digits of their id added.
+    """
+    papers = list({paper.id: paper for paper in papers}.values())
+    wanted = Counter(_key(paper) for paper in papers)
+    short = {(_key(paper), paper.id[:6]) for paper in papers}
+    digits = 6 if len(short) == len(papers) else None
+    keyed = ((_key(paper), paper) for paper in papers)
+    return "\n".join(
+        _entry_text(key if wanted[key] == 1 else f"{key}-{paper.id[:digits]}", paper) for key, paper in keyed
+    )
+
+
+def _key(paper: Paper) -> str:
+    def plain(text: str) -> str:
+        ascii_only = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().lower()
+        return re.sub(r"[^a-z0-9]", "", ascii_only)
+
+    words = [plain(word) for word in re.split(r"[\s\-–—/:]+", paper.title)]
+    word = next((word for word in words if word and word not in _SMALL), "")
+    family = plain(paper.authors[0].split()[-1]) if paper.authors and paper.authors[0].split() else ""
+    return f"{family or 'anon'}{paper.year or ''}{word}"
+
+
+def _entry_text(key: str, paper: Paper) -> str:
+    fields = {
+        "title": _keeping_capitals(paper.title),
+        "author": " and ".join(_written_name(name) for name in paper.authors if name.split()),
+    }
+    if paper.year:
+        fields["year"] = str(paper.year)
+    if paper.doi and not re.search(r"[{}\\\s]", paper.doi):  # hyperref and biblatex take the field as it stands
+        fields["doi"] = paper.doi
+    if paper.arxiv_id:
+        fields |= {"eprint": paper.arxiv_id, "archiveprefix": "arXiv"}
+    lines = "".join(f"  {name} = {{{value}}},\n" for name, value in fields.items() if value)
+    return f"@misc{{{key},\n{lines}}}\n"  # which kind it is, a PDF does not say; @misc asks for no other field
+
+
+def _keeping_capitals(title: str) -> str:
+    """The title with the words in braces whose capitals a bibliography style must not lower."""
+    return " ".join(
+        f"{{{to_latex(word)}}}" if any(c.isupper() for c in word[1:]) else to_latex(word) for word in title.split()
+    )
+
+
+def _written_name(name: str) -> str:
+    """One author; in braces where BibTeX would otherwise take the name apart wrongly."""
+    whole = (
+        "," in name
+        or bool(re.search(r"(?:^|\s)(?:and|others)(?:\s|$)", name, re.IGNORECASE))
+        or bool(_CORPORATE.search(name))
+    )
+    return f"{{{to_latex(name)}}}" if whole else to_latex(name)

@@ -1,0 +1,66 @@
+"""The ledger: what became of every file that was given to the library, so that nothing is lost by a crash."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Callable
+
+State = Literal["queued", "parsing", "embedding", "finished", "failed", "removing"]
+
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS ledger (
+    paper_id TEXT PRIMARY KEY, file TEXT NOT NULL, state TEXT NOT NULL, reason TEXT, changed_at TEXT NOT NULL)
+    WITHOUT ROWID;
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """The state of one file."""
+
+    paper_id: str
+    """From the file's bytes, as for a paper."""
+    file: str
+    """The name under which the user gave it."""
+    state: State
+    reason: str | None
+    """Why it failed, one sentence; else None."""
+    changed_at: str
+    """ISO 8601, UTC."""
+
+
+class Ledger:
+    """A table with one row for each file, by content."""
+
+    def __init__(self, connection: Callable[[], sqlite3.Connection]) -> None:
+        self._db = connection
+
+    def set(self, paper_id: str, state: State, *, file: str | None = None, reason: str | None = None) -> None:
+        """Note a new state; `file` is needed the first time."""
+        now = datetime.now(UTC).isoformat(timespec="milliseconds")
+        with self._db() as db:
+            db.execute(
+                "INSERT INTO ledger VALUES (?, ?, ?, ?, ?) ON CONFLICT (paper_id) DO UPDATE SET "
+                "state = excluded.state, reason = excluded.reason, changed_at = excluded.changed_at, "
+                "file = coalesce(?, file)",
+                (paper_id, file or f"{paper_id}.pdf", state, reason, now, file),
+            )
+
+    def forget(self, paper_id: str) -> None:
+        """Remove the row."""
+        with self._db() as db:
+            db.execute("DELETE FROM ledger WHERE paper_id = ?", (paper_id,))
+
+    def get(self, paper_id: str) -> Entry | None:
+        """The row of one file, or None."""
+        return next((entry for entry in self.entries() if entry.paper_id == paper_id), None)
+
+    def entries(self, *states: State) -> list[Entry]:
+        """All rows, or those in one of these states; the latest change last."""
+        rows = self._db().execute("SELECT paper_id, file, state, reason, changed_at FROM ledger ORDER BY changed_at")
+        return [entry for entry in (Entry(*row) for row in rows) if not states or entry.state in states]

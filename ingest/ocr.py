@@ -1,0 +1,169 @@
+"""Pages without a text layer: which ones they are, and what the Tesseract program reads on them."""
+
+from __future__ import annotations
+
+import io
+import os
+import shutil
+import struct
+import subprocess
+import zlib
+from typing import TYPE_CHECKING
+
+from ingest.errors import UserFacingError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import numpy as np
+    import pypdfium2
+    from numpy.typing import NDArray
+
+MIN_LETTERS = 40
+"""A page with fewer letters has no usable text layer, if a picture covers it."""
+
+MIN_COVER = 0.5
+"""The part of a page that pictures must cover for it to count as a scan."""
+
+DPI = 200
+"""What Tesseract reads best for its time; 300 gained nothing on papers."""
+
+MAX_PIXELS = 30_000_000
+"""Larger pages (posters) are rendered at a lower resolution: A4 at 200 dpi has 4 million."""
+
+INSTALL = (
+    "Install Tesseract (Debian and Ubuntu: `sudo apt install tesseract-ocr`; macOS: `brew install tesseract`; "
+    "Windows: `winget install UB-Mannheim.TesseractOCR`) and add the file again."
+)
+"""What to tell the user where pages need recognition and the program is missing."""
+
+_IMAGE = 3  # FPDF_PAGEOBJ_IMAGE
+
+
+class OcrError(UserFacingError):
+    """A page could not be recognised; the rest of the paper is not concerned."""
+
+    status = 422
+
+
+def _nothing() -> None:
+    return
+
+
+before_page: Callable[[], None] = _nothing
+"""Called before each page is recognised: a sandbox sets it to ask for more time."""
+
+
+def available() -> bool:
+    """Whether the `tesseract` program is on the PATH."""
+    return shutil.which("tesseract") is not None
+
+
+def languages() -> list[str]:
+    """The languages that Tesseract has data for, by its own names ("eng", "deu"); empty where it is missing."""
+    program = shutil.which("tesseract")
+    if program is None:
+        return []
+    try:
+        listed = subprocess.run([program, "--list-langs"], capture_output=True, timeout=10, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return []
+    return [name for name in listed.stdout.decode(errors="replace").split("\n")[1:] if name and name != "osd"]
+
+
+def needs_ocr(page: pypdfium2.PdfPage, text: str) -> bool:
+    """Whether the page is a picture of text: fewer than MIN_LETTERS letters, and pictures over half of it.
+
+    Args:
+        page: the page, open.
+        text: what was read from its text layer.
+    """
+    if sum(char.isalpha() for char in text) >= MIN_LETTERS:
+        return False
+    return picture_cover(page) > MIN_COVER
+
+
+def picture_cover(page: pypdfium2.PdfPage) -> float:
+    """The part of the page that pictures cover, 0 to 1. Overlaps count twice up to 1: strips of a scan add up."""
+    left, bottom, right, top = page.get_bbox()
+    area = abs((right - left) * (top - bottom))
+    covered = 0.0
+    for picture in page.get_objects(filter=[_IMAGE], max_depth=4):
+        x0, y0, x1, y1 = picture.get_bounds()
+        covered += max(0.0, min(x1, right) - max(x0, left)) * max(0.0, min(y1, top) - max(y0, bottom))
+    return min(1.0, covered / area) if area else 0.0
+
+
+def read_page(page: pypdfium2.PdfPage, *, languages: str = "eng", seconds: float = 60.0) -> str:
+    """What Tesseract reads on the page, in its reading order: lines, with an empty line between paragraphs.
+
+    Args:
+        page: the page, open.
+        languages: Tesseract's names, joined by "+": "eng+deu".
+        seconds: longest wait for the page, wall clock; three seconds are usual.
+
+    Raises:
+        OcrError: Tesseract is missing, lacks a language, took too long or failed.
+    """
+    program = shutil.which("tesseract")
+    if program is None:
+        raise OcrError("A page is a scanned picture and Tesseract is not installed.", INSTALL)
+    before_page()
+    picture = png(_rendered(page))
+    command = [program, "-", "-", "--dpi", str(DPI), "--psm", "1", "-l", languages]
+    try:
+        done = subprocess.run(
+            command,
+            input=picture,
+            capture_output=True,
+            timeout=seconds,
+            check=False,
+            env=os.environ | {"OMP_THREAD_LIMIT": "1"},  # its threads wait for each other: on a busy machine four times
+        )
+    except subprocess.TimeoutExpired as error:
+        raise OcrError(
+            f"A scanned page was not recognised within {seconds:.0f} seconds.", "Add a version of the paper with text."
+        ) from error
+    except OSError as error:
+        raise OcrError(f"Tesseract could not be started ({error.strerror}).", INSTALL) from error
+    if done.returncode:
+        said = done.stderr.decode(errors="replace")
+        if "traineddata" in said or "language" in said:
+            raise OcrError(
+                f"Tesseract has no data for “{languages}”.",
+                "Install its language data (Debian: `sudo apt install tesseract-ocr-deu` for German) or choose "
+                "another language.",
+            )
+        why = " ".join(said.split())[-120:] or f"exit status {done.returncode}"
+        raise OcrError(f"Tesseract failed on a scanned page ({why}).", "Add a version of the paper with text.")
+    return done.stdout.decode("utf-8", errors="replace").replace("\f", "").strip()
+
+
+def _rendered(page: pypdfium2.PdfPage) -> NDArray[np.uint8]:
+    """The page as grey values at DPI, height × width."""
+    width, height = page.get_size()
+    scale = min(DPI / 72, (MAX_PIXELS / max(1.0, width * height)) ** 0.5)
+    bitmap = page.render(scale=scale, grayscale=True)
+    try:
+        grey: NDArray[np.uint8] = bitmap.to_numpy().reshape(bitmap.height, -1)[:, : bitmap.width].copy()
+    finally:
+        bitmap.close()
+    return grey
+
+
+def png(grey: NDArray[np.uint8]) -> bytes:
+    """The grey picture (height × width) as a PNG file."""
+    height, width = grey.shape
+    out = io.BytesIO(b"")
+    out.write(b"\x89PNG\r\n\x1a\n")
+
+    def chunk(kind: bytes, body: bytes) -> None:
+        out.write(struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body)))
+
+    rows = bytearray()
+    for row in grey:
+        rows += b"\0" + row.tobytes()
+    chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0))
+    chunk(b"IDAT", zlib.compress(bytes(rows), 1))
+    chunk(b"IEND", b"")
+    return out.getvalue()

@@ -1,0 +1,696 @@
+"""parse(path) → ParsedPaper, in a child process with limits on time, memory, pages and output.
+
+PDF parsers loop, allocate without bound and crash on made-up files. Here that costs one file one clear sentence. The
+child is kept warm for the next file, since starting one costs a third of a second; it is replaced after a crash, after
+a file that was too costly, and when its memory has grown. It gets no secrets in its environment, no descriptors but its
+pipes, and may write no file. What it answers is JSON, checked field by field: it can be wrong, but it is never code.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import ctypes
+import dataclasses
+import json
+import logging
+import math
+import os
+import queue
+import signal
+import subprocess
+import sys
+import threading
+import time
+import types
+import typing
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+from ingest import errors
+from ingest.errors import (
+    CancelledParseError,
+    ParserStartError,
+    TooCostlyPdfError,
+    UnreadablePdfError,
+    UserFacingError,
+)
+from ingest.paper import ParsedPaper
+from ingest.parse import check_is_pdf, paper_id, parse_pdf
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+START_SECONDS = 60.0
+"""Longest wait for a child to have its libraries loaded; half a second on an idle machine."""
+
+WALL = 2.5
+"""Longest wall clock as a multiple of the processor seconds: room for a busy machine, an end for a stalled disk."""
+
+BYTES_PER_PAGE = 2_000
+"""A page of a real paper takes more of its file than this (the least of 40 papers' means: 21,900). A small file that
+claims many pages gets the time of the pages it can hold."""
+
+UNKNOWN_PAGES = 50
+"""The time of so many pages is given where the pages cannot be counted beforehand."""
+
+RESTART_MB = 400
+"""A child whose resident memory has grown beyond this is replaced before the next file."""
+
+_POLL_SECONDS = 0.05
+_FRAME_BYTES = 4_000_000  # one page, heading or field as JSON; a real page has 20 kB
+_STARTED_MB = 400  # address space where the start size cannot be read
+_PR_SET_PDEATHSIG = 1  # linux/prctl.h
+_ROOT = Path(__file__).resolve().parents[1]
+_CHILD = f"import sys; sys.path.insert(0, {str(_ROOT)!r}); from ingest.sandbox import _serve; _serve()"
+_PASSED_ON = ("PATH", "LANG", "LC_ALL", "LC_CTYPE", "TESSDATA_PREFIX", "SYSTEMROOT", "TEMP", "TMP", "TMPDIR")
+_HINT_COSTLY = "Print it to a new PDF with your PDF viewer and add that, or leave it out."
+
+_log = logging.getLogger(__name__)
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What one file may cost. Seconds are processor seconds; the wall clock may reach `WALL` times as many."""
+
+    seconds_base: float = 8.0
+    """Seconds that any file may take."""
+    seconds_per_page: float = 0.25
+    """Seconds more for each page: five times what pypdf, the slower engine, needs for a page of an article."""
+    ocr_seconds_per_page: float = 60.0
+    """Wall-clock seconds more for each page that is being recognised by OCR."""
+    memory_mb: int = 1_024
+    """Address space beyond that of the child at its start. Not applied on Windows; macOS ignores it."""
+    max_pages: int = 3_000
+    """Longer documents are refused."""
+    max_text_chars: int = 12_000_000
+    """Documents with more text are refused; 2,000 pages of an article's density have 8 million characters."""
+
+    def seconds(self, *, pages: int, size: int) -> float:
+        """The processor seconds for a file of so many pages and `size` bytes."""
+        return self.seconds_base + self.seconds_per_page * min(pages, 1 + size // BYTES_PER_PAGE)
+
+
+class Parser:
+    """A child process that parses one file after the other.
+
+    One file at a time: calls from several threads wait for each other. For parallel work use several parsers.
+    The child starts with the first file, or with `warm_up`. Use it as a context manager, or call `close`.
+
+    Args:
+        options: passed to `ingest.parse.parse_pdf` by keyword with every file; values that JSON has.
+    """
+
+    def __init__(self, *, options: dict[str, Any] | None = None) -> None:
+        self._options = options or {}
+        self._turn = threading.Lock()
+        self._closing = threading.Event()
+        self._child: _Child | None = None
+
+    def __enter__(self) -> typing.Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @property
+    def pid(self) -> int | None:
+        """The child's process id; None where none runs."""
+        child = self._child
+        return child.process.pid if child and child.process.poll() is None else None
+
+    def warm_up(self) -> None:
+        """Start the child now, so that the first file need not wait. ParserStartError where it does not start."""
+        with self._turn:
+            self._ready_child()
+
+    def close(self) -> None:
+        """End the child; the next file would start a new one. A file in work in another thread is given up."""
+        self._closing.set()
+        with self._turn:
+            self._closing.clear()
+            self._discard()
+
+    def parse(
+        self,
+        path: Path,
+        *,
+        file_name: str | None = None,
+        limits: Limits | None = None,
+        cancel: threading.Event | None = None,
+    ) -> ParsedPaper:
+        """The paper, as `ingest.parse.parse_pdf` returns it.
+
+        Args:
+            path: the PDF.
+            file_name: the name under which the user knows it, for messages; `path.name` by default.
+            limits: what it may cost; `Limits()` by default.
+            cancel: set from another thread, it ends the work within a tenth of a second.
+
+        Raises:
+            UnreadablePdfError: not a PDF, damaged, or it crashed the parser; EncryptedPdfError, NoTextError and
+                TooCostlyPdfError (a limit was reached) are kinds of it.
+            CancelledParseError: `cancel` was set.
+            ParserStartError: no child process could be started; the file may be fine.
+            OSError: the file cannot be opened.
+        """
+        job = _Job(path.absolute(), file_name or path.name, limits or Limits())
+        check_is_pdf(path, file_name=job.name)
+        while not self._turn.acquire(timeout=_POLL_SECONDS):
+            _stop_if(cancel, job)
+        try:
+            _stop_if(cancel, job)
+            child = self._ready_child()
+            healthy = False
+            try:
+                parsed = self._run(child, job, cancel)
+                healthy = True
+            except _RefusedError as refused:
+                healthy = True
+                raise refused.error from None
+            finally:
+                if not healthy or (child.resident_mb() or 0) > RESTART_MB:
+                    self._discard()
+            return parsed
+        finally:
+            self._turn.release()
+
+    def _ready_child(self) -> _Child:
+        if self._child is None or self._child.process.poll() is not None:
+            self._discard()
+            self._child = _Child.start()
+        return self._child
+
+    def _discard(self) -> None:
+        child, self._child = self._child, None
+        if child:
+            child.end()
+
+    def _run(self, child: _Child, job: _Job, cancel: threading.Event | None) -> ParsedPaper:
+        """Have the child parse one file, and keep watch."""
+        answer, cpu_at_start = _Answer(job), child.cpu_seconds() or 0.0
+        child.send(
+            {
+                "path": str(job.path),
+                "name": job.name,
+                "options": self._options,
+                "memory_mb": job.limits.memory_mb,
+                "max_pages": job.limits.max_pages,
+            }
+        )
+        while True:
+            _stop_if(cancel, job)
+            _stop_if(self._closing, job)
+            answer.check_time(cpu_seconds=(child.cpu_seconds() or 0.0) - cpu_at_start)
+            if (child.resident_mb() or 0.0) > job.limits.memory_mb + RESTART_MB:  # where its own limit does not hold
+                raise _too_large(job.name, job.limits.memory_mb)
+            try:
+                line = child.lines.get(timeout=_POLL_SECONDS)
+            except queue.Empty:
+                continue
+            if line is None:
+                raise _crashed(job, child)
+            if parsed := answer.take(line):
+                return parsed
+
+
+_default_lock = threading.Lock()
+_default: Parser | None = None
+
+
+def parse(
+    path: Path,
+    *,
+    file_name: str | None = None,
+    limits: Limits | None = None,
+    cancel: threading.Event | None = None,
+) -> ParsedPaper:
+    """The paper, parsed by a child process that all callers of this function share: see `Parser.parse`."""
+    global _default  # noqa: PLW0603 - one warm child for the process, made when it is first needed
+    with _default_lock:
+        if _default is None:
+            _default = Parser()
+            atexit.register(_default.close)
+    return _default.parse(path, file_name=file_name, limits=limits, cancel=cancel)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Job:
+    path: Path
+    name: str
+    limits: Limits
+
+
+class _RefusedError(Exception):
+    """The child answered in good order that the file cannot be read: it is kept for the next file."""
+
+    def __init__(self, error: UserFacingError) -> None:
+        super().__init__(str(error))
+        self.error = error
+
+
+class _Answer:
+    """What has arrived for one file (fields, and tuples item by item, each checked at once), and its time."""
+
+    def __init__(self, job: _Job) -> None:
+        self._job = job
+        self._size = job.path.stat().st_size
+        self._began = time.monotonic()
+        self._pages: int | None = None
+        self._seconds = job.limits.seconds(pages=0, size=self._size)
+        self._ocr_pages = 0
+        self._received = 0
+        self._kinds = typing.get_type_hints(ParsedPaper)
+        self._fields: dict[str, Any] = {}
+        self._items: dict[str, list[Any]] = {}
+
+    def check_time(self, *, cpu_seconds: float) -> None:
+        """Raise TooCostlyPdfError where the processor or the wall clock is over what the file may take."""
+        wall = self._seconds * WALL + self._ocr_pages * self._job.limits.ocr_seconds_per_page
+        if cpu_seconds > self._seconds or time.monotonic() - self._began > wall:
+            raise _too_slow(self._job, seconds=self._seconds, pages=self._pages)
+
+    def take(self, line: bytes) -> ParsedPaper | None:
+        """Take one line of the child's; return the paper with the last one.
+
+        Raises UnreadablePdfError and its kinds; _RefusedError where the child is in order.
+        """
+        job = self._job
+        self._received += len(line)
+        if len(line) > _FRAME_BYTES or self._received > 6 * job.limits.max_text_chars:  # \uXXXX takes six bytes
+            raise _too_much_text(job)
+        with self._checked():
+            match json.loads(line):
+                case {"field": str(field), "item": item}:
+                    kind, _ = typing.get_args(self._kinds[field])  # tuple[X, ...]
+                    self._items.setdefault(field, []).append(from_json(item, kind))
+                case {"field": str(field), "value": value}:
+                    self._fields[field] = from_json(value, self._kinds[field])
+                case {"pages": int() | None as pages}:
+                    self._pages = pages
+                    self._seconds = job.limits.seconds(pages=pages or UNKNOWN_PAGES, size=self._size)
+                case {"ocr": True}:
+                    self._ocr_pages = min(self._ocr_pages + 1, job.limits.max_pages)
+                case {"error": str(kind), "message": str(message), "hint": str(hint)}:
+                    raise _RefusedError(_refusal(kind, message, hint))
+                case {"bug": str(trace)}:
+                    _log.error("the parser failed on %s:\n%s", job.name, trace)
+                    raise _RefusedError(_unreadable(job, (trace.strip() or "no reason").splitlines()[-1]))
+                case {"done": True}:
+                    return self.paper()
+                case _:
+                    raise ValueError("a line of no known kind")
+        return None
+
+    def paper(self) -> ParsedPaper:
+        job = self._job
+        with self._checked():
+            parsed = ParsedPaper(**self._fields | {field: tuple(items) for field, items in self._items.items()})
+        # The id becomes a file's name, so it is not taken from the child's word.
+        if parsed.paper.id != paper_id(job.path) or parsed.paper.file_name != job.name:
+            raise _unreadable(job, "an answer about another file")
+        if len(parsed.pages) > job.limits.max_pages:
+            raise _too_many_pages(job.name, len(parsed.pages), job.limits.max_pages)
+        if sum(len(page.text) for page in parsed.pages) > job.limits.max_text_chars:
+            raise _too_much_text(job)
+        return parsed
+
+    @contextlib.contextmanager
+    def _checked(self) -> Iterator[None]:
+        try:
+            yield
+        except (TypeError, ValueError, KeyError, RecursionError) as error:
+            _log.exception("the parser's child sent no paper for %s", self._job.name)
+            raise _unreadable(self._job, "an answer that makes no sense") from error
+
+
+# ---- messages -------------------------------------------------------------------------------------------------------
+
+
+def _stop_if(cancel: threading.Event | None, job: _Job) -> None:
+    if cancel and cancel.is_set():
+        raise CancelledParseError(f"Adding {job.name} was stopped; nothing of it was kept.")
+
+
+def _of_pages(pages: int | None) -> str:
+    return "" if pages is None else " for its one page" if pages == 1 else f" for its {pages:,} pages"
+
+
+def _too_slow(job: _Job, *, seconds: float, pages: int | None) -> TooCostlyPdfError:
+    return TooCostlyPdfError(
+        f"{job.name} was given up: reading it took more than the {math.ceil(seconds)} seconds that are allowed"
+        f"{_of_pages(pages)}.",
+        _HINT_COSTLY,
+    )
+
+
+def _too_large(name: str, memory_mb: int) -> TooCostlyPdfError:
+    return TooCostlyPdfError(
+        f"{name} was given up: reading it takes more than the {memory_mb:,} MB of memory that are allowed.",
+        _HINT_COSTLY,
+    )
+
+
+def _too_many_pages(name: str, pages: int, most: int) -> TooCostlyPdfError:
+    return TooCostlyPdfError(
+        f"{name} has {pages:,} pages; more than {most:,} are not read.", "Split it, and add the parts that you need."
+    )
+
+
+def _too_much_text(job: _Job) -> TooCostlyPdfError:
+    return TooCostlyPdfError(
+        f"{job.name} was given up: it holds more text than a book of {job.limits.max_pages:,} pages.", _HINT_COSTLY
+    )
+
+
+def _unreadable(job: _Job, why: str) -> UnreadablePdfError:
+    return UnreadablePdfError(
+        f"{job.name} cannot be read: the PDF parser failed on it ({why[:120]}).",
+        "Print it to a new PDF with your PDF viewer and add that.",
+    )
+
+
+def _crashed(job: _Job, child: _Child) -> UserFacingError:
+    """What to say where the child has died, which a full memory can do too."""
+    code = child.process.wait()
+    if code == _OUT_OF_MEMORY or child.peak_mb > 0.8 * job.limits.memory_mb:
+        return _too_large(job.name, job.limits.memory_mb)
+    try:
+        why = f"{signal.Signals(-code).name}" if code < 0 else f"exit status {code}"
+    except ValueError:
+        why = f"signal {-code}"
+    return UnreadablePdfError(
+        f"{job.name} cannot be read: it crashed the PDF parser ({why}).",
+        "It is damaged or made to do harm; print it to a new PDF with your PDF viewer and add that, or leave it out.",
+    )
+
+
+def _refusal(kind: str, message: str, hint: str) -> UserFacingError:
+    """The child's error as an object of the same class; only classes of `ingest.errors` can come of it."""
+    cls = getattr(errors, kind, None)
+    known = isinstance(cls, type) and issubclass(cls, UnreadablePdfError)
+    return (cls if known else UnreadablePdfError)(_one_line(message), _one_line(hint))  # type: ignore[misc]
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())[:600]
+
+
+# ---- a child, seen from the parent ----------------------------------------------------------------------------------
+
+_spawner_lock = threading.Lock()
+_spawner: ThreadPoolExecutor | None = None
+
+
+def _spawn(arguments: list[str], **options: Any) -> subprocess.Popen[bytes]:
+    """Start a process from one thread that lives as long as we do.
+
+    On Linux the child asks the kernel to be killed when its parent is gone, and for the kernel "the parent" is the
+    thread that started it: started from a worker thread, it would die with that worker.
+    """
+    global _spawner  # noqa: PLW0603 - made when it is first needed
+    with _spawner_lock:
+        if _spawner is None:
+            _spawner = ThreadPoolExecutor(1, thread_name_prefix="starts parsers")
+    return _spawner.submit(lambda: subprocess.Popen[bytes](arguments, **options)).result()
+
+
+class _Child:
+    """One running child process and what it sends."""
+
+    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+        self.process = process
+        self.lines: queue.Queue[bytes | None] = queue.Queue(maxsize=64)
+        self.peak_mb = 0.0
+        """Most resident memory seen since it started, in MB; 0 where that cannot be seen."""
+        assert process.stdout
+        self._reader = threading.Thread(target=self._read, args=(process.stdout,), name="parser's answers", daemon=True)
+        self._reader.start()
+
+    @classmethod
+    def start(cls) -> _Child:
+        """Return a child with its libraries loaded. ParserStartError where there is none within START_SECONDS."""
+        hint = "Close other programs and try again; if it stays so, set up Scholion again with `make chat`."
+        # One thread: many cores' worth of BLAS buffers would fill the address space, and Tesseract is faster with one.
+        env = {name: os.environ[name] for name in _PASSED_ON if name in os.environ} | {
+            "OMP_NUM_THREADS": "1",
+            "OMP_THREAD_LIMIT": "1",
+            "OPENBLAS_NUM_THREADS": "1",
+        }
+        try:
+            process = _spawn(
+                [sys.executable, "-I", "-B", "-X", "utf8", "-c", _CHILD, str(os.getpid())],
+                cwd=_ROOT,
+                env=env,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                start_new_session=True,
+                creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
+            )
+        except OSError as error:
+            raise ParserStartError(f"The PDF parser could not be started ({error.strerror}).", hint) from error
+        child = cls(process)
+        try:
+            line = child.lines.get(timeout=START_SECONDS)
+        except queue.Empty:
+            line = None
+        if line is None or not line.startswith(b'{"ready"'):
+            child.end()
+            raise ParserStartError("The PDF parser did not start.", hint)
+        return child
+
+    def send(self, message: dict[str, Any]) -> None:
+        """Hand over a job; a child that has died is noticed when its answer is read."""
+        assert self.process.stdin
+        with contextlib.suppress(OSError):
+            self.process.stdin.write(json.dumps(message).encode() + b"\n")
+            self.process.stdin.flush()
+
+    def end(self) -> None:
+        """Kill it and whatever it has started, reap it, close our ends of its pipes."""
+        assert self.process.stdin
+        if hasattr(os, "killpg"):
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.kill()
+        self.process.wait()
+        with contextlib.suppress(OSError):
+            self.process.stdin.close()
+        while self._reader.is_alive():  # it may wait for room in the queue
+            with contextlib.suppress(queue.Empty):
+                self.lines.get_nowait()
+            self._reader.join(0.01)
+
+    def cpu_seconds(self) -> float | None:
+        """Processor seconds so far, without those of the programs it runs; None where the system does not say."""
+        try:
+            with open(f"/proc/{self.process.pid}/stat", encoding="ascii", errors="replace") as file:  # noqa: PTH123
+                fields = file.read().rpartition(")")[2].split()
+        except OSError:
+            return None
+        self.resident_mb()
+        # utime and stime are fields 14 and 15 of proc(5); `fields` begins with the third
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK") if len(fields) > 12 else None
+
+    def resident_mb(self) -> float | None:
+        """Resident memory in MB; None where the system does not say."""
+        try:
+            with open(f"/proc/{self.process.pid}/statm", encoding="ascii") as file:  # noqa: PTH123
+                fields = file.read().split()
+        except OSError:
+            return None
+        megabytes = int(fields[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6 if len(fields) > 1 else 0.0
+        self.peak_mb = max(self.peak_mb, megabytes)
+        return megabytes
+
+    def _read(self, stream: IO[bytes]) -> None:
+        with stream:
+            while line := stream.readline(_FRAME_BYTES + 1):
+                self.lines.put(line)
+        self.lines.put(None)
+
+
+# ---- JSON -----------------------------------------------------------------------------------------------------------
+
+
+def to_json(value: Any) -> Any:
+    """A dataclass, or anything made of dataclasses, tuples, lists, mappings and scalars, as JSON's own types."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {f.name: to_json(getattr(value, f.name)) for f in dataclasses.fields(value) if f.init}
+    if isinstance(value, (tuple, list, set, frozenset)):
+        return [to_json(item) for item in value]
+    if isinstance(value, dict):
+        return [[to_json(key), to_json(item)] for key, item in value.items()]
+    if value is None or type(value) in (str, int, float, bool):
+        return value
+    raise TypeError(f"{type(value).__name__} has no form in JSON here")
+
+
+def from_json(value: Any, kind: Any) -> Any:
+    """The value that `to_json` was given, checked against its type annotation.
+
+    Raises:
+        TypeError, ValueError: `value` is not of that type.
+    """
+    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
+    if dataclasses.is_dataclass(kind) and isinstance(kind, type):
+        if not isinstance(value, dict):
+            raise TypeError(f"{kind.__name__} expected")
+        hints = typing.get_type_hints(kind)
+        return kind(**{name: from_json(item, hints[name]) for name, item in value.items()})
+    if origin in (typing.Union, types.UnionType):
+        for choice in arguments:
+            with contextlib.suppress(TypeError, ValueError, KeyError):
+                return from_json(value, choice)
+        raise TypeError(f"{kind} expected")
+    if origin is typing.Literal:
+        if value in arguments:
+            return value
+        raise ValueError(f"{kind} expected")
+    if origin in (tuple, list, set, frozenset, dict) and isinstance(value, list):
+        return _collection(value, origin, arguments)
+    if kind is float and type(value) is int:
+        return float(value)
+    if kind is Any or type(value) is kind or (value is None and kind is types.NoneType):
+        return value
+    raise TypeError(f"{kind} expected")
+
+
+def _collection(value: list[Any], origin: Any, arguments: tuple[Any, ...]) -> Any:
+    if origin is dict:
+        return {from_json(key, arguments[0]): from_json(item, arguments[1]) for key, item in value}
+    if origin is tuple and arguments[-1] is not Ellipsis:
+        return tuple(from_json(item, one) for item, one in zip(value, arguments, strict=True))
+    return origin(from_json(item, arguments[0]) for item in value)
+
+
+# ---- in the child ---------------------------------------------------------------------------------------------------
+
+_OUT_OF_MEMORY = 77  # the exit status of a child that found no memory even to say so
+
+
+def _serve() -> None:
+    """Parse the files that standard input names, until it ends: the child's whole life."""
+    parent = int(sys.argv[1])
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl+C is for the parent
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent:  # it went before we asked
+            os._exit(0)
+    ours = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # whatever a library prints goes nowhere
+    logging.disable(logging.CRITICAL)
+    import pypdf
+    import pypdfium2
+
+    del pypdf, pypdfium2  # loaded now rather than under the first file's limits
+    _forbid()
+    started_mb = _address_space_mb()
+    jobs: queue.Queue[bytes] = queue.Queue()
+    threading.Thread(target=_listen, args=(jobs,), daemon=True).start()
+    _put(ours, {"ready": True})
+    while True:
+        job = json.loads(jobs.get())
+        try:
+            _limit_memory(started_mb + job["memory_mb"])
+            _answer(job, ours)
+        except MemoryError:
+            os._exit(_OUT_OF_MEMORY)
+        except BaseException:  # noqa: BLE001 - the ordinary way out would wait for the thread that reads
+            os._exit(1)
+
+
+def _listen(jobs: queue.Queue[bytes]) -> None:
+    """Pass on what standard input says; leave at once when it ends, whatever the main thread is doing."""
+    for line in sys.stdin.buffer:
+        jobs.put(line)
+    os._exit(0)
+
+
+def _put(stream: IO[bytes], frame: dict[str, Any]) -> None:
+    stream.write(json.dumps(frame).encode("ascii") + b"\n")
+    stream.flush()
+
+
+def _answer(job: dict[str, Any], stream: IO[bytes]) -> None:
+    path, name = Path(job["path"]), job["name"]
+    try:
+        pages = _count_pages(path)
+        _put(stream, {"pages": pages})
+        if pages is not None and pages > job["max_pages"]:
+            raise _too_many_pages(name, pages, job["max_pages"])  # noqa: TRY301
+        _announce_ocr(stream)
+        _put_paper(parse_pdf(path, file_name=name, **job["options"]), stream)
+    except UserFacingError as error:
+        _put(stream, {"error": type(error).__name__, "message": error.message, "hint": error.hint})
+    except MemoryError:
+        costly = _too_large(name, job["memory_mb"])
+        _put(stream, {"error": type(costly).__name__, "message": costly.message, "hint": costly.hint})
+    except Exception:  # noqa: BLE001 - whatever it is, the parent reports it
+        import traceback
+
+        _put(stream, {"bug": traceback.format_exc()[-8_000:]})
+
+
+def _put_paper(parsed: ParsedPaper, stream: IO[bytes]) -> None:
+    """Send field by field, and tuples item by item: no line gets longer than a page needs."""
+    for field in dataclasses.fields(parsed):
+        value = getattr(parsed, field.name)
+        if isinstance(value, tuple) and value:
+            for item in value:
+                stream.write(json.dumps({"field": field.name, "item": to_json(item)}).encode("ascii") + b"\n")
+        else:
+            _put(stream, {"field": field.name, "value": to_json(value)})
+    _put(stream, {"done": True})
+
+
+def _announce_ocr(stream: IO[bytes]) -> None:
+    """Let the parent know of each page that is about to be recognised: that takes seconds, within its own limit."""
+    from ingest import ocr
+
+    ocr.before_page = lambda: _put(stream, {"ocr": True})
+
+
+def _count_pages(path: Path) -> int | None:
+    """How many pages the file says it has; None where pdfium cannot open it, which `parse_pdf` will explain."""
+    import pypdfium2
+
+    try:
+        document = pypdfium2.PdfDocument(path)
+    except (pypdfium2.PdfiumError, OSError, ValueError):
+        return None
+    try:
+        return len(document)
+    finally:
+        document.close()
+
+
+def _address_space_mb() -> float:
+    try:
+        with open("/proc/self/statm", encoding="ascii") as file:  # noqa: PTH123
+            return int(file.read().split()[0]) * os.sysconf("SC_PAGE_SIZE") / 1e6
+    except OSError:
+        return _STARTED_MB
+
+
+def _forbid() -> None:
+    """No files written, no core dumps, few descriptors; nothing where the system has no such limits."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return
+    for limit, most in ((resource.RLIMIT_FSIZE, 0), (resource.RLIMIT_CORE, 0), (resource.RLIMIT_NOFILE, 256)):
+        with contextlib.suppress(ValueError, OSError):
+            resource.setrlimit(limit, (most, most))
+
+
+def _limit_memory(megabytes: float) -> None:
+    """Set the address space; only the soft limit, since the next file's may be higher."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return
+    with contextlib.suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_AS, (int(megabytes * 1e6), resource.getrlimit(resource.RLIMIT_AS)[1]))

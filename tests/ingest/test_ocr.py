@@ -1,0 +1,148 @@
+"""Scanned pages are recognised as such, and read where Tesseract is installed."""
+
+from __future__ import annotations
+
+import zlib
+
+import numpy as np
+import pypdfium2
+import pytest
+
+from ingest import ocr, sandbox
+from ingest.errors import UnreadablePdfError
+from pdfs import Text, column, write_pdf
+from places import SAMPLES
+
+WITH_TESSERACT = pytest.mark.skipif(
+    not ocr.available(), reason="Tesseract is not installed: `apt-get install tesseract-ocr`"
+)
+
+
+def scan_of(page: pypdfium2.PdfPage, *, dpi: int = 150, height: float = 1.0) -> bytes:
+    """A PDF whose one page is a picture of the page, over the upper part of it that `height` says."""
+    bitmap = page.render(scale=dpi / 72, grayscale=True)
+    grey = bitmap.to_numpy().reshape(bitmap.height, -1)[:, : bitmap.width]
+    return picture_page(np.ascontiguousarray(grey), height=height)
+
+
+def picture_page(grey: np.ndarray, *, height: float = 1.0) -> bytes:
+    packed = zlib.compress(grey.tobytes())
+    content = b"q 612 0 0 %d 0 %d cm /Im Do Q" % (792 * height, 792 * (1 - height))
+    objects = [
+        b"<< /Type /Catalog /Pages 2 0 R >>",
+        b"<< /Type /Pages /Kids [3 0 R] /Count 1 >>",
+        b"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 612 792] /Contents 4 0 R /Resources 6 0 R >>",
+        b"<< /Length %d >>\nstream\n%s\nendstream" % (len(content), content),
+        b"<< /Type /XObject /Subtype /Image /Width %d /Height %d /ColorSpace /DeviceGray /BitsPerComponent 8 "
+        b"/Filter /FlateDecode /Length %d >>\nstream\n%s\nendstream"
+        % (grey.shape[1], grey.shape[0], len(packed), packed),
+        b"<< /XObject << /Im 5 0 R >> >>",
+    ]
+    out = b"%PDF-1.5\n" + b"".join(b"%d 0 obj\n%s\nendobj\n" % (n, body) for n, body in enumerate(objects, start=1))
+    return out + b"trailer << /Size 7 /Root 1 0 R >>\n%%EOF\n"
+
+
+def text_of(page: pypdfium2.PdfPage) -> str:
+    return page.get_textpage().get_text_bounded()
+
+
+@pytest.fixture(scope="module")
+def paper() -> pypdfium2.PdfPage:
+    document = pypdfium2.PdfDocument(SAMPLES / "lora-for-terms.pdf")
+    return document[0]
+
+
+def test_a_page_with_text_needs_no_recognition(paper):
+    assert not ocr.needs_ocr(paper, text_of(paper))
+
+
+def test_a_page_that_is_a_picture_needs_it(paper):
+    page = pypdfium2.PdfDocument(scan_of(paper, dpi=72))[0]
+    assert not text_of(page)
+    assert ocr.needs_ocr(page, text_of(page))
+    assert ocr.picture_cover(page) == pytest.approx(1.0)
+
+
+def test_neither_an_empty_page_nor_a_small_picture_needs_it(paper, tmp_path):
+    small = pypdfium2.PdfDocument(scan_of(paper, dpi=72, height=0.4))[0]
+    assert not ocr.needs_ocr(small, "")
+    empty = pypdfium2.PdfDocument(write_pdf(tmp_path / "a.pdf", [Text(72, 700, "Page 1")]))[0]
+    assert not ocr.needs_ocr(empty, "Page 1")
+
+
+def test_a_scan_with_a_text_layer_is_not_read_again(paper):
+    page = pypdfium2.PdfDocument(scan_of(paper, dpi=72))[0]
+    assert not ocr.needs_ocr(page, text_of(paper))
+
+
+@WITH_TESSERACT
+def test_a_scan_is_read_in_its_columns_order(paper):
+    page = pypdfium2.PdfDocument(scan_of(paper))[0]
+    announced = []
+    ocr.before_page, before = (lambda: announced.append(1)), ocr.before_page
+    try:
+        read = ocr.read_page(page, languages="eng", seconds=60)
+    finally:
+        ocr.before_page = before
+    truth = [word for word in text_of(paper).lower().split() if word.isalpha() and len(word) > 3]
+    found = set(read.lower().replace("-\n", "").split())
+    assert sum(word in found for word in truth) / len(truth) > 0.85
+    assert "\f" not in read
+    assert announced == [1]
+
+
+@WITH_TESSERACT
+def test_a_scan_is_read_inside_the_sandbox_too(paper, tmp_path, monkeypatch):
+    (tmp_path / "scan.pdf").write_bytes(scan_of(paper))
+    (tmp_path / "stand_in.py").write_text(
+        "import pypdfium2\nfrom ingest import ocr, sandbox\n"
+        "def parse_pdf(path, *, file_name=None):\n"
+        "    raise KeyError(ocr.read_page(pypdfium2.PdfDocument(path)[0])[:100])\n"
+        "sandbox.parse_pdf = parse_pdf\n"
+    )
+    child = f"import sys; sys.path.insert(0, {str(tmp_path)!r}); import stand_in; _serve()"
+    monkeypatch.setattr(sandbox, "_CHILD", sandbox._CHILD.replace("_serve()", child))
+    with sandbox.Parser() as parser, pytest.raises(UnreadablePdfError) as caught:
+        parser.parse(tmp_path / "scan.pdf", limits=sandbox.Limits(seconds_base=1))
+    words = text_of(paper).split()[:3]
+    assert all(word in caught.value.message for word in words)
+
+
+@WITH_TESSERACT
+def test_the_time_for_a_page_is_limited(paper):
+    with pytest.raises(ocr.OcrError, match="within 0 seconds"):
+        ocr.read_page(paper, languages="eng", seconds=0.05)
+
+
+@WITH_TESSERACT
+def test_a_missing_language_is_named(paper):
+    assert "eng" in ocr.languages()
+    with pytest.raises(ocr.OcrError, match=r"tlh.*tesseract-ocr"):
+        ocr.read_page(paper, languages="tlh", seconds=60)
+
+
+def test_without_tesseract_the_user_hears_what_to_install(paper, monkeypatch):
+    monkeypatch.setenv("PATH", "/nowhere")
+    assert not ocr.available()
+    assert ocr.languages() == []
+    with pytest.raises(ocr.OcrError) as caught:
+        ocr.read_page(paper, languages="eng", seconds=60)
+    assert "apt install tesseract-ocr" in caught.value.hint
+    assert "brew install tesseract" in caught.value.hint
+
+
+def test_a_huge_page_is_rendered_within_bounds(tmp_path):
+    path = write_pdf(tmp_path / "a.pdf", column(60, 700, ["x"]))
+    path.write_bytes(path.read_bytes().replace(b"[0 0 612 792]", b"[0 0 14400 14400]"))
+    grey = ocr._rendered(pypdfium2.PdfDocument(path)[0])
+    assert grey.size <= ocr.MAX_PIXELS * 1.01
+
+
+def test_the_png_is_the_picture(tmp_path):
+    grey = np.arange(30, dtype=np.uint8).reshape(5, 6)
+    data = ocr.png(grey)
+    assert data.startswith(b"\x89PNG\r\n\x1a\n")
+    start = data.index(b"IDAT") + 4
+    rows = np.frombuffer(zlib.decompressobj().decompress(data[start:]), dtype=np.uint8).reshape(5, 7)
+    assert (rows[:, 1:] == grey).all()
+    assert (rows[:, 0] == 0).all()
