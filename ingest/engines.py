@@ -31,7 +31,7 @@ _MARK_DIGITS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 _MARK_LETTERS = str.maketrans("abcdefghk", "ᵃᵇᶜᵈᵉᶠᵍʰᵏ")
 _SEEN = "\x00"
 _UNREAD = dict.fromkeys([*range(9), *range(14, 32), 0x7F, 0xFFFE, 0xFFFF], UNREAD)
-_LABEL = re.compile(r"[\[(]?[\w.]{1,6}[\])]?[.:]?|\W{1,2}")
+_LABEL = re.compile(r"[\[(]?(?:\d{1,3}(?:\.\d{1,2})*|[A-Za-z]|[ivxIVX]{2,4})[\])]?[.:]?|\W{1,2}")
 
 
 @dataclass(slots=True)

@@ -57,13 +57,16 @@ class Heading:
     """1 for a section, 2 for a subsection, and so on."""
 
 
+Kind = Literal["title", "heading", "body", "caption", "table", "footnote", "equation", "reference"]
+
+
 @dataclass(frozen=True, slots=True)
 class Block:
     """A paragraph or its like, as a half-open range of `ParsedPaper.text`."""
 
     start: int
     end: int
-    kind: Literal["title", "heading", "body", "caption", "table", "footnote", "equation", "reference"]
+    kind: Kind
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,6 +16,8 @@ class Text(NamedTuple):
     angle: int = 0
     """Degrees counter-clockwise: 0 or 90."""
     invisible: bool = False
+    then: tuple[tuple[str, float, float], ...] = ()
+    """What follows on the same line: text, size and rise."""
 
 
 def write_pdf(path: Path, *pages: list[Text], title: str = "") -> Path:
@@ -30,19 +32,7 @@ def write_pdf(path: Path, *pages: list[Text], title: str = "") -> Path:
         b"<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica-Oblique /Encoding /WinAnsiEncoding >>",
     ]
     for number, texts in enumerate(pages):
-        content = b"".join(
-            b"BT /%s %g Tf %d Tr %s %g %g Tm (%s) Tj ET\n"
-            % (
-                b"F2" if t.bold else b"F3" if t.italic else b"F1",
-                t.size,
-                3 if t.invisible else 0,
-                b"0 1 -1 0" if t.angle else b"1 0 0 1",
-                t.x,
-                t.y,
-                t.text.encode("cp1252").replace(b"\\", rb"\\").replace(b"(", rb"\(").replace(b")", rb"\)"),
-            )
-            for t in texts
-        )
+        content = b"".join(map(_drawn, texts))
         objects.append(
             b"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 612 792] /Contents %d 0 R "
             b"/Resources << /Font << /F1 3 0 R /F2 4 0 R /F3 6 0 R >> >> >>" % (8 + 2 * number)
@@ -58,6 +48,23 @@ def write_pdf(path: Path, *pages: list[Text], title: str = "") -> Path:
     out += b"trailer << /Size %d /Root 1 0 R /Info 5 0 R >>\nstartxref\n%d\n%%%%EOF\n" % (len(objects) + 1, start)
     path.write_bytes(out)
     return path
+
+
+def _drawn(t: Text) -> bytes:
+    face = b"F2" if t.bold else b"F3" if t.italic else b"F1"
+    turn = b"0 1 -1 0" if t.angle else b"1 0 0 1"
+    # a tab is a gap within one text object, as TeX sets the cells of a table
+    shown = b" -4000 ".join(b"(%s)" % _escaped(part) for part in t.text.split("\t"))
+    out = b"BT /%s %g Tf %d Tr %s %g %g Tm [%s] TJ\n" % (
+        face, t.size, 3 if t.invisible else 0, turn, t.x, t.y, shown
+    )  # fmt: skip
+    for text, size, rise in t.then:
+        out += b"/F1 %g Tf %g Ts (%s) Tj\n" % (size, rise, _escaped(text))
+    return out + b"0 Ts ET\n"
+
+
+def _escaped(text: str) -> bytes:
+    return text.encode("cp1252").replace(b"\\", rb"\\").replace(b"(", rb"\(").replace(b")", rb"\)")
 
 
 def column(x: float, top: float, lines: list[str], *, size: float = 10, leading: float = 12) -> list[Text]:
