@@ -127,8 +127,8 @@ def _goes_on(piece: Piece, following: Piece) -> bool:
     return (
         piece.kind == following.kind == "body"
         and following.page - piece.page in (0, 1)
-        and not piece.last.text.endswith(_SENTENCE_END)
-        and not _may_begin(following.texts[0])
+        # "O." at a line's end is no end of a sentence if a small letter follows
+        and (following.texts[0][:1].islower() or not (_ended(piece) or _may_begin(following.texts[0])))
         and abs(piece.last.size - following.last.size) < 0.4
         and len(piece.texts[-1]) > 20
     )

@@ -32,8 +32,9 @@ _KNOWN = re.compile(
 )
 _MAIN = re.compile(rf"{_LABEL}(?:{_MAIN_NAMES})\W*", re.IGNORECASE)
 _REFERENCES = re.compile(
-    rf"{_LABEL}(?:r\s*e\s*f\s*e\s*r\s*e\s*n\s*c\s*e\s*s(?: and notes| cited)?|bibliography|"
-    r"literature(?: cited)?|works cited|literaturverzeichnis)\W*",
+    rf"{_LABEL}(?:r\s*e\s*f\s*e\s*r\s*e\s*n\s*c\s*e\s*s(?: and notes| cited)?|(?:notes and )?references|reference list|"
+    r"bibliography|literature(?: cited)?|works cited|literatur(?:verzeichnis)?|références(?: bibliographiques)?|"
+    r"bibliographie|referencias(?: bibliográficas)?|bibliograf[ií]a|referências(?: bibliográficas)?|参考文献)\W*",
     re.IGNORECASE,
 )
 _OPENING = re.compile(
@@ -238,7 +239,7 @@ def _would_have_fitted(lines: Sequence[Line], at: int) -> bool:
 def _edge(lines: Sequence[Line], at: int) -> float:
     """The right edge of a line's column, where most lines near it end."""
     line = lines[at]
-    near = (x for x in lines[max(0, at - 30) : at + 30] if x.page == line.page)
+    near = (x for x in lines[max(0, at - 15) : at + 15] if x.page == line.page)
     ends = Counter(round(x.x_end / 3) * 3 for x in near if abs(x.x - line.x) < 2.5 * line.size)
     return max(ends, key=lambda end: (ends[end], end), default=0)
 

@@ -316,14 +316,18 @@ class Library:
         self.vectors.add([chunk.id for chunk in chunks], vectors)
         self._finish(paper.id)
 
-    def _claim_for(self, embedder: str) -> None:
-        """The first paper decides whose vectors the library holds."""
+    def check_embedder(self, embedder: str) -> None:
+        """Raise LibraryMismatchError where the stored vectors are another embedder's: they cannot be compared."""
         if (known := self.embedder_name) not in (None, embedder):
             raise LibraryMismatchError(
                 f"This library was built with {known}, not with {embedder}.",
-                "Set SCHOLION_EMBEDDER back, or use another library folder.",
+                "Set SCHOLION_EMBEDDER back, or run `python -m ingest rebuild` with the new one.",
             )
-        if known is None:
+
+    def _claim_for(self, embedder: str) -> None:
+        """The first paper decides whose vectors the library holds."""
+        self.check_embedder(embedder)
+        if self.embedder_name is None:
             with self._db as db:
                 db.execute("INSERT INTO facts VALUES ('embedder', ?)", (embedder,))
             self._close_vectors()  # the collection's name carries the embedder

@@ -140,7 +140,9 @@ def _read_badly_read_again(file: _File, reader: PdfReader | None) -> None:
     from ingest.engines import pypdf_lines
 
     words = [Counter(words_of(lines)) for lines in file.pages]
-    vocabulary = sum(words, Counter())
+    vocabulary: Counter[str] = Counter()
+    for page in words:
+        vocabulary.update(page)
     shares = [_known_share(page, page, vocabulary) for page in words]
     usual = statistics.median([share for share, page in zip(shares, words, strict=True) if page.total() >= 40] or [1.0])
     for i, lines in enumerate(file.pages):

@@ -119,31 +119,12 @@ def _unnumbered_starts(lines: Sequence[Line], region: range) -> set[int]:
     indented = [i for i, indent in hanging if 5 < indent < 45]
     if len(indented) > 0.25 * len(hanging) and len(out) > 0.15 * len(hanging):
         return {i for i in out if not lines[i].text[0].islower()}
-    gaps = _gap_starts(lines, columns)
-    if gaps:
-        return gaps
-    return {
+    return {region[0]} | {
         i
-        for column in columns
-        for i in column
+        for i in region[1:]
         if _AUTHOR.match(lines[i].text)
-        and (i == region[0] or lines[i - 1].text.endswith((".", "]", ")")) or _YEAR.search(lines[i - 1].text[-8:]))
+        and (lines[i - 1].text.endswith((".", "]", ")")) or _YEAR.search(lines[i - 1].text[-8:]))
     }
-
-
-def _gap_starts(lines: Sequence[Line], columns: Sequence[Sequence[int]]) -> set[int]:
-    """Lines after a wider gap than usual, if there are enough of them and they begin as entries do."""
-    drops = [lines[a].y - lines[b].y for column in columns for a, b in pairwise(column)]
-    if not drops:
-        return {columns[0][0]} if columns and columns[0] else set()
-    usual = Counter(round(drop) for drop in drops).most_common(1)[0][0]
-    small = min((round(d) for d in drops if d > 4), default=usual)
-    wide = {
-        b for column in columns for a, b in pairwise(column) if lines[a].y - lines[b].y > 1.18 * min(usual, small) + 0.5
-    }
-    firsts = {column[0] for column in columns if column and _AUTHOR.match(lines[column[0]].text)}
-    begin = sum(bool(_AUTHOR.match(lines[i].text)) for i in wide)
-    return wide | firsts if len(wide) >= 2 and begin >= 0.6 * len(wide) else set()
 
 
 def _columns(lines: Sequence[Line], region: range) -> list[list[int]]:
@@ -159,11 +140,9 @@ def _columns(lines: Sequence[Line], region: range) -> list[list[int]]:
 def _unheaded(lines: Sequence[Line]) -> References:
     """The longest list of numbered entries with years in the last 60 % of the document, if it has at least five."""
     best = References(frozenset(), frozenset())
-    from_line = int(0.4 * len(lines))
-    for i in range(from_line, len(lines)):
-        label = _LABELLED.match(lines[i].text)
-        if not label or int(label[1]) != 1:
-            continue
+    late = range(int(0.4 * len(lines)), len(lines))
+    first = [i for i in late if (label := _LABELLED.match(lines[i].text)) and int(label[1]) == 1]
+    for i in first[-8:]:  # each costs a walk to the end
         got = _entries(lines, range(i, len(lines)))
         if len(got.starts) < 5 or len(got.starts) <= len(best.starts) or i not in got.starts:
             continue

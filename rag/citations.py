@@ -15,6 +15,14 @@ if TYPE_CHECKING:
 ATTACH_AT = 0.5
 """A sentence without a marker is tied to a passage that has at least this share of its content words."""
 
+ABOUT_ANSWERING = frozenset(
+    word[:6] for word in ("answer", "question", "passage", "text", "paper", "following", "based")
+)
+"""Words with which a model speaks of its own task; they tie a sentence to no passage."""
+
+MIN_QUOTE = 20
+"""Characters; less is a list's number or a remain of a formula, and no quote."""
+
 _MARKER = re.compile(r"\s*[\[【]\s*(?:passage\s*)?(\d{1,3}(?:\s*[,;–-]\s*\d{1,3})*)\s*[\]】]", re.IGNORECASE)
 _SENTENCE = re.compile(
     r"(?<!\bet al\.)(?<!\be\.g\.)"
@@ -93,16 +101,23 @@ def _with_markers(sentence: str, markers: Sequence[int]) -> str:
 
 
 def _closest(sentence: str, passages: Sequence[Passage]) -> Passage | None:
-    words = content_words(sentence)
-    shares = [(len(words & content_words(passage.chunk.text)) / len(words), -passage.marker) for passage in passages]
-    best = max(shares, default=(0.0, 0))
-    return next(p for p in passages if p.marker == -best[1]) if best[0] >= ATTACH_AT else None
+    """The passage that has most of the sentence's words, if it has enough of them to be meant."""
+    words = content_words(sentence) - ABOUT_ANSWERING
+    best, best_share = None, 0.0
+    for passage in passages:
+        shared = words & content_words(passage.chunk.text)
+        enough = len(shared) >= 2 or any(len(word) >= 3 and word[0].isdigit() for word in shared)
+        share = len(shared) / len(words) if enough else 0.0
+        if share > best_share:
+            best, best_share = passage, share
+    return best if best_share >= ATTACH_AT else None
 
 
 def _citation(sentence: str, passage: Passage, page_text: Callable[[str, int], str]) -> Citation:
     """The passage's sentence that shares most words with the answer's, and the page on which it stands."""
     words = content_words(sentence)
-    candidates = split_sentences(passage.chunk.text) or [passage.chunk.text]
+    parts = split_sentences(passage.chunk.text)
+    candidates = [part for part in parts if len(part) >= MIN_QUOTE] or [passage.chunk.text]
     quote = max(candidates, key=lambda c: len(words & content_words(c)) / (1 + len(content_words(c))) ** 0.5)
     for page in range(passage.chunk.first_page, passage.chunk.last_page + 1):
         if quote in page_text(passage.paper.id, page):

@@ -82,7 +82,11 @@ class Retriever:
             vector: its embedding, for the dense search.
             k: how many at most.
             paper_ids: search these papers only.
+
+        Raises:
+            LibraryMismatchError: the library was built with another embedder.
         """
+        self._library.check_embedder(self._embedder.name)
         among = None if paper_ids is None else self._library.chunk_ids(paper_ids)
         dense = dict(self._library.vectors.search(vector, CANDIDATES, among=among))
         match = match_expression(question)

@@ -17,14 +17,13 @@ from ingest.bibtex import (
     Entry,
     apply,
     find_entry,
-    from_latex,
     parse_bibtex,
     read_bibtex,
     read_csl,
     sidecar_entries,
-    to_latex,
     write_bibtex,
 )
+from ingest.latex import from_latex, to_latex
 from ingest.metadata import Description
 from ingest.paper import Paper
 

@@ -121,14 +121,15 @@ def test_text_that_nobody_sees_is_left_out_and_counted(tmp_path):
 # ---- paragraphs -----------------------------------------------------------------------------------------------------
 
 
-def test_a_figure_in_the_midst_of_a_paragraph_does_not_cut_it(tmp_path):
+@pytest.mark.parametrize("end", ["and then", "by J. Smith et al."])
+def test_a_figure_in_the_midst_of_a_paragraph_does_not_cut_it(tmp_path, end):
     page = [
-        *column(60, 700, [*PROSE, "A sentence that begins above the figure and then"]),
+        *column(60, 700, [*PROSE, f"A sentence that begins above the figure {end}"]),
         Text(60, 500, "Figure 1. What can be seen in it.", size=8),
         *column(60, 400, ["goes on below it until it ends at last.", *MORE]),
     ]
     paper = parsed(tmp_path, page)
-    assert "above the figure and then goes on below it" in paper.text
+    assert f"above the figure {end} goes on below it" in paper.text
     assert blocks(paper, "caption") == ["Figure 1. What can be seen in it."]
 
 

@@ -53,6 +53,19 @@ def test_a_sentence_that_no_passage_carries_gets_no_marker():
     assert cited.sentences[1].markers == (2,)
 
 
+def test_talk_about_the_answer_ties_a_sentence_to_nothing():
+    text = "3. The answer to a question is in the passage. It took 3 days."
+    cited = run("The answer to this question is: 3.", [passage(1, "aaaa", 3, text)])
+    assert cited.text == "The answer to this question is: 3."
+    assert cited.citations == ()
+
+
+def test_a_rare_number_alone_is_enough_and_the_quote_is_a_sentence():
+    text = "2. At break-even both cost the same at 9,047 questions a month."
+    cited = run("The answer is 9,047.", [passage(1, "aaaa", 3, text)])
+    assert cited.citations[0].quote == "At break-even both cost the same at 9,047 questions a month."
+
+
 def test_marker_forms_that_models_write_are_understood():
     for form in ("[1, 2]", "[1][2]", "[1; 2]", "[1-2]", "[Passage 1] [2]", "【1】【2】"):
         cited = run(f"Trained for 3.5 days and BM25 was strongest {form}.")

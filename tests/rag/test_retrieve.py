@@ -6,7 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fake_embedder import HashEmbedder
 from ingest import IngestSettings, ingest_pdf, open_library
+from ingest.errors import LibraryMismatchError
 from places import SAMPLES
 from rag.retrieve import Retriever, fuse, match_expression
 
@@ -45,6 +47,12 @@ def test_scope_restricts_both_searches(samples, search):
 def test_far_off_questions_are_recognised(search):
     for question in ("What is the boiling point of ethanol?", "Who won the football match yesterday?"):
         assert not search(question).on_topic, question
+
+
+def test_a_library_of_another_embedder_is_refused_in_words(samples):
+    other = Retriever(samples, HashEmbedder())
+    with pytest.raises(LibraryMismatchError, match="was built with all-MiniLM"):
+        other.search("x", other.embed("x"), k=3)
 
 
 @pytest.mark.parametrize(
