@@ -11,9 +11,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ingest.errors import EncryptedPdfError, NoTextError, UnreadablePdfError
+from ingest.hidden import flag_sentences, visible_lines
 from ingest.layout import Layout, lay_out
-from ingest.lines import unread_share, words_of
+from ingest.lines import Line, Style, unread_share, words_of
 from ingest.metadata import DocumentInfo, describe
+from ingest.ocr import OcrError, needs_ocr, read_page
 from ingest.paper import Paper, ParsedPaper, QualityReport
 
 if TYPE_CHECKING:
@@ -22,10 +24,11 @@ if TYPE_CHECKING:
 
     from pypdf import PdfReader
 
-    from ingest.lines import Line
-
 MIN_LETTERS = 40
 """A paper with fewer letters than this in all has no usable text layer, a page no usable text."""
+
+TINY = 1.5
+"""Points; smaller text cannot be read by a person."""
 
 _MAX_UNREAD = 0.02  # of a page's characters; more, and the second engine has a try
 _STRANGE = (
@@ -39,12 +42,13 @@ def paper_id(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()[:16]
 
 
-def parse_pdf(path: Path, *, file_name: str | None = None) -> ParsedPaper:
+def parse_pdf(path: Path, *, file_name: str | None = None, ocr_languages: str = "eng") -> ParsedPaper:
     """The paper's text in reading order, its headings, its references and what is known of it.
 
     Args:
         path: the PDF.
         file_name: the name under which the user knows it, for messages; `path.name` by default.
+        ocr_languages: what scanned pages are written in, by Tesseract's names: "eng+deu".
 
     Raises:
         UnreadablePdfError: not a PDF or damaged; EncryptedPdfError and NoTextError are kinds of it.
@@ -53,13 +57,10 @@ def parse_pdf(path: Path, *, file_name: str | None = None) -> ParsedPaper:
     check_is_pdf(path, file_name=name)
     # pypdf reports every oddity of a file, and some are whole font dictionaries
     logging.getLogger("pypdf").setLevel(logging.CRITICAL)
-    file = _read(path, name)
+    file = _read(path, name, ocr_languages)
     parts = lay_out(file.pages)
     if sum(char.isalpha() for page in parts.pages for char in page.text) < MIN_LETTERS:
-        raise NoTextError(
-            f"{name} has no text that can be read: its pages are probably scanned pictures.",
-            "Run it through an OCR program such as ocrmypdf and add the result.",
-        )
+        raise _no_text(file, name)
     known = describe(parts, file.info, file_name=name)
     paper = Paper(
         id=paper_id(path),
@@ -97,9 +98,20 @@ class _File:
     hidden_chars: int = 0
     second_engine_pages: int = 0
     ocr_pages: list[int] = field(default_factory=list)
+    ocr_error: OcrError | None = None
+    """Why the first scanned page could not be recognised."""
 
 
-def _read(path: Path, name: str) -> _File:
+def _no_text(file: _File, name: str) -> NoTextError:
+    if file.ocr_error:
+        return NoTextError(f"{name} has no text: {file.ocr_error.message}", file.ocr_error.hint)
+    return NoTextError(
+        f"{name} has no text that can be read, and no scanned pages either.",
+        "Export it again from the program that made it, or add another version.",
+    )
+
+
+def _read(path: Path, name: str, ocr_languages: str) -> _File:
     """The lines of all pages, by pdfium where it opens the file and by pypdf where it does not."""
     import pypdfium2
 
@@ -115,14 +127,16 @@ def _read(path: Path, name: str) -> _File:
             try:
                 with contextlib.closing(document[number - 1]) as page:
                     lines, n_hidden = _page_lines(page, number)
+                    if needs_ocr(page, "".join(line.text for line in lines)):
+                        lines = _recognised(page, number, file, ocr_languages) or lines
             except pypdfium2.PdfiumError:  # one bad page must not cost the others
                 lines, n_hidden, failed = [], 0, failed + 1
             file.pages.append(lines)
             file.hidden_chars += n_hidden
-    if failed == len(file.pages):
-        return _read_with_pypdf(path, name)
-    reader = _pypdf(path)
-    _read_badly_read_again(file, reader)
+        if failed == len(file.pages):
+            return _read_with_pypdf(path, name)
+        reader = _pypdf(path)
+        _read_badly_read_again(file, reader, document)
     file.info = _info(reader, file.pages)
     return file
 
@@ -130,12 +144,36 @@ def _read(path: Path, name: str) -> _File:
 def _page_lines(page: Any, number: int) -> tuple[list[Line], int]:
     """The page's visible lines as they come, before layout, and the number of hidden characters left out."""
     from ingest.engines import pdfium_lines
-    from ingest.hidden import visible_lines
 
     return visible_lines(page, pdfium_lines(page, number))
 
 
-def _read_badly_read_again(file: _File, reader: PdfReader | None) -> None:
+def _recognised(page: Any, number: int, file: _File, languages: str) -> list[Line]:
+    """The lines that OCR reads on a scanned page, set below each other; nothing where it cannot."""
+    if file.ocr_error:
+        return []
+    try:
+        text = read_page(page, languages=languages)
+    except OcrError as error:
+        file.ocr_error = error
+        return []
+    file.ocr_pages.append(number)
+    width, height = page.get_size()
+    style, lines = Style("recognised", 10.0, bold=False, italic=False), []
+    for i, row in enumerate(text.split("\n")):
+        if row.strip():
+            y = height * 0.88 - i * 12.0  # an empty row leaves the gap that parts paragraphs
+            box = (0.1 * width, y, 0.9 * width, y + 10)
+            lines.append(
+                Line(
+                    page=number, text=row.strip(), x=box[0], x_end=box[2], y=y, style=style, spans=((0, style),),
+                    page_height=height, box=box,
+                )
+            )  # fmt: skip
+    return lines
+
+
+def _read_badly_read_again(file: _File, reader: PdfReader | None, document: Any) -> None:
     """Replace the pages that pdfium read badly by pypdf's reading, where that is better."""
     from ingest.engines import pypdf_lines
 
@@ -151,13 +189,15 @@ def _read_badly_read_again(file: _File, reader: PdfReader | None) -> None:
         if reader is None or not (unread > _MAX_UNREAD or strange):
             continue
         try:
-            others = pypdf_lines(reader.pages[i], i + 1)
+            with contextlib.closing(document[i]) as page:  # what cannot be seen stays out, whoever reads it
+                others, n_hidden = visible_lines(page, pypdf_lines(reader.pages[i], i + 1))
         except Exception:  # noqa: BLE001, S112 a damaged PDF makes pypdf raise nearly anything
             continue
         again = Counter(words_of(others))
         better = _known_share(again, words[i], vocabulary) > shares[i] + 0.03
         if again.total() > 0.5 * words[i].total() and better and unread_share(others) <= unread:
             file.pages[i] = others
+            file.hidden_chars += n_hidden
             file.second_engine_pages += 1
 
 
@@ -183,7 +223,9 @@ def _read_with_pypdf(path: Path, name: str) -> _File:
     file, failed = _File(second_engine_pages=len(pages)), 0
     for number, page in enumerate(pages, start=1):
         try:
-            file.pages.append(pypdf_lines(page, number))
+            # there is no picture to look at, so what is off the page or too small to see goes by rule
+            lines = pypdf_lines(page, number)
+            file.pages.append([line for line in lines if line.size >= TINY and 0 <= line.height <= 1])
         except Exception:  # noqa: BLE001 one bad page must not cost the others
             file.pages.append([])
             failed += 1
@@ -257,6 +299,7 @@ def _report(file: _File, parts: Layout) -> QualityReport:
         second_engine_pages=file.second_engine_pages,
         garbled_share=unread_share(line for lines in file.pages for line in lines),
         hidden_chars=file.hidden_chars,
+        flagged_sentences=sum(len(flag_sentences(page.text)) for page in parts.pages),
         pages_without_text=tuple(i for i, n in enumerate(letters, start=1) if n < MIN_LETTERS),
         ocr_pages=tuple(file.ocr_pages),
     )

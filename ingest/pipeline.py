@@ -145,7 +145,8 @@ class Ingest:
         self._library.own()
         waiting: deque[Future[_Parsed | IngestReport]] = deque()
         rest = iter(sources)
-        with Parser() as parser, ThreadPoolExecutor(1, thread_name_prefix="parse") as pool:
+        options = {"ocr_languages": self._library.settings.ocr_languages}
+        with Parser(options=options) as parser, ThreadPoolExecutor(1, thread_name_prefix="parse") as pool:
             try:
                 while True:
                     while len(waiting) <= AHEAD and (source := next(rest, None)):

@@ -25,3 +25,8 @@ class IngestSettings(BaseSettings):
         default=160, ge=32, le=512, description="Most word pieces in a chunk, by the embedder's own tokenizer."
     )
     max_file_mb: int = Field(default=200, ge=1, description="Larger files are refused.")
+    ocr_languages: str = Field(
+        default="eng",
+        pattern=r"^[a-zA-Z_]+(\+[a-zA-Z_]+)*$",
+        description="What scans are written in, by Tesseract's names.",
+    )

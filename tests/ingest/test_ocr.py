@@ -9,7 +9,8 @@ import pypdfium2
 import pytest
 
 from ingest import ocr, sandbox
-from ingest.errors import UnreadablePdfError
+from ingest.errors import NoTextError, UnreadablePdfError
+from ingest.parse import parse_pdf
 from pdfs import Text, column, write_pdf
 from places import SAMPLES
 
@@ -146,3 +147,22 @@ def test_the_png_is_the_picture(tmp_path):
     rows = np.frombuffer(zlib.decompressobj().decompress(data[start:]), dtype=np.uint8).reshape(5, 7)
     assert (rows[:, 1:] == grey).all()
     assert (rows[:, 0] == 0).all()
+
+
+@WITH_TESSERACT
+def test_a_scanned_paper_is_read_and_its_pages_reported(paper, tmp_path):
+    path = tmp_path / "scan.pdf"
+    path.write_bytes(scan_of(paper))
+    parsed = parse_pdf(path)
+    assert parsed.report.ocr_pages == (1,)
+    words = {word.strip(".,;:()").lower() for word in text_of(paper).split() if len(word) > 5}
+    read = {word.strip(".,;:()").lower() for word in parsed.text.split()}
+    assert len(words & read) > 0.8 * len(words)
+
+
+def test_a_scanned_paper_without_tesseract_says_what_to_install(paper, tmp_path, monkeypatch):
+    monkeypatch.setattr("shutil.which", lambda _: None)
+    path = tmp_path / "scan.pdf"
+    path.write_bytes(scan_of(paper))
+    with pytest.raises(NoTextError, match="Install Tesseract"):
+        parse_pdf(path)
