@@ -17,6 +17,7 @@ from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
+from weakref import WeakSet
 
 import numpy as np
 from filelock import FileLock, Timeout
@@ -81,6 +82,10 @@ class Problem:
     repaired: bool
 
 
+class _Connection(sqlite3.Connection):
+    """One that can be referred to weakly."""
+
+
 class Library:
     """One folder of papers. Safe to use from several threads; see the module for several processes."""
 
@@ -90,7 +95,7 @@ class Library:
         self._papers = self.folder / "papers"
         self._papers.mkdir(parents=True, exist_ok=True)
         self._threads = threading.local()
-        self._connections: list[sqlite3.Connection] = []
+        self._connections: WeakSet[_Connection] = WeakSet()  # a thread's connection goes when the thread does
         self._guard = threading.RLock()
         self._owner = FileLock(self.folder / "owner.lock", thread_local=False)
         self._noted = False
@@ -543,14 +548,16 @@ class Library:
     @property
     def _db(self) -> sqlite3.Connection:
         """This thread's connection; `with self._db as db` is a transaction."""
-        connection: sqlite3.Connection | None = getattr(self._threads, "connection", None)
+        connection: _Connection | None = getattr(self._threads, "connection", None)
         if connection is None:
-            connection = sqlite3.connect(self.folder / "library.db", timeout=30, check_same_thread=False)
+            connection = sqlite3.connect(
+                self.folder / "library.db", timeout=30, check_same_thread=False, factory=_Connection
+            )
             connection.execute("PRAGMA foreign_keys=ON")
             connection.execute("PRAGMA secure_delete=ON")  # a removed paper leaves no text in free pages
             self._threads.connection = connection
             with self._guard:
-                self._connections.append(connection)
+                self._connections.add(connection)
         return connection
 
     def _stored_ids(self, paper_id: str) -> list[str]:

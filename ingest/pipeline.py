@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -143,20 +143,27 @@ class Ingest:
             LibraryBusyError: another process owns the library.
         """
         self._library.own()
-        waiting: deque[Future[_Parsed | IngestReport]] = deque()
+        parsing: deque[Future[_Parsed | IngestReport]] = deque()
+        storing: deque[Future[IngestReport]] = deque()
         rest = iter(sources)
         options = {"ocr_languages": self._library.settings.ocr_languages}
-        with Parser(options=options) as parser, ThreadPoolExecutor(1, thread_name_prefix="parse") as pool:
+        with (
+            Parser(options=options) as parser,
+            ThreadPoolExecutor(1, thread_name_prefix="parse") as reader,
+            ThreadPoolExecutor(1, thread_name_prefix="store") as writer,
+        ):
             try:
                 while True:
-                    while len(waiting) <= AHEAD and (source := next(rest, None)):
-                        waiting.append(pool.submit(self._read, source, parser))
-                    if not waiting:
+                    while len(parsing) <= AHEAD and (source := next(rest, None)):
+                        parsing.append(reader.submit(self._read, source, parser))
+                    while storing and (storing[0].done() or len(storing) > AHEAD or not parsing):
+                        yield storing.popleft().result()
+                    if parsing:
+                        storing.append(self._index(parsing.popleft().result(), writer))
+                    elif not storing:
                         return
-                    result = waiting.popleft().result()
-                    yield result if isinstance(result, IngestReport) else self._index(result)
             finally:
-                for future in waiting:
+                for future in parsing:
                     future.cancel()
 
     def resume(self) -> Iterator[IngestReport]:
@@ -172,7 +179,7 @@ class Ingest:
         kept = [(self._library.quarantine_path(entry.paper_id), entry.file) for entry in entries]
         return self.run([Source(path, name) for path, name in kept if path.is_file()])
 
-    # -- the two halves, each in its own thread ----------------------------------------------------------------------
+    # -- the three parts, each in its own thread ---------------------------------------------------------------------
 
     def _read(self, source: Source, parser: Parser) -> _Parsed | IngestReport:
         """Check, copy, parse and cut one file."""
@@ -198,13 +205,24 @@ class Ingest:
         except UserFacingError as error:
             return self._failed(source, known, began, error)
 
-    def _index(self, work: _Parsed) -> IngestReport:
-        """Embed and store one paper."""
+    def _index(self, work: _Parsed | IngestReport, writer: Executor) -> Future[IngestReport]:
+        """Embed one paper here and have it stored by the writer, while the next one is embedded."""
+        try:
+            if isinstance(work, IngestReport):
+                return _done(work)
+            if there := self._there_already(work.source, work.parsed.paper.id, work.began):
+                return _done(there)  # the same file twice in one run
+            return writer.submit(self._store, work, self._embed(work))
+        except UserFacingError as error:
+            assert isinstance(work, _Parsed)
+            return _done(self._failed(work.source, work.parsed.paper.id, work.began, error))
+
+    def _store(self, work: _Parsed, vectors: Vectors) -> IngestReport:
+        """Store one paper."""
         paper, library = work.parsed.paper, self._library
         try:
-            if there := self._there_already(work.source, paper.id, work.began):  # the same file twice in one run
+            if there := self._there_already(work.source, paper.id, work.began):
                 return there
-            vectors = self._embed(work)
             self._tell(Progress(work.source.name, "storing", 0, 1))
             library.add(
                 work.parsed, work.chunks, vectors, embedder=self._embedder.name, pdf=library.kept_path(paper.id)
@@ -268,6 +286,12 @@ class Ingest:
             library.ledger.set(known, "failed", file=source.name, reason=str(error))
             library.quarantine(known)
         return IngestReport(file=source.name, status="failed", seconds=time.monotonic() - began, error=str(error))
+
+
+def _done(report: IngestReport) -> Future[IngestReport]:
+    future: Future[IngestReport] = Future()
+    future.set_result(report)
+    return future
 
 
 def _as_people_wrote_it(paper: Paper, pdf: Path) -> Paper:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import shutil
 import signal
@@ -379,3 +380,10 @@ def test_many_threads_read_while_one_writes(library, fake):
         thread.join()
     assert errors == []
     assert len(library.papers()) == 4
+
+
+def test_threads_that_are_gone_leave_no_connection_open(library, fake):
+    for path in sorted(SAMPLES.glob("*.pdf")):
+        add(library, path, fake)
+    gc.collect()
+    assert len(library._connections) == 1
