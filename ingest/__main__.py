@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+from pydantic import ValidationError
 from tqdm import tqdm
 
 from ingest.bibtex import write_bibtex
@@ -17,10 +19,10 @@ from ingest.errors import LibraryBusyError, PathError, UserFacingError
 from ingest.library import Library, open_library
 from ingest.pipeline import Ingest, IngestReport, Progress, Source, pdf_files, remove_one
 from ingest.remote import orders
-from ingest.settings import IngestSettings
+from ingest.settings import IngestSettings, bad_setting
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from ingest.paper import Paper
 
@@ -34,10 +36,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return int(options.run(library, settings, options))
     except UserFacingError as error:
         print(error, file=sys.stderr)
-        return 1
+    except ValidationError as error:
+        print(bad_setting(error), file=sys.stderr)
+    except BrokenPipeError:  # whoever read our output has had enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except KeyboardInterrupt:
         print("Stopped; papers that were finished are kept.", file=sys.stderr)
-        return 1
+    return 1
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -115,7 +120,14 @@ def _owned(library: Library) -> bool:
         if library.owner().get("url"):
             return False
         print("Another Scholion command is working on this library; waiting for it (Ctrl+C stops).", file=sys.stderr)
-        library.own(seconds=float("inf"))
+        while True:
+            try:
+                library.own(seconds=1)
+            except LibraryBusyError:
+                if library.owner().get("url"):  # the app was faster
+                    return False
+            else:
+                break
     return True
 
 
@@ -123,7 +135,18 @@ def _add_through_app(library: Library, files: list[Path], options: argparse.Name
     owner = library.owner()
     rows = orders(owner, {"do": "add", "paths": [str(file.resolve()) for file in files]})
     with _Bar(files) as bar:
-        return _report_all(zip(files, (IngestReport(**row) for row in rows), strict=False), bar, options)
+        return _report_all(_with_missing(files, rows), bar, options)
+
+
+def _with_missing(files: list[Path], rows: Iterator[dict[str, Any]]) -> Iterator[tuple[Path, IngestReport]]:
+    """A report for each file, also where the app ended before it had answered for all."""
+    for file in files:
+        row = next(rows, None)
+        if row is None:
+            error = f"{file.name} was not added: Scholion ended before. Add it again."
+            yield file, IngestReport(file=file.name, status="failed", seconds=0.0, error=error)
+        else:
+            yield file, IngestReport(**row)
 
 
 class _Bar:
@@ -169,15 +192,20 @@ def _watch(library: Library, _: IngestSettings, options: argparse.Namespace) -> 
     if not folder.is_dir():
         raise PathError(f"There is no folder {folder}.", "Name an existing folder to watch.")
     print(f"Watching {folder}; Ctrl+C stops.", file=sys.stderr, flush=True)
-    inside = sorted(path for path in folder.rglob("*") if path.suffix.lower() == ".pdf")
-    if inside:
-        _run(library, inside, options)
+
+    def take(files: list[Path]) -> None:
+        if files:
+            try:
+                _run(library, files, options)
+            except UserFacingError as error:
+                print(error, file=sys.stderr)
+            library.close()  # between two batches the library is anybody's
+
+    take(sorted(path for path in folder.rglob("*") if path.suffix.lower() == ".pdf"))
     # a file counts as arrived when nothing has been written to it for a second
     for changes in watch(folder, debounce=1600, step=1000):
         paths = {Path(path) for change, path in changes if change is not Change.deleted}
-        arrived = sorted(path for path in paths if path.suffix.lower() == ".pdf" and path.is_file())
-        if arrived:
-            _run(library, arrived, options)
+        take(sorted(path for path in paths if path.suffix.lower() == ".pdf" and path.is_file()))
     return 0
 
 
@@ -318,6 +346,7 @@ def _set(library: Library, _: IngestSettings, options: argparse.Namespace) -> in
         (row,) = orders(library.owner(), {"do": "describe", "id": options.id, "facts": facts})
         if row.get("error"):
             raise UserFacingError(row["error"])
+        row = _row(library, library.paper(row["paper_id"]))
     print(json.dumps(row, ensure_ascii=False) if options.json else f"{row['paper_id']}  {row['title']}")
     return 0
 

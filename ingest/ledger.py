@@ -51,6 +51,16 @@ class Ledger:
                 (paper_id, file or f"{paper_id}.pdf", state, reason, now, file),
             )
 
+    def advance(self, paper_id: str, state: State) -> None:
+        """Note a new state, unless the paper was finished by another run meanwhile."""
+        if not self.is_finished(paper_id):
+            self.set(paper_id, state)
+
+    def is_finished(self, paper_id: str) -> bool:
+        """Whether the file has become a paper."""
+        row = self._db().execute("SELECT 1 FROM ledger WHERE paper_id = ? AND state = 'finished'", (paper_id,))
+        return row.fetchone() is not None
+
     def forget(self, paper_id: str) -> None:
         """Remove the row."""
         with self._db() as db:

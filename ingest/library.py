@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import sqlite3
 import threading
@@ -97,21 +98,35 @@ class Library:
         self._threads = threading.local()
         self._connections: WeakSet[_Connection] = WeakSet()  # a thread's connection goes when the thread does
         self._guard = threading.RLock()
+        self.one_ingest = threading.Lock()
+        """Held by the one run of `Ingest` that is at work."""
         self._owner = FileLock(self.folder / "owner.lock", thread_local=False)
-        self._noted = False
+        self._recovered = False
         self.ledger = ledger.Ledger(lambda: self._db)
         self._vectors: VectorIndex | None = None
+        try:
+            self._open_catalogue()
+        except sqlite3.DatabaseError as error:
+            self.close()
+            raise LibraryMismatchError(
+                f"The catalogue {self.folder / 'library.db'} cannot be used ({error}).",
+                "Put a copy of it in its place, or move it away and add the papers again.",
+            ) from error
+
+    def _open_catalogue(self) -> None:
         with self._db as db:
             db.execute("PRAGMA journal_mode=WAL")
-            version = db.execute("PRAGMA user_version").fetchone()[0]
+            version = _version(db)
             if version > SCHEMA_VERSION:
                 raise LibraryMismatchError(
                     f"The library {self.folder} was written by a newer Scholion.", "Update Scholion and start it again."
                 )
-            if version == 1:
-                db.executescript(_FROM_1_TO_2)
-            db.executescript(_SCHEMA + ledger.SCHEMA)
-            db.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
+            if version < SCHEMA_VERSION:
+                db.execute("BEGIN IMMEDIATE")
+                older = _FROM_1_TO_2 if _version(db) == 1 else ""  # read again: another process may have been faster
+                for statement in _statements(older + _SCHEMA + ledger.SCHEMA):
+                    db.execute(statement)
+                db.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
 
     # -- reading -----------------------------------------------------------------------------------------------------
 
@@ -235,8 +250,10 @@ class Library:
         with self._guard:
             if not self._try_own(seconds):
                 raise LibraryBusyError(*self._owned_by())
-            if url or not self._noted:
+            if url:
                 self._note_owner(url, key)
+            if not self._recovered:
+                self._recovered = True
                 self._recover()
             if isinstance(self._vectors, ExactIndex):
                 self._close_vectors()  # it was read while another process owned the library
@@ -252,12 +269,13 @@ class Library:
         path.unlink(missing_ok=True)
         with open(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w", encoding="utf-8") as file:  # noqa: PTH123 Path.open takes no descriptor
             json.dump({"pid": os.getpid(), "url": url, "key": key}, file)
-        self._noted = True
 
     def _recover(self) -> None:
         """Complete what a crash cut off: papers whose rows are all there, and removals that had begun."""
         for entry in self.ledger.entries("removing"):
             self._erase(entry.paper_id)
+        for entry in self.ledger.entries("failed"):
+            self.quarantine(entry.paper_id)
         for (paper_id,) in self._db.execute("SELECT id FROM papers WHERE finished_at IS NULL").fetchall():
             ids = self._stored_ids(paper_id)  # written with the paper's row in one transaction
             rows = self.vectors_of(ids)
@@ -271,6 +289,7 @@ class Library:
             self._owner.acquire(timeout=seconds)
         except Timeout:
             return False
+        self._note_owner(None, None)
         return True
 
     def _owned_by(self) -> tuple[str, str]:
@@ -290,8 +309,8 @@ class Library:
             LibraryBusyError: another process owns the library.
         """
         self.own()
-        self._claim_for(embedder)
         with self._guard:  # one writer at a time, whatever the number of threads
+            self._claim_for(embedder)
             self._store(parsed, chunks, vectors, pdf)
 
     def _store(self, parsed: ParsedPaper, chunks: Sequence[Chunk], vectors: Vectors, pdf: Path) -> None:
@@ -365,9 +384,15 @@ class Library:
         if pdf == self.quarantine_path(paper_id):
             pdf.replace(target)
             return
-        partial = target.with_suffix(".partial")
-        shutil.copyfile(pdf, partial)
-        partial.replace(target)
+        _copy(pdf, target)
+
+    def mend_copy(self, pdf: Path, paper_id: str) -> bool:
+        """Make the library's copy again from the user's file where it is missing or changed; whether it was."""
+        target = self.kept_path(paper_id)
+        if pdf == target or (target.is_file() and _digest(target) == paper_id):
+            return False
+        _copy(pdf, target)
+        return True
 
     def remove(self, paper_id: str) -> Paper:
         """Remove every trace of a paper and return what it was.
@@ -493,7 +518,7 @@ class Library:
                 problems.append(
                     Problem(paper.id, f"its PDF {path.name} has changed; add the file again", repaired=False)
                 )
-        known = {paper.id for paper in self.papers()}
+        known = {paper.id for paper in self.papers()} | {e.paper_id for e in self.ledger.entries("failed")}
         for entry in self.ledger.entries():
             if entry.state in ("queued", "parsing", "embedding"):
                 known.add(entry.paper_id)
@@ -507,10 +532,7 @@ class Library:
             elif entry.state == "finished" and entry.paper_id not in known:
                 self.ledger.forget(entry.paper_id)
                 problems.append(Problem(entry.paper_id, "the ledger named a paper that is not there", repaired=True))
-        for path in sorted(self._papers.iterdir()):
-            if path.stem not in known:
-                path.unlink()
-                problems.append(Problem(None, f"{path.name} belonged to no paper", repaired=True))
+        problems += self._clear_away(known)
         problems += self._verify_index()
         try:
             with self._db as db:
@@ -521,8 +543,24 @@ class Library:
             problems.append(Problem(None, "the word index did not match the chunks", repaired=True))
         return problems
 
+    def _clear_away(self, known: set[str]) -> list[Problem]:
+        """Delete unfinished copies; put everything else that belongs to no paper aside."""
+        problems = []
+        for path in sorted(self._papers.iterdir()):
+            if path.stem in known and path.suffix == ".pdf":
+                continue
+            if re.fullmatch(r"[0-9a-f]{16}\.partial", path.name):
+                path.unlink()
+                problems.append(Problem(None, f"{path.name} was never finished", repaired=True))
+            else:
+                aside = self.folder / "stray"
+                aside.mkdir(exist_ok=True)
+                path.replace(aside / path.name)
+                problems.append(Problem(None, f"{path.name} belonged to no paper; it is in {aside} now", repaired=True))
+        return problems
+
     def _verify_index(self) -> list[Problem]:
-        problems: list[Problem] = []
+        problems = []
         stored, indexed = [row[0] for row in self._db.execute("SELECT id FROM chunks")], self.vectors.ids()
         if missing := [name for name in stored if name not in indexed]:
             rows = self.vectors_of(missing)
@@ -543,7 +581,10 @@ class Library:
             self._connections.clear()
             self._threads = threading.local()
             self._close_vectors()
+            if self._owner.is_locked:
+                (self.folder / "owner.json").unlink(missing_ok=True)
             self._owner.release(force=True)
+            self._recovered = False
 
     @property
     def _db(self) -> sqlite3.Connection:
@@ -600,6 +641,29 @@ def open_library(settings: IngestSettings) -> Iterator[Library]:
 def _paper(row: tuple[Any, ...]) -> Paper:
     values = dict(zip(Paper.__slots__, row, strict=True))
     return Paper(**{**values, "authors": tuple(json.loads(values["authors"]))})
+
+
+def _version(db: sqlite3.Connection) -> int:
+    return int(db.execute("PRAGMA user_version").fetchone()[0])
+
+
+def _statements(script: str) -> Iterator[str]:
+    """The statements of a script, one by one: `executescript` would end the transaction."""
+    statement = ""
+    for line in script.splitlines(keepends=True):
+        statement += line
+        if sqlite3.complete_statement(statement):
+            yield statement
+            statement = ""
+
+
+def _copy(source: Path, target: Path) -> None:
+    """Copy a file, whole or not at all, and have it on the disk before it has its name."""
+    partial = target.with_suffix(".partial")
+    shutil.copyfile(source, partial)
+    with partial.open("rb") as file:
+        os.fsync(file.fileno())
+    partial.replace(target)
 
 
 def _digest(path: Path) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections import deque
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
@@ -12,7 +13,14 @@ import numpy as np
 
 from ingest.bibtex import apply, find_entry, sidecar_entries
 from ingest.chunk import chunk_paper
-from ingest.errors import NoTextError, PathError, UnknownPaperError, UnreadablePdfError, UserFacingError
+from ingest.errors import (
+    CancelledParseError,
+    NoTextError,
+    PathError,
+    UnknownPaperError,
+    UnreadablePdfError,
+    UserFacingError,
+)
 from ingest.metadata import Description
 from ingest.parse import check_is_pdf, paper_id
 from ingest.sandbox import Parser
@@ -25,6 +33,8 @@ if TYPE_CHECKING:
     from ingest.embed import Embedder, Vectors
     from ingest.library import Library
     from ingest.paper import Chunk, Paper, ParsedPaper
+
+_log = logging.getLogger(__name__)
 
 BATCH = 64
 """Chunks embedded between two reports of progress, and between two looks at `cancel`."""
@@ -66,6 +76,10 @@ class Source:
     path: Path
     name: str
 
+    def __post_init__(self) -> None:
+        """A name with bytes that are no text is shown with marks in their place."""
+        object.__setattr__(self, "name", self.name.encode("utf-8", "replace").decode())
+
 
 @dataclass(frozen=True, slots=True)
 class _Parsed:
@@ -75,10 +89,6 @@ class _Parsed:
     began: float
     parsed: ParsedPaper
     chunks: Sequence[Chunk]
-
-
-class CancelledIngestError(UserFacingError):
-    """The user stopped it."""
 
 
 def pdf_files(paths: Iterable[Path]) -> list[Path]:
@@ -143,9 +153,15 @@ class Ingest:
             LibraryBusyError: another process owns the library.
         """
         self._library.own()
+        self._wait_for_turn()
+        try:
+            yield from self._run(iter(sources))
+        finally:
+            self._library.one_ingest.release()
+
+    def _run(self, rest: Iterator[Source]) -> Iterator[IngestReport]:
         parsing: deque[Future[_Parsed | IngestReport]] = deque()
         storing: deque[Future[IngestReport]] = deque()
-        rest = iter(sources)
         options = {"ocr_languages": self._library.settings.ocr_languages}
         with (
             Parser(options=options) as parser,
@@ -165,12 +181,28 @@ class Ingest:
             finally:
                 for future in parsing:
                     future.cancel()
+                if parsing:
+                    parser.close()  # gives up the file in work: it stays in the ledger
+
+    def _wait_for_turn(self) -> None:
+        """One run at a time in a process: two could work on one file, and one of them stop it."""
+        while not self._library.one_ingest.acquire(timeout=0.2):
+            if self._cancel and self._cancel.is_set():
+                raise CancelledParseError("It was stopped before it began.", "Add it again at any time.")
 
     def resume(self) -> Iterator[IngestReport]:
         """Carry on with every file that a crash left unfinished, from the library's own copy."""
         self._library.own()
-        entries = self._library.ledger.entries("queued", "parsing", "embedding")
-        return self.run([Source(self._library.kept_path(entry.paper_id), entry.file) for entry in entries])
+        library, sources = self._library, []
+        for entry in library.ledger.entries("queued", "parsing", "embedding"):
+            places = (library.kept_path(entry.paper_id), library.quarantine_path(entry.paper_id))
+            if path := next((place for place in places if place.is_file()), None):
+                sources.append(Source(path, entry.file))
+            else:
+                library.ledger.set(
+                    entry.paper_id, "failed", reason=f"{entry.file} is not there any more; add it again."
+                )
+        return self.run(sources)
 
     def retry(self) -> Iterator[IngestReport]:
         """Try the PDFs again that could not be read: a newer Scholion may read them."""
@@ -186,23 +218,23 @@ class Ingest:
         began, library = time.monotonic(), self._library
         known: str | None = None
         try:
+            library.check_embedder(self._embedder.name)
             _check_file(source, library.settings.max_file_mb)
             known = paper_id(source.path)
             if there := self._there_already(source, known, began):
                 return there
             self._tell(Progress(source.name, "reading", 0, 1))
-            library.ledger.set(known, "queued", file=source.name)
-            library.keep(source.path, known)
-            library.ledger.set(known, "parsing")
+            library.keep(source.path, known)  # before it is noted: what the ledger names is there
+            library.ledger.set(known, "parsing", file=source.name)
             parsed = parser.parse(library.kept_path(known), file_name=source.name, cancel=self._cancel)
             parsed = replace(parsed, paper=_as_people_wrote_it(parsed.paper, source.path))
             size = min(library.settings.chunk_tokens, self._embedder.max_tokens)
             chunks = chunk_paper(parsed, max_tokens=size, count_tokens=self._embedder.count_tokens)
             if not chunks:
-                raise NoTextError(f"{source.name} has no text outside its references.", "Add the full article.")
-            library.ledger.set(known, "embedding")
+                raise NoTextError(f"{source.name} has no text outside its references.", "Add the full article.")  # noqa: TRY301 one exit for all
+            library.ledger.advance(known, "embedding")
             return _Parsed(source, began, parsed, chunks)
-        except UserFacingError as error:
+        except Exception as error:  # noqa: BLE001 one odd file must not cost the others
             return self._failed(source, known, began, error)
 
     def _index(self, work: _Parsed | IngestReport, writer: Executor) -> Future[IngestReport]:
@@ -213,7 +245,7 @@ class Ingest:
             if there := self._there_already(work.source, work.parsed.paper.id, work.began):
                 return _done(there)  # the same file twice in one run
             return writer.submit(self._store, work, self._embed(work))
-        except UserFacingError as error:
+        except Exception as error:  # noqa: BLE001 as above
             assert isinstance(work, _Parsed)
             return _done(self._failed(work.source, work.parsed.paper.id, work.began, error))
 
@@ -227,7 +259,7 @@ class Ingest:
             library.add(
                 work.parsed, work.chunks, vectors, embedder=self._embedder.name, pdf=library.kept_path(paper.id)
             )
-        except UserFacingError as error:
+        except Exception as error:  # noqa: BLE001 as above
             return self._failed(work.source, paper.id, work.began, error)
         self._tell(Progress(work.source.name, "storing", 1, 1))
         return IngestReport(
@@ -250,7 +282,7 @@ class Ingest:
         rows: list[Vectors] = []
         for start in range(0, len(order), BATCH):
             if self._cancel and self._cancel.is_set():
-                raise CancelledIngestError(f"Adding {work.source.name} was stopped; nothing of it was kept.")
+                raise CancelledParseError(f"Adding {work.source.name} was stopped.", "Add it again at any time.")
             self._tell(Progress(work.source.name, "embedding", start, len(order)))
             batch = order[start : start + BATCH]
             rows.append(self._embedder.embed_documents([work.chunks[i].text for i in batch]))
@@ -264,6 +296,8 @@ class Ingest:
             paper = self._library.paper(known)
         except UnknownPaperError:
             return None
+        if self._library.mend_copy(source.path, paper.id):
+            _log.warning("the library's copy of %s was mended", source.name)
         return IngestReport(
             file=source.name,
             status="skipped",
@@ -274,17 +308,21 @@ class Ingest:
             seconds=time.monotonic() - began,
         )
 
-    def _failed(self, source: Source, known: str | None, began: float, error: UserFacingError) -> IngestReport:
-        """A PDF that cannot be read is kept in quarantine; one that was stopped leaves nothing behind."""
+    def _failed(self, source: Source, known: str | None, began: float, error: Exception) -> IngestReport:
+        """A PDF that cannot be read goes to quarantine; one that was stopped leaves nothing; any other stays queued."""
         library = self._library
-        if known and isinstance(error, CancelledIngestError):
-            if source.path in (library.kept_path(known), library.quarantine_path(known)):
-                library.ledger.set(known, "queued")  # there is no other copy of it
-            else:
-                library.discard(known)
-        elif known:
-            library.ledger.set(known, "failed", file=source.name, reason=str(error))
+        if not isinstance(error, UserFacingError):
+            _log.error("adding %s failed", source.name, exc_info=error)
+            error = UserFacingError(f"{source.name} could not be added ({type(error).__name__}).", "Try it again.")
+        if known and library.ledger.is_finished(known):
+            pass  # another run has finished it meanwhile
+        elif known and isinstance(error, UnreadablePdfError):
             library.quarantine(known)
+            library.ledger.set(known, "failed", file=source.name, reason=str(error))
+        elif known and isinstance(error, CancelledParseError) and not source.path.is_relative_to(library.folder):
+            library.discard(known)
+        elif known and library.kept_path(known).is_file():  # it is no fault of the file: `resume` carries on with it
+            library.ledger.set(known, "queued", file=source.name)
         return IngestReport(file=source.name, status="failed", seconds=time.monotonic() - began, error=str(error))
 
 

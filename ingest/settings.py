@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pydantic import Field
+from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 PROJECT = Path(__file__).resolve().parents[1]
@@ -30,3 +30,9 @@ class IngestSettings(BaseSettings):
         pattern=r"^[a-zA-Z_]+(\+[a-zA-Z_]+)*$",
         description="What scans are written in, by Tesseract's names.",
     )
+
+
+def bad_setting(error: ValidationError) -> str:
+    """What is wrong with which setting, one sentence."""
+    first = error.errors()[0]
+    return f"The setting SCHOLION_{'_'.join(map(str, first['loc'])).upper()} is not valid: {first['msg']}."

@@ -12,11 +12,14 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pydantic import ValidationError
+
 from ingest import IngestSettings, Library, UserFacingError, embedder_from, open_library
+from ingest.settings import bad_setting
 from rag.answer import Answer, Answered, Passage, TextDelta
 from rag.assistant import Assistant
 from rag.errors import QuestionError
-from rag.retrieve import Retriever
+from rag.retrieve import Found, Retriever
 from rag.settings import RagSettings
 
 if TYPE_CHECKING:
@@ -34,10 +37,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return int(options.run(library, options))
     except UserFacingError as error:
         print(error, file=sys.stderr)
-        return 1
+    except ValidationError as error:
+        print(bad_setting(error), file=sys.stderr)
+    except BrokenPipeError:  # whoever read our output has had enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except KeyboardInterrupt:
         print("Stopped.", file=sys.stderr)
-        return 1
+    return 1
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -75,7 +81,8 @@ def _rows(options: argparse.Namespace) -> list[dict[str, Any]]:
         lines = options.questions.read_text(encoding="utf-8").splitlines()
         rows = [json.loads(line) for line in lines if line.strip()]
         return [
-            {"id": row["id"], "question": row["question"], "papers": row.get("papers") or options.paper} for row in rows
+            {"id": row["id"], "question": row["question"] + "", "papers": row.get("papers") or options.paper}
+            for row in rows
         ]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise QuestionError(
@@ -86,11 +93,16 @@ def _rows(options: argparse.Namespace) -> list[dict[str, Any]]:
 
 def _search(library: Library, options: argparse.Namespace) -> int:
     retriever = Retriever(library, embedder_from(library.settings.embedder))
+    failed = False
     for row in _rows(options):
-        papers = None if row["papers"] is None else [library.paper(name).id for name in row["papers"]]
-        if not row["question"].strip():
-            raise QuestionError("The question is empty.", "Type what you want to know.")
-        found = retriever.search(row["question"], retriever.embed(row["question"]), k=options.k, paper_ids=papers)
+        try:
+            found = _find(retriever, library, row, k=options.k)
+        except UserFacingError as error:
+            if not options.questions:
+                raise
+            failed = True
+            print(json.dumps({"id": row["id"], "passages": [], "error": str(error)}), flush=True)
+            continue
         passages = [passage_row(passage) for passage in found.passages]
         if options.questions:
             print(json.dumps({"id": row["id"], "passages": passages}, ensure_ascii=False), flush=True)
@@ -98,7 +110,14 @@ def _search(library: Library, options: argparse.Namespace) -> int:
             print(json.dumps(passages, ensure_ascii=False, indent=1))
         else:
             _print_passages(found.passages)
-    return 0
+    return int(failed)
+
+
+def _find(retriever: Retriever, library: Library, row: dict[str, Any], *, k: int) -> Found:
+    papers = None if row["papers"] is None else [library.paper(name).id for name in row["papers"]]
+    if not row["question"].strip():
+        raise QuestionError("The question is empty.", "Type what you want to know.")
+    return retriever.search(row["question"], retriever.embed(row["question"]), k=k, paper_ids=papers)
 
 
 def _ask(library: Library, options: argparse.Namespace) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
+import threading
 from functools import cache
 
 from ingest import Ingest, IngestSettings, Library, UserFacingError
@@ -16,6 +17,7 @@ PATIENCE_SECONDS = 20.0
 """How long the models wait for a first page to open before they are loaded anyway."""
 
 _page_open = asyncio.Event()
+_stopping = threading.Event()
 _tasks: set[asyncio.Task[None]] = set()
 
 
@@ -57,6 +59,7 @@ def page_is_open() -> None:
 
 async def end() -> None:
     """Stop the models and close the library."""
+    _stopping.set()
     for task in _tasks:
         task.cancel()
     if assistant.cache_info().currsize:
@@ -81,5 +84,5 @@ async def _warm_up() -> None:
 
 def _resume() -> None:
     """Carry on with the papers that a crash left half way."""
-    for report in Ingest(library=library(), embedder=assistant().embedder).resume():
+    for report in Ingest(library=library(), embedder=assistant().embedder, cancel=_stopping).resume():
         log.warning("Carried on with %s: %s", report.file, report.error or report.status)

@@ -15,7 +15,7 @@ import pytest
 
 from fake_embedder import HashEmbedder
 from ingest import Ingest, IngestSettings, Library, Source, embedder_from, ingest_pdf, open_library
-from ingest.errors import LibraryBusyError, LibraryMismatchError, UnknownPaperError
+from ingest.errors import CancelledParseError, LibraryBusyError, LibraryMismatchError, UnknownPaperError
 from ingest.vectors import ChromaIndex, ExactIndex
 from places import ROOT, SAMPLES
 
@@ -292,7 +292,7 @@ def test_verify_reports_a_missing_pdf_and_a_stray_file(library, fake):
     whats = {problem.what: problem.repaired for problem in library.verify()}
     assert whats == {
         f"its PDF {report.paper_id}.pdf is missing; add the file again": False,
-        "stray.partial belonged to no paper": True,
+        f"stray.partial belonged to no paper; it is in {library.folder / 'stray'} now": True,
     }
 
 
@@ -387,3 +387,94 @@ def test_threads_that_are_gone_leave_no_connection_open(library, fake):
         add(library, path, fake)
     gc.collect()
     assert len(library._connections) == 1
+
+
+def test_stopping_while_a_file_is_read_keeps_nothing_and_quarantines_nothing(library, fake, monkeypatch):
+    stop = threading.Event()
+
+    def parse(*_, **__):
+        raise CancelledParseError("Adding it was stopped.")
+
+    monkeypatch.setattr("ingest.pipeline.Parser.parse", parse)
+    assert add(library, ONE, fake, cancel=stop).status == "failed"
+    assert library.ledger.entries() == []
+    assert not list(library.folder.glob("quarantine/*"))
+    assert not list((library.folder / "papers").iterdir())
+
+
+def test_adding_again_mends_a_missing_or_changed_copy(library, fake):
+    paper_id = add(library, ONE, fake).paper_id
+    for damage in (lambda path: path.unlink(), lambda path: path.write_bytes(b"")):
+        damage(library.pdf_path(paper_id))
+        assert library.verify()[0].repaired is False
+        assert add(library, ONE, fake).status == "skipped"
+        assert library.verify() == []
+
+
+def test_the_same_file_twice_in_one_run_is_added_once(library, fake, tmp_path):
+    twin = tmp_path / "twin.pdf"
+    twin.write_bytes(ONE.read_bytes())
+    reports = list(Ingest(library=library, embedder=fake).run([Source(ONE, "a.pdf"), Source(twin, "b.pdf")] * 2))
+    assert sorted(report.status for report in reports) == ["added", "skipped", "skipped", "skipped"]
+    assert [entry.state for entry in library.ledger.entries()] == ["finished"]
+    assert library.verify() == []
+
+
+def test_a_bug_in_one_file_costs_one_report_and_the_file_can_be_resumed(library, fake, monkeypatch):
+    monkeypatch.setattr("ingest.pipeline.chunk_paper", lambda *_, **__: 1 / 0)
+    report = add(library, ONE, fake)
+    assert report.status == "failed"
+    assert "ZeroDivisionError" in report.error
+    monkeypatch.undo()
+    assert [r.status for r in Ingest(library=library, embedder=fake).resume()] == ["added"]
+
+
+def test_a_row_whose_file_is_gone_does_not_come_back_for_ever(library, fake):
+    library.own()
+    library.ledger.set("0123456789abcdef", "queued", file="gone.pdf")
+    assert list(Ingest(library=library, embedder=fake).resume()) == []
+    (entry,) = library.ledger.entries()
+    assert (entry.state, "add it again" in entry.reason) == ("failed", True)
+
+
+def test_verify_deletes_nothing_that_a_person_may_have_put_there(library, fake):
+    add(library, ONE, fake)
+    mine = library.folder / "papers" / "my own notes.pdf"
+    mine.write_bytes(b"mine")
+    (library.folder / "papers" / "folder").mkdir()
+    assert all(problem.repaired for problem in library.verify())
+    assert (library.folder / "stray" / "my own notes.pdf").read_bytes() == b"mine"
+
+
+def test_two_runs_take_turns(library, fake):
+    done = []
+    paths = sorted(SAMPLES.glob("*.pdf"))
+
+    def run():
+        done.extend(r.status for r in Ingest(library=library, embedder=fake).run(Source(p, p.name) for p in paths))
+
+    threads = [threading.Thread(target=run) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert sorted(done) == ["added"] * 4 + ["skipped"] * 4
+    assert library.verify() == []
+
+
+def test_a_name_that_is_no_text_is_shown_with_marks():
+    assert Source(ONE, "caf\udce9.pdf").name == "caf?.pdf"
+
+
+def test_the_owner_is_forgotten_when_it_closes(settings):
+    with open_library(settings) as library:
+        library.own(url="http://127.0.0.1:8421")
+    with open_library(settings) as library:
+        assert library.owner() == {}
+
+
+def test_a_damaged_catalogue_is_named(settings):
+    settings.library.mkdir()
+    (settings.library / "library.db").write_bytes(b"no database " * 500)
+    with pytest.raises(LibraryMismatchError, match=r"library\.db"):
+        Library(settings)
