@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -81,3 +84,18 @@ def test_fusion_keeps_every_candidate_once_and_stays_within_bounds(dense, lexica
 def test_a_chunk_that_is_better_in_both_searches_wins():
     fused = fuse({"a": 0.9, "b": 0.5, "c": 0.1}, {"a": 10.0, "b": 4.0})
     assert [name for name, _ in fused] == ["a", "b", "c"]
+
+
+def test_the_right_page_is_among_the_first_five_passages_for_the_sample_questions(samples, search):
+    rows = [json.loads(line) for line in (SAMPLES / "questions.jsonl").read_text().splitlines()]
+    stems = {paper.id: Path(paper.file_name).stem for paper in samples.papers()}
+    found = [
+        any(
+            stems[p.paper.id] == row["paper"] and p.chunk.first_page <= row["page"] <= p.chunk.last_page
+            for p in passages
+        )
+        for row in rows
+        for passages in [search(row["question"]).passages]
+    ]
+    assert len(rows) == 12
+    assert sum(found) >= 11
