@@ -1,4 +1,4 @@
-"""The 12 questions on the sample papers: where the right page stands among the passages, and what the drafter answers."""
+"""The 12 questions on the sample papers: the rank of the right page, and what the drafter answers."""
 
 from __future__ import annotations
 
@@ -47,9 +47,8 @@ async def main() -> None:
         abstained = [(await assistant.answer(row["question"])).abstained for row in others]
         await assistant.close()
     top5, top1 = sum(r is not None and r <= 5 for r in ranks), ranks.count(1)
-    print(
-        f"right page among the top 5: {top5} of {len(rows)}, first: {top1}; answered rightly: {right} in {seconds:.0f} s"
-    )
+    print(f"right page among the top 5: {top5} of {len(rows)}, first: {top1}")
+    print(f"answered rightly: {right} of {len(rows)} in {seconds:.0f} s")
     print(f"abstained from {sum(abstained)} of {len(others)} questions that the papers do not answer")
 
 
