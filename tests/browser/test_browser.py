@@ -91,11 +91,12 @@ def test_a_question_shows_its_sources_first_and_then_grows(open_page, shot) -> N
 
 def test_what_is_not_in_the_papers_is_called_so(open_page, shot) -> None:
     page = open_page(color_scheme="dark")
-    say(page, "How many participants took part in the clinical trial of the vaccine?")
+    say(page, "What is the boiling point of ethanol at normal pressure?")
     page.wait_for_selector(f"{ANSWER} h6")
     shot(page, "abstention-dark")
     text = page.locator(ANSWER).last.inner_text()
-    assert "Not in your papers" in text or "tokens in" in text  # the floor decides; both are shown properly
+    assert "not in your papers" in text.lower()
+    assert "tokens in" not in text, "no model was asked"
 
 
 def test_an_attached_paper_is_added_and_asked_alone(open_page, shot, seeds_pdf: Path) -> None:
