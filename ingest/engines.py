@@ -49,9 +49,9 @@ class _Run:
     """White space before it: "real" where the file has it, "seen" where pdfium thinks so, else empty."""
 
 
-def pdfium_lines(page: Any, number: int) -> list[Line]:
+def pdfium_lines(page: Any, number: int, *, textpage: Any) -> list[Line]:
     """The lines of a pypdfium2 page; those set in another direction than most of it are marked as turned."""
-    runs = list(_runs(page))
+    runs = list(_runs(textpage))
     left, bottom, right, top = page.get_cropbox()
     directions: Counter[int] = Counter()
     for run in runs:
@@ -73,8 +73,7 @@ _object_of = ctypes.CFUNCTYPE(ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int)(
 """FPDFText_GetTextObject with plain numbers for pointers: it is called for every character."""
 
 
-def _runs(page: Any) -> Iterator[_Run]:
-    textpage = page.get_textpage()
+def _runs(textpage: Any) -> Iterator[_Run]:
     raw, address = textpage.raw, ctypes.cast(textpage.raw, ctypes.c_void_p).value
     n_chars = pdfium.FPDFText_CountChars(raw)
     if n_chars <= 0:

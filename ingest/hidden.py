@@ -92,7 +92,9 @@ Box = tuple[float, float, float, float]  # left, bottom, right, top in points
 Matrix = tuple[float, float, float, float, float, float]
 
 
-def visible_lines(page: pypdfium2.PdfPage, lines: Sequence[L]) -> tuple[list[L], int]:
+def visible_lines(
+    page: pypdfium2.PdfPage, lines: Sequence[L], *, textpage: pypdfium2.PdfTextPage | None = None
+) -> tuple[list[L], int]:
     """The lines that a reader sees, in their order, and the number of characters that were left out.
 
     A line of which only a part is hidden comes back with spaces in the place of the hidden words, so that offsets into
@@ -102,11 +104,12 @@ def visible_lines(page: pypdfium2.PdfPage, lines: Sequence[L]) -> tuple[list[L],
     Args:
         page: the page, open; it is as before afterwards.
         lines: its lines.
+        textpage: its text, where that is open already.
     """
     judged = [line for line in lines if line.right > line.left and line.top > line.bottom and line.text.strip()]
     if not judged:
         return list(lines), 0
-    picture = _Picture(page, judged)
+    picture = _Picture(page, judged, textpage)
     kept: list[L] = []
     hidden = 0
     ids = {id(line) for line in judged}
@@ -122,15 +125,17 @@ def visible_lines(page: pypdfium2.PdfPage, lines: Sequence[L]) -> tuple[list[L],
 
 
 def _n_chars(text: str) -> int:
-    return sum(not char.isspace() for char in text)
+    return len("".join(text.split()))
 
 
 class _Picture:
     """One page as pixels with and without its text."""
 
-    def __init__(self, page: pypdfium2.PdfPage, lines: Sequence[PlacedText]) -> None:
+    def __init__(
+        self, page: pypdfium2.PdfPage, lines: Sequence[PlacedText], textpage: pypdfium2.PdfTextPage | None
+    ) -> None:
         self._page = page
-        self._textpage: pypdfium2.PdfTextPage | None = None
+        self._textpage = textpage
         self._to_pixels: Matrix = (1, 0, 0, 1, 0, 0)
         width, height = page.get_size()
         self._scale = min(SCALE, (MAX_PIXELS / max(1.0, width * height)) ** 0.5)
@@ -335,7 +340,7 @@ def _middle(span: slice, first: int, last: int) -> slice:
 
 def _gaps(ink: NDArray[np.bool_], *, at_least: int) -> list[tuple[int, int]]:
     """The half-open ranges of at least so many places without ink."""
-    if len(ink) < at_least:
+    if bytes(at_least) not in ink.tobytes():
         return []
     edges = np.flatnonzero(np.diff(np.concatenate(([True], ink, [True])).astype(np.int8)))
     return [(int(a), int(b)) for a, b in zip(edges[::2], edges[1::2], strict=True) if b - a >= at_least]

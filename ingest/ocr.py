@@ -8,6 +8,7 @@ import shutil
 import struct
 import subprocess
 import zlib
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from ingest.errors import UserFacingError
@@ -78,9 +79,14 @@ def needs_ocr(page: pypdfium2.PdfPage, text: str) -> bool:
         page: the page, open.
         text: what was read from its text layer.
     """
-    if sum(char.isalpha() for char in text) >= MIN_LETTERS:
+    if has_letters(text, MIN_LETTERS):
         return False
     return picture_cover(page) > MIN_COVER
+
+
+def has_letters(text: str, at_least: int) -> bool:
+    """Whether the text has so many letters; looks no further than needed."""
+    return sum(1 for _ in islice(filter(str.isalpha, text), at_least)) == at_least
 
 
 def picture_cover(page: pypdfium2.PdfPage) -> float:

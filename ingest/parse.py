@@ -15,7 +15,7 @@ from ingest.hidden import flag_sentences, visible_lines
 from ingest.layout import Layout, lay_out
 from ingest.lines import Line, Style, unread_share, words_of
 from ingest.metadata import DocumentInfo, describe
-from ingest.ocr import OcrError, needs_ocr, read_page
+from ingest.ocr import OcrError, has_letters, needs_ocr, read_page
 from ingest.paper import Paper, ParsedPaper, QualityReport
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def parse_pdf(path: Path, *, file_name: str | None = None, ocr_languages: str = 
     logging.getLogger("pypdf").setLevel(logging.CRITICAL)
     file = _read(path, name, ocr_languages)
     parts = lay_out(file.pages)
-    if sum(char.isalpha() for page in parts.pages for char in page.text) < MIN_LETTERS:
+    if not has_letters("".join(page.text for page in parts.pages), MIN_LETTERS):
         raise _no_text(file, name)
     known = describe(parts, file.info, file_name=name)
     paper = Paper(
@@ -145,7 +145,8 @@ def _page_lines(page: Any, number: int) -> tuple[list[Line], int]:
     """The page's visible lines as they come, before layout, and the number of hidden characters left out."""
     from ingest.engines import pdfium_lines
 
-    return visible_lines(page, pdfium_lines(page, number))
+    with contextlib.closing(page.get_textpage()) as textpage:
+        return visible_lines(page, pdfium_lines(page, number, textpage=textpage), textpage=textpage)
 
 
 def _recognised(page: Any, number: int, file: _File, languages: str) -> list[Line]:

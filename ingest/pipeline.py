@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from collections import deque
-from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -26,7 +27,6 @@ from ingest.parse import check_is_pdf, paper_id
 from ingest.sandbox import Parser
 
 if TYPE_CHECKING:
-    import threading
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
@@ -40,7 +40,7 @@ BATCH = 64
 """Chunks embedded between two reports of progress, and between two looks at `cancel`."""
 
 AHEAD = 2
-"""Papers parsed while an earlier one is being embedded: enough to keep both cores busy."""
+"""Papers parsed before they are needed, and papers embedded before the earlier ones are stored: no core ever waits."""
 
 Step = Literal["reading", "embedding", "storing"]
 
@@ -145,6 +145,7 @@ class Ingest:
         self._embedder = embedder
         self._tell = on_progress or (lambda _: None)
         self._cancel = cancel
+        self._given_up = threading.Event()
 
     def run(self, sources: Iterable[Source]) -> Iterator[IngestReport]:
         """One report for each source, in order. Blocking: a second or two for an article.
@@ -154,6 +155,7 @@ class Ingest:
         """
         self._library.own()
         self._wait_for_turn()
+        self._given_up.clear()
         try:
             yield from self._run(iter(sources))
         finally:
@@ -166,6 +168,7 @@ class Ingest:
         with (
             Parser(options=options) as parser,
             ThreadPoolExecutor(1, thread_name_prefix="parse") as reader,
+            ThreadPoolExecutor(AHEAD, thread_name_prefix="embedding") as embedding,
             ThreadPoolExecutor(1, thread_name_prefix="store") as writer,
         ):
             try:
@@ -175,14 +178,16 @@ class Ingest:
                     while storing and (storing[0].done() or len(storing) > AHEAD or not parsing):
                         yield storing.popleft().result()
                     if parsing:
-                        storing.append(self._index(parsing.popleft().result(), writer))
+                        work = parsing.popleft().result()
+                        storing.append(writer.submit(self._store, work, embedding.submit(self._embed, work)))
                     elif not storing:
                         return
             finally:
+                self._given_up.set()  # what was not finished stays in the ledger
                 for future in parsing:
                     future.cancel()
                 if parsing:
-                    parser.close()  # gives up the file in work: it stays in the ledger
+                    parser.close()
 
     def _wait_for_turn(self) -> None:
         """One run at a time in a process: two could work on one file, and one of them stop it."""
@@ -237,28 +242,22 @@ class Ingest:
         except Exception as error:  # noqa: BLE001 one odd file must not cost the others
             return self._failed(source, known, began, error)
 
-    def _index(self, work: _Parsed | IngestReport, writer: Executor) -> Future[IngestReport]:
-        """Embed one paper here and have it stored by the writer, while the next one is embedded."""
-        try:
-            if isinstance(work, IngestReport):
-                return _done(work)
-            if there := self._there_already(work.source, work.parsed.paper.id, work.began):
-                return _done(there)  # the same file twice in one run
-            return writer.submit(self._store, work, self._embed(work))
-        except Exception as error:  # noqa: BLE001 as above
-            assert isinstance(work, _Parsed)
-            return _done(self._failed(work.source, work.parsed.paper.id, work.began, error))
-
-    def _store(self, work: _Parsed, vectors: Vectors) -> IngestReport:
-        """Store one paper."""
+    def _store(self, work: _Parsed | IngestReport, embedded: Future[Vectors | None]) -> IngestReport:
+        """Store one paper as soon as it is embedded, while the next ones are."""
+        if isinstance(work, IngestReport):
+            return work
         paper, library = work.parsed.paper, self._library
         try:
+            vectors = embedded.result()
+            assert vectors is not None
             if there := self._there_already(work.source, paper.id, work.began):
-                return there
+                return there  # the same file twice in one run
             self._tell(Progress(work.source.name, "storing", 0, 1))
             library.add(
                 work.parsed, work.chunks, vectors, embedder=self._embedder.name, pdf=library.kept_path(paper.id)
             )
+        except CancelledError:  # nobody waits for it any more; `resume` will carry on with it
+            return IngestReport(file=work.source.name, status="failed", seconds=time.monotonic() - work.began)
         except Exception as error:  # noqa: BLE001 as above
             return self._failed(work.source, paper.id, work.began, error)
         self._tell(Progress(work.source.name, "storing", 1, 1))
@@ -272,17 +271,21 @@ class Ingest:
             seconds=time.monotonic() - work.began,
         )
 
-    def _embed(self, work: _Parsed) -> Vectors:
-        """The chunks' vectors, in their order, shape (n, dimension).
+    def _embed(self, work: _Parsed | IngestReport) -> Vectors | None:
+        """The chunks' vectors, in their order, shape (n, dimension); None of a file that could not be read.
 
         Chunks of one length go together, so that little is padded. A batch never mixes papers: the vectors of a
         paper are the same bytes whatever else was ingested with it, and after whatever crash.
         """
+        if isinstance(work, IngestReport):
+            return None
         order = sorted(range(len(work.chunks)), key=lambda i: (-work.chunks[i].n_tokens, i))
         rows: list[Vectors] = []
         for start in range(0, len(order), BATCH):
             if self._cancel and self._cancel.is_set():
                 raise CancelledParseError(f"Adding {work.source.name} was stopped.", "Add it again at any time.")
+            if self._given_up.is_set():
+                raise CancelledError
             self._tell(Progress(work.source.name, "embedding", start, len(order)))
             batch = order[start : start + BATCH]
             rows.append(self._embedder.embed_documents([work.chunks[i].text for i in batch]))
@@ -324,12 +327,6 @@ class Ingest:
         elif known and library.kept_path(known).is_file():  # it is no fault of the file: `resume` carries on with it
             library.ledger.set(known, "queued", file=source.name)
         return IngestReport(file=source.name, status="failed", seconds=time.monotonic() - began, error=str(error))
-
-
-def _done(report: IngestReport) -> Future[IngestReport]:
-    future: Future[IngestReport] = Future()
-    future.set_result(report)
-    return future
 
 
 def _as_people_wrote_it(paper: Paper, pdf: Path) -> Paper:

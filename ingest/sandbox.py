@@ -586,8 +586,6 @@ def _serve() -> None:
     import pypdfium2
 
     del pypdf, pypdfium2  # loaded now rather than under the first file's limits
-    if hasattr(os, "nice"):
-        os.nice(10)  # reading fills the gaps that embedding leaves
     _forbid()
     started_mb = _address_space_mb()
     jobs: queue.Queue[bytes] = queue.Queue()

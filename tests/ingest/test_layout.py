@@ -363,8 +363,8 @@ def test_a_few_stars_before_words_stay():
 def test_a_page_that_the_first_engine_cannot_read_comes_from_the_second(tmp_path, monkeypatch):
     real = engines.pdfium_lines
 
-    def garbled(page, number):
-        lines = real(page, number)
+    def garbled(page, number, *, textpage):
+        lines = real(page, number, textpage=textpage)
         return [replace(x, text=UNREAD * len(x.text)) for x in lines] if number == 2 else lines
 
     monkeypatch.setattr(engines, "pdfium_lines", garbled)

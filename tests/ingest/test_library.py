@@ -73,7 +73,9 @@ def test_contract_of_an_embedder(any_embedder):
     assert query.shape == vectors.shape[1:]
     scores = vectors @ query
     assert scores[2] < min(scores[0], scores[1]), "it ranks"
-    assert np.allclose(vectors[1], any_embedder.embed_documents([texts[1]])[0], atol=1e-5), "alone as in a batch"
+    assert np.allclose(vectors[1], any_embedder.embed_documents([texts[1]])[0], atol=1e-3), (
+        "alone as in a batch (bf16 sums in another order)"
+    )
     assert any_embedder.count_tokens(["", "one", "one two three"])[0] == 0
     assert any_embedder.max_tokens >= 128
     assert "@" in any_embedder.name
