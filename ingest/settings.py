@@ -19,7 +19,9 @@ class IngestSettings(BaseSettings):
 
     library: Path = Field(default=PROJECT / "library", description="The folder that holds papers, index and chats.")
     embedder: Path | None = Field(
-        default=None, description="Folder of a sentence-transformers model; the embedded all-MiniLM-L6-v2 where unset."
+        default=None,
+        description="Folder of a sentence-transformers model, or a known name such as `bge-small-en-v1.5` "
+        "(docs/ingest.md) whose weights are on this machine; the embedded all-MiniLM-L6-v2 where unset.",
     )
     chunk_tokens: int = Field(
         default=160, ge=32, le=512, description="Most word pieces in a chunk, by the embedder's own tokenizer."

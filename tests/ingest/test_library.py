@@ -9,13 +9,21 @@ import signal
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from fake_embedder import HashEmbedder
 from ingest import Ingest, IngestSettings, Library, Source, embedder_from, ingest_pdf, open_library
-from ingest.errors import CancelledParseError, LibraryBusyError, LibraryMismatchError, UnknownPaperError
+from ingest.embed import embedded_model
+from ingest.errors import (
+    CancelledParseError,
+    LibraryBusyError,
+    LibraryMismatchError,
+    UnknownPaperError,
+    UserFacingError,
+)
 from ingest.vectors import ChromaIndex, ExactIndex
 from places import ROOT, SAMPLES
 
@@ -90,6 +98,45 @@ def test_bf16_units_change_no_element_of_a_vector_by_more_than_a_thousandth(embe
     texts += ["a", "βββ ∑∂ 3.14", "A. B. C. 12 34 56 78 90 " * 10]
     plain = SentenceTransformer(str(embedded_model()), device="cpu").encode(texts, normalize_embeddings=True)
     assert np.abs(embedder.embed_documents(texts) - plain).max() <= 1e-3
+
+
+@pytest.fixture
+def renamed(tmp_path):
+    """The embedded weights under the name of another model: real vectors, with what that model wants before a text."""
+
+    def make(name, **config):
+        folder = shutil.copytree(embedded_model(), tmp_path / name)
+        old = json.loads((folder / "config_sentence_transformers.json").read_text())
+        (folder / "config_sentence_transformers.json").write_text(json.dumps(old | config))
+        return embedder_from(folder)
+
+    return make
+
+
+def test_each_embedder_gets_the_prefixes_that_it_was_trained_with(renamed, embedder):
+    e5 = renamed("multilingual-e5-small")
+    assert np.allclose(e5.embed_query("mice"), embedder.embed_query("query: mice"), atol=1e-6)
+    assert np.allclose(e5.embed_documents(["mice"]), embedder.embed_documents(["passage: mice"]), atol=1e-6)
+    assert e5.max_tokens == embedder.max_tokens - 2, "the prefix takes its tokens from the text"
+    bge = renamed("bge-small-en-v1.5")
+    assert np.allclose(bge.embed_documents(["mice"]), embedder.embed_documents(["mice"]), atol=1e-6)
+    assert not np.allclose(bge.embed_query("mice"), embedder.embed_query("mice"), atol=1e-2)
+    own = renamed("somebodys-model", prompts={"query": "ask: ", "document": ""})
+    assert np.allclose(own.embed_query("mice"), embedder.embed_query("ask: mice"), atol=1e-6)
+
+
+def test_a_library_refuses_another_known_embedder_by_its_name(library, renamed, embedder):
+    add(library, ONE, embedder)
+    with pytest.raises(LibraryMismatchError, match=r"built with all-MiniLM-L6-v2@\w+, not with multilingual-e5-small@"):
+        library.check_embedder(renamed("multilingual-e5-small").name)
+
+
+def test_an_embedder_that_is_not_here_is_named_with_the_way_to_get_it(monkeypatch, tmp_path):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    with pytest.raises(UserFacingError, match=r"hf download BAAI/bge-small-en-v1\.5"):
+        embedder_from(Path("bge-small-en-v1.5"))
+    with pytest.raises(UserFacingError, match="There is no embedder no-such-model"):
+        embedder_from(Path("no-such-model"))
 
 
 # -- the catalogue ----------------------------------------------------------------------------------------------------
