@@ -10,7 +10,8 @@ UserFacingError
 ├── PathError              a path that is not there, or a folder without PDFs
 ├── UnknownPaperError      an id that is not in the library
 ├── LibraryBusyError       another process owns the library
-└── LibraryMismatchError   the library was built with another embedder or by a newer Scholion
+├── LibraryMismatchError   the library was built with another embedder or by a newer Scholion
+└── VectorServerError      the Chroma server does not answer, or is where no server may be
 """
 
 from __future__ import annotations
@@ -82,3 +83,9 @@ class LibraryMismatchError(UserFacingError):
     """The library cannot be used with these settings or this version."""
 
     status = 409
+
+
+class VectorServerError(UserFacingError):
+    """The Chroma server named by SCHOLION_CHROMA cannot be used."""
+
+    status = 503

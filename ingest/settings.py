@@ -26,6 +26,12 @@ class IngestSettings(BaseSettings):
     chunk_tokens: int = Field(
         default=160, ge=32, le=512, description="Most word pieces in a chunk, by the embedder's own tokenizer."
     )
+    chroma: str | None = Field(
+        default=None,
+        pattern=r"^https?://[^/\s?#@]+/?$",
+        description="URL of a Chroma server on this machine or on your own network; Chroma in the library's folder "
+        "where unset. The server gets numbers and ids, no text.",
+    )
     max_file_mb: int = Field(default=200, ge=1, description="Larger files are refused.")
     ocr_languages: str = Field(
         default="eng",
