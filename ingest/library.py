@@ -7,6 +7,7 @@ is set, and that is written last. Any process may read; whoever writes, or opens
 from __future__ import annotations
 
 import json
+import math
 import os
 import re
 import shutil
@@ -58,12 +59,14 @@ CREATE TABLE IF NOT EXISTS chunks (
 CREATE INDEX IF NOT EXISTS chunks_of_paper ON chunks(paper_id, ordinal);
 CREATE INDEX IF NOT EXISTS unfinished ON papers(id) WHERE finished_at IS NULL;
 CREATE VIRTUAL TABLE IF NOT EXISTS words USING fts5(
-    text, content='chunks', content_rowid='row', tokenize='porter unicode61 remove_diacritics 2');
+    text, section, content='chunks', content_rowid='row', tokenize='porter unicode61 remove_diacritics 2');
+INSERT INTO words(words, rank) VALUES ('rank', 'bm25(1.0, 2.0)');
 CREATE TRIGGER IF NOT EXISTS chunk_added AFTER INSERT ON chunks BEGIN
-    INSERT INTO words(rowid, text) VALUES (new.row, new.text); END;
+    INSERT INTO words(rowid, text, section) VALUES (new.row, new.text, new.section); END;
 CREATE TRIGGER IF NOT EXISTS chunk_removed AFTER DELETE ON chunks BEGIN
-    INSERT INTO words(words, rowid, text) VALUES ('delete', old.row, old.text); END;
+    INSERT INTO words(words, rowid, text, section) VALUES ('delete', old.row, old.text, old.section); END;
 """
+# A word of the section's heading counts as two in the text: on QASPER train better than one or none (docs/log.md).
 
 _FROM_1_TO_2 = """
 ALTER TABLE papers ADD COLUMN arxiv_id TEXT;
@@ -71,6 +74,17 @@ ALTER TABLE papers ADD COLUMN abstract TEXT;
 ALTER TABLE papers ADD COLUMN report TEXT;
 ALTER TABLE papers ADD COLUMN refs TEXT;
 """
+
+_FROM_2_TO_3 = """
+DROP TRIGGER chunk_added;
+DROP TRIGGER chunk_removed;
+DROP TABLE words;
+"""
+
+_WORDS_AGAIN = "INSERT INTO words(words) VALUES ('rebuild');"
+
+BM25_K1 = 1.2
+"""SQLite's own: k1 of its BM25, by which no word can score more than its weight times k1 + 1."""
 
 ENOUGH = 5000
 """Matches of a query's rarer words that a lexical search looks at: what it takes does not grow with the library any
@@ -136,8 +150,10 @@ class Library:
                 )
             if version < SCHEMA_VERSION:
                 db.execute("BEGIN IMMEDIATE")
-                older = _FROM_1_TO_2 if _version(db) == 1 else ""  # read again: another process may have been faster
-                for statement in _statements(older + _SCHEMA + ledger.SCHEMA):
+                version = _version(db)  # read again: another process may have been faster
+                older = (_FROM_1_TO_2 if version == 1 else "") + (_FROM_2_TO_3 if version in (1, 2) else "")
+                newer = _WORDS_AGAIN if version in (1, 2) else ""
+                for statement in _statements(older + _SCHEMA + ledger.SCHEMA + newer):
                     db.execute(statement)
                 db.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
 
@@ -180,8 +196,10 @@ class Library:
         row = self._db.execute("SELECT refs FROM papers WHERE id = ?", (paper_id,)).fetchone()
         return json.loads(row[0]) if row and row[0] else []
 
-    def n_chunks(self, paper_id: str) -> int:
-        """How many chunks a paper has."""
+    def n_chunks(self, paper_id: str | None = None) -> int:
+        """How many chunks a paper has, or the whole library."""
+        if paper_id is None:
+            return self._n_with("")
         return int(self._db.execute("SELECT count(*) FROM chunks WHERE paper_id = ?", (paper_id,)).fetchone()[0])
 
     def chunk(self, chunk_id: str) -> Chunk | None:
@@ -213,7 +231,8 @@ class Library:
         """The k best chunks for an FTS5 query as (id, BM25 score), higher is better.
 
         In a large library a query of words joined by OR looks only at chunks with one of its rarer words, of which
-        there are about `ENOUGH`; the others still count there. Scores of two queries cannot be compared.
+        there are about `ENOUGH`; the others still count there. Scores of two queries can be compared as parts of
+        `highest_score`.
         """
         if paper_ids is None:
             return self._best_of_all(self._pruned(match), k)
@@ -226,7 +245,7 @@ class Library:
             return []
         rows = self._db.execute(
             # the range makes one paper fast; without the + FTS5 would begin anew at each row of the scope
-            "SELECT c.id, w.score FROM (SELECT rowid AS row, -bm25(words) AS score FROM words "  # noqa: S608 constant text
+            "SELECT c.id, w.score FROM (SELECT rowid AS row, -rank AS score FROM words "  # noqa: S608 constant text
             "WHERE words MATCH ? AND rowid BETWEEN ? AND ? AND +rowid IN (SELECT row FROM chunks "
             f"WHERE paper_id IN (SELECT value FROM json_each(?)) AND paper_id NOT IN {_UNFINISHED}) "
             "ORDER BY score DESC, rowid LIMIT ?) w JOIN chunks c USING (row) ORDER BY w.score DESC, c.id",
@@ -258,15 +277,26 @@ class Library:
             total += counts[word]
         return match if len(rarest) == len(words) else f"({' OR '.join(rarest)}) AND ({match})"
 
+    def highest_score(self, match: str) -> float:
+        """The BM25 score that no chunk can exceed for a query of words joined by OR; 0 where it has no words.
+
+        Each word's inverse document frequency ln((N - n + 0.5) / (n + 0.5)), at least 1e-6, times k1 + 1 (Robertson and
+        Zaragoza 2009, as in SQLite's FTS5).
+        """
+        total = self._n_with("")
+        counts = [self._n_with(word) for word in match.split(" OR ") if word]
+        weights = (max(1e-6, math.log((total - n + 0.5) / (n + 0.5))) for n in counts)
+        return sum(weights) * (BM25_K1 + 1)
+
     def _n_with(self, word: str) -> int:
-        """In how many chunks a word or phrase stands; remembered until a chunk is added."""
+        """In how many chunks a word or phrase stands, or how many there are; remembered until a chunk is added."""
         newest = self._db.execute("SELECT max(row) FROM chunks").fetchone()[0]
         known = self._frequencies
         if known[0] != newest or len(known[1]) > REMEMBERED:
             known = self._frequencies = (newest, {})  # replaced as one: another thread may be reading the old one
         if word not in known[1]:
-            query = "SELECT count(*) FROM words WHERE words MATCH ?"
-            known[1][word] = self._db.execute(query, (word,)).fetchone()[0]
+            query = "SELECT count(*) FROM words WHERE words MATCH ?" if word else "SELECT count(*) FROM chunks"
+            known[1][word] = self._db.execute(query, (word,) if word else ()).fetchone()[0]
         return known[1][word]
 
     def vectors_of(self, ids: Sequence[str]) -> dict[str, Vectors]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,7 +14,7 @@ from fake_embedder import HashEmbedder
 from ingest import IngestSettings, ingest_pdf, open_library
 from ingest.errors import LibraryMismatchError
 from places import SAMPLES
-from rag.retrieve import Retriever, fuse, match_expression
+from rag.retrieve import Retriever, _varied, floor, match_expression
 
 
 @pytest.fixture(scope="module")
@@ -70,20 +71,25 @@ def test_the_word_query_is_quoted_and_has_no_stop_words():
     assert match_expression("?!") == ""
 
 
-scores = st.dictionaries(st.text("abcdef", min_size=1, max_size=3), st.floats(0, 1), max_size=8)
+@given(st.integers(1, 200_000), st.integers(2, 50))
+def test_the_floor_rises_with_the_library_and_stays_a_cosine(n, times):
+    assert 0 < floor(n) < floor(n * times) < 1
 
 
-@given(scores, st.dictionaries(st.text("abcdef", min_size=1, max_size=3), st.floats(0, 20), max_size=8))
-def test_fusion_keeps_every_candidate_once_and_stays_within_bounds(dense, lexical):
-    lexical = {name: score for name, score in lexical.items() if name in dense}
-    fused = fuse(dense, lexical)
-    assert {name for name, _ in fused} == set(dense)
-    assert all(0 <= score <= 1 for _, score in fused)
+def test_of_two_passages_that_say_the_same_one_is_shown_and_no_paper_takes_all_places():
+    unit = np.eye(6, dtype=np.float32)
+    vectors = unit[[0, 0, 1, 2, 3, 4, 5]]
+    papers = ["a", "b", "a", "a", "a", "b", "c"]
+    assert _varied(papers, vectors, k=5, per_paper=None) == [0, 2, 3, 5, 6], "1 repeats 0, 4 is the fourth of a"
+    assert _varied(papers, vectors, k=7, per_paper=None) == list(range(7)), "nothing is left out where there is room"
+    assert _varied(papers, vectors, k=5, per_paper=5) == [0, 2, 3, 4, 5]
 
 
-def test_a_chunk_that_is_better_in_both_searches_wins():
-    fused = fuse({"a": 0.9, "b": 0.5, "c": 0.1}, {"a": 10.0, "b": 4.0})
-    assert [name for name, _ in fused] == ["a", "b", "c"]
+def test_search_of_the_whole_library_shows_several_papers_and_of_one_paper_only_that(samples, search):
+    question = "How much memory does a model need?"
+    of_all = [p.paper.id for p in search(question, k=6).passages]
+    assert max(of_all.count(paper) for paper in of_all) <= 3
+    assert len(search(question, k=6, paper_ids=[samples.papers()[0].id]).passages) == 6
 
 
 def test_the_right_page_is_among_the_first_five_passages_for_the_sample_questions(samples, search):
