@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 
 from rag.answer import Passage
 from rag.citations import split_sentences
-from rag.words import content_words, query_words
+from rag.words import content_words, query_words, words_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from ingest import Embedder, Library
     from ingest.embed import Vectors
+    from rag.terms import Terms
 
 CANDIDATES = 100
 """How many chunks each search contributes to the fusion."""
@@ -31,9 +32,15 @@ FLOOR = 0.25
 """Below this cosine a chunk that shares no word with the question says nothing about it (all-MiniLM-L6-v2)."""
 
 
-def match_expression(question: str) -> str:
-    """The question as an FTS5 query: its words, quoted, any of them; "" where it has none."""
-    return " OR ".join(f'"{word}"' for word in query_words(question))
+def match_expression(question: str, extra: Sequence[str] = ()) -> str:
+    """The question as an FTS5 query: its words, quoted, any of them; "" where it has none.
+
+    Args:
+        question: in the user's words.
+        extra: words and phrases that are searched for too; a phrase counts where its words stand side by side.
+    """
+    phrases = (" ".join(words_of(phrase)) for phrase in extra)
+    return " OR ".join(f'"{term}"' for term in dict.fromkeys((*query_words(question), *phrases)) if term)
 
 
 def fuse(dense: Mapping[str, float], lexical: Mapping[str, float]) -> list[tuple[str, float]]:
@@ -66,9 +73,10 @@ class Found:
 class Retriever:
     """Finds passages in one library."""
 
-    def __init__(self, library: Library, embedder: Embedder) -> None:
+    def __init__(self, library: Library, embedder: Embedder, *, terms: Terms | None = None) -> None:
         self._library = library
         self._embedder = embedder
+        self._terms = terms
 
     def embed(self, question: str) -> Vectors:
         """The question's vector, shape (dimension,)."""
@@ -85,11 +93,12 @@ class Retriever:
 
         Raises:
             LibraryMismatchError: the library was built with another embedder.
+            GlossaryError: the glossary cannot be read.
         """
         self._library.check_embedder(self._embedder.name)
         among = None if paper_ids is None else self._library.chunk_ids(paper_ids)
         dense = dict(self._library.vectors.search(vector, CANDIDATES, among=among))
-        match = match_expression(question)
+        match = match_expression(question, self._terms.expand(question, paper_ids).words if self._terms else ())
         lexical = dict(self._library.search_words(match, CANDIDATES, paper_ids=paper_ids)) if match else {}
         cosines = dense | self._cosines([name for name in lexical if name not in dense], vector)
         chunks = self._library.chunks(cosines)
