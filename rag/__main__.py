@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import json
 import os
+import re
 import sys
 from contextlib import aclosing
 from dataclasses import asdict
@@ -117,7 +118,8 @@ def _search(library: Library, options: argparse.Namespace) -> int:
             print(json.dumps(passages, ensure_ascii=False, indent=1))
         else:
             for match in terms.expand(row["question"], _papers(library, row)).matches:
-                print(f"{match.asked}: also searched for {', '.join(match.words)}" if match.words else match.asked)
+                if match.words:
+                    print(f"{match.asked}: also searched for {', '.join(match.words)}")
             _print_passages(found.passages)
     return int(failed)
 
@@ -166,9 +168,8 @@ def term_rows(library: Library) -> list[dict[str, Any]]:
 
 
 def _speaks_of(row: dict[str, Any], term: str) -> bool:
-    names = [row["term"], *row.get("synonyms", ()), row.get("preferred") or ""]
-    wanted = term.casefold()
-    return wanted in map(str.casefold, names) or wanted in (row.get("long") or row.get("definition") or "").casefold()
+    told = "; ".join((row["term"], *row.get("synonyms", ()), row.get("preferred") or "", row.get("long", "")))
+    return re.search(rf"(?<!\w){re.escape(term)}(?!\w)", told, re.IGNORECASE) is not None
 
 
 def _ask(library: Library, options: argparse.Namespace) -> int:

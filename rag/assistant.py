@@ -190,10 +190,9 @@ class Assistant:
             if await self._fits(messages):
                 return messages, tuple(passages)
         kept, turns = list(passages), list(history)
-        found = await asyncio.to_thread(self._terms.expand, question, [passage.paper.id for passage in passages])
-        while not await self._fits(
-            messages := draft_messages(question, kept, history=turns, definitions=found.definitions)
-        ):
+        among = [passage.paper.id for passage in passages]
+        definitions = await asyncio.to_thread(self._terms.definitions, question, among)
+        while not await self._fits(messages := draft_messages(question, kept, history=turns, definitions=definitions)):
             if turns:  # the oldest history goes first, then the last passages
                 turns.pop(0)
             elif len(kept) > 1:

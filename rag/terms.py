@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from threading import Lock
 from typing import TYPE_CHECKING
@@ -23,6 +23,9 @@ MAX_MEANINGS = 3
 
 MAX_WORDS = 12
 """Words and phrases by which a question grows."""
+
+RARE = 1
+"""Chunks: an abbreviation that stands in more of them finds its passages without help."""
 
 MAX_DEFINITIONS = 8
 """Definitions in a prompt."""
@@ -91,39 +94,69 @@ class Terms:
         self._mined: dict[str, tuple[Meaning, ...]] = {}
         self._whole: tuple[frozenset[str], Index] = (frozenset(), Index(()))
         self._guard = Lock()
+        self._warming = False
 
     def warm_up(self) -> None:
-        """Mine all papers, so that the first question need not."""
-        self.index()
+        """Mine all papers. A question that comes meanwhile does not wait: it knows the papers mined by then."""
+        self._warming = True
+        try:
+            for paper in self._library.papers():
+                self._mine(paper.id)
+        finally:
+            self._warming = False
 
     def index(self, paper_ids: Iterable[str] | None = None) -> Index:
         """The abbreviations of these papers, or of all; papers that are not there have none."""
         everything = frozenset(paper.id for paper in self._library.papers())
+        if paper_ids is not None:
+            return Index(m for name in sorted(everything.intersection(paper_ids)) for m in self._mine(name))
+        if self._warming:
+            everything = everything.intersection(self._mined.copy())
+        known, index = self._whole
+        if known != everything:
+            index = Index(m for name in sorted(everything) for m in self._mine(name))
+            self._whole = (everything, index)
+        return index
+
+    def _mine(self, paper_id: str) -> tuple[Meaning, ...]:
         with self._guard:
-            for paper_id in everything if paper_ids is None else everything.intersection(paper_ids):
-                if paper_id not in self._mined:
-                    text = "\n".join(page.text for page in self._library.pages(paper_id))
-                    self._mined[paper_id] = meanings_of(text, paper_id)
-            if paper_ids is not None:
-                return Index(m for name in paper_ids for m in self._mined.get(name, ()))
-            if self._whole[0] != everything:
-                found = (m for name in sorted(everything) for m in self._mined[name])
-                self._whole = (everything, Index(found))
-            return self._whole[1]
+            if paper_id not in self._mined:
+                text = "\n".join(page.text for page in self._library.pages(paper_id))
+                self._mined[paper_id] = meanings_of(text, paper_id)
+            return self._mined[paper_id]
 
     def expand(self, question: str, paper_ids: Sequence[str] | None = None) -> Expansion:
-        """What the terms of the glossary and of these papers, or of all, add to a question.
+        """What the terms of the glossary and of these papers, or of all, add to the search for a question.
 
-        An abbreviation that these papers do not define has the meanings that the rest of the library gives it.
+        What the papers themselves call it besides is searched for only where they hardly use the asked form: elsewhere
+        it finds little but the place of the definition (docs/decisions/0004-terms.md).
 
         Raises:
             GlossaryError: the glossary cannot be read.
         """
-        matches, named = expand_by_glossary(question, self.glossary.entries())
+        told, mined = self._find(question, paper_ids)
+        return Expansion((*told, *(m if self._is_rare(m.asked, paper_ids) else replace(m, words=()) for m in mined)))
+
+    def definitions(self, question: str, paper_ids: Sequence[str]) -> tuple[Definition, ...]:
+        """What the terms in a question mean, in these papers where they say it.
+
+        Raises:
+            GlossaryError: the glossary cannot be read.
+        """
+        told, mined = self._find(question, paper_ids)
+        return Expansion((*told, *mined)).definitions
+
+    def _find(self, question: str, paper_ids: Sequence[str] | None) -> tuple[list[Match], list[Match]]:
+        """The glossary's matches, and the papers': these papers' meanings first, then those of the whole library."""
+        told, named = expand_by_glossary(question, self.glossary.entries())
         scoped = [] if paper_ids is None else self.index(paper_ids).find(question)
         known = named | {match.asked for match in scoped}
         others = [m for m in self.index().find(question) if m.asked not in known]
-        return Expansion((*matches, *(m for m in scoped if m.asked not in named), *others))
+        return told, [*(m for m in scoped if m.asked not in named), *others]
+
+    def _is_rare(self, asked: str, paper_ids: Sequence[str] | None) -> bool:
+        phrase = " ".join(words_of(asked))
+        return len(self._library.search_words(f'"{phrase}"', RARE + 1, paper_ids=paper_ids)) <= RARE
 
 
 def meanings_of(text: str, paper_id: str) -> tuple[Meaning, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import string
 
@@ -264,7 +265,7 @@ def test_extra_phrases_are_quoted_words():
 def test_the_glossary_stands_above_the_papers(papers):
     terms = Terms(papers)
     terms._mined = {paper.id: (Meaning("LORA", "long range", ((paper.id, 1),), False),) for paper in papers.papers()}
-    assert terms.expand("What is LORA?").words == ("long range",)
+    assert terms.expand("What is LORA?").definitions == (Definition("LORA", "long range"),)
     (papers.folder / "glossary.csv").write_text(GOOD)
     found = terms.expand("What is LORA?")
     assert found.words == ("low-rank adaptation",)
@@ -280,6 +281,37 @@ def test_the_papers_in_scope_say_what_an_abbreviation_means(papers):
     assert terms.expand("What is PA?", [two.id]).words == ("Physical activity",)
     assert set(terms.expand("What is PA?").words) == {"pulmonary artery", "Physical activity"}
     assert terms.expand("What is QA?", [one.id]).words == ("question answering",), "the rest of the library knows it"
+
+
+def test_what_the_papers_write_often_is_not_searched_for_by_other_names(papers):
+    terms, (one, two) = Terms(papers), papers.papers()
+    text = "quantisation units (QUNS), adaptation (ADAPT)"
+    terms._mined = {one.id: meanings_of(text, one.id), two.id: ()}
+    assert terms.expand("Why QUNS?").words == ("quantisation units",), "QUNS stands in no passage"
+    terms._mined[one.id] = (Meaning("LoRA", "low-rank adaptation", ((one.id, 1),), False),)
+    terms._whole = (frozenset(), terms.index([]))
+    often = terms.expand("Why LoRA?")
+    assert often.words == ()
+    assert often.definitions == (Definition("LoRA", "low-rank adaptation"),)
+
+
+def test_a_question_does_not_wait_for_the_mining_of_all_papers(papers, monkeypatch):
+    terms, seen = Terms(papers), []
+    pages = papers.pages
+
+    def slow(paper_id):
+        seen.append(len(terms._mined))
+        assert terms._warming
+        return pages(paper_id)
+
+    monkeypatch.setattr(papers, "pages", slow)
+    monkeypatch.setattr(terms, "_guard", contextlib.nullcontext())
+    terms._warming = True
+    assert terms.index().shorts == {}
+    assert seen == [], "nothing is mined for the question"
+    terms.warm_up()
+    assert seen == [0, 1]
+    assert "LoRA" in terms.index().shorts
 
 
 def test_a_synonym_of_the_glossary_finds_the_passage(papers):
