@@ -1,4 +1,4 @@
-"""`python -m rag search|ask`: questions from the terminal."""
+"""`python -m rag search|ask|terms`: questions from the terminal, and the terms that they are understood by."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import json
 import os
+import re
 import sys
 from contextlib import aclosing
 from dataclasses import asdict
@@ -21,6 +22,7 @@ from rag.assistant import Assistant
 from rag.errors import QuestionError
 from rag.retrieve import Found, Retriever
 from rag.settings import RagSettings
+from rag.terms import Terms
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,7 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command. 0: all well; 1: something failed for a stated reason; 2: wrong usage."""
     parser = _parser()
     options = parser.parse_args(arguments)
-    if (options.question is None) == (options.questions is None):
+    if "questions" in options and (options.question is None) == (options.questions is None):
         parser.error("give either a QUESTION or --questions FILE")
     try:
         with open_library(IngestSettings()) as library:
@@ -63,6 +65,11 @@ def _parser() -> argparse.ArgumentParser:
     search.add_argument("--k", type=_positive, default=10, help="how many passages at most (10)")
     ask = command("ask", _ask, "answer a question with citations")
     ask.add_argument("--mode", choices=("draft", "auto", "refine"), default="draft")
+    text = "list the abbreviations of the papers and the terms of the glossary"
+    terms = commands.add_parser("terms", help=text, description=text)
+    terms.add_argument("term", nargs="?", metavar="TERM", help="this one only, by its short or a part of its long form")
+    terms.add_argument("--json", action="store_true", help="results as JSON on standard output")
+    terms.set_defaults(run=_terms)
     return parser
 
 
@@ -92,7 +99,8 @@ def _rows(options: argparse.Namespace) -> list[dict[str, Any]]:
 
 
 def _search(library: Library, options: argparse.Namespace) -> int:
-    retriever = Retriever(library, embedder_from(library.settings.embedder))
+    terms = Terms(library)
+    retriever = Retriever(library, embedder_from(library.settings.embedder), terms=terms)
     failed = False
     for row in _rows(options):
         try:
@@ -109,15 +117,59 @@ def _search(library: Library, options: argparse.Namespace) -> int:
         elif options.json:
             print(json.dumps(passages, ensure_ascii=False, indent=1))
         else:
+            for match in terms.expand(row["question"], _papers(library, row)).matches:
+                if match.words:
+                    print(f"{match.asked}: also searched for {', '.join(match.words)}")
             _print_passages(found.passages)
     return int(failed)
 
 
 def _find(retriever: Retriever, library: Library, row: dict[str, Any], *, k: int) -> Found:
-    papers = None if row["papers"] is None else [library.paper(name).id for name in row["papers"]]
+    papers = _papers(library, row)
     if not row["question"].strip():
         raise QuestionError("The question is empty.", "Type what you want to know.")
     return retriever.search(row["question"], retriever.embed(row["question"]), k=k, paper_ids=papers)
+
+
+def _papers(library: Library, row: dict[str, Any]) -> list[str] | None:
+    return None if row["papers"] is None else [library.paper(name).id for name in row["papers"]]
+
+
+def _terms(library: Library, options: argparse.Namespace) -> int:
+    rows = term_rows(library)
+    if options.term is not None:
+        rows = [row for row in rows if _speaks_of(row, options.term)]
+    if options.json:
+        print(json.dumps(rows, ensure_ascii=False, indent=1))
+        return 0
+    for row in rows:
+        if row["source"] == "glossary":
+            told = [row["definition"], *(f"also {name}" for name in row["synonyms"])]
+            told += [f"write {row['preferred']}"] if row["preferred"] else []
+            print(f"{row['term']}: {'; '.join(filter(None, told))}  (glossary, line {row['line']})")
+        else:
+            papers = ", ".join(f"{p['title']} ({p['paper_id']}, {p['count']}×)" for p in row["papers"])
+            print(f"{row['term']}: {row['long']}  {papers}")
+    if not rows:
+        print("No such term." if options.term else "No terms yet: add papers or write a glossary (docs/terms.md).")
+    return 0
+
+
+def term_rows(library: Library) -> list[dict[str, Any]]:
+    """The glossary's entries, then the papers' abbreviations, as the command line's JSON shows them."""
+    terms = Terms(library)
+    rows: list[dict[str, Any]] = [{"source": "glossary", **asdict(entry)} for entry in terms.glossary.entries()]
+    titles = {paper.id: paper.title for paper in library.papers()}
+    for meanings in terms.index().shorts.values():
+        for meaning in meanings:
+            papers = [{"paper_id": name, "title": titles.get(name, ""), "count": n} for name, n in meaning.papers]
+            rows.append({"source": "papers", "term": meaning.short, "long": meaning.long, "papers": papers})
+    return rows
+
+
+def _speaks_of(row: dict[str, Any], term: str) -> bool:
+    told = "; ".join((row["term"], *row.get("synonyms", ()), row.get("preferred") or "", row.get("long", "")))
+    return re.search(rf"(?<!\w){re.escape(term)}(?!\w)", told, re.IGNORECASE) is not None
 
 
 def _ask(library: Library, options: argparse.Namespace) -> int:

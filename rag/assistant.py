@@ -16,6 +16,7 @@ from rag.errors import ContextTooLongError, QuestionError
 from rag.local import LocalServer, embedded_model
 from rag.prompts import ABSTENTION, draft_messages, sentence_messages
 from rag.retrieve import Retriever
+from rag.terms import Terms
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Sequence
@@ -53,7 +54,8 @@ class Assistant:
         self.drafter = drafter
         self._settings = settings
         self._server = server
-        self._retriever = Retriever(library, embedder)
+        self._terms = Terms(library)
+        self._retriever = Retriever(library, embedder, terms=self._terms)
 
     @classmethod
     def open(cls, settings: RagSettings, *, library: Library) -> Self:
@@ -75,7 +77,8 @@ class Assistant:
     async def warm_up(self) -> None:
         """Load the embedder and start the drafter, so that the first question need not wait for them."""
         loading = asyncio.to_thread(self._retriever.embed, "warm up")
-        await asyncio.gather(loading, self._server.connect() if self._server else asyncio.sleep(0))
+        mining = asyncio.to_thread(self._terms.warm_up)
+        await asyncio.gather(loading, mining, self._server.connect() if self._server else asyncio.sleep(0))
 
     async def close(self) -> None:
         """Stop the drafter's process."""
@@ -187,7 +190,9 @@ class Assistant:
             if await self._fits(messages):
                 return messages, tuple(passages)
         kept, turns = list(passages), list(history)
-        while not await self._fits(messages := draft_messages(question, kept, history=turns)):
+        among = [passage.paper.id for passage in passages]
+        definitions = await asyncio.to_thread(self._terms.definitions, question, among)
+        while not await self._fits(messages := draft_messages(question, kept, history=turns, definitions=definitions)):
             if turns:  # the oldest history goes first, then the last passages
                 turns.pop(0)
             elif len(kept) > 1:

@@ -8,6 +8,7 @@ UserFacingError (ingest)
 │   ├── ModelReplyError        an answer that is none: empty, cut, HTML, broken JSON
 │   ├── ModelRefusedError      the server said no: key, quota, rate, unknown model
 │   └── ContextTooLongError    the prompt does not fit
+├── GlossaryError            the team's glossary has a wrong line
 └── ModelFileError           the model's file is missing or not a GGUF
 """
 
@@ -50,6 +51,10 @@ class ContextTooLongError(ModelError):
     """The prompt does not fit in the model's context window."""
 
     status = 413
+
+
+class GlossaryError(UserFacingError):
+    """The glossary cannot be read, or a line of it is wrong."""
 
 
 class ModelFileError(UserFacingError):

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
 
     from rag.answer import Passage
     from rag.chat import Message
+    from rag.terms import Definition
 
 SYSTEM = (
     "You answer questions about research papers. Use only the numbered passages below. "
@@ -42,13 +43,26 @@ def sentence_messages(question: str, sentences: Sequence[str]) -> list[Message]:
     return [{"role": "user", "content": f"{shown}\n\n{rule}\nQuestion: {as_data(question)}"}]
 
 
+def definition_text(definition: Definition) -> str:
+    """One term as the model sees it: what it means, and how to write it where the team has decided that."""
+    spelling = f'always write "{as_data(definition.preferred)}"' if definition.preferred else ""
+    told = "; ".join(part for part in (as_data(definition.text or ""), spelling) if part)
+    return f"- {as_data(definition.term)}: {told}"
+
+
 def draft_messages(
-    question: str, passages: Sequence[Passage], *, history: Sequence[tuple[str, str]] = ()
+    question: str,
+    passages: Sequence[Passage],
+    *,
+    history: Sequence[tuple[str, str]] = (),
+    definitions: Sequence[Definition] = (),
 ) -> list[Message]:
-    """The messages for a draft: rules, earlier questions and answers, passages, question."""
+    """The messages for a draft: rules, earlier questions and answers, passages, terms, question."""
     messages: list[Message] = [{"role": "system", "content": SYSTEM}]
     for asked, answered in history:
         messages += [{"role": "user", "content": as_data(asked)}, {"role": "assistant", "content": as_data(answered)}]
     shown = "\n\n".join(passage_text(passage) for passage in passages)
-    messages.append({"role": "user", "content": f"Passages:\n\n{shown}\n\nQuestion: {as_data(question)}"})
+    terms = "\n".join(definition_text(definition) for definition in definitions)
+    terms = f"Terms:\n{terms}\n\n" if terms else ""
+    messages.append({"role": "user", "content": f"Passages:\n\n{shown}\n\n{terms}Question: {as_data(question)}"})
     return messages

@@ -11,13 +11,14 @@ import numpy as np
 from rag.answer import Passage
 from rag.citations import split_sentences
 from rag.ranker import ranker_for
-from rag.words import content_words, query_words
+from rag.words import content_words, query_words, words_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ingest import Embedder, Library
     from ingest.embed import Vectors
+    from rag.terms import Terms
 
 CANDIDATES = 100
 """How many chunks each search contributes."""
@@ -40,9 +41,15 @@ the best of many unrelated chunks is nearer than the best of few. One in twenty 
 below (`bench/floor.py`)."""
 
 
-def match_expression(question: str) -> str:
-    """The question as an FTS5 query: its words, quoted, any of them; "" where it has none."""
-    return " OR ".join(f'"{word}"' for word in query_words(question))
+def match_expression(question: str, extra: Sequence[str] = ()) -> str:
+    """The question as an FTS5 query: its words, quoted, any of them; "" where it has none.
+
+    Args:
+        question: in the user's words.
+        extra: words and phrases that are searched for too; a phrase counts where its words stand side by side.
+    """
+    phrases = (" ".join(words_of(phrase)) for phrase in extra)
+    return " OR ".join(f'"{term}"' for term in dict.fromkeys((*query_words(question), *phrases)) if term)
 
 
 def floor(n_chunks: int) -> float:
@@ -62,9 +69,10 @@ class Found:
 class Retriever:
     """Finds passages in one library."""
 
-    def __init__(self, library: Library, embedder: Embedder) -> None:
+    def __init__(self, library: Library, embedder: Embedder, *, terms: Terms | None = None) -> None:
         self._library = library
         self._embedder = embedder
+        self._terms = terms
 
     def embed(self, question: str) -> Vectors:
         """The question's vector, shape (dimension,)."""
@@ -81,15 +89,16 @@ class Retriever:
 
         Raises:
             LibraryMismatchError: the library was built with another embedder.
+            GlossaryError: the glossary cannot be read.
         """
         self._library.check_embedder(self._embedder.name)
         ranker = ranker_for(self._embedder.name)
         among = None if paper_ids is None else self._library.chunk_ids(paper_ids)
         mapped = ranker.mapped(vector)
         dense = dict(self._library.vectors.search(mapped / np.linalg.norm(mapped), CANDIDATES, among=among))
-        match = match_expression(question)
+        match = match_expression(question, self._terms.expand(question, paper_ids).words if self._terms else ())
         lexical = dict(self._library.search_words(match, CANDIDATES, paper_ids=paper_ids)) if match else {}
-        best = self._library.highest_score(match) if match else 1.0
+        best = self._library.highest_score(match_expression(question)) or 1.0
         chunks = self._library.chunks({*dense, *lexical})
         rows = self._library.vectors_of(list(chunks))
         names = [name for name in chunks if name in rows]  # another thread may have removed a paper meanwhile

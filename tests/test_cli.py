@@ -318,3 +318,25 @@ def test_standard_output_holds_nothing_but_json(folder):
     assert done.returncode == 0
     assert len(json.loads(done.stdout)) == 10
     assert done.stderr == ""
+
+
+def test_terms_lists_what_papers_and_the_team_say(run, folder):
+    code, out, _ = run(rag, "terms", "--json")
+    assert code == 0
+    mined = {row["term"]: row for row in json.loads(out)}
+    assert set(mined["LoRA"]) == {"source", "term", "long", "papers"}
+    assert mined["LoRA"]["papers"][0]["count"] >= 1
+    glossary = folder / "glossary.csv"
+    glossary.write_text("term,synonyms,definition\nzorble,quantisation,fewer bits\n")
+    try:
+        rows = json.loads(run(rag, "terms", "Zorble", "--json")[1])
+        assert [(row["source"], row["definition"], row["line"]) for row in rows] == [("glossary", "fewer bits", 2)]
+        assert "zorble: fewer bits; also quantisation" in run(rag, "terms")[1]
+        assert "zorble: also searched for quantisation" in run(rag, "search", "What is a zorble?", "--k", 1)[1]
+        glossary.write_text("word\nx\n")
+        code, out, err = run(rag, "terms")
+        assert (code, out) == (1, "")
+        assert 'unknown column "word"' in err
+    finally:
+        glossary.unlink()
+    assert run(rag, "terms", "rank-one update of nothing")[:2] == (0, "No such term.\n")

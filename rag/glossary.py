@@ -1,0 +1,149 @@
+"""The team's glossary: `glossary.csv` in the library's folder, read again when it changes."""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from rag.errors import GlossaryError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+COLUMNS = ("term", "definition", "synonyms", "preferred")
+HINT = f"The first line names the columns: {', '.join(COLUMNS)}; only term is needed. See docs/terms.md."
+
+MAX_DEFINITION = 400
+"""Characters; a definition stands in the prompt beside the passages."""
+
+MAX_BYTES = 2_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One line of the glossary."""
+
+    term: str
+    definition: str | None
+    synonyms: tuple[str, ...]
+    preferred: str | None
+    """How the term is to be written in answers, or None where any spelling will do."""
+    line: int
+    """1-based, in the file."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Everything that this term is called, each once."""
+        return tuple(dict.fromkeys((self.term, *self.synonyms, *([self.preferred] if self.preferred else []))))
+
+
+class Glossary:
+    """The entries of one file; none where there is no file."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._read: tuple[tuple[int, int] | None, tuple[Entry, ...]] = (None, ())
+
+    def entries(self) -> tuple[Entry, ...]:
+        """All entries in the order of the file, as it is now.
+
+        Raises:
+            GlossaryError: the file cannot be read, or a line of it is wrong.
+        """
+        try:
+            state = self.path.stat()
+        except FileNotFoundError:
+            return ()
+        except OSError as error:
+            raise GlossaryError(f"The glossary {self.path} cannot be read ({error}).", "Check its rights.") from error
+        stamp = (state.st_mtime_ns, state.st_size)
+        known, entries = self._read
+        if known != stamp:
+            entries = tuple(read_glossary(self._text(state.st_size), name=self.path.name))
+            self._read = (stamp, entries)
+        return entries
+
+    def _text(self, size: int) -> str:
+        if size > MAX_BYTES:
+            raise GlossaryError(
+                f"The glossary {self.path} has {size:,} bytes; {MAX_BYTES:,} are the most.",
+                "Remove what is not needed.",
+            )
+        try:
+            return self.path.read_text(encoding="utf-8-sig")
+        except OSError as error:
+            raise GlossaryError(f"The glossary {self.path} cannot be read ({error}).", "Check its rights.") from error
+        except UnicodeDecodeError as error:
+            raise GlossaryError(
+                f"The glossary {self.path} is not written in UTF-8.", 'Save it again as "CSV UTF-8".'
+            ) from error
+
+
+def read_glossary(text: str, *, name: str = "glossary.csv") -> list[Entry]:
+    """The entries of a glossary's text: comma, semicolon or tab between the columns, whichever the first line has.
+
+    Raises:
+        GlossaryError: a column or a line is wrong; the message names the line.
+    """
+    head = text.lstrip().partition("\n")[0]
+    rows = csv.reader(text.splitlines(keepends=True), delimiter=max(",;\t", key=head.count), strict=True)
+    columns: list[str] | None = None
+    found: dict[str, Entry] = {}
+    try:
+        for row in rows:
+            cells = [" ".join(cell.split()) for cell in row]
+            if not any(cells):
+                continue
+            if columns is None:
+                columns = _columns(cells, name)
+                continue
+            entry = _entry(columns, cells, name, rows.line_num)
+            for called in entry.names:
+                if other := found.get(called):
+                    raise GlossaryError(
+                        f'Lines {other.line} and {entry.line} of {name} both speak of "{called}".', "Make one of them."
+                    )
+            found |= dict.fromkeys(entry.names, entry)
+    except csv.Error as error:
+        raise GlossaryError(
+            f"Line {rows.line_num} of {name} cannot be read as CSV ({error}).",
+            'Put "…" around a cell that has a comma, and write a quotation mark inside it twice.',
+        ) from error
+    return list({entry.line: entry for entry in found.values()}.values())
+
+
+def _columns(cells: list[str], name: str) -> list[str]:
+    columns = [cell.casefold() for cell in cells]
+    if unknown := [cell for cell in cells if cell.casefold() not in COLUMNS]:
+        raise GlossaryError(f'{name} has an unknown column "{unknown[0]}".', HINT)
+    if len(set(columns)) < len(columns):
+        raise GlossaryError(f"{name} has the same column twice.", HINT)
+    if "term" not in columns:
+        raise GlossaryError(f'{name} has no column "term".', HINT)
+    return columns
+
+
+def _entry(columns: list[str], cells: list[str], name: str, line: int) -> Entry:
+    if len(cells) > len(columns):
+        raise GlossaryError(
+            f"Line {line} of {name} has {len(cells)} cells, but there are {len(columns)} columns.",
+            'Put "…" around a cell that has a comma; separate synonyms with ";".',
+        )
+    row = dict(zip(columns, cells, strict=False))
+    term, definition = row["term"], row.get("definition") or None
+    if not term:
+        raise GlossaryError(f"Line {line} of {name} has no term.", "Write the term, or delete the line.")
+    if definition and len(definition) > MAX_DEFINITION:
+        raise GlossaryError(
+            f'The definition of "{term}" in line {line} of {name} has {len(definition)} characters; '
+            f"{MAX_DEFINITION} are the most.",
+            "Shorten it.",
+        )
+    synonyms = tuple(s for s in (part.strip() for part in row.get("synonyms", "").split(";")) if s and s != term)
+    preferred = row.get("preferred") or None
+    if not (definition or synonyms or preferred):
+        raise GlossaryError(
+            f'Line {line} of {name} says nothing of "{term}".', "Give a definition, a synonym or a preferred spelling."
+        )
+    return Entry(term, definition, synonyms, preferred, line)
