@@ -23,7 +23,7 @@ from weakref import WeakSet
 import numpy as np
 from filelock import FileLock, Timeout
 
-from ingest import ledger
+from ingest import ledger, tags
 from ingest.errors import LibraryBusyError, LibraryMismatchError, UnknownPaperError
 from ingest.paper import Chunk, Page, Paper, ParsedPaper
 from ingest.vectors import ChromaIndex, ExactIndex, VectorIndex, probe
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from ingest.embed import Embedder, Vectors
     from ingest.settings import IngestSettings
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -103,6 +103,7 @@ class Library:
         self._owner = FileLock(self.folder / "owner.lock", thread_local=False)
         self._recovered = False
         self.ledger = ledger.Ledger(lambda: self._db)
+        self._tags = tags.Tags(lambda: self._db)
         self._vectors: VectorIndex | None = None
         try:
             self._open_catalogue()
@@ -124,7 +125,7 @@ class Library:
             if version < SCHEMA_VERSION:
                 db.execute("BEGIN IMMEDIATE")
                 older = _FROM_1_TO_2 if _version(db) == 1 else ""  # read again: another process may have been faster
-                for statement in _statements(older + _SCHEMA + ledger.SCHEMA):
+                for statement in _statements(older + _SCHEMA + ledger.SCHEMA + tags.SCHEMA):
                     db.execute(statement)
                 db.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
 
@@ -163,6 +164,23 @@ class Library:
         """The entries of the paper's reference list; they are kept, but not searched."""
         row = self._db.execute("SELECT refs FROM papers WHERE id = ?", (paper_id,)).fetchone()
         return json.loads(row[0]) if row and row[0] else []
+
+    def tags(self) -> dict[str, list[str]]:
+        """The ids of the papers that carry each tag, tags by name."""
+        return self._tags.all()
+
+    def tags_of(self, paper_id: str) -> list[str]:
+        """The tags of one paper, by name."""
+        return self._tags.of(paper_id)
+
+    def tagged(self, tag: str) -> list[Paper]:
+        """The papers that carry a tag; upper and lower case are the same.
+
+        Raises:
+            TagError: no paper carries it.
+        """
+        ids = set(self._tags.all()[self._tags.known(tag)])
+        return [paper for paper in self.papers() if paper.id in ids]
 
     def n_chunks(self, paper_id: str) -> int:
         """How many chunks a paper has."""
@@ -318,6 +336,7 @@ class Library:
         self.keep(pdf, paper.id)
         self.vectors.remove(self._stored_ids(paper.id))
         with self._db as db:
+            kept_tags = self._tags.of(paper.id)
             db.execute("DELETE FROM chunks WHERE paper_id = ?", (paper.id,))  # fires the trigger; REPLACE would not
             db.execute("DELETE FROM papers WHERE id = ?", (paper.id,))
             values = {**asdict(paper), "authors": json.dumps(paper.authors), "now": _now()}
@@ -328,6 +347,7 @@ class Library:
                 f"({', '.join(':' + name for name in _PAPER.split(', '))}, :report, :refs, :now)",
                 values,
             )
+            self._tags.put_back(paper.id, kept_tags)
             db.executemany("INSERT INTO pages VALUES (?, ?, ?)", [(paper.id, p.number, p.text) for p in parsed.pages])
             db.executemany(
                 'INSERT INTO chunks (id, paper_id, ordinal, text, start, "end", first_page, last_page, section, '
@@ -426,6 +446,28 @@ class Library:
                 values,
             )
         return paper
+
+    def tag(self, paper_ids: Sequence[str], tag: str) -> str:
+        """Give papers a tag, and return it as it is spelled in the library. A tag stays when a paper is added again.
+
+        Raises:
+            UnknownPaperError: one of them is not there; then none gets it.
+            TagError: the tag is empty or too long.
+            LibraryBusyError: another process owns the library.
+        """
+        self.own()
+        return self._tags.add([self.paper(paper_id).id for paper_id in paper_ids], tag)
+
+    def untag(self, paper_ids: Sequence[str], tag: str) -> str:
+        """Take a tag from papers, and return it as it was spelled. A tag without papers is gone.
+
+        Raises:
+            UnknownPaperError: one of them is not there; then none loses it.
+            TagError: no paper carries the tag.
+            LibraryBusyError: another process owns the library.
+        """
+        self.own()
+        return self._tags.take([self.paper(paper_id).id for paper_id in paper_ids], tag)
 
     def discard(self, paper_id: str) -> None:
         """Remove the copy and the ledger row of a file that did not become a paper."""

@@ -16,7 +16,7 @@ from ingest.__main__ import main as ingest
 from places import ROOT, SAMPLES
 from rag.__main__ import main as rag
 
-PAPER_FIELDS = {"paper_id", "title", "authors", "year", "doi", "pages", "chunks", "file"}
+PAPER_FIELDS = {"paper_id", "title", "authors", "year", "doi", "pages", "chunks", "file", "tags"}
 PASSAGE_FIELDS = {
     "marker", "chunk_id", "paper_id", "title", "first_page", "last_page", "section", "score", "text",
 }  # fmt: skip
