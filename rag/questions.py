@@ -32,6 +32,7 @@ MAX_NAMED = 4
 """An author and year that fit more papers name none of them."""
 
 CHOOSE_ONE = "To have a paper summarised, choose it in the Library or name it in the question."
+CHOOSE_FEWER = f"To have papers compared, choose {MAX_COMPARED} at most in the Library."
 
 _OF_ONE = re.compile(r"\b(?:(?:this|that|the) (?:paper|article|study|publication|preprint|manuscript)|it)\b")
 _POLITE = r"(?:please |kindly )?(?:(?:can|could|would|will) you )?(?:please )?"
@@ -135,6 +136,8 @@ def plan(question: str, *, scope: Scope, history: Sequence[tuple[str, str]] = ()
         if follows:  # "What is it about?" in the middle of a chat
             return Plan(question, "fact", scope, follows.text)
         return Plan(question, "fact", scope, None, f"{n} papers were asked. {CHOOSE_ONE}")
+    if n > MAX_COMPARED and kind == "fact" and kind_of(marked, n_papers=MAX_COMPARED) == "comparison":
+        return Plan(question, "fact", scope, searched, f"{n} papers were asked. {CHOOSE_FEWER}")
     return Plan(question, kind, scope, searched, topical=bool(_topic(marked)))
 
 

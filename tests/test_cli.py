@@ -318,3 +318,31 @@ def test_standard_output_holds_nothing_but_json(folder):
     assert done.returncode == 0
     assert len(json.loads(done.stdout)) == 10
     assert done.stderr == ""
+
+
+def test_tags_scope_lists_searches_and_answers(run):
+    ids = [row["paper_id"] for row in json.loads(run(ingest, "list", "--json")[1])]
+    code, out, _ = run(ingest, "tag", "thesis", ids[0], "--json")
+    assert (code, json.loads(out)) == (0, {"tag": "thesis", "status": "tagged", "papers": ids[:1], "error": None})
+    assert [row["paper_id"] for row in json.loads(run(ingest, "list", "--tag", "Thesis", "--json")[1])] == ids[:1]
+    assert "[thesis]" in run(ingest, "list")[1]
+    assert json.loads(run(ingest, "tags", "--json")[1]) == {"thesis": ids[:1]}
+    rows = json.loads(run(rag, "search", "memory and rank", "--tag", "thesis", "--json")[1])
+    assert {row["paper_id"] for row in rows} == set(ids[:1])
+    answer = json.loads(run(rag, "ask", "What is the boiling point of ethanol?", "--tag", "thesis", "--json")[1])
+    assert (answer["asked_of"], answer["kind"], answer["searched"]) == (ids[:1], "fact", None)
+    code, _, err = run(rag, "search", "memory", "--tag", "theses")
+    assert (code, "thesis" in err) == (1, True)
+    assert run(ingest, "tag", "thesis", "ffffffff")[0] == 1
+    assert run(ingest, "untag", "thesis", ids[0])[0] == 0
+    assert run(ingest, "list", "--tag", "thesis")[0] == 1
+
+
+def test_further_questions_refer_to_the_earlier_ones(run):
+    code, out, _ = run(rag, "ask", "How large is a LoRA adapter?", "Why is it so small?")
+    assert code == 0
+    assert "Searched for: Why is it so small (LoRA adapter" in out
+    code, out, _ = run(rag, "ask", "How large is a LoRA adapter?", "Why is it so small?", "--json")
+    first, second = map(json.loads, out.splitlines())
+    assert first["searched"] is None
+    assert second["searched"].startswith("Why is it so small (LoRA adapter")

@@ -35,7 +35,7 @@ def picker() -> cl.Mode:
     """The picker beside the composer, standing at what the chat asks now."""
     now = _session()
     papers = {paper.id for paper in core.library().papers()}
-    options = [(ALL, "All papers", "library", counted(len(papers), "paper"))]
+    options = [(ALL, "All papers", "layers", counted(len(papers), "paper"))]
     options += [(TAG + tag, tag, "tag", counted(len(ids), "paper")) for tag, ids in core.library().tags().items()]
     if chosen := [paper_id for paper_id in _chosen() if paper_id in papers]:
         options.append((CHOSEN, f"{counted(len(chosen), 'chosen paper')}", "list-checks", "Chosen in the Library"))

@@ -75,6 +75,14 @@ def test_a_summary_of_one_paper_needs_one_paper() -> None:
     assert plan("What is it about?", scope=ALL, history=[("How is LoRA trained?", "")]).searched
 
 
+def test_too_many_papers_are_not_compared_and_the_user_is_told() -> None:
+    many = Scope(tuple(paper(n, f"Title {n}") for n in range(9)))
+    taken = plan("Compare these papers.", scope=many)
+    assert taken.kind == "fact"
+    assert "choose 8 at most" in (taken.notice or "")
+    assert plan("How large is it?", scope=many).notice is None
+
+
 def test_one_paper_is_neither_compared_nor_listed() -> None:
     assert kind_of("Compare these papers.", n_papers=1) == "fact"
     assert kind_of("Which papers mention LoRA?", n_papers=1) == "fact"
