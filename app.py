@@ -10,7 +10,7 @@ import chainlit as cl
 from chainlit.config import config
 from chainlit.server import app as server
 
-from ui import composer, conversation, core, guard, panel, patches, routes, shelf, uploads
+from ui import composer, conversation, core, guard, panel, patches, routes, scope, shelf, uploads
 from ui.errors import visible, visible_briefly
 from ui.history import ChatHistory, UploadFolder
 
@@ -79,8 +79,11 @@ async def on_message(message: cl.Message) -> None:
         return
     papers = await uploads.add(message.elements)
     question = message.content.strip()
+    mode = composer.mode_of(message)
     if question and (papers or not message.elements):
-        await conversation.ask(question, mode=composer.mode_of(message), papers=papers)
+        choice = scope.of_papers(papers) if papers else scope.of_message(message)
+        await composer.refresh_pickers()
+        await conversation.ask(question, mode=mode, choice=choice)
     elif papers:
         await uploads.offer(papers)
     elif question:
@@ -91,10 +94,10 @@ async def on_message(message: cl.Message) -> None:
 @visible
 async def ask_about(action: cl.Action) -> None:
     """The question that is offered after an upload."""
-    papers = [core.library().paper(str(paper_id)) for paper_id in action.payload["paper_ids"]]
+    choice = scope.of_papers(core.library().paper(str(paper_id)) for paper_id in action.payload["paper_ids"])
     question = str(action.label)
     await cl.Message(question, type="user_message").send()
-    await conversation.stoppable(conversation.ask(question, mode="draft", papers=papers))
+    await conversation.stoppable(conversation.ask(question, mode="draft", choice=choice))
 
 
 @cl.action_callback("list_papers")
@@ -112,6 +115,24 @@ async def open_paper(action: cl.Action) -> dict[str, Any]:
 @cl.action_callback("delete_paper")
 async def delete_paper(action: cl.Action) -> dict[str, Any]:
     """A deletion was confirmed in the list."""
+    return await shelf.act(action.name, action.payload)
+
+
+@cl.action_callback("tag_papers")
+async def tag_papers(action: cl.Action) -> dict[str, Any]:
+    """A tag was given in the list."""
+    return await shelf.act(action.name, action.payload)
+
+
+@cl.action_callback("untag_paper")
+async def untag_paper(action: cl.Action) -> dict[str, Any]:
+    """A tag was taken away in the list."""
+    return await shelf.act(action.name, action.payload)
+
+
+@cl.action_callback("choose_papers")
+async def choose_papers(action: cl.Action) -> dict[str, Any]:
+    """The papers to ask were chosen in the list."""
     return await shelf.act(action.name, action.payload)
 
 

@@ -4,7 +4,7 @@ from ingest.embed import Embedder, embedder_from
 from ingest.errors import UserFacingError
 from ingest.library import Library, open_library
 from ingest.paper import Chunk, Heading, Page, Paper, ParsedPaper
-from ingest.pipeline import Ingest, IngestReport, Progress, Source, ingest_pdf, pdf_files, remove_one
+from ingest.pipeline import Ingest, IngestReport, Progress, Source, ingest_pdf, pdf_files, remove_one, tag_papers
 from ingest.settings import IngestSettings
 
 __all__ = [
@@ -26,4 +26,5 @@ __all__ = [
     "open_library",
     "pdf_files",
     "remove_one",
+    "tag_papers",
 ]

@@ -1,4 +1,4 @@
-"""`python -m ingest add|list|show|remove|verify`: the library from the terminal."""
+"""`python -m ingest add|list|show|tag|remove|verify`: the library from the terminal."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ingest.bibtex import write_bibtex
 from ingest.embed import embedder_from
 from ingest.errors import LibraryBusyError, PathError, UserFacingError
 from ingest.library import Library, open_library
-from ingest.pipeline import Ingest, IngestReport, Progress, Source, pdf_files, remove_one
+from ingest.pipeline import Ingest, IngestReport, Progress, Source, pdf_files, remove_one, tag_papers
 from ingest.remote import orders
 from ingest.settings import IngestSettings, bad_setting
 
@@ -56,7 +56,14 @@ def _parser() -> argparse.ArgumentParser:
         return sub
 
     command("add", _add, "add PDFs, or all PDFs below a folder").add_argument("paths", nargs="+", type=Path)
-    command("list", _list, "list the papers")
+    listing = command("list", _list, "list the papers")
+    listing.add_argument("--tag", help="those that carry this tag only")
+    for name, text in (("tag", "give papers a tag"), ("untag", "take a tag from papers")):
+        sub = command(name, _tag, text)
+        sub.add_argument("tag")
+        sub.add_argument("ids", nargs="+", metavar="id")
+        sub.set_defaults(take=name == "untag")
+    command("tags", _tags, "list the tags")
     command("show", _show, "show one paper").add_argument("id")
     command("remove", _remove, "remove every trace of papers").add_argument("ids", nargs="+", metavar="id")
     correct = command("set", _set, "correct what is known of a paper")
@@ -277,17 +284,20 @@ def _row(library: Library, paper: Paper) -> dict[str, Any]:
         "pages": paper.n_pages,
         "chunks": library.n_chunks(paper.id),
         "file": paper.file_name,
+        "tags": library.tags_of(paper.id),
     }
 
 
 def _list(library: Library, _: IngestSettings, options: argparse.Namespace) -> int:
-    rows = [_row(library, paper) for paper in library.papers()]
+    papers = library.papers() if options.tag is None else library.tagged(options.tag)
+    rows = [_row(library, paper) for paper in papers]
     if options.json:
         print(json.dumps(rows, ensure_ascii=False, indent=1))
     else:
         for row in rows:
             year = row["year"] or "    "
-            print(f"{row['paper_id']}  {year}  {row['pages']:4} p  {row['title']}")
+            tags = f"  [{', '.join(row['tags'])}]" if row["tags"] else ""
+            print(f"{row['paper_id']}  {year}  {row['pages']:4} p  {row['title']}{tags}")
         if not rows:
             print("The library is empty. Add papers with `python -m ingest add PATH`.", file=sys.stderr)
     return 0
@@ -326,6 +336,32 @@ def _remove(library: Library, _: IngestSettings, options: argparse.Namespace) ->
         else:
             print(row["error"] or f"removed {row['title']}", file=sys.stderr if row["error"] else sys.stdout)
     return int(failed)
+
+
+def _tag(library: Library, _: IngestSettings, options: argparse.Namespace) -> int:
+    if _owned(library):
+        row = tag_papers(library, options.ids, options.tag, take=options.take)
+    else:
+        order = {"do": "untag" if options.take else "tag", "ids": options.ids, "tag": options.tag}
+        (row,) = orders(library.owner(), order)
+    if options.json:
+        print(json.dumps(row, ensure_ascii=False))
+    elif row["error"]:
+        print(row["error"], file=sys.stderr)
+    else:
+        n = len(row["papers"])
+        print(f"{row['status']} {n} paper{'' if n == 1 else 's'}: {row['tag']}")
+    return int(bool(row["error"]))
+
+
+def _tags(library: Library, _: IngestSettings, options: argparse.Namespace) -> int:
+    tags = library.tags()
+    if options.json:
+        print(json.dumps(tags, ensure_ascii=False, indent=1))
+    else:
+        for tag, papers in tags.items():
+            print(f"{len(papers):4}  {tag}")
+    return 0
 
 
 def _names(text: str) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ UserFacingError
 ├── ParserStartError       the parser's child process does not start; the file may be fine
 ├── PathError              a path that is not there, or a folder without PDFs
 ├── UnknownPaperError      an id that is not in the library
+├── TagError               a tag that no paper carries, or that cannot be one
 ├── LibraryBusyError       another process owns the library
 ├── LibraryMismatchError   the library was built with another embedder or by a newer Scholion
 └── VectorServerError      the Chroma server does not answer, or is where no server may be
@@ -69,6 +70,12 @@ class PathError(UserFacingError):
 
 class UnknownPaperError(UserFacingError):
     """No paper in the library has this id."""
+
+    status = 404
+
+
+class TagError(UserFacingError):
+    """No paper carries this tag, or it cannot be one."""
 
     status = 404
 

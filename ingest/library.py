@@ -25,7 +25,7 @@ from weakref import WeakSet
 import numpy as np
 from filelock import FileLock, Timeout
 
-from ingest import ledger
+from ingest import ledger, tags
 from ingest.errors import LibraryBusyError, LibraryMismatchError, UnknownPaperError
 from ingest.paper import Chunk, Page, Paper, ParsedPaper
 from ingest.vectors import ChromaIndex, ExactIndex, VectorIndex, probe
@@ -129,6 +129,7 @@ class Library:
         self._owner = FileLock(self.folder / "owner.lock", thread_local=False)
         self._recovered = False
         self.ledger = ledger.Ledger(lambda: self._db)
+        self._tags = tags.Tags(lambda: self._db)
         self._vectors: VectorIndex | None = None
         self._frequencies: tuple[int | None, dict[str, int]] = (None, {})
         try:
@@ -153,7 +154,7 @@ class Library:
                 version = _version(db)  # read again: another process may have been faster
                 older = (_FROM_1_TO_2 if version == 1 else "") + (_FROM_2_TO_3 if version in (1, 2) else "")
                 newer = _WORDS_AGAIN if version in (1, 2) else ""
-                for statement in _statements(older + _SCHEMA + ledger.SCHEMA + newer):
+                for statement in _statements(older + _SCHEMA + ledger.SCHEMA + tags.SCHEMA + newer):
                     db.execute(statement)
                 db.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
 
@@ -195,6 +196,23 @@ class Library:
         """The entries of the paper's reference list; they are kept, but not searched."""
         row = self._db.execute("SELECT refs FROM papers WHERE id = ?", (paper_id,)).fetchone()
         return json.loads(row[0]) if row and row[0] else []
+
+    def tags(self) -> dict[str, list[str]]:
+        """The ids of the papers that carry each tag, tags by name."""
+        return self._tags.all()
+
+    def tags_of(self, paper_id: str) -> list[str]:
+        """The tags of one paper, by name."""
+        return self._tags.of(paper_id)
+
+    def tagged(self, tag: str) -> list[Paper]:
+        """The papers that carry a tag; upper and lower case are the same.
+
+        Raises:
+            TagError: no paper carries it.
+        """
+        ids = set(self._tags.all()[self._tags.known(tag)])
+        return [paper for paper in self.papers() if paper.id in ids]
 
     def n_chunks(self, paper_id: str | None = None) -> int:
         """How many chunks a paper has, or the whole library."""
@@ -426,6 +444,7 @@ class Library:
         self.keep(pdf, paper.id)
         self.vectors.remove(self._stored_ids(paper.id))
         with self._db as db:
+            kept_tags = self._tags.of(paper.id)
             db.execute("DELETE FROM chunks WHERE paper_id = ?", (paper.id,))  # fires the trigger; REPLACE would not
             db.execute("DELETE FROM papers WHERE id = ?", (paper.id,))
             values = {**asdict(paper), "authors": json.dumps(paper.authors), "now": _now()}
@@ -436,6 +455,7 @@ class Library:
                 f"({', '.join(':' + name for name in _PAPER.split(', '))}, :report, :refs, :now)",
                 values,
             )
+            self._tags.put_back(paper.id, kept_tags)
             db.executemany("INSERT INTO pages VALUES (?, ?, ?)", [(paper.id, p.number, p.text) for p in parsed.pages])
             db.executemany(
                 'INSERT INTO chunks (id, paper_id, ordinal, text, start, "end", first_page, last_page, section, '
@@ -534,6 +554,28 @@ class Library:
                 values,
             )
         return paper
+
+    def tag(self, paper_ids: Sequence[str], tag: str) -> str:
+        """Give papers a tag, and return it as it is spelled in the library. A tag stays when a paper is added again.
+
+        Raises:
+            UnknownPaperError: one of them is not there; then none gets it.
+            TagError: the tag is empty or too long.
+            LibraryBusyError: another process owns the library.
+        """
+        self.own()
+        return self._tags.add([self.paper(paper_id).id for paper_id in paper_ids], tag)
+
+    def untag(self, paper_ids: Sequence[str], tag: str) -> str:
+        """Take a tag from papers, and return it as it was spelled. A tag without papers is gone.
+
+        Raises:
+            UnknownPaperError: one of them is not there; then none loses it.
+            TagError: no paper carries the tag.
+            LibraryBusyError: another process owns the library.
+        """
+        self.own()
+        return self._tags.take([self.paper(paper_id).id for paper_id in paper_ids], tag)
 
     def discard(self, paper_id: str) -> None:
         """Remove the copy and the ledger row of a file that did not become a paper."""

@@ -347,6 +347,16 @@ def remove_one(library: Library, paper_id: str) -> dict[str, Any]:
     return {"paper_id": paper.id, "status": "removed", "title": paper.title, "error": None}
 
 
+def tag_papers(library: Library, paper_ids: Sequence[str], tag: str, *, take: bool = False) -> dict[str, Any]:
+    """Give papers a tag, or take it from them; the row that the command line prints."""
+    try:
+        ids = [library.paper(paper_id).id for paper_id in paper_ids]
+        name = library.untag(ids, tag) if take else library.tag(ids, tag)
+    except UserFacingError as error:
+        return {"tag": tag, "status": "failed", "papers": [], "error": str(error)}
+    return {"tag": name, "status": "untagged" if take else "tagged", "papers": ids, "error": None}
+
+
 def _check_file(source: Source, max_mb: int) -> None:
     try:
         size = source.path.stat().st_size

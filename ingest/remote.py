@@ -1,4 +1,4 @@
-"""Ask the running app, which owns the library, to do what only the owner may: add and remove papers."""
+"""Ask the running app, which owns the library, to do what only the owner may: add, remove, correct and tag papers."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def orders(owner: dict[str, Any], order: dict[str, Any]) -> Iterator[dict[str, A
 
     Args:
         owner: what the owner says of itself (`Library.owner`): "url" on this machine, and "key".
-        order: {"do": "add" | "remove", …}.
+        order: {"do": "add" | "remove" | "describe" | "tag" | "untag", …}.
 
     Raises:
         LibraryBusyError: the owner does not answer, or does not take the order.

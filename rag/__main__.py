@@ -17,9 +17,10 @@ from pydantic import ValidationError
 
 from ingest import IngestSettings, Library, UserFacingError, embedder_from, open_library
 from ingest.settings import bad_setting
-from rag.answer import Answer, Answered, Passage, TextDelta
+from rag.answer import Answer, Answered, Passage, Retrieved, TextDelta
 from rag.assistant import Assistant
 from rag.errors import QuestionError
+from rag.render import scope_words
 from rag.retrieve import Found, Retriever
 from rag.settings import RagSettings
 from rag.terms import Terms
@@ -32,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command. 0: all well; 1: something failed for a stated reason; 2: wrong usage."""
     parser = _parser()
     options = parser.parse_args(arguments)
-    if "questions" in options and (options.question is None) == (options.questions is None):
+    if "questions" in options and (options.question in (None, [])) == (options.questions is None):
         parser.error("give either a QUESTION or --questions FILE")
     try:
         with open_library(IngestSettings()) as library:
@@ -54,16 +55,18 @@ def _parser() -> argparse.ArgumentParser:
 
     def command(name: str, run: Any, text: str) -> argparse.ArgumentParser:
         sub = commands.add_parser(name, help=text, description=text)
-        sub.add_argument("question", nargs="?", metavar="QUESTION")
         sub.add_argument("--questions", type=Path, metavar="FILE.jsonl", help='rows {"id","question","papers":[…]}')
         sub.add_argument("--paper", action="append", metavar="ID", help="ask this paper only; may be repeated")
+        sub.add_argument("--tag", help="ask the papers that carry this tag only")
         sub.add_argument("--json", action="store_true", help="results as JSON on standard output")
         sub.set_defaults(run=run)
         return sub
 
     search = command("search", _search, "find passages")
+    search.add_argument("question", nargs="?", metavar="QUESTION")
     search.add_argument("--k", type=_positive, default=10, help="how many passages at most (10)")
-    ask = command("ask", _ask, "answer a question with citations")
+    ask = command("ask", _ask, "answer a question with citations; further questions may refer to the earlier ones")
+    ask.add_argument("question", nargs="*", metavar="QUESTION")
     ask.add_argument("--mode", choices=("draft", "auto", "refine"), default="draft")
     text = "list the abbreviations of the papers and the terms of the glossary"
     terms = commands.add_parser("terms", help=text, description=text)
@@ -81,14 +84,20 @@ def _positive(text: str) -> int:
 
 
 def _rows(options: argparse.Namespace) -> list[dict[str, Any]]:
-    """The questions of this run: `{"id", "question", "papers"}` each."""
+    """The questions of this run: `{"id", "question", "papers"}` each, in a file also `"history"`."""
     if options.questions is None:
-        return [{"id": None, "question": options.question, "papers": options.paper}]
+        questions = [options.question] if isinstance(options.question, str) else options.question
+        return [{"id": None, "question": question, "papers": options.paper} for question in questions]
     try:
         lines = options.questions.read_text(encoding="utf-8").splitlines()
         rows = [json.loads(line) for line in lines if line.strip()]
         return [
-            {"id": row["id"], "question": row["question"] + "", "papers": row.get("papers") or options.paper}
+            {
+                "id": row["id"],
+                "question": row["question"] + "",
+                "papers": row.get("papers") or options.paper,
+                "history": [(asked + "", answered + "") for asked, answered in row.get("history") or ()],
+            }
             for row in rows
         ]
     except (OSError, ValueError, KeyError, TypeError) as error:
@@ -104,7 +113,7 @@ def _search(library: Library, options: argparse.Namespace) -> int:
     failed = False
     for row in _rows(options):
         try:
-            found = _find(retriever, library, row, k=options.k)
+            found = _find(retriever, library, row, k=options.k, tag=options.tag)
         except UserFacingError as error:
             if not options.questions:
                 raise
@@ -124,8 +133,10 @@ def _search(library: Library, options: argparse.Namespace) -> int:
     return int(failed)
 
 
-def _find(retriever: Retriever, library: Library, row: dict[str, Any], *, k: int) -> Found:
+def _find(retriever: Retriever, library: Library, row: dict[str, Any], *, k: int, tag: str | None) -> Found:
     papers = _papers(library, row)
+    if tag is not None:
+        papers = [paper.id for paper in library.tagged(tag) if papers is None or paper.id in papers]
     if not row["question"].strip():
         raise QuestionError("The question is empty.", "Type what you want to know.")
     return retriever.search(row["question"], retriever.embed(row["question"]), k=k, paper_ids=papers)
@@ -179,10 +190,11 @@ def _ask(library: Library, options: argparse.Namespace) -> int:
 async def _ask_all(library: Library, options: argparse.Namespace) -> int:
     assistant = Assistant.open(RagSettings(), library=library)
     failed = False
+    history: list[tuple[str, str]] = []
     try:
         for row in _rows(options):
             try:
-                answer = await _one(assistant, row, options)
+                answer = await _one(assistant, row, options, history=row.get("history", history))
             except UserFacingError as error:
                 if not options.questions:
                     raise
@@ -192,19 +204,27 @@ async def _ask_all(library: Library, options: argparse.Namespace) -> int:
             if options.questions:
                 print(json.dumps({"id": row["id"], **answer_row(answer)}, ensure_ascii=False), flush=True)
             elif options.json:
-                print(json.dumps(answer_row(answer), ensure_ascii=False, indent=1))
+                alone = len(options.question) == 1  # else one line for each question
+                print(json.dumps(answer_row(answer), ensure_ascii=False, indent=1 if alone else None))
             else:
                 _print_answer(answer)
+            history.append((row["question"], answer.text))
     finally:
         await assistant.close()
     return int(failed)
 
 
-async def _one(assistant: Assistant, row: dict[str, Any], options: argparse.Namespace) -> Answer:
-    live = not (options.json or options.questions) and sys.stdout.isatty()
-    async with aclosing(assistant.ask(row["question"], mode=options.mode, paper_ids=row["papers"])) as events:
+async def _one(
+    assistant: Assistant, row: dict[str, Any], options: argparse.Namespace, *, history: Sequence[tuple[str, str]]
+) -> Answer:
+    spoken = not (options.json or options.questions)
+    live = spoken and sys.stdout.isatty()
+    asked = assistant.ask(row["question"], mode=options.mode, paper_ids=row["papers"], tag=options.tag, history=history)
+    async with aclosing(asked) as events:
         async for event in events:
             match event:
+                case Retrieved(searched=str(searched)) if spoken:
+                    print(f"Searched for: {searched}\n", flush=True)
                 case TextDelta(text) if live:
                     print(f"\033[2m{text}\033[0m", end="", flush=True)
                 case Answered(answer):
@@ -232,6 +252,8 @@ def _print_answer(answer: Answer) -> None:
     for passage in shown:
         page = cited.get(passage.marker, passage.chunk.first_page)
         print(f"[{passage.marker}] {passage.paper.title}, p. {page}  ({passage.paper.id})")
+    if answer.scope and not answer.scope.whole:
+        print(f"\nAsked of: {scope_words(answer.scope)}")
 
 
 def passage_row(passage: Passage) -> dict[str, Any]:
@@ -274,6 +296,9 @@ def answer_row(answer: Answer) -> dict[str, Any]:
         ],
         "cost": answer.cost,
         "notice": answer.notice,
+        "kind": answer.kind,
+        "asked_of": answer.scope.paper_ids if answer.scope else None,
+        "searched": answer.searched,
         "trace": {"spans": [asdict(span) for span in answer.trace.spans], "seconds": answer.trace.seconds},
     }
 

@@ -12,7 +12,32 @@ if TYPE_CHECKING:
 Mode = Literal["draft", "auto", "refine"]
 """draft: the local model only. auto: the larger model where the evidence is weak. refine: always the larger model."""
 
+Kind = Literal["fact", "summary", "comparison", "papers"]
+"""What a question wants: one statement, a whole paper in short, papers beside each other, or which papers there are."""
+
 Support = Literal["supported", "weak", "unsupported"]
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """Which papers a question is asked of."""
+
+    papers: tuple[Paper, ...]
+    whole: bool = False
+    """Whether they are the whole library."""
+    tag: str | None = None
+    """The tag by which they were chosen."""
+    named: bool = False
+    """Whether the question itself names them."""
+
+    @property
+    def paper_ids(self) -> list[str] | None:
+        """The papers to search in; None: all."""
+        return None if self.whole else [paper.id for paper in self.papers]
+
+    def narrowed(self, papers: tuple[Paper, ...]) -> Scope:
+        """The papers among these that the question names."""
+        return Scope(papers, named=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +121,11 @@ class Answer:
     """US dollars; None: unknown."""
     notice: str | None = None
     """Something the user should know about how this answer came about, one sentence."""
+    kind: Kind = "fact"
+    scope: Scope | None = None
+    """The papers that were asked; None: not said."""
+    searched: str | None = None
+    """A follow-up question as it was searched for; None: as it was asked."""
 
     @property
     def escalated(self) -> bool:
@@ -108,6 +138,10 @@ class Retrieved:
     """The passages stand; nothing has been generated yet."""
 
     passages: tuple[Passage, ...]
+    searched: str | None = None
+    """A follow-up question as it was searched for, with the chat's words; None: as it was asked."""
+    scope: Scope | None = None
+    kind: Kind = "fact"
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Self
 
 from ingest import Embedder, Library, embedder_from
 from rag.accounting import Trace
-from rag.answer import Answer, Answered, Draft, Drafted, Event, Mode, Passage, Retrieved, TextDelta
+from rag.answer import Answer, Answered, Draft, Drafted, Event, Mode, Passage, Retrieved, Scope, TextDelta
 from rag.chat import ChatModel, Completion, EndpointChatModel, Message
 from rag.citations import cite
 from rag.errors import ContextTooLongError, QuestionError
+from rag.gather import gather, leading_sentences
 from rag.local import LocalServer, embedded_model
 from rag.prompts import ABSTENTION, draft_messages, sentence_messages
+from rag.questions import Plan, plan
 from rag.retrieve import Retriever
 from rag.terms import Terms
 
@@ -91,6 +93,7 @@ class Assistant:
         *,
         mode: Mode = "draft",
         paper_ids: Sequence[str] | None = None,
+        tag: str | None = None,
         history: Sequence[tuple[str, str]] = (),
     ) -> AsyncGenerator[Event, None]:
         """Everything that a question causes, as events; the last is `Answered`.
@@ -99,23 +102,25 @@ class Assistant:
             question: in the user's words.
             mode: draft, auto or refine; without a larger model the latter two give the draft and say so.
             paper_ids: ask these papers only.
-            history: earlier (question, answer) pairs of this chat, oldest first.
+            tag: ask the papers that carry it only; with `paper_ids`, those of them that carry it.
+            history: earlier (question, answer) pairs of this chat, oldest first. A follow-up is searched for with
+                their words, and asked of the papers that it or they name.
 
         Raises:
             UserFacingError: the question cannot be asked, or the drafter fails. Nothing else but bugs.
         """
         trace = Trace()
         question = self._checked(question)
-        scope = None if paper_ids is None else [self.library.paper(name).id for name in paper_ids]
+        taken = plan(question, scope=self._scope(paper_ids, tag), history=history)
         with trace.span("embed"):
-            vector = await asyncio.to_thread(self._retriever.embed, question)
+            vector = await asyncio.to_thread(self._retriever.embed, taken.text)
         with trace.span("retrieve"):
             found = await asyncio.to_thread(
-                self._retriever.search, question, vector, k=self._settings.top_k, paper_ids=scope
+                gather, taken, vector, retriever=self._retriever, library=self.library, k=self._settings.top_k
             )
         if not found.on_topic:
-            yield Retrieved(found.passages)
-            notice = None if self.library.papers() else EMPTY_LIBRARY
+            yield Retrieved(found.passages, taken.searched, taken.scope, taken.kind)
+            notice = taken.notice if self.library.papers() else EMPTY_LIBRARY
             yield Answered(
                 Answer(
                     question=question,
@@ -124,12 +129,15 @@ class Assistant:
                     trace=trace.finish(),
                     abstained=True,
                     notice=notice,
+                    kind=taken.kind,
+                    scope=taken.scope,
+                    searched=taken.searched,
                 )
             )
             return
         with trace.span("prompt"):
-            messages, passages = await self._prompt(question, vector, found.passages, history[-HISTORY_TURNS:])
-        yield Retrieved(passages)
+            messages, passages = await self._prompt(taken, vector, found.passages, history[-HISTORY_TURNS:])
+        yield Retrieved(passages, taken.searched, taken.scope, taken.kind)
 
         async with aclosing(self._draft(messages)) as pieces:
             async for piece in pieces:
@@ -152,17 +160,35 @@ class Assistant:
                 sentences=cited.sentences,
                 citations=cited.citations,
                 drafts=(draft,),
-                notice=NO_EXPERT if mode != "draft" else None,
+                notice=" ".join(filter(None, (taken.notice, NO_EXPERT if mode != "draft" else None))) or None,
+                kind=taken.kind,
+                scope=taken.scope,
+                searched=taken.searched,
             )
         )
 
-    async def answer(self, question: str, *, mode: Mode = "draft", paper_ids: Sequence[str] | None = None) -> Answer:
+    async def answer(
+        self,
+        question: str,
+        *,
+        mode: Mode = "draft",
+        paper_ids: Sequence[str] | None = None,
+        tag: str | None = None,
+        history: Sequence[tuple[str, str]] = (),
+    ) -> Answer:
         """The answer alone, for readers that do not stream."""
-        async with aclosing(self.ask(question, mode=mode, paper_ids=paper_ids)) as events:
+        async with aclosing(self.ask(question, mode=mode, paper_ids=paper_ids, tag=tag, history=history)) as events:
             async for event in events:
                 if isinstance(event, Answered):
                     return event.answer
         raise AssertionError("a question ends with Answered")
+
+    def _scope(self, paper_ids: Sequence[str] | None, tag: str | None) -> Scope:
+        chosen = None if paper_ids is None else [self.library.paper(name) for name in dict.fromkeys(paper_ids)]
+        if tag is None:
+            return Scope(tuple(self.library.papers()), whole=True) if chosen is None else Scope(tuple(chosen))
+        tagged = self.library.tagged(tag)
+        return Scope(tuple(paper for paper in tagged if chosen is None or paper in chosen), tag=tag)
 
     def _checked(self, question: str) -> str:
         question = question.strip()
@@ -176,23 +202,29 @@ class Assistant:
         return question
 
     async def _prompt(
-        self, question: str, vector: Vectors, passages: Sequence[Passage], history: Sequence[tuple[str, str]]
+        self, taken: Plan, vector: Vectors, passages: Sequence[Passage], history: Sequence[tuple[str, str]]
     ) -> tuple[list[Message], tuple[Passage, ...]]:
         """What the drafter is to read, and the passages that are in it."""
+        kind = taken.kind
         n = self._settings.drafter_sentences
         if n is None:
             n = EMBEDDED_SENTENCES if self._settings.drafter is None else 0
         if n:
-            sentences = await asyncio.to_thread(self._retriever.sentences, question, vector, passages, n=n)
-            while len(sentences) > 1 and not await self._fits(sentence_messages(question, sentences)):
+            if kind == "summary":
+                sentences = leading_sentences(passages, n=n)
+            else:
+                sentences = await asyncio.to_thread(self._retriever.sentences, taken.text, vector, passages, n=n)
+            while len(sentences) > 1 and not await self._fits(sentence_messages(taken.text, sentences, kind=kind)):
                 sentences.pop()
-            messages = sentence_messages(question, sentences)
+            messages = sentence_messages(taken.text, sentences, kind=kind)
             if await self._fits(messages):
                 return messages, tuple(passages)
         kept, turns = list(passages), list(history)
         among = [passage.paper.id for passage in passages]
-        definitions = await asyncio.to_thread(self._terms.definitions, question, among)
-        while not await self._fits(messages := draft_messages(question, kept, history=turns, definitions=definitions)):
+        definitions = await asyncio.to_thread(self._terms.definitions, taken.question, among)
+        while not await self._fits(
+            messages := draft_messages(taken.question, kept, history=turns, definitions=definitions, kind=kind)
+        ):
             if turns:  # the oldest history goes first, then the last passages
                 turns.pop(0)
             elif len(kept) > 1:

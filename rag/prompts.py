@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from rag.answer import Passage
+    from rag.answer import Kind, Passage
     from rag.chat import Message
     from rag.terms import Definition
 
@@ -22,24 +22,33 @@ ABSTENTION = "This is not in your papers."
 """What is said instead of a guess."""
 
 
+TASKS: dict[Kind, str] = {
+    "summary": "Summarise what the text above says, in three to five short sentences.",
+    "comparison": "Compare what the papers above say about it, one short sentence for each paper, naming the paper.",
+    "papers": "Say which of the papers above the question is about, one short sentence for each.",
+}
+"""What is to be done with the passages where it is not to answer one question."""
+
+
 def as_data(text: str) -> str:
     """The text in one line, unable to end its own turn: a model's server reads `<|im_end|>` in it as a real token."""
     return " ".join(text.split()).replace("<|", "‹|").replace("|>", "|›")
 
 
-def passage_text(passage: Passage) -> str:
-    """One passage as the model sees it: its number and its words."""
-    return f"[{passage.marker}] {as_data(passage.chunk.text)}"
+def passage_text(passage: Passage, *, titled: bool = False) -> str:
+    """One passage as the model sees it: its number, the title of its paper where asked for, and its words."""
+    title = f"({as_data(passage.paper.title)}) " if titled else ""
+    return f"[{passage.marker}] {title}{as_data(passage.chunk.text)}"
 
 
-def sentence_messages(question: str, sentences: Sequence[str]) -> list[Message]:
+def sentence_messages(question: str, sentences: Sequence[str], *, kind: Kind = "fact") -> list[Message]:
     """The messages for a draft by a very small model: the few sentences that bear on the question, and the question.
 
     SmolLM2-135M answered 3 of our 12 sample questions from four sentences and none from six whole passages
     (docs/log.md, 2026-11-22).
     """
     shown = " ".join(as_data(sentence) for sentence in sentences)
-    rule = "Answer the question in one short sentence, using only the text above."
+    rule = TASKS.get(kind, "Answer the question in one short sentence, using only the text above.")
     return [{"role": "user", "content": f"{shown}\n\n{rule}\nQuestion: {as_data(question)}"}]
 
 
@@ -56,13 +65,18 @@ def draft_messages(
     *,
     history: Sequence[tuple[str, str]] = (),
     definitions: Sequence[Definition] = (),
+    kind: Kind = "fact",
 ) -> list[Message]:
-    """The messages for a draft: rules, earlier questions and answers, passages, terms, question."""
+    """The messages for a draft: rules, earlier questions and answers, passages, terms, question.
+
+    Where papers are to be told apart, each passage stands under the title of its paper.
+    """
     messages: list[Message] = [{"role": "system", "content": SYSTEM}]
     for asked, answered in history:
         messages += [{"role": "user", "content": as_data(asked)}, {"role": "assistant", "content": as_data(answered)}]
-    shown = "\n\n".join(passage_text(passage) for passage in passages)
+    shown = "\n\n".join(passage_text(passage, titled=kind != "fact") for passage in passages)
     terms = "\n".join(definition_text(definition) for definition in definitions)
     terms = f"Terms:\n{terms}\n\n" if terms else ""
-    messages.append({"role": "user", "content": f"Passages:\n\n{shown}\n\n{terms}Question: {as_data(question)}"})
+    task = f"{TASKS[kind]}\n\n" if kind in TASKS else ""
+    messages.append({"role": "user", "content": f"Passages:\n\n{shown}\n\n{terms}{task}Question: {as_data(question)}"})
     return messages

@@ -16,11 +16,19 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
 
     from ingest import Chunk, Paper
-    from rag.answer import Answer, Citation, Passage
+    from rag.answer import Answer, Citation, Kind, Passage, Scope
 
 JOINER = "\N{WORD JOINER}"
 TITLE_CHARS = 72
 QUOTE_CHARS = 240
+NAMED_TITLES = 3
+"""Papers of a scope that are named by their titles; more are counted."""
+
+_TAKEN_AS: dict[Kind, str] = {
+    "summary": "a summary was asked for",
+    "comparison": "a comparison was asked for",
+    "papers": "the papers were asked for",
+}
 
 _INVISIBLE = re.compile("[\x00-\x08\x0b-\x1f\x7f\u00ad\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff]")
 _PUNCTUATION = re.compile(r"([!-/:-@\[-`{-~])")
@@ -39,11 +47,16 @@ _LITERAL = re.compile(
 
 def inert(text: str, *, limit: int | None = None) -> str:
     """`text` on one line, shortened to `limit` characters, with nothing in it that Markdown would act on."""
+    flat = _cut(text, limit=limit)
+    broken = _ADDRESS.sub(lambda match: match[0] + JOINER, flat)
+    return _PUNCTUATION.sub(r"\\\1", broken)
+
+
+def _cut(text: str, *, limit: int | None) -> str:
     flat = " ".join(_INVISIBLE.sub(" ", text).split())
     if limit is not None and len(flat) > limit:
         flat = flat[:limit].rsplit(" ", 1)[0].rstrip(" ,;:.-") + " …"
-    broken = _ADDRESS.sub(lambda match: match[0] + JOINER, flat)
-    return _PUNCTUATION.sub(r"\\\1", broken)
+    return flat
 
 
 def short_title(paper: Paper) -> str:
@@ -89,20 +102,40 @@ def reading_title(passages: Collection[Passage]) -> str:
     return f"{counted(len(passages), 'passage')} from {counted(papers, 'paper')}"
 
 
-def full_answer(answer: Answer, *, asked_of: Iterable[Paper] = (), first_token_seconds: float | None = None) -> str:
-    """The whole message: text, notice, sources (cited ones first, with their quotes), footer.
+def scope_words(scope: Scope) -> str:
+    """Which papers were asked, in plain text: `3 papers of “thesis”`, `all 12 papers`, or up to three titles."""
+    n = counted(len(scope.papers), "paper")
+    if scope.whole:
+        return "the only paper" if len(scope.papers) == 1 else f"all {n}"
+    if scope.tag is not None:
+        return f"{n} of “{scope.tag}”"
+    titles = [_cut(paper.title.strip() or paper.file_name, limit=TITLE_CHARS) for paper in scope.papers]
+    listed = "; ".join(titles) if 0 < len(titles) <= NAMED_TITLES else f"{n} that you chose"
+    return f"{listed} (named in the question)" if scope.named else listed
+
+
+def taken(answer: Answer) -> str:
+    """One line on how the question was taken: the papers that were asked, the kind, the rewritten question."""
+    parts = [f"Asked of: {inert(scope_words(answer.scope))}"] if answer.scope else []
+    if answer.kind in _TAKEN_AS:
+        parts.append(_TAKEN_AS[answer.kind])
+    if answer.searched:
+        parts.append(f"Searched for: {inert(answer.searched)}")
+    return "###### " + " · ".join(parts) if parts else ""
+
+
+def full_answer(answer: Answer, *, first_token_seconds: float | None = None) -> str:
+    """The whole message: text, notice, sources (cited ones first, with their quotes), what was asked, footer.
 
     Args:
         answer: what to show.
-        asked_of: the papers that the question was restricted to; empty for the whole library.
         first_token_seconds: from the question to the first token, as the reader saw it.
     """
     blocks = [_abstention(answer) if answer.abstained else model_text(answer.text, links=_links(answer))]
     if answer.notice:
         blocks.append(f"*{inert(answer.notice)}*")
     blocks.append(sources(answer))
-    if titles := [short_title(paper) for paper in asked_of]:
-        blocks.append(f"###### Asked of: {'; '.join(titles)}")
+    blocks.append(taken(answer))
     blocks.append(footer(answer, first_token_seconds=first_token_seconds))
     return "\n\n".join(block for block in blocks if block)
 

@@ -16,7 +16,7 @@ from ingest.__main__ import main as ingest
 from places import ROOT, SAMPLES
 from rag.__main__ import main as rag
 
-PAPER_FIELDS = {"paper_id", "title", "authors", "year", "doi", "pages", "chunks", "file"}
+PAPER_FIELDS = {"paper_id", "title", "authors", "year", "doi", "pages", "chunks", "file", "tags"}
 PASSAGE_FIELDS = {
     "marker", "chunk_id", "paper_id", "title", "first_page", "last_page", "section", "score", "text",
 }  # fmt: skip
@@ -340,3 +340,31 @@ def test_terms_lists_what_papers_and_the_team_say(run, folder):
     finally:
         glossary.unlink()
     assert run(rag, "terms", "rank-one update of nothing")[:2] == (0, "No such term.\n")
+
+
+def test_tags_scope_lists_searches_and_answers(run):
+    ids = [row["paper_id"] for row in json.loads(run(ingest, "list", "--json")[1])]
+    code, out, _ = run(ingest, "tag", "thesis", ids[0], "--json")
+    assert (code, json.loads(out)) == (0, {"tag": "thesis", "status": "tagged", "papers": ids[:1], "error": None})
+    assert [row["paper_id"] for row in json.loads(run(ingest, "list", "--tag", "Thesis", "--json")[1])] == ids[:1]
+    assert "[thesis]" in run(ingest, "list")[1]
+    assert json.loads(run(ingest, "tags", "--json")[1]) == {"thesis": ids[:1]}
+    rows = json.loads(run(rag, "search", "memory and rank", "--tag", "thesis", "--json")[1])
+    assert {row["paper_id"] for row in rows} == set(ids[:1])
+    answer = json.loads(run(rag, "ask", "What is the boiling point of ethanol?", "--tag", "thesis", "--json")[1])
+    assert (answer["asked_of"], answer["kind"], answer["searched"]) == (ids[:1], "fact", None)
+    code, _, err = run(rag, "search", "memory", "--tag", "theses")
+    assert (code, "thesis" in err) == (1, True)
+    assert run(ingest, "tag", "thesis", "ffffffff")[0] == 1
+    assert run(ingest, "untag", "thesis", ids[0])[0] == 0
+    assert run(ingest, "list", "--tag", "thesis")[0] == 1
+
+
+def test_further_questions_refer_to_the_earlier_ones(run):
+    code, out, _ = run(rag, "ask", "How large is a LoRA adapter?", "Why is it so small?")
+    assert code == 0
+    assert "Searched for: Why is it so small (LoRA adapter" in out
+    code, out, _ = run(rag, "ask", "How large is a LoRA adapter?", "Why is it so small?", "--json")
+    first, second = map(json.loads, out.splitlines())
+    assert first["searched"] is None
+    assert second["searched"].startswith("Why is it so small (LoRA adapter")

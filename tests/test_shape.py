@@ -38,6 +38,7 @@ PURE = {
     "ingest/blocks.py", "ingest/latex.py", "ingest/lines.py", "ingest/headings.py", "ingest/references.py",
     "rag/answer.py", "rag/prompts.py", "rag/citations.py", "rag/words.py", "rag/render.py",
     "rag/abbreviations.py",
+    "rag/questions.py", "rag/followups.py",
 }  # fmt: skip
 IMPURE_MODULES = {"asyncio", "time", "os", "socket", "subprocess", "sqlite3", "pathlib.Path", "threading"}
 HEAVY = ("torch", "sentence_transformers", "chromadb", "chainlit", "xllamacpp", "pypdf", "openai")

@@ -1,4 +1,4 @@
-"""What stands around the composer: the answer modes, the Library button, the questions to start with."""
+"""What stands around the composer: the answer modes, the papers to ask, the Library button, first questions."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, cast, get_args
 import chainlit as cl
 
 from rag.answer import Mode
-from ui import core
+from ui import core, scope
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -46,21 +46,41 @@ _STARTERS = (
 
 
 async def show_controls() -> None:
-    """Set the modes and the commands; needed at the start of a chat and again when it is resumed."""
-    options = [
-        cl.ModeOption(id=name, name=label, icon=icon, description=text, default=name == "draft")
-        for name, label, icon, text in _MODES
-    ]
-    await cl.context.emitter.set_modes([cl.Mode(id="answer", name="Answer mode", options=options)])
+    """Set the pickers and the commands; needed at the start of a chat and again when it is resumed."""
+    await show_pickers()
     await cl.context.emitter.set_commands(
         [{"id": LIBRARY, "icon": "library", "description": "Your papers: look, filter, delete", "button": True}]
     )
 
 
+async def show_pickers() -> None:
+    """Set the pickers to where this chat stands; nothing is sent while the page has them so."""
+    now = cl.user_session.get("answer_mode") or "draft"
+    options = [
+        cl.ModeOption(id=name, name=label, icon=icon, description=text, default=name == now)
+        for name, label, icon, text in _MODES
+    ]
+    pickers = [cl.Mode(id="answer", name="Answer mode", options=options), scope.picker()]
+    await cl.context.emitter.set_modes(pickers)
+    cl.user_session.set("papers_to_ask", _offered(pickers[1]))
+
+
+async def refresh_pickers() -> None:
+    """Set the pickers again where other papers can be asked than the page knows of: a tag came, a paper went."""
+    if cl.user_session.get("papers_to_ask") != _offered(scope.picker()):
+        await show_pickers()
+
+
 def mode_of(message: cl.Message) -> Mode:
     """The answer mode of a message; a draft where it names none that we know."""
     chosen = cast("Mapping[str, Any]", message.modes or {}).get("answer")
-    return cast("Mode", chosen) if chosen in get_args(Mode) else "draft"
+    mode = cast("Mode", chosen) if chosen in get_args(Mode) else "draft"
+    cl.user_session.set("answer_mode", mode)
+    return mode
+
+
+def _offered(picker: cl.Mode) -> list[list[str]]:
+    return [[option.id, option.name, option.description or ""] for option in picker.options]
 
 
 def starters() -> list[cl.Starter]:

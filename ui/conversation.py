@@ -11,13 +11,12 @@ import chainlit as cl
 from chainlit.utils import utc_now
 
 from rag.answer import Answer, Answered, Drafted, Escalated, Retrieved, TextDelta
-from rag.render import full_answer, inert, links_to, model_text, reading, reading_title
-from ui import core
+from rag.render import full_answer, inert, links_to, model_text, reading, reading_title, scope_words
+from ui import core, scope
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Iterable, Sequence
+    from collections.abc import Coroutine, Iterable
 
-    from ingest import Paper
     from rag.answer import Event, Mode
 
 UPDATE_SECONDS = 0.1
@@ -29,8 +28,7 @@ TURNS = 6
 class Reply:
     """The message that grows in the chat while events arrive."""
 
-    def __init__(self, asked_of: Sequence[Paper] = ()) -> None:
-        self.asked_of = asked_of
+    def __init__(self) -> None:
         self.answer: Answer | None = None
         self._message = cl.Message("")
         self._reading = cl.Step(
@@ -53,10 +51,12 @@ class Reply:
     async def take(self, event: Event) -> None:
         """Show one event."""
         match event:
-            case Retrieved(passages):
+            case Retrieved(passages, searched, asked):
                 self._links = links_to(passages)
                 self._reading.name = reading_title(passages) if passages else "your papers"
-                self._reading.output = reading(passages)
+                heads = [f"Searched for: {inert(searched)}"] if searched else []
+                heads += [f"Asked of: {inert(scope_words(asked))}"] if asked and not asked.whole else []
+                self._reading.output = "\n\n".join([*heads, reading(passages)])
                 await self._reading.update()
             case TextDelta(text, draft):
                 if draft != self._draft:
@@ -80,8 +80,12 @@ class Reply:
             await self.abandon("(the answer broke off)")
             return
         await self._close_reading()
-        self._message.content = full_answer(self.answer, asked_of=self.asked_of, first_token_seconds=self._first_token)
-        self._message.metadata = {"question": self.answer.question, "answer": self.answer.text}
+        self._message.content = full_answer(self.answer, first_token_seconds=self._first_token)
+        self._message.metadata = {
+            "question": self.answer.question,
+            "answer": self.answer.text,
+            **scope.kept(),
+        }
         await self._keep()
 
     async def abandon(self, why: str) -> None:
@@ -110,12 +114,13 @@ class Reply:
         await self._message.send()
 
 
-async def ask(question: str, *, mode: Mode, papers: Sequence[Paper] = ()) -> None:
-    """Ask the assistant and show everything that it says; `papers` restricts the question to these."""
-    reply = Reply(papers)
+async def ask(question: str, *, mode: Mode, choice: scope.Choice | None = None) -> None:
+    """Ask the assistant and show everything that it says; `choice` restricts the question to some papers."""
+    choice = choice or scope.Choice()
+    reply = Reply()
     await reply.open()
     events = core.assistant().ask(
-        question, mode=mode, paper_ids=[paper.id for paper in papers] or None, history=_turns()[-TURNS:]
+        question, mode=mode, paper_ids=choice.paper_ids, tag=choice.tag, history=_turns()[-TURNS:]
     )
     try:
         async with aclosing(events):  # on Stop, the model's server stops generating
@@ -150,13 +155,14 @@ async def stoppable(work: Coroutine[Any, Any, None]) -> None:
 
 
 def remember(steps: Iterable[dict[str, Any]]) -> None:
-    """Take the earlier questions from a stored chat."""
-    turns = [
-        (str(metadata["question"]), str(metadata["answer"]))
-        for step in steps
-        if "answer" in (metadata := step.get("metadata") or {}) and "question" in metadata
+    """Take the earlier questions, and the papers that were asked last, from a stored chat."""
+    kept = [
+        metadata for step in steps if "answer" in (metadata := step.get("metadata") or {}) and "question" in metadata
     ]
+    turns = [(str(metadata["question"]), str(metadata["answer"])) for metadata in kept]
     cl.user_session.set("turns", turns[-TURNS:])
+    if kept:
+        scope.remember(kept[-1].get(scope.PICKER))
 
 
 def _turns() -> list[tuple[str, str]]:

@@ -13,7 +13,7 @@ from chainlit.config import config
 from fastapi import APIRouter, Depends, HTTPException, Request
 from fastapi.responses import FileResponse, JSONResponse, StreamingResponse
 
-from ingest import Ingest, Source, UserFacingError, remote, remove_one
+from ingest import Ingest, Source, UserFacingError, remote, remove_one, tag_papers
 from ingest.errors import UnknownPaperError
 from ui import core
 
@@ -98,7 +98,7 @@ def _is_local_command(request: Request) -> None:
 
 
 def _carry_out(order: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """What `python -m ingest add` and `remove` ask for while the app owns the library."""
+    """What `python -m ingest add`, `remove`, `set`, `tag` and `untag` ask for while the app owns the library."""
     if order.get("do") == "add":
         sources = [Source(Path(path), Path(path).name) for path in order["paths"]]
         work = Ingest(library=core.library(), embedder=core.assistant().embedder)
@@ -107,6 +107,8 @@ def _carry_out(order: dict[str, Any]) -> Iterator[dict[str, Any]]:
         yield from (remove_one(core.library(), paper_id) for paper_id in order["ids"])
     elif order.get("do") == "describe":
         yield _describe(order["id"], order["facts"])
+    elif order.get("do") in {"tag", "untag"}:
+        yield tag_papers(core.library(), order["ids"], order["tag"], take=order["do"] == "untag")
 
 
 def _describe(paper_id: str, facts: dict[str, Any]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The Library command: the papers as a list to filter, open and delete."""
+"""The Library command: the papers as a list to filter, open, tag, choose and delete."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 import chainlit as cl
 
 from ingest import UserFacingError
-from ui import core, panel
+from ui import composer, core, panel, scope
 from ui.errors import sentence
 
 
@@ -28,6 +28,7 @@ def listed() -> list[dict[str, Any]]:
             "authors": ", ".join(paper.authors),
             "year": paper.year,
             "pages": paper.n_pages,
+            "tags": core.library().tags_of(paper.id),
         }
         for paper in core.library().papers()
     ]
@@ -36,20 +37,30 @@ def listed() -> list[dict[str, Any]]:
 async def act(name: str, payload: Any) -> dict[str, Any]:
     """Do what the list asks for, and return the papers as they are then, or one sentence on what went wrong.
 
-    The list runs in the browser: neither the action nor the id is taken on trust.
+    The list runs in the browser: neither the action nor the ids are taken on trust.
     """
-    paper_id = str(payload.get("id", "")) if isinstance(payload, dict) else ""
+    payload = payload if isinstance(payload, dict) else {}
+    paper_id, tag, said = str(payload.get("id", "")), str(payload.get("tag", "")), None
+    ids = [str(one) for one in payload["ids"]] if isinstance(payload.get("ids"), list) else []
     try:
         match name:
             case "open_paper":
                 await panel.show(paper_id)
             case "delete_paper":
                 await cl.make_async(_delete)(paper_id)
+            case "tag_papers":
+                await cl.make_async(core.library().tag)(ids, tag)
+            case "untag_paper":
+                await cl.make_async(core.library().untag)([paper_id], tag)
+            case "choose_papers":
+                said = scope.choose(ids)
+                await composer.show_pickers()
+        await composer.refresh_pickers()
     except UserFacingError as error:
         return {"error": str(error), "papers": listed()}
     except Exception as error:  # noqa: BLE001 - the list shows it
         return {"error": sentence(error), "papers": listed()}
-    return {"papers": listed()}
+    return {"papers": listed()} | ({"said": said} if said else {})
 
 
 def _delete(paper_id: str) -> None:

@@ -239,3 +239,51 @@ def test_the_websocket_of_another_page_is_refused(chromium, server, open_page) -
         == "refused"
     )
     context.close()
+
+
+def test_a_tag_is_given_and_asked_and_a_follow_up_says_what_was_searched_for(open_page, shot) -> None:
+    page = open_page()
+    say(page, "How large is a LoRA adapter?")
+    page.wait_for_selector(FOOTER)
+    expect(page.locator(ANSWER).last).to_contain_text("Asked of: all 4 papers")
+    expect(page.locator("#stop-button")).to_have_count(0)
+    page.click("#command-Library")
+    page.wait_for_selector("#library [data-paper]")
+    for title in ("LoRA", "Draft and Refine"):
+        page.check(f"#library input[type=checkbox][aria-label*='{title}']")
+    expect(page.locator("#library-chosen")).to_contain_text("2 chosen")
+    page.fill("#library-tag", "thesis")
+    page.click("#library button:text-is('Add tag')")
+    expect(page.locator("#library [data-paper] >> text=thesis")).to_have_count(2)
+    shot(page, "library-tags-light")
+
+    page.click("#mode-picker-trigger-scope")
+    page.wait_for_selector("#mode-picker-popover-scope")
+    page.wait_for_timeout(300)
+    shot(page, "scope-picker-light")
+    page.locator("#mode-picker-popover-scope >> text=thesis").click()
+    expect(page.locator("#mode-picker-trigger-scope")).to_contain_text("thesis")
+    say(page, "Why is it so small?")
+    page.wait_for_selector(f"{ANSWER} h6:has-text('Searched for')")
+    expect(page.locator(ANSWER).last).to_contain_text("Searched for: Why is it so small (LoRA adapter")
+    expect(page.locator(ANSWER).last).to_contain_text("Asked of: 2 papers of “thesis”")
+    page.wait_for_timeout(400)
+    shot(page, "follow-up-light")
+
+    page.click("#command-Library")
+    expect(page.locator("#library")).to_have_count(2)
+    library = page.locator("#library").last
+    library.locator("input[type=checkbox][aria-label*='LoRA']").check()
+    library.locator("button:text-is('Ask only these')").click()
+    expect(library).to_contain_text("Your questions go to 1 chosen paper now.")
+    expect(page.locator("#mode-picker-trigger-scope")).to_contain_text("1 chosen paper")
+    say(page, "Summarise this paper.")
+    page.wait_for_selector(f"{ANSWER} h6:has-text('a summary was asked for')")
+    shot(page, "summary-light")
+    page.wait_for_url(re.compile("/thread/"))
+    page.reload()
+    page.wait_for_selector(f"{ANSWER} h6:has-text('a summary was asked for')")
+    expect(page.locator("#mode-picker-trigger-scope")).to_contain_text("1 chosen paper")
+    for title in ("LoRA", "Draft and Refine"):  # the server is shared with other tests
+        page.locator(f"#library >> nth=-1 >> [aria-label^='Take the tag thesis'][aria-label*='{title}']").click()
+    page.wait_for_timeout(300)

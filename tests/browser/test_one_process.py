@@ -54,3 +54,14 @@ def test_nobody_else_may_give_orders(server) -> None:
         connection.close()
     mode = (server.library / "owner.json").stat().st_mode & 0o777
     assert mode == 0o600
+
+
+def test_tags_go_through_the_running_app(server) -> None:
+    paper_id = json.loads(command(server, "list", "--json").stdout)[0]["paper_id"]
+    tagged = command(server, "tag", "through the app", paper_id, "--json")
+    assert json.loads(tagged.stdout)["status"] == "tagged"
+    listed = json.loads(command(server, "list", "--tag", "through the app", "--json").stdout)
+    assert [row["paper_id"] for row in listed] == [paper_id]
+    assert command(server, "tag", "through the app", "ffffffff").returncode == 1
+    assert command(server, "untag", "through the app", paper_id).returncode == 0
+    assert json.loads(command(server, "tags", "--json").stdout) == {}

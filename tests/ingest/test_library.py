@@ -21,6 +21,7 @@ from ingest.errors import (
     CancelledParseError,
     LibraryBusyError,
     LibraryMismatchError,
+    TagError,
     UnknownPaperError,
     UserFacingError,
 )
@@ -527,3 +528,54 @@ def test_a_damaged_catalogue_is_named(settings):
     (settings.library / "library.db").write_bytes(b"no database " * 500)
     with pytest.raises(LibraryMismatchError, match=r"library\.db"):
         Library(settings)
+
+
+# -- tags --------------------------------------------------------------------------------------------------------------
+
+
+def test_a_tag_collects_papers_and_goes_with_its_last_one(library, fake):
+    one, two = (add(library, path, fake).paper_id for path in (ONE, TWO))
+    assert library.tag([one[:6], two], "  my   Thesis ") == "my Thesis"
+    assert library.tag([one], "MY THESIS") == "my Thesis", "upper and lower case are the same"
+    library.tag([two], "a lecture")
+    assert library.tags() == {"a lecture": [two], "my Thesis": [one, two]}
+    assert [paper.id for paper in library.tagged("my thesis")] == [one, two]
+    assert library.tags_of(two) == ["a lecture", "my Thesis"]
+    library.untag([one], "my thesis")
+    library.remove(two)
+    assert library.tags() == {}
+
+
+def test_a_tag_needs_a_name_and_papers_that_are_there(library, fake):
+    one = add(library, ONE, fake).paper_id
+    for tag in ("", " \n", "x" * 61):
+        with pytest.raises(TagError):
+            library.tag([one], tag)
+    with pytest.raises(UnknownPaperError):
+        library.tag([one, "ffffffff"], "thesis")
+    assert library.tags() == {}, "none got it"
+    with pytest.raises(TagError, match="ingest tag"):
+        library.tagged("thesis")
+
+
+def test_tags_stay_when_a_paper_is_stored_again(library, fake):
+    one = add(library, ONE, fake).paper_id
+    library.tag([one], "thesis")
+    library._db.execute("UPDATE papers SET finished_at = NULL")  # as a crash leaves it
+    library._db.commit()
+    library.ledger.set(one, "embedding")
+    assert library.tags() == {}
+    add(library, ONE, fake)
+    assert library.tags() == {"thesis": [one]}
+
+
+def test_a_library_of_the_second_version_gets_tags(settings, fake):
+    with open_library(settings) as library:
+        one = add(library, ONE, fake).paper_id
+        with library._db as db:
+            db.execute("DROP TABLE tags")
+            db.execute("PRAGMA user_version=2")
+    for _ in range(2):
+        with open_library(settings) as library:
+            assert library.tag([one], "thesis") == "thesis"
+            assert library.tags() == {"thesis": [one]}

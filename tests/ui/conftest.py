@@ -63,10 +63,10 @@ class ScriptedAssistant:
         self.closed = 0
         self.embedder = None
 
-    async def ask(self, question: str, *, mode: str, paper_ids: Any, history: Any):
+    async def ask(self, question: str, *, mode: str, paper_ids: Any, tag: Any = None, history: Any):
         import asyncio
 
-        self.asked.append({"question": question, "mode": mode, "paper_ids": paper_ids, "history": history})
+        self.asked.append({"question": question, "mode": mode, "paper_ids": paper_ids, "tag": tag, "history": history})
         try:
             for item in self.script:
                 if isinstance(item, Exception):

@@ -11,7 +11,7 @@ from test_render import make_answer, make_passage
 
 from fake_embedder import HashEmbedder
 from pdfs import column, write_pdf
-from rag.answer import Answered, Drafted, Escalated, Retrieved, TextDelta
+from rag.answer import Answered, Drafted, Escalated, Retrieved, Scope, TextDelta
 from rag.errors import ModelUnreachableError
 
 SEEDS = "Garden seeds keep for five years in a dry jar at four degrees, as Miller and Stone measured in 1987."
@@ -132,7 +132,6 @@ async def test_a_pdf_is_added_with_progress_and_asked_alone(app, chat, assistant
     (paper,) = shelf_library.papers()
     assert assistant.asked[0]["paper_ids"] == [paper.id]
     assert "is in your library: 1 page, " in chat.texts[0]
-    assert "Asked of:" in chat.texts[-1]
 
 
 async def test_a_pdf_without_a_question_is_offered(app, chat, assistant, shelf_library, seeds_pdf) -> None:
@@ -261,3 +260,74 @@ async def test_messages_of_closed_chats_are_forgotten(app, chat) -> None:
     chat_contexts["gone"] = []
     patches.forget_closed_chats()
     assert "gone" not in chat_contexts
+
+
+def picked(chat) -> tuple[list[str], str]:
+    """The papers that the page can ask, and the ones at which its picker stands."""
+    options = chat.of("set_modes")[-1][1]["options"]
+    return [option["id"] for option in options], next(option["id"] for option in options if option["default"])
+
+
+@pytest.fixture
+def tagged(shelf_library, seeds_pdf, tmp_path):
+    from ingest import ingest_pdf
+
+    other = write_pdf(tmp_path / "other.pdf", column(72, 720, [f"Line {n} on old clocks." for n in range(30)]))
+    ids = [ingest_pdf(path, library=shelf_library, embedder=HashEmbedder()).paper_id for path in (seeds_pdf, other)]
+    shelf_library.tag(ids[:1], "garden")
+    return ids
+
+
+async def test_the_papers_to_ask_can_be_picked_by_tag_and_stay_for_the_chat(app, chat, assistant, tagged) -> None:
+    await app.on_chat_start()
+    assert picked(chat) == (["all", "tag:garden"], "all")
+    assistant.script = script()
+    message = question()
+    message.modes = {"answer": "draft", "scope": "tag:garden"}
+    await app.on_message(message)
+    await app.on_message(question("And why?"))  # a starter or a button sends no picker
+    assert [asked["tag"] for asked in assistant.asked] == ["garden", "garden"]
+    assert chat.steps[-1]["metadata"]["scope"] == {"tag": "garden"}
+    assert len(chat.of("set_modes")) == 1, "nothing has changed, so the page keeps its pickers"
+
+
+async def test_papers_chosen_in_the_list_are_asked_alone(app, chat, assistant, tagged) -> None:
+    reply = await app.choose_papers(cl.Action(name="choose_papers", payload={"ids": [tagged[1], "../x", 7]}))
+    assert reply["said"] == "Your questions go to 1 chosen paper now."
+    assert picked(chat) == (["all", "tag:garden", "chosen"], "chosen")
+    assistant.script = script()
+    await app.on_message(question())
+    assert assistant.asked[0]["paper_ids"] == [tagged[1]]
+    await app.delete_paper(cl.Action(name="delete_paper", payload={"id": tagged[1]}))
+    await app.on_message(question())
+    assert len(assistant.asked) == 1
+    assert "not in your library any more" in chat.texts[-1]
+
+
+async def test_a_tag_given_in_the_list_can_be_picked_at_once(app, chat, assistant, tagged) -> None:
+    await app.on_chat_start()
+    reply = await app.tag_papers(cl.Action(name="tag_papers", payload={"ids": tagged, "tag": " old  things "}))
+    assert [paper["tags"] for paper in reply["papers"]] == [["garden", "old things"], ["old things"]]
+    assert "tag:old things" in picked(chat)[0]
+    reply = await app.untag_paper(cl.Action(name="untag_paper", payload={"id": tagged[0], "tag": "garden"}))
+    assert "tag:garden" not in picked(chat)[0]
+    assert "error" in await app.tag_papers(cl.Action(name="tag_papers", payload={"ids": tagged, "tag": "  "}))
+
+
+async def test_a_resumed_chat_asks_the_papers_that_it_asked_last(app, chat, assistant, tagged) -> None:
+    metadata = {"question": "Q?", "answer": "A.", "scope": {"papers": tagged}}
+    await app.on_chat_resume({"steps": [{"type": "assistant_message", "metadata": metadata}]})
+    assert picked(chat)[1] == "chosen"
+    assistant.script = script()
+    await app.on_message(question())
+    assert assistant.asked[0]["paper_ids"] == tagged
+
+
+async def test_a_follow_up_shows_what_was_searched_for_and_the_papers_that_were_asked(app, chat, assistant) -> None:
+    asked = Scope((make_passage(1).paper,) * 3, tag="garden")
+    answer = make_answer(searched="Why is it better (LoRA)?", scope=asked)
+    assistant.script = [Retrieved(answer.passages, answer.searched, asked), Answered(answer)]
+    await app.on_message(question("Why is it better?"))
+    reading, message = (step["output"].replace("\\", "") for step in chat.steps)
+    assert reading.startswith("Searched for: Why is it better (LoRA)?\n\nAsked of: 3 papers of “garden”\n\n- [1]")
+    assert "Asked of: 3 papers of “garden” · Searched for: Why is it better (LoRA)?" in message

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from ingest import Chunk, Paper
 from rag.accounting import Trace, Usage
-from rag.answer import Answer, Citation, Draft, Passage
+from rag.answer import Answer, Citation, Draft, Passage, Scope
 from rag.render import JOINER, footer, full_answer, inert, model_text, reading, reading_title, short_title, sources
 
 LINK = re.compile(r"(?<!\\)\]\(([^)]*)\)")
@@ -166,7 +166,18 @@ def test_the_footer_tells_model_times_and_tokens() -> None:
 
 
 def test_a_restricted_question_names_its_papers() -> None:
-    assert "Asked of: A Title" in full_answer(make_answer(), asked_of=[make_paper()])
+    one, many = Scope((make_paper(),)), Scope((make_paper(),) * 3, tag="my *thesis*")
+    assert "Asked of: A Title\n" in full_answer(make_answer(scope=one))
+    assert r"Asked of: 3 papers of “my \*thesis\*”" in full_answer(make_answer(scope=many)).replace(r"\:", ":")
+    assert "all 3 papers" in full_answer(make_answer(scope=Scope((make_paper(),) * 3, whole=True)))
+    assert "named in the question" in full_answer(make_answer(scope=one.narrowed((make_paper(),))))
+
+
+def test_a_rewritten_question_is_shown_and_is_no_markdown() -> None:
+    shown = full_answer(make_answer(searched="Why is it better ([x](http://evil.example))?"))
+    assert "Searched for: Why is it better" in shown
+    assert LINK.findall(shown.partition("Searched for")[2].partition("\n")[0]) == []
+    assert "Searched for" not in full_answer(make_answer())
 
 
 def test_what_is_being_read_is_counted_and_listed() -> None:

@@ -1,0 +1,96 @@
+"""Tags: the collections into which a user sorts papers. A paper may carry many, a tag many papers."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from ingest.errors import TagError
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Callable, Iterable, Sequence
+
+MAX_TAG_CHARS = 60
+
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS tags (
+    paper_id TEXT NOT NULL REFERENCES papers(id) ON DELETE CASCADE, tag TEXT NOT NULL,
+    PRIMARY KEY (paper_id, tag)) WITHOUT ROWID;
+"""
+
+
+class Tags:
+    """A table of (paper, tag). A tag exists as long as a paper carries it."""
+
+    def __init__(self, connection: Callable[[], sqlite3.Connection]) -> None:
+        self._db = connection
+
+    def all(self) -> dict[str, list[str]]:
+        """The ids of the finished papers that carry each tag, tags by name, papers in the order of adding."""
+        rows = self._db().execute(
+            "SELECT t.tag, p.id FROM tags t JOIN papers p ON p.id = t.paper_id WHERE p.finished_at IS NOT NULL "
+            "ORDER BY p.added_at, p.id"
+        )
+        found: dict[str, list[str]] = {}
+        for tag, paper_id in rows:
+            found.setdefault(tag, []).append(paper_id)
+        return dict(sorted(found.items(), key=lambda item: item[0].casefold()))
+
+    def of(self, paper_id: str) -> list[str]:
+        """The tags of one paper, by name."""
+        rows = self._db().execute("SELECT tag FROM tags WHERE paper_id = ?", (paper_id,))
+        return sorted((row[0] for row in rows), key=str.casefold)
+
+    def known(self, tag: str) -> str:
+        """The tag as it is spelled in the library; upper and lower case are the same.
+
+        Raises:
+            TagError: no paper carries it.
+        """
+        tags = self.all()
+        for name in tags:
+            if name.casefold() == _clean(tag).casefold():
+                return name
+        there = f"The tags are: {', '.join(tags)}." if tags else "`python -m ingest tag TAG ID` gives a paper a tag."
+        raise TagError(f"No paper carries the tag {tag!r}.", there)
+
+    def add(self, paper_ids: Sequence[str], tag: str) -> str:
+        """Give papers a tag and return it as it is spelled: as in the library where it is known.
+
+        Raises:
+            TagError: it is empty or too long.
+        """
+        name = _clean(tag)
+        name = next((known for known in self.all() if known.casefold() == name.casefold()), name)
+        with self._db() as db:
+            db.executemany("INSERT OR IGNORE INTO tags VALUES (?, ?)", [(paper_id, name) for paper_id in paper_ids])
+        return name
+
+    def take(self, paper_ids: Sequence[str], tag: str) -> str:
+        """Take a tag from papers and return it as it was spelled.
+
+        Raises:
+            TagError: no paper carries it.
+        """
+        name = self.known(tag)
+        with self._db() as db:
+            db.execute(
+                "DELETE FROM tags WHERE tag = ? AND paper_id IN (SELECT value FROM json_each(?))",
+                (name, json.dumps(list(paper_ids))),
+            )
+        return name
+
+    def put_back(self, paper_id: str, tags: Iterable[str]) -> None:
+        """Give a paper that was just replaced the tags that it had, inside the transaction that is open."""
+        self._db().executemany("INSERT OR IGNORE INTO tags VALUES (?, ?)", [(paper_id, tag) for tag in tags])
+
+
+def _clean(tag: str) -> str:
+    """The tag on one line, without space at its ends."""
+    name = " ".join("".join(char if char.isprintable() else " " for char in tag).split())
+    if not name:
+        raise TagError("The tag is empty.", "Give it a name, for example thesis.")
+    if len(name) > MAX_TAG_CHARS:
+        raise TagError(f"The tag has {len(name)} characters; {MAX_TAG_CHARS} are the most.", "Shorten it.")
+    return name
