@@ -1,4 +1,4 @@
-"""`python -m rag search|ask`: questions from the terminal."""
+"""`python -m rag search|ask|evaluate`: questions from the terminal."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from pydantic import ValidationError
 
 from ingest import IngestSettings, Library, UserFacingError, embedder_from, open_library
 from ingest.settings import bad_setting
+from rag import evaluate_command
 from rag.answer import Answer, Answered, Passage, TextDelta
 from rag.assistant import Assistant
 from rag.errors import QuestionError
@@ -30,9 +31,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command. 0: all well; 1: something failed for a stated reason; 2: wrong usage."""
     parser = _parser()
     options = parser.parse_args(arguments)
-    if (options.question is None) == (options.questions is None):
-        parser.error("give either a QUESTION or --questions FILE")
     try:
+        if options.run is evaluate_command.run:  # it knows itself which library it needs
+            return int(options.run(options))
+        if (options.question is None) == (options.questions is None):
+            parser.error("give either a QUESTION or --questions FILE")
         with open_library(IngestSettings()) as library:
             return int(options.run(library, options))
     except UserFacingError as error:
@@ -63,6 +66,7 @@ def _parser() -> argparse.ArgumentParser:
     search.add_argument("--k", type=_positive, default=10, help="how many passages at most (10)")
     ask = command("ask", _ask, "answer a question with citations")
     ask.add_argument("--mode", choices=("draft", "auto", "refine"), default="draft")
+    evaluate_command.add_to(commands)
     return parser
 
 

@@ -9,6 +9,7 @@ import re
 import string
 from collections import Counter
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import islice
 from math import log2
 from typing import TYPE_CHECKING
@@ -180,7 +181,7 @@ class Estimate:
 
     mean: float
     low: float | None
-    """None where all cases are about one paper: nothing says how another paper would do."""
+    """None where nothing says how other papers would do: all cases are about one, or all have the same value."""
     high: float | None
     n: int
     n_groups: int
@@ -209,12 +210,12 @@ def estimate(values: Sequence[float], groups: Sequence[str]) -> Estimate | None:
 
     Questions about one paper succeed and fail together, so papers are drawn with replacement, not questions
     (the cluster bootstrap: Field and Welsh 2007; for model evaluations Miller 2024). Fewer than about ten groups give
-    an interval that is too narrow.
+    an interval that is too narrow, and values that are all alike would give one of no width: they have none.
     """
     if not values:
         return None
     means, n_groups = _resampled(values, groups)
-    low, high = _interval(means)
+    low, high = _interval(means if len(set(values)) > 1 else None)
     return Estimate(float(np.mean(values)), low, high, len(values), n_groups)
 
 
@@ -255,8 +256,15 @@ def _resampled(
     if n < 2:
         return None, n
     sums, sizes = np.bincount(index, weights=values, minlength=n), np.bincount(index, minlength=n)
-    draws = np.random.default_rng(SEED).multinomial(n, np.full(n, 1 / n), size=RESAMPLES)
+    draws = _draws(n)
     return (draws @ sums) / (draws @ sizes), n
+
+
+@lru_cache(maxsize=4)
+def _draws(n: int) -> npt.NDArray[np.float64]:
+    """How often each of n groups is drawn, shape (RESAMPLES, n)."""
+    random = np.random.default_rng(SEED)
+    return random.multinomial(n, np.full(n, 1 / n), size=RESAMPLES).astype(np.float64)
 
 
 def _interval(means: npt.NDArray[np.float64] | None) -> tuple[float | None, float | None]:
