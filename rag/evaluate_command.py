@@ -164,10 +164,15 @@ def _print(finished: Report, out: Path) -> None:
     """The figures, and where the rest is."""
     for figure, found in finished.figures:
         if found is None:
+            print(f"{figure.name:20} unknown")
             continue
         low, high = found.low, found.high
         between = "" if low is None or high is None else f"  ({low:.3f} to {high:.3f})"
         print(f"{figure.name:20} {found.mean:.3f}{between}  n={found.n}")
+    refused = finished.answer_abstentions or finished.search_abstentions
+    if refused.n_unanswerable:
+        print(f"{'Rightly abstained':20} {refused.right} of {refused.n_unanswerable}")
+        print(f"{'Wrongly abstained':20} {refused.false} of {refused.n_answerable}")
     for row in finished.compared:
         d = row.difference
         p = "" if d.p is None else f", p={d.p:.3g}"

@@ -39,7 +39,10 @@ EVIDENCE_AT = 3
 """Passages that count as found for evidence-F1 of the search: QASPER's questions have 1 to 3 paragraphs of evidence."""
 
 WORST = 10
-"""Cases that the report shows one by one."""
+"""Cases of a sort that the report shows one by one."""
+
+POOR = 0.2
+"""Answer F1 below which an answer is shown as a poor one."""
 
 FOUND = {"own": "a right page", "qasper": "a paragraph of the evidence", "beir": "a relevant document"}
 
@@ -95,6 +98,7 @@ class Report:
     papers: tuple[PaperRow, ...]
     """Worst first; nothing where each question has a paper of its own."""
     worst: tuple[Result, ...]
+    """At most `WORST` for what was not found, as many for wrong abstentions, as many for poor answers."""
     errors: tuple[Result, ...]
     tokens: tuple[int, int] | None
     """Read and written in all; None where nothing was answered or an answer's tokens are unknown."""
@@ -286,12 +290,15 @@ def _papers(results: Sequence[Result], measured: Sequence[Figure]) -> list[Paper
 
 
 def _worst(results: Sequence[Result]) -> list[Result]:
-    """Cases whose first right passage does not stand first, worst first; then wrong abstentions and wrong answers."""
+    """Cases whose first right passage does not stand first, worst first; then wrong abstentions, then poor answers."""
     rank = {r.id: reciprocal_rank(r.ranked, r.relevant) for r in results}
     low = [r for r in results if (found := rank[r.id]) is not None and found < 1]
     low = sorted(low, key=lambda r: (rank[r.id] or 0.0, _answer_f1(r) or 0.0, r.id))[:WORST]
-    others = [r for r in results if (wrongly_refused(r) or wrongly_answered(r)) and r not in low]
-    return low + sorted(others, key=lambda r: (not wrongly_refused(r), r.id))[:WORST]
+    refusals = [r for r in results if (wrongly_refused(r) or wrongly_answered(r)) and r not in low]
+    refusals = sorted(refusals, key=lambda r: (not wrongly_refused(r), r.id))[:WORST]
+    poor = {r.id: f1 for r in results if r.answerable and (f1 := _answer_f1(r)) is not None and f1 < POOR}
+    answers = [r for r in results if r.id in poor and r not in low + refusals]
+    return low + refusals + sorted(answers, key=lambda r: (poor[r.id], r.id))[:WORST]
 
 
 def abstained(result: Result) -> bool:

@@ -230,7 +230,8 @@ def _misses(report: Report) -> Iterator[Block]:
         return
     yield Text(
         "The questions whose right passage is missing or does not stand first, then those that were wrongly abstained "
-        "from or wrongly not; each with what was found."
+        "from or wrongly not, then those with an answer unlike the expected one; the worst of each sort, with what was "
+        "found."
     )
     for result in report.worst:
         yield Missed(result)
@@ -253,9 +254,9 @@ def _made_how(report: Report) -> Iterator[Block]:
     yield Table(("", ""), tuple(rows), (0, 1))
     yield Text(
         f"Intervals: percentile bootstrap over papers, {RESAMPLES:,} draws, always the same seed; where questions "
-        "have no paper, over questions. nDCG as in trec_eval (gain = grade, discount log2). Answer F1 and Evidence-F1 "
-        "by the rules of QASPER (Dasigi et al. 2021). A question for which a figure is unknown is left out of it; how "
-        "many are in it stands beside it. docs/evaluation.md explains every figure."
+        "have no paper, over questions; none where all questions fared alike. nDCG as in trec_eval (gain = grade, "
+        "discount log2). Answer F1 and Evidence-F1 by the rules of QASPER (Dasigi et al. 2021). A question for which a "
+        "figure is unknown is left out of it; how many are in it stands beside it. docs/evaluation.md explains each."
     )
 
 
@@ -263,7 +264,7 @@ def _few_papers(report: Report, found: Sequence[Estimate]) -> str | None:
     n = max((e.n_groups for e in found), default=0)
     if n >= 10 or n == 0 or report.run.about["kind"] == "beir":
         return None
-    return f"The intervals come from {_n(n, 'paper')} only, and are too narrow: ask about ten papers or more."
+    return f"The intervals come from {_n(n, 'paper')} only and are too narrow: ask about ten papers or more."
 
 
 def _n(n: int, what: str) -> str:
@@ -301,7 +302,7 @@ def told(result: Result) -> list[tuple[str, str]]:
     if result.relevant:
         lines.append(("Right passage", f"at rank {rank}" if rank else f"not among the first {len(result.ranked)}"))
     if result.answer:
-        lines.append(("Answered", _short(result.answer.text, 300)))
+        lines.append(("Answered", _short(result.answer.text, 300) or "nothing"))
     if wrongly_refused(result):
         lines.append(("Abstained", "wrongly: the question can be answered"))
     if wrongly_answered(result):
