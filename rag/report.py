@@ -96,7 +96,7 @@ class Report:
     stages: Mapping[str, tuple[float, ...]]
     """Stage → seconds at 50, 95 and 99 percent of the cases, and the most."""
     papers: tuple[PaperRow, ...]
-    """Worst first; nothing where each question has a paper of its own."""
+    """Those where most is lost first: by 1 - reciprocal rank, summed; nothing where each question has its own paper."""
     worst: tuple[Result, ...]
     """At most `WORST` for what was not found, as many for wrong abstentions, as many for poor answers."""
     errors: tuple[Result, ...]
@@ -286,7 +286,10 @@ def _papers(results: Sequence[Result], measured: Sequence[Figure]) -> list[Paper
         known = {f.name: [v for r in group if (v := f.of(r)) is not None] for f in chosen}
         values = {figure: mean(found) if found else None for figure, found in known.items()}
         rows.append(PaperRow(group=name, n=len(group), values=values))
-    return sorted(rows, key=lambda row: ([value or 0.0 for value in row.values.values()], row.group))
+    lost = {
+        name: sum(1 - (reciprocal_rank(r.ranked, r.relevant) or 0.0) for r in group) for name, group in groups.items()
+    }
+    return sorted(rows, key=lambda row: (-lost[row.group], row.group))
 
 
 def _worst(results: Sequence[Result]) -> list[Result]:

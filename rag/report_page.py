@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from rag.cases import Result
     from rag.metrics import Abstentions, Difference, Estimate
 
-PAPERS = 25
+PAPERS = 15
 """Rows of the table by paper; the rest is told by its number."""
 
 UNKNOWN = "–"
@@ -218,9 +218,9 @@ def _papers(report: Report) -> Iterator[Block]:
         (_short(row.group, 90), str(row.n), *(UNKNOWN if v is None else _share(v) for v in row.values.values()))
         for row in report.papers[:PAPERS]
     ]
-    yield Table(("Paper, worst first", "Questions", *names), tuple(rows))
+    yield Table(("Paper, most lost first", "Questions", *names), tuple(rows))
     if len(report.papers) > PAPERS:
-        yield Text(f"{len(report.papers) - PAPERS} more papers did better than these.")
+        yield Text(f"At {len(report.papers) - PAPERS} more papers less was lost.")
 
 
 def _misses(report: Report) -> Iterator[Block]:
