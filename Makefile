@@ -1,11 +1,12 @@
 # make chat: set up what is missing and start Scholion.   make test: set up what tests need and run them.
+# make evaluate: the questions on the sample papers, with a report.
 PY   ?= python3
 VENV := .venv
 RUN  := $(VENV)/bin/python
 PIP  := $(RUN) -m pip --disable-pip-version-check install --quiet
 ARGS ?=
 
-.PHONY: help chat test check bench format docs lock clean
+.PHONY: help chat test check bench evaluate format docs lock clean
 .DEFAULT_GOAL := help
 
 help:
@@ -31,6 +32,10 @@ format: $(VENV)/.dev
 
 bench: $(VENV)/.dev
 	@for script in bench/*.py; do echo "== $$script"; $(RUN) $$script || exit 1; done
+
+evaluate: $(VENV)/.run
+	@SCHOLION_LIBRARY=evaluations/samples-library $(RUN) -m ingest add docs/papers
+	SCHOLION_LIBRARY=evaluations/samples-library $(RUN) -m rag evaluate docs/papers/questions.csv --answers --fresh $(ARGS)
 
 docs: $(VENV)/.run
 	$(RUN) docs/generate.py

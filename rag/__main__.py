@@ -1,4 +1,4 @@
-"""`python -m rag search|ask|terms`: questions from the terminal, and the terms that they are understood by."""
+"""`python -m rag search|ask|terms|evaluate`: questions from the terminal, their terms, and how good the answers are."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from pydantic import ValidationError
 
 from ingest import IngestSettings, Library, UserFacingError, embedder_from, open_library
 from ingest.settings import bad_setting
+from rag import evaluate_command
 from rag.answer import Answer, Answered, Passage, Retrieved, TextDelta
 from rag.assistant import Assistant
 from rag.errors import QuestionError
@@ -33,9 +34,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command. 0: all well; 1: something failed for a stated reason; 2: wrong usage."""
     parser = _parser()
     options = parser.parse_args(arguments)
-    if "questions" in options and (options.question in (None, [])) == (options.questions is None):
-        parser.error("give either a QUESTION or --questions FILE")
     try:
+        if options.run is evaluate_command.run:  # it knows itself which library it needs
+            return int(options.run(options))
+        if "questions" in options and (options.question in (None, [])) == (options.questions is None):
+            parser.error("give either a QUESTION or --questions FILE")
         with open_library(IngestSettings()) as library:
             return int(options.run(library, options))
     except UserFacingError as error:
@@ -73,6 +76,7 @@ def _parser() -> argparse.ArgumentParser:
     terms.add_argument("term", nargs="?", metavar="TERM", help="this one only, by its short or a part of its long form")
     terms.add_argument("--json", action="store_true", help="results as JSON on standard output")
     terms.set_defaults(run=_terms)
+    evaluate_command.add_to(commands)
     return parser
 
 

@@ -49,6 +49,16 @@ def split_sentences(text: str) -> list[str]:
     return [part.strip() for part in (*parts, text[at:]) if part.strip()]
 
 
+def markers_in(text: str) -> list[int]:
+    """The markers that stand in a text, in order; [2, 5] is two and [2-4] is three."""
+    return _markers(text)
+
+
+def without_markers(text: str) -> str:
+    """The text without its markers."""
+    return _MARKER.sub("", text).strip()
+
+
 def cite(text: str, passages: Sequence[Passage], *, page_text: Callable[[str, int], str]) -> Cited:
     """The answer with its markers checked.
 

@@ -9,7 +9,9 @@ UserFacingError (ingest)
 │   ├── ModelRefusedError      the server said no: key, quota, rate, unknown model
 │   └── ContextTooLongError    the prompt does not fit
 ├── GlossaryError            the team's glossary has a wrong line
-└── ModelFileError           the model's file is missing or not a GGUF
+├── ModelFileError           the model's file is missing or not a GGUF
+├── QuestionSetError         a file of questions for an evaluation cannot be read; the line is named
+└── RunError                 an evaluation cannot be continued or compared
 """
 
 from __future__ import annotations
@@ -59,3 +61,11 @@ class GlossaryError(UserFacingError):
 
 class ModelFileError(UserFacingError):
     """The model's file is missing or is not a GGUF."""
+
+
+class QuestionSetError(UserFacingError):
+    """A file of questions for an evaluation cannot be read; the message names the line."""
+
+
+class RunError(UserFacingError):
+    """An evaluation cannot be continued in this folder, or compared with that one."""

@@ -39,6 +39,7 @@ PURE = {
     "rag/answer.py", "rag/prompts.py", "rag/citations.py", "rag/words.py", "rag/render.py",
     "rag/abbreviations.py",
     "rag/questions.py", "rag/followups.py",
+    "rag/metrics.py", "rag/cases.py", "rag/plots.py",
 }  # fmt: skip
 IMPURE_MODULES = {"asyncio", "time", "os", "socket", "subprocess", "sqlite3", "pathlib.Path", "threading"}
 HEAVY = ("torch", "sentence_transformers", "chromadb", "chainlit", "xllamacpp", "pypdf", "openai")

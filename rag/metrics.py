@@ -1,0 +1,274 @@
+"""The figures of an evaluation: rankings, answers, abstentions, times, and how far each can be trusted.
+
+A figure that cannot be known for a case is None, never 0. All shares are in [0, 1], higher is better.
+"""
+
+from __future__ import annotations
+
+import re
+import string
+from collections import Counter
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import islice
+from math import log2
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Set as AbstractSet
+
+    import numpy.typing as npt
+
+RESAMPLES = 5000
+"""Of the bootstrap: the ends of a 95 % interval then move by about a fiftieth of its width from seed to seed."""
+
+SEED = 20261122
+"""Of the bootstrap: the same run always has the same intervals."""
+
+UNANSWERABLE = "Unanswerable"
+"""What QASPER's evaluator compares an abstention with."""
+
+# -- one ranking: keys, best first, against {key: grade}; a grade of 0 or less is not relevant -------------------------
+
+
+def by_score(scores: Mapping[str, float]) -> list[str]:
+    """The keys, best first; equal scores in falling order of the keys, as trec_eval breaks ties."""
+    return sorted(scores, key=lambda key: (scores[key], key), reverse=True)
+
+
+def recall_at(ranked: Sequence[str], relevant: Mapping[str, float], k: int) -> float | None:
+    """The share of what is relevant that stands among the first k; None where nothing is relevant."""
+    wanted = _wanted(relevant)
+    return len(wanted.intersection(ranked[:k])) / len(wanted) if wanted else None
+
+
+def hit_at(ranked: Sequence[str], relevant: Mapping[str, float], k: int) -> float | None:
+    """1 where anything relevant stands among the first k, else 0; None where nothing is relevant."""
+    wanted = _wanted(relevant)
+    return float(not wanted.isdisjoint(ranked[:k])) if wanted else None
+
+
+def reciprocal_rank(ranked: Sequence[str], relevant: Mapping[str, float], k: int | None = None) -> float | None:
+    """1 / the rank of the first that is relevant, 0 where it is not among the first k; None where nothing is relevant.
+
+    Its mean over questions is MRR (MRR@k).
+    """
+    wanted = _wanted(relevant)
+    if not wanted:
+        return None
+    return next((1 / rank for rank, key in enumerate(islice(ranked, k), start=1) if key in wanted), 0.0)
+
+
+def ndcg_at(ranked: Sequence[str], relevant: Mapping[str, float], k: int = 10) -> float | None:
+    """Normalised discounted cumulative gain of the first k; None where nothing is relevant.
+
+    Järvelin and Kekäläinen 2002 in the form of trec_eval's `ndcg_cut`: the gain is the grade itself, the discount of
+    rank r is log2(r + 1). A key that stands in the ranking twice gains once.
+    """
+    ideal = _discounted(sorted((grade for grade in relevant.values() if grade > 0), reverse=True)[:k])
+    if not ideal:
+        return None
+    seen: set[str] = set()
+    gains = []
+    for key in ranked[:k]:
+        gains.append(0.0 if key in seen else max(0.0, relevant.get(key, 0.0)))
+        seen.add(key)
+    return _discounted(gains) / ideal
+
+
+def _wanted(relevant: Mapping[str, float]) -> set[str]:
+    return {key for key, grade in relevant.items() if grade > 0}
+
+
+def _discounted(gains: Sequence[float]) -> float:
+    return sum(gain / log2(rank + 1) for rank, gain in enumerate(gains, start=1))
+
+
+# -- one answer, by QASPER's rules (Dasigi et al. 2021, which takes the words from SQuAD's) ----------------------------
+
+_PUNCTUATION = str.maketrans("", "", string.punctuation)
+
+
+def normalise(text: str) -> str:
+    """Lower case, without ASCII punctuation, without a, an and the, with single spaces."""
+    return " ".join(re.sub(r"\b(a|an|the)\b", " ", text.lower().translate(_PUNCTUATION)).split())
+
+
+def token_f1(answer: str, gold: str) -> float:
+    """F1 of the normalised words as multisets; 0 where they share none, also where both are empty."""
+    ours, theirs = normalise(answer).split(), normalise(gold).split()
+    return _f1(sum((Counter(ours) & Counter(theirs)).values()), len(ours), len(theirs))
+
+
+def answer_f1(answer: str, golds: Iterable[str]) -> float | None:
+    """The best token F1 over the annotators' answers; None where there are none.
+
+    An abstention is to be given as `UNANSWERABLE`, as is the answer of an annotator who found none.
+    """
+    return max((token_f1(answer, gold) for gold in golds), default=None)
+
+
+def evidence_f1(found: Iterable[str], golds: Iterable[AbstractSet[str]]) -> float | None:
+    """The best F1 of paragraphs over the annotators' evidence; None where there are no annotators.
+
+    Nothing found where an annotator names nothing is right: 1.
+    """
+    ours = set(found)
+    return max((1.0 if not ours and not gold else _paragraph_f1(ours, gold) for gold in golds), default=None)
+
+
+def _paragraph_f1(found: AbstractSet[str], gold: AbstractSet[str]) -> float:
+    return _f1(len(found & gold), len(found), len(gold))
+
+
+def _f1(shared: int, n_ours: int, n_theirs: int) -> float:
+    return 2 * shared / (n_ours + n_theirs) if shared else 0.0
+
+
+def marker_validity(markers: Iterable[int], shown: Iterable[int]) -> float | None:
+    """The share of an answer's markers that name a passage which the model was shown; None where it has no marker."""
+    used, known = list(markers), set(shown)
+    return sum(marker in known for marker in used) / len(used) if used else None
+
+
+# -- many cases --------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Abstentions:
+    """How often "not in your papers" was said where it is so, and where it is not."""
+
+    n_unanswerable: int
+    right: int
+    """Abstentions from questions that cannot be answered."""
+    n_answerable: int
+    false: int
+    """Abstentions from questions that can be answered."""
+
+    @property
+    def right_share(self) -> float | None:
+        """Of the unanswerable questions; None where there were none."""
+        return self.right / self.n_unanswerable if self.n_unanswerable else None
+
+    @property
+    def false_share(self) -> float | None:
+        """Of the answerable questions, lower is better; None where there were none."""
+        return self.false / self.n_answerable if self.n_answerable else None
+
+
+def abstentions(cases: Iterable[tuple[bool, bool]]) -> Abstentions:
+    """The count over cases of (can it be answered, was abstained)."""
+    n = Counter(cases)
+    return Abstentions(
+        n_unanswerable=n[False, True] + n[False, False],
+        right=n[False, True],
+        n_answerable=n[True, True] + n[True, False],
+        false=n[True, True],
+    )
+
+
+def percentiles(values: Sequence[float], *, at: Sequence[float] = (50, 95, 99)) -> tuple[float, ...] | None:
+    """The percentiles, between two values by linear interpolation; None where there are no values."""
+    return tuple(float(p) for p in np.percentile(values, at)) if len(values) else None
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """A mean with its 95 % interval."""
+
+    mean: float
+    low: float | None
+    """None where nothing says how other papers would do: all cases are about one, or all have the same value."""
+    high: float | None
+    n: int
+    n_groups: int
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """What one run has over another on the same cases."""
+
+    mean: float
+    """Positive: the first is higher."""
+    low: float | None
+    high: float | None
+    p: float | None
+    """Two-sided, of the hypothesis that there is no difference."""
+    n: int
+    n_groups: int
+    higher: int
+    """Cases in which the first is higher, lower, and the same."""
+    lower: int
+    same: int
+
+
+def estimate(values: Sequence[float], groups: Sequence[str]) -> Estimate | None:
+    """The mean of the values with a percentile bootstrap interval that draws whole groups; None without values.
+
+    Questions about one paper succeed and fail together, so papers are drawn with replacement, not questions
+    (the cluster bootstrap: Field and Welsh 2007; for model evaluations Miller 2024). Fewer than about ten groups give
+    an interval that is too narrow, and values that are all alike would give one of no width: they have none.
+    """
+    if not values:
+        return None
+    means, n_groups = _resampled(values, groups)
+    low, high = _interval(means if len(set(values)) > 1 else None)
+    return Estimate(float(np.mean(values)), low, high, len(values), n_groups)
+
+
+def paired(ours: Sequence[float], theirs: Sequence[float], groups: Sequence[str]) -> Difference | None:
+    """The mean difference of paired values, its interval and p by the bootstrap of `estimate`; None without values.
+
+    p is twice the share of resamples on the other side of zero, with one added above and below (Davison and
+    Hinkley 1997, 4.2), so it is never 0.
+    """
+    if not ours:
+        return None
+    delta = np.subtract(ours, theirs)
+    means, n_groups = _resampled(delta, groups)
+    low, high = _interval(means)
+    p = None
+    if means is not None:
+        tail = min(int(np.sum(means <= 0)), int(np.sum(means >= 0)))
+        p = min(1.0, 2 * (tail + 1) / (len(means) + 1))
+    return Difference(
+        mean=float(delta.mean()),
+        low=low,
+        high=high,
+        p=p,
+        n=len(delta),
+        n_groups=n_groups,
+        higher=int(np.sum(delta > 0)),
+        lower=int(np.sum(delta < 0)),
+        same=int(np.sum(delta == 0)),
+    )
+
+
+def _resampled(
+    values: Sequence[float] | npt.NDArray[np.float64], groups: Sequence[str]
+) -> tuple[npt.NDArray[np.float64] | None, int]:
+    """The means of `RESAMPLES` draws of groups, shape (RESAMPLES,), and how many groups there are; None for one."""
+    names, index = np.unique(np.asarray(groups), return_inverse=True)
+    n = len(names)
+    if n < 2:
+        return None, n
+    sums, sizes = np.bincount(index, weights=values, minlength=n), np.bincount(index, minlength=n)
+    draws = _draws(n)
+    return (draws @ sums) / (draws @ sizes), n
+
+
+@lru_cache(maxsize=4)
+def _draws(n: int) -> npt.NDArray[np.float64]:
+    """How often each of n groups is drawn, shape (RESAMPLES, n)."""
+    random = np.random.default_rng(SEED)
+    return random.multinomial(n, np.full(n, 1 / n), size=RESAMPLES).astype(np.float64)
+
+
+def _interval(means: npt.NDArray[np.float64] | None) -> tuple[float | None, float | None]:
+    if means is None:
+        return None, None
+    low, high = np.percentile(means, (2.5, 97.5))
+    return float(low), float(high)
