@@ -290,7 +290,7 @@ def _info(reader: PdfReader | None, pages: Sequence[Sequence[Line]]) -> Document
 
 
 def _report(file: _File, parts: Layout) -> QualityReport:
-    letters = [sum(sum(map(str.isalpha, line.text)) for line in lines) for lines in file.pages]
+    texts = ["".join(line.text for line in lines) for lines in file.pages]
     return QualityReport(
         n_pages=len(file.pages),
         n_words=sum(len(page.text.split()) for page in parts.pages),
@@ -301,6 +301,6 @@ def _report(file: _File, parts: Layout) -> QualityReport:
         garbled_share=unread_share(line for lines in file.pages for line in lines),
         hidden_chars=file.hidden_chars,
         flagged_sentences=sum(len(flag_sentences(page.text)) for page in parts.pages),
-        pages_without_text=tuple(i for i, n in enumerate(letters, start=1) if n < MIN_LETTERS),
+        pages_without_text=tuple(i for i, text in enumerate(texts, start=1) if not has_letters(text, MIN_LETTERS)),
         ocr_pages=tuple(file.ocr_pages),
     )

@@ -138,6 +138,15 @@ class Assistant:
         with trace.span("prompt"):
             messages, passages = await self._prompt(taken, vector, found.passages, history[-HISTORY_TURNS:])
         yield Retrieved(passages, taken.searched, taken.scope, taken.kind)
+        unread = len(found.passages) - len(passages)
+        notices = (
+            taken.notice,
+            f"{unread} of {len(found.passages)} passages found did not fit into the context window of "
+            f"{self.drafter.name} and were not read."
+            if unread
+            else None,
+            NO_EXPERT if mode != "draft" else None,
+        )
 
         async with aclosing(self._draft(messages)) as pieces:
             async for piece in pieces:
@@ -160,7 +169,7 @@ class Assistant:
                 sentences=cited.sentences,
                 citations=cited.citations,
                 drafts=(draft,),
-                notice=" ".join(filter(None, (taken.notice, NO_EXPERT if mode != "draft" else None))) or None,
+                notice=" ".join(filter(None, notices)) or None,
                 kind=taken.kind,
                 scope=taken.scope,
                 searched=taken.searched,

@@ -152,6 +152,15 @@ async def test_history_goes_before_passages_when_room_is_short(papers, embedder)
     assert answer.passages
 
 
+async def test_passages_that_do_not_fit_are_told(papers, embedder):
+    answer = await assistant(papers, embedder, "Yes [1].", window=800).answer(QUESTION)
+    unread = RagSettings().top_k - len(answer.passages)
+    assert unread > 0
+    assert f"{unread} of {RagSettings().top_k} passages found did not fit into the context window" in answer.notice
+    whole = await assistant(papers, embedder, "Yes [1].", window=8000).answer(QUESTION)
+    assert whole.notice is None
+
+
 async def test_a_question_beyond_the_context_is_refused_in_words(papers, embedder):
     with pytest.raises(ContextTooLongError, match="does not fit"):
         await assistant(papers, embedder, "x", window=400).answer(QUESTION)
