@@ -266,14 +266,14 @@ def over_all(model: Scorer, cases: list[Case]) -> str:
 
 @torch.no_grad()
 def curve(model: Scorer, cases: list[Case]) -> tuple[float, float]:
-    """Slope and offset of P(evidence | sum), by Newton's method on the log-likelihood (Platt 1999)."""
+    """Slope and offset of P(evidence | sum) were one passage in two evidence, by Newton's method (Platt 1999)."""
     x = torch.cat([model(case) for case in cases]).double()
     y = torch.cat([torch.tensor([float(i in c.relevant) for i in range(len(c.rest))]) for c in cases]).double()
     design, beta = torch.stack([x, torch.ones_like(x)], 1), torch.zeros(2, dtype=torch.double)
     for _ in range(30):
         p = torch.sigmoid(design @ beta)
         beta += torch.linalg.solve(design.T @ (design * (p * (1 - p))[:, None]), design.T @ (y - p))
-    return float(beta[0]), float(beta[1])
+    return float(beta[0]), float(beta[1] + torch.log((1 - y).sum() / y.sum()))
 
 
 def main() -> None:

@@ -58,7 +58,7 @@ class Ranker:
         texts: Sequence[str],
         sections: Sequence[str | None],
     ) -> Vectors:
-        """The probability that each passage holds evidence for the question, shape (n,).
+        """The probability that each passage holds evidence, were one passage in two evidence, shape (n,).
 
         Args:
             vector: the question's, shape (dimension,).
