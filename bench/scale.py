@@ -6,7 +6,8 @@ The text is real: SciFact's abstracts and QASPER's papers (train and dev), and w
 again with one word in seven exchanged for another word of the corpus. The vectors of the first 5,000 chunks are
 MiniLM's; every other chunk has a copy of one of them with noise (cosine about .8), because embedding all would take
 half an hour: times and memory do not depend on it, the ranking does, and no quality is measured here. Questions are
-QASPER dev's and SciFact's, embedded for real. The libraries in DIR are kept and used again.
+QASPER dev's and SciFact's, embedded for real. The libraries in DIR are kept and used again; a server is filled
+from them by the library itself.
 """
 
 from __future__ import annotations
@@ -229,7 +230,7 @@ def measure(settings: IngestSettings, asked: list[str], vectors: np.ndarray) -> 
     library.own()
     start = time.perf_counter()
     library.vectors.search(vectors[0], TOP_K)
-    print(f"  open and first search: {time.perf_counter() - start:.2f} s", flush=True)
+    print(f"  open (fill Chroma where it is empty) and first search: {time.perf_counter() - start:.2f} s", flush=True)
     retriever = Retriever(library, Named())  # type: ignore[arg-type]
     ids = [p.id for p in library.papers()]
     long = [name for name in ids if library.n_chunks(name) >= 20]
@@ -324,7 +325,7 @@ def main() -> None:
             print(f"load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
         asked, vectors = questions(folder, options.questions)
         for n_chunks in options.chunks:
-            at = folder / (f"{n_chunks}-server" if options.chroma else f"{n_chunks}")
+            at = folder / f"{n_chunks}"
             settings = IngestSettings(library=at, **({"chroma": options.chroma} if options.chroma else {}))
             print(f"{n_chunks:,} chunks, Chroma {'at ' + options.chroma if options.chroma else 'embedded'}", flush=True)
             if not (at / "library.db").exists():
