@@ -27,7 +27,6 @@ from filelock import FileLock, Timeout
 from ingest import ledger
 from ingest.errors import LibraryBusyError, LibraryMismatchError, UnknownPaperError
 from ingest.paper import Chunk, Page, Paper, ParsedPaper
-from ingest.turns import Turns
 from ingest.vectors import ChromaIndex, ExactIndex, VectorIndex, probe
 
 if TYPE_CHECKING:
@@ -121,8 +120,6 @@ class Library:
         self._recovered = False
         self.ledger = ledger.Ledger(lambda: self._db)
         self._vectors: VectorIndex | None = None
-        self.turns = Turns(os.cpu_count() or 1)
-        """For whole searches: as many at once as there are cores."""
         self._frequencies: tuple[int | None, dict[str, int]] = (None, {})
         try:
             self._open_catalogue()
