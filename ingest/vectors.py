@@ -137,9 +137,9 @@ class ChromaIndex:
         """
         if among is None:
             return self._nearest(query, k)
-        if len(among) > EXACT:
-            inside, share = set(among), len(among) / max(1, self.count())
-            found = [pair for pair in self._nearest(query, min(DEEPEST, int(2 * k / share) + k)) if pair[0] in inside]
+        if len(among) > EXACT and (depth := k + 2 * k * self.count() // len(among)) <= DEEPEST:
+            inside = set(among)
+            found = [pair for pair in self._nearest(query, depth) if pair[0] in inside]
             if len(found) >= k:
                 return found[:k]
         rows = self._stored(among)

@@ -40,12 +40,66 @@ def add(library, path, embedder, **options):
     return ingest_pdf(path, library=library, embedder=embedder, **options)
 
 
+def words_of(library, match, k=5, **scope):
+    return [name for name, _ in library.search_words(match, k, **scope)]
+
+
+def test_a_search_of_words_with_a_common_word_finds_what_the_rare_one_names(library, fake, monkeypatch):
+    one, two = (add(library, path, fake).paper_id for path in (ONE, TWO))
+    everything = {scope: library.search_words('"the" OR "matrices"', 100, paper_ids=scope) for scope in (None, (one,))}
+    rare = set(words_of(library, '"matrices"', 100))
+    monkeypatch.setattr("ingest.library.ENOUGH", 5)
+    for scope, before in everything.items():
+        found = library.search_words('"the" OR "matrices"', 100, paper_ids=scope)
+        assert {name for name, _ in found} == {name for name, _ in before} & rare
+    assert words_of(library, '"the"') == words_of(library, '"the" OR "unheardof"'), "common words alone are searched"
+    assert words_of(library, '"unheardof" OR "matrices" OR "the"', 100) == words_of(
+        library, '"matrices" OR "the"', 100
+    ), "a word that is nowhere excludes nothing"
+    assert words_of(library, '("the" AND "model") OR "matrices"', 100), "other queries are left as they are"
+    assert words_of(library, '"model"', paper_ids=[]) == []
+    assert {name.partition(":")[0] for name in words_of(library, '"the" OR "model"', 100, paper_ids=[two])} == {two}
+
+
+def test_the_frequency_of_a_word_follows_what_is_added(library, fake, monkeypatch):
+    monkeypatch.setattr("ingest.library.ENOUGH", 5)
+    add(library, ONE, fake)
+    before = library._n_with('"the"')
+    add(library, TWO, fake)
+    assert library._n_with('"the"') > before
+
+
+def test_papers_can_be_asked_for_by_id(library, fake):
+    one, two = (add(library, path, fake).paper_id for path in (ONE, TWO))
+    assert [paper.id for paper in library.papers({two, "unknown"})] == [two]
+    assert [paper.id for paper in library.papers()] == [one, two]
+
+
 # -- the seams: the real thing and its stand-in through the same assertions ------------------------------------------
 
 
-@pytest.fixture(params=["chroma", "exact"])
+@pytest.fixture(params=["chroma", "exact", "server"])
 def index(request, tmp_path):
-    return ChromaIndex(tmp_path / "chroma", collection="chunks-test") if request.param == "chroma" else ExactIndex()
+    if request.param == "exact":
+        return ExactIndex()
+    place = tmp_path / "chroma" if request.param == "chroma" else request.getfixturevalue("server").url
+    return ChromaIndex(place, collection=f"chunks-{tmp_path.name}")
+
+
+def test_among_many_the_nearest_are_those_of_an_exact_search(index, monkeypatch):
+    monkeypatch.setattr("ingest.vectors.EXACT", 20)
+    dice = np.random.default_rng(1)
+    rows = dice.normal(size=(400, 16)).astype(np.float32)
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    names = [f"m{i % 8}:{i:04d}" for i in range(400)]
+    index.add(names, rows)
+    for share in (200, 30):
+        among = names[:share]
+        exact = sorted(zip(among, rows[:share] @ rows[7], strict=True), key=lambda pair: -pair[1])[:10]
+        found = index.search(rows[7], 10, among=among)
+        assert [name for name, _ in found] == [name for name, _ in exact]
+        assert index.search(rows[7], 300, among=among)[-1][0] in among
+        assert len(index.search(rows[7], 300, among=among)) == share
 
 
 def unit(*values):
