@@ -303,16 +303,17 @@ class Library:
         kept = [word for word in words if word in rarest or counts[word] <= most]
         return f"({' OR '.join(rarest)}) AND ({' OR '.join(kept)})"
 
-    def highest_score(self, match: str) -> float:
-        """The BM25 score that no chunk can exceed for a query of words joined by OR; 0 where it has no words.
+    def highest_score(self, match: str, *, paper_ids: Sequence[str] | None = None) -> float:
+        """The BM25 score that no chunk can exceed in a search for words joined by OR; 0 where there are no words.
 
         Each word's inverse document frequency ln((N - n + 0.5) / (n + 0.5)), at least 1e-6, times k1 + 1 (Robertson and
-        Zaragoza 2009, as in SQLite's FTS5).
+        Zaragoza 2009, as in SQLite's FTS5), as often as the word stands in the query that is run.
         """
+        few = paper_ids is not None and sum(map(self.n_chunks, paper_ids)) < ENOUGH
+        words = re.findall(r'"[^"]*"', match if few else self._pruned(match))
         total = self._n_with("")
-        counts = [self._n_with(word) for word in match.split(" OR ") if word]
-        weights = (max(1e-6, math.log((total - n + 0.5) / (n + 0.5))) for n in counts)
-        return sum(weights) * (BM25_K1 + 1)
+        counts = [self._n_with(word) for word in words]
+        return (BM25_K1 + 1) * sum(max(1e-6, math.log((total - n + 0.5) / (n + 0.5))) for n in counts)
 
     def _n_with(self, word: str) -> int:
         """In how many chunks a word or phrase stands, or how many there are; remembered until a chunk is added."""

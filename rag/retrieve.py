@@ -98,7 +98,7 @@ class Retriever:
         dense = dict(self._library.vectors.search(mapped / np.linalg.norm(mapped), CANDIDATES, among=among))
         match = match_expression(question, self._terms.expand(question, paper_ids).words if self._terms else ())
         lexical = dict(self._library.search_words(match, CANDIDATES, paper_ids=paper_ids)) if match else {}
-        best = self._library.highest_score(match_expression(question)) or 1.0
+        best = self._library.highest_score(match_expression(question), paper_ids=paper_ids) or 1.0
         chunks = self._library.chunks({*dense, *lexical})
         rows = self._library.vectors_of(list(chunks))
         names = [name for name in chunks if name in rows]  # another thread may have removed a paper meanwhile

@@ -366,6 +366,28 @@ def test_a_library_of_the_first_version_opens(settings, fake):
         assert library.report(library.papers()[0].id) is None
 
 
+def test_the_word_index_of_an_older_library_gets_the_headings(settings, fake):
+    with open_library(settings) as library:
+        add(library, ONE, fake)
+        db = library._db
+        with db:
+            for name in ("chunk_added", "chunk_removed"):
+                db.execute(f"DROP TRIGGER {name}")
+            db.execute("DROP TABLE words")
+            db.execute(
+                "CREATE VIRTUAL TABLE words USING fts5(text, content='chunks', content_rowid='row', "
+                "tokenize='porter unicode61 remove_diacritics 2')"
+            )
+            for name in ("chunk_added AFTER INSERT", "chunk_removed AFTER DELETE"):
+                db.execute(f"CREATE TRIGGER {name} ON chunks BEGIN SELECT 1; END")
+            db.execute("PRAGMA user_version=2")
+    with open_library(settings) as library:
+        assert library.search_words('section : "introduction"', 5)
+        add(library, TWO, fake)
+        assert len({name.split(":")[0] for name, _ in library.search_words('"model"', 100)}) == 2
+        assert library.verify() == []
+
+
 def test_a_lost_index_is_rebuilt_without_embedding_again(settings, fake):
     with open_library(settings) as library:
         add(library, ONE, fake)

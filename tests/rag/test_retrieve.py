@@ -15,6 +15,7 @@ from ingest import IngestSettings, ingest_pdf, open_library
 from ingest.errors import LibraryMismatchError
 from places import SAMPLES
 from rag.retrieve import Retriever, _varied, floor, match_expression
+from rag.words import words_of
 
 
 @pytest.fixture(scope="module")
@@ -69,6 +70,27 @@ def test_no_question_breaks_the_word_search(search, question):
 def test_the_word_query_is_quoted_and_has_no_stop_words():
     assert match_expression("What is the rank of LoRA's matrix?") == '"rank" OR "lora" OR "matrix"'
     assert match_expression("?!") == ""
+
+
+@pytest.mark.parametrize("enough", [3000, 20], ids=["all words", "rarer words"])
+def test_no_chunk_has_more_than_the_best_possible_score_of_its_question(samples, monkeypatch, enough):
+    monkeypatch.setattr("ingest.library.ENOUGH", enough)
+    rows = [json.loads(line) for line in (SAMPLES / "questions.jsonl").read_text().splitlines()]
+    one = [samples.papers()[0].id]
+    for question in [row["question"] for row in rows] + ["memory memory", "licence"]:
+        match = match_expression(question)
+        for scope in (None, one):
+            highest = samples.highest_score(match, paper_ids=scope)
+            found = samples.search_words(match, 5, paper_ids=scope)
+            assert all(0 < score < highest for _, score in found), question
+    assert samples.highest_score("") == 0
+
+
+def test_a_word_of_the_heading_is_found_in_the_section_below_it(samples):
+    with_heading = [chunk for chunk in samples.chunks(samples.chunk_ids()).values() if chunk.section]
+    chunk = next(c for c in with_heading if words_of(c.section)[-1] not in words_of(c.text))
+    found = dict(samples.search_words(f'"{words_of(chunk.section)[-1]}"', 100))
+    assert chunk.id in found
 
 
 @given(st.integers(1, 200_000), st.integers(2, 50))
