@@ -1,6 +1,6 @@
 """Which chunk size, which overlap, and what to add to what is embedded: measured on QASPER's train split.
 
-    python bench/chunking.py [--papers 60]
+    python bench/chunking.py [--papers 60] [--split train] [--product]
 
 In-paper search, as a reader of one paper would ask. A question counts as served when the first `BUDGET` word pieces
 of the ranked chunks cover at least half of the characters of one of its evidence paragraphs: fair to all sizes. MRR is
@@ -15,6 +15,7 @@ import json
 import logging
 import random
 import sys
+import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,9 +26,20 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 logging.disable(logging.CRITICAL)
 
-from ingest import Chunk, Heading, Page, Paper, ParsedPaper, embedder_from  # noqa: E402
+from bench.ingest_speed import split  # noqa: E402
+from ingest import (  # noqa: E402
+    Chunk,
+    Heading,
+    IngestSettings,
+    Page,
+    Paper,
+    ParsedPaper,
+    embedder_from,
+    open_library,
+)
 from ingest.chunk import chunk_paper  # noqa: E402
 from ingest.layout import PARAGRAPH_BREAK  # noqa: E402
+from rag.retrieve import Retriever  # noqa: E402
 from rag.words import content_words  # noqa: E402
 
 DENSE_WEIGHT = 0.45
@@ -136,6 +148,50 @@ def evaluate(docs: list[Document], embedder, *, size: int, overlap: float, prefi
     }
 
 
+def plain(docs: list[Document], embedder) -> dict[str, float]:
+    """The plain recipe: 1,000 characters with 200 of overlap, by separators, and nearness alone."""
+    served, ranks, n = [], [], 0
+    for doc in docs:
+        text, at, ranges = doc.parsed.text, 0, []
+        for chunk in split(text):
+            start = text.find(chunk, max(0, at - 400))
+            ranges.append((start, start + len(chunk)))
+            at = start + len(chunk)
+        shown = [text[a:b] for a, b in ranges]
+        vectors, tokens, n = embedder.embed_documents(shown), embedder.count_tokens(shown), n + len(shown)
+        for (_, evidence), query in zip(
+            doc.questions, embedder.embed_documents([q for q, _ in doc.questions]), strict=True
+        ):
+            order = np.argsort(-(vectors @ query), kind="stable")
+            served.append(is_served(order, ranges, tokens, evidence))
+            ranks.append(reciprocal(order, ranges, evidence))
+    return {"chunks": n, "served": float(np.mean(served)), "MRR": float(np.mean(ranks))}
+
+
+def product(docs: list[Document], embedder) -> dict[str, float]:
+    """The product's own chunks and its own search within the paper, in a library of these papers."""
+    served, ranks = [], []
+    with tempfile.TemporaryDirectory() as folder, open_library(IngestSettings(library=Path(folder))) as library:
+        library.own()
+        for doc in docs:
+            paper = doc.parsed.paper
+            chunks = chunk_paper(doc.parsed, max_tokens=160, count_tokens=embedder.count_tokens)
+            vectors = embedder.embed_documents([chunk.text for chunk in chunks])
+            pdf = library.kept_path(paper.id)
+            pdf.touch()
+            library.add(doc.parsed, chunks, vectors, embedder=embedder.name, pdf=pdf)
+        retriever = Retriever(library, embedder)
+        for doc in docs:
+            for question, evidence in doc.questions:
+                found = retriever.search(question, retriever.embed(question), k=50, paper_ids=[doc.parsed.paper.id])
+                ranges = [(p.chunk.start, p.chunk.end) for p in found.passages]
+                order = range(len(ranges))
+                served.append(is_served(order, ranges, [p.chunk.n_tokens for p in found.passages], evidence))
+                ranks.append(reciprocal(order, ranges, evidence))
+        n = library.n_chunks()
+    return {"chunks": n, "served": float(np.mean(served)), "MRR": float(np.mean(ranks))}
+
+
 def header(prefix: str, title: str, section: str) -> str:
     """What is put before a chunk's text when it is embedded."""
     parts = {"none": [], "title": [title], "section": [section], "title, section": [title, section]}[prefix]
@@ -170,14 +226,22 @@ def reciprocal(order, ranges, evidence) -> float:
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--papers", type=int, default=60)
+    parser.add_argument("--split", choices=("train", "dev"), default="train")
+    parser.add_argument(
+        "--product", action="store_true", help="only the plain recipe beside the product, on this split"
+    )
     options = parser.parse_args()
-    path = next((ROOT.parent / "shared" / "data" / "qasper").glob("*train*"), None)
+    path = next((ROOT.parent / "shared" / "data" / "qasper").glob(f"*{options.split}*"), None)
     if path is None:
-        print("QASPER's train split is not here: nothing measured")
+        print("QASPER is not here: nothing measured")
         return
     docs = documents(path, options.papers)
     n = sum(len(doc.questions) for doc in docs)
-    print(f"{len(docs)} papers of QASPER train, {n} questions with evidence, budget {BUDGET} word pieces\n")
+    print(f"{len(docs)} papers of QASPER {options.split}, {n} questions with evidence, budget {BUDGET} word pieces\n")
+    if options.product:
+        for name, measured in (("plain recipe", plain), ("product", product)):
+            print(f"{name}: {measured(docs, embedder_from(None))}", flush=True)
+        return
     names = ["dense served", "lexical served", "fused served", "dense MRR", "lexical MRR", "fused MRR", "chunks"]
     print("| size | overlap | added before embedding | " + " | ".join(names) + " |\n|" + "---|" * (3 + len(names)))
     embedder = embedder_from(None)
