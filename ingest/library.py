@@ -100,6 +100,8 @@ REMEMBERED = 50_000
 _UNFINISHED = "(SELECT id FROM papers WHERE finished_at IS NULL)"
 """Nearly always empty, and an index knows it: cheaper than to read the row of each chunk's paper."""
 
+_UNFINISHED_COPY = re.compile(r"[0-9a-f]{16}\.partial")
+
 _CHUNK = 'c.id, c.paper_id, c.ordinal, c.text, c.start, c."end", c.first_page, c.last_page, c.section, c.n_tokens'
 _PAPER = "id, title, authors, year, doi, arxiv_id, abstract, n_pages, file_name"
 
@@ -406,7 +408,10 @@ class Library:
             json.dump({"pid": os.getpid(), "url": url, "key": key}, file)
 
     def _recover(self) -> None:
-        """Complete what a crash cut off: papers whose rows are all there, and removals that had begun."""
+        """Complete what a crash cut off: papers whose rows are all there, removals; a copy that was cut off goes."""
+        for path in self._papers.glob("*.partial"):
+            if _UNFINISHED_COPY.fullmatch(path.name):
+                path.unlink(missing_ok=True)
         for entry in self.ledger.entries("removing"):
             self._erase(entry.paper_id)
         for entry in self.ledger.entries("failed"):
@@ -708,7 +713,7 @@ class Library:
         for path in sorted(self._papers.iterdir()):
             if path.stem in known and path.suffix == ".pdf":
                 continue
-            if re.fullmatch(r"[0-9a-f]{16}\.partial", path.name):
+            if _UNFINISHED_COPY.fullmatch(path.name):
                 path.unlink()
                 problems.append(Problem(None, f"{path.name} was never finished", repaired=True))
             else:

@@ -262,6 +262,15 @@ def test_an_interrupted_add_is_invisible_and_completed_by_the_next_owner(setting
         assert library.verify() == []
 
 
+def test_a_copy_that_was_cut_off_is_gone_at_the_next_start(settings, fake):
+    with open_library(settings) as library:
+        (library.folder / "papers" / "0123456789abcdef.partial").write_bytes(b"%PDF-1.7 and no mo")
+    with open_library(settings) as library:
+        library.own()
+        assert library.verify() == []
+        assert add(library, ONE, fake).status == "added"
+
+
 def test_an_interrupted_parse_is_resumed_from_the_librarys_own_copy(settings, fake, monkeypatch, tmp_path):
     upload = tmp_path / "upload.pdf"
     upload.write_bytes(ONE.read_bytes())
