@@ -2,8 +2,8 @@
 
     python bench/highlight.py [--papers N] [--sentences N] [--pictures FOLDER]
 
-The sentences are drawn by a seeded generator from the stored page texts, 40 characters or longer. "Wrong words" is
-judged by another reader: the text that pdfium itself gives for the marked rectangles, letters and digits only.
+The sentences are drawn by a seeded generator from the stored page texts, 40 characters or longer. "Marked words" are
+judged from the places alone: the text that pdfium gives for the marked rectangles, letters and digits only.
 """
 
 from __future__ import annotations
@@ -60,6 +60,8 @@ def main():
     print(f"locate: p50 {p50:.0f} ms, p95 {p95:.0f} ms, longest {p100:.0f} ms")
     good = sum(share >= 0.9 for share in agreed)
     print(f"marked words hold 90 % of the sentence's words: {good} of {len(agreed)}; median {np.median(agreed):.3f}")
+    elsewhere(drawn)
+    pictures(drawn)
     if chosen.pictures:
         draw(random.Random(SEED).sample(found, min(10, len(found))), chosen.pictures)
 
@@ -77,6 +79,33 @@ def sentences(paths, n):
             parts = (part.strip() for part in SENTENCE.split(page.text))
             drawn += [(path, page.number, part) for part in parts if len(part) >= 40]
     return random.Random(SEED).sample(drawn, min(n, len(drawn)))
+
+
+def elsewhere(drawn):
+    """Each sentence on a page of another paper: nothing is to be marked."""
+    wrong, milliseconds = 0, []
+    for (_, _, sentence), (path, number, _) in zip(drawn, [*drawn[7:], *drawn[:7]], strict=True):
+        began = time.perf_counter()
+        marks = locate(path, number, sentence)
+        milliseconds.append(1000 * (time.perf_counter() - began))
+        if marks:
+            wrong += 1
+            print(f"marked elsewhere, share {marks.share:.2f}  {path.stem} p. {number}: {sentence[:110]!r}")
+    p50, p95 = np.percentile(milliseconds, [50, 95])
+    print(f"on another random page: marked {wrong} of {len(drawn)}; p50 {p50:.0f} ms, p95 {p95:.0f} ms")
+
+
+def pictures(drawn):
+    """How long the first 50 pages take to draw, and how large they are."""
+    milliseconds, sizes = [], []
+    for path, number, _ in drawn[:50]:
+        began = time.perf_counter()
+        sizes.append(len(page_picture(path, number)) / 1000)
+        milliseconds.append(1000 * (time.perf_counter() - began))
+    p50, p95 = np.percentile(milliseconds, [50, 95])
+    print(
+        f"pictures: p50 {p50:.0f} ms, p95 {p95:.0f} ms; median {np.median(sizes):.0f} kB, largest {max(sizes):.0f} kB"
+    )
 
 
 def agreement(path, number, sentence, marks):

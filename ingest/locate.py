@@ -249,30 +249,37 @@ def _displayed(page: Any, x: float, y: float) -> tuple[float, float]:
 def _lines(boxes: Sequence[Rectangle], aspect: float) -> list[Rectangle]:
     """One rectangle for each line; `aspect` is the page's width by its height."""
     steps = [(b[0] - a[0], b[1] - a[1]) for a, b in pairwise(boxes)]
-    small = [(abs(x) * aspect, abs(y)) for x, y in steps if abs(x) * aspect + abs(y) < 0.05]  # not between lines
-    upright = sum(x for x, _ in small) >= sum(y for _, y in small)
+    small = [(x, y) for x, y in steps if abs(x) * aspect + abs(y) < 0.05]  # those to the next line are larger
+    upright = sum(abs(x) * aspect for x, _ in small) >= sum(abs(y) for _, y in small)
+    backwards = sum(x if upright else y for x, y in small) < 0
     lines: list[Rectangle] = []
-    for box in boxes if upright else map(_turned, boxes):
-        if lines and _continues(lines[-1], box, aspect if upright else 1 / aspect):
+    for box in boxes:
+        placed = _forwards(box, upright=upright, backwards=backwards)
+        if lines and _continues(lines[-1], placed, aspect if upright else 1 / aspect):
             last = lines[-1]
-            lines[-1] = min(last[0], box[0]), min(last[1], box[1]), max(last[2], box[2]), max(last[3], box[3])
+            joined = min(last[0], placed[0]), min(last[1], placed[1]), max(last[2], placed[2]), max(last[3], placed[3])
+            lines[-1] = joined
         else:
-            lines.append(box)
-    return [_padded(line) if upright else _turned(_padded(line)) for line in lines]
+            lines.append(placed)
+    return [_forwards(_padded(line), upright=upright, backwards=backwards) for line in lines]
 
 
-def _turned(box: Rectangle) -> Rectangle:
+def _forwards(box: Rectangle, *, upright: bool, backwards: bool) -> Rectangle:
+    """The box where it would be if the text ran to the right; and back again."""
     left, top, right, bottom = box
-    return top, left, bottom, right
+    if upright:
+        return (1 - right, top, 1 - left, bottom) if backwards else box
+    return (top, left, bottom, right) if not backwards else (1 - bottom, 1 - right, 1 - top, 1 - left)
 
 
 def _continues(line: Rectangle, box: Rectangle, aspect: float) -> bool:
-    """Whether the character stands on the line, behind or, where text runs upwards, before what it has."""
+    """Whether the character stands behind what the line has; an index may stand a little above or below it."""
     height = max(line[3] - line[1], box[3] - box[1])
     apart = max(box[1] - line[3], line[1] - box[3])
-    ahead, behind = (box[0] - line[2]) * aspect, (line[0] - box[2]) * aspect
-    gap = max(ahead, behind)
-    return apart < 0.3 * height and -0.8 * height < gap < 3 * height if apart > -0.2 * height else gap > -0.8 * height
+    ahead = (box[0] - line[2]) * aspect
+    ligature = box[2] >= line[2]  # its letters share one box
+    furthest = 8 if apart < -0.2 * height else 3
+    return apart < 0.3 * height and (ligature or ahead > -0.8 * height) and ahead < furthest * height
 
 
 def _padded(line: Rectangle) -> Rectangle:

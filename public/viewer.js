@@ -30,28 +30,31 @@ for (const id of ['previous', 'next']) {
 }
 document.addEventListener('keydown', (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey || event.shiftKey) return;
-  const pane = document.querySelector('main');
-  const sideways = pane.scrollWidth > pane.clientWidth + 1; // zoomed in: the arrows move the page itself
-  if (event.key === 'PageUp' || (event.key === 'ArrowLeft' && !sideways)) turn('previous');
-  else if (event.key === 'PageDown' || (event.key === 'ArrowRight' && !sideways)) turn('next');
+  if (event.key === 'ArrowLeft' || event.key === 'PageUp') turn('previous');
+  else if (event.key === 'ArrowRight' || event.key === 'PageDown') turn('next');
   else return;
   event.preventDefault();
 });
 
+// As wide as the window, but where words are marked in a narrow panel, wide enough to read them.
 const ZOOM = 'scholion-zoom';
-const zoom = (factor) => {
-  const kept = Math.min(4, Math.max(0.5, factor));
-  sessionStorage.setItem(ZOOM, String(kept));
-  root.style.setProperty('--zoom', String(kept));
+const READABLE = 640; // pixels for a page
+const pane = document.querySelector('main');
+const marked = document.querySelector('.mark');
+const zoomed = () => parseFloat(root.style.getPropertyValue('--zoom')) || 1;
+const zoom = (factor) => root.style.setProperty('--zoom', String(Math.min(4, Math.max(0.5, factor))));
+const choose = (factor) => {
+  zoom(factor);
+  sessionStorage.setItem(ZOOM, String(zoomed()));
 };
-const zoomed = () => parseFloat(sessionStorage.getItem(ZOOM)) || 1;
-zoom(zoomed());
-document.getElementById('smaller').addEventListener('click', () => zoom(zoomed() / 1.25));
-document.getElementById('larger').addEventListener('click', () => zoom(zoomed() * 1.25));
-document.getElementById('fit').addEventListener('click', () => zoom(1));
+const kept = parseFloat(sessionStorage.getItem(ZOOM));
+zoom(kept || (marked ? Math.min(2.5, Math.max(1, READABLE / (pane.clientWidth - 20))) : 1));
+document.getElementById('smaller').addEventListener('click', () => choose(zoomed() / 1.25));
+document.getElementById('larger').addEventListener('click', () => choose(zoomed() * 1.25));
+document.getElementById('fit').addEventListener('click', () => choose(1));
 
 const picture = document.getElementById('picture');
-const settle = () => document.querySelector('.mark')?.scrollIntoView({ block: 'center', inline: 'nearest' });
+const settle = () => marked?.scrollIntoView({ block: 'center', inline: 'center' });
 const fail = () => {
   const said = document.getElementById('said');
   said.textContent = 'This page could not be drawn. Open the PDF instead.';

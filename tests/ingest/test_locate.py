@@ -43,6 +43,13 @@ def test_each_line_of_a_quote_has_its_own_rectangle(tmp_path) -> None:
     assert marks.rectangles[2][2] < 160, "it ends within the last line"
 
 
+def test_a_title_with_lines_close_to_each_other_has_a_rectangle_for_each(tmp_path) -> None:
+    title = column(72, 720, ["of endophytic bacteria isolated", "from jars that stood open"], size=30, leading=31)
+    marks = locate(write_pdf(tmp_path / "a.pdf", title), 1, "bacteria isolated from jars that stood")
+    assert len(marks.rectangles) == 2
+    assert marks.rectangles[0][0] > 200
+
+
 def test_a_quote_that_runs_into_the_next_column_is_marked_in_both(tmp_path) -> None:
     left, right = [*FILLER[:19], "Garden seeds keep for five"], ["years in a dry jar at four degrees.", *FILLER[:19]]
     path = write_pdf(tmp_path / "a.pdf", [*column(50, 720, left), *column(330, 720, right)])
