@@ -157,9 +157,10 @@ def _rendered(page: pypdfium2.PdfPage) -> NDArray[np.uint8]:
     return grey
 
 
-def png(grey: NDArray[np.uint8]) -> bytes:
-    """The grey picture (height × width) as a PNG file."""
-    height, width = grey.shape
+def png(pixels: NDArray[np.uint8]) -> bytes:
+    """The picture as a PNG file: grey (height × width) or red, green, blue (height × width × 3)."""
+    height, width = pixels.shape[:2]
+    colour = 0 if pixels.ndim == 2 else 2  # PNG's colour types
     out = io.BytesIO(b"")
     out.write(b"\x89PNG\r\n\x1a\n")
 
@@ -167,9 +168,9 @@ def png(grey: NDArray[np.uint8]) -> bytes:
         out.write(struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body)))
 
     rows = bytearray()
-    for row in grey:
+    for row in pixels:
         rows += b"\0" + row.tobytes()
-    chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0))
+    chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, colour, 0, 0, 0))
     chunk(b"IDAT", zlib.compress(bytes(rows), 1))
     chunk(b"IEND", b"")
     return out.getvalue()

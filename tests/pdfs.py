@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import NamedTuple
 
+ENCODING = b"<< /BaseEncoding /WinAnsiEncoding /Differences [1 /fi /fl] >>"
+
 
 class Text(NamedTuple):
     x: float
@@ -20,13 +22,13 @@ class Text(NamedTuple):
     """What follows on the same line: text, size and rise."""
 
 
-def write_pdf(path: Path, *pages: list[Text], title: str = "") -> Path:
-    """A PDF of US-letter pages with the texts drawn in the order given."""
+def write_pdf(path: Path, *pages: list[Text], title: str = "", rotate: int = 0) -> Path:
+    """A PDF of US-letter pages with the texts drawn in the order given; displayed turned clockwise by `rotate`."""
     objects = [
         b"<< /Type /Catalog /Pages 2 0 R >>",
         b"<< /Type /Pages /Kids [%s] /Count %d >>"
         % (b" ".join(b"%d 0 R" % (7 + 2 * i) for i in range(len(pages))), len(pages)),
-        b"<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica /Encoding /WinAnsiEncoding >>",
+        b"<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica /Encoding %s >>" % ENCODING,
         b"<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica-Bold /Encoding /WinAnsiEncoding >>",
         b"<< /Title (%s) >>" % title.encode("cp1252"),
         b"<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica-Oblique /Encoding /WinAnsiEncoding >>",
@@ -34,8 +36,8 @@ def write_pdf(path: Path, *pages: list[Text], title: str = "") -> Path:
     for number, texts in enumerate(pages):
         content = b"".join(map(_drawn, texts))
         objects.append(
-            b"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 612 792] /Contents %d 0 R "
-            b"/Resources << /Font << /F1 3 0 R /F2 4 0 R /F3 6 0 R >> >> >>" % (8 + 2 * number)
+            b"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 612 792] /Rotate %d /Contents %d 0 R "
+            b"/Resources << /Font << /F1 3 0 R /F2 4 0 R /F3 6 0 R >> >> >>" % (rotate, 8 + 2 * number)
         )
         objects.append(b"<< /Length %d >>\nstream\n%s\nendstream" % (len(content), content))
     out, offsets = b"%PDF-1.4\n", []
@@ -64,6 +66,7 @@ def _drawn(t: Text) -> bytes:
 
 
 def _escaped(text: str) -> bytes:
+    text = text.replace("ﬁ", "\x01").replace("ﬂ", "\x02")
     return text.encode("cp1252").replace(b"\\", rb"\\").replace(b"(", rb"\(").replace(b")", rb"\)")
 
 

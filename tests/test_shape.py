@@ -22,6 +22,8 @@ ALLOWED = {  # library → the files that may import it
         "ingest/sandbox.py",
         "ingest/hidden.py",
         "ingest/ocr.py",
+        "ingest/picture.py",
+        "ingest/locate.py",
     },
     "openai": {"rag/chat.py"},
     "httpx": {"rag/chat.py", "ingest/vectors.py"},

@@ -12,7 +12,7 @@ from chainlit.utils import utc_now
 
 from rag.answer import Answer, Answered, Drafted, Escalated, Retrieved, TextDelta
 from rag.render import full_answer, inert, links_to, model_text, reading, reading_title, scope_words
-from ui import core, scope
+from ui import core, panel, scope
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Iterable
@@ -84,8 +84,10 @@ class Reply:
         self._message.metadata = {
             "question": self.answer.question,
             "answer": self.answer.text,
+            "quotes": panel.quotes_of(self.answer),
             **scope.kept(),
         }
+        panel.remember(self._message.metadata["quotes"])
         await self._keep()
 
     async def abandon(self, why: str) -> None:
@@ -161,6 +163,8 @@ def remember(steps: Iterable[dict[str, Any]]) -> None:
     ]
     turns = [(str(metadata["question"]), str(metadata["answer"])) for metadata in kept]
     cl.user_session.set("turns", turns[-TURNS:])
+    for metadata in kept:
+        panel.remember(metadata.get("quotes"))
     if kept:
         scope.remember(kept[-1].get(scope.PICKER))
 

@@ -1,17 +1,25 @@
-"""A look at the PDF: the side panel with one paper at one page."""
+"""A look at the PDF: the side panel with one paper at one page, and the cited words marked there."""
 
 from __future__ import annotations
 
 import re
 import uuid
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import chainlit as cl
 
 from ingest import UserFacingError
 from ingest.errors import UnknownPaperError
-from rag.render import TITLE_CHARS
-from ui import core
+from rag.render import TITLE_CHARS, cite_path
+from ui import core, viewer
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rag.answer import Answer
+
+KNOWN_BY = 40
+"""Letters and digits of a quote by which it is recognised in the message that shows it."""
 
 _CITE = re.compile(r"/cite/([0-9a-f]{16})/([1-9]\d{0,4})/(\d{4,7})")
 
@@ -22,6 +30,31 @@ class CitationError(UserFacingError):
     status = 404
 
 
+_KEPT = "quotes"
+
+
+def quotes_of(answer: Answer) -> dict[str, list[str]]:
+    """The verbatim words behind each citation's address, to be kept with the message."""
+    quotes: dict[str, list[str]] = {}
+    for citation in answer.citations:
+        known = quotes.setdefault(cite_path(citation.passage.chunk, page=citation.page), [])
+        if citation.quote and citation.quote not in known:
+            known.append(citation.quote)
+    return quotes
+
+
+def remember(quotes: Any) -> None:
+    """Take the quotes of a message, a new one or one of a stored chat; later ones come last."""
+    if not isinstance(quotes, dict):
+        return
+    kept: dict[str, list[str]] = cl.user_session.get(_KEPT) or {}
+    for path, words in quotes.items():
+        if isinstance(words, list):
+            later = [str(quote) for quote in words]
+            kept[path] = [quote for quote in kept.get(path, []) if quote not in later] + later
+    cl.user_session.set(_KEPT, kept)
+
+
 async def open_citation(message: Any) -> None:
     """Open the panel for a click on a marker. Gets every message posted in the page, so it takes nothing on trust.
 
@@ -30,18 +63,30 @@ async def open_citation(message: Any) -> None:
     """
     if not isinstance(message, dict) or message.get("type") != "scholion:cite":
         return
-    match = _CITE.fullmatch(str(message.get("path")))
+    match = _CITE.fullmatch(path := str(message.get("path")))
     if match is None:
         return
     paper_id, page, ordinal = match[1], int(match[2]), match[3]
     chunk = core.library().chunk(f"{paper_id}:{ordinal}")
     if chunk is None or chunk.paper_id != paper_id or not chunk.first_page <= page <= chunk.last_page:
         raise CitationError("The cited passage is no longer in your library.", "Ask again for a fresh answer.")
-    await show(paper_id, page=page)
+    words = _cited_in(str(message.get("text") or ""), path)
+    await show(paper_id, page=page, words=words, passage=None if words else ordinal)
 
 
-async def show(paper_id: str, *, page: int = 1) -> None:
-    """Open the panel with this paper at this page.
+def _cited_in(text: str, path: str) -> list[str]:
+    """The quotes behind this address that stand in the message that was clicked; in none, the passage is marked."""
+    shown = _letters(text)
+    kept: dict[str, list[str]] = cl.user_session.get(_KEPT) or {}
+    return [quote for quote in kept.get(path, []) if _letters(quote)[:KNOWN_BY] in shown]
+
+
+def _letters(text: str) -> str:
+    return "".join(filter(str.isalnum, text.casefold()))
+
+
+async def show(paper_id: str, *, page: int = 1, words: Sequence[str] = (), passage: str | None = None) -> None:
+    """Open the panel with this paper at this page, with the words marked, or those of the passage with this ordinal.
 
     Raises:
         UnknownPaperError: there is no such paper, or it has no such page.
@@ -49,8 +94,13 @@ async def show(paper_id: str, *, page: int = 1) -> None:
     paper = core.library().paper(paper_id)
     if paper.id != paper_id or not 1 <= page <= paper.n_pages:
         raise UnknownPaperError("This page is not in your library.")
-    name = f"{paper.id}.pdf"  # not the title: Chainlit would look for an element's name in every text
-    element = cl.Pdf(name=name, url=f"/papers/{paper.id}.pdf", page=page, display="page")
     title = paper.title if len(paper.title) <= TITLE_CHARS else paper.title[:TITLE_CHARS].rsplit(" ", 1)[0] + " …"
+    cited = page if words or passage else None
+    props = {
+        "address": viewer.address(paper.id, page, words=words, passage=passage, cited=cited),
+        "title": f"{title}, page {page}",
+    }
+    # Chainlit looks for an element's name in every text: this one stands in none
+    element = cl.CustomElement(name="ScholionPage", props=props, display="page")
     await cl.ElementSidebar.set_elements([element], key=uuid.uuid4().hex)  # first: the other order loses the title
-    await cl.ElementSidebar.set_title(f"{title}, page {page}")
+    await cl.ElementSidebar.set_title(title)

@@ -1,8 +1,9 @@
-"""Our own addresses beside Chainlit's: is it us, the PDFs, the attached files, and the words on the page."""
+"""Our own addresses beside Chainlit's: is it us, the PDFs and their pages, attached files, the words on the page."""
 
 from __future__ import annotations
 
 import json
+import re
 import secrets
 from dataclasses import asdict
 from pathlib import Path
@@ -10,21 +11,27 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from chainlit.auth import get_current_user
 from chainlit.config import config
-from fastapi import APIRouter, Depends, HTTPException, Request
-from fastapi.responses import FileResponse, JSONResponse, StreamingResponse
+from fastapi import APIRouter, Depends, HTTPException, Query, Request
+from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, Response, StreamingResponse
 
 from ingest import Ingest, Source, UserFacingError, remote, remove_one, tag_papers
 from ingest.errors import UnknownPaperError
-from ui import core
+from ingest.locate import MAX_QUOTE
+from ingest.picture import PictureError, page_picture
+from ui import core, viewer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from fastapi import FastAPI
 
+    from ingest import Paper
     from ui.history import UploadFolder
 
 NAME = "scholion"
+
+_NUMBER = re.compile(r"([1-9]\d{0,4})(\.png)?")
+_ORDINAL = re.compile(r"\d{4,7}")
 
 _WORDS: dict[str, Any] = {
     "chat.input.placeholder": "Ask your papers, or drop a PDF here",
@@ -56,14 +63,29 @@ def _router(uploads: UploadFolder) -> APIRouter:
 
     @router.get("/papers/{paper_id}.pdf", dependencies=logged_in)
     def paper(paper_id: str) -> FileResponse:
-        try:
-            found = core.library().paper(paper_id)
-        except UnknownPaperError as error:
-            raise HTTPException(404, str(error)) from error
-        path = core.library().pdf_path(found.id)
-        if found.id != paper_id or not path.is_file():
-            raise HTTPException(404, "There is no such paper.")
+        found, path = _paper(paper_id)
         return _inline_pdf(path, name=f"{found.id}.pdf")
+
+    # not `async`: pictures are drawn and words located in a thread, beside the event loop
+    @router.get("/page/{paper_id}/{number}", dependencies=logged_in)
+    def page(
+        paper_id: str,
+        number: str,
+        words: Annotated[list[str] | None, Query()] = None,
+        passage: str | None = None,
+        cited: int | None = None,
+    ) -> Response:
+        found, path = _paper(paper_id)
+        match = _NUMBER.fullmatch(number)
+        if match is None or int(match[1]) > found.n_pages:
+            raise HTTPException(404, "The paper has no such page.")
+        if match[2]:
+            return _picture(path, int(match[1]))
+        quotes = tuple(quote[:MAX_QUOTE] for quote in words or () if quote.strip())
+        ordinal = passage if passage and _ORDINAL.fullmatch(passage) else None
+        look = viewer.Look(paper=found, number=int(match[1]), words=quotes, passage=ordinal, cited=cited)
+        chunk = core.library().chunk(f"{found.id}:{ordinal}") if ordinal else None
+        return HTMLResponse(viewer.page(look, pdf=path, passage_text=chunk.text if chunk else None))
 
     @router.get("/uploads/{key:path}", dependencies=logged_in)
     def upload(key: str) -> FileResponse:
@@ -118,6 +140,27 @@ def _describe(paper_id: str, facts: dict[str, Any]) -> dict[str, Any]:
     except UserFacingError as error:
         return {"error": str(error)}
     return {"paper_id": paper.id, "title": paper.title}
+
+
+def _paper(paper_id: str) -> tuple[Paper, Path]:
+    """The paper with exactly this id, and the library's copy of its PDF; 404 where there is none."""
+    try:
+        found = core.library().paper(paper_id)
+    except UnknownPaperError as error:
+        raise HTTPException(404, str(error)) from error
+    path = core.library().pdf_path(found.id)
+    if found.id != paper_id or not path.is_file():
+        raise HTTPException(404, "There is no such paper.")
+    return found, path
+
+
+def _picture(path: Path, number: int) -> Response:
+    """The page as a picture; it may be kept for ever, because a paper's id is made of its bytes."""
+    try:
+        content = page_picture(path, number)
+    except PictureError as error:
+        raise HTTPException(error.status, str(error)) from error
+    return Response(content, media_type="image/png", headers={"cache-control": "private, max-age=31536000, immutable"})
 
 
 def _inline_pdf(path: Any, *, name: str) -> FileResponse:

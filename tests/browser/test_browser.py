@@ -78,15 +78,56 @@ def test_a_question_shows_its_sources_first_and_then_grows(open_page, shot) -> N
 
     href = hrefs[0]
     page.locator(CHIP).first.click()
-    page.wait_for_selector("#side-view-content canvas")
-    number = href.split("/")[3]
-    assert page.inner_text("#side-view-title").strip().endswith(f", page {number}")
-    expect(page.locator("#side-view-content")).to_contain_text(f"{number} / 4")
-    assert page.evaluate("document.querySelector('#side-view-content canvas').width") > 100
+    viewer = page.frame_locator("#page-of-paper")
+    expect(viewer.locator("#number")).to_have_text(f"{href.split('/')[3]} / 4")
     page.wait_for_timeout(1000)
     shot(page, "panel-light")
     assert page.outside == []
     assert page.url.endswith(page.evaluate("window.location.pathname")), "the click did not leave the chat"
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_click_on_a_citation_shows_its_words_marked_on_the_page(open_page, shot, scheme: str) -> None:
+    page = open_page(color_scheme=scheme)
+    say(page, ADAPTER)
+    page.wait_for_selector(FOOTER)
+    link = page.locator(CHIP).first
+    number = int(link.get_attribute("href").split("/")[3])
+    link.click()
+    viewer = page.frame_locator("#page-of-paper")
+    expect(viewer.locator(".mark").first).to_be_visible()
+    expect(viewer.locator("#said")).to_be_hidden()
+    page.wait_for_function(
+        "() => document.querySelector('#page-of-paper').contentDocument.images[0].naturalWidth > 800"
+    )
+    picture, mark = viewer.locator("#picture").bounding_box(), viewer.locator(".mark").first.bounding_box()
+    assert mark["width"] > 20
+    assert 4 < mark["height"] < 40
+    assert picture["x"] <= mark["x"] <= picture["x"] + picture["width"] - mark["width"]
+    assert picture["y"] <= mark["y"] <= picture["y"] + picture["height"]
+    dark = "() => document.querySelector('#page-of-paper').contentDocument.documentElement.classList.contains('dark')"
+    assert page.evaluate(dark) is (scheme == "dark")
+    page.wait_for_timeout(800)
+    shot(page, f"marks-{scheme}")
+
+    key, turned = ("ArrowRight", number + 1) if number < 4 else ("ArrowLeft", number - 1)
+    viewer.locator("body").press(key)
+    expect(viewer.locator("#number")).to_have_text(f"{turned} / 4")
+    viewer.locator("#previous" if turned > number else "#next").click()
+    expect(viewer.locator("#number")).to_have_text(f"{number} / 4")
+    expect(viewer.locator(".mark").first).to_be_visible()
+    viewer.locator("#fit").click()
+    width = viewer.locator("figure").bounding_box()["width"]
+    viewer.locator("#larger").click()
+    assert viewer.locator("figure").bounding_box()["width"] == pytest.approx(1.25 * width, rel=0.05)
+    viewer.locator("#fit").click()
+    with page.context.expect_page() as opened:
+        viewer.locator("#alone").click()
+    alone = opened.value
+    expect(alone.locator(".mark").first).to_be_visible()
+    alone.wait_for_timeout(500)
+    shot(alone, f"page-alone-{scheme}")
+    assert page.outside == []
 
 
 def test_what_is_not_in_the_papers_is_called_so(open_page, shot) -> None:
@@ -198,7 +239,7 @@ def test_a_chat_is_there_after_a_reload(open_page, shot) -> None:
     page.wait_for_timeout(300)
     shot(page, "reloaded-light")
     page.locator(CHIP).first.click()
-    page.wait_for_selector("#side-view-content canvas")
+    expect(page.frame_locator("#page-of-paper").locator(".mark").first).to_be_visible()
 
 
 def test_a_killed_server_has_lost_no_stored_message(open_page, other_server) -> None:

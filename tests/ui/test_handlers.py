@@ -45,6 +45,8 @@ async def test_sources_stand_before_the_first_token(app, chat, assistant) -> Non
     assert reading["name"] == "2 passages from 1 paper"
     assert reading["end"] is not None
     assert answer["output"].startswith("It is so [1](/cite/0123456789abcdef/2/0001).")
+    quotes = answer["metadata"].pop("quotes")
+    assert list(quotes) == ["/cite/0123456789abcdef/2/0001"]
     assert answer["metadata"] == {"question": "Is it so?", "answer": "It is so [1]."}
     assert answer["parentId"] == reading["parentId"], "side by side, so that the page keeps their order"
 
@@ -192,8 +194,9 @@ async def test_a_click_on_a_citation_opens_the_cited_page(app, chat, assistant, 
     await app.on_window_message({"type": "scholion:cite", "path": f"/cite/{paper_id}/1/0000"})
     (sidebar,) = chat.of("set_sidebar_elements")
     (element,) = sidebar["elements"]
-    assert (element["url"], element["page"], element["display"]) == (f"/papers/{paper_id}.pdf", 1, "page")
-    assert chat.of("set_sidebar_title")[0].endswith(", page 1")
+    assert element["props"]["address"] == f"/page/{paper_id}/1?passage=0000&cited=1"
+    assert element["display"] == "page"
+    assert chat.of("set_sidebar_title") == ["seeds"]
     for path in (f"/cite/{paper_id}/2/0000", f"/cite/{paper_id}/1/9999", "/cite/0000000000000000/1/0000"):
         await app.on_window_message({"type": "scholion:cite", "path": path})
     assert len(chat.of("toast")) == 3
@@ -201,6 +204,26 @@ async def test_a_click_on_a_citation_opens_the_cited_page(app, chat, assistant, 
         await app.on_window_message({"type": "scholion:cite", "path": other})
         await app.on_window_message(other)
     assert len(chat.of("set_sidebar_elements")) == 1
+
+
+async def test_the_panel_marks_the_words_of_the_answer_that_was_clicked(
+    app, chat, assistant, shelf_library, seeds_pdf
+) -> None:
+    from ingest import ingest_pdf
+
+    paper_id = ingest_pdf(seeds_pdf, library=shelf_library, embedder=HashEmbedder()).paper_id
+    path, other = f"/cite/{paper_id}/1/0000", "Sentence 3 tells how the jars were opened, weighed and closed again."
+    step = {"type": "assistant_message", "metadata": {"question": "?", "answer": "A.", "quotes": {path: [SEEDS]}}}
+    later = {"type": "assistant_message", "metadata": {"question": "?", "answer": "B.", "quotes": {path: [other]}}}
+    await app.on_chat_resume({"steps": [step, later, {"metadata": {"question": "", "answer": "", "quotes": [7]}}]})
+    for text in (f"A. [1] Sources: “{SEEDS}”", f"B. [1] “{other[:50]} …”", "Neither.", 7):
+        await app.on_window_message({"type": "scholion:cite", "path": path, "text": text})
+    first, second, third, fourth = (
+        sidebar["elements"][0]["props"]["address"] for sidebar in chat.of("set_sidebar_elements")
+    )
+    assert first.startswith(f"/page/{paper_id}/1?words=Garden+seeds+keep")
+    assert second.startswith(f"/page/{paper_id}/1?words=Sentence+3+tells")
+    assert third == fourth == f"/page/{paper_id}/1?passage=0000&cited=1"
 
 
 async def test_the_library_lists_and_deletes(app, chat, assistant, shelf_library, seeds_pdf) -> None:

@@ -89,6 +89,83 @@ def test_a_paper_is_served_as_a_pdf_and_nothing_else_is(logged_in, shelf_library
         assert b"%PDF" not in reply.content
 
 
+@pytest.fixture
+def two_pages(shelf_library, tmp_path):
+    """The id of a paper of two pages, whose title is not to be trusted."""
+    from fake_embedder import HashEmbedder
+    from ingest import ingest_pdf
+    from pdfs import column, write_pdf
+
+    lines = [f"Sentence {n} tells how the jars were opened, weighed and closed again." for n in range(20)]
+    path = write_pdf(tmp_path / "a.pdf", column(72, 720, lines), column(72, 720, lines[5:]))
+    paper_id = ingest_pdf(path, library=shelf_library, embedder=HashEmbedder()).paper_id
+    shelf_library.describe(paper_id, title='<script>alert("x")</script>')
+    return paper_id
+
+
+def test_a_page_is_shown_with_its_words_marked(logged_in, two_pages) -> None:
+    words = "Sentence 3 tells how the jars were opened, weighed and closed again."
+    reply = logged_in.get(f"/page/{two_pages}/1", params={"words": words, "cited": 1})
+    assert reply.status_code == 200
+    assert reply.text.count('class="mark"') == 1
+    assert "could not be marked" not in reply.text
+    assert "1 / 2" in reply.text
+    assert 'id="next"' in reply.text
+    assert 'id="previous"' not in reply.text
+    assert "<script>alert" not in reply.text
+    assert "http" not in reply.text, "nothing from elsewhere"
+    following = logged_in.get(f"/page/{two_pages}/2", params={"words": words, "cited": 1})
+    assert "could not be marked" not in following.text, "said only of the cited page"
+    passage = logged_in.get(f"/page/{two_pages}/1", params={"passage": "0000", "cited": 1})
+    assert passage.text.count('class="mark"') > 1
+
+
+def test_words_that_are_not_there_are_called_so_and_the_page_is_shown(logged_in, two_pages) -> None:
+    for words in ("Nothing of this was ever written on any page of it.", '"><script>alert(1)</script>', "x" * 9000):
+        reply = logged_in.get(f"/page/{two_pages}/1", params={"words": words, "cited": 1})
+        assert reply.status_code == 200
+        assert "The words could not be marked on this page." in reply.text
+        assert f'src="/page/{two_pages}/1.png"' in reply.text
+        assert "<script>alert" not in reply.text
+
+
+def test_the_picture_of_a_page_may_be_kept(logged_in, two_pages) -> None:
+    reply = logged_in.get(f"/page/{two_pages}/2.png")
+    assert reply.content.startswith(b"\x89PNG")
+    assert reply.headers["content-type"] == "image/png"
+    assert reply.headers["cache-control"].startswith("private, max-age=")
+
+
+@pytest.mark.parametrize("number", ["0", "3", "3.png", "0.png", "01", "-1", "1.pdf", "1.png.png", "99999999", "x"])
+def test_pages_that_a_paper_has_not_are_not_found(logged_in, two_pages, number: str) -> None:
+    assert logged_in.get(f"/page/{two_pages}/{number}").status_code == 404
+
+
+@pytest.mark.parametrize("paper_id", ["0" * 16, "library", "..%2f..%2fapp", "%2e%2e", "*"])
+def test_pages_of_other_files_are_not_found(logged_in, two_pages, paper_id: str) -> None:
+    for number in ("1", "1.png"):
+        for address in (f"/page/{paper_id}/{number}", f"/page/{two_pages[:8]}/{number}"):
+            reply = logged_in.get(address)
+            assert reply.status_code == 404 or b'<div id="root">' in reply.content
+            assert b"PNG" not in reply.content[:8]
+            assert b'id="picture"' not in reply.content
+
+
+def test_pages_are_only_for_who_has_opened_the_page(client, two_pages) -> None:
+    stranger = TestClient(client.app, base_url=ALLOWED)
+    assert stranger.get(f"/page/{two_pages}/1").status_code == 401
+    assert stranger.get(f"/page/{two_pages}/1.png").status_code == 401
+
+
+def test_a_pdf_that_broke_gives_the_sentence_and_no_fault(logged_in, two_pages, shelf_library) -> None:
+    shelf_library.pdf_path(two_pages).write_bytes(b"%PDF-1.7 broken")
+    reply = logged_in.get(f"/page/{two_pages}/1", params={"words": "Sentence 3 tells how the jars", "cited": 1})
+    assert "could not be marked" in reply.text
+    assert logged_in.get(f"/page/{two_pages}/1.png").status_code == 422
+    shelf_library.pdf_path(two_pages).unlink()
+    assert logged_in.get(f"/page/{two_pages}/1").status_code == 404
+
+
 def test_attached_files_stay_in_their_folder(logged_in, app) -> None:
     (app.folder / "secret").write_text("secret")
     for key in ("../secret", "..%2fsecret", "%2e%2e/secret", "/etc/passwd"):

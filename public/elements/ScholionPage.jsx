@@ -1,0 +1,28 @@
+import { useEffect, useRef, useState } from 'react'
+
+// A page of a paper in the side panel. Everything in it is a page of its own: /page/<paper>/<number>.
+export default function ScholionPage() {
+  const frame = useRef(null)
+  const [height, setHeight] = useState(600)
+
+  // As high as the panel allows below its title, so that only the page itself scrolls.
+  useEffect(() => {
+    const panel = frame.current?.closest('aside')
+    const measure = () => {
+      const top = frame.current?.getBoundingClientRect().top || 0
+      const bottom = panel ? panel.getBoundingClientRect().bottom : window.innerHeight
+      const scrolled = panel ? panel.scrollTop : 0
+      setHeight(Math.max(320, bottom - top - scrolled - 28))
+    }
+    measure()
+    const late = [100, 500].map((wait) => setTimeout(measure, wait)) // the title comes after, and may take two lines
+    window.addEventListener('resize', measure)
+    return () => { late.forEach(clearTimeout); window.removeEventListener('resize', measure) }
+  }, [])
+
+  return (
+    <iframe id="page-of-paper" ref={frame} src={props.address} title={props.title}
+      className="w-full rounded-lg border" style={{ height: `${height}px`, border: 0 }}
+      onLoad={() => frame.current?.contentWindow?.focus({ preventScroll: true })} />
+  )
+}
