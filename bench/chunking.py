@@ -226,6 +226,7 @@ def reciprocal(order, ranges, evidence) -> float:
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--papers", type=int, default=60)
+    parser.add_argument("--sizes", type=int, nargs="*", default=[64, 96, 128, 160, 200, 240])
     parser.add_argument("--split", choices=("train", "dev"), default="train")
     parser.add_argument(
         "--product", action="store_true", help="only the plain recipe beside the product, on this split"
@@ -245,9 +246,9 @@ def main() -> None:
     names = ["dense served", "lexical served", "fused served", "dense MRR", "lexical MRR", "fused MRR", "chunks"]
     print("| size | overlap | added before embedding | " + " | ".join(names) + " |\n|" + "---|" * (3 + len(names)))
     embedder = embedder_from(None)
-    trials = [(size, 0.0, "none") for size in (64, 96, 128, 160, 200, 240)]
-    trials += [(128, 0.2, "none"), (160, 0.2, "none")]
-    trials += [(size, 0.0, prefix) for size in (128, 160) for prefix in ("title", "section", "title, section")]
+    trials = [(size, 0.0, "none") for size in options.sizes]
+    trials += [(160, 0.2, "none")]
+    trials += [(160, 0.0, prefix) for prefix in ("title", "section", "title, section")]
     for size, overlap, prefix in trials:
         row = evaluate(docs, embedder, size=size, overlap=overlap, prefix=prefix)
         cells = [f"{row[name]:.3f}" if name != "chunks" else str(row[name]) for name in names]
