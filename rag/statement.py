@@ -14,7 +14,7 @@ STEM: Final = 6
 """Letters of a rough stem, as in `words.content_words`: "adapting" meets "adaptation"."""
 
 _TOKEN = re.compile(
-    r"(?P<reference>\[\d+(?:\s*[,;–-]\s*\d+)*\])"
+    r"(?P<reference>(?<![$∈:])\[[1-9]\d*(?:\s*[,–-]\s*\d+)*\])"
     r"|(?P<number>(?:(?<![\w.)\]%])[-−])?(?:\d{1,3}(?:[,\u202f\u00a0]\d{3}| 000)+(?!\d)|\d+)(?:\.\d+)?|(?<!\w)\.\d+)"
     r"(?:\s?(?P<percent>%|per\s?cent\b|percent)|(?P<suffix>[^\W\d_]+))?"
     r"|(?P<word>[^\W_]+(?:[-‐‑'’.&][^\W_]+)*)"
@@ -55,6 +55,8 @@ _OPPOSITES = (
      "worsen worsens worsened degrade degrades degraded degrading degradation deteriorate hurt hurts harm harms"),
     ("larger bigger", "smaller"), ("largest biggest", "smallest"), ("large big", "small"), ("longer", "shorter"),
     ("long", "short"), ("faster", "slower"), ("fast", "slow"), ("stronger", "weaker"), ("strong", "weak"),
+    ("strongest", "weakest"),
+    ("longest", "shortest"), ("fastest", "slowest"), ("easiest", "hardest"),
     ("easier simpler", "harder"), ("easy easily", "hard difficult"), ("simple", "complex"),
     ("positive positively", "negative negatively"), ("above", "below"), ("before", "after"),
     ("maximum maximize maximizes maximise maximises maximal max", "minimum minimize minimizes minimise minimal min"),

@@ -29,6 +29,10 @@ COPIED_TOKENS: Final = 4
 NEIGHBOURS: Final = 3
 """Words beside a run of the same words that are compared as well."""
 
+SCOPE: Final = 4
+DENIED: Final = 1
+"""A negation reaches over so many words, and so many content words among them."""
+
 COUNTABLE: Final = 12
 """A whole number up to this may be counted from a list, so that it need not be written in the passage."""
 
@@ -42,7 +46,7 @@ RIVALS: Final = 3
 """Passages that are looked at closely, at most."""
 
 TELLING: Final = 3
-"""Letters of the shortest word or number that alone can be looked for; "3." says too little. # counts in a number."""
+"""Characters of the shortest item that can be looked for alone: "DNA", or "#12" for the number 12."""
 
 WINDOW: Final = 3
 """Sentences of a passage that are read together, at most."""
@@ -51,6 +55,7 @@ LONGER: Final = 0.02
 """What each further sentence of a window costs, so that of two windows with the same words the shorter is taken."""
 
 COMMON_WEIGHT: Final = 0.3
+"""What a word of `statement.COMMON` counts of another as rare as it."""
 
 ABOUT_ANSWERING: Final = frozenset(
     "answer questi passag text paper papers follow based yes hello thanks thank sorry know".split()
@@ -64,7 +69,6 @@ _ABSTAINS = re.compile(
     re.IGNORECASE,
 )
 """Words by which a model says that the passages have no answer."""
-
 
 _ORDER: Final[dict[Support, int]] = {"supported": 0, "weak": 1, "unsupported": 2}
 
@@ -130,7 +134,7 @@ def judge(sentence: str, passages: Sequence[Passage], *, hints: Sequence[int] = 
     matches = sorted((_best(passage, items, weight) for passage in passages), key=_rank, reverse=True)
     everything = _union(tuple(passage.chunk.text for passage in passages))
     rivals = [match for match in matches[:RIVALS] if match.score >= matches[0].score - NEARLY]
-    verdicts = [(match, *_verdict(claim, match, everything)) for match in rivals]
+    verdicts = [(match, *_verdict(claim, match, items, everything)) for match in rivals]
     best, support, reasons = min(verdicts, key=lambda verdict: _ORDER[verdict[1]])
     if best.score == 0:
         return Judgement("unsupported", reasons=reasons, corrections=tuple((hint, None) for hint in hints))
@@ -166,14 +170,17 @@ def _markers(
     return (own,), tuple((hint, own) for hint in lost) if lost else ((None, own),)
 
 
-def _verdict(claim: Statement, match: _Match, everything: _Window) -> tuple[Support, tuple[str, ...]]:
+def _verdict(
+    claim: Statement, match: _Match, items: frozenset[str], everything: _Window
+) -> tuple[Support, tuple[str, ...]]:
     """The verdict against one window, with what speaks against it."""
     window, norms = match.window, tuple(token.norm for token in claim.tokens)
     if norms == window.norms:
         return "supported", ()
-    differences = _differences(claim, window, norms)
-    copied = differences is not None
-    against, doubts = differences or [], []
+    sentence = _closest_sentence(match, items)
+    found = [_differences(claim, part, norms) for part in dict.fromkeys((window, sentence))]
+    copied = any(differences is not None for differences in found)
+    against, doubts = [reason for differences in found for reason in differences or ()], list[str]()
     for number in claim.numbers:
         if any(_same(number, other) for other in window.numbers):
             continue
@@ -183,6 +190,8 @@ def _verdict(claim: Statement, match: _Match, everything: _Window) -> tuple[Supp
             doubts.append(f"number {number.shown} is not there")
         else:
             against.append(f"number {number.shown} is not there")
+    if not copied and len(items & sentence.items) >= SUPPORTED_AT * len(items):
+        against += _turned(claim.tokens, sentence.tokens)
     names = [token for token in claim.tokens if token.name]
     missing = [token for token in names if not _named(token, everything)]
     doubts += [f"name {t.shown} is in another place" for t in names if t not in missing and not _named(t, window)]
@@ -194,6 +203,16 @@ def _verdict(claim: Statement, match: _Match, everything: _Window) -> tuple[Supp
     elif match.score < SUPPORTED_AT:
         doubts.append("only a part of its words is there")
     return ("unsupported" if against else "weak" if doubts else "supported"), tuple(dict.fromkeys((*against, *doubts)))
+
+
+def _closest_sentence(match: _Match, items: frozenset[str]) -> _Window:
+    """The one sentence of the window that has most in common with the claim."""
+    inside = (
+        window
+        for window in _windows(match.passage.chunk.text)
+        if window.length == 1 and match.window.start <= window.start < match.window.end
+    )
+    return max(inside, key=lambda window: len(items & window.items), default=match.window)
 
 
 def _differences(claim: Statement, window: _Window, norms: tuple[str, ...]) -> list[str] | None:
@@ -224,6 +243,27 @@ def _differences(claim: Statement, window: _Window, norms: tuple[str, ...]) -> l
     if opposites and not negations % 2:
         reasons.append(f'"{opposites[0][0]}" is "{opposites[0][1]}" in the passage')
     return reasons
+
+
+def _turned(ours: Sequence[Token], theirs: Sequence[Token]) -> list[str]:
+    """What a sentence in other words negates or turns round and its source does not, or the other way round."""
+    denied, there = _denied(ours), _denied(theirs)
+    if there & {stem for token in ours for stem in token.stems} and not any(map(negates, ours)):
+        return ["negated in the passage"]
+    if denied & {stem for token in theirs for stem in token.stems} and not any(map(negates, theirs)):
+        return ["not negated in the passage"]
+    said, read_ = {token.norm for token in ours}, {token.norm for token in theirs}
+    opposites = [(a, b) for a in said - read_ for b in read_ - said if is_opposite(a, b)]
+    return [f'"{a}" is "{b}" in the passage' for a, b in opposites[:1] if not any(map(negates, (*ours, *theirs)))]
+
+
+def _denied(tokens: Sequence[Token]) -> set[str]:
+    """Stems of the content words right behind a negation."""
+    found: set[str] = set()
+    for i, token in enumerate(tokens):
+        if negates(token):
+            found.update([stem for later in tokens[i + 1 : i + 1 + SCOPE] for stem in later.stems][:DENIED])
+    return found
 
 
 def _moved(
