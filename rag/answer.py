@@ -94,6 +94,18 @@ class Sentence:
 
 
 @dataclass(frozen=True, slots=True)
+class Correction:
+    """A marker that was changed because of what the passages say."""
+
+    sentence: int
+    """Which of the answer's sentences, 0-based."""
+    was: int | None
+    """The model's own marker; None: it gave none."""
+    to: int | None
+    """The marker that stands there now; None: dropped, no passage carries the sentence or another one does."""
+
+
+@dataclass(frozen=True, slots=True)
 class Confidence:
     """How far the evidence carries the answer: a number in [0, 1] and its reason in words."""
 
@@ -115,6 +127,8 @@ class Answer:
     abstained: bool = False
     sentences: tuple[Sentence, ...] = ()
     citations: tuple[Citation, ...] = ()
+    corrections: tuple[Correction, ...] = ()
+    """What became of markers of the model's own that did not hold."""
     confidence: Confidence | None = None
     drafts: tuple[Draft, ...] = field(default=())
     cost: float | None = None

@@ -168,6 +168,7 @@ class Assistant:
                 trace=trace.finish(),
                 sentences=cited.sentences,
                 citations=cited.citations,
+                corrections=cited.corrections,
                 drafts=(draft,),
                 notice=" ".join(filter(None, notices)) or None,
                 kind=taken.kind,

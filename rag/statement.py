@@ -1,0 +1,211 @@
+"""What a sentence states: its words, its numbers with units, its names, what it negates."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from decimal import Decimal
+from itertools import pairwise, product
+from typing import Final
+
+from rag.words import STOP_WORDS
+
+STEM: Final = 6
+"""Letters of a rough stem, as in `words.content_words`: "adapting" meets "adaptation"."""
+
+_TOKEN = re.compile(
+    r"(?P<reference>(?<![$∈:])\[[1-9]\d*(?:\s*[,–-]\s*\d+)*\])"
+    r"|(?P<number>(?:(?<![\w.)\]%])[-−])?(?:\d{1,3}(?:[,\u202f\u00a0]\d{3}| 000)+(?!\d)|\d+)(?:\.\d+)?|(?<!\w)\.\d+)"
+    r"(?:\s?(?P<percent>%|per\s?cent\b|percent)|(?P<suffix>[^\W\d_]+))?"
+    r"|(?P<word>[^\W_]+(?:[-‐‑'’.&][^\W_]+)*)"
+)
+_PART = re.compile(r"[-‐‑.&'’]")
+_APPROXIMATELY = frozenset("about around approximately roughly nearly almost circa over under ~ ≈".split())
+_COUNTED = dict(
+    zip("one two three four five six seven eight nine ten eleven twelve".split(), range(1, 13), strict=True)
+)
+_SCALES = {
+    "k": 3, "thousand": 3, "m": 6, "mn": 6, "million": 6, "millions": 6, "b": 9, "bn": 9, "billion": 9, "hundred": 2,
+}  # fmt: skip
+_SYNONYMS = (
+    "% percent percentage", "s sec secs second seconds", "ms millisecond milliseconds", "min mins minute minutes",
+    "h hr hrs hour hours", "day days", "week weeks", "month months", "year years", "kb kib", "mb mib", "gb gib",
+    "tb tib", "byte bytes", "bit bits", "mg", "µg μg ug mcg", "g gram grams", "kg", "mm", "cm", "µm μm um", "nm",
+    "km", "ml", "l litre litres liter liters", "hz", "khz", "mhz", "ghz", "kcal", "mmol", "usd dollar dollars",
+    "eur euro euros",
+)  # fmt: skip
+UNITS: Final = {form: forms.split()[0] for forms in _SYNONYMS for form in forms.split()}
+"""Units that exclude each other, by their spellings: 12 GB is not 12 MB."""
+
+NEGATORS: Final = frozenset(
+    """
+    not no never without neither nor none cannot nothing nobody fail fails failed failing lack lacks lacked lacking
+    unable hardly rarely seldom
+    """.split()
+)
+
+_OPPOSITES = (
+    ("increase increases increased increasing rise rises rising grow grows growing",
+     "decrease decreases decreased decreasing reduce reduces reduced reducing drop drops dropped decline fall"),
+    ("higher greater", "lower"), ("highest", "lowest"), ("high", "low"), ("more", "less fewer"),
+    ("most", "least fewest"), ("better superior", "worse inferior"), ("best", "worst"), ("good", "bad poor"),
+    ("outperform outperforms outperformed outperforming exceed exceeds exceeded surpass surpasses surpassed",
+     "underperform underperforms underperformed underperforming"),
+    ("improve improves improved improving improvement improvements",
+     "worsen worsens worsened degrade degrades degraded degrading degradation deteriorate hurt hurts harm harms"),
+    ("larger bigger", "smaller"), ("largest biggest", "smallest"), ("large big", "small"), ("longer", "shorter"),
+    ("long", "short"), ("faster", "slower"), ("fast", "slow"), ("stronger", "weaker"), ("strong", "weak"),
+    ("strongest", "weakest"),
+    ("longest", "shortest"), ("fastest", "slowest"), ("easiest", "hardest"),
+    ("easier simpler", "harder"), ("easy easily", "hard difficult"), ("simple", "complex"),
+    ("positive positively", "negative negatively"), ("above", "below"), ("before", "after"),
+    ("maximum maximize maximizes maximise maximises maximal max", "minimum minimize minimizes minimise minimal min"),
+    ("many much", "few little"), ("similar same", "different dissimilar"), ("gain gains", "loss losses"),
+    ("include includes included including", "exclude excludes excluded excluding"),
+    ("deeper", "shallower"), ("deep", "shallow"), ("earlier", "later"), ("early", "late"), ("true", "false"),
+    ("correct correctly right", "incorrect incorrectly wrong"), ("accept accepts accepted", "reject rejects rejected"),
+    ("agree agrees agreed", "disagree disagrees disagreed"), ("present", "absent"),
+    ("enable enables enabled allow allows allowed", "disable prevent prevents prevented"),
+    ("common", "rare"), ("first", "last"), ("explicit explicitly", "implicit implicitly"),
+)  # fmt: skip
+_OPPOSED = frozenset(
+    pair for left, right in _OPPOSITES for a, b in product(left.split(), right.split()) for pair in ((a, b), (b, a))
+)
+_OPPOSING_PREFIX = ("un", "in", "im", "ir", "non", "dis", "mis")
+
+COMMON: Final = frozenset(
+    word[:STEM]
+    for word in """
+    use using used based model method approach result results show shows shown paper propose proposed work study studies
+    data dataset task performance different new two three first second one well given table figure section
+    following example include including provide present describe described perform obtain obtained consider compare
+    compared number set large small high higher low lower better best improve several various similar order case find
+    found make take give see report reported train training trained test testing evaluate evaluation experiment
+    experimental system information learn learning process type kind form part way general specific particular
+    authors question answer passage text furthermore moreover therefore thus additionally addition
+    apply applied achieve introduce analysis analyze feature features
+    """.split()
+)
+"""Stems that stand in papers of all kinds and say little of what a sentence is about."""
+
+
+@dataclass(frozen=True, slots=True)
+class Number:
+    """A number with what it counts."""
+
+    value: Decimal
+    unit: str | None
+    """One of `UNITS`; None: none is written."""
+    noun: str | None
+    """Stem of the content word behind it: "12 attention heads" → "attent"."""
+    about: bool
+    """Whether the text says that it is rounded."""
+    shown: str
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A word or a number as it stands in a sentence."""
+
+    shown: str
+    norm: str
+    """Case-folded, hyphens and a plural's s after capitals away; a number in its plainest form."""
+    name: bool
+    """Whether capitals or digits make it a name."""
+    first: bool
+    """Whether it begins the sentence, so that its capital alone says nothing."""
+    stems: tuple[str, ...]
+    """Of the content words in it; a word with hyphens has several."""
+    number: Number | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """A sentence taken apart."""
+
+    tokens: tuple[Token, ...]
+    stems: frozenset[str]
+    numbers: tuple[Number, ...]
+    forms: frozenset[str]
+    """All ways in which its words may be named: whole, and the parts between hyphens."""
+    initials: str
+    """First letters of all words, in which an acronym finds its long form."""
+
+
+def read(text: str) -> Statement:
+    """The sentence taken apart; references like [12] are no part of what it says."""
+    found = [match for match in _TOKEN.finditer(text) if not match["reference"]]
+    words = [(match["word"] or "").casefold() for match in found]
+    tokens = []
+    for i, match in enumerate(found):
+        if words[i]:
+            count = _COUNTED.get(words[i])
+            if count is None or count == 1:
+                tokens.append(_word(match["word"], first=i == 0))
+                continue
+            value, unit = Decimal(count), None
+        else:
+            value, unit = _value(match)
+        behind = words[i + 1 : i + 4]
+        if behind and behind[0] in _SCALES:
+            value *= 10 ** _SCALES[behind.pop(0)]
+        unit = unit or (UNITS.get(behind[0]) if behind else None)
+        noun = next((word[:STEM] for word in behind[:2] if word and word not in STOP_WORDS), None)
+        about = bool(i and words[i - 1] in _APPROXIMATELY) or text[: match.start()].endswith(("~", "≈", "∼"))
+        number = Number(value.normalize(), unit, noun, about, match[0])
+        tokens.append(Token(match[0], f"{number.value:f}{unit or ''}", False, i == 0, (), number))
+    return Statement(
+        tokens=tuple(tokens),
+        stems=frozenset(stem for token in tokens for stem in token.stems),
+        numbers=tuple(token.number for token in tokens if token.number),
+        forms=frozenset(form for token in tokens for form in forms_of(token.shown))
+        | {a.norm + b.norm for a, b in pairwise(tokens) if a.name or b.name},
+        initials="".join(token.norm[0] for token in tokens),
+    )
+
+
+def _value(match: re.Match[str]) -> tuple[Decimal, str | None]:
+    value = Decimal(re.sub(r"[,\s]", "", match["number"]).replace("−", "-"))
+    if match["percent"]:
+        return value, "%"
+    suffix = match["suffix"] or ""
+    if suffix in {"k", "K", "M", "B", "bn"}:
+        value *= 10 ** _SCALES[suffix.casefold()]
+    return value, UNITS.get(suffix.casefold())
+
+
+def _word(word: str, *, first: bool) -> Token:
+    letters = word.removesuffix("'s").removesuffix("’s")
+    inner = any(c.isupper() for c in letters[1:]) or any(c.isdigit() for c in letters)
+    parts = [part.casefold() for part in _PART.split(letters) if part]
+    kept = [] if letters.endswith(("n't", "n’t")) else parts
+    stems = tuple(part[:STEM] for part in kept if part not in STOP_WORDS and len(part) > 1)
+    return Token(
+        word, name_form(word), inner or (letters[0].isupper() and not first and len(letters) > 1), first, stems
+    )
+
+
+def name_form(word: str) -> str:
+    """A name in the form in which it is compared: "Bi-LSTMs" → "bilstm"."""
+    letters = word.removesuffix("'s").removesuffix("’s")
+    if len(letters) > 2 and letters[-1] == "s" and letters[-2].isupper():
+        letters = letters[:-1]
+    return _PART.sub("", letters).casefold()
+
+
+def forms_of(word: str) -> set[str]:
+    """The word as a whole and its parts: "BERT-based" → bertbased, bert, based."""
+    return {name_form(part) for part in (word, *_PART.split(word)) if part}
+
+
+def is_opposite(a: str, b: str) -> bool:
+    """Whether two case-folded words say the opposite of each other: higher and lower, supervised and unsupervised."""
+    if (a, b) in _OPPOSED:
+        return True
+    long, short = (a, b) if len(a) > len(b) else (b, a)
+    return len(short) > 3 and long.endswith(short) and long.removesuffix(short) in _OPPOSING_PREFIX
+
+
+def negates(token: Token) -> bool:
+    """Whether the word turns a statement round."""
+    return token.norm in NEGATORS or token.shown.endswith(("n't", "n’t"))

@@ -1,0 +1,388 @@
+"""Tie each sentence of an answer to the passage that carries it, and judge how far it does."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from dataclasses import dataclass
+from difflib import SequenceMatcher
+from functools import lru_cache
+from math import log
+from typing import TYPE_CHECKING, Final
+
+from rag.statement import COMMON, Number, Statement, Token, forms_of, is_opposite, negates, read
+from rag.words import sentence_spans
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rag.answer import Passage, Support
+
+SUPPORTED_AT: Final = 0.6
+WEAK_AT: Final = 0.25
+"""Shares of a sentence's weighted words that a window must have; chosen on QASPER train by `bench/support.py`."""
+
+COPIED_AT: Final = 0.6
+COPIED_TOKENS: Final = 4
+"""From this share of its words, and so many, in runs of the same order on, a sentence is a copy with differences."""
+
+NEIGHBOURS: Final = 3
+"""Words beside a run of the same words that are compared as well."""
+
+SCOPE: Final = 4
+DENIED: Final = 1
+"""A negation reaches over so many words, and so many content words among them."""
+
+COUNTABLE: Final = 12
+"""A whole number up to this may be counted from a list, so that it need not be written in the passage."""
+
+NEARLY: Final = 0.15
+"""A marker of the model's own is kept if its passage has at most so much less of the sentence than the best one."""
+
+ADDS: Final = 0.2
+"""A further marker is kept if its passage adds this share of the sentence's words."""
+
+RIVALS: Final = 3
+"""Passages that are looked at closely, at most."""
+
+TELLING: Final = 3
+"""Characters of the shortest item that can be looked for alone: "DNA", or "#12" for the number 12."""
+
+WINDOW: Final = 3
+"""Sentences of a passage that are read together, at most."""
+
+LONGER: Final = 0.02
+"""What each further sentence of a window costs, so that of two windows with the same words the shorter is taken."""
+
+COMMON_WEIGHT: Final = 0.3
+"""What a word of `statement.COMMON` counts of another as rare as it."""
+
+ABOUT_ANSWERING: Final = frozenset(
+    "answer questi passag text paper papers follow based yes hello thanks thank sorry know".split()
+)
+"""Stems with which a model speaks of its own task; they tie a sentence to no passage."""
+
+_ABSTAINS = re.compile(
+    r"^(?:(?:this|that|it) is not in (?:your|the|these) |(?:i|the (?:given |provided )?(?:passages?|papers?|texts?|"
+    r"context|sources?|documents?))\b[^.]{0,30}?(?:\bcannot|\bnot|\bno|n['’]t)\b[^.]{0,20}?\b(?:know|say|mention|state|"
+    r"specify|provide|contain|give|answer|find|information))",
+    re.IGNORECASE,
+)
+"""Words by which a model says that the passages have no answer."""
+
+_ORDER: Final[dict[Support, int]] = {"supported": 0, "weak": 1, "unsupported": 2}
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What a sentence's support comes to."""
+
+    support: Support | None
+    """None: the sentence claims nothing that could be checked."""
+    marker: int | None = None
+    """Of the passage that comes closest; None: none comes near."""
+    window: tuple[int, int] | None = None
+    """Where in that passage's text the closest one to three sentences stand, as [start, end)."""
+    score: float = 0.0
+    """The share in [0, 1] of the sentence's words, weighted by how rare they are, that stand in the window."""
+    reasons: tuple[str, ...] = ()
+    """What speaks against it, one short clause each; empty where nothing does."""
+    markers: tuple[int, ...] = ()
+    """The markers that the sentence should bear."""
+    corrections: tuple[tuple[int | None, int | None], ...] = ()
+    """Markers of the model's own that were replaced, as (from, to); to None: dropped."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Window:
+    """One to three neighbouring sentences of a passage."""
+
+    start: int
+    end: int
+    length: int
+    tokens: tuple[Token, ...]
+    norms: tuple[str, ...]
+    items: frozenset[str]
+    numbers: tuple[Number, ...]
+    forms: frozenset[str]
+    initials: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Match:
+    """The best window of one passage."""
+
+    passage: Passage
+    window: _Window
+    score: float
+
+
+def judge(sentence: str, passages: Sequence[Passage], *, hints: Sequence[int] = ()) -> Judgement:
+    """How far the passages carry the sentence.
+
+    Args:
+        sentence: one sentence of an answer, without markers.
+        passages: what the model was shown.
+        hints: the markers that the model gave the sentence.
+    """
+    claim = read(sentence)
+    items = _items(claim) - ABOUT_ANSWERING
+    if not passages or _ABSTAINS.match(sentence) or not any(len(item) >= TELLING for item in items):
+        return Judgement(None, markers=tuple(hints))
+    weights = _weights(tuple(passage.chunk.text for passage in passages))
+    weight = {item: weights.get(item, weights[""]) * (COMMON_WEIGHT if item in COMMON else 1.0) for item in items}
+    matches = sorted((_best(passage, items, weight) for passage in passages), key=_rank, reverse=True)
+    everything = _union(tuple(passage.chunk.text for passage in passages))
+    rivals = [match for match in matches[:RIVALS] if match.score >= matches[0].score - NEARLY]
+    verdicts = [(match, *_verdict(claim, match, items, everything)) for match in rivals]
+    best, support, reasons = min(verdicts, key=lambda verdict: _ORDER[verdict[1]])
+    if best.score == 0:
+        return Judgement("unsupported", reasons=reasons, corrections=tuple((hint, None) for hint in hints))
+    markers, corrections = _markers(support, best, {match.passage.marker: match for match in matches}, weight, hints)
+    return Judgement(
+        support=support,
+        marker=best.passage.marker,
+        window=(best.window.start, best.window.end),
+        score=best.score,
+        reasons=reasons,
+        markers=markers,
+        corrections=corrections,
+    )
+
+
+def _markers(
+    support: Support, best: _Match, matches: dict[int, _Match], weight: dict[str, float], hints: Sequence[int]
+) -> tuple[tuple[int, ...], tuple[tuple[int | None, int | None], ...]]:
+    """The markers that hold, and what became of the others: the model's own count where they are about as good."""
+    own = best.passage.marker
+    if support == "unsupported":
+        return (), tuple((hint, None) for hint in hints)
+    kept = []
+    for hint in hints:
+        match = matches[hint]
+        added = match.window.items & weight.keys() - best.window.items
+        adds = sum(weight[item] for item in added) / sum(weight.values())
+        if match.score >= best.score - NEARLY or adds >= ADDS:
+            kept.append(hint)
+    lost = [hint for hint in hints if hint not in kept]
+    if kept:
+        return tuple(kept), tuple((hint, None) for hint in lost)
+    return (own,), tuple((hint, own) for hint in lost) if lost else ((None, own),)
+
+
+def _verdict(
+    claim: Statement, match: _Match, items: frozenset[str], everything: _Window
+) -> tuple[Support, tuple[str, ...]]:
+    """The verdict against one window, with what speaks against it."""
+    window, norms = match.window, tuple(token.norm for token in claim.tokens)
+    if norms == window.norms:
+        return "supported", ()
+    sentence = _closest_sentence(match, items)
+    found = [_differences(claim, part, norms) for part in dict.fromkeys((window, sentence))]
+    copied = any(differences is not None for differences in found)
+    against, doubts = [reason for differences in found for reason in differences or ()], list[str]()
+    for number in claim.numbers:
+        if any(_same(number, other) for other in window.numbers):
+            continue
+        if any(_same(number, other) for other in everything.numbers):
+            doubts.append(f"number {number.shown} is in another place")
+        elif not copied and number.value <= COUNTABLE and number.unit is None and number.value % 1 == 0:
+            doubts.append(f"number {number.shown} is not there")
+        else:
+            against.append(f"number {number.shown} is not there")
+    if not copied and len(items & sentence.items) >= SUPPORTED_AT * len(items):
+        against += _turned(claim.tokens, sentence.tokens)
+    names = [token for token in claim.tokens if token.name]
+    missing = [token for token in names if not _named(token, everything)]
+    doubts += [f"name {t.shown} is in another place" for t in names if t not in missing and not _named(t, window)]
+    (against if copied or 2 * len(missing) > len(names) else doubts).extend(
+        f"name {token.shown} is not there" for token in missing
+    )
+    if match.score < WEAK_AT:
+        against.append("its words are not there")
+    elif match.score < SUPPORTED_AT:
+        doubts.append("only a part of its words is there")
+    return ("unsupported" if against else "weak" if doubts else "supported"), tuple(dict.fromkeys((*against, *doubts)))
+
+
+def _closest_sentence(match: _Match, items: frozenset[str]) -> _Window:
+    """The one sentence of the window that has most in common with the claim."""
+    inside = (
+        window
+        for window in _windows(match.passage.chunk.text)
+        if window.length == 1 and match.window.start <= window.start < match.window.end
+    )
+    return max(inside, key=lambda window: len(items & window.items), default=match.window)
+
+
+def _differences(claim: Statement, window: _Window, norms: tuple[str, ...]) -> list[str] | None:
+    """What a copied sentence has otherwise than its source; None: it is no copy."""
+    codes = SequenceMatcher(None, norms, window.norms, autojunk=False).get_opcodes()
+    same = sum(i2 - i1 for tag, i1, i2, _, _ in codes if tag == "equal" and i2 - i1 > 1)
+    if same < max(COPIED_TOKENS, COPIED_AT * len(norms)):
+        return None
+    reasons, negations, opposites = [], 0, []
+    inside = [k for k, code in enumerate(codes) if code[0] == "equal"]
+    for k, (tag, i1, i2, j1, j2) in enumerate(codes):
+        if tag == "equal":
+            continue
+        ours, theirs = claim.tokens[i1:i2], window.tokens[j1:j2]
+        near = len(ours) + NEIGHBOURS  # what lies further off belongs to another clause
+        if k < inside[0]:
+            theirs = theirs[-near:]
+        elif k > inside[-1]:
+            theirs = theirs[:near]
+        elif len(theirs) > 2 * near:
+            theirs = theirs[:NEIGHBOURS] + theirs[-NEIGHBOURS:]
+        negations += sum(map(negates, (*ours, *theirs)))
+        opposites += [(a.shown, b.shown) for a in ours for b in theirs if is_opposite(a.norm, b.norm)]
+        reasons += _replaced(ours, theirs)
+    reasons += _moved(claim.tokens, window.tokens, codes)
+    if negations % 2 and not opposites:
+        reasons.append("negated in one of the two")
+    if opposites and not negations % 2:
+        reasons.append(f'"{opposites[0][0]}" is "{opposites[0][1]}" in the passage')
+    return reasons
+
+
+def _turned(ours: Sequence[Token], theirs: Sequence[Token]) -> list[str]:
+    """What a sentence in other words negates or turns round and its source does not, or the other way round."""
+    denied, there = _denied(ours), _denied(theirs)
+    if there & {stem for token in ours for stem in token.stems} and not any(map(negates, ours)):
+        return ["negated in the passage"]
+    if denied & {stem for token in theirs for stem in token.stems} and not any(map(negates, theirs)):
+        return ["not negated in the passage"]
+    said, read_ = {token.norm for token in ours}, {token.norm for token in theirs}
+    opposites = [(a, b) for a in said - read_ for b in read_ - said if is_opposite(a, b)]
+    return [f'"{a}" is "{b}" in the passage' for a, b in opposites[:1] if not any(map(negates, (*ours, *theirs)))]
+
+
+def _denied(tokens: Sequence[Token]) -> set[str]:
+    """Stems of the content words right behind a negation."""
+    found: set[str] = set()
+    for i, token in enumerate(tokens):
+        if negates(token):
+            found.update([stem for later in tokens[i + 1 : i + 1 + SCOPE] for stem in later.stems][:DENIED])
+    return found
+
+
+def _moved(
+    ours: Sequence[Token], theirs: Sequence[Token], codes: Sequence[tuple[str, int, int, int, int]]
+) -> list[str]:
+    """Numbers that changed places: they stand behind another word than in the passage."""
+    changed = [code for code in codes if code[0] != "equal"]
+    before: dict[str, set[str]] = {}
+    for _, _, _, j1, j2 in changed:
+        for j in range(j1, j2):
+            before.setdefault(theirs[j].norm, set()).add(theirs[j - 1].norm if j else "")
+    return [
+        f"number {ours[i].shown} stands elsewhere in the passage"
+        for _, i1, i2, _, _ in changed
+        for i in range(i1, i2)
+        if ours[i].number and ours[i].norm in before and (ours[i - 1].norm if i else "") not in before[ours[i].norm]
+    ]
+
+
+def _replaced(ours: Sequence[Token], theirs: Sequence[Token]) -> list[str]:
+    """Numbers and names that stand where the passage has others."""
+    numbers = [token.number for token in theirs if token.number]
+    names = [token for token in theirs if token.name]
+    reasons = []
+    for token in ours:
+        if token.number and numbers and not any(_same(token.number, other) for other in numbers):
+            reasons.append(f"number {token.shown} is {numbers[0].shown} in the passage")
+        if token.name and names and not any(forms_of(token.shown) & forms_of(other.shown) for other in names):
+            reasons.append(f"name {token.shown} is {names[0].shown} in the passage")
+    return reasons
+
+
+def _same(a: Number, b: Number) -> bool:
+    """Whether two numbers say the same: 12 %, 12 percent and 0.12 do, 12 GB and 12 MB do not."""
+    if a.value == b.value:
+        return a.unit is None or b.unit is None or a.unit == b.unit
+    for one, other in ((a, b), (b, a)):
+        if one.unit == "%" and other.unit is None and other.value * 100 == one.value and 0 < other.value < 1:
+            return True
+    if a.about and a.unit in {b.unit, None}:
+        exponent = a.value.as_tuple().exponent
+        return isinstance(exponent, int) and round(b.value, -exponent) == a.value
+    return False
+
+
+def _named(token: Token, window: _Window) -> bool:
+    if token.norm in window.forms:
+        return True
+    if len(token.norm) > 2 and token.norm in window.initials:
+        return True
+    parts = forms_of(token.shown) - {token.norm}
+    return len(parts) > 1 and all(part in window.forms for part in parts)
+
+
+def _items(statement: Statement) -> frozenset[str]:
+    return statement.stems | {f"#{number.value:f}" for number in statement.numbers}
+
+
+def _rank(match: _Match) -> float:
+    return match.score - LONGER * match.window.length
+
+
+def _best(passage: Passage, items: frozenset[str], weight: dict[str, float]) -> _Match:
+    total = sum(weight.values())
+    shares = (
+        _Match(passage, window, sum(weight[item] for item in items & window.items) / total)
+        for window in _windows(passage.chunk.text)
+    )
+    return max(shares, key=_rank)
+
+
+@lru_cache(maxsize=16)
+def _weights(texts: tuple[str, ...]) -> dict[str, float]:
+    """How rare each item is among the sentences; "" for one that is in none."""
+    sentences = [window for text in texts for window in _windows(text) if window.length == 1]
+    counts = Counter(item for window in sentences for item in window.items)
+    n = len(sentences)
+    return {item: log(1 + n / count) for item, count in counts.items()} | {"": log(1 + n / 0.5)}
+
+
+@lru_cache(maxsize=512)
+def _windows(text: str) -> tuple[_Window, ...]:
+    spans = sentence_spans(text) or [(0, len(text))]
+    read_ones = [(start, end, read(text[start:end])) for start, end in spans]
+    return tuple(
+        _window(read_ones[i : i + length])
+        for length in range(1, WINDOW + 1)
+        for i in range(max(0, len(read_ones) - length + 1))
+    )
+
+
+def _window(sentences: Sequence[tuple[int, int, Statement]]) -> _Window:
+    parts = [part for _, _, part in sentences]
+    tokens = tuple(token for part in parts for token in part.tokens)
+    return _Window(
+        start=sentences[0][0],
+        end=sentences[-1][1],
+        length=len(parts),
+        tokens=tokens,
+        norms=tuple(token.norm for token in tokens),
+        items=frozenset().union(*map(_items, parts)),
+        numbers=tuple(number for part in parts for number in part.numbers),
+        forms=frozenset().union(*(part.forms for part in parts)),
+        initials=" ".join(part.initials for part in parts),
+    )
+
+
+@lru_cache(maxsize=16)
+def _union(texts: tuple[str, ...]) -> _Window:
+    """All sentences of all passages as one window."""
+    ones = [window for text in texts for window in _windows(text) if window.length == 1]
+    return _Window(
+        start=0,
+        end=0,
+        length=0,
+        tokens=(),
+        norms=(),
+        items=frozenset().union(*(window.items for window in ones)),
+        numbers=tuple(number for window in ones for number in window.numbers),
+        forms=frozenset().union(*(window.forms for window in ones)),
+        initials=" ".join(window.initials for window in ones),
+    )
