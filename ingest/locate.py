@@ -92,7 +92,7 @@ def _locate(page: Any, quote: str) -> Marks | None:
     textpage = page.get_textpage()
     try:
         n_chars = min(pdfium.FPDFText_CountChars(textpage.raw), MAX_PAGE)
-        chars = [chr(pdfium.FPDFText_GetUnicode(textpage.raw, i) or 0xFFFD) for i in range(n_chars)]
+        chars = _characters(pdfium.FPDFText_GetUnicode(textpage.raw, i) for i in range(n_chars))
         ranges, exact, share = find(chars, quote)
         boxes = [
             box
@@ -110,6 +110,18 @@ def _locate(page: Any, quote: str) -> Marks | None:
         for left, top, right, bottom in _lines(boxes, width / height)
     )
     return Marks(width, height, rectangles, exact, share)
+
+
+def _characters(codes: Iterable[int]) -> list[str]:
+    """One text for each code; a pair of surrogates is one character, and its second half is empty."""
+    chars: list[str] = []
+    for code in codes:
+        if 0xDC00 <= code < 0xE000 and chars and "\ud800" <= chars[-1] < "\udc00":
+            chars[-1] = chr(0x10000 + (ord(chars[-1]) - 0xD800) * 0x400 + code - 0xDC00)
+            chars.append("")
+        else:  # a file may say what is no character at all
+            chars.append(chr(code) if 0 < code < 0x110000 else "\N{REPLACEMENT CHARACTER}")
+    return chars
 
 
 def find(chars: Sequence[str], quote: str) -> tuple[list[tuple[int, int]], bool, float]:
