@@ -113,15 +113,8 @@ def _locate(page: Any, quote: str) -> Marks | None:
 
 
 def _characters(codes: Iterable[int]) -> list[str]:
-    """One text for each code; a pair of surrogates is one character, and its second half is empty."""
-    chars: list[str] = []
-    for code in codes:
-        if 0xDC00 <= code < 0xE000 and chars and "\ud800" <= chars[-1] < "\udc00":
-            chars[-1] = chr(0x10000 + (ord(chars[-1]) - 0xD800) * 0x400 + code - 0xDC00)
-            chars.append("")
-        else:  # a file may say what is no character at all
-            chars.append(chr(code) if 0 < code < 0x110000 else "\N{REPLACEMENT CHARACTER}")
-    return chars
+    """One character for each code; a file may say what is no character at all."""
+    return [chr(code) if 0 < code < 0x110000 else "\N{REPLACEMENT CHARACTER}" for code in codes]
 
 
 def find(chars: Sequence[str], quote: str) -> tuple[list[tuple[int, int]], bool, float]:
@@ -144,6 +137,8 @@ def find(chars: Sequence[str], quote: str) -> tuple[list[tuple[int, int]], bool,
 @cache
 def _same(char: str, *, folded: bool) -> str:
     """What stands for a character in the copy: nothing for spaces, dashes, accents, control and cell marks."""
+    if char > "\uffff":  # pdfium gives halves of it, and the stored text may lack it
+        return ""
     plain = unicodedata.normalize("NFKD", clean(char))
     if folded:
         plain = plain.casefold()
