@@ -92,7 +92,7 @@ def _locate(page: Any, quote: str) -> Marks | None:
     textpage = page.get_textpage()
     try:
         n_chars = min(pdfium.FPDFText_CountChars(textpage.raw), MAX_PAGE)
-        chars = [chr(pdfium.FPDFText_GetUnicode(textpage.raw, i) or 0xFFFD) for i in range(n_chars)]
+        chars = _characters(pdfium.FPDFText_GetUnicode(textpage.raw, i) for i in range(n_chars))
         ranges, exact, share = find(chars, quote)
         boxes = [
             box
@@ -110,6 +110,11 @@ def _locate(page: Any, quote: str) -> Marks | None:
         for left, top, right, bottom in _lines(boxes, width / height)
     )
     return Marks(width, height, rectangles, exact, share)
+
+
+def _characters(codes: Iterable[int]) -> list[str]:
+    """One character for each code; a file may say what is no character at all."""
+    return [chr(code) if 0 < code < 0x110000 else "\N{REPLACEMENT CHARACTER}" for code in codes]
 
 
 def find(chars: Sequence[str], quote: str) -> tuple[list[tuple[int, int]], bool, float]:
@@ -132,6 +137,8 @@ def find(chars: Sequence[str], quote: str) -> tuple[list[tuple[int, int]], bool,
 @cache
 def _same(char: str, *, folded: bool) -> str:
     """What stands for a character in the copy: nothing for spaces, dashes, accents, control and cell marks."""
+    if char > "\uffff":  # pdfium gives halves of it, and the stored text may lack it
+        return ""
     plain = unicodedata.normalize("NFKD", clean(char))
     if folded:
         plain = plain.casefold()

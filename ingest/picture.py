@@ -50,18 +50,17 @@ def open_page(pdf_path: Path, number: int) -> Iterator[Any]:
         try:
             document = pypdfium2.PdfDocument(pdf_path)
         except (pypdfium2.PdfiumError, OSError) as error:
-            raise PictureError("The PDF cannot be opened.", "Add the paper again.") from error
+            raise PictureError("The PDF cannot be opened here.", "Open it in another program.") from error
         try:
             if not 1 <= number <= len(document):
                 raise PictureError(f"The PDF has no page {number}.")
-            try:
-                page = document[number - 1]
-            except pypdfium2.PdfiumError as error:
-                raise PictureError("This page cannot be read.", "Open the PDF in another program.") from error
+            page = document[number - 1]
             try:
                 yield page
             finally:
                 page.close()
+        except pypdfium2.PdfiumError as error:
+            raise PictureError("This page cannot be read.", "Open the PDF in another program.") from error
         finally:
             document.close()
 

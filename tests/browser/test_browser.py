@@ -127,6 +127,10 @@ def test_a_click_on_a_citation_shows_its_words_marked_on_the_page(open_page, sho
     expect(alone.locator(".mark").first).to_be_visible()
     alone.wait_for_timeout(500)
     shot(alone, f"page-alone-{scheme}")
+    alone.goto(alone.url.partition("?")[0] + f"?words=Nothing+of+this+stands+on+any+page.&cited={number}")
+    expect(alone.locator("#said")).to_have_text("The words could not be marked on this page.")
+    expect(alone.locator("#picture")).to_be_visible()
+    shot(alone, f"page-without-marks-{scheme}")
     assert page.outside == []
 
 

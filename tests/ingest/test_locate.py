@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 
 import pytest
@@ -158,6 +159,27 @@ def test_a_file_that_is_gone_or_broken_gives_no_marks(tmp_path) -> None:
         assert locate(pdf, number, FILLER[0]) is None
         with pytest.raises(PictureError):
             page_picture(pdf, number)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["pdfjs_tests__issue11768_reduced", "pdfjs_tests__ContentStreamNoCycleType3insideType3", "qpdf_fuzz__69969.fuzz"],
+)
+def test_a_strange_file_gives_a_picture_or_its_sentence_and_no_fault(shared_data, name: str) -> None:
+    path = shared_data / "hostile" / f"{name}.pdf"
+    for number in (1, 2):
+        with contextlib.suppress(PictureError):
+            assert page_picture(path, number).startswith(b"\x89PNG")
+        locate(path, number, "A sentence that stands on no page of it, and which is long enough.")
+
+
+def test_characters_beyond_the_first_plane_make_no_difference() -> None:
+    from ingest.locate import _characters
+
+    halves = _characters([0xD835, 0xDC65, 0x3D, 0x31, 0, 0x7FFFFFFF])
+    assert halves == ["\ud835", "\udc65", "=", "1", "\ufffd", "\ufffd"]
+    for quote in ("𝑥=1", "=1"):
+        assert find(halves, quote)[:2] == ([(2, 4)], True)
 
 
 def test_ranges_are_those_of_the_characters_given() -> None:
