@@ -221,6 +221,11 @@ def sanitised(text: str) -> str:
     return whole.feed(text) + whole.finish()
 
 
+def printable(text: str) -> str:
+    """The text without what a terminal would obey and an eye would not see."""
+    return INVISIBLE.sub("", text)
+
+
 def broken(text: str, *, own_links: bool = False) -> str:
     """The text with every joint of an image, link or address broken, and no other change; twice is as once.
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from rag.sanitise import JOINER, Sanitiser, broken, sanitised
+from rag.sanitise import JOINER, Sanitiser, broken, printable, sanitised
 
 LIVE = [
     re.compile(r"\]\("),
@@ -138,6 +138,10 @@ def test_open_code_does_not_swallow_what_follows() -> None:
     assert sanitised("```\nx") == "```\nx\n```"
     assert sanitised("1. a\n   ```py") == "1. a\n   ```py\n   ```"
     assert sanitised("```\nx\n```") == "```\nx\n```"
+
+
+def test_a_terminal_is_given_nothing_to_obey() -> None:
+    assert printable("\x1b]8;;http://evil.example\x07a\x1b[2J\u202e\nb\tc") == "]8;;http://evil.examplea[2J\nb\tc"
 
 
 def test_words_flow_while_they_are_written() -> None:
