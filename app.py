@@ -10,7 +10,7 @@ import chainlit as cl
 from chainlit.config import config
 from chainlit.server import app as server
 
-from ui import composer, conversation, core, guard, panel, patches, routes, scope, shelf, uploads
+from ui import composer, conversation, core, guard, panel, patches, references, routes, scope, shelf, uploads
 from ui.errors import visible, visible_briefly
 from ui.history import ChatHistory, UploadFolder
 
@@ -67,6 +67,7 @@ async def on_chat_resume(thread: dict[str, Any]) -> None:
     """A stored chat is opened again."""
     conversation.remember(thread["steps"])
     await composer.show_controls()
+    await references.offer_again(thread["steps"])
     core.page_is_open()
 
 
@@ -98,6 +99,20 @@ async def ask_about(action: cl.Action) -> None:
     question = str(action.label)
     await cl.Message(question, type="user_message").send()
     await conversation.stoppable(conversation.ask(question, mode="draft", choice=choice))
+
+
+@cl.action_callback(references.COPY)
+@visible
+async def copy_answer(action: cl.Action) -> None:
+    """An answer with numbered references is wanted."""
+    await references.act(action.name, action.payload)
+
+
+@cl.action_callback(references.BIBTEX)
+@visible
+async def cited_bibtex(action: cl.Action) -> None:
+    """The papers cited in an answer are wanted as BibTeX."""
+    await references.act(action.name, action.payload)
 
 
 @cl.action_callback("list_papers")

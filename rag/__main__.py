@@ -23,6 +23,7 @@ from rag.assistant import Assistant
 from rag.errors import QuestionError
 from rag.render import scope_words
 from rag.retrieve import Found, Retriever
+from rag.sanitise import printable
 from rag.settings import RagSettings
 from rag.terms import Terms
 
@@ -230,7 +231,7 @@ async def _one(
                 case Retrieved(searched=str(searched)) if spoken:
                     print(f"Searched for: {searched}\n", flush=True)
                 case TextDelta(text) if live:
-                    print(f"\033[2m{text}\033[0m", end="", flush=True)
+                    print(f"\033[2m{printable(text)}\033[0m", end="", flush=True)
                 case Answered(answer):
                     if live:
                         print("\n")
@@ -242,12 +243,13 @@ def _print_passages(passages: Sequence[Passage]) -> None:
     for passage in passages:
         chunk = passage.chunk
         pages = f"p. {chunk.first_page}" + (f"-{chunk.last_page}" if chunk.last_page > chunk.first_page else "")
-        print(f"[{passage.marker}] {passage.score:.3f}  {passage.paper.title}, {pages}  {chunk.section or ''}")
-        print(f"    {' '.join(chunk.text.split())}\n")
+        where = printable(f"{passage.paper.title}, {pages}  {chunk.section or ''}")
+        print(f"[{passage.marker}] {passage.score:.3f}  {where}")
+        print(f"    {' '.join(printable(chunk.text).split())}\n")
 
 
 def _print_answer(answer: Answer) -> None:
-    print(answer.text)
+    print(printable(answer.text))
     if answer.notice:
         print(f"\n{answer.notice}")
     cited = {citation.marker: citation.page for citation in answer.citations}
@@ -255,7 +257,7 @@ def _print_answer(answer: Answer) -> None:
     print("\nSources:" if cited else "\nClosest passages:")
     for passage in shown:
         page = cited.get(passage.marker, passage.chunk.first_page)
-        print(f"[{passage.marker}] {passage.paper.title}, p. {page}  ({passage.paper.id})")
+        print(f"[{passage.marker}] {printable(passage.paper.title)}, p. {page}  ({passage.paper.id})")
     if answer.scope and not answer.scope.whole:
         print(f"\nAsked of: {scope_words(answer.scope)}")
 

@@ -1,9 +1,8 @@
-"""Answer → Markdown: the text with its markers as links, the sources, one line on what it took.
+"""Answer → Markdown: the text with its markers as links, the sources, one line on what it took; and to take along.
 
 Two kinds of text arrive here and neither is trusted. *Titles, sections and quotes* come out of PDFs: they are made
-inert, so that nothing in them is Markdown. *What a model wrote* may use Markdown, but can carry no link and no image:
-only the markers become links, and those are made here. Constructs are broken by an invisible WORD JOINER rather than
-recognised and removed, because that holds whatever a Markdown parser thinks of the text around them.
+inert, so that nothing in them is Markdown. *What a model wrote* may use Markdown, and goes through `rag.sanitise`
+first; then its markers become links. No other link is made anywhere.
 """
 
 from __future__ import annotations
@@ -12,15 +11,20 @@ import re
 from itertools import groupby
 from typing import TYPE_CHECKING
 
+from rag.citations import split_sentences
+from rag.sanitise import INVISIBLE, JOINER, sanitised
+from rag.words import content_words
+
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
 
     from ingest import Chunk, Paper
     from rag.answer import Answer, Citation, Kind, Passage, Scope
 
-JOINER = "\N{WORD JOINER}"
 TITLE_CHARS = 72
 QUOTE_CHARS = 240
+GLANCE_CHARS = 160
+"""Of a passage that was read and not cited."""
 NAMED_TITLES = 3
 """Papers of a scope that are named by their titles; more are counted."""
 
@@ -30,13 +34,8 @@ _TAKEN_AS: dict[Kind, str] = {
     "papers": "the papers were asked for",
 }
 
-_INVISIBLE = re.compile("[\x00-\x08\x0b-\x1f\x7f\u00ad\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff]")
 _PUNCTUATION = re.compile(r"([!-/:-@\[-`{-~])")
-_ADDRESS = re.compile(r"(?i)(https?:)(?=//)|(www)(?=\.)|(@)(?=[-\w]+\.)")
-_IMAGE_OR_LINK = re.compile(r"!?\[([^\[\]]*)\]\([^()]*(?:\([^()]*\)[^()]*)*\)")
-_AUTOLINK = re.compile(r"<(?=[A-Za-z][A-Za-z0-9+.-]*:|[^\s<>]+@)")
-_LINK_JOINT = re.compile(r"\](?=[(\[:])")
-_DIRECTIVE = re.compile(r":(?=[A-Za-z:{\[])")
+_ADDRESS = re.compile(r":(?=/)|www(?=\.)|@(?!\s)", re.IGNORECASE)
 _MARKER = re.compile(r"\[(\d{1,3})\]")
 _LITERAL = re.compile(
     r"```.*?(?:```|\Z)|`[^`\n]+`"  # code
@@ -53,7 +52,7 @@ def inert(text: str, *, limit: int | None = None) -> str:
 
 
 def _cut(text: str, *, limit: int | None) -> str:
-    flat = " ".join(_INVISIBLE.sub(" ", text).split())
+    flat = " ".join(INVISIBLE.sub(" ", text).split())
     if limit is not None and len(flat) > limit:
         flat = flat[:limit].rsplit(" ", 1)[0].rstrip(" ,;:.-") + " …"
     return flat
@@ -70,20 +69,17 @@ def cite_path(chunk: Chunk, *, page: int) -> str:
 
 
 def model_text(text: str, *, links: dict[int, str] | None = None) -> str:
-    """What a model wrote, as safe Markdown; each marker in `links` becomes a link. Works on half a text, too."""
-    text = _INVISIBLE.sub("", text)
-    text = re.sub(r"\\\((.+?)\\\)", r"$\1$", text, flags=re.DOTALL)
-    text = re.sub(r"\\\[(.+?)\\\]", r"$$\1$$", text, flags=re.DOTALL)
-    text = _IMAGE_OR_LINK.sub(lambda match: f"[{match[1]}]" if match[1].isdigit() else match[1], text)
-    text = _LINK_JOINT.sub("]" + JOINER, text)
-    text = _AUTOLINK.sub("<" + JOINER, text)
-    text = _ADDRESS.sub(lambda match: match[0] + JOINER, text)
-    known = links or {}
+    """What a model wrote, as safe Markdown; each marker in `links` becomes a link."""
+    return linked(sanitised(text), links=links or {})
+
+
+def linked(text: str, *, links: dict[int, str]) -> str:
+    """Sanitised text with each marker in `links` as a link; those in code and formulas stay. Works on half a text."""
     parts, at = [], 0
     for literal in _LITERAL.finditer(text):
-        parts += [_prose(text[at : literal.start()], known), literal[0]]
+        parts += [_MARKER.sub(lambda match: _chip(match, links), text[at : literal.start()]), literal[0]]
         at = literal.end()
-    return "".join([*parts, _prose(text[at:], known)])
+    return "".join([*parts, _MARKER.sub(lambda match: _chip(match, links), text[at:])])
 
 
 def links_to(passages: Iterable[Passage]) -> dict[int, str]:
@@ -141,20 +137,54 @@ def full_answer(answer: Answer, *, first_token_seconds: float | None = None) -> 
 
 
 def sources(answer: Answer) -> str:
-    """What was cited, with quotes, then what else was read; for an abstention, what came closest."""
+    """What was cited, with quotes; where nothing was, what was read; for an abstention, what came closest."""
     if answer.abstained:
-        return f"##### The closest passages\n\n{reading(answer.passages)}" if answer.passages else ""
+        return f"##### The closest passages\n\n{_glances(answer.passages, answer)}" if answer.passages else ""
     cited = sorted(answer.citations, key=lambda citation: citation.marker)
     lines = [
         "\n".join(_cited(citation) for citation in _without_repeats(group))
         for _, group in groupby(cited, key=lambda citation: citation.marker)
     ]
-    used = {citation.marker for citation in cited}
-    rest = [passage for passage in answer.passages if passage.marker not in used]
     if not lines:
-        return f"##### Read, not cited\n\n{reading(rest)}" if rest else ""
-    also = " ".join(f"[{marker}]({path})" for marker, path in links_to(rest).items())
-    return "##### Sources\n\n" + "\n".join(lines) + (f"\n\n###### Also read: {also}" if also else "")
+        return f"##### Read, not cited\n\n{reading(answer.passages)}" if answer.passages else ""
+    return "##### Sources\n\n" + "\n".join(lines)
+
+
+def not_cited(answer: Answer) -> tuple[Passage, ...]:
+    """The passages that were read beside those that the answer cites; empty where it cites none."""
+    used = {citation.marker for citation in answer.citations}
+    return tuple(passage for passage in answer.passages if passage.marker not in used) if used else ()
+
+
+def also_says(answer: Answer) -> str:
+    """The passages that were read and not cited, each with its sentence that is nearest to the question's words."""
+    return _glances(not_cited(answer), answer)
+
+
+def with_references(text: str, cited: Iterable[tuple[int, Paper, int]]) -> str:
+    """An answer as plain text, its markers numbered anew from 1 in their order, and below it what they stand for.
+
+    Args:
+        text: with markers like [3]; a marker that is not among `cited` is left out.
+        cited: (marker, paper, page) of each citation.
+    """
+    known = {marker: (paper, page) for marker, paper, page in cited}
+    plain = INVISIBLE.sub("", text)
+    numbers: dict[int, int] = {}
+    for match in _MARKER.finditer(plain):
+        if (marker := int(match[1])) in known:
+            numbers.setdefault(marker, len(numbers) + 1)
+    plain = re.sub(rf" ?{_MARKER.pattern}", lambda m: f" [{numbers[int(m[1])]}]" if int(m[1]) in numbers else "", plain)
+    plain = re.sub(r"\] \[(?=\d)", "][", plain)
+    lines = [f"[{number}] {_reference(*known[marker])}" for marker, number in numbers.items()]
+    return "\n\n".join(part for part in (plain.strip(), "\n".join(lines)) if part)
+
+
+def fenced(text: str, *, language: str = "text") -> str:
+    """The text as a block of code, which has a button to copy it; nothing in it can end the block."""
+    longest = max((len(run) for run in re.findall("`+", text)), default=0)
+    fence = "`" * max(3, longest + 1)
+    return f"{fence}{language}\n{INVISIBLE.sub('', text)}\n{fence}"
 
 
 def footer(answer: Answer, *, first_token_seconds: float | None = None) -> str:
@@ -181,12 +211,6 @@ def counted(number: int, noun: str) -> str:
     return f"{number} {noun}" + ("" if number == 1 else "s")
 
 
-def _prose(text: str, links: dict[int, str]) -> str:
-    text = text.replace("$", r"\$")
-    text = _DIRECTIVE.sub(":" + JOINER, text)
-    return _MARKER.sub(lambda match: _chip(match, links), text)
-
-
 def _chip(match: re.Match[str], links: dict[int, str]) -> str:
     path = links.get(int(match[1]))
     return f"[{match[1]}]({path})" if path else match[0]
@@ -209,6 +233,30 @@ def _cited(citation: Citation) -> str:
     if not quote:
         return line
     return f"{line}  \n  *“{quote}”*" + ("" if citation.verified else " (not found word for word on the page)")
+
+
+def _glances(passages: Iterable[Passage], answer: Answer) -> str:
+    asked = content_words(answer.searched or answer.question)
+    lines = []
+    for passage in passages:
+        words = inert(_nearest(passage, asked), limit=GLANCE_CHARS)
+        lines.append(f"{_line(passage, page=passage.chunk.first_page)}  \n  *“{words}”*")
+    return "\n".join(lines)
+
+
+def _nearest(passage: Passage, asked: set[str]) -> str:
+    sentences = split_sentences(passage.chunk.text) or [passage.chunk.text]
+    return max(sentences, key=lambda sentence: len(asked & content_words(sentence)))
+
+
+def _reference(paper: Paper, page: int) -> str:
+    authors = ", ".join(paper.authors[:3]) + (" et al." if len(paper.authors) > 3 else "")
+    title = _cut(paper.title.strip() or paper.file_name, limit=None)
+    year = f"({paper.year})" if paper.year else ""
+    doi = f" doi:{paper.doi}" if paper.doi else f" arXiv:{paper.arxiv_id}" if paper.arxiv_id else ""
+    return _cut(
+        f"{' '.join(part for part in (authors, year) if part)}. ".lstrip(". ") + f"{title}, p. {page}.{doi}", limit=None
+    )
 
 
 def _without_repeats(citations: Iterable[Citation]) -> list[Citation]:

@@ -20,6 +20,7 @@ class Text(NamedTuple):
     invisible: bool = False
     then: tuple[tuple[str, float, float], ...] = ()
     """What follows on the same line: text, size and rise."""
+    white: bool = False
 
 
 def write_pdf(path: Path, *pages: list[Text], title: str = "", rotate: int = 0) -> Path:
@@ -57,8 +58,8 @@ def _drawn(t: Text) -> bytes:
     turn = b"0 1 -1 0" if t.angle else b"1 0 0 1"
     # a tab is a gap within one text object, as TeX sets the cells of a table
     shown = b" -4000 ".join(b"(%s)" % _escaped(part) for part in t.text.split("\t"))
-    out = b"BT /%s %g Tf %d Tr %s %g %g Tm [%s] TJ\n" % (
-        face, t.size, 3 if t.invisible else 0, turn, t.x, t.y, shown
+    out = b"BT %d g /%s %g Tf %d Tr %s %g %g Tm [%s] TJ\n" % (
+        t.white, face, t.size, 3 if t.invisible else 0, turn, t.x, t.y, shown
     )  # fmt: skip
     for text, size, rise in t.then:
         out += b"/F1 %g Tf %g Ts (%s) Tj\n" % (size, rise, _escaped(text))

@@ -40,7 +40,7 @@ PURE = {
     "ingest/blocks.py", "ingest/latex.py", "ingest/lines.py", "ingest/headings.py", "ingest/references.py",
     "rag/answer.py", "rag/prompts.py", "rag/citations.py", "rag/words.py", "rag/render.py",
     "rag/statement.py", "rag/support.py",
-    "rag/abbreviations.py",
+    "rag/abbreviations.py", "rag/sanitise.py",
     "rag/questions.py", "rag/followups.py",
     "rag/metrics.py", "rag/cases.py", "rag/plots.py",
 }  # fmt: skip

@@ -11,8 +11,20 @@ import chainlit as cl
 from chainlit.utils import utc_now
 
 from rag.answer import Answer, Answered, Drafted, Escalated, Retrieved, TextDelta
-from rag.render import full_answer, inert, links_to, model_text, reading, reading_title, scope_words
-from ui import core, panel, scope
+from rag.render import (
+    also_says,
+    counted,
+    full_answer,
+    inert,
+    linked,
+    links_to,
+    not_cited,
+    reading,
+    reading_title,
+    scope_words,
+)
+from rag.sanitise import Sanitiser
+from ui import core, panel, references, scope
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Iterable
@@ -35,6 +47,7 @@ class Reply:
             name="your papers", type="tool", default_open=True, auto_collapse=True, show_input=False
         )
         self._heading = ""
+        self._stream = Sanitiser()
         self._text = ""
         self._links: dict[int, str] = {}
         self._draft = 0
@@ -60,10 +73,10 @@ class Reply:
                 await self._reading.update()
             case TextDelta(text, draft):
                 if draft != self._draft:
-                    self._draft, self._text, self._heading = draft, "", ""
+                    self._draft, self._text, self._heading, self._stream = draft, "", "", Sanitiser()
                 if self._first_token is None:
                     self._first_token = time.monotonic() - self._began
-                self._text += text
+                self._text += self._stream.feed(text)
                 if time.monotonic() - self._shown >= UPDATE_SECONDS:
                     await self._show()
             case Drafted():
@@ -85,27 +98,40 @@ class Reply:
             "question": self.answer.question,
             "answer": self.answer.text,
             "quotes": panel.quotes_of(self.answer),
+            **references.kept(self.answer),
             **scope.kept(),
         }
         panel.remember(self._message.metadata["quotes"])
+        self._message.actions = references.actions(self._message.metadata)
         await self._keep()
+        await self._also_says(self.answer)
 
     async def abandon(self, why: str) -> None:
         """Keep what was written so far, and say why there is no more."""
         await self._close_reading()
-        self._message.content = f"{model_text(self._text, links=self._links)}\n\n*{why}*".strip()
+        self._text += self._stream.finish()
+        self._message.content = f"{linked(self._text, links=self._links)}\n\n*{why}*".strip()
         await self._keep()
 
     async def fail(self) -> None:
         """Make room for the error: keep what was written, and nothing where nothing was."""
-        if self._text:
+        if self._text or self._stream.holds:
             await self.abandon("(the answer broke off)")
         else:
             await self._reading.remove()
 
     async def _show(self) -> None:
         self._shown = time.monotonic()
-        await self._message.stream_token(self._heading + model_text(self._text, links=self._links), is_sequence=True)
+        await self._message.stream_token(self._heading + linked(self._text, links=self._links), is_sequence=True)
+
+    async def _also_says(self, answer: Answer) -> None:
+        """What was read and not cited, folded, below the answer."""
+        if rest := not_cited(answer):
+            step = cl.Step(name=f"{counted(len(rest), 'more passage')}, not cited", type="tool", show_input=False)
+            step.parent_id = self._message.parent_id
+            step.start = step.end = utc_now()
+            step.output = also_says(answer)
+            await step.send()
 
     async def _close_reading(self) -> None:
         self._reading.end = utc_now()

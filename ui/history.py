@@ -2,7 +2,8 @@
 
 Against the layer as it comes: lists and dictionaries are stored as JSON and read back as such; an element that already
 has an address of ours is not downloaded; steps are written in the order in which they were sent; an unknown chat is not
-an error; and what cannot be stored is said aloud, once, instead of being logged.
+an error; what cannot be stored is said aloud, once, instead of being logged; and no message is written or read
+before every image and foreign link in it is broken, whatever version of us, or whoever else, wrote it.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ from chainlit.data.sql_alchemy import SQLAlchemyDataLayer
 from chainlit.data.storage_clients.base import BaseStorageClient
 from sqlalchemy import event, text
 from sqlalchemy.exc import SQLAlchemyError
+
+from rag.sanitise import broken
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -123,7 +126,7 @@ class ChatHistory(SQLAlchemyDataLayer):  # type: ignore[misc]  # chainlit's own 
     async def create_step(self, step_dict: StepDict) -> None:
         """As inherited, one after the other: a message's first state must not overwrite its last."""
         async with self._in_order:
-            await super().create_step(step_dict)
+            await super().create_step(_harmless(step_dict))
 
     async def create_element(self, element: Element) -> None:
         """As inherited, but an element that points at one of our own routes is not kept."""
@@ -151,6 +154,7 @@ class ChatHistory(SQLAlchemyDataLayer):  # type: ignore[misc]  # chainlit's own 
                 step["tags"] = _object(step.get("tags"), None)
                 step["generation"] = _object(step.get("generation"), None)
                 step["output"] = step.get("output") or ""
+                step.update(_harmless(step))
             for element in thread["elements"]:
                 element["props"] = _object(element.get("props"), {})
                 element["playerConfig"] = _object(element.get("playerConfig"), None)
@@ -179,6 +183,14 @@ def _prepare(connection: Any, _record: Any) -> None:
     cursor.execute("PRAGMA busy_timeout=5000")
     cursor.execute("PRAGMA synchronous=FULL")
     cursor.close()
+
+
+def _harmless(step: Any) -> Any:
+    """The step with what the page draws as Markdown made safe; a user's own message is shown as it was typed."""
+    if step.get("type") == "user_message":
+        return step
+    shown = {name: step[name] for name in ("input", "output") if isinstance(step.get(name), str)}
+    return {**step, **{name: broken(text, own_links=True) for name, text in shown.items()}}
 
 
 def _object(value: Any, otherwise: Any) -> Any:

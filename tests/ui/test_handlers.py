@@ -41,13 +41,14 @@ async def test_sources_stand_before_the_first_token(app, chat, assistant) -> Non
     await app.on_message(question())
     order = [event for event, data in chat.events if "passages" in str(data) or event == "stream_start"]
     assert order.index("update_message") < order.index("stream_start")
-    reading, answer = chat.steps
+    reading, answer, _ = chat.steps
     assert reading["name"] == "2 passages from 1 paper"
     assert reading["end"] is not None
     assert answer["output"].startswith("It is so [1](/cite/0123456789abcdef/2/0001).")
     quotes = answer["metadata"].pop("quotes")
     assert list(quotes) == ["/cite/0123456789abcdef/2/0001"]
-    assert answer["metadata"] == {"question": "Is it so?", "answer": "It is so [1]."}
+    cited = [[1, "0123456789abcdef", 2]]
+    assert answer["metadata"] == {"question": "Is it so?", "answer": "It is so [1].", "cited": cited}
     assert answer["parentId"] == reading["parentId"], "side by side, so that the page keeps their order"
 
 
@@ -310,7 +311,7 @@ async def test_the_papers_to_ask_can_be_picked_by_tag_and_stay_for_the_chat(app,
     await app.on_message(message)
     await app.on_message(question("And why?"))  # a starter or a button sends no picker
     assert [asked["tag"] for asked in assistant.asked] == ["garden", "garden"]
-    assert chat.steps[-1]["metadata"]["scope"] == {"tag": "garden"}
+    assert [s for s in chat.steps if "message" in s["type"]][-1]["metadata"]["scope"] == {"tag": "garden"}
     assert len(chat.of("set_modes")) == 1, "nothing has changed, so the page keeps its pickers"
 
 
@@ -351,6 +352,61 @@ async def test_a_follow_up_shows_what_was_searched_for_and_the_papers_that_were_
     answer = make_answer(searched="Why is it better (LoRA)?", scope=asked)
     assistant.script = [Retrieved(answer.passages, answer.searched, asked), Answered(answer)]
     await app.on_message(question("Why is it better?"))
-    reading, message = (step["output"].replace("\\", "") for step in chat.steps)
+    reading, message, *_ = (step["output"].replace("\\", "") for step in chat.steps)
     assert reading.startswith("Searched for: Why is it better (LoRA)?\n\nAsked of: 3 papers of “garden”\n\n- [1]")
     assert "Asked of: 3 papers of “garden” · Searched for: Why is it better (LoRA)?" in message
+
+
+async def test_what_was_not_cited_is_a_folded_list_below_the_answer(app, chat, assistant) -> None:
+    assistant.script = script()
+    await app.on_message(question())
+    reading, answer, rest = chat.steps
+    assert (rest["type"], rest["name"]) == ("tool", "1 more passage, not cited")
+    assert rest["parentId"] == answer["parentId"] == reading["parentId"]
+    assert "The words of the passage" in rest["output"]
+
+
+async def test_an_answer_can_be_taken_along_also_after_a_restart(app, chat, assistant, shelf_library, seeds_pdf):
+    from ingest import ingest_pdf
+
+    paper_id = ingest_pdf(seeds_pdf, library=shelf_library, embedder=HashEmbedder()).paper_id
+    metadata = {"question": "Q?", "answer": "Five years [3]. ```", "cited": [[3, paper_id, 1]]}
+    await app.on_chat_resume({"steps": [{"id": "s", "type": "assistant_message", "metadata": metadata}]})
+    copied, bibtex = chat.of("action")
+    assert copied["forId"] == "s"
+    await app.copy_answer(cl.Action(name=copied["name"], payload=copied["payload"]))
+    assert chat.texts[-1].startswith("````text\nFive years [1].")
+    assert "[1] " in chat.texts[-1].splitlines()[-2]
+    await app.cited_bibtex(cl.Action(name=bibtex["name"], payload=bibtex["payload"]))
+    assert chat.texts[-1].startswith("```bibtex\n@misc{")
+    for payload in ({}, {"cited": 7}, {"cited": [[1, "../x", 1], "x"]}):
+        await app.cited_bibtex(cl.Action(name=bibtex["name"], payload=payload))
+        assert "no longer in your library" in chat.texts[-1]
+
+
+async def test_what_is_stored_and_what_is_read_again_carries_no_foreign_link(app, chat, tmp_path) -> None:
+    import sqlite3
+
+    from ui.history import ChatHistory, UploadFolder
+
+    evil = "![x](http://evil.example) [y][r] http://evil.example\n\n[r]: http://evil.example\n\n"
+    ours = "[1](/cite/0123456789abcdef/2/0001)"
+    history = ChatHistory(tmp_path / "chats.db", UploadFolder(tmp_path / "uploads"))
+    chat.session.has_first_interaction = True  # else Chainlit waits for a question before it stores anything
+    await history.update_thread("t", name="chat")
+    step = {"id": "1", "threadId": "t", "name": "a", "type": "assistant_message", "streaming": False}
+    step["createdAt"] = "2026-11-22T00:00:00Z"
+    await history.create_step({**step, "output": evil + ours, "metadata": {}})
+    await history.create_step({**step, "id": "2", "type": "user_message", "output": evil, "metadata": {}})
+    database = sqlite3.connect(tmp_path / "chats.db")
+    stored = dict(database.execute("select id, output from steps"))
+    assert "](http" not in stored["1"]
+    assert "http://" not in stored["1"]
+    assert "]:" not in stored["1"]
+    assert stored["1"].endswith(ours)
+    assert stored["2"] == evil, "what the user typed is shown as it was typed, not as Markdown"
+    database.execute("update steps set output = ? where id = '1'", (evil + ours,))  # as an older version stored it
+    database.commit()
+    (thread,) = await history.get_all_user_threads(thread_id="t")
+    assert {step["id"]: step["output"] for step in thread["steps"]} == stored
+    await history.engine.dispose()

@@ -11,7 +11,21 @@ from hypothesis import strategies as st
 from ingest import Chunk, Paper
 from rag.accounting import Trace, Usage
 from rag.answer import Answer, Citation, Draft, Passage, Scope
-from rag.render import JOINER, footer, full_answer, inert, model_text, reading, reading_title, short_title, sources
+from rag.render import (
+    also_says,
+    fenced,
+    footer,
+    full_answer,
+    inert,
+    linked,
+    model_text,
+    reading,
+    reading_title,
+    short_title,
+    sources,
+    with_references,
+)
+from rag.sanitise import JOINER, broken
 
 LINK = re.compile(r"(?<!\\)\]\(([^)]*)\)")
 """Where a Markdown parser could see the end of a link; everything before the bracket may be its text."""
@@ -89,7 +103,7 @@ def test_a_title_is_never_markdown(text: str) -> None:
 def test_what_a_model_writes_carries_no_link_and_no_image(text: str) -> None:
     shown = model_text(text, links={1: "/cite/0123456789abcdef/2/0001"})
     assert [path for path in LINK.findall(shown) if not path.startswith("/cite/0123456789abcdef/")] == []
-    assert not re.search(r"\]\[|\]:", shown)
+    assert not re.search(r"\]:", shown)
     assert not re.search(r"(?i)https?://|www\.|<[a-z+.-]+:", shown)
 
 
@@ -100,11 +114,9 @@ def test_no_string_of_brackets_becomes_a_link(text: str) -> None:
     assert not LINK.search(inert(text))
 
 
-def test_a_link_of_the_model_leaves_its_text() -> None:
-    assert (
-        model_text("see [the page](http://evil.example) and ![a plot](http://evil.example/x.png)")
-        == "see the page and a plot"
-    )
+def test_a_link_of_the_model_leaves_its_text_and_its_address() -> None:
+    shown = model_text("see [the page](http://evil.example) and ![a plot](http://evil.example/x.png)")
+    assert shown.replace(JOINER, "") == "see the page (http://evil.example) and a plot (http://evil.example/x.png)"
 
 
 def test_markers_become_links_to_the_cited_page() -> None:
@@ -137,8 +149,8 @@ def test_half_a_link_is_harmless_while_it_is_being_written() -> None:
 
 def test_cited_sources_come_first_and_with_their_words() -> None:
     shown = sources(make_answer(passages=(make_passage(2), make_passage(1))))
-    first, second = shown.index("[2](/cite"), shown.index("[1](/cite")
-    assert first < shown.index("words of the passage") < shown.index("Also read") < second
+    assert shown.index("[2](/cite") < shown.index("words of the passage")
+    assert "[1](/cite" not in shown, "what was not cited has a list of its own"
 
 
 def test_what_was_read_and_not_cited_is_listed_where_nothing_was_cited() -> None:
@@ -185,6 +197,34 @@ def test_what_is_being_read_is_counted_and_listed() -> None:
     assert reading_title(passages) == "2 passages from 1 paper"
     assert reading(passages).count("\n") == 1
     assert "page 2 · 3 Method" in reading(passages)
+
+
+def test_what_was_read_and_not_cited_has_a_list_with_its_words() -> None:
+    shown = also_says(make_answer())
+    assert shown.startswith("- [2](/cite/")
+    assert r"“The words of the passage\.”" in shown
+    assert also_says(make_answer(citations=())) == ""
+
+
+@given(st.text(alphabet="[]()!<>:/ \n\\`$&;ahtpw1.@_*", max_size=60))
+def test_titles_and_whole_answers_need_no_mending_when_they_are_stored(text: str) -> None:
+    shown = full_answer(make_answer(text, passages=(make_passage(1, title=text),), quote=text, notice=text))
+    assert broken(shown, own_links=True) == shown
+    assert broken(inert(text)) == inert(text)
+
+
+def test_references_are_numbered_from_one_in_the_order_of_the_text() -> None:
+    two = Paper(id="f" * 16, title="Other", n_pages=3, file_name="o.pdf", doi="10.1/x")
+    plain = with_references("So [7][2]. And [2], not [9].", [(7, two, 3), (2, make_paper(), 4)])
+    assert plain == ("So [1][2]. And [2], not.\n\n[1] Other, p. 3. doi:10.1/x\n[2] Ann Author (2020). A Title, p. 4.")
+
+
+def test_nothing_ends_the_block_to_copy_from() -> None:
+    assert fenced("a\n```\n![x](http://evil.example)").splitlines()[0] == "````text"
+
+
+def test_half_an_answer_has_its_markers_as_links() -> None:
+    assert linked("`[1]` [1] [", links={1: "/cite/x"}) == "`[1]` [1](/cite/x) ["
 
 
 def test_long_titles_are_cut_at_a_word() -> None:

@@ -1,0 +1,84 @@
+"""A stored chat full of images and links of others, opened in a browser: nothing is asked of another host."""
+
+from __future__ import annotations
+
+import json
+import re
+import sqlite3
+
+import pytest
+
+from injected import HOST
+from rag.render import fenced, linked
+from rag.sanitise import sanitised
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
+
+ANSWER = ".step[data-step-type=assistant_message] .message-content"
+
+PAYLOAD = f"""It keeps for five years [1], see https://{HOST}/a and www.{HOST} and me@{HOST}.
+
+![plot](https://{HOST}/p.png?q=secret) ![film](https://{HOST}/f.mp4) ![x][r] [text][r] [r]
+
+[r]: https://{HOST}/reference
+
+[sign in](https://{HOST}/login) <https://{HOST}/auto> [js](javascript:alert(1)) [data](data:text/html,x)
+
+<img src="https://{HOST}/i.png"> <iframe src="https://{HOST}"></iframe> <script>alert(1)</script>
+
+http\\://{HOST}/escaped http&colon;//{HOST}/entity www&period;{HOST}
+
+- ```
+  code
+- ![in a list](https://{HOST}/l.png)
+
+| a | b |
+|---|---|
+| ![cell](//{HOST}/c.png) | $x$ ![y](https://{HOST}/y.png) |
+
+$$
+\\href{{https://{HOST}/m}}{{x}} \\includegraphics{{https://{HOST}/m.png}}
+$$
+
+END
+"""
+
+
+def seed(server, question: str, *outputs: str) -> None:
+    """Put answers in the place of the one that is stored, as an older version or another program would have."""
+    database = sqlite3.connect(server.library / "chats.db", timeout=30)
+    rows = database.execute(
+        "select id, metadata from steps where type = 'assistant_message' order by createdAt"
+    ).fetchall()
+    for (step, metadata), output in zip(rows, outputs, strict=False):
+        database.execute("update steps set output = ? where id = ?", (output, step))
+        assert json.loads(metadata)["question"] == question
+    database.commit()
+    database.close()
+
+
+@pytest.mark.parametrize("how", ["as it was written", "sanitised", "to copy"])
+def test_a_stored_answer_with_foreign_images_and_links_loads_nothing(open_page, other_server, shot, how: str) -> None:
+    other_server.start()
+    page = open_page(server=other_server)
+    question = "How large is a LoRA adapter?"
+    page.fill("#chat-input", question)
+    page.click("#chat-submit:not([disabled])")
+    page.wait_for_selector(f"{ANSWER} h6:has-text('stayed on this machine')")
+    page.wait_for_url(re.compile("/thread/"))
+    page.wait_for_timeout(500)
+    text = {
+        "as it was written": PAYLOAD,
+        "sanitised": linked(sanitised(PAYLOAD), links={1: "/cite/0123456789abcdef/1/0001"}),
+        "to copy": fenced(PAYLOAD) + "\n\nEND",
+    }[how]
+    seed(other_server, question, text)
+    page.reload()
+    page.wait_for_selector(f"{ANSWER} >> text=END")
+    page.wait_for_timeout(1500)
+    shot(page, f"hostile-{how.replace(' ', '-')}")
+    assert page.outside == []
+    assert page.locator(f"{ANSWER} img, {ANSWER} video, {ANSWER} iframe, {ANSWER} script").count() == 0
+    hrefs = [link.get_attribute("href") or "" for link in page.locator(f"{ANSWER} a").all()]
+    assert [href for href in hrefs if not href.startswith(("/cite/", "#"))] == []
+    assert HOST in page.locator(ANSWER).first.inner_text(), "what was written is shown"

@@ -1,0 +1,74 @@
+"""An answer to take along: the text with numbered references, and the cited papers as BibTeX."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import chainlit as cl
+
+from ingest import UserFacingError
+from ingest.bibtex import write_bibtex
+from rag.render import fenced, with_references
+from ui import core
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from ingest import Paper
+    from rag.answer import Answer
+
+COPY, BIBTEX = "copy_answer", "cited_bibtex"
+"""The names of the two actions."""
+
+
+def kept(answer: Answer) -> dict[str, Any]:
+    """What a message keeps of its citations: marker, paper and page of each; empty where there are none."""
+    cited = [[citation.marker, citation.passage.paper.id, citation.page] for citation in answer.citations]
+    return {"cited": cited} if cited else {}
+
+
+def actions(metadata: dict[str, Any]) -> list[cl.Action]:
+    """The buttons under an answer, from what its message keeps; none where nothing is cited."""
+    cited = metadata.get("cited")
+    if not cited:
+        return []
+    payload = {"answer": metadata.get("answer", ""), "cited": cited}
+    return [
+        cl.Action(name=COPY, label="Copy with references", icon="copy", payload=payload),
+        cl.Action(name=BIBTEX, label="BibTeX", icon="quote", payload={"cited": cited}),
+    ]
+
+
+async def offer_again(steps: Iterable[dict[str, Any]]) -> None:
+    """Put the buttons under the answers of a chat that is opened again; Chainlit keeps none."""
+    for step in steps:
+        for action in actions(step.get("metadata") or {}):
+            await action.send(for_id=str(step.get("id")))
+
+
+async def act(name: str, payload: Any) -> None:
+    """Show what a button asks for, as a block that can be copied. The payload comes from the browser.
+
+    Raises:
+        UserFacingError: none of the cited papers is in the library now.
+    """
+    payload = payload if isinstance(payload, dict) else {}
+    cited = _cited(payload.get("cited"))
+    if name == BIBTEX:
+        papers = {paper.id: paper for _, paper, _ in cited}
+        text = fenced(write_bibtex(list(papers.values())).strip(), language="bibtex")
+    else:
+        text = fenced(with_references(str(payload.get("answer", "")), cited))
+    await cl.Message(text).send()
+
+
+def _cited(rows: Any) -> list[tuple[int, Paper, int]]:
+    there = {paper.id: paper for paper in core.library().papers()}
+    found = [
+        (marker, there[paper_id], page)
+        for marker, paper_id, page in (row for row in rows if isinstance(row, list) and len(row) == 3)
+        if isinstance(marker, int) and isinstance(page, int) and isinstance(paper_id, str) and paper_id in there
+    ] if isinstance(rows, list) else []  # fmt: skip
+    if not found:
+        raise UserFacingError("The cited papers are no longer in your library.", "Add them again, then ask again.")
+    return found
