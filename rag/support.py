@@ -127,7 +127,9 @@ def judge(sentence: str, passages: Sequence[Passage], *, hints: Sequence[int] = 
     """
     claim = read(sentence)
     items = _items(claim) - ABOUT_ANSWERING
-    if not passages or _ABSTAINS.match(sentence) or not any(len(item) >= TELLING for item in items):
+    announces = sentence.rstrip().endswith(":") and len(items) <= TELLING
+    silent = announces or _ABSTAINS.match(sentence) or not any(len(item) >= TELLING for item in items)
+    if silent or not passages:
         return Judgement(None, markers=tuple(hints))
     weights = _weights(tuple(passage.chunk.text for passage in passages))
     weight = {item: weights.get(item, weights[""]) * (COMMON_WEIGHT if item in COMMON else 1.0) for item in items}
@@ -195,7 +197,7 @@ def _verdict(
     names = [token for token in claim.tokens if token.name]
     missing = [token for token in names if not _named(token, everything)]
     doubts += [f"name {t.shown} is in another place" for t in names if t not in missing and not _named(t, window)]
-    (against if copied or 2 * len(missing) > len(names) else doubts).extend(
+    (against if copied or (2 * len(missing) > len(names) and match.score < SUPPORTED_AT) else doubts).extend(
         f"name {token.shown} is not there" for token in missing
     )
     if match.score < WEAK_AT:

@@ -100,7 +100,7 @@ def test_a_sentence_of_which_only_a_part_is_there_is_weak():
     [
         "Yes.",
         "No.",
-        "Here it is:",
+        "Here is a list:",
         "3.",
         "The answer is:",
         "I don't know.",
