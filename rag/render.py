@@ -128,12 +128,22 @@ def full_answer(answer: Answer, *, first_token_seconds: float | None = None) -> 
         first_token_seconds: from the question to the first token, as the reader saw it.
     """
     blocks = [_abstention(answer) if answer.abstained else model_text(answer.text, links=_links(answer))]
+    blocks.append(doubts(answer))
     if answer.notice:
         blocks.append(f"*{inert(answer.notice)}*")
     blocks.append(sources(answer))
     blocks.append(taken(answer))
     blocks.append(footer(answer, first_token_seconds=first_token_seconds))
     return "\n\n".join(block for block in blocks if block)
+
+
+def doubts(answer: Answer) -> str:
+    """The sentences of the answer that its passages do not carry, or only in part; empty where there are none."""
+    lines = []
+    for support, said in (("unsupported", "**Not in the passages:**"), ("weak", "*Only partly in the passages:*")):
+        doubted = [sentence for sentence in answer.sentences if sentence.support == support]
+        lines += [f"- {said} “{inert(sentence.text, limit=QUOTE_CHARS)}”" for sentence in doubted]
+    return "\n".join(lines)
 
 
 def sources(answer: Answer) -> str:
