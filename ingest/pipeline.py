@@ -299,6 +299,9 @@ class Ingest:
             paper = self._library.paper(known)
         except UnknownPaperError:
             return None
+        entry = self._library.ledger.get(known)
+        if entry and entry.state in ("queued", "parsing", "embedding"):  # noted before its twin was finished
+            self._library.ledger.set(known, "finished")
         if self._library.mend_copy(source.path, paper.id):
             _log.warning("the library's copy of %s was mended", source.name)
         return IngestReport(

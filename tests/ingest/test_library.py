@@ -555,6 +555,13 @@ def test_the_same_file_twice_in_one_run_is_added_once(library, fake, tmp_path):
     assert library.verify() == []
 
 
+def test_a_twin_that_was_noted_before_its_paper_was_finished_does_not_stay_in_the_ledger(library, fake):
+    report = add(library, ONE, fake)
+    library.ledger.set(report.paper_id, "embedding")  # what a twin does whose reading began before
+    assert add(library, ONE, fake).status == "skipped"
+    assert [entry.state for entry in library.ledger.entries()] == ["finished"]
+
+
 def test_a_bug_in_one_file_costs_one_report_and_the_file_can_be_resumed(library, fake, monkeypatch):
     monkeypatch.setattr("ingest.pipeline.chunk_paper", lambda *_, **__: 1 / 0)
     report = add(library, ONE, fake)
