@@ -68,7 +68,7 @@ def main() -> None:
             page.click("#chat-submit:not([disabled])")
             page.wait_for_selector("h6:has-text('tokens in'), h6:has-text('stayed on this machine')")
             page.locator(".message-content a[href^='/cite/']").first.click()
-            page.wait_for_selector("#side-view-content canvas")
+            page.frame_locator("#page-of-paper").locator("img").first.wait_for()
             text = [f"Line {n} of a note on keeping seeds dry and cold in closed jars." for n in range(20)]
             page.set_input_files("#upload-button-input", write_pdf(folder / "seeds.pdf", column(72, 720, text)))
             page.wait_for_selector("#attachments")
