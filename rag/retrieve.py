@@ -117,7 +117,8 @@ class Retriever:
         chosen = _varied(
             [chunks[names[i]].paper_id for i in order], vectors[order], k=k, per_paper=k if one_paper else None
         )
-        papers = {paper.id: paper for paper in self._library.papers({chunk.paper_id for chunk in chunks.values()})}
+        shown = {chunks[names[order[j]]].paper_id for j in chosen}
+        papers = {paper.id: paper for paper in self._library.papers(shown)}
         passages = tuple(
             Passage(
                 marker=marker,
