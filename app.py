@@ -102,52 +102,21 @@ async def ask_about(action: cl.Action) -> None:
 
 
 @cl.action_callback(references.COPY)
-@visible
-async def copy_answer(action: cl.Action) -> None:
-    """An answer with numbered references is wanted."""
-    await references.act(action.name, action.payload)
-
-
 @cl.action_callback(references.BIBTEX)
 @visible
-async def cited_bibtex(action: cl.Action) -> None:
-    """The papers cited in an answer are wanted as BibTeX."""
+async def take_along(action: cl.Action) -> None:
+    """An answer with numbered references, or the BibTeX of what it cites, is wanted."""
     await references.act(action.name, action.payload)
 
 
 @cl.action_callback("list_papers")
-async def list_papers(action: cl.Action) -> dict[str, Any]:
-    """The list of papers asks what is there now."""
-    return await shelf.act(action.name, action.payload)
-
-
 @cl.action_callback("open_paper")
-async def open_paper(action: cl.Action) -> dict[str, Any]:
-    """A title in the list was clicked."""
-    return await shelf.act(action.name, action.payload)
-
-
 @cl.action_callback("delete_paper")
-async def delete_paper(action: cl.Action) -> dict[str, Any]:
-    """A deletion was confirmed in the list."""
-    return await shelf.act(action.name, action.payload)
-
-
 @cl.action_callback("tag_papers")
-async def tag_papers(action: cl.Action) -> dict[str, Any]:
-    """A tag was given in the list."""
-    return await shelf.act(action.name, action.payload)
-
-
 @cl.action_callback("untag_paper")
-async def untag_paper(action: cl.Action) -> dict[str, Any]:
-    """A tag was taken away in the list."""
-    return await shelf.act(action.name, action.payload)
-
-
 @cl.action_callback("choose_papers")
-async def choose_papers(action: cl.Action) -> dict[str, Any]:
-    """The papers to ask were chosen in the list."""
+async def act_on_papers(action: cl.Action) -> dict[str, Any]:
+    """The list of papers was used."""
     return await shelf.act(action.name, action.payload)
 
 

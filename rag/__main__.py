@@ -295,7 +295,9 @@ def answer_row(answer: Answer) -> dict[str, Any]:
             }
             for c in answer.citations
         ],
-        "sentences": [{"text": s.text, "support": s.support, "markers": list(s.markers)} for s in answer.sentences],
+        "sentences": [asdict(sentence) for sentence in answer.sentences],
+        "corrections": [asdict(correction) for correction in answer.corrections],
+        "conflicts": [asdict(conflict) for conflict in answer.conflicts],
         "drafts": [
             {"model": d.model, "text": d.text, "usage": asdict(d.usage) if d.usage else None, "seconds": d.seconds}
             for d in answer.drafts

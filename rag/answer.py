@@ -17,6 +17,9 @@ Kind = Literal["fact", "summary", "comparison", "papers"]
 
 Support = Literal["supported", "weak", "unsupported"]
 
+Locality = Literal["machine", "network", "remote"]
+"""Where a model runs, by the address that its name resolves to: this machine (loopback), the own network, or beyond."""
+
 
 @dataclass(frozen=True, slots=True)
 class Scope:
@@ -67,7 +70,13 @@ class Draft:
     finish_reason: str | None
     mean_logprob: float | None
     """Mean natural-log probability of the output tokens; None where the server gives none."""
+    low_logprob: float | None = None
+    """The 10th percentile of the same."""
     refines: Draft | None = None
+    """The draft that it was to improve."""
+    locality: Locality = "machine"
+    cost: float | None = None
+    """US dollars; None: unknown."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,6 +100,8 @@ class Sentence:
     support: Support | None
     """None: not judged."""
     markers: tuple[int, ...]
+    reasons: tuple[str, ...] = ()
+    """What speaks against it, one short clause each; empty where nothing does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +114,18 @@ class Correction:
     """The model's own marker; None: it gave none."""
     to: int | None
     """The marker that stands there now; None: dropped, no passage carries the sentence or another one does."""
+
+
+@dataclass(frozen=True, slots=True)
+class Conflict:
+    """Two passages that disagree about the same quantity or claim."""
+
+    kind: Literal["number", "negation"]
+    about: str
+    """What they speak of, in the words that both have."""
+    markers: tuple[int, int]
+    quotes: tuple[str, str]
+    """The two sentences, each a verbatim slice of its passage."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +152,8 @@ class Answer:
     citations: tuple[Citation, ...] = ()
     corrections: tuple[Correction, ...] = ()
     """What became of markers of the model's own that did not hold."""
+    conflicts: tuple[Conflict, ...] = ()
+    """Where its passages disagree about what it speaks of."""
     confidence: Confidence | None = None
     drafts: tuple[Draft, ...] = field(default=())
     cost: float | None = None

@@ -81,7 +81,7 @@ def cite(text: str, passages: Sequence[Passage], *, page_text: Callable[[str, in
             invented = [(marker, target) for marker in claimed if marker not in known]
             changed = [(was, to) for was, to in judged.corrections if was is not None or not invented]
             corrections += [Correction(at, was, to) for was, to in (*invented, *changed)]
-            sentences.append(Sentence(said, judged.support, judged.markers))
+            sentences.append(Sentence(said, judged.support, judged.markers, judged.reasons))
             marked.append(_with_markers(plain, judged.markers))
         lines.append(" ".join(part for part in marked if part))
     ordered = tuple(citations[marker] for marker in sorted(citations))

@@ -8,6 +8,7 @@ UserFacingError (ingest)
 │   ├── ModelReplyError        an answer that is none: empty, cut, HTML, broken JSON
 │   ├── ModelRefusedError      the server said no: key, quota, rate, unknown model
 │   └── ContextTooLongError    the prompt does not fit
+├── NotAllowedError          nothing may leave the machine for this: policy, consent, budget, address
 ├── GlossaryError            the team's glossary has a wrong line
 ├── ModelFileError           the model's file is missing or not a GGUF
 ├── QuestionSetError         a file of questions for an evaluation cannot be read; the line is named
@@ -53,6 +54,12 @@ class ContextTooLongError(ModelError):
     """The prompt does not fit in the model's context window."""
 
     status = 413
+
+
+class NotAllowedError(UserFacingError):
+    """Something was about to leave the machine, and may not: by policy, consent, budget or its address."""
+
+    status = 403
 
 
 class GlossaryError(UserFacingError):

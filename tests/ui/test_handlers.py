@@ -236,11 +236,11 @@ async def test_the_library_lists_and_deletes(app, chat, assistant, shelf_library
     await app.on_message(question("", command="Library"))
     assert [paper["id"] for paper in chat.of("element")[-1]["props"]["papers"]] == [paper_id]
 
-    reply = await app.delete_paper(cl.Action(name="delete_paper", payload={"id": paper_id[:8]}))
+    reply = await app.act_on_papers(cl.Action(name="delete_paper", payload={"id": paper_id[:8]}))
     assert len(reply["papers"]) == 1, "the beginning of an id is not enough"
-    reply = await app.delete_paper(cl.Action(name="delete_paper", payload={"id": "../x"}))
+    reply = await app.act_on_papers(cl.Action(name="delete_paper", payload={"id": "../x"}))
     assert "error" in reply
-    reply = await app.delete_paper(cl.Action(name="delete_paper", payload={"id": paper_id}))
+    reply = await app.act_on_papers(cl.Action(name="delete_paper", payload={"id": paper_id}))
     assert reply == {"papers": []}
     assert shelf_library.papers() == []
 
@@ -316,13 +316,13 @@ async def test_the_papers_to_ask_can_be_picked_by_tag_and_stay_for_the_chat(app,
 
 
 async def test_papers_chosen_in_the_list_are_asked_alone(app, chat, assistant, tagged) -> None:
-    reply = await app.choose_papers(cl.Action(name="choose_papers", payload={"ids": [tagged[1], "../x", 7]}))
+    reply = await app.act_on_papers(cl.Action(name="choose_papers", payload={"ids": [tagged[1], "../x", 7]}))
     assert reply["said"] == "Your questions go to 1 chosen paper now."
     assert picked(chat) == (["all", "tag:garden", "chosen"], "chosen")
     assistant.script = script()
     await app.on_message(question())
     assert assistant.asked[0]["paper_ids"] == [tagged[1]]
-    await app.delete_paper(cl.Action(name="delete_paper", payload={"id": tagged[1]}))
+    await app.act_on_papers(cl.Action(name="delete_paper", payload={"id": tagged[1]}))
     await app.on_message(question())
     assert len(assistant.asked) == 1
     assert "not in your library any more" in chat.texts[-1]
@@ -330,12 +330,12 @@ async def test_papers_chosen_in_the_list_are_asked_alone(app, chat, assistant, t
 
 async def test_a_tag_given_in_the_list_can_be_picked_at_once(app, chat, assistant, tagged) -> None:
     await app.on_chat_start()
-    reply = await app.tag_papers(cl.Action(name="tag_papers", payload={"ids": tagged, "tag": " old  things "}))
+    reply = await app.act_on_papers(cl.Action(name="tag_papers", payload={"ids": tagged, "tag": " old  things "}))
     assert [paper["tags"] for paper in reply["papers"]] == [["garden", "old things"], ["old things"]]
     assert "tag:old things" in picked(chat)[0]
-    reply = await app.untag_paper(cl.Action(name="untag_paper", payload={"id": tagged[0], "tag": "garden"}))
+    reply = await app.act_on_papers(cl.Action(name="untag_paper", payload={"id": tagged[0], "tag": "garden"}))
     assert "tag:garden" not in picked(chat)[0]
-    assert "error" in await app.tag_papers(cl.Action(name="tag_papers", payload={"ids": tagged, "tag": "  "}))
+    assert "error" in await app.act_on_papers(cl.Action(name="tag_papers", payload={"ids": tagged, "tag": "  "}))
 
 
 async def test_a_resumed_chat_asks_the_papers_that_it_asked_last(app, chat, assistant, tagged) -> None:
@@ -374,13 +374,13 @@ async def test_an_answer_can_be_taken_along_also_after_a_restart(app, chat, assi
     await app.on_chat_resume({"steps": [{"id": "s", "type": "assistant_message", "metadata": metadata}]})
     copied, bibtex = chat.of("action")
     assert copied["forId"] == "s"
-    await app.copy_answer(cl.Action(name=copied["name"], payload=copied["payload"]))
+    await app.take_along(cl.Action(name=copied["name"], payload=copied["payload"]))
     assert chat.texts[-1].startswith("````text\nFive years [1].")
     assert "[1] " in chat.texts[-1].splitlines()[-2]
-    await app.cited_bibtex(cl.Action(name=bibtex["name"], payload=bibtex["payload"]))
+    await app.take_along(cl.Action(name=bibtex["name"], payload=bibtex["payload"]))
     assert chat.texts[-1].startswith("```bibtex\n@misc{")
     for payload in ({}, {"cited": 7}, {"cited": [[1, "../x", 1], "x"]}):
-        await app.cited_bibtex(cl.Action(name=bibtex["name"], payload=payload))
+        await app.take_along(cl.Action(name=bibtex["name"], payload=payload))
         assert "no longer in your library" in chat.texts[-1]
 
 
