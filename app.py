@@ -10,7 +10,20 @@ import chainlit as cl
 from chainlit.config import config
 from chainlit.server import app as server
 
-from ui import composer, conversation, core, guard, panel, patches, references, routes, scope, shelf, uploads
+from ui import (
+    composer,
+    conversation,
+    core,
+    guard,
+    panel,
+    patches,
+    references,
+    refinement,
+    routes,
+    scope,
+    shelf,
+    uploads,
+)
 from ui.errors import visible, visible_briefly
 from ui.history import ChatHistory, UploadFolder
 
@@ -67,7 +80,7 @@ async def on_chat_resume(thread: dict[str, Any]) -> None:
     """A stored chat is opened again."""
     conversation.remember(thread["steps"])
     await composer.show_controls()
-    await references.offer_again(thread["steps"])
+    await conversation.offer_again(thread["steps"])
     core.page_is_open()
 
 
@@ -107,6 +120,13 @@ async def ask_about(action: cl.Action) -> None:
 async def take_along(action: cl.Action) -> None:
     """An answer with numbered references, or the BibTeX of what it cites, is wanted."""
     await references.act(action.name, action.payload)
+
+
+@cl.action_callback(refinement.REFINE)
+@visible
+async def refine_answer(action: cl.Action) -> None:
+    """The larger model is to look at an answer again."""
+    await conversation.stoppable(conversation.refine(action.payload))
 
 
 @cl.action_callback("list_papers")

@@ -18,7 +18,7 @@ from pydantic import ValidationError
 from ingest import IngestSettings, Library, UserFacingError, embedder_from, open_library
 from ingest.settings import bad_setting
 from rag import evaluate_command
-from rag.answer import Answer, Answered, Passage, Retrieved, TextDelta
+from rag.answer import Answer, Answered, Escalated, Passage, Retrieved, TextDelta
 from rag.assistant import Assistant
 from rag.errors import QuestionError
 from rag.render import scope_words
@@ -232,6 +232,8 @@ async def _one(
                     print(f"Searched for: {searched}\n", flush=True)
                 case TextDelta(text) if live:
                     print(f"\033[2m{printable(text)}\033[0m", end="", flush=True)
+                case Escalated(model, reason) if spoken:
+                    print(f"\n{model} is looking at this draft again: {reason}.\n", flush=True)
                 case Answered(answer):
                     if live:
                         print("\n")
@@ -252,6 +254,9 @@ def _print_answer(answer: Answer) -> None:
     print(printable(answer.text))
     if answer.notice:
         print(f"\n{answer.notice}")
+    if answer.escalated:
+        print(f"\n{printable(' → '.join(draft.model for draft in answer.drafts))}", end=": ")
+        print("the refinement is shown" if answer.shown else "the draft is shown")
     cited = {citation.marker: citation.page for citation in answer.citations}
     shown = [p for p in answer.passages if p.marker in cited] or list(answer.passages)
     print("\nSources:" if cited else "\nClosest passages:")
@@ -299,9 +304,17 @@ def answer_row(answer: Answer) -> dict[str, Any]:
         "corrections": [asdict(correction) for correction in answer.corrections],
         "conflicts": [asdict(conflict) for conflict in answer.conflicts],
         "drafts": [
-            {"model": d.model, "text": d.text, "usage": asdict(d.usage) if d.usage else None, "seconds": d.seconds}
+            {
+                "model": d.model,
+                "text": d.text,
+                "usage": asdict(d.usage) if d.usage else None,
+                "seconds": d.seconds,
+                "locality": d.locality,
+                "cost": d.cost,
+            }
             for d in answer.drafts
         ],
+        "shown": answer.shown,
         "cost": answer.cost,
         "notice": answer.notice,
         "kind": answer.kind,

@@ -34,7 +34,9 @@ class Trace:
     spans: list[Span] = field(default_factory=list)
     started: float = field(default_factory=time.monotonic)
     seconds: float | None = None
-    """Wall time of the whole; None until `finish` is called."""
+    """Of the whole, without the time that the reader of the answer took; None until `finish` is called."""
+    held: float = 0.0
+    """Seconds that the reader took so far."""
 
     @contextmanager
     def span(self, name: str) -> Iterator[None]:
@@ -45,11 +47,20 @@ class Trace:
         finally:
             self.add(name, time.monotonic() - began)
 
+    @contextmanager
+    def reader(self) -> Iterator[None]:
+        """Leave the block's time out of the total: the reader's turn between two events."""
+        began = time.monotonic()
+        try:
+            yield
+        finally:
+            self.held += time.monotonic() - began
+
     def add(self, name: str, seconds: float) -> None:
         """Add a step that was timed elsewhere."""
         self.spans.append(Span(name, seconds))
 
     def finish(self) -> Trace:
-        """Close the trace: `seconds` is the time since it began."""
-        self.seconds = time.monotonic() - self.started
+        """Close the trace: `seconds` is the time since it began, without the reader's."""
+        self.seconds = time.monotonic() - self.started - self.held
         return self

@@ -156,6 +156,8 @@ class Answer:
     """Where its passages disagree about what it speaks of."""
     confidence: Confidence | None = None
     drafts: tuple[Draft, ...] = field(default=())
+    shown: int = 0
+    """Which of the drafts the text comes from, 0-based."""
     cost: float | None = None
     """US dollars; None: unknown."""
     notice: str | None = None
@@ -168,8 +170,13 @@ class Answer:
 
     @property
     def escalated(self) -> bool:
-        """Whether a larger model was asked."""
+        """Whether a larger model was asked and answered."""
         return len(self.drafts) > 1
+
+    @property
+    def stayed(self) -> bool:
+        """Whether everything that was written was written on this machine."""
+        return all(draft.locality == "machine" for draft in self.drafts)
 
 
 @dataclass(frozen=True, slots=True)

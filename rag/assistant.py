@@ -5,20 +5,24 @@ from __future__ import annotations
 import asyncio
 import time
 from contextlib import aclosing
+from dataclasses import replace
 from typing import TYPE_CHECKING, Self
 
 from ingest import Embedder, Library, embedder_from
 from rag.accounting import Trace
 from rag.answer import Answer, Answered, Draft, Drafted, Event, Mode, Passage, Retrieved, Scope, TextDelta
-from rag.chat import ChatModel, Completion, EndpointChatModel, Message
-from rag.citations import cite
-from rag.errors import ContextTooLongError, QuestionError
+from rag.chat import ChatModel, EndpointChatModel, Message
+from rag.citations import Cited, cite
+from rag.errors import ContextTooLongError, NoExpertError, QuestionError
+from rag.expert import Expert, with_notice
 from rag.gather import gather, leading_sentences
 from rag.local import LocalServer, embedded_model
 from rag.prompts import ABSTENTION, draft_messages, sentence_messages
 from rag.questions import Plan, plan
+from rag.refine import Attempt, doubt
 from rag.retrieve import Retriever
 from rag.terms import Terms
+from rag.write import write
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Sequence
@@ -32,10 +36,8 @@ HISTORY_TURNS = 2
 EMBEDDED_SENTENCES = 4
 """How many sentences the embedded 135M model reads; see `prompts.sentence_messages`."""
 
-REPEATED_CHARS = 48
-"""So many characters in a row are not said twice in a short answer, unless the model is caught in a loop."""
-
 NO_EXPERT = "No larger model is set up, so this is the small model's draft."
+ASKED_FOR = "you asked for it"
 EMPTY_LIBRARY = "Your library is empty: add a paper and ask again."
 
 
@@ -50,10 +52,13 @@ class Assistant:
         drafter: ChatModel,
         settings: RagSettings,
         server: LocalServer | None = None,
+        expert: Expert | None = None,
     ) -> None:
         self.library = library
         self.embedder = embedder
         self.drafter = drafter
+        self.expert = expert
+        self._slots = asyncio.Semaphore(settings.drafter_slots)
         self._settings = settings
         self._server = server
         self._terms = Terms(library)
@@ -74,6 +79,7 @@ class Assistant:
             drafter=EndpointChatModel(server.connect, name=server.name, timeout=settings.timeout_seconds),
             settings=settings,
             server=server,
+            expert=Expert.open(settings),
         )
 
     async def warm_up(self) -> None:
@@ -83,9 +89,11 @@ class Assistant:
         await asyncio.gather(loading, mining, self._server.connect() if self._server else asyncio.sleep(0))
 
     async def close(self) -> None:
-        """Stop the drafter's process."""
+        """Stop the processes of the models."""
         if self._server:
             await self._server.close()
+        if self.expert:
+            await self.expert.close()
 
     async def ask(
         self,
@@ -111,71 +119,117 @@ class Assistant:
         """
         trace = Trace()
         question = self._checked(question)
-        taken = plan(question, scope=self._scope(paper_ids, tag), history=history)
+        async with aclosing(self._story(question, mode, self._scope(paper_ids, tag), history, trace)) as events:
+            async for event in events:
+                with trace.reader():
+                    yield event
+
+    async def _story(
+        self, question: str, mode: Mode, scope: Scope, history: Sequence[tuple[str, str]], trace: Trace
+    ) -> AsyncGenerator[Event, None]:
+        with trace.span("prepare"):
+            taken = plan(question, scope=scope, history=history)
         with trace.span("embed"):
             vector = await asyncio.to_thread(self._retriever.embed, taken.text)
         with trace.span("retrieve"):
             found = await asyncio.to_thread(
                 gather, taken, vector, retriever=self._retriever, library=self.library, k=self._settings.top_k
             )
+        answer = Answer(
+            question=question,
+            text=ABSTENTION,
+            passages=found.passages,
+            trace=trace,
+            abstained=not found.on_topic,
+            notice=taken.notice,
+            kind=taken.kind,
+            scope=taken.scope,
+            searched=taken.searched,
+        )
         if not found.on_topic:
             yield Retrieved(found.passages, taken.searched, taken.scope, taken.kind)
-            notice = taken.notice if self.library.papers() else EMPTY_LIBRARY
-            yield Answered(
-                Answer(
-                    question=question,
-                    text=ABSTENTION,
-                    passages=found.passages,
-                    trace=trace.finish(),
-                    abstained=True,
-                    notice=notice,
-                    kind=taken.kind,
-                    scope=taken.scope,
-                    searched=taken.searched,
-                )
-            )
+            empty = None if self.library.papers() else EMPTY_LIBRARY
+            yield Answered(with_notice(replace(answer, notice=None) if empty else answer, empty, trace=trace))
             return
         with trace.span("prompt"):
             messages, passages = await self._prompt(taken, vector, found.passages, history[-HISTORY_TURNS:])
         yield Retrieved(passages, taken.searched, taken.scope, taken.kind)
         unread = len(found.passages) - len(passages)
-        notices = (
-            taken.notice,
+        told = (
             f"{unread} of {len(found.passages)} passages found did not fit into the context window of "
             f"{self.drafter.name} and were not read."
-            if unread
-            else None,
-            NO_EXPERT if mode != "draft" else None,
         )
 
-        async with aclosing(self._draft(messages)) as pieces:
-            async for piece in pieces:
-                if isinstance(piece, Draft):
-                    draft = piece
-                else:
-                    yield TextDelta(piece, 0)
+        queued = time.monotonic()
+        async with self._slots:
+            trace.add("queue", time.monotonic() - queued)
+            writing = write(self.drafter, messages, max_tokens=self._settings.max_output_tokens)
+            async with aclosing(writing) as pieces:
+                async for piece in pieces:
+                    if isinstance(piece, Draft):
+                        draft = piece
+                    else:
+                        yield TextDelta(piece, 0)
         _time(draft, trace)
-        yield Drafted(draft, None)
-
         with trace.span("check"):
-            pages = {(p.paper.id, page.number): page.text for p in passages for page in self.library.pages(p.paper.id)}
-            cited = cite(draft.text, passages, page_text=lambda paper, page: pages.get((paper, page), ""))
-        yield Answered(
-            Answer(
-                question=question,
-                text=cited.text,
-                passages=passages,
-                trace=trace.finish(),
-                sentences=cited.sentences,
-                citations=cited.citations,
-                corrections=cited.corrections,
-                drafts=(draft,),
-                notice=" ".join(filter(None, notices)) or None,
-                kind=taken.kind,
-                scope=taken.scope,
-                searched=taken.searched,
-            )
+            first = Attempt(draft, self._check(draft.text, passages))
+        yield Drafted(draft, None)
+        answer = replace(
+            answer,
+            text=first.cited.text,
+            passages=passages,
+            sentences=first.cited.sentences,
+            citations=first.cited.citations,
+            corrections=first.cited.corrections,
+            drafts=(draft,),
+            notice=" ".join(filter(None, (taken.notice, told if unread else None))) or None,
         )
+        reason = {"draft": None, "auto": doubt(first), "refine": ASKED_FOR}[mode]
+        if reason is None:
+            yield Answered(with_notice(answer, None, trace=trace))
+        elif self.expert is None:
+            yield Answered(with_notice(answer, NO_EXPERT, trace=trace))
+        else:
+            async with aclosing(self._look_again(answer, first, reason, trace)) as events:
+                async for event in events:
+                    yield event
+
+    async def refine(self, answer: Answer) -> AsyncGenerator[Event, None]:
+        """Have the larger model look again at an answer that was given; the last event is `Answered`.
+
+        Args:
+            answer: with a draft and its passages, as `ask` gave it.
+
+        Raises:
+            NoExpertError: no larger model is set up.
+        """
+        if self.expert is None:
+            raise NoExpertError(NO_EXPERT, "Set SCHOLION_EXPERT (docs/models.md) and start Scholion again.")
+        trace = Trace()
+        yield Retrieved(answer.passages, answer.searched, answer.scope, answer.kind)
+        draft = answer.drafts[answer.shown]
+        first = Attempt(draft, self._check(draft.text, answer.passages))
+        async with aclosing(self._look_again(answer, first, ASKED_FOR, trace)) as events:
+            async for event in events:
+                with trace.reader():
+                    yield event
+
+    async def _look_again(
+        self, answer: Answer, first: Attempt, reason: str, trace: Trace
+    ) -> AsyncGenerator[Event, None]:
+        assert self.expert
+        among = [passage.paper.id for passage in answer.passages]
+        definitions = await asyncio.to_thread(self._terms.definitions, answer.searched or answer.question, among)
+        turn = self.expert.look_again(
+            answer, first=first, reason=reason, trace=trace, check=self._check, definitions=definitions
+        )
+        async with aclosing(turn) as events:
+            async for event in events:
+                yield event
+
+    def _check(self, text: str, passages: Sequence[Passage]) -> Cited:
+        pages = {(p.paper.id, page.number): page.text for p in passages for page in self.library.pages(p.paper.id)}
+        return cite(text, passages, page_text=lambda paper, page: pages.get((paper, page), ""))
 
     async def answer(
         self,
@@ -249,50 +303,6 @@ class Assistant:
     async def _fits(self, messages: Sequence[Message]) -> bool:
         room = await self.drafter.context_window() - self._settings.max_output_tokens
         return await self.drafter.count_tokens(messages) <= room
-
-    async def _draft(self, messages: Sequence[Message]) -> AsyncGenerator[str | Draft, None]:
-        """Pieces of text, then the draft. A model that begins to repeat itself is stopped."""
-        text, began = "", time.monotonic()
-        first: float | None = None
-        async with aclosing(self.drafter.stream(messages, max_tokens=self._settings.max_output_tokens)) as stream:
-            async for piece in stream:
-                if isinstance(piece, Completion):
-                    yield Draft(
-                        text=text.strip(),
-                        model=piece.model,
-                        usage=piece.usage,
-                        seconds=piece.seconds,
-                        first_token_seconds=piece.first_token_seconds,
-                        finish_reason=piece.finish_reason,
-                        mean_logprob=piece.mean_logprob,
-                    )
-                    return
-                first = first or time.monotonic() - began
-                text += piece
-                yield piece
-                if is_repeating(text):
-                    break
-        yield Draft(
-            text=without_repetition(text).strip(),
-            model=self.drafter.name,
-            usage=None,  # a stream that is left early delivers none
-            seconds=time.monotonic() - began,
-            first_token_seconds=first,
-            finish_reason="repetition",
-            mean_logprob=None,
-        )
-
-
-def is_repeating(text: str) -> bool:
-    """Whether the last `REPEATED_CHARS` characters stood there before."""
-    return len(text) > 2 * REPEATED_CHARS and text[-REPEATED_CHARS:] in text[:-REPEATED_CHARS]
-
-
-def without_repetition(text: str) -> str:
-    """The text up to where it begins to repeat itself, without the sentence that it was in the middle of."""
-    kept = text[:-REPEATED_CHARS]
-    end = max(kept.rfind(mark) for mark in (". ", "! ", "? ", ".\n", "\n"))
-    return kept[: end + 1] if end > 0 else kept
 
 
 def _time(draft: Draft, trace: Trace) -> None:

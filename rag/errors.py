@@ -8,6 +8,8 @@ UserFacingError (ingest)
 │   ├── ModelReplyError        an answer that is none: empty, cut, HTML, broken JSON
 │   ├── ModelRefusedError      the server said no: key, quota, rate, unknown model
 │   └── ContextTooLongError    the prompt does not fit
+├── StaleAnswerError         an answer is to be refined whose passages are gone
+├── NoExpertError            no larger model is set up
 ├── NotAllowedError          nothing may leave the machine for this: policy, consent, budget, address
 ├── GlossaryError            the team's glossary has a wrong line
 ├── ModelFileError           the model's file is missing or not a GGUF
@@ -54,6 +56,16 @@ class ContextTooLongError(ModelError):
     """The prompt does not fit in the model's context window."""
 
     status = 413
+
+
+class StaleAnswerError(UserFacingError):
+    """An answer is to be refined, and its passages are not in the library any more."""
+
+    status = 404
+
+
+class NoExpertError(UserFacingError):
+    """A refinement was asked for, and no larger model is set up."""
 
 
 class NotAllowedError(UserFacingError):

@@ -209,7 +209,7 @@ def _evidence(case: Case) -> tuple[tuple[str, ...], ...] | None:
 
 
 def _answer_result(case: Case, answer: Answer) -> AnswerResult:
-    draft = answer.drafts[-1] if answer.drafts else None
+    draft = answer.drafts[answer.shown] if answer.drafts else None
     usages = [draft.usage for draft in answer.drafts]
     known = [usage for usage in usages if usage]
     complete = bool(known) and len(known) == len(usages)

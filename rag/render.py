@@ -12,6 +12,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING
 
 from rag.citations import split_sentences
+from rag.refine import changes
 from rag.sanitise import INVISIBLE, JOINER, sanitised
 from rag.words import content_words
 
@@ -190,6 +191,26 @@ def with_references(text: str, cited: Iterable[tuple[int, Paper, int]]) -> str:
     return "\n\n".join(part for part in (plain.strip(), "\n".join(lines)) if part)
 
 
+def changed(answer: Answer) -> str:
+    """What became of each sentence of the draft, where a refinement was written: as a list; empty where none was."""
+    if not answer.escalated:
+        return ""
+    refined = answer.drafts[-1]
+    draft = refined.refines or answer.drafts[0]
+    taken_ = answer.shown == len(answer.drafts) - 1
+    links = links_to(answer.passages)
+    told = {
+        "same": "*kept:*" if taken_ else "*in both:*",
+        "gone": "*dropped:*" if taken_ else "*only in the draft:*",
+        "new": f"*new from {inert(refined.model)}:*" if taken_ else f"*only from {inert(refined.model)}, not checked:*",
+    }
+    lines = []
+    for change, sentence in changes(draft.text, refined.text):
+        shown = " ".join(model_text(sentence, links=links).split())
+        lines.append(f"- {told[change]} {shown}")
+    return f"Draft by {inert(draft.model)}, sentence by sentence:\n\n" + "\n".join(lines)
+
+
 def fenced(text: str, *, language: str = "text") -> str:
     """The text as a block of code, which has a button to copy it; nothing in it can end the block."""
     longest = max((len(run) for run in re.findall("`+", text)), default=0)
@@ -198,7 +219,7 @@ def fenced(text: str, *, language: str = "text") -> str:
 
 
 def footer(answer: Answer, *, first_token_seconds: float | None = None) -> str:
-    """One line: model, seconds, tokens, and that nothing left this machine."""
+    """One line: models, seconds, tokens, cost, and whether anything left this machine."""
     parts = [" → ".join(inert(draft.model) for draft in answer.drafts) or "no model was asked"]
     if first_token_seconds is None and answer.drafts:
         first_token_seconds = answer.drafts[0].first_token_seconds
@@ -211,8 +232,12 @@ def footer(answer: Answer, *, first_token_seconds: float | None = None) -> str:
         read = sum(usage.input_tokens for usage in usages if usage)
         written = sum(usage.output_tokens for usage in usages if usage)
         parts.append(f"{read:,} tokens in, {written:,} out")
-    if not answer.cost:
+    if answer.stayed:
         parts.append("stayed on this machine")
+    else:
+        away = dict.fromkeys(draft.model for draft in answer.drafts if draft.locality != "machine")
+        parts.append(f"sent to {' and '.join(map(inert, away))}")
+        parts.append("cost unknown" if answer.cost is None else f"${answer.cost:.4f}")
     return "###### " + " · ".join(parts)
 
 

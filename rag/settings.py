@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pydantic import Field
+from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from ingest.settings import PROJECT
@@ -32,6 +32,23 @@ class RagSettings(BaseSettings):
         ge=0,
         description="Show the drafter only so many best sentences of the passages, 0 for whole passages; "
         "where unset 4 for the embedded model and 0 for any other.",
+    )
+    expert: str | None = Field(
+        default=None,
+        description="The larger model that refines: a GGUF file, or the address of a server with an OpenAI-compatible "
+        "interface and the model's name behind `#`, like `http://127.0.0.1:11434/v1#qwen2.5:7b`; none where unset.",
+    )
+    expert_key: SecretStr = Field(
+        default=SecretStr(""), description="The key for the expert's server, where it asks for one."
+    )
+    expert_context: int | None = Field(
+        default=None,
+        ge=1024,
+        description="Context window of the expert; where unset what its server says, 8192 for a GGUF file.",
+    )
+    expert_seconds: float = Field(default=180.0, gt=0, description="Longest wait for the expert's whole answer.")
+    expert_output_tokens: int = Field(
+        default=1024, ge=16, description="Longest answer of the expert, in its tokens, its thoughts included."
     )
     max_output_tokens: int = Field(default=320, ge=16, description="Longest answer, in the model's tokens.")
     max_question_chars: int = Field(default=4000, ge=100, description="Longer questions are refused.")

@@ -128,7 +128,7 @@ def judge(sentence: str, passages: Sequence[Passage], *, hints: Sequence[int] = 
     claim = read(sentence)
     items = _items(claim) - ABOUT_ANSWERING
     announces = sentence.rstrip().endswith(":") and len(items) <= TELLING
-    silent = announces or _ABSTAINS.match(sentence) or not any(len(item) >= TELLING for item in items)
+    silent = announces or says_nothing_found(sentence) or not any(len(item) >= TELLING for item in items)
     if silent or not passages:
         return Judgement(None, markers=tuple(hints))
     weights = _weights(tuple(passage.chunk.text for passage in passages))
@@ -150,6 +150,11 @@ def judge(sentence: str, passages: Sequence[Passage], *, hints: Sequence[int] = 
         markers=markers,
         corrections=corrections,
     )
+
+
+def says_nothing_found(sentence: str) -> bool:
+    """Whether the sentence says that the passages have no answer."""
+    return bool(_ABSTAINS.match(sentence))
 
 
 def _markers(

@@ -11,8 +11,10 @@ import chainlit as cl
 from chainlit.utils import utc_now
 
 from rag.answer import Answer, Answered, Drafted, Escalated, Retrieved, TextDelta
+from rag.record import recalled
 from rag.render import (
     also_says,
+    changed,
     counted,
     full_answer,
     inert,
@@ -24,10 +26,10 @@ from rag.render import (
     scope_words,
 )
 from rag.sanitise import Sanitiser
-from ui import core, panel, references, scope
+from ui import core, panel, references, refinement, scope
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Iterable
+    from collections.abc import AsyncGenerator, Coroutine, Iterable
 
     from rag.answer import Event, Mode
 
@@ -50,7 +52,6 @@ class Reply:
         self._stream = Sanitiser()
         self._text = ""
         self._links: dict[int, str] = {}
-        self._draft = 0
         self._began = time.monotonic()
         self._first_token: float | None = None
         self._shown = 0.0
@@ -71,9 +72,7 @@ class Reply:
                 heads += [f"Asked of: {inert(scope_words(asked))}"] if asked and not asked.whole else []
                 self._reading.output = "\n\n".join([*heads, reading(passages)])
                 await self._reading.update()
-            case TextDelta(text, draft):
-                if draft != self._draft:
-                    self._draft, self._text, self._heading, self._stream = draft, "", "", Sanitiser()
+            case TextDelta(text):
                 if self._first_token is None:
                     self._first_token = time.monotonic() - self._began
                 self._text += self._stream.feed(text)
@@ -82,7 +81,10 @@ class Reply:
             case Drafted():
                 await self._show()
             case Escalated(model, reason):
-                self._heading = f"*A draft. {inert(model)} is looking at it again: {inert(reason)}*\n\n"
+                self._text += self._stream.finish()
+                looking = f"*{inert(model)} is looking at this draft again: {inert(reason)}.*"
+                self._heading = "\n\n".join(filter(None, (linked(self._text, links=self._links), looking, "")))
+                self._text, self._stream = "", Sanitiser()
                 await self._show()
             case Answered(answer):
                 self.answer = answer
@@ -99,12 +101,15 @@ class Reply:
             "answer": self.answer.text,
             "quotes": panel.quotes_of(self.answer),
             **references.kept(self.answer),
+            **refinement.kept(self.answer),
             **scope.kept(),
         }
         panel.remember(self._message.metadata["quotes"])
-        self._message.actions = references.actions(self._message.metadata)
+        self._message.actions = buttons(self._message.metadata)
         await self._keep()
-        await self._also_says(self.answer)
+        await self._folded("The draft, and what changed", changed(self.answer))
+        rest = not_cited(self.answer)
+        await self._folded(f"{counted(len(rest), 'more passage')}, not cited", also_says(self.answer))
 
     async def abandon(self, why: str) -> None:
         """Keep what was written so far, and say why there is no more."""
@@ -124,13 +129,13 @@ class Reply:
         self._shown = time.monotonic()
         await self._message.stream_token(self._heading + linked(self._text, links=self._links), is_sequence=True)
 
-    async def _also_says(self, answer: Answer) -> None:
-        """What was read and not cited, folded, below the answer."""
-        if rest := not_cited(answer):
-            step = cl.Step(name=f"{counted(len(rest), 'more passage')}, not cited", type="tool", show_input=False)
+    async def _folded(self, name: str, text: str) -> None:
+        """Put something below the answer that a click opens; nothing where there is no text."""
+        if text:
+            step = cl.Step(name=name, type="tool", show_input=False)
             step.parent_id = self._message.parent_id
             step.start = step.end = utc_now()
-            step.output = also_says(answer)
+            step.output = text
             await step.send()
 
     async def _close_reading(self) -> None:
@@ -145,11 +150,43 @@ class Reply:
 async def ask(question: str, *, mode: Mode, choice: scope.Choice | None = None) -> None:
     """Ask the assistant and show everything that it says; `choice` restricts the question to some papers."""
     choice = choice or scope.Choice()
+    answer = await _show(
+        core.assistant().ask(question, mode=mode, paper_ids=choice.paper_ids, tag=choice.tag, history=_turns()[-TURNS:])
+    )
+    if answer:
+        cl.user_session.set("turns", [*_turns(), (question, answer.text)][-TURNS:])
+
+
+async def refine(payload: Any) -> None:
+    """Have the larger model look again at an answer of this chat; the payload comes from the browser.
+
+    Raises:
+        UserFacingError: the answer's passages are gone, or no larger model is set up.
+    """
+    kept = payload.get("record") if isinstance(payload, dict) else None
+    before = recalled(kept, library=core.library())
+    answer = await _show(core.assistant().refine(before))
+    if answer:
+        turns = [(q, answer.text if q == answer.question else a) for q, a in _turns()]
+        cl.user_session.set("turns", turns)
+
+
+def buttons(metadata: dict[str, Any]) -> list[cl.Action]:
+    """The buttons under an answer, from what its message keeps."""
+    return [*refinement.actions(metadata), *references.actions(metadata)]
+
+
+async def offer_again(steps: Iterable[dict[str, Any]]) -> None:
+    """Put the buttons under the answers of a chat that is opened again; Chainlit keeps none."""
+    for step in steps:
+        for action in buttons(step.get("metadata") or {}):
+            await action.send(for_id=str(step.get("id")))
+
+
+async def _show(events: AsyncGenerator[Event, None]) -> Answer | None:
+    """Show everything that an answer's story brings; returns the answer."""
     reply = Reply()
     await reply.open()
-    events = core.assistant().ask(
-        question, mode=mode, paper_ids=choice.paper_ids, tag=choice.tag, history=_turns()[-TURNS:]
-    )
     try:
         async with aclosing(events):  # on Stop, the model's server stops generating
             async for event in events:
@@ -161,8 +198,7 @@ async def ask(question: str, *, mode: Mode, choice: scope.Choice | None = None) 
         await reply.fail()
         raise
     await reply.finish()
-    if reply.answer is not None:
-        cl.user_session.set("turns", [*_turns(), (question, reply.answer.text)][-TURNS:])
+    return reply.answer
 
 
 async def stoppable(work: Coroutine[Any, Any, None]) -> None:

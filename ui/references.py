@@ -12,8 +12,6 @@ from rag.render import fenced, with_references
 from ui import core
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from ingest import Paper
     from rag.answer import Answer
 
@@ -37,13 +35,6 @@ def actions(metadata: dict[str, Any]) -> list[cl.Action]:
         cl.Action(name=COPY, label="Copy with references", icon="copy", payload=payload),
         cl.Action(name=BIBTEX, label="BibTeX", icon="quote", payload={"cited": cited}),
     ]
-
-
-async def offer_again(steps: Iterable[dict[str, Any]]) -> None:
-    """Put the buttons under the answers of a chat that is opened again; Chainlit keeps none."""
-    for step in steps:
-        for action in actions(step.get("metadata") or {}):
-            await action.send(for_id=str(step.get("id")))
 
 
 async def act(name: str, payload: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import aclosing
 
 import pytest
@@ -93,14 +94,25 @@ async def test_a_drafter_caught_in_a_loop_is_stopped(papers, embedder):
 async def test_the_trace_explains_the_total(papers, embedder):
     answer = await assistant(papers, embedder, "It needs 128 KiB [1].").answer(QUESTION)
     assert [span.name for span in answer.trace.spans] == [
+        "prepare",
         "embed",
         "retrieve",
         "prompt",
+        "queue",
         "first token",
         "decode",
         "check",
     ]
     assert sum(span.seconds for span in answer.trace.spans) <= answer.trace.seconds + 0.01
+
+
+async def test_the_readers_time_is_not_the_answers(papers, embedder):
+    async with aclosing(assistant(papers, embedder, "It needs 128 KiB [1].").ask(QUESTION)) as events:
+        async for event in events:
+            last = event
+            await asyncio.sleep(0.1)
+    assert last.answer.trace.held > 0.6
+    assert last.answer.trace.seconds < last.answer.trace.held
 
 
 async def test_nothing_found_abstains_without_asking_a_model(papers, embedder):
@@ -118,9 +130,8 @@ async def test_an_empty_library_says_what_to_do(library, embedder):
     assert "add a paper" in answer.notice
 
 
-@pytest.mark.parametrize("mode", ["auto", "refine"])
-async def test_without_a_larger_model_the_mode_says_so_and_gives_the_draft(papers, embedder, mode):
-    answer = await assistant(papers, embedder, "It needs 128 KiB [1].").answer(QUESTION, mode=mode)
+async def test_without_a_larger_model_refine_says_so_and_gives_the_draft(papers, embedder):
+    answer = await assistant(papers, embedder, "It needs 128 KiB [1].").answer(QUESTION, mode="refine")
     assert "No larger model" in answer.notice
     assert "128 KiB" in answer.text
 

@@ -5,11 +5,9 @@ from __future__ import annotations
 import asyncio
 import gc
 import inspect
-import json
 import socket
-import struct
 import time
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing
 
 import httpx2
 import openai
@@ -27,6 +25,7 @@ from rag.errors import (
     ModelTimeoutError,
     ModelUnreachableError,
 )
+from stub_server import DONE, data, delta, http, refusal, serving
 
 QUESTION = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "What is the capital of France?"}]
 STORY = "Once upon a time there was a ship that sailed around the world for many years."
@@ -153,66 +152,6 @@ async def test_a_proxy_in_the_environment_does_not_see_a_local_call(real_model, 
 # Faults, on stub servers
 
 
-class Stub:
-    """A server of one port: the n-th request gets the n-th reply, the last one again and again."""
-
-    def __init__(self, *replies) -> None:
-        self.replies = replies
-        self.requests: list[tuple[str, dict[str, str], dict]] = []
-        self.url = ""
-
-    async def answer(self, reader, writer) -> None:
-        head = (await reader.readuntil(b"\r\n\r\n")).decode().splitlines()
-        headers = {k.lower(): v.strip() for k, _, v in (line.partition(":") for line in head[1:]) if k}
-        body = await reader.readexactly(int(headers.get("content-length", 0)))
-        self.requests.append((head[0], headers, json.loads(body or b"{}")))
-        reply = self.replies[min(len(self.requests), len(self.replies)) - 1]
-        try:
-            for part in reply if isinstance(reply, list) else [reply]:
-                if isinstance(part, bytes):
-                    writer.write(part)
-                    await writer.drain()
-                elif part == "reset":
-                    sock = writer.get_extra_info("socket")
-                    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-                    writer.transport.abort()
-                else:
-                    await asyncio.sleep(part)
-        except ConnectionError:
-            pass
-        finally:
-            writer.close()
-
-
-@asynccontextmanager
-async def serving(*replies):
-    stub = Stub(*replies)
-    server = await asyncio.start_server(stub.answer, "127.0.0.1", 0)
-    stub.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1"
-    try:
-        yield stub
-    finally:
-        server.close()
-
-
-def http(body: bytes = b"", *, status: str = "200 OK", kind: str = "text/event-stream", more: str = "") -> bytes:
-    return f"HTTP/1.1 {status}\r\nContent-Type: {kind}\r\nConnection: close\r\n{more}\r\n".encode() + body
-
-
-def data(content) -> bytes:
-    return b"data: " + (content if isinstance(content, bytes) else json.dumps(content).encode()) + b"\n\n"
-
-
-def delta(text: str | None = None, finish: str | None = None, **more) -> bytes:
-    choice = {"index": 0, "delta": {} if text is None else {"content": text}, "finish_reason": finish} | more
-    return data({"id": "1", "object": "chat.completion.chunk", "created": 1, "model": "stub", "choices": [choice]})
-
-
-def refusal(status: str, message: str, **more) -> bytes:
-    return http(json.dumps({"error": {"message": message, **more}}).encode(), status=status, kind="application/json")
-
-
-DONE = data(b"[DONE]")
 GOOD = http(delta("Pa") + delta("ris") + delta(finish="stop") + DONE)
 
 

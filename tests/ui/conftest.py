@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import tempfile
 import uuid
+from contextlib import aclosing
 from pathlib import Path
 from typing import Any
 
@@ -62,11 +64,22 @@ class ScriptedAssistant:
         self.asked: list[dict[str, Any]] = []
         self.closed = 0
         self.embedder = None
+        self.expert: Any = None
+        self.refined: list[Any] = []
 
     async def ask(self, question: str, *, mode: str, paper_ids: Any, tag: Any = None, history: Any):
-        import asyncio
-
         self.asked.append({"question": question, "mode": mode, "paper_ids": paper_ids, "tag": tag, "history": history})
+        async with aclosing(self._play()) as events:
+            async for event in events:
+                yield event
+
+    async def refine(self, answer: Any):
+        self.refined.append(answer)
+        async with aclosing(self._play()) as events:
+            async for event in events:
+                yield event
+
+    async def _play(self):
         try:
             for item in self.script:
                 if isinstance(item, Exception):

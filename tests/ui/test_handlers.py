@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from types import SimpleNamespace
 
 import chainlit as cl
@@ -47,6 +48,7 @@ async def test_sources_stand_before_the_first_token(app, chat, assistant) -> Non
     assert answer["output"].startswith("It is so [1](/cite/0123456789abcdef/2/0001).")
     quotes = answer["metadata"].pop("quotes")
     assert list(quotes) == ["/cite/0123456789abcdef/2/0001"]
+    assert answer["metadata"].pop("record")["draft"]["text"] == "It is so [1]."
     cited = [[1, "0123456789abcdef", 2]]
     assert answer["metadata"] == {"question": "Is it so?", "answer": "It is so [1].", "cited": cited}
     assert answer["parentId"] == reading["parentId"], "side by side, so that the page keeps their order"
@@ -81,9 +83,61 @@ async def test_a_refinement_replaces_the_draft(app, chat, assistant) -> None:
     )
     await app.on_message(question())
     shown = [data["token"] for data in chat.of("stream_token")]
-    assert any("is looking at it again" in text and "A draft" in text for text in shown)
-    assert "A draft" not in shown[-1]
-    assert "Better" in shown[-1]
+    looking = next(text for text in shown if "is looking at this draft again" in text)
+    assert looking.startswith("A draft.")
+    assert "a \\*large\\* model" in looking
+    assert shown[-1].startswith("A draft."), "the draft stands until something better does"
+    assert shown[-1].endswith("Better.")
+    assert "A draft." not in chat.steps[1]["output"]
+
+
+def refinable(paper_id: str) -> dict:
+    from dataclasses import replace
+
+    from rag.record import record
+
+    answer = make_answer()
+    passage = replace(answer.passages[0], chunk=replace(answer.passages[0].chunk, id=f"{paper_id}:0000"))
+    return record(replace(answer, passages=(passage,)))
+
+
+async def test_a_draft_has_a_button_that_asks_the_larger_model(app, chat, assistant, shelf_library, seeds_pdf):
+    from ingest import ingest_pdf
+
+    paper_id = ingest_pdf(seeds_pdf, library=shelf_library, embedder=HashEmbedder()).paper_id
+    assistant.script = script()
+    await app.on_message(question())
+    assert "refine_answer" not in [action["name"] for action in chat.of("action")], "no larger model is set up"
+    assistant.expert = SimpleNamespace(name="Large")
+    await app.on_message(question())
+    button = next(action for action in chat.of("action") if action["name"] == "refine_answer")
+    assert "Ask Large" in button["tooltip"]
+    payload = json.loads(json.dumps({"record": refinable(paper_id)}))
+    assistant.script = script(Escalated("Large", "you asked for it"), TextDelta("Better.", 1))
+    await app.refine_answer(cl.Action(name="refine_answer", payload=payload))
+    (given,) = assistant.refined
+    assert given.question == payload["record"]["question"]
+    assert given.drafts[0].text == payload["record"]["draft"]["text"]
+    assert given.passages[0].chunk.paper_id == paper_id
+
+
+@pytest.mark.parametrize("payload", [{}, {"record": 7}, {"record": {"passages": [[1, "x:1", 0, []]]}}, {"record": {}}])
+async def test_an_answer_whose_passages_are_gone_is_not_refined(app, chat, assistant, shelf_library, payload):
+    await app.refine_answer(cl.Action(name="refine_answer", payload=payload))
+    assert "no longer in your library" in chat.texts[-1]
+    assert assistant.refined == []
+
+
+async def test_after_a_refinement_the_draft_is_one_click_away(app, chat, assistant):
+    from dataclasses import replace
+
+    answer = make_answer()
+    refined = replace(answer.drafts[0], text="It is so [1]. It is new.", model="Large", refines=answer.drafts[0])
+    answer = replace(answer, drafts=(*answer.drafts, refined), shown=1, text=refined.text)
+    assistant.script = [Retrieved(answer.passages), Answered(answer)]
+    await app.on_message(question())
+    folded = next(step for step in chat.steps if step["name"] == "The draft, and what changed")
+    assert "*new from Large:* It is new." in folded["output"]
 
 
 async def test_stop_keeps_the_text_and_closes_the_stream(app, chat, assistant) -> None:

@@ -1,0 +1,81 @@
+"""What a chat keeps of an answer, so that it can be refined later: its draft and which passages it was written from."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any, cast, get_args
+
+from rag.accounting import Trace, Usage
+from rag.answer import Answer, Draft, Kind, Passage
+from rag.errors import StaleAnswerError
+
+if TYPE_CHECKING:
+    from ingest import Library
+
+
+def record(answer: Answer) -> dict[str, Any]:
+    """The answer in what JSON can hold; `recalled` reads it. Empty for an answer without a draft."""
+    if not answer.drafts:
+        return {}
+    draft = asdict(answer.drafts[answer.shown])
+    return {
+        "question": answer.question,
+        "searched": answer.searched,
+        "kind": answer.kind,
+        "draft": {name: draft[name] for name in ("text", "model", "usage", "seconds")},
+        "passages": [[p.marker, p.chunk.id, p.score, list(p.sources)] for p in answer.passages],
+    }
+
+
+def recalled(kept: Any, *, library: Library) -> Answer:
+    """The answer that was kept, with its passages as they stand in the library; not checked yet.
+
+    Args:
+        kept: what `record` gave; it may come back from a browser, so nothing is taken on trust.
+        library: has the passages.
+
+    Raises:
+        StaleAnswerError: a passage is gone, or this is no record.
+    """
+    try:
+        return _read(kept, library)
+    except (KeyError, TypeError, ValueError) as error:
+        raise StaleAnswerError(
+            "This answer cannot be refined, because its passages are no longer in your library.", "Ask again."
+        ) from error
+
+
+def _read(kept: Any, library: Library) -> Answer:
+    chunks = library.chunks([str(row[1]) for row in kept["passages"]])
+    papers = {paper.id: paper for paper in library.papers({chunk.paper_id for chunk in chunks.values()})}
+    passages = tuple(
+        Passage(
+            marker=int(marker),
+            chunk=chunks[chunk_id],
+            paper=papers[chunks[chunk_id].paper_id],
+            score=float(score),
+            sources=tuple(map(str, sources)),
+        )
+        for marker, chunk_id, score, sources in kept["passages"]
+    )
+    if not passages or len({passage.marker for passage in passages}) < len(passages):
+        raise ValueError("markers")
+    written, usage = kept["draft"], kept["draft"]["usage"]
+    draft = Draft(
+        text=written["text"] + "",
+        model=written["model"] + "",
+        usage=Usage(int(usage["input_tokens"]), int(usage["output_tokens"])) if usage else None,
+        seconds=float(written["seconds"]),
+        first_token_seconds=None,
+        finish_reason=None,
+        mean_logprob=None,
+    )
+    return Answer(
+        question=kept["question"] + "",
+        text=draft.text,
+        passages=passages,
+        trace=Trace(),
+        drafts=(draft,),
+        kind=cast("Kind", kept["kind"]) if kept["kind"] in get_args(Kind) else "fact",
+        searched=None if kept["searched"] is None else kept["searched"] + "",
+    )

@@ -1,0 +1,39 @@
+"""The button under a draft that asks the larger model, and the draft beside what became of it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import chainlit as cl
+
+from rag.record import record
+from ui import core
+
+if TYPE_CHECKING:
+    from rag.answer import Answer
+
+REFINE = "refine_answer"
+"""The action's name."""
+
+
+def kept(answer: Answer) -> dict[str, Any]:
+    """What a message keeps of an answer that no larger model has seen; empty for any other."""
+    if answer.escalated or not (made := record(answer)):
+        return {}
+    return {"record": made}
+
+
+def actions(metadata: dict[str, Any]) -> list[cl.Action]:
+    """The button under an answer, where a larger model is set up and has not seen it."""
+    expert = core.assistant().expert
+    if expert is None or not metadata.get("record"):
+        return []
+    return [
+        cl.Action(
+            name=REFINE,
+            label="Refine this answer",
+            icon="sparkles",
+            tooltip=f"Ask {expert.name}, with the same passages",
+            payload={"record": metadata["record"]},
+        )
+    ]
