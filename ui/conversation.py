@@ -82,7 +82,7 @@ class Reply:
                 await self._show()
             case Escalated(model, reason):
                 self._text += self._stream.finish()
-                looking = f"*{inert(model)} is looking at this draft again: {inert(reason)}.*"
+                looking = f"*{inert(model)} is looking at this draft again: {inert(reason)}*"
                 self._heading = "\n\n".join(filter(None, (linked(self._text, links=self._links), looking, "")))
                 self._text, self._stream = "", Sanitiser()
                 await self._show()
@@ -107,7 +107,7 @@ class Reply:
         panel.remember(self._message.metadata["quotes"])
         self._message.actions = buttons(self._message.metadata)
         await self._keep()
-        await self._folded("The draft, and what changed", changed(self.answer))
+        await self._folded("the draft, and what changed", changed(self.answer))
         rest = not_cited(self.answer)
         await self._folded(f"{counted(len(rest), 'more passage')}, not cited", also_says(self.answer))
 

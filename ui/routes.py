@@ -37,7 +37,7 @@ _WORDS: dict[str, Any] = {
     "chat.input.placeholder": "Ask your papers, or drop a PDF here",
     "chat.messages.status.using": "Reading",
     "chat.messages.status.used": "Read",
-    "chat.watermark": "Everything stays on this machine. Check an answer by its sources.",
+    "chat.watermark": "Nothing leaves this machine unless you say so. Check an answer by its sources.",
     "threadHistory.sidebar.empty": "No chats yet",
     "threadHistory.thread.untitled": "Untitled chat",
     "navigation.newChat.dialog.description": "This chat stays in the list on the left.",

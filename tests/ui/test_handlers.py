@@ -136,7 +136,7 @@ async def test_after_a_refinement_the_draft_is_one_click_away(app, chat, assista
     answer = replace(answer, drafts=(*answer.drafts, refined), shown=1, text=refined.text)
     assistant.script = [Retrieved(answer.passages), Answered(answer)]
     await app.on_message(question())
-    folded = next(step for step in chat.steps if step["name"] == "The draft, and what changed")
+    folded = next(step for step in chat.steps if step["name"] == "the draft, and what changed")
     assert "*new from Large:* It is new." in folded["output"]
 
 
