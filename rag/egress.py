@@ -10,6 +10,8 @@ from rag.destination import Destination, checked, locate
 from rag.errors import NotAllowedError
 
 if TYPE_CHECKING:
+    import ssl
+
     from rag.permit import Permit
 
 _OBLIGING = {400, 422}
@@ -31,9 +33,9 @@ class CheckedTransport(httpx2.AsyncBaseTransport):
     def __init__(self, base_url: str, *, permit: Permit | None) -> None:
         self._url = checked(base_url)
         self._permit = permit
-        # Without https there is nothing to verify, and loading the authorities takes 20 ms. trust_env: neither a proxy
-        # nor other authorities from the environment.
-        self._inner = httpx2.AsyncHTTPTransport(verify=self._url.startswith("https:"), trust_env=False)
+        # without https there is nothing to verify, and loading the authorities takes 20 ms
+        verify = authorities() if self._url.startswith("https:") else False
+        self._inner = httpx2.AsyncHTTPTransport(verify=verify, trust_env=False)  # no proxy of the environment
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         """Send the request and return the reply, whatever its status; redirects lead nowhere.
@@ -89,3 +91,8 @@ class CheckedTransport(httpx2.AsyncBaseTransport):
             raise NotAllowedError("The consent was given for another address, so nothing was sent.")
         if (host, port, url.scheme == "https") != (where.host, where.port, where.secure) or url.userinfo:
             raise NotAllowedError("A request was about to go to another address, so it was not sent.")
+
+
+def authorities() -> ssl.SSLContext:
+    """Whom https certificates have to come from: the usual authorities, none from the environment."""
+    return httpx2.create_ssl_context(trust_env=False)

@@ -16,7 +16,7 @@ from rag.errors import NotAllowedError
 from rag.sanitise import INVISIBLE
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from rag.accounting import Usage
     from rag.chat import Message
@@ -55,6 +55,8 @@ class Payload:
     body: bytes = field(init=False)
 
     def __post_init__(self) -> None:
+        if self.parameters.keys() & {"model", "messages", "stream"}:
+            raise ValueError("the parameters would take the place of what was checked")
         object.__setattr__(self, "messages", tuple(cast("Message", dict(message)) for message in self.messages))
         request = {"model": self.model, "messages": self.messages, **self.parameters, "stream": True}
         object.__setattr__(self, "body", encoded(request))
@@ -63,6 +65,10 @@ class Payload:
     def text(self) -> str:
         """The body of the request, to the letter: JSON, indented; characters that cannot be seen are escaped."""
         return self.body.decode()
+
+    def said(self) -> str:
+        """Every string in the body, without JSON's escapes: what a reader at the other end gets to know."""
+        return "\n".join(_strings(json.loads(self.body)))
 
     @property
     def sha256(self) -> str:
@@ -81,11 +87,19 @@ def encoded(request: Mapping[str, Any]) -> bytes:
     return INVISIBLE.sub(lambda match: json.dumps(match[0])[1:-1], text).encode()
 
 
+def _strings(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict | list):
+        for part in value.items() if isinstance(value, dict) else value:
+            yield from _strings(list(part) if isinstance(part, tuple) else part)
+
+
 class Permit:
     """Leave for one payload. Made by `Gate.permit` alone: another instance, or a copy, opens nothing."""
 
     def __init__(self, payload: Payload, *, name: str, audit: AuditLog | None) -> None:
-        self.payload = payload
+        self._payload = payload
         self.name = name
         self.sent = False
         """Whether bytes were handed to a connection."""
@@ -95,6 +109,11 @@ class Permit:
         self._closed = False
         self._open = True
         self._asked = dict(json.loads(payload.body))
+
+    @property
+    def payload(self) -> Payload:
+        """What it was given for."""
+        return self._payload
 
     def admit(self, method: str, url: str, content: bytes) -> bytes:
         """The bytes to send for a request that asks for leave: those of the payload.

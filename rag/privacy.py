@@ -186,8 +186,7 @@ class Gate:
             raise _local_library()
         kept = set(payload.paper_ids) & policy.local_only
         if not kept:
-            said = " ".join(message["content"] for message in payload.messages)
-            runs = _runs(said)
+            runs = _runs(payload.said())
             kept = {paper for paper in policy.local_only if runs & self._runs_of(paper)}
         if kept:
             raise NotAllowedError(
