@@ -1,4 +1,4 @@
-"""`python -m rag search|ask|terms|evaluate`: questions from the terminal, their terms, and how good the answers are."""
+"""`python -m rag search|ask|terms|evaluate|privacy`: questions, their terms, how good the answers are, what leaves."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from pydantic import ValidationError
 
 from ingest import IngestSettings, Library, UserFacingError, embedder_from, open_library
 from ingest.settings import bad_setting
-from rag import evaluate_command
+from rag import evaluate_command, privacy_command
 from rag.answer import Answer, Answered, Passage, Retrieved, TextDelta
 from rag.assistant import Assistant
 from rag.errors import QuestionError
@@ -78,6 +78,7 @@ def _parser() -> argparse.ArgumentParser:
     terms.add_argument("--json", action="store_true", help="results as JSON on standard output")
     terms.set_defaults(run=_terms)
     evaluate_command.add_to(commands)
+    privacy_command.add_to(commands)
     return parser
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 from dataclasses import asdict, dataclass, replace
@@ -64,30 +65,36 @@ def load_policy(folder: Path, log: AuditLog) -> Policy:
 
 
 def save_policy(policy: Policy, folder: Path, log: AuditLog) -> Policy:
-    """Store the policy and note its hash in the log; returns it as stored, with a new revision.
+    """Store the policy, and its hash in the log; returns it as stored, with a new revision.
 
     Raises:
-        PolicyError: it cannot be written; the old one stays.
-        AuditError: the log cannot be written; nothing is sent until the policy is set again.
+        PolicyError: it was changed since `policy` was loaded, or it cannot be written; then nothing is sent until it is.
+        AuditError: the log cannot be written; the policy stays as it was.
     """
     new = replace(policy, revision=policy.revision + 1)
     text = json.dumps(asdict(new) | {"local_only": sorted(new.local_only)}, indent=1)
+
+    def unchanged(lines: list[dict[str, Any]]) -> None:
+        if sum(line["event"] == "policy" for line in lines) != policy.revision:
+            raise PolicyError("The privacy policy was changed by another program at the same time.", "Try again.")
+
+    facts = {"library": new.library, "papers": sorted(new.local_only), "sha256": _hash(text.encode())}
+    # The log first: two at the same time must not undo each other, and where the file then fails the gate is closed.
+    log.append("policy", facts, if_=unchanged)
     try:
         write_atomically(folder / POLICY_FILE, text)
     except OSError as error:
-        raise PolicyError(
-            f"The privacy policy {POLICY_FILE} cannot be written ({error.strerror}); it stays as it was.",
-            "Free some disk space, or check who may write in the library's folder.",
-        ) from error
-    papers = sorted(new.local_only)
-    log.append("policy", {"library": new.library, "papers": papers, "sha256": _hash(text.encode())})
+        raise _broken(f"cannot be written ({error.strerror})") from error
     return new
 
 
-def recovered_policy(log: AuditLog) -> Policy:
-    """The policy that was set last, as the log remembers it: to begin from where the file is broken."""
+def recovered_policy(folder: Path, log: AuditLog) -> Policy:
+    """Where the file is broken: all papers that the log or the file keep here, and the library closed."""
     known = [line for line in log.entries() if line["event"] == "policy"]
-    return Policy(known[-1]["library"], frozenset(known[-1]["papers"]), len(known)) if known else Policy()
+    papers = frozenset(known[-1]["papers"]) if known else frozenset()
+    with contextlib.suppress(OSError, ValueError, LookupError, TypeError):
+        papers |= _policy(json.loads(read_plain(folder / POLICY_FILE))).local_only
+    return Policy("local only", papers, len(known))
 
 
 def _policy(values: Any) -> Policy:

@@ -10,7 +10,6 @@ import asyncio
 import json
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parents[2])]
@@ -24,7 +23,8 @@ from rag.privacy import Gate
 FAR = "203.0.113.7"
 QUESTION = [{"role": "user", "content": "What is the capital of France?"}]
 FORMS = {  # how the far address may be written, and what looks like this machine
-    "number": FAR, "decimal": "3405803783", "hexadecimal": "0xcb007107", "octal": "0313.0.0161.07", "short": "203.28935",
+    "number": FAR, "decimal": "3405803783", "hexadecimal": "0xcb007107", "octal": "0313.0.0161.07",
+    "short": "203.28935",
     "mapped": f"[::ffff:{FAR}]", "name": "models.example", "dot": "models.example.", "capitals": "MODELS.EXAMPLE",
     "like this machine": "localhost.evil.example", "of this network": "printer.local", "both": "both.example",
 }  # fmt: skip
@@ -72,7 +72,7 @@ async def main() -> None:
             report["addresses"] = gate.audit.entries()[0]["addresses"]
             report["again"] = await ask(far.named("models.example"), permit)
             report["arrived"] = far.connections
-            time.sleep(0.2)
+            await asyncio.sleep(0.2)
             report["strays"] = packets() - begun
     print(json.dumps(report))
 

@@ -261,7 +261,8 @@ async def test_a_local_only_library_looks_up_no_name(gate):
 
 @pytest.mark.parametrize(
     "text", ["", "{", "[]", "7", '{"library": "all"}', '{"library": "ask", "local_only": [], "revision": 9, "x": 1}',
-             '{"library": "open", "local_only": [], "revision": 1}', '{"library": "ask", "local_only": 7, "revision": 1}',
+             '{"library": "open", "local_only": [], "revision": 1}',
+             '{"library": "ask", "local_only": 7, "revision": 1}',
              '{"library": "ask", "local_only": [], "revision": 1}', "\x00\xff"],
 )  # fmt: skip
 async def test_a_policy_that_the_command_did_not_write_closes_the_gate(gate, text):
@@ -291,8 +292,26 @@ async def test_a_deleted_policy_a_link_or_an_older_one_closes_the_gate(gate, tmp
     with pytest.raises(NotAllowedError, match="cannot be read"):
         gate.policy()
     file.unlink()
-    assert recovered_policy(gate.audit).local_only == set(PAGES)
-    save_policy(recovered_policy(gate.audit), gate.folder, gate.audit)
+    recovered = recovered_policy(gate.folder, gate.audit)
+    assert (recovered.library, recovered.local_only) == ("local only", set(PAGES))
+    save_policy(recovered, gate.folder, gate.audit)
+    assert gate.policy().local_only == set(PAGES)
+
+
+def test_a_new_log_does_not_free_the_papers(gate):
+    save_policy(Policy(local_only=frozenset(PAGES)), gate.folder, gate.audit)
+    for name in (LOG_FILE, HEAD_FILE):
+        (gate.folder / name).unlink()
+    with pytest.raises(NotAllowedError, match="without the command"):
+        gate.policy()
+    assert recovered_policy(gate.folder, gate.audit).local_only == set(PAGES)
+
+
+def test_two_changes_at_the_same_time_do_not_undo_each_other(gate):
+    first = second = gate.policy()
+    save_policy(first.with_papers(PAGES, local_only=True), gate.folder, gate.audit)
+    with pytest.raises(NotAllowedError, match="at the same time"):
+        save_policy(second.with_papers(["b"], local_only=True), gate.folder, gate.audit)
     assert gate.policy().local_only == set(PAGES)
 
 
