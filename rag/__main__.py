@@ -1,4 +1,4 @@
-"""`python -m rag search|ask|terms|evaluate`: questions from the terminal, their terms, and how good the answers are."""
+"""`python -m rag search|ask|terms|evaluate|privacy`: questions, their terms, how good the answers are, what leaves."""
 
 from __future__ import annotations
 
@@ -17,10 +17,12 @@ from pydantic import ValidationError
 
 from ingest import IngestSettings, Library, UserFacingError, embedder_from, open_library
 from ingest.settings import bad_setting
-from rag import evaluate_command
+from rag import evaluate_command, privacy_command
 from rag.answer import Answer, Answered, Escalated, Passage, Retrieved, TextDelta
 from rag.assistant import Assistant
+from rag.consent import in_terminal
 from rag.errors import QuestionError
+from rag.expert import AskedBy
 from rag.render import scope_words
 from rag.retrieve import Found, Retriever
 from rag.sanitise import printable
@@ -78,6 +80,7 @@ def _parser() -> argparse.ArgumentParser:
     terms.add_argument("--json", action="store_true", help="results as JSON on standard output")
     terms.set_defaults(run=_terms)
     evaluate_command.add_to(commands)
+    privacy_command.add_to(commands)
     return parser
 
 
@@ -224,7 +227,15 @@ async def _one(
 ) -> Answer:
     spoken = not (options.json or options.questions)
     live = spoken and sys.stdout.isatty()
-    asked = assistant.ask(row["question"], mode=options.mode, paper_ids=row["papers"], tag=options.tag, history=history)
+    titles = {paper.id: paper.title for paper in assistant.library.papers()}
+    asked = assistant.ask(
+        row["question"],
+        mode=options.mode,
+        paper_ids=row["papers"],
+        tag=options.tag,
+        history=history,
+        asked_by=AskedBy(in_terminal(titles), chat="terminal"),
+    )
     async with aclosing(asked) as events:
         async for event in events:
             match event:

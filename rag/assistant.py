@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING, Self
 from ingest import Embedder, Library, embedder_from
 from rag.accounting import Trace
 from rag.answer import Answer, Answered, Draft, Drafted, Event, Mode, Passage, Retrieved, Scope, TextDelta
+from rag.budget import Limits
 from rag.chat import ChatModel, EndpointChatModel, Message
 from rag.citations import Cited, cite
 from rag.errors import ContextTooLongError, NoExpertError, QuestionError
-from rag.expert import Expert, with_notice
+from rag.expert import AskedBy, Expert, with_notice
 from rag.gather import gather, leading_sentences
 from rag.local import LocalServer, embedded_model
+from rag.privacy import Gate
 from rag.prompts import ABSTENTION, draft_messages, sentence_messages
 from rag.questions import Plan, plan
 from rag.refine import Attempt, doubt
@@ -37,6 +39,7 @@ EMBEDDED_SENTENCES = 4
 """How many sentences the embedded 135M model reads; see `prompts.sentence_messages`."""
 
 NO_EXPERT = "No larger model is set up, so this is the small model's draft."
+NOBODY = AskedBy()
 ASKED_FOR = "you asked for it"
 EMPTY_LIBRARY = "Your library is empty: add a paper and ask again."
 
@@ -79,7 +82,14 @@ class Assistant:
             drafter=EndpointChatModel(server.connect, name=server.name, timeout=settings.timeout_seconds),
             settings=settings,
             server=server,
-            expert=Expert.open(settings),
+            expert=Expert.open(
+                settings,
+                gate=Gate(
+                    library.folder,
+                    limits=Limits.of(settings),
+                    text_of=lambda paper: [page.text for page in library.pages(paper)],
+                ),
+            ),
         )
 
     async def warm_up(self) -> None:
@@ -103,6 +113,7 @@ class Assistant:
         paper_ids: Sequence[str] | None = None,
         tag: str | None = None,
         history: Sequence[tuple[str, str]] = (),
+        asked_by: AskedBy = NOBODY,
     ) -> AsyncGenerator[Event, None]:
         """Everything that a question causes, as events; the last is `Answered`.
 
@@ -113,22 +124,24 @@ class Assistant:
             tag: ask the papers that carry it only; with `paper_ids`, those of them that carry it.
             history: earlier (question, answer) pairs of this chat, oldest first. A follow-up is searched for with
                 their words, and asked of the papers that it or they name.
+            asked_by: who agrees to sending, where the larger model is not on this machine.
 
         Raises:
             UserFacingError: the question cannot be asked, or the drafter fails. Nothing else but bugs.
         """
         trace = Trace()
         question = self._checked(question)
-        async with aclosing(self._story(question, mode, self._scope(paper_ids, tag), history, trace)) as events:
+        with trace.span("prepare"):
+            taken = plan(question, scope=self._scope(paper_ids, tag), history=history)
+        story = self._story(taken, mode, history, trace, asked_by)
+        async with aclosing(story) as events:
             async for event in events:
                 with trace.reader():
                     yield event
 
     async def _story(
-        self, question: str, mode: Mode, scope: Scope, history: Sequence[tuple[str, str]], trace: Trace
+        self, taken: Plan, mode: Mode, history: Sequence[tuple[str, str]], trace: Trace, asked_by: AskedBy
     ) -> AsyncGenerator[Event, None]:
-        with trace.span("prepare"):
-            taken = plan(question, scope=scope, history=history)
         with trace.span("embed"):
             vector = await asyncio.to_thread(self._retriever.embed, taken.text)
         with trace.span("retrieve"):
@@ -136,7 +149,7 @@ class Assistant:
                 gather, taken, vector, retriever=self._retriever, library=self.library, k=self._settings.top_k
             )
         answer = Answer(
-            question=question,
+            question=taken.question,
             text=ABSTENTION,
             passages=found.passages,
             trace=trace,
@@ -190,15 +203,16 @@ class Assistant:
         elif self.expert is None:
             yield Answered(with_notice(answer, NO_EXPERT, trace=trace))
         else:
-            async with aclosing(self._look_again(answer, first, reason, trace)) as events:
+            async with aclosing(self._look_again(answer, first, reason, trace, asked_by)) as events:
                 async for event in events:
                     yield event
 
-    async def refine(self, answer: Answer) -> AsyncGenerator[Event, None]:
+    async def refine(self, answer: Answer, *, asked_by: AskedBy = NOBODY) -> AsyncGenerator[Event, None]:
         """Have the larger model look again at an answer that was given; the last event is `Answered`.
 
         Args:
             answer: with a draft and its passages, as `ask` gave it.
+            asked_by: who agrees to sending, where that model is not on this machine.
 
         Raises:
             NoExpertError: no larger model is set up.
@@ -209,19 +223,23 @@ class Assistant:
         yield Retrieved(answer.passages, answer.searched, answer.scope, answer.kind)
         draft = answer.drafts[answer.shown]
         first = Attempt(draft, self._check(draft.text, answer.passages))
-        async with aclosing(self._look_again(answer, first, ASKED_FOR, trace)) as events:
+        async with aclosing(self._look_again(answer, first, ASKED_FOR, trace, asked_by)) as events:
             async for event in events:
                 with trace.reader():
                     yield event
 
     async def _look_again(
-        self, answer: Answer, first: Attempt, reason: str, trace: Trace
+        self, answer: Answer, first: Attempt, reason: str, trace: Trace, asked_by: AskedBy
     ) -> AsyncGenerator[Event, None]:
         assert self.expert
-        among = [passage.paper.id for passage in answer.passages]
-        definitions = await asyncio.to_thread(self._terms.definitions, answer.searched or answer.question, among)
         turn = self.expert.look_again(
-            answer, first=first, reason=reason, trace=trace, check=self._check, definitions=definitions
+            answer,
+            first=first,
+            reason=reason,
+            trace=trace,
+            check=self._check,
+            define=lambda papers: self._terms.definitions(answer.searched or answer.question, papers),
+            asked_by=asked_by,
         )
         async with aclosing(turn) as events:
             async for event in events:

@@ -6,17 +6,17 @@
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import math
 import re
 import time
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypedDict, cast
-from urllib.parse import urlsplit
 
+from ingest.errors import UserFacingError
 from rag import tokens
 from rag.accounting import Usage
+from rag.destination import checked, is_here, locate
 from rag.errors import (
     ContextTooLongError,
     ModelError,
@@ -27,11 +27,14 @@ from rag.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
+    from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 
     import httpx2
     from openai import AsyncStream
     from openai.types.chat import ChatCompletionChunk
+
+    from rag.destination import Destination
+    from rag.permit import Permit
 
 DEFAULT_CONTEXT_WINDOW = 4096
 """Tokens assumed where neither the endpoint's description nor its server says: every chat model of today has these."""
@@ -73,6 +76,16 @@ class Completion:
     """The model's name as the server reports it."""
 
 
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What a call would go to, and what it would say beside the messages."""
+
+    destination: Destination
+    model: str
+    parameters: Mapping[str, Any]
+    """As the server takes them: what it refused before is left out."""
+
+
 class ChatModel(Protocol):
     """A language model that can be asked."""
 
@@ -86,13 +99,23 @@ class ChatModel(Protocol):
     async def count_tokens(self, messages: Sequence[Message]) -> int:
         """Return the tokens of the whole prompt, chat template included; an estimate where the server cannot count."""
 
+    async def target(self, *, max_tokens: int, temperature: float = 0.0) -> Target:
+        """Return where a call would go; nothing is sent, but a name may be looked up."""
+
     def stream(
-        self, messages: Sequence[Message], *, max_tokens: int, temperature: float = 0.0, stop: Sequence[str] = ()
+        self,
+        messages: Sequence[Message],
+        *,
+        max_tokens: int,
+        temperature: float = 0.0,
+        stop: Sequence[str] = (),
+        permit: Permit | None = None,
     ) -> AsyncGenerator[str | Completion, None]:
         """Yield the reply's text in pieces, then exactly one `Completion`, last.
 
         Leaving early stops the model: close the generator (`contextlib.aclosing`) or cancel its task.
-        Raises `rag.errors.ModelError`, also after the first pieces; nothing else.
+        A model that is not on this machine needs a permit (`rag.privacy`), which decides all but the messages.
+        Raises `rag.errors.ModelError`, also after the first pieces, and NotAllowedError before; nothing else.
         """
 
 
@@ -147,7 +170,7 @@ class EndpointChatModel:
     async def count_tokens(self, messages: Sequence[Message]) -> int:
         """Return the prompt's tokens as a llama.cpp server counts them, else an estimate.
 
-        Only a server on the own machine or network is asked: a count must not carry the prompt anywhere else.
+        Only a server on this machine is asked: a count must not carry the prompt anywhere else.
         """
         async with self._open() as (endpoint, http):
             if await self._slot_window(endpoint, http=http) is None:
@@ -157,8 +180,20 @@ class EndpointChatModel:
             text = {"content": prompt, "add_special": True, "parse_special": True}
             return len(_part(await http.post("/tokenize", json=text), "tokens"))
 
+    async def target(self, *, max_tokens: int, temperature: float = 0.0) -> Target:
+        """Return where a call would go; the address is looked up, and nothing is sent."""
+        endpoint = await self._connect()
+        wanted = {"max_tokens": max_tokens, "temperature": temperature}
+        return Target(await locate(endpoint.base_url), endpoint.model, _obliging(wanted, self._rejected))
+
     async def stream(
-        self, messages: Sequence[Message], *, max_tokens: int, temperature: float = 0.0, stop: Sequence[str] = ()
+        self,
+        messages: Sequence[Message],
+        *,
+        max_tokens: int,
+        temperature: float = 0.0,
+        stop: Sequence[str] = (),
+        permit: Permit | None = None,
     ) -> AsyncGenerator[str | Completion, None]:
         """Yield the reply's text in pieces, then one `Completion`; see `ChatModel.stream`."""
         wanted: dict[str, Any] = {"max_tokens": max_tokens, "temperature": temperature}
@@ -166,15 +201,25 @@ class EndpointChatModel:
             wanted["stop"] = list(stop)
         reply = _Reply(limit=max_tokens * _LONGEST_TOKEN)
         began, held, first = time.monotonic(), 0.0, None
-        async with self._open() as (endpoint, http):
-            async with await self._request(messages, endpoint=endpoint, http=http, wanted=wanted) as chunks:
-                while (text := await self._next(chunks, reply=reply)) is not None:
-                    if text:
-                        paused = time.monotonic()
-                        first = paused - began if first is None else first
-                        yield text
-                        held += time.monotonic() - paused
-            reply.check(self._name)
+        outcome: Literal["answered", "failed", "stopped"] = "stopped"
+        try:
+            async with self._open(permit) as (endpoint, http):
+                body = dict(permit.payload.parameters) if permit else _obliging(wanted, self._rejected)
+                async with await self._request(messages, endpoint=endpoint, http=http, body=body) as chunks:
+                    while (text := await self._next(chunks, reply=reply)) is not None:
+                        if text:
+                            paused = time.monotonic()
+                            first = paused - began if first is None else first
+                            yield text
+                            held += time.monotonic() - paused
+                reply.check(self._name)
+            outcome = "answered"
+        except Exception:
+            outcome = "failed"
+            raise
+        finally:
+            if permit:
+                permit.close(outcome, usage=reply.usage)
         yield Completion(
             finish_reason=reply.finish_reason,
             usage=reply.usage,
@@ -185,7 +230,7 @@ class EndpointChatModel:
         )
 
     async def _request(
-        self, messages: Sequence[Message], *, endpoint: Endpoint, http: httpx2.AsyncClient, wanted: dict[str, Any]
+        self, messages: Sequence[Message], *, endpoint: Endpoint, http: httpx2.AsyncClient, body: dict[str, Any]
     ) -> AsyncStream[ChatCompletionChunk]:
         """Ask, leaving out what this server has refused before; what it refuses now, it is asked again without."""
         import openai
@@ -193,11 +238,8 @@ class EndpointChatModel:
         client = openai.AsyncOpenAI(
             base_url=endpoint.base_url, api_key=endpoint.api_key or "none", http_client=http, max_retries=0
         )
-        rejected = self._rejected
+        rejected = self._rejected - body.keys()
         while True:
-            body = {k: v for k, v in (wanted | _EXTRAS).items() if k not in rejected}
-            if "max_tokens" in rejected:
-                body["max_completion_tokens"] = wanted["max_tokens"]  # OpenAI's reasoning models
             try:
                 async with asyncio.timeout(self._timeout):
                     chunks = await client.chat.completions.create(
@@ -208,8 +250,9 @@ class EndpointChatModel:
                 if _TOO_LONG.search(str(error)) or named <= rejected:
                     raise
                 rejected |= named
+                body = _without(body, rejected)
             else:
-                self._rejected = rejected
+                self._rejected |= rejected
                 return chunks
 
     async def _next(self, chunks: AsyncStream[ChatCompletionChunk], *, reply: _Reply) -> str | None:
@@ -226,9 +269,9 @@ class EndpointChatModel:
         """Return the context window of one slot of a llama.cpp server; None for any other server."""
         import httpx2
 
-        if not _nearby(endpoint.base_url):
-            return None
         if self._probed[0] != endpoint.base_url:
+            if not await is_here(endpoint.base_url):  # the key and the prompt go nowhere else to be counted
+                return None
             response = await http.get("/props")
             if response.status_code >= 500:  # still loading
                 response.raise_for_status()
@@ -240,12 +283,13 @@ class EndpointChatModel:
         return self._probed[1]
 
     @asynccontextmanager
-    async def _open(self) -> AsyncIterator[tuple[Endpoint, httpx2.AsyncClient]]:
-        """Connect; whatever goes wrong inside leaves as a `ModelError`."""
+    async def _open(self, permit: Permit | None = None) -> AsyncIterator[tuple[Endpoint, httpx2.AsyncClient]]:
+        """Connect; whatever goes wrong inside leaves as a `ModelError` or `NotAllowedError`."""
         import httpx2
 
+        from rag.egress import CheckedTransport
+
         endpoint = await self._connect()
-        secure = endpoint.base_url.startswith("https:")
 
         async def only_ours(request: httpx2.Request) -> None:
             # openai adds headers from OPENAI_* variables, and the machine's kind: none of the server's business.
@@ -256,15 +300,17 @@ class EndpointChatModel:
 
         try:
             async with httpx2.AsyncClient(
-                base_url=endpoint.base_url.rstrip("/").removesuffix("/v1"),
+                base_url=checked(endpoint.base_url).removesuffix("/v1"),
                 trust_env=False,  # a proxy would see the loopback call, or break it
                 follow_redirects=False,  # the prompt and the key go to the configured address or nowhere
-                verify=secure,  # without https there is nothing to verify, and loading the authorities takes 20 ms
+                transport=CheckedTransport(endpoint.base_url, permit=permit),
                 timeout=httpx2.Timeout(self._timeout, connect=min(_CONNECT_SECONDS, self._timeout)),
                 event_hooks={"request": [only_ours]},
             ) as http:
                 yield endpoint, http
         except _foreign() as error:
+            if isinstance(error.__cause__, UserFacingError):  # the client wraps what its transport raises
+                raise error.__cause__ from None
             raise translate(error, name=self._name) from error
 
 
@@ -422,10 +468,13 @@ def _part(response: httpx2.Response, key: str) -> Any:
     return content[key]
 
 
-def _nearby(url: str) -> bool:
-    """Return whether `url` names this machine or the own network, as far as the name alone can tell."""
-    host = urlsplit(url).hostname or ""
-    try:
-        return ipaddress.ip_address(host).is_private
-    except ValueError:
-        return "." not in host or host.endswith((".local", ".localhost"))
+def _obliging(wanted: dict[str, Any], rejected: frozenset[str]) -> dict[str, Any]:
+    """The parameters of a request, without what the server has refused before."""
+    return _without(wanted | _EXTRAS, rejected)
+
+
+def _without(body: dict[str, Any], rejected: frozenset[str]) -> dict[str, Any]:
+    kept = {key: value for key, value in body.items() if key not in rejected}
+    if "max_tokens" in rejected and "max_tokens" in body:
+        kept["max_completion_tokens"] = body["max_tokens"]  # OpenAI's reasoning models
+    return kept

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import ipaddress
 import time
 from contextlib import aclosing
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 from urllib.parse import urldefrag, urlsplit
@@ -17,20 +16,42 @@ from rag.errors import ContextTooLongError, NotAllowedError
 from rag.local import LocalServer
 from rag.prompts import refine_messages
 from rag.refine import Attempt, declines, not_worse, unsupported
+from rag.words import counted
 from rag.write import whole_sentences, write
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Sequence
 
     from rag.accounting import Trace
-    from rag.answer import Answer, Event, Passage
+    from rag.answer import Answer, Event, Locality, Passage
     from rag.chat import ChatModel, Message
     from rag.citations import Cited
+    from rag.permit import Permit
+    from rag.privacy import Consent, Gate
     from rag.settings import RagSettings
     from rag.terms import Definition
 
 GGUF_CONTEXT = 8192
 """Context window of an expert that is a file, where the settings name none."""
+
+
+@dataclass(frozen=True, slots=True)
+class AskedBy:
+    """Who is asked before something leaves the machine."""
+
+    consent: Consent | None = None
+    """None: nobody is there, so nothing leaves."""
+    chat: str = ""
+    """Whatever tells chats apart."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Shown:
+    """What a model may be shown."""
+
+    passages: tuple[Passage, ...]
+    draft: str
+    unsupported: tuple[str, ...]
 
 
 class Expert:
@@ -39,16 +60,25 @@ class Expert:
     Args:
         model: the model.
         settings: how much and how long it may write.
+        gate: decides what may be sent to it where it is not on this machine; None: nothing.
         server: the process that serves it, where it is one of ours.
     """
 
-    def __init__(self, model: ChatModel, *, settings: RagSettings, server: LocalServer | None = None) -> None:
+    def __init__(
+        self,
+        model: ChatModel,
+        *,
+        settings: RagSettings,
+        gate: Gate | None = None,
+        server: LocalServer | None = None,
+    ) -> None:
         self.model = model
+        self.gate = gate
         self._settings = settings
         self._server = server
 
     @classmethod
-    def open(cls, settings: RagSettings) -> Self | None:
+    def open(cls, settings: RagSettings, *, gate: Gate | None = None) -> Self | None:
         """The expert that the settings name; None where they name none. Starts and contacts nothing."""
         if settings.expert is None:
             return None
@@ -61,11 +91,10 @@ class Expert:
                 threads=settings.drafter_threads,
             )
             opened = EndpointChatModel(server.connect, name=server.name, timeout=settings.timeout_seconds)
-            return cls(opened, settings=settings, server=server)
-        _only_here(address)
+            return cls(opened, settings=settings, gate=gate, server=server)
         endpoint = Endpoint(address, model, settings.expert_key.get_secret_value(), settings.expert_context)
         opened = EndpointChatModel(fixed(endpoint), name=model or address, timeout=settings.timeout_seconds)
-        return cls(opened, settings=settings)
+        return cls(opened, settings=settings, gate=gate)
 
     @property
     def name(self) -> str:
@@ -85,7 +114,8 @@ class Expert:
         reason: str,
         trace: Trace,
         check: Callable[[str, Sequence[Passage]], Cited],
-        definitions: Sequence[Definition] = (),
+        define: Callable[[Sequence[str]], Sequence[Definition]],
+        asked_by: AskedBy,
     ) -> AsyncGenerator[Event, None]:
         """Ask the model to improve a draft; the last event is `Answered`, whatever becomes of it.
 
@@ -95,50 +125,85 @@ class Expert:
             reason: why the model is asked, for the user.
             trace: takes the time.
             check: judges a text against passages.
-            definitions: of terms that stand in the question.
+            define: the terms of the question, as these papers (by id) use them.
+            asked_by: who agrees to sending, where the model is not on this machine.
         """
-        began, held = time.monotonic(), trace.held
-        second: Attempt | None = None
+        began, held, second = time.monotonic(), trace.held, None
         try:
-            messages, passages = await self._prompt(answer, first, definitions)
+            locality = (await self.model.target(max_tokens=1)).destination.locality
+            shown = self._may_see(answer, first, locality)
             yield Escalated(self.name, reason)
-            async with aclosing(self._write(messages)) as pieces:
+            messages, passages = await self._prompt(answer, shown, define)
+            permit = None
+            if locality != "machine":
+                permit = await self._permit(messages, passages, asked_by, trace)
+                messages = list(permit.payload.messages)
+            async with aclosing(self._write(messages, permit)) as pieces:
                 async for piece in pieces:
                     if isinstance(piece, str):
                         yield TextDelta(piece, len(answer.drafts))
                     else:
-                        draft = replace(piece, refines=first.draft)
+                        draft = replace(piece, refines=first.draft, locality=locality)
             trace.add("refine", time.monotonic() - began - (trace.held - held))
             with trace.span("check"):
-                second = Attempt(draft, check(draft.text, passages))
-            verdict = self._verdict(second, first)
+                second = Attempt(draft, check(draft.text, answer.passages))
         except UserFacingError as error:
-            if second is None:
-                trace.add("refine", time.monotonic() - began - (trace.held - held))
-            yield Answered(with_notice(answer, f"{error} The draft stays.", trace=trace))
+            trace.add("refine", time.monotonic() - began - (trace.held - held))
+            stays = "" if "draft stays" in str(error) else " The draft stays."
+            yield Answered(with_notice(answer, f"{error}{stays}", trace=trace))
             return
         yield Drafted(draft, None)
         answer = replace(answer, drafts=(*answer.drafts, draft))
-        if verdict:
+        if verdict := self._verdict(second, first):
             yield Answered(with_notice(answer, verdict, trace=trace))
             return
-        unread = len(answer.passages) - len(passages)
-        notice = f"{unread} of the passages did not fit and were not shown to {self.name}." if unread else None
         cited = second.cited
-        yield Answered(
-            with_notice(
-                replace(
-                    answer,
-                    text=cited.text,
-                    sentences=cited.sentences,
-                    citations=cited.citations,
-                    corrections=cited.corrections,
-                    shown=len(answer.drafts) - 1,
-                ),
-                notice,
-                trace=trace,
-            )
+        answer = replace(
+            answer,
+            text=cited.text,
+            sentences=cited.sentences,
+            citations=cited.citations,
+            corrections=cited.corrections,
+            shown=len(answer.drafts) - 1,
         )
+        yield Answered(with_notice(answer, self._left_out(answer, shown, passages), trace=trace))
+
+    def _may_see(self, answer: Answer, first: Attempt, locality: Locality) -> _Shown:
+        """What of the answer so far this model may be shown: on this machine all of it."""
+        if locality == "machine" or self.gate is None:
+            return _Shown(answer.passages, first.draft.text, tuple(unsupported(first)))
+        allowed = self.gate.allowed({passage.paper.id for passage in answer.passages})
+        passages = tuple(passage for passage in answer.passages if passage.paper.id in allowed)
+        if not passages:
+            raise NotAllowedError(
+                "All passages are of papers that stay on this machine, so the larger model was not asked.",
+                "Allow them with `python -m rag privacy allow PAPER`, or ask other papers.",
+            )
+        if self.gate.local_words(first.draft.text):  # the draft has copied from one of them
+            return _Shown(passages, "", ())
+        return _Shown(passages, first.draft.text, tuple(unsupported(first)))
+
+    async def _permit(
+        self, messages: Sequence[Message], passages: Sequence[Passage], asked_by: AskedBy, trace: Trace
+    ) -> Permit:
+        """Leave to send this, once; the time in which the user thinks is the reader's, not the answer's."""
+        if self.gate is None:
+            raise NotAllowedError(f"{self.name} is not on this machine, so nothing is sent.")
+        payload = await self.gate.payload(
+            messages,
+            expert=self.model,
+            max_tokens=self._settings.expert_output_tokens,
+            paper_ids=[passage.paper.id for passage in passages],
+        )
+        with trace.reader():
+            return await self.gate.permit(payload, consent=asked_by.consent, chat=asked_by.chat)
+
+    def _left_out(self, answer: Answer, shown: _Shown, passages: Sequence[Passage]) -> str | None:
+        """What of the passages the model did not see, for the user."""
+        stayed, unread = len(answer.passages) - len(shown.passages), len(shown.passages) - len(passages)
+        reasons = ((stayed, "because their papers stay on this machine"), (unread, "because they did not fit"))
+        told = [f"{counted(n, 'passage')} {_was(n)} not shown to {self.name}, {why}." for n, why in reasons if n]
+        return " ".join(told) or None
 
     def _verdict(self, second: Attempt, first: Attempt) -> str | None:
         """Why the refinement is not taken, for the user; None where it is."""
@@ -153,18 +218,18 @@ class Expert:
         return None
 
     async def _prompt(
-        self, answer: Answer, first: Attempt, definitions: Sequence[Definition]
+        self, answer: Answer, shown: _Shown, define: Callable[[Sequence[str]], Sequence[Definition]]
     ) -> tuple[list[Message], tuple[Passage, ...]]:
         """What the model is to read, and the passages in it: as many as fit."""
-        passages = list(answer.passages)
+        passages = list(shown.passages)
         room = await self.model.context_window() - self._settings.expert_output_tokens
         while True:
             messages = refine_messages(
                 answer.searched or answer.question,
                 passages,
-                draft=first.draft.text,
-                unsupported=unsupported(first),
-                definitions=definitions,
+                draft=shown.draft,
+                unsupported=shown.unsupported,
+                definitions=define([passage.paper.id for passage in passages]),
                 kind=answer.kind,
             )
             if await self.model.count_tokens(messages) <= room:
@@ -175,12 +240,13 @@ class Expert:
                 )
             passages.pop()
 
-    async def _write(self, messages: Sequence[Message]) -> AsyncGenerator[str | Draft, None]:
+    async def _write(self, messages: Sequence[Message], permit: Permit | None) -> AsyncGenerator[str | Draft, None]:
         pieces = write(
             self.model,
             messages,
             max_tokens=self._settings.expert_output_tokens,
             seconds=self._settings.expert_seconds,
+            permit=permit,
         )
         async with aclosing(pieces) as stream:
             async for piece in stream:
@@ -196,18 +262,10 @@ def with_notice(answer: Answer, notice: str | None, *, trace: Trace) -> Answer:
     return replace(answer, notice=notices or None, trace=trace.finish())
 
 
+def _was(count: int) -> str:
+    return "was" if count == 1 else "were"
+
+
 def _short(text: str) -> str:
     flat = " ".join(text.split())
     return flat if len(flat) <= 80 else flat[:80].rsplit(" ", 1)[0] + " …"
-
-
-def _only_here(address: str) -> None:
-    host = urlsplit(address).hostname or ""
-    try:
-        here = ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        here = host == "localhost"
-    if not here:
-        raise NotAllowedError(
-            f"{host or address} is not this machine, so nothing is sent there.", "Choose a model on this machine."
-        )

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from rag.citations import split_sentences
 from rag.refine import changes
 from rag.sanitise import INVISIBLE, JOINER, sanitised
-from rag.words import content_words
+from rag.words import content_words, counted
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -239,11 +239,6 @@ def footer(answer: Answer, *, first_token_seconds: float | None = None) -> str:
         parts.append(f"sent to {' and '.join(map(inert, away))}")
         parts.append("cost unknown" if answer.cost is None else f"${answer.cost:.4f}")
     return "###### " + " · ".join(parts)
-
-
-def counted(number: int, noun: str) -> str:
-    """`1 page`, `2 pages`."""
-    return f"{number} {noun}" + ("" if number == 1 else "s")
 
 
 def _chip(match: re.Match[str], links: dict[int, str]) -> str:

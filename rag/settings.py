@@ -54,3 +54,11 @@ class RagSettings(BaseSettings):
     max_question_chars: int = Field(default=4000, ge=100, description="Longer questions are refused.")
     timeout_seconds: float = Field(default=120.0, gt=0, description="Longest wait for the next piece of an answer.")
     top_k: int = Field(default=6, ge=1, le=50, description="Passages shown to the model.")
+    budget_day_calls: int | None = Field(
+        default=None, ge=0, description="Most calls in a day (UTC) of a larger model that is not on this machine."
+    )
+    budget_month_calls: int | None = Field(default=None, ge=0, description="The same in a calendar month.")
+    budget_day_usd: float | None = Field(
+        default=None, ge=0, description="Most US dollars in a day; models with an unknown price are not asked then."
+    )
+    budget_month_usd: float | None = Field(default=None, ge=0, description="The same in a calendar month.")

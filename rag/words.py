@@ -54,3 +54,8 @@ def content_words(text: str) -> set[str]:
     """The words that carry meaning, cut to a rough stem of six letters so that "adapting" meets "adaptation"."""
     kept = (word for word in words_of(text) if word not in STOP_WORDS and (len(word) > 1 or word.isdigit()))
     return {word if word[0].isdigit() else word[:6] for word in kept}
+
+
+def counted(number: int, noun: str) -> str:
+    """`1 page`, `2 pages`."""
+    return f"{number} {noun}" + ("" if number == 1 else "s")

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Sequence
 
     from rag.chat import ChatModel, Message
+    from rag.permit import Permit
 
 REPEATED_CHARS = 48
 """So many characters in a row are not said twice in a short answer, unless the model is caught in a loop."""
@@ -24,7 +25,12 @@ THOUGHTS = ("<think>", "</think>")
 
 
 async def write(
-    model: ChatModel, messages: Sequence[Message], *, max_tokens: int, seconds: float | None = None
+    model: ChatModel,
+    messages: Sequence[Message],
+    *,
+    max_tokens: int,
+    seconds: float | None = None,
+    permit: Permit | None = None,
 ) -> AsyncGenerator[str | Draft, None]:
     """Pieces of text, then the draft.
 
@@ -33,14 +39,16 @@ async def write(
         messages: what it reads.
         max_tokens: the longest answer.
         seconds: the longest time for all of it; None: as long as pieces keep coming.
+        permit: for a model that is not on this machine.
 
     Raises:
         ModelError: the model did not deliver, also after the first pieces.
+        NotAllowedError: it is not on this machine, and there is no permit for this.
     """
     text, began, held = "", time.monotonic(), 0.0
     first: float | None = None
     thoughts = Thoughts()
-    async with aclosing(model.stream(messages, max_tokens=max_tokens)) as stream:
+    async with aclosing(model.stream(messages, max_tokens=max_tokens, permit=permit)) as stream:
         while True:
             left = None if seconds is None else seconds - (time.monotonic() - began - held)
             try:

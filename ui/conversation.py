@@ -11,11 +11,11 @@ import chainlit as cl
 from chainlit.utils import utc_now
 
 from rag.answer import Answer, Answered, Drafted, Escalated, Retrieved, TextDelta
+from rag.expert import AskedBy
 from rag.record import recalled
 from rag.render import (
     also_says,
     changed,
-    counted,
     full_answer,
     inert,
     linked,
@@ -26,7 +26,8 @@ from rag.render import (
     scope_words,
 )
 from rag.sanitise import Sanitiser
-from ui import core, panel, references, refinement, scope
+from rag.words import counted
+from ui import consent, core, panel, references, refinement, scope
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Coroutine, Iterable
@@ -165,7 +166,7 @@ async def refine(payload: Any) -> None:
     """
     kept = payload.get("record") if isinstance(payload, dict) else None
     before = recalled(kept, library=core.library())
-    answer = await _show(core.assistant().refine(before))
+    answer = await _show(core.assistant().refine(before, asked_by=_asked_by()))
     if answer:
         turns = [(q, answer.text if q == answer.question else a) for q, a in _turns()]
         cl.user_session.set("turns", turns)
@@ -181,6 +182,10 @@ async def offer_again(steps: Iterable[dict[str, Any]]) -> None:
     for step in steps:
         for action in buttons(step.get("metadata") or {}):
             await action.send(for_id=str(step.get("id")))
+
+
+def _asked_by() -> AskedBy:
+    return AskedBy(consent.ask, chat=cl.context.session.thread_id)
 
 
 async def _show(events: AsyncGenerator[Event, None]) -> Answer | None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 import chainlit as cl
 
 from ingest import UserFacingError
-from rag.render import counted
+from rag.words import counted
 from ui import core
 
 if TYPE_CHECKING:

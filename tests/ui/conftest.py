@@ -67,13 +67,15 @@ class ScriptedAssistant:
         self.expert: Any = None
         self.refined: list[Any] = []
 
-    async def ask(self, question: str, *, mode: str, paper_ids: Any, tag: Any = None, history: Any):
+    async def ask(
+        self, question: str, *, mode: str, paper_ids: Any, tag: Any = None, history: Any, asked_by: Any = None
+    ):
         self.asked.append({"question": question, "mode": mode, "paper_ids": paper_ids, "tag": tag, "history": history})
         async with aclosing(self._play()) as events:
             async for event in events:
                 yield event
 
-    async def refine(self, answer: Any):
+    async def refine(self, answer: Any, *, asked_by: Any = None):
         self.refined.append(answer)
         async with aclosing(self._play()) as events:
             async for event in events:

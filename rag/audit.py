@@ -1,0 +1,214 @@
+"""The audit log: one line for all that was allowed to leave the machine; hashes and numbers, no contents.
+
+Each line carries the hash of the line before it, and a second file the number and hash of the last one: a line that was
+changed, cut out or cut off is found. Whoever can write both files can make them anew; keep the last hash elsewhere
+(`python -m rag privacy log --verify` prints it) where that matters.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import os
+import stat
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from filelock import FileLock, Timeout
+
+from rag.errors import NotAllowedError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
+
+LOG_FILE, HEAD_FILE, LOCK_FILE = "audit.jsonl", "audit.head", "audit.lock"
+LOCK_SECONDS = 10.0
+
+_FIRST = "0" * 64
+_NOFOLLOW = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
+
+
+class AuditError(NotAllowedError):
+    """The audit log cannot be written, or is not what it was: nothing is sent."""
+
+
+class AuditLog:
+    """The log of one library's folder. May be used by several threads and processes."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._file, self._head = folder / LOG_FILE, folder / HEAD_FILE
+
+    def append(
+        self, event: str, facts: dict[str, Any], *, if_: Callable[[list[dict[str, Any]]], None] | None = None
+    ) -> dict[str, Any]:
+        """Write one line and return it; it is on the disk when this returns.
+
+        Args:
+            event: what happened.
+            facts: what else is known; no contents.
+            if_: called with all lines before this one, while nobody else can write; what it raises prevents the line.
+
+        Raises:
+            AuditError: the log cannot be written, or it was changed or cut.
+        """
+        try:
+            with self._alone():
+                lines = self._verified()
+                if if_ is not None:
+                    if_(lines)
+                now = datetime.now(UTC).isoformat(timespec="milliseconds")
+                before = lines[-1]["hash"] if lines else _FIRST
+                line = {"n": len(lines) + 1, "time": now, "event": event, **facts, "before": before}
+                line["hash"] = _hash(line)
+                self._write(json.dumps(line, ensure_ascii=True).encode() + b"\n")
+                self._anchor(line["n"], line["hash"])
+                return line
+        except Timeout as error:
+            raise AuditError("The audit log is in use by another program, so nothing is sent.", "Try again.") from error
+        except OSError as error:
+            raise AuditError(
+                f"The audit log {LOG_FILE} cannot be written ({error.strerror}), so nothing is sent.",
+                "Free some disk space, or check who may write in the library's folder.",
+            ) from error
+
+    def entries(self) -> list[dict[str, Any]]:
+        """All lines, the oldest first.
+
+        Raises:
+            AuditError: it cannot be read, or it was changed or cut.
+        """
+        try:
+            return self._verified()
+        except OSError as error:
+            raise AuditError(f"The audit log {LOG_FILE} cannot be read ({error.strerror}).", "") from error
+
+    def _verified(self) -> list[dict[str, Any]]:
+        lines: list[dict[str, Any]] = []
+        n, known = self._anchored()
+        raw = self._read()
+        whole, _, torn = raw.rpartition(b"\n")
+        for number, row in enumerate(whole.split(b"\n") if whole else [], start=1):
+            line = _parsed(row)
+            before = lines[-1]["hash"] if lines else _FIRST
+            if line is None or line.get("n") != number or line.get("before") != before or line["hash"] != _hash(line):
+                raise _changed(f"line {number} is not as it was written")
+            lines.append(line)
+        if len(lines) < n:
+            raise _changed(f"{n - len(lines)} lines at its end are missing")
+        if n and lines[n - 1]["hash"] != known:
+            raise _changed(f"line {n} is not the one that was written")
+        if torn and len(lines) < n + 1:  # a crash in the midst of a line that nobody was told of
+            self._cut(len(raw) - len(torn))
+        elif torn:
+            raise _changed("its last line is cut")
+        return lines
+
+    def _anchored(self) -> tuple[int, str]:
+        """How many lines there are to be at least, and the hash of the last of them."""
+        try:
+            anchor = json.loads(read_plain(self._head))
+            return int(anchor["n"]), str(anchor["hash"])
+        except FileNotFoundError:
+            if self._read():
+                raise _changed(f"{HEAD_FILE} is missing") from None
+            return 0, _FIRST
+        except (ValueError, LookupError, TypeError) as error:
+            raise _changed(f"{HEAD_FILE} is damaged") from error
+
+    def _anchor(self, n: int, last: str) -> None:
+        write_atomically(self._head, json.dumps({"n": n, "hash": last}))
+
+    def _read(self) -> bytes:
+        try:
+            return read_plain(self._file)
+        except FileNotFoundError:
+            return b""
+
+    def _write(self, row: bytes) -> None:
+        if not self._head.exists():  # the anchor first: a log without one counts as changed
+            self._anchor(0, _FIRST)
+        descriptor = os.open(self._file, os.O_WRONLY | os.O_APPEND | os.O_CREAT | _NOFOLLOW, 0o600)
+        try:
+            _plain(descriptor)
+            size = os.fstat(descriptor).st_size
+            try:
+                _write_all(descriptor, row)
+            except OSError:
+                os.ftruncate(descriptor, size)
+                raise
+        finally:
+            os.close(descriptor)
+
+    def _cut(self, size: int) -> None:
+        descriptor = os.open(self._file, os.O_WRONLY | _NOFOLLOW)
+        try:
+            os.ftruncate(descriptor, size)
+        finally:
+            os.close(descriptor)
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        self._folder.mkdir(parents=True, exist_ok=True)
+        with FileLock(self._folder / LOCK_FILE, timeout=LOCK_SECONDS, thread_local=False):
+            yield
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Put `text` in the place of the file, whole or not at all, on the disk when this returns."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fresh = path.with_name(path.name + ".new")
+    fresh.unlink(missing_ok=True)
+    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _NOFOLLOW, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    fresh.replace(path)
+
+
+def read_plain(path: Path) -> bytes:
+    """The bytes of a file that is neither a link nor a device; OSError where it is."""
+    descriptor = os.open(path, os.O_RDONLY | _NOFOLLOW)
+    with os.fdopen(descriptor, "rb") as file:
+        _plain(file.fileno())
+        return file.read()
+
+
+def _plain(descriptor: int) -> None:
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        raise OSError(errno.EINVAL, "it is not a plain file")
+
+
+def _write_all(descriptor: int, row: bytes) -> None:
+    if os.write(descriptor, row) != len(row):
+        raise OSError(errno.ENOSPC, "there is no room for it")
+    os.fsync(descriptor)
+
+
+def _parsed(row: bytes) -> dict[str, Any] | None:
+    try:
+        line = json.loads(row)
+    except ValueError:
+        return None
+    return line if isinstance(line, dict) and "hash" in line and "event" in line and "time" in line else None
+
+
+def _hash(line: dict[str, Any]) -> str:
+    told = {key: value for key, value in line.items() if key != "hash"}
+    return hashlib.sha256(json.dumps(told, sort_keys=True, ensure_ascii=True).encode()).hexdigest()
+
+
+def _changed(how: str) -> AuditError:
+    return AuditError(
+        f"The audit log was changed from outside ({how}), so nothing is sent.",
+        f"Look at {LOG_FILE} and {HEAD_FILE} in the library's folder; to begin a new log, move both elsewhere.",
+    )
+
+
+def last_hash(entries: Sequence[dict[str, Any]]) -> str:
+    """The hash by which the whole log is known."""
+    return str(entries[-1]["hash"]) if entries else _FIRST

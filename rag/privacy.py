@@ -1,0 +1,257 @@
+"""The one gate for all that leaves the machine: policy, redaction, consent, budget, audit.
+
+What it cannot check it refuses.
+
+payload = await gate.payload(messages, expert=model, max_tokens=…, paper_ids=…)   # redacted: what is shown is sent
+permit = await gate.permit(payload, consent=ask_the_user, chat=key)               # for exactly these bytes, once
+model.stream(payload.messages, max_tokens=…, permit=permit)                       # rag.egress compares them
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Literal, cast
+
+from rag import budget, tokens
+from rag.audit import AuditError, AuditLog, read_plain
+from rag.errors import NotAllowedError
+from rag.permit import KEPT, Payload, Permit, issue
+from rag.policy import Policy, load_policy
+from rag.redaction import REDACT_FILE, Redaction, parse_redaction
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from pathlib import Path
+
+    from rag.chat import ChatModel, Message
+
+log = logging.getLogger(__name__)
+
+RUN_WORDS = 10
+"""So many words in a row of a paper that stays here are recognised in a payload, whatever it is said to be made of."""
+
+Verdict = Literal["once", "chat", "never"]
+Consent = Callable[["Payload"], Awaitable[Verdict | None]]
+"""Shows the payload to the user and returns what they say; None: no answer, which is a no for this time."""
+
+_WORD, _MARKER = re.compile(r"[^\W_]+"), re.compile(r"\[\d{1,3}\]|\u00ad")
+
+
+class Gate:
+    """Decides for one library what may leave the machine. Reads policy, list and log anew for each payload.
+
+    Args:
+        folder: the library's.
+        limits: the budget.
+        text_of: the pages' text of a paper, to recognise what must stay; without it papers are known by id alone.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        limits: budget.Limits | None = None,
+        text_of: Callable[[str], Iterable[str]] | None = None,
+    ) -> None:
+        self.folder = folder
+        self.audit = AuditLog(folder)
+        self._limits = limits or budget.Limits()
+        self._text_of = text_of
+        self._runs: dict[str, frozenset[int]] = {}
+        self._chats: dict[tuple[str, ...], int] = {}
+        self._refused: set[str] = set()
+
+    def policy(self) -> Policy:
+        """What the user decided for this library.
+
+        Raises:
+            NotAllowedError: it cannot be read, or was changed without the command.
+        """
+        return load_policy(self.folder, self.audit)
+
+    def allowed(self, paper_ids: Iterable[str]) -> set[str]:
+        """Those of the papers whose passages may leave; none where the library is `local only`.
+
+        Raises:
+            NotAllowedError: the policy cannot be read, or was changed without the command.
+        """
+        policy = self.policy()
+        return set() if policy.library == "local only" else set(paper_ids) - policy.local_only
+
+    def local_words(self, text: str) -> set[str]:
+        """The `local only` papers of which `text` holds `RUN_WORDS` words in a row: a draft or history may quote them.
+
+        Raises:
+            NotAllowedError: the policy cannot be read, or was changed without the command.
+        """
+        runs = _runs(text)
+        return {paper for paper in self.policy().local_only if runs & self._runs_of(paper)}
+
+    async def payload(
+        self,
+        messages: Sequence[Message],
+        *,
+        expert: ChatModel,
+        max_tokens: int,
+        temperature: float = 0.0,
+        paper_ids: Iterable[str] = (),
+    ) -> Payload:
+        """The request to a larger model, with the user's words taken out; nothing is sent.
+
+        Its `price` is unknown; `dataclasses.replace(payload, price=…)` sets it.
+
+        Raises:
+            NotAllowedError: the library is `local only`, or a file of the gate is broken. No name was looked up then.
+            ModelError: the model has no address that can be asked.
+        """
+        policy = await asyncio.to_thread(self.policy)
+        if policy.library == "local only":
+            raise _local_library()
+        redaction = await asyncio.to_thread(self._redaction)
+        kept, n = [], 0
+        for message in messages:
+            content, found = redaction.apply(message["content"])
+            kept.append(cast("Message", {"role": message["role"], "content": content}))
+            n += found
+        target = await expert.target(max_tokens=max_tokens, temperature=temperature)
+        return Payload(
+            messages=tuple(kept),
+            model=target.model,
+            destination=target.destination,
+            parameters=target.parameters,
+            paper_ids=tuple(dict.fromkeys(paper_ids)),
+            input_tokens=tokens.count_messages(kept, model=target.model),
+            max_output_tokens=max_tokens,
+            redactions=n,
+        )
+
+    async def permit(self, payload: Payload, *, consent: Consent | None, chat: str) -> Permit:
+        """Leave to send the payload once, noted in the audit log before it is given.
+
+        Args:
+            payload: made by `payload`.
+            consent: asks the user; None where nobody can be asked.
+            chat: whatever tells chats apart: "for this chat" and "never" hold for it, this destination and this model.
+
+        Raises:
+            NotAllowedError: by policy, consent, budget or address, or something of this cannot be checked.
+        """
+        if payload.destination.locality == "machine":
+            return issue(payload, audit=None)
+        policy = await asyncio.to_thread(self._check, payload)
+        if chat in self._refused:
+            raise NotAllowedError(f"You chose that nothing leaves this machine in this chat. {KEPT}")
+        key = (chat, payload.model, *payload.destination.identity)
+        verdict: Verdict | None = "chat"
+        if self._chats.get(key) != policy.revision:
+            if consent is None:
+                raise NotAllowedError(
+                    "The larger model is not on this machine, and nobody is here to agree to sending.",
+                    "Ask in the chat or in a terminal.",
+                )
+            verdict = await consent(payload)
+            policy = await asyncio.to_thread(self._check, payload)  # it may have changed while the user was thinking
+        if verdict not in {"once", "chat"}:
+            if verdict == "never":
+                self._refused.add(chat)
+            await asyncio.to_thread(self._note_refusal, payload, "never" if verdict == "never" else "no answer")
+            raise NotAllowedError(f"Nothing was sent. {KEPT}")
+        if verdict == "chat":
+            self._chats[key] = policy.revision
+        permit = issue(payload, audit=self.audit)
+        facts = {"permit": permit.name, "consent": verdict, **_facts(payload)}
+        await asyncio.to_thread(self.audit.append, "permitted", facts, if_=self._within(payload))
+        return permit
+
+    def record_cost(self, permit: Permit, cost: float) -> None:
+        """Note what a call did cost, in US dollars, so that the budget counts this and not the highest price.
+
+        Raises:
+            AuditError: the log cannot be written.
+        """
+        self.audit.append("cost", {"permit": permit.name, "cost": cost})
+
+    def _check(self, payload: Payload) -> Policy:
+        if not payload.destination.addresses:
+            raise NotAllowedError(
+                f"The address of {payload.destination.host} cannot be looked up, so nothing is sent.",
+                "Check the address and your network.",
+            )
+        policy = self.policy()
+        if policy.library == "local only":
+            raise _local_library()
+        kept = set(payload.paper_ids) & policy.local_only
+        if not kept:
+            runs = _runs(payload.said())
+            kept = {paper for paper in policy.local_only if runs & self._runs_of(paper)}
+        if kept:
+            raise NotAllowedError(
+                f"The text of {'a paper' if len(kept) == 1 else f'{len(kept)} papers'} that you keep on this machine "
+                f"({', '.join(sorted(kept))}) is in what would be sent, so nothing is sent.",
+                "Ask other papers, or allow it: `python -m rag privacy allow PAPER`.",
+            )
+        self._within(payload)(self.audit.entries())
+        return policy
+
+    def _within(self, payload: Payload) -> Callable[[list[dict[str, Any]]], None]:
+        return lambda lines: budget.check(lines, limits=self._limits, price=payload.price, now=datetime.now(UTC))
+
+    def _note_refusal(self, payload: Payload, why: str) -> None:
+        try:
+            self.audit.append("refused", {"why": why, **_facts(payload)})
+        except AuditError:
+            log.warning("A refusal could not be noted in the audit log", exc_info=True)
+
+    def _redaction(self) -> Redaction:
+        try:
+            return parse_redaction(read_plain(self.folder / REDACT_FILE).decode())
+        except FileNotFoundError:
+            return Redaction()
+        except (OSError, UnicodeDecodeError) as error:
+            raise NotAllowedError(
+                f"The list of words to take out, {REDACT_FILE}, cannot be read, so nothing is sent.",
+                "It has to be a plain text file in UTF-8 in the library's folder.",
+            ) from error
+
+    def _runs_of(self, paper_id: str) -> frozenset[int]:
+        if paper_id not in self._runs:
+            runs = _runs(" ".join(self._text_of(paper_id))) if self._text_of else frozenset()
+            if not runs:  # not in the library now
+                return runs
+            self._runs[paper_id] = runs
+        return self._runs[paper_id]
+
+
+def _facts(payload: Payload) -> dict[str, Any]:
+    where = payload.destination
+    return {
+        "url": where.url,
+        "host": where.host,
+        "addresses": list(where.addresses),
+        "locality": where.locality,
+        "model": payload.model,
+        "input_tokens": payload.input_tokens.n,
+        "exact": payload.input_tokens.exact,
+        "max_output_tokens": payload.max_output_tokens,
+        "price": payload.price,
+        "papers": list(payload.paper_ids),
+        "redactions": payload.redactions,
+        "bytes": len(payload.body),
+        "sha256": payload.sha256,
+    }
+
+
+def _runs(text: str) -> frozenset[int]:
+    words = _WORD.findall(_MARKER.sub(" ", text.casefold()))
+    return frozenset(hash(tuple(words[at : at + RUN_WORDS])) for at in range(len(words) - RUN_WORDS + 1))
+
+
+def _local_library() -> NotAllowedError:
+    return NotAllowedError(
+        "This library is “local only”: nothing of it leaves this machine. Drafts go on.",
+        "`python -m rag privacy library ask` changes that.",
+    )
