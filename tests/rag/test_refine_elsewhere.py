@@ -1,4 +1,4 @@
-"""A larger model that is not on this machine: what arrives there, and what never does. 127.0.0.2 stands for elsewhere."""
+"""A larger model that is not on this machine: what arrives there and what never does. 127.0.0.2 is taken for elsewhere."""
 
 from __future__ import annotations
 
