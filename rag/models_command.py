@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
@@ -299,7 +300,8 @@ def _hub_url(source: Gguf) -> str:
     """The file's address on the hub; HF_ENDPOINT names a mirror, as it does for the hub's own tools."""
     from huggingface_hub import hf_hub_url
 
-    return hf_hub_url(source.repository, source.file, revision=source.revision or "main")
+    mirror = os.environ.get("HF_ENDPOINT") or None
+    return hf_hub_url(source.repository, source.file, revision=source.revision or "main", endpoint=mirror)
 
 
 def _nothing_to_pull(card: ModelCard) -> UnknownModelError:
