@@ -66,10 +66,10 @@ def test_what_a_file_does_not_say_is_unknown(header):
         b"GGUF" + struct.pack("<IQQ", 3, 0, 1) + struct.pack("<Q", 2**62),
         b"GGUF" + struct.pack("<IQQ", 3, 0, 1) + text("key") + struct.pack("<I", 99),
         b"GGUF" + struct.pack("<IQQ", 3, 0, 1) + text("key") + struct.pack("<IIQ", 9, 8, 2**60),
-        b"GGUF" + struct.pack("<IQQ", 3, 0, 2) + text("key") + struct.pack("<IIQ", 9, 8, 2) + struct.pack("<QQ", 2**63, 9),
+        b"GGUF" + struct.pack("<IQQ", 3, 0, 2) + text("key") + struct.pack("<IIQQQ", 9, 8, 2, 2**63, 9),
         b"GGUF" + struct.pack("<IQQ", 3, 0, 1) + text("key") + struct.pack("<IIQ", 9, 9, 4),
     ],
-)  # fmt: skip
+)
 def test_a_damaged_header_is_said_to_be_damaged(header, content):
     with pytest.raises(ModelFileError, match="damaged"):
         header(content)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sys
-from types import ModuleType, SimpleNamespace
+from types import SimpleNamespace
 
 import pytest
 
 from rag import machine as module
 from rag.machine import in_words, this_machine
 
+GB = 10**9
 linux = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 
 
@@ -52,51 +53,46 @@ def test_a_container_without_a_limit_has_the_machines_memory(alone):
     assert this_machine().ram_total > 500_000_000
 
 
-class FakeNvml(ModuleType):
-    """Two cards, of which the second has more free memory; or an error in place of them."""
+class NvmlError(Exception):
+    """What every NVML call may raise."""
 
-    class NVMLError(Exception):
-        pass
 
-    def __init__(self, *, n_cards=2, broken=False):
-        super().__init__("pynvml")
-        self.n_cards, self.broken, self.open = n_cards, broken, 0
+def fake_nvml(*, n_cards=2, broken=False):
+    """A fake pynvml with two cards, of which the second has more free memory; or with an error in place of them."""
+    calls = []
 
-    def nvmlInit(self):
-        if self.broken:
-            raise self.NVMLError("driver not loaded")
-        self.open += 1
+    def start():
+        calls.append("init")
+        if broken:
+            raise NvmlError("driver not loaded")
 
-    def nvmlShutdown(self):
-        self.open -= 1
-
-    def nvmlDeviceGetCount(self):
-        return self.n_cards
-
-    def nvmlDeviceGetHandleByIndex(self, index):
-        return index
-
-    def nvmlDeviceGetMemoryInfo(self, handle):
-        return SimpleNamespace(total=24_000_000_000, free=(3_000_000_000, 20_000_000_000)[handle])
-
-    def nvmlDeviceGetName(self, handle):
-        return (b"old bindings give bytes", "NVIDIA A")[handle]
+    return SimpleNamespace(
+        NVMLError=NvmlError,
+        calls=calls,
+        nvmlInit=start,
+        nvmlShutdown=lambda: calls.append("shutdown"),
+        nvmlDeviceGetCount=lambda: n_cards,
+        nvmlDeviceGetHandleByIndex=lambda index: index,
+        nvmlDeviceGetMemoryInfo=lambda card: SimpleNamespace(total=24 * GB, free=(3 * GB, 20 * GB)[card]),
+        nvmlDeviceGetName=lambda card: (b"old bindings give bytes", "NVIDIA A")[card],
+    )
 
 
 @pytest.mark.parametrize(
-    "nvml,found",
+    "how,found",
     [
-        (FakeNvml(), ("NVIDIA A", 24_000_000_000, 20_000_000_000)),
-        (FakeNvml(n_cards=1), ("old bindings give bytes", 24_000_000_000, 3_000_000_000)),
-        (FakeNvml(n_cards=0), (None, None, None)),
-        (FakeNvml(broken=True), (None, None, None)),
+        ({}, ("NVIDIA A", 24 * GB, 20 * GB)),
+        ({"n_cards": 1}, ("old bindings give bytes", 24 * GB, 3 * GB)),
+        ({"n_cards": 0}, (None, None, None)),
+        ({"broken": True}, (None, None, None)),
     ],
 )
-def test_the_card_with_the_most_free_memory_is_told(alone, monkeypatch, nvml, found):
+def test_the_card_with_the_most_free_memory_is_told(alone, monkeypatch, how, found):
+    nvml = fake_nvml(**how)
     monkeypatch.setitem(sys.modules, "pynvml", nvml)
     here = this_machine()
     assert (here.gpu, here.vram_total, here.vram_free) == found
-    assert nvml.open == 0, "the library is closed again"
+    assert nvml.calls == (["init"] if how.get("broken") else ["init", "shutdown"])
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,7 @@ from rag.registry import load
 from rag.resolve import resolve
 
 SMALL = gguf(QWEN) + bytes(300_000)
+SIZE = len(SMALL)
 
 
 @pytest.fixture
@@ -52,7 +53,7 @@ def hub(monkeypatch):
         yield running
 
 
-def entry(library, *, sha256, size=len(SMALL), file="small.gguf"):
+def entry(library, *, sha256, size=SIZE, file="small.gguf"):
     """A model of the user's own list, on the hub of the test."""
     source = {"kind": "gguf", "repository": "me/models", "file": file, "revision": "a" * 40, "sha256": sha256}
     licence = {"name": "MIT", "commercial": "yes", "terms": "May be sold."}

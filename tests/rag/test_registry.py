@@ -40,8 +40,8 @@ def test_every_file_to_download_is_pinned_and_everything_needed_to_count_its_mem
     for card in load().cards:
         if isinstance(card.source, Gguf):
             assert card.source.sha256, card.name
-            assert card.weights_bytes and card.architecture and card.vocabulary and card.parameters, card.name
-            assert card.licence and card.context_window and card.languages, card.name
+            needed = (card.weights_bytes, card.architecture, card.vocabulary, card.parameters, card.context_window)
+            assert all((*needed, card.licence, card.languages)), card.name
             bits = card.weights_bytes * 8 / card.parameters
             assert 4 < bits < 9, f"{card.name}: {bits:.1f} bits for each parameter"
     sums = [card.source.sha256 for card in load().cards if isinstance(card.source, Gguf)]
