@@ -265,6 +265,9 @@ def _pull(registry: Registry, library: Path, options: argparse.Namespace) -> int
 
         download(url, target, sha256=checksum, size=card.weights_bytes, tell=tell)
     print(f"{card.name} is here: {target}")
+    print(
+        f"To use it: SCHOLION_EXPERT={card.name}" if "refine" in card.roles else f"To use it: SCHOLION_DRAFTER={target}"
+    )
     return 0
 
 

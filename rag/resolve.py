@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 FOLDER = "models"
 """Where `models pull` puts files, inside the library's folder."""
 
-KEY_VARIABLE = "SCHOLION_API_KEY"
+KEY_VARIABLE = "SCHOLION_EXPERT_KEY"
 """The environment variable with the key for a server that is named by its address alone."""
 
 
