@@ -19,6 +19,7 @@ from rag.fit import CONTEXT, fits, may_use, memory_needed, seconds_to_read, sele
 from rag.machine import Machine, in_words, this_machine
 from rag.registry import Folder, Gguf, ModelCard, Registry, Service, Wheel, load
 from rag.resolve import pulled_path, unknown
+from rag.sanitise import printable
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -80,7 +81,7 @@ def run(options: argparse.Namespace) -> int:
     library = IngestSettings().library
     registry = load(library)
     for fault in registry.faults:
-        print(fault, file=sys.stderr)
+        print(printable(fault), file=sys.stderr)
     for name, default in (("json", False), ("commercial", False), ("context", CONTEXT)):
         setattr(options, name, getattr(options, name, default))
     return int(options.do(registry, library, options))
@@ -139,7 +140,7 @@ def _list(registry: Registry, library: Path, options: argparse.Namespace) -> int
         )
     widths = [max(map(len, column)) for column in zip(*table, strict=True)]
     for cells in table:
-        print("  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)).rstrip())
+        print("  ".join(printable(cell).ljust(width) for cell, width in zip(cells, widths, strict=True)).rstrip())
     return 0
 
 
@@ -215,7 +216,7 @@ def _show(registry: Registry, library: Path, options: argparse.Namespace) -> int
             told["key"] = f"in {variable}" if variable else "none"
     print(card.name)
     for key, value in told.items():
-        print(f"  {key:15} {value or 'unknown'}")
+        print(f"  {key:15} {printable(str(value or 'unknown'))}")
     return 0
 
 
@@ -230,7 +231,7 @@ def _select(registry: Registry, library: Path, options: argparse.Namespace) -> i
     elif choice is None:
         print("No model that Scholion knows fits this machine and this use.", file=sys.stderr)
     else:
-        print(choice.reason)
+        print(printable(choice.reason))
         path = pulled_path(choice.card, library)
         if path is not None and not path.exists():
             print(f"Get it with `python -m rag models pull {choice.card.name}`.")
@@ -248,8 +249,10 @@ def _pull(registry: Registry, library: Path, options: argparse.Namespace) -> int
     checksum = options.checksum or source.sha256
     url = _hub_url(source)
     print(_announce(card, source, target, host=urlsplit(url).hostname or url, checked=checksum is not None))
-    if fits(card, this_machine()) in ("tight", "no"):
-        print("This machine has too little free memory for it now.")
+    if (verdict := fits(card, machine := this_machine())) in ("tight", "no"):
+        needed, free = in_words(memory_needed(card, context=CONTEXT)), in_words(machine.ram_available)
+        how = "does not fit this machine" if verdict == "no" else "only just fits this machine"
+        print(f"It {how} now: it needs {needed} of memory, and {free} are free.")
     if checksum is None and not options.unchecked:
         raise DownloadError(
             f"The file of {card.name} cannot be checked: its checksum is not known.",
@@ -282,7 +285,7 @@ def _announce(card: ModelCard, source: Gguf, target: Path, *, host: str, checked
         f"  licence: {licence}",
         "  checked against its SHA-256 when it is here" if checked else "  it cannot be checked: no checksum is known",
     )
-    return "\n".join(lines)
+    return "\n".join(map(printable, lines))
 
 
 def _agreed() -> bool:

@@ -81,12 +81,10 @@ def resolve(setting: str, *, registry: Registry, library: Path) -> Resolved:
     card = registry.card(setting)
     if card is not None:
         return _carded(card, library)
-    path = Path(setting).expanduser()
-    if path.name == setting and not path.exists() and (library / FOLDER / setting).exists():
-        path = library / FOLDER / setting
-    if path.suffix.lower() == ".gguf" or path.name != setting or path.is_file():
-        return _file(path, registry)
-    raise unknown(setting, registry)
+    path = _path(setting, library)
+    if path is None:
+        raise unknown(setting, registry)
+    return _file(path, registry)
 
 
 def unknown(name: str, registry: Registry) -> UnknownModelError:
@@ -102,11 +100,25 @@ def pulled_path(card: ModelCard, library: Path) -> Path | None:
         case Gguf(file=file):
             return (library / FOLDER / Path(file).name).absolute()
         case Wheel(package=package, file=file):
-            spec = importlib.util.find_spec(package)  # finds without importing
+            try:
+                spec = importlib.util.find_spec(package)  # finds without importing
+            except ValueError:  # it is none that was installed
+                return None
             folders = (spec.submodule_search_locations if spec else None) or ()
             return next((Path(folder) / file for folder in folders), None)
         case _:
             return None
+
+
+def _path(setting: str, library: Path) -> Path | None:
+    """The file that the setting names, whether it is there or not; None where it names none."""
+    try:
+        path = Path(setting).expanduser()
+        if path.name == setting and not path.exists() and (library / FOLDER / setting).exists():
+            path = library / FOLDER / setting
+        return path if path.suffix.lower() == ".gguf" or path.name != setting or path.is_file() else None
+    except (OSError, ValueError, RuntimeError):  # too long for a name, a zero byte, the home of nobody
+        return None
 
 
 def _carded(card: ModelCard, library: Path) -> Resolved:

@@ -122,6 +122,16 @@ def test_a_wrong_list_is_said_once_and_the_command_goes_on(run, library):
     assert "gpt-oss-20b" in out
 
 
+def test_a_list_that_somebody_else_wrote_cannot_drive_the_terminal(run, library):
+    licence = {"name": "\x1b[2JMIT", "commercial": "yes", "terms": "\x1b]0;x\x07"}
+    rows = [{"name": "qwen3-4b", "licence": licence}, {"name": "\x1b[2J"}]
+    (library / "models.json").write_text(json.dumps({"models": rows}))
+    for command in ((), ("show", "qwen3-4b"), ("pull", "qwen3-4b")):
+        _, out, err = run(*command)
+        assert "MIT" in out
+        assert not {"\x1b", "\x07"} & set(out + err)
+
+
 def test_nothing_is_downloaded_unasked(run, library, hub):
     entry(library, sha256=CHECKSUM)
     code, out, err = run("pull", "small")

@@ -139,3 +139,13 @@ def test_no_entry_sends_a_known_providers_key_somewhere_else(read):
     assert all("key of another provider" in fault for fault in registry.faults)
     assert registry.card("gpt-5-mini").source.base_url == "https://api.openai.com/v1"
     assert registry.card("good")
+
+
+def test_every_price_is_found_under_the_name_that_the_card_gives():
+    prices = pytest.importorskip("genai_prices", reason="the price list is not installed")
+    usage = prices.Usage(input_tokens=3000, output_tokens=400)
+    for card in load().cards:
+        if card.price:
+            found = prices.calc_price(usage, model_ref=card.price.model, provider_id=card.price.provider)
+            assert found.total_price > 0, card.name
+            assert found.model.context_window in (card.context_window, None), card.name

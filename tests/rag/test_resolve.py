@@ -140,6 +140,22 @@ def test_an_address_that_is_none_or_carries_a_secret_is_refused_without_repeatin
     assert KEY_VARIABLE in raised.value.hint
 
 
+def test_a_name_of_ours_that_a_list_points_elsewhere_is_that_address_and_no_file(meaning, tmp_path):
+    """So what is asked for permission is the address; the name lends it nothing."""
+    source = {"kind": "service", "base_url": "https://example.org/v1", "model": "m"}
+    row = {"name": "smollm2-135m-instruct", "source": source}
+    (tmp_path / "models.json").write_text(json.dumps({"models": [row]}))
+    found = meaning("smollm2-135m-instruct")
+    assert isinstance(found, ModelServer)
+    assert found.base_url == "https://example.org/v1"
+
+
+@pytest.mark.parametrize("setting", ["", "x" * 1000, "a\0b", "~nobody-of-this-name/x"])
+def test_a_name_that_cannot_be_one_is_unknown(meaning, setting):
+    with pytest.raises(UnknownModelError):
+        meaning(setting)
+
+
 def test_a_name_that_is_nearly_right_is_answered_with_the_right_ones(meaning, tmp_path):
     (tmp_path / "models.json").write_text("{")
     with pytest.raises(UnknownModelError) as raised:
