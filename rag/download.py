@@ -103,26 +103,10 @@ def _fetch(url: str, part: Path, *, size: int | None, tell: Tell, last: bool) ->
             _refuse(response)
             begin, total = _extent(response, here)
             if size is not None and total not in (None, size):
-                raise DownloadError(
-                    f"The file at that address has {in_words(total)}, not {in_words(size)}: it is another file.",
-                    "Nothing was kept of it. Look for a newer models.json.",
-                )
-            _room(part, (total or size or 0) - begin)
-            pieces = response.iter_bytes(_PIECE)
-            first = next(pieces, b"")
-            if begin == 0 and not first.startswith(MAGIC):
-                raise DownloadError(
-                    f"What {response.url.host} sent is not a model's file.", "Is there a sign-in page in between?"
-                )
-            with part.open("r+b" if begin else "wb") as file:
-                file.seek(begin)
-                for piece in chain((first,), pieces):
-                    file.write(piece)
-                    tell(file.tell(), total or size)
-                file.truncate()
-                file.flush()
-                os.fsync(file.fileno())
-                return total is None or file.tell() == total
+                raise _another(f"{total:,}", size)
+            whole = size if total is None else total
+            _room(part, (whole or begin) - begin)
+            return _write(response, part, begin=begin, whole=whole, tell=tell)
     except (httpx2.HTTPError, httpx2.InvalidURL, httpx2.StreamError) as error:
         if not last and isinstance(error, httpx2.TransportError) and not isinstance(error, httpx2.ConnectError):
             return False
@@ -131,6 +115,36 @@ def _fetch(url: str, part: Path, *, size: int | None, tell: Tell, last: bool) ->
         raise DownloadError(
             f"The connection {what} ({type(error).__name__}).", "Run the same command again: it goes on from there."
         ) from error
+
+
+def _write(response: httpx2.Response, part: Path, *, begin: int, whole: int | None, tell: Tell) -> bool:
+    """Write the body into the part, from `begin` on; True when that makes it whole."""
+    pieces = response.iter_bytes(_PIECE)
+    first = next(pieces, b"")
+    if begin == 0 and not first.startswith(MAGIC):
+        raise DownloadError(
+            f"What {response.url.host} sent is not a model's file.", "Is there a sign-in page in between?"
+        )
+    with part.open("r+b" if begin else "wb") as file:
+        file.seek(begin)
+        for piece in chain((first,), pieces):
+            file.write(piece)
+            tell(file.tell(), whole)
+            if whole is None:
+                _room(part, 0)
+            elif file.tell() > whole:
+                raise _another("more", whole)
+        file.truncate()
+        file.flush()
+        os.fsync(file.fileno())
+        return whole in (None, file.tell())
+
+
+def _another(found: str, wanted: int) -> DownloadError:
+    return DownloadError(
+        f"The file at that address has {found} bytes, not {wanted:,}: it is another one.",
+        "Look for a newer models.json.",
+    )
 
 
 def _refuse(response: httpx2.Response) -> None:

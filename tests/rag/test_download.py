@@ -114,7 +114,7 @@ def test_a_part_longer_than_the_file_is_thrown_away(hub, target):
 
 def test_a_file_of_another_size_is_refused_before_it_comes(hub, target):
     words = failing(hub, target, size=SIZE + 1_000_000)
-    assert "not 6 MB" in words
+    assert f"{SIZE:,} bytes, not {SIZE + 1_000_000:,}" in words
     assert not partial(target).exists()
 
 
@@ -177,6 +177,25 @@ def test_a_file_whose_length_nobody_knows_comes_too(hub, target):
     told = fetch(hub, target, size=None)
     assert target.read_bytes() == CONTENT
     assert told[-1] == (SIZE, None)
+
+
+def test_a_file_that_does_not_end_where_it_should_is_stopped(hub, target):
+    hub.says_length, hub.content = False, CONTENT + bytes(20_000_000)
+    assert "more bytes" in failing(hub, target)
+    assert partial(target).stat().st_size < SIZE + 3_000_000
+    assert "not the file that was wanted" in failing(hub, target, size=None)
+
+
+def test_a_file_that_ends_too_early_without_saying_so_is_not_taken(hub, target):
+    hub.says_length, hub.content = False, CONTENT[:3_000_000]
+    assert "in 4 attempts" in failing(hub, target)
+
+
+def test_a_disk_that_fills_up_under_a_file_of_unknown_length_is_noticed(hub, target, monkeypatch):
+    hub.says_length = False
+    room = iter([10**12, 10**12, 0])
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=next(room)))
+    assert "0 MB free" in failing(hub, target, size=None)
 
 
 def test_a_full_disk_is_noticed_before_the_first_byte(hub, target, monkeypatch):
