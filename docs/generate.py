@@ -40,7 +40,39 @@ def settings() -> str:
     return "\n".join(rows)
 
 
-PARTS = {"docs/architecture.md": ("tree", tree), "docs/settings.md": ("settings", settings)}
+def models() -> str:
+    """A table of the models in models.json; nothing in it depends on this machine."""
+    from rag.fit import CONTEXT, memory_needed
+    from rag.machine import in_words
+    from rag.models_command import size_words
+    from rag.registry import Gguf, Service, load
+
+    rows = [
+        "| model | for | size | context | memory | licence | commercial | from |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for card in load().cards:
+        match card.source:
+            case Gguf(repository=repository, sha256=checksum):
+                where = f"{repository}, {in_words(card.weights_bytes)}" + ("" if checksum else ", no checksum")
+            case Service(key_variable=variable):
+                where = f"service, key in `{variable}`"
+            case other:
+                where = "comes with Scholion" if other.kind == "wheel" else other.repository
+        need = memory_needed(card, context=CONTEXT)
+        window = f"{card.context_window:,}" if card.context_window else "unknown"
+        licence = (card.licence.name, card.licence.commercial) if card.licence else ("unknown", "unknown")
+        memory = in_words(need) if need else ""
+        cells = (card.name, ", ".join(card.roles), size_words(card), window, memory, *licence, where)
+        rows.append(f"| {' | '.join(cells)} |")
+    return "\n".join(rows)
+
+
+PARTS = {
+    "docs/architecture.md": ("tree", tree),
+    "docs/settings.md": ("settings", settings),
+    "docs/models.md": ("models", models),
+}
 
 
 def generated(page: str) -> str:

@@ -1,4 +1,4 @@
-"""`python -m rag search|ask|terms|evaluate|privacy`: questions, their terms, how good the answers are, what leaves."""
+"""`python -m rag COMMAND`: questions, their terms, how good the answers are, models, what may leave the machine."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from pydantic import ValidationError
 
 from ingest import IngestSettings, Library, UserFacingError, embedder_from, open_library
 from ingest.settings import bad_setting
-from rag import evaluate_command, privacy_command
+from rag import evaluate_command, models_command, privacy_command
 from rag.answer import Answer, Answered, Escalated, Passage, Retrieved, TextDelta
 from rag.assistant import Assistant
 from rag.consent import in_terminal
@@ -38,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = _parser()
     options = parser.parse_args(arguments)
     try:
-        if options.run is evaluate_command.run:  # it knows itself which library it needs
+        if options.run in (evaluate_command.run, models_command.run):  # they know themselves which library they need
             return int(options.run(options))
         if "questions" in options and (options.question in (None, [])) == (options.questions is None):
             parser.error("give either a QUESTION or --questions FILE")
@@ -81,6 +81,7 @@ def _parser() -> argparse.ArgumentParser:
     terms.set_defaults(run=_terms)
     evaluate_command.add_to(commands)
     privacy_command.add_to(commands)
+    models_command.add_to(commands)
     return parser
 
 

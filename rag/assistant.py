@@ -12,12 +12,12 @@ from ingest import Embedder, Library, embedder_from
 from rag.accounting import Trace
 from rag.answer import Answer, Answered, Draft, Drafted, Event, Mode, Passage, Retrieved, Scope, TextDelta
 from rag.budget import Limits
-from rag.chat import ChatModel, EndpointChatModel, Message
 from rag.citations import Cited, cite
 from rag.errors import ContextTooLongError, NoExpertError, QuestionError
 from rag.expert import AskedBy, Expert, with_notice
 from rag.gather import gather, leading_sentences
 from rag.local import LocalServer, embedded_model
+from rag.models import open_model
 from rag.privacy import Gate
 from rag.prompts import ABSTENTION, draft_messages, sentence_messages
 from rag.questions import Plan, plan
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Sequence
 
     from ingest.embed import Vectors
+    from rag.chat import ChatModel, Message
     from rag.settings import RagSettings
 
 HISTORY_TURNS = 2
@@ -70,20 +71,24 @@ class Assistant:
     @classmethod
     def open(cls, settings: RagSettings, *, library: Library) -> Self:
         """The assistant that the settings describe: the only place where concrete classes meet."""
-        server = LocalServer(
-            settings.drafter or embedded_model(),
+        drafter = open_model(
+            settings.drafter or str(embedded_model()),
+            library=library.folder,
             context=settings.drafter_context,
+            file_context=settings.drafter_context,
             slots=settings.drafter_slots,
             threads=settings.drafter_threads,
+            timeout=settings.timeout_seconds,
         )
         return cls(
             library=library,
             embedder=embedder_from(library.settings.embedder),
-            drafter=EndpointChatModel(server.connect, name=server.name, timeout=settings.timeout_seconds),
+            drafter=drafter.model,
             settings=settings,
-            server=server,
+            server=drafter.server,
             expert=Expert.open(
                 settings,
+                library=library.folder,
                 gate=Gate(
                     library.folder,
                     limits=Limits.of(settings),

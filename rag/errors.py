@@ -13,6 +13,8 @@ UserFacingError (ingest)
 ├── NotAllowedError          nothing may leave the machine for this: policy, consent, budget, address
 ├── GlossaryError            the team's glossary has a wrong line
 ├── ModelFileError           the model's file is missing or not a GGUF
+├── UnknownModelError        no model has this name, or it is not one for this task
+├── DownloadError            a model's file could not be fetched, or is not the one that was wanted
 ├── QuestionSetError         a file of questions for an evaluation cannot be read; the line is named
 └── RunError                 an evaluation cannot be continued or compared
 """
@@ -80,6 +82,18 @@ class GlossaryError(UserFacingError):
 
 class ModelFileError(UserFacingError):
     """The model's file is missing or is not a GGUF."""
+
+
+class UnknownModelError(UserFacingError):
+    """No model has this name, or it is not one for this task."""
+
+    status = 404
+
+
+class DownloadError(UserFacingError):
+    """A model's file could not be fetched, or what came is not the file that was wanted."""
+
+    status = 502
 
 
 class QuestionSetError(UserFacingError):

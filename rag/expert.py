@@ -5,15 +5,12 @@ from __future__ import annotations
 import time
 from contextlib import aclosing
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Self
-from urllib.parse import urldefrag, urlsplit
 
 from ingest import UserFacingError
 from rag.answer import Answered, Draft, Drafted, Escalated, TextDelta
-from rag.chat import Endpoint, EndpointChatModel, fixed
 from rag.errors import ContextTooLongError, NotAllowedError
-from rag.local import LocalServer
+from rag.models import open_model
 from rag.prompts import refine_messages
 from rag.refine import Attempt, declines, not_worse, unsupported
 from rag.words import counted
@@ -21,17 +18,19 @@ from rag.write import whole_sentences, write
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Sequence
+    from pathlib import Path
 
     from rag.accounting import Trace
     from rag.answer import Answer, Event, Locality, Passage
     from rag.chat import ChatModel, Message
     from rag.citations import Cited
+    from rag.local import LocalServer
     from rag.permit import Permit
     from rag.privacy import Consent, Gate
     from rag.settings import RagSettings
     from rag.terms import Definition
 
-GGUF_CONTEXT = 8192
+FILE_CONTEXT = 8192
 """Context window of an expert that is a file, where the settings name none."""
 
 
@@ -78,23 +77,25 @@ class Expert:
         self._server = server
 
     @classmethod
-    def open(cls, settings: RagSettings, *, gate: Gate | None = None) -> Self | None:
-        """The expert that the settings name; None where they name none. Starts and contacts nothing."""
+    def open(cls, settings: RagSettings, *, library: Path, gate: Gate | None = None) -> Self | None:
+        """The expert that the settings name; None where they name none. Starts and contacts nothing.
+
+        Raises:
+            UserFacingError: there is no such model, or it is not on this machine yet.
+        """
         if settings.expert is None:
             return None
-        address, model = urldefrag(settings.expert)
-        if urlsplit(address).scheme not in {"http", "https"}:
-            server = LocalServer(
-                Path(settings.expert),
-                context=settings.expert_context or GGUF_CONTEXT,
-                slots=1,
-                threads=settings.drafter_threads,
-            )
-            opened = EndpointChatModel(server.connect, name=server.name, timeout=settings.timeout_seconds)
-            return cls(opened, settings=settings, gate=gate, server=server)
-        endpoint = Endpoint(address, model, settings.expert_key.get_secret_value(), settings.expert_context)
-        opened = EndpointChatModel(fixed(endpoint), name=model or address, timeout=settings.timeout_seconds)
-        return cls(opened, settings=settings, gate=gate)
+        opened = open_model(
+            settings.expert,
+            library=library,
+            context=settings.expert_context,
+            file_context=FILE_CONTEXT,
+            slots=1,
+            threads=settings.drafter_threads,
+            timeout=settings.timeout_seconds,
+            key=settings.expert_key.get_secret_value(),
+        )
+        return cls(opened.model, settings=settings, gate=gate, server=opened.server)
 
     @property
     def name(self) -> str:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -17,8 +15,10 @@ class RagSettings(BaseSettings):
         env_prefix="SCHOLION_", env_file=PROJECT / ".env", extra="ignore", frozen=True, env_ignore_empty=True
     )
 
-    drafter: Path | None = Field(
-        default=None, description="A GGUF file to draft with; the embedded SmolLM2-135M-Instruct where unset."
+    drafter: str | None = Field(
+        default=None,
+        description="The model that drafts, on this machine: a name from `python -m rag models`, a GGUF file, or the "
+        "address of a server here with the model behind `#`; the embedded SmolLM2-135M-Instruct where unset.",
     )
     drafter_context: int = Field(
         default=8192, ge=1024, description="Context window of the drafter, shared by its slots."
@@ -35,8 +35,8 @@ class RagSettings(BaseSettings):
     )
     expert: str | None = Field(
         default=None,
-        description="The larger model that refines: a GGUF file, or the address of a server with an OpenAI-compatible "
-        "interface and the model's name behind `#`, like `http://127.0.0.1:11434/v1#qwen2.5:7b`; none where unset.",
+        description="The larger model that refines: a name from `python -m rag models`, a GGUF file, or the address of "
+        "a server with the model behind `#`, like `http://127.0.0.1:11434/v1#qwen2.5:7b`; none where unset.",
     )
     expert_key: SecretStr = Field(
         default=SecretStr(""), description="The key for the expert's server, where it asks for one."

@@ -14,7 +14,7 @@ from ingest import ingest_pdf
 from places import SAMPLES
 from rag import Answered, Assistant, Drafted, Escalated, RagSettings, TextDelta
 from rag.chat import Endpoint, EndpointChatModel, fixed
-from rag.errors import NoExpertError
+from rag.errors import ModelFileError, NoExpertError, NotAllowedError, UnknownModelError
 from rag.expert import Expert
 from rag.local import embedded_model
 from rag.refine import changes, declines
@@ -245,10 +245,25 @@ async def test_a_model_elsewhere_is_not_asked_without_a_gate(papers, sentence):
 # Settings
 
 
-def test_an_expert_is_named_by_a_file_or_an_address():
-    assert Expert.open(RagSettings()) is None
-    assert Expert.open(RagSettings(expert="http://127.0.0.1:1/v1#qwen2.5:7b")).name == "qwen2.5:7b"
-    assert Expert.open(RagSettings(expert="/models/Big-7B-Q4_K_M.gguf")).name == "Big-7B Q4_K_M"
+def test_an_expert_is_named_by_a_file_an_address_or_the_list(library):
+    def opened(setting):
+        return Expert.open(RagSettings(expert=setting), library=library.folder)
+
+    assert opened(None) is None
+    assert opened("http://127.0.0.1:1/v1#qwen2.5:7b").name == "qwen2.5:7b"
+    assert opened(str(embedded_model())).name == "SmolLM2-135M-Instruct Q4_1"
+    assert opened("smollm2-135m-instruct").name == "SmolLM2-135M-Instruct Q4_1"
+    with pytest.raises(UnknownModelError, match="Which model of"):
+        opened("http://127.0.0.1:1/v1")
+    with pytest.raises(ModelFileError, match=r"models pull qwen2\.5-7b-instruct"):
+        opened("qwen2.5-7b-instruct")
+
+
+async def test_a_drafter_that_is_not_on_this_machine_is_not_asked(papers):
+    asked = over(papers, GOOD)
+    asked.drafter = EndpointChatModel(fixed(Endpoint("http://192.0.2.1/v1", "x", "", 8192)), name="far", timeout=5)
+    with pytest.raises(NotAllowedError):
+        await asked.answer(QUESTION)
 
 
 # The parts
@@ -303,7 +318,7 @@ async def test_two_real_models_draft_and_refine_in_every_mode(papers, real_model
         embedder=HashEmbedder(),
         drafter=real_model,
         settings=settings,
-        expert=Expert.open(RagSettings(expert=str(embedded_model()), expert_output_tokens=64)),
+        expert=Expert.open(RagSettings(expert=str(embedded_model()), expert_output_tokens=64), library=papers.folder),
     )
     try:
         for mode in ("draft", "refine"):

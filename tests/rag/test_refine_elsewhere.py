@@ -1,4 +1,4 @@
-"""A larger model that is not on this machine: what arrives there and what never does. 127.0.0.2 is taken for elsewhere."""
+"""A larger model that is not on this machine: what arrives there, what never does. 127.0.0.2 is taken for elsewhere."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def over(library, url, gate, draft=POOR):
         embedder=HashEmbedder(),
         drafter=ScriptedChatModel(*[draft] * 3, name="small"),
         settings=settings,
-        expert=Expert.open(settings, gate=gate),
+        expert=Expert.open(settings, library=library.folder, gate=gate),
     )
 
 

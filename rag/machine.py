@@ -1,0 +1,108 @@
+"""What this machine has for a model: memory, processor cores, graphics memory. What cannot be found out is None."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+_MEMINFO = Path("/proc/meminfo")
+_CGROUP = Path("/sys/fs/cgroup")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Machine:
+    """Bytes, and cores."""
+
+    ram_total: int | None
+    ram_available: int | None
+    """What a new process can take without pushing others out, within the limit of a container."""
+    cores: int
+    """Those that this process may use."""
+    gpu: str | None = None
+    """The NVIDIA card with the most free memory; None: there is none, or nvidia-ml-py is not installed."""
+    vram_total: int | None = None
+    """Of that card."""
+    vram_free: int | None = None
+
+
+def this_machine() -> Machine:
+    """Ask the system: psutil where it is installed, else Linux's /proc; NVML where nvidia-ml-py is installed."""
+    total, available = _memory()
+    limit, used = _container()
+    if limit is not None:
+        total = min(total or limit, limit)
+        left = max(0, limit - (used or 0))
+        available = min(left, available) if available is not None else left
+    gpu, vram_total, vram_free = _graphics()
+    return Machine(
+        ram_total=total,
+        ram_available=available,
+        cores=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
+        gpu=gpu,
+        vram_total=vram_total,
+        vram_free=vram_free,
+    )
+
+
+def in_words(n_bytes: int | None) -> str:
+    """A size as people read it, in powers of ten: "4.7 GB", "98 MB", "unknown"."""
+    if n_bytes is None:
+        return "unknown"
+    return f"{n_bytes / 1e9:.1f} GB" if n_bytes >= 0.9995e9 else f"{n_bytes / 1e6:.0f} MB"
+
+
+def _memory() -> tuple[int | None, int | None]:
+    """Total and available memory."""
+    try:
+        import psutil
+    except ImportError:
+        return _meminfo("MemTotal"), _meminfo("MemAvailable")
+    memory = psutil.virtual_memory()
+    return int(memory.total), int(memory.available)
+
+
+def _meminfo(field: str) -> int | None:
+    """One field of /proc/meminfo, which counts in units of 1,024 bytes."""
+    try:
+        lines = _MEMINFO.read_text(encoding="ascii").splitlines()
+    except OSError:
+        return None
+    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith(f"{field}:")), None)
+
+
+def _container() -> tuple[int | None, int | None]:
+    """The memory limit of this control group and what it uses of it; None where there is no limit."""
+    try:
+        limit = (_CGROUP / "memory.max").read_text(encoding="ascii").strip()
+        used = int((_CGROUP / "memory.current").read_text(encoding="ascii"))
+    except (OSError, ValueError):
+        return None, None
+    return (int(limit), used) if limit.isdigit() else (None, None)
+
+
+def _graphics() -> tuple[str | None, int | None, int | None]:
+    """Name, total and free memory of the NVIDIA card with the most free memory."""
+    try:
+        import pynvml  # from nvidia-ml-py; the package of that name is another one, and out of date
+    except ImportError:
+        return None, None, None
+    try:
+        pynvml.nvmlInit()
+        try:
+            cards = []
+            for index in range(pynvml.nvmlDeviceGetCount()):
+                handle = pynvml.nvmlDeviceGetHandleByIndex(index)
+                memory = pynvml.nvmlDeviceGetMemoryInfo(handle)
+                name = pynvml.nvmlDeviceGetName(handle)
+                cards.append(
+                    (int(memory.free), int(memory.total), name.decode() if isinstance(name, bytes) else str(name))
+                )
+        finally:
+            pynvml.nvmlShutdown()
+    except pynvml.NVMLError:  # no driver, or no card
+        return None, None, None
+    if not cards:
+        return None, None, None
+    free, total, name = max(cards)
+    return name, total, free

@@ -1,0 +1,73 @@
+"""From a setting to a model that can be asked: a file served here, or a server. Nothing is started or contacted."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from rag.chat import ChatModel, Endpoint, EndpointChatModel, fixed
+from rag.errors import UnknownModelError
+from rag.local import LocalServer
+from rag.registry import load
+from rag.resolve import KEY_VARIABLE, ModelFile, resolve
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from rag.registry import ModelCard
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A model, with what is known of it."""
+
+    model: ChatModel
+    server: LocalServer | None = None
+    """The process that serves it, where it is one of ours."""
+    card: ModelCard | None = None
+    """None: it is in no registry."""
+
+
+def open_model(
+    setting: str,
+    *,
+    library: Path,
+    context: int | None,
+    file_context: int,
+    slots: int,
+    threads: int | None,
+    timeout: float,
+    key: str = "",
+) -> Opened:
+    """The model that a setting names; see `rag.resolve`.
+
+    Args:
+        setting: a registry's name, the path of a GGUF file, or the address of a server with the model behind `#`.
+        library: the library's folder, which may have a `models.json` of its own and has what was downloaded.
+        context: its context window in tokens, for all slots; None: what the server or the list says.
+        file_context: the same for a file where `context` is None.
+        slots: answers that a file's server writes at the same time.
+        threads: processor threads of a file's server.
+        timeout: seconds to wait for the next piece of an answer.
+        key: for a server, where the environment variable that its entry names is not set.
+
+    Raises:
+        UserFacingError: there is no such model, or it is not on this machine yet.
+    """
+    found = resolve(setting, registry=load(library), library=library)
+    if isinstance(found, ModelFile):
+        # no more than the model was trained for
+        most = slots * found.context_window if found.context_window else context or file_context
+        server = LocalServer(found.path, context=min(context or file_context, most), slots=slots, threads=threads)
+        return Opened(EndpointChatModel(server.connect, name=server.name, timeout=timeout), server, found.card)
+    if found.model is None:
+        raise UnknownModelError(
+            f"Which model of {found.base_url} is to be used?",
+            f"Write its name behind the address: {found.base_url}#NAME; `python -m rag discover` lists them.",
+        )
+    named = os.environ.get(found.key_variable, "") if found.key_variable not in {None, KEY_VARIABLE} else ""
+    endpoint = Endpoint(
+        found.base_url, found.model, named or (key if found.key_variable else ""), context or found.context_window
+    )
+    return Opened(EndpointChatModel(fixed(endpoint), name=found.model, timeout=timeout), None, found.card)
