@@ -1,6 +1,6 @@
 """Scholion with one change: a message goes, through the gate, to the model at SCHOLION_TEST_EXPERT and nowhere else.
 
-127.0.0.2 is taken for a machine elsewhere. Started as a program, this file starts `python -m ui` with itself as the app.
+127.0.0.2 is taken for a machine elsewhere. As a program, it starts `python -m ui` with itself as the app.
 """
 
 from __future__ import annotations

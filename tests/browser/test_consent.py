@@ -12,8 +12,8 @@ from pathlib import Path
 from urllib.request import urlopen
 
 import pytest
-from conftest import ROOT, Server
 
+from conftest import ROOT, Server
 from listener import GOOD
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
