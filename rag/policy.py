@@ -68,7 +68,7 @@ def save_policy(policy: Policy, folder: Path, log: AuditLog) -> Policy:
     """Store the policy, and its hash in the log; returns it as stored, with a new revision.
 
     Raises:
-        PolicyError: it was changed since `policy` was loaded, or it cannot be written; nothing is sent until it is.
+        PolicyError: it was changed since `policy` was loaded; or it cannot be written, and nothing is sent until it is.
         AuditError: the log cannot be written; the policy stays as it was.
     """
     new = replace(policy, revision=policy.revision + 1)

@@ -19,16 +19,18 @@ if TYPE_CHECKING:
 ANSWER_SECONDS = 300
 """Longest wait for an answer; none is a no."""
 
-_BUTTONS: tuple[tuple[Verdict, str, str], ...] = (
+# While Chainlit's page asks it has no Stop button, and with one it lets no other be pressed: hence "Not now".
+_BUTTONS: tuple[tuple[Verdict | None, str, str], ...] = (
     ("once", "Send once", "send"),
     ("chat", "For this chat", "messages-square"),
+    (None, "Not now", "x"),
     ("never", "Never in this chat", "ban"),
 )
 _OUTCOMES: dict[Verdict | None, str] = {
     "once": "You agreed to sending this once.",
     "chat": "You agreed to sending to this model at this address in this chat.",
     "never": "Nothing was sent, and nothing will be in this chat.",
-    None: "Nothing was sent: there was no answer.",
+    None: "Nothing was sent.",
 }
 
 
@@ -39,9 +41,12 @@ async def ask(payload: Payload) -> Verdict | None:
     what was decided; a chat that is opened again asks anew.
     """
     titles = {paper.id: paper.title for paper in core.library().papers()}
-    shown = cl.Step(name="Exactly what would be sent", type="tool", show_input=False)
+    shown = cl.Step(name="what would be sent, to the letter", type="tool", show_input=False)
     shown.start = shown.end = utc_now()
-    shown.output = fenced(payload.text, language="json")
+    # the letter first: it is what counts; below it the same words with their line breaks
+    parts = [fenced(payload.text, language="json"), "The same messages as they are read:"]
+    parts += [fenced(f"{message['role']}:\n{message['content']}") for message in payload.messages]
+    shown.output = "\n\n".join(parts)
     lines = [f"- {label}: **{inert(value)}**" for label, value in told(payload, titles=titles)]
     head = "**May this leave your machine?** The larger model is not on it. Everything that would be sent stands above."
     buttons = [

@@ -1,0 +1,88 @@
+"""The consent in the chat, called as the gate calls it: what the page is told, and what its answers mean."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from rag.destination import Destination
+from rag.permit import Payload
+from rag.tokens import TokenCount
+from ui import consent
+
+
+def payload(text: str = "Is it *so*? ```` x") -> Payload:
+    return Payload(
+        messages=({"role": "user", "content": text},), model="large", parameters={"max_tokens": 9},
+        destination=Destination("http://[fd00::5]:8000/v1", ("fd00::5",)), paper_ids=("0123456789abcdef",),
+        input_tokens=TokenCount(1200, exact=False), max_output_tokens=9, price=0.01234, redactions=2,
+    )  # fmt: skip
+
+
+@pytest.fixture
+def page(chat, shelf_library, monkeypatch):
+    """The page at the other end: `press` is the label of the button that it presses, None for none, or what it says."""
+
+    async def answer(event, data, _timeout):
+        chat.events.append((event, data))
+        chat.asked.set()
+        if isinstance(chat.press, float):
+            await asyncio.sleep(chat.press)
+        actions = [action for name, action in chat.events if name == "action"]
+        if isinstance(chat.press, dict):
+            return chat.press
+        return next((action for action in actions if action["label"] == chat.press), None)
+
+    chat.session.emit_call = answer
+    chat.press, chat.asked = None, asyncio.Event()
+    return chat
+
+
+async def test_everything_that_one_has_to_know_is_said_and_nothing_of_it_is_markdown(page):
+    await consent.ask(payload())
+    shown, question = page.steps
+    assert f"```json\n{payload().text}\n" in shown["output"].replace("`````", "```"), "to the letter"
+    asked = page.of("ask")[0]["msg"]["output"]
+    for part in ("fd00", "port 8000", "your own network, not this machine", "large", "about 1,200 tokens", "at most 9",
+                 "0123456789abcdef", "2 of your words", "whoever sits on the way"):  # fmt: skip
+        assert part in asked.replace("\\", ""), part
+    assert "at most $0.0123" in asked.replace("\\", "")
+    assert page.of("ask")[0]["spec"]["timeout"] == consent.ANSWER_SECONDS
+    assert question["output"] == "*Nothing was sent.*"
+
+
+@pytest.mark.parametrize(
+    ("label", "verdict"),
+    [
+        ("Send once", "once"),
+        ("For this chat", "chat"),
+        ("Never in this chat", "never"),
+        ("Not now", None),
+        (None, None),
+    ],
+)
+async def test_each_button_means_what_it_says_and_silence_is_a_no(page, label, verdict):
+    page.press = label
+    assert await consent.ask(payload()) == verdict
+    assert len(page.of("remove_action")) == 4
+    assert payload().text not in page.steps[-1]["output"]
+
+
+async def test_an_answer_that_is_none_of_the_buttons_is_a_no(page):
+    for forged in ({"name": "consent", "payload": {"verdict": "chat"}, "label": "For this chat", "id": "x"},
+                   {"name": "consent", "label": "Send once", "payload": {"verdict": "once"}}, {"name": "", "label": "", "id": ""}):  # fmt: skip
+        page.press = forged
+        assert await consent.ask(payload()) is None
+
+
+async def test_stop_ends_the_question(page):
+    page.press = 30.0
+    task = asyncio.create_task(consent.ask(payload()))
+    await page.asked.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert page.steps[-1]["output"] == "*Nothing was sent: you stopped it.*"
+    assert len(page.of("remove_action")) == 4
+    assert page.of("clear_ask")
