@@ -1,4 +1,4 @@
-"""Find the model servers that run on this machine. Offered to the user, never used unasked; nothing else is contacted."""
+"""Find the model servers that run on this machine: offered, never used unasked, and nothing else is contacted."""
 
 from __future__ import annotations
 
@@ -32,8 +32,11 @@ PORTS = (
 VARIABLES = {"FOUNDRY_LOCAL_ENDPOINT": 5272, "OLLAMA_HOST": 11434}
 """Environment variables that name an engine's address, with the port where they name none."""
 
-SITE_SECONDS = 20.0
+SITE_SECONDS = 6.0
 """Longest time for one address with all its models."""
+
+CATALOGUE_SECONDS = 16.0
+"""Longer where an online catalogue may be asked: without a network, Foundry Local gave up after five seconds."""
 
 SPOKEN_HOSTS = ("127.0.0.1", "::1")
 
@@ -69,7 +72,7 @@ async def discover(
 
 
 async def look_at(base_url: str, *, catalogues: bool = False) -> Engine | None:
-    """Return the engine at one address, `http://127.0.0.1:8080/v1`; None where none answers or it is not on loopback."""
+    """Return the engine at one address, `http://127.0.0.1:8080/v1`; None: no answer, or not on loopback."""
     address = loopback_address(base_url)
     if address is None:
         return None
@@ -79,7 +82,7 @@ async def look_at(base_url: str, *, catalogues: bool = False) -> Engine | None:
 
 async def _look(client: httpx2.AsyncClient, address: Address, *, catalogues: bool) -> Engine | None:
     try:
-        async with asyncio.timeout(SITE_SECONDS):
+        async with asyncio.timeout(CATALOGUE_SECONDS if catalogues else SITE_SECONDS):
             return await identify(Site(client, address, catalogues=catalogues))
     except TimeoutError:
         return None

@@ -309,7 +309,7 @@ def _named(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _text(value: Any, *, limit: int = _LONGEST_NAME) -> str | None:
-    return value if isinstance(value, str) and 0 < len(value.strip()) and len(value) <= limit else None
+    return value if isinstance(value, str) and value.strip() and len(value) <= limit else None
 
 
 def _number(value: Any) -> int | None:

@@ -96,7 +96,7 @@ async def loopback_client() -> AsyncIterator[httpx2.AsyncClient]:
     async with httpx2.AsyncClient(
         trust_env=False,  # a proxy would learn what runs here
         follow_redirects=False,
-        verify=False,  # noqa: S501 - plain HTTP: nothing to verify, and loading the authorities takes 20 ms
+        verify=False,  # plain HTTP: nothing to verify, and loading the authorities takes 20 ms
         timeout=httpx2.Timeout(REPLY_SECONDS, connect=CONNECT_SECONDS),
         headers={"user-agent": "scholion", "accept": "*/*", "accept-encoding": "identity"},
     ) as client:

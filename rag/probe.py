@@ -84,9 +84,9 @@ async def _stream(
     if not any(_choice(chunk) for chunk in chunks):
         return {}
     return {
-        "logprobs": not refused and any((_choice(chunk).get("logprobs") or {}).get("content") for chunk in chunks),
-        "usage_in_stream": any((chunk.get("usage") or {}).get("prompt_tokens") for chunk in chunks),
-        "timings": any(chunk.get("timings") for chunk in chunks),
+        "logprobs": not refused and any(_part(_choice(chunk), "logprobs").get("content") for chunk in chunks),
+        "usage_in_stream": any(_part(chunk, "usage").get("prompt_tokens") for chunk in chunks),
+        "timings": any(_part(chunk, "timings") for chunk in chunks),
     }
 
 
@@ -110,8 +110,7 @@ async def _held_to_schema(
     if not reply.ok:
         return False
     choice = _choice(reply.json())
-    message = choice.get("message")
-    text = message.get("content") if isinstance(message, dict) else None
+    text = _part(choice, "message").get("content")
     if not isinstance(text, str) or not text.strip():
         return None
     try:
@@ -144,3 +143,8 @@ def _chunks(reply: Reply | None) -> list[dict[str, Any]]:
 def _choice(content: Any) -> dict[str, Any]:
     choices = content.get("choices") if isinstance(content, dict) else None
     return choices[0] if isinstance(choices, list) and choices and isinstance(choices[0], dict) else {}
+
+
+def _part(content: dict[str, Any], key: str) -> dict[str, Any]:
+    part = content.get(key)
+    return part if isinstance(part, dict) else {}
