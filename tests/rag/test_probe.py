@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
+from test_discovery import ELSEWHERE, connections
 
 import engines as stubs
 from engines import Page, Stub, serving
@@ -13,7 +14,6 @@ from rag.errors import NotAllowedError
 from rag.local import embedded_model
 from rag.probe import Capabilities, probe
 from rag.tokens import count_messages, was_cut
-from test_discovery import ELSEWHERE, connections
 
 
 def stream(*chunks) -> Page:
@@ -90,9 +90,8 @@ async def test_json_that_was_cut_by_the_limit_proves_nothing():
 
 
 async def test_a_server_beyond_loopback_is_not_tried_out():
-    with connections() as made:
-        with pytest.raises(NotAllowedError):
-            await probe(f"http://{ELSEWHERE}/v1", model="x")
+    with connections() as made, pytest.raises(NotAllowedError):
+        await probe(f"http://{ELSEWHERE}/v1", model="x")
     assert made == []
 
 
