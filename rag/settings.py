@@ -37,3 +37,17 @@ class RagSettings(BaseSettings):
     max_question_chars: int = Field(default=4000, ge=100, description="Longer questions are refused.")
     timeout_seconds: float = Field(default=120.0, gt=0, description="Longest wait for the next piece of an answer.")
     top_k: int = Field(default=6, ge=1, le=50, description="Passages shown to the model.")
+    watts: float | None = Field(
+        default=None, gt=0, description="What this machine draws while it answers, for an estimate without counters."
+    )
+    idle_watts: float | None = Field(
+        default=None, ge=0, description="What it draws at rest; where set, only what is above it counts."
+    )
+    kwh_price: float | None = Field(default=None, ge=0, description="Price of a kilowatt-hour, in US dollars.")
+    hardware_price: float | None = Field(
+        default=None, ge=0, description="Price of the hardware that answers, in US dollars; 0 where it is paid for."
+    )
+    hardware_hours: float = Field(default=26_280.0, gt=0, description="Hours that the hardware lasts: three years.")
+    utilisation: float | None = Field(
+        default=None, gt=0, le=1, description="The part of that time in which it answers, as 0.05."
+    )
