@@ -264,3 +264,22 @@ def test_the_machine_is_what_the_settings_say(monkeypatch):
     monkeypatch.setenv("SCHOLION_WATTS", "65")
     monkeypatch.setenv("SCHOLION_UTILISATION", "0.05")
     assert Machine.from_settings(RagSettings(_env_file=None)) == Machine(watts=65, utilisation=0.05)
+
+
+def fake_nvml() -> SimpleNamespace:
+    """A fake of NVIDIA's library with two cards, of which the second has no counter (before Volta)."""
+
+    def fill(pointer, value: int, status: int = 0) -> int:
+        pointer._obj.value = value
+        return status
+
+    return SimpleNamespace(
+        nvmlDeviceGetCount_v2=lambda count: fill(count, 2),
+        nvmlDeviceGetHandleByIndex_v2=lambda index, device: fill(device, 100 + index),
+        nvmlDeviceGetTotalEnergyConsumption=lambda device, used: fill(used, 7_200_000, 0 if device.value == 100 else 3),
+    )
+
+
+def test_graphics_cards_with_a_counter_count_in_millijoules(monkeypatch, tmp_path):
+    monkeypatch.setattr("rag.energy._nvml_library", fake_nvml)
+    assert read_counters(tmp_path).joules == {"graphics card:0": 7200.0}

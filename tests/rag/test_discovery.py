@@ -6,8 +6,7 @@ import asyncio
 import gzip
 import json
 import socket
-import sys
-from contextlib import ExitStack, asynccontextmanager, contextmanager
+from contextlib import ExitStack, asynccontextmanager
 
 import pytest
 
@@ -20,8 +19,7 @@ from rag.discovery import PORTS, discover, look_at
 from rag.engines import Engine, ServedModel
 from rag.local import embedded_model
 from rag.loopback import Address, ask, loopback_address, loopback_client
-
-ELSEWHERE = "203.0.113.9"  # RFC 5737: documentation, nobody's
+from sockets import ELSEWHERE, connections
 
 
 async def seen(*running: Stub, **options):
@@ -264,24 +262,6 @@ async def test_a_server_that_hangs_drips_or_floods_is_left_and_the_others_are_fo
 
 
 # Nothing beyond loopback
-
-
-@contextmanager
-def connections():
-    """Every address that a socket of this process connects to, and every name that is looked up."""
-    made, listening = [], [True]
-
-    def note(event, arguments):
-        if listening and event == "socket.connect":
-            made.append(arguments[1])
-        elif listening and event == "socket.getaddrinfo":
-            made.append(arguments[:2])
-
-    sys.addaudithook(note)  # cannot be taken away again, only silenced
-    try:
-        yield made
-    finally:
-        listening.clear()
 
 
 async def test_nothing_is_contacted_beyond_loopback(monkeypatch):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 
 import pytest
-from test_discovery import ELSEWHERE, connections
 
 import engines as stubs
 from engines import Page, Stub, serving
@@ -14,6 +13,7 @@ from rag.errors import NotAllowedError
 from rag.local import embedded_model
 from rag.probe import Capabilities, probe
 from rag.tokens import count_messages, was_cut
+from sockets import ELSEWHERE, connections
 
 
 def stream(*chunks) -> Page:
