@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     import httpx2
 
-    from rag.engines import Engine
+    from rag.engines import Engine, ServedModel
 
 PORTS = (
     11434,  # Ollama
@@ -78,6 +78,16 @@ async def look_at(base_url: str, *, catalogues: bool = False) -> Engine | None:
         return None
     async with loopback_client() as client:
         return await _look(client, address, catalogues=catalogues)
+
+
+async def served(base_url: str, *, model: str) -> ServedModel | None:
+    """Return what the engine at a loopback address says of one model; None where it says nothing.
+
+    To be asked before a model is used because it is near: `relayed_to` names who would get the prompt.
+    """
+    engine = await look_at(base_url)
+    names = (model, f"{model}:latest")  # Ollama takes both for the same
+    return next((one for one in (engine.models if engine else ()) if one.id in names), None)
 
 
 async def _look(client: httpx2.AsyncClient, address: Address, *, catalogues: bool) -> Engine | None:

@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from rag.discovery import look_at
+from rag.discovery import served
 from rag.errors import NotAllowedError
 from rag.loopback import ask, loopback_address, loopback_client
 
@@ -58,11 +58,8 @@ async def probe(base_url: str, *, model: str, key: str = "", seconds: float = PR
     async with loopback_client() as client:
         streamed = await _stream(client, address, model=model, key=key, seconds=seconds)
         held = await _held_to_schema(client, address, model=model, key=key, seconds=seconds)
-    engine = await look_at(base_url)
-    served = {one.id: one for one in engine.models} if engine else {}
-    return Capabilities(
-        **streamed, json_schema=held, context_window=served[model].context_window if model in served else None
-    )
+    one = await served(base_url, model=model)
+    return Capabilities(**streamed, json_schema=held, context_window=one.context_window if one else None)
 
 
 async def _stream(

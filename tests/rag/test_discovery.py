@@ -15,7 +15,7 @@ from engines import ENGINES, Page, Stub, serving
 from rag import __main__ as command
 from rag import discovery
 from rag.discover_command import setting, widening
-from rag.discovery import PORTS, discover, look_at
+from rag.discovery import PORTS, discover, look_at, served
 from rag.engines import Engine, ServedModel
 from rag.local import embedded_model
 from rag.loopback import Address, ask, loopback_address, loopback_client
@@ -109,6 +109,15 @@ async def test_vllm_and_sglang_tell_their_version_and_window():
 async def test_jan_tells_which_models_it_passes_on():
     engine = await only(stubs.JAN)
     assert [model.relayed_to for model in engine.models] == [None, "openai"]
+
+
+async def test_one_model_can_be_asked_about_before_it_is_used():
+    with serving(stubs.OLLAMA) as server:
+        base_url = f"http://localhost:{server.server_port}/v1"
+        assert (await served(base_url, model="qwen2.5-8k")).context_window == 8192
+        assert (await served(base_url, model="gpt-oss:120b-cloud")).relayed_to == "ollama.com"
+        assert await served(base_url, model="other") is None
+    assert await served(f"http://{ELSEWHERE}/v1", model="qwen2.5:7b") is None
 
 
 async def test_servers_that_want_a_key_are_found_but_their_models_are_not():
