@@ -17,7 +17,7 @@ from pydantic import ValidationError
 
 from ingest import IngestSettings, Library, UserFacingError, embedder_from, open_library
 from ingest.settings import bad_setting
-from rag import evaluate_command, models_command, privacy_command
+from rag import discover_command, evaluate_command, models_command, privacy_command
 from rag.answer import Answer, Answered, Escalated, Passage, Retrieved, TextDelta
 from rag.assistant import Assistant
 from rag.consent import in_terminal
@@ -32,13 +32,16 @@ from rag.terms import Terms
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+OPEN_THEMSELVES = (evaluate_command.run, models_command.run, discover_command.run)
+"""The commands that know themselves which library they need, if any."""
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command. 0: all well; 1: something failed for a stated reason; 2: wrong usage."""
     parser = _parser()
     options = parser.parse_args(arguments)
     try:
-        if options.run in (evaluate_command.run, models_command.run):  # they know themselves which library they need
+        if options.run in OPEN_THEMSELVES:
             return int(options.run(options))
         if "questions" in options and (options.question in (None, [])) == (options.questions is None):
             parser.error("give either a QUESTION or --questions FILE")
@@ -82,6 +85,7 @@ def _parser() -> argparse.ArgumentParser:
     evaluate_command.add_to(commands)
     privacy_command.add_to(commands)
     models_command.add_to(commands)
+    discover_command.add_to(commands)
     return parser
 
 

@@ -1,4 +1,4 @@
-"""What an answer took: Usage, Span, Trace. A total with an unknown part is unknown."""
+"""What an answer took: Usage, Span, Trace, and its cost. A total with an unknown part is unknown."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +16,13 @@ class Usage:
     """Tokens of one completion, as the model's server counted them."""
 
     input_tokens: int
+    """All of the prompt, what was cached included."""
     output_tokens: int
+    """All that was written, what a model only thought included."""
+    cached_tokens: int | None = None
+    """Of the input: read from the server's cache; None: it did not say."""
+    reasoning_tokens: int | None = None
+    """Of the output: thought and not shown; None: it did not say."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,3 +70,22 @@ class Trace:
         """Close the trace: `seconds` is the time since it began, without the reader's."""
         self.seconds = time.monotonic() - self.started - self.held
         return self
+
+
+def total(parts: Iterable[float | None]) -> float | None:
+    """Return the sum; None where a part is unknown. Of nothing, 0."""
+    known = list(parts)
+    return None if None in known else sum(part for part in known if part is not None)
+
+
+def cost_words(usd: float | None) -> str:
+    """Return `$0.0041`, `$12.30`, `free`, `less than $0.0001` or `unknown cost`: two digits that matter."""
+    if usd is None:
+        return "unknown cost"
+    if usd <= 0:
+        return "free"
+    if usd < 0.0001:
+        return "less than $0.0001"
+    if usd >= 0.995:
+        return f"${usd:,.2f}"
+    return f"${float(f'{usd:.2g}'):.4f}".rstrip("0").ljust(5, "0")

@@ -5,9 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
+from rag.accounting import total
+
 if TYPE_CHECKING:
     from ingest import Chunk, Paper
     from rag.accounting import Trace, Usage
+    from rag.energy import Energy
 
 Mode = Literal["draft", "auto", "refine"]
 """draft: the local model only. auto: the larger model where the evidence is weak. refine: always the larger model."""
@@ -77,6 +80,8 @@ class Draft:
     locality: Locality = "machine"
     cost: float | None = None
     """US dollars; None: unknown."""
+    energy: Energy | None = None
+    """What it took on this machine; None: written elsewhere, or not measured."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,8 +163,6 @@ class Answer:
     drafts: tuple[Draft, ...] = field(default=())
     shown: int = 0
     """Which of the drafts the text comes from, 0-based."""
-    cost: float | None = None
-    """US dollars; None: unknown."""
     notice: str | None = None
     """Something the user should know about how this answer came about, one sentence."""
     kind: Kind = "fact"
@@ -167,6 +170,11 @@ class Answer:
     """The papers that were asked; None: not said."""
     searched: str | None = None
     """A follow-up question as it was searched for; None: as it was asked."""
+
+    @property
+    def cost(self) -> float | None:
+        """US dollars for all drafts; None: that of one is unknown."""
+        return total(draft.cost for draft in self.drafts)
 
     @property
     def escalated(self) -> bool:

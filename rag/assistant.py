@@ -13,10 +13,12 @@ from rag.accounting import Trace
 from rag.answer import Answer, Answered, Draft, Drafted, Event, Mode, Passage, Retrieved, Scope, TextDelta
 from rag.budget import Limits
 from rag.citations import Cited, cite
+from rag.energy import Machine, read_counters
 from rag.errors import ContextTooLongError, NoExpertError, QuestionError
 from rag.expert import AskedBy, Expert, with_notice
 from rag.gather import gather, leading_sentences
 from rag.local import LocalServer, embedded_model
+from rag.meter import metered
 from rag.models import open_model
 from rag.privacy import Gate
 from rag.prompts import ABSTENTION, draft_messages, sentence_messages
@@ -62,6 +64,7 @@ class Assistant:
         self.embedder = embedder
         self.drafter = drafter
         self.expert = expert
+        self._machine = Machine.from_settings(settings)
         self._slots = asyncio.Semaphore(settings.drafter_slots)
         self._settings = settings
         self._server = server
@@ -181,6 +184,7 @@ class Assistant:
         queued = time.monotonic()
         async with self._slots:
             trace.add("queue", time.monotonic() - queued)
+            before = read_counters()
             writing = write(self.drafter, messages, max_tokens=self._settings.max_output_tokens)
             async with aclosing(writing) as pieces:
                 async for piece in pieces:
@@ -188,6 +192,7 @@ class Assistant:
                         draft = piece
                     else:
                         yield TextDelta(piece, 0)
+        draft = metered(draft, before=before, machine=self._machine)
         _time(draft, trace)
         with trace.span("check"):
             first = Attempt(draft, self._check(draft.text, passages))

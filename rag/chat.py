@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     import httpx2
     from openai import AsyncStream
     from openai.types.chat import ChatCompletionChunk
+    from openai.types.completion_usage import CompletionUsage
 
     from rag.destination import Destination
     from rag.permit import Permit
@@ -331,7 +332,7 @@ class _Reply:
         """Note what `chunk` says and return its text."""
         self.model = chunk.model or self.model
         if chunk.usage:
-            self.usage = Usage(int(chunk.usage.prompt_tokens), int(chunk.usage.completion_tokens))
+            self.usage = _usage(chunk.usage)
         if not chunk.choices:
             return ""
         choice = chunk.choices[0]
@@ -360,6 +361,18 @@ class _Reply:
         if not self.logprobs or not all(map(math.isfinite, self.logprobs)):
             return None
         return min(0.0, math.fsum(self.logprobs) / len(self.logprobs))
+
+
+def _usage(told: CompletionUsage) -> Usage:
+    """What the server counted, with the parts that some tell and others do not."""
+    read, wrote = told.prompt_tokens_details, told.completion_tokens_details
+    cached, thought = getattr(read, "cached_tokens", None), getattr(wrote, "reasoning_tokens", None)
+    return Usage(
+        int(told.prompt_tokens),
+        int(told.completion_tokens),
+        cached_tokens=None if cached is None else int(cached),
+        reasoning_tokens=None if thought is None else int(thought),
+    )
 
 
 # What the user reads, by the exception's class or its cause's, the first that fits. By name: openai is imported late.

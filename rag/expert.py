@@ -9,10 +9,14 @@ from typing import TYPE_CHECKING, Self
 
 from ingest import UserFacingError
 from rag.answer import Answered, Draft, Drafted, Escalated, TextDelta
+from rag.energy import Machine, read_counters
 from rag.errors import ContextTooLongError, NotAllowedError
+from rag.meter import metered, priced
 from rag.models import open_model
+from rag.prices import estimate
 from rag.prompts import refine_messages
 from rag.refine import Attempt, declines, not_worse, unsupported
+from rag.tokens import count_messages, was_cut
 from rag.words import counted
 from rag.write import whole_sentences, write
 
@@ -24,6 +28,7 @@ if TYPE_CHECKING:
     from rag.answer import Answer, Event, Locality, Passage
     from rag.chat import ChatModel, Message
     from rag.citations import Cited
+    from rag.energy import Reading
     from rag.local import LocalServer
     from rag.permit import Permit
     from rag.privacy import Consent, Gate
@@ -135,7 +140,7 @@ class Expert:
             shown = self._may_see(answer, first, locality)
             yield Escalated(self.name, reason)
             messages, passages = await self._prompt(answer, shown, define)
-            permit = None
+            permit, before = None, read_counters()
             if locality != "machine":
                 permit = await self._permit(messages, passages, asked_by, trace)
                 messages = list(permit.payload.messages)
@@ -145,6 +150,7 @@ class Expert:
                         yield TextDelta(piece, len(answer.drafts))
                     else:
                         draft = replace(piece, refines=first.draft, locality=locality)
+            draft = self._accounted(draft, permit, before)
             trace.add("refine", time.monotonic() - began - (trace.held - held))
             with trace.span("check"):
                 second = Attempt(draft, check(draft.text, answer.passages))
@@ -159,6 +165,7 @@ class Expert:
             yield Answered(with_notice(answer, verdict, trace=trace))
             return
         cited = second.cited
+        notices = self._left_out(answer, shown, passages), self._cut_short(draft, messages)
         answer = replace(
             answer,
             text=cited.text,
@@ -167,7 +174,7 @@ class Expert:
             corrections=cited.corrections,
             shown=len(answer.drafts) - 1,
         )
-        yield Answered(with_notice(answer, self._left_out(answer, shown, passages), trace=trace))
+        yield Answered(with_notice(answer, " ".join(filter(None, notices)), trace=trace))
 
     def _may_see(self, answer: Answer, first: Attempt, locality: Locality) -> _Shown:
         """What of the answer so far this model may be shown: on this machine all of it."""
@@ -196,8 +203,31 @@ class Expert:
             max_tokens=self._settings.expert_output_tokens,
             paper_ids=[passage.paper.id for passage in passages],
         )
+        url = payload.destination.url
+        most = estimate(
+            payload.messages, model=payload.model, max_output=payload.max_output_tokens, base_url=url
+        ).at_most
+        payload = replace(payload, price=float(most.usd) if most else None)
         with trace.reader():
             return await self.gate.permit(payload, consent=asked_by.consent, chat=asked_by.chat)
+
+    def _accounted(self, draft: Draft, permit: Permit | None, before: Reading) -> Draft:
+        """The draft with what it took; the budget counts that from now on, and not the highest price."""
+        if permit is None:
+            return metered(draft, before=before, machine=Machine.from_settings(self._settings))
+        payload = permit.payload
+        draft = priced(draft, base_url=payload.destination.url, model=payload.model)
+        if self.gate and draft.cost is not None:
+            self.gate.record_cost(permit, draft.cost)
+        return draft
+
+    def _cut_short(self, draft: Draft, messages: Sequence[Message]) -> str | None:
+        """A sentence where the server must have read less than it was sent, as Ollama does without a word."""
+        sent = count_messages(messages, model=draft.model).n
+        if draft.usage is None or not was_cut(sent, draft.usage.input_tokens):
+            return None
+        read = draft.usage.input_tokens
+        return f"The server of {self.name} read {read:,} of about {sent:,} tokens: its context is set too small."
 
     def _left_out(self, answer: Answer, shown: _Shown, passages: Sequence[Passage]) -> str | None:
         """What of the passages the model did not see, for the user."""

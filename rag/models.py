@@ -6,13 +6,16 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from rag.chat import ChatModel, Endpoint, EndpointChatModel, fixed
-from rag.errors import UnknownModelError
+from rag.chat import ChatModel, Endpoint, EndpointChatModel
+from rag.destination import is_here
+from rag.discovery import served
+from rag.errors import NotAllowedError, UnknownModelError
 from rag.local import LocalServer
 from rag.registry import load
 from rag.resolve import KEY_VARIABLE, ModelFile, resolve
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
     from pathlib import Path
 
     from rag.registry import ModelCard
@@ -70,4 +73,23 @@ def open_model(
     endpoint = Endpoint(
         found.base_url, found.model, named or (key if found.key_variable else ""), context or found.context_window
     )
-    return Opened(EndpointChatModel(fixed(endpoint), name=found.model, timeout=timeout), None, found.card)
+    return Opened(EndpointChatModel(_not_passed_on(endpoint), name=found.model, timeout=timeout), None, found.card)
+
+
+def _not_passed_on(endpoint: Endpoint) -> Callable[[], Awaitable[Endpoint]]:
+    """The `connect` of a server, which refuses a model that a server here serves and passes on to another machine."""
+    known = False
+
+    async def connect() -> Endpoint:
+        nonlocal known
+        if not known and await is_here(endpoint.base_url):
+            served_here = await served(endpoint.base_url, model=endpoint.model)
+            if served_here and served_here.relayed_to:
+                raise NotAllowedError(
+                    f"{endpoint.model} only seems to run here: what it is asked goes on to {served_here.relayed_to}.",
+                    "Choose a model that runs here, or name its provider's own address, so that you are asked first.",
+                )
+            known = served_here is not None
+        return endpoint
+
+    return connect

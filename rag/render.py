@@ -11,7 +11,9 @@ import re
 from itertools import groupby
 from typing import TYPE_CHECKING
 
+from rag.accounting import cost_words
 from rag.citations import split_sentences
+from rag.energy import energy_words
 from rag.refine import changes
 from rag.sanitise import INVISIBLE, JOINER, sanitised
 from rag.words import content_words, counted
@@ -237,7 +239,12 @@ def footer(answer: Answer, *, first_token_seconds: float | None = None) -> str:
     else:
         away = dict.fromkeys(draft.model for draft in answer.drafts if draft.locality != "machine")
         parts.append(f"sent to {' and '.join(map(inert, away))}")
-        parts.append("cost unknown" if answer.cost is None else f"${answer.cost:.4f}")
+        parts.append(cost_words(answer.cost))
+    if answer.stayed and answer.cost is not None and answer.drafts:
+        parts.append(cost_words(answer.cost))
+    energies = [draft.energy for draft in answer.drafts if draft.energy]
+    if energies and all(energy.wh is not None for energy in energies):
+        parts.append(energy_words(energies))
     return "###### " + " · ".join(parts)
 
 

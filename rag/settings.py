@@ -62,3 +62,17 @@ class RagSettings(BaseSettings):
         default=None, ge=0, description="Most US dollars in a day; models with an unknown price are not asked then."
     )
     budget_month_usd: float | None = Field(default=None, ge=0, description="The same in a calendar month.")
+    watts: float | None = Field(
+        default=None, gt=0, description="What this machine draws while it answers, for an estimate without counters."
+    )
+    idle_watts: float | None = Field(
+        default=None, ge=0, description="What it draws at rest; where set, only what is above it counts."
+    )
+    kwh_price: float | None = Field(default=None, ge=0, description="Price of a kilowatt-hour, in US dollars.")
+    hardware_price: float | None = Field(
+        default=None, ge=0, description="Price of the hardware that answers, in US dollars; 0 where it is paid for."
+    )
+    hardware_hours: float = Field(default=26_280.0, gt=0, description="Hours that the hardware lasts: three years.")
+    utilisation: float | None = Field(
+        default=None, gt=0, le=1, description="The part of that time in which it answers, as 0.05."
+    )

@@ -7,6 +7,7 @@ from contextlib import aclosing
 
 import pytest
 
+import engines
 from fake_embedder import HashEmbedder
 from fakes import ScriptedChatModel
 from ingest import ingest_pdf
@@ -103,6 +104,7 @@ async def test_after_consent_exactly_what_was_shown_arrives(papers, gate, there)
     assert json.loads(there.bodies[0])["messages"][-1]["content"].rstrip().endswith(QUESTION)
     assert answer.drafts[1].locality == "remote"
     assert not answer.stayed
+    assert answer.cost is None, "the list has no price for this address, and unknown is not free"
     await asked(assistant, user)
     assert len(user.shown) == 2, "once is once"
 
@@ -139,3 +141,34 @@ async def test_a_draft_that_quotes_such_a_paper_does_not_leave_either(papers, ga
     (body,) = there.bodies
     assert draft not in body.decode()
     assert "Unverified draft: (empty)" in json.loads(body)["messages"][-1]["content"]
+
+
+async def test_a_known_price_is_shown_before_and_noted_after(papers, gate, there, monkeypatch):
+    from rag import expert, meter, prices
+
+    provider = "https://api.openai.com/v1"  # as if it were behind this address
+    known = {"base_url": provider, "model": "gpt-4o"}
+    for module, name in ((meter, "price"), (expert, "estimate")):
+        real = getattr(prices, name)
+        monkeypatch.setattr(module, name, lambda *args, real=real, **more: real(*args, **more | known))
+    user = User("once")
+    answer = await asked(over(papers, there.url, gate), user)
+    assert user.shown[0].price > 0
+    usage = answer.drafts[1].usage
+    assert (answer.drafts[1].cost is None) is (usage is None)
+
+
+async def test_a_model_that_a_server_here_passes_on_is_not_asked(papers, gate):
+
+    with engines.serving(engines.OLLAMA) as server:
+        settings = RagSettings(
+            drafter_sentences=0,
+            expert=f"http://127.0.0.1:{server.server_port}/v1#gpt-oss:120b-cloud",
+            expert_context=8192,
+        )
+        assistant = over(papers, "http://127.0.0.1:1", gate)
+        assistant.expert = Expert.open(settings, library=papers.folder, gate=gate)
+        user = User()
+        answer = await asked(assistant, user)
+    assert "what it is asked goes on to ollama.com" in answer.notice
+    assert (answer.shown, user.shown, len(answer.drafts)) == (0, [], 1)
