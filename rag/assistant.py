@@ -12,6 +12,7 @@ from rag.accounting import Trace
 from rag.answer import Answer, Answered, Draft, Drafted, Event, Mode, Passage, Retrieved, Scope, TextDelta
 from rag.chat import ChatModel, Completion, EndpointChatModel, Message
 from rag.citations import cite
+from rag.conflicts import conflicts
 from rag.errors import ContextTooLongError, QuestionError
 from rag.gather import gather, leading_sentences
 from rag.local import LocalServer, embedded_model
@@ -160,6 +161,7 @@ class Assistant:
         with trace.span("check"):
             pages = {(p.paper.id, page.number): page.text for p in passages for page in self.library.pages(p.paper.id)}
             cited = cite(draft.text, passages, page_text=lambda paper, page: pages.get((paper, page), ""))
+            disagreeing = conflicts(taken.text, [said.text for said in cited.sentences], passages=passages)
         yield Answered(
             Answer(
                 question=question,
@@ -169,6 +171,7 @@ class Assistant:
                 sentences=cited.sentences,
                 citations=cited.citations,
                 corrections=cited.corrections,
+                conflicts=disagreeing,
                 drafts=(draft,),
                 notice=" ".join(filter(None, notices)) or None,
                 kind=taken.kind,
