@@ -59,7 +59,8 @@ NO_QUANTITY = re.compile(
 )
 """What stands before a number that tells which one, or belongs to a formula or a list."""
 APART = Decimal("0.1")
-FORMULA = re.compile(r"(?:INLINEFORM|DISPLAYFORM|TABREF|FIGREF|SECREF|EQREF|FLOAT)\d+")
+FORMULA = re.compile(r"(?:INLINE|DISPLAY)FORM\d+")
+REFERENCE = re.compile(r"(?:TAB|FIG|SEC|EQ)REF(?=\d)")
 OTHER_WORDS = {
     "use": "employ", "uses": "employs", "used": "employed", "using": "with", "show": "demonstrate",
     "shows": "demonstrates", "obtain": "get", "obtained": "got", "contains": "comprises", "consists of": "comprises",
@@ -126,8 +127,8 @@ def make(papers, n, rng):
 
 
 def plain(text):
-    """As a PDF would have it: without the places of references and formulas."""
-    return clean(FORMULA.sub("x", text))
+    """As a PDF would have it: "Table 3" for "Table TABREF3"; what a formula said is not known."""
+    return clean(REFERENCE.sub("", FORMULA.sub("x", text)))
 
 
 def question_of(paper, evidence):

@@ -23,16 +23,16 @@ if TYPE_CHECKING:
 SHOWN: Final = 2
 """Conflicts of one answer, at most; the clearest first."""
 
-ALIKE: Final = 0.6
+ALIKE: Final = 0.45
 """The share of their words, weighted by rarity, that two sentences of different papers must share."""
 
 ALIKE_WITHIN: Final = 0.85
 """The same for two sentences of one paper, which says much in nearly the same words about different things."""
 
-COPIED: Final = 0.7
+COPIED: Final = 0.55
 """The share of their tokens that must stand in runs of the same order, for a "not" to turn the claim of the other."""
 
-TELLING: Final = 4
+TELLING: Final = 3
 """Shared stems that are not common in papers of all kinds, at least; a shared name counts as one more."""
 
 RELEVANT: Final = 0.3
@@ -148,9 +148,11 @@ def conflicts(question: str, sentences: Sequence[str], *, passages: Sequence[Pas
     said = [(passage, part) for passage in passages for part in _sentences(passage.chunk.text)]
     found: dict[tuple[int, int], tuple[float, Conflict]] = {}
     for (p, a), (q, b) in combinations(said, 2):
-        if p is q or len(a.statement.stems & b.statement.stems) < TELLING - 1:
+        if p is q or len(a.statement.stems & b.statement.stems) < TELLING:
             continue
-        alike = _alike(a, b, weights=weights, within=_same_work(p, q))
+        if a.own and b.own and not _versions(p, q):
+            continue
+        alike = _alike(a, b, weights=weights, at_least=ALIKE_WITHIN if p.paper.id == q.paper.id else ALIKE)
         if alike is None or not _relevant(a, b, asked=asked, weights=weights):
             continue
         kind = "number" if _other_number(a, b) else "negation" if _denies(a, b) else None
@@ -160,16 +162,15 @@ def conflicts(question: str, sentences: Sequence[str], *, passages: Sequence[Pas
     return tuple(conflict for _, conflict in sorted(found.values(), key=lambda pair: -pair[0])[:SHOWN])
 
 
-def _same_work(p: Passage, q: Passage) -> bool:
-    """Whether two passages are of one paper, or of two versions of it."""
-    return p.paper.id == q.paper.id or (
-        bool(p.paper.title.strip()) and p.paper.title.casefold().split() == q.paper.title.casefold().split()
-    )
+def _versions(p: Passage, q: Passage) -> bool:
+    """Whether two papers are versions of one work: only then does "we" mean the same people and experiment."""
+    one, other = (" ".join(passage.paper.title.casefold().split()) for passage in (p, q))
+    return p.paper.id != q.paper.id and one == other != ""
 
 
-def _alike(a: _Said, b: _Said, *, weights: dict[str, float], within: bool) -> float | None:
-    """The weighted share of words that both have; None: they speak of different things."""
-    if a.norms == b.norms or (a.own and b.own and not within):
+def _alike(a: _Said, b: _Said, *, weights: dict[str, float], at_least: float) -> float | None:
+    """The weighted share of words that both have; None: they speak of different things, or say the very same."""
+    if a.norms == b.norms:
         return None
     one, other = a.statement.stems, b.statement.stems
     shared = one & other
@@ -177,7 +178,7 @@ def _alike(a: _Said, b: _Said, *, weights: dict[str, float], within: bool) -> fl
     if len(shared - COMMON) + bool(names) < TELLING:
         return None
     share = _weight(shared, weights) / _weight(one | other, weights)
-    if share < (ALIKE_WITHIN if within else ALIKE):
+    if share < at_least:
         return None
     if len(names) < len(a.names) or not all(_named(token, a) for token in b.names) or a.labels != b.labels:
         return None
@@ -212,7 +213,7 @@ def _other_number(a: _Said, b: _Said) -> bool:
             ours.remove(mine)
             theirs.remove(max(same, key=lambda other: len(mine.around & other.around)))
     differing = sum(any(_same_place(mine, other) for other in theirs) for mine in ours)
-    return 0 < differing <= 1 + agreeing
+    return 0 < differing and max(len(ours), len(theirs)) <= 1 + agreeing
 
 
 def _same_place(a: _Quantity, b: _Quantity) -> bool:
@@ -287,7 +288,7 @@ def _sentences(text: str) -> tuple[_Said, ...]:
 def _said(text: str) -> _Said | None:
     statement = read(text)
     tokens = statement.tokens
-    if not TELLING - 1 <= len(statement.stems) or len(tokens) > LONGEST or len(statement.numbers) > NUMBERS:
+    if len(statement.stems) < TELLING or len(tokens) > LONGEST or len(statement.numbers) > NUMBERS:
         return None
     if text.rstrip().endswith("?"):
         return None
@@ -309,7 +310,7 @@ def _said(text: str) -> _Said | None:
         statement=statement,
         norms=tuple(token.norm for token in tokens),
         words=frozenset(token.norm for token in tokens if token.norm not in STOP_WORDS),
-        names=tuple(token for token in tokens if token.name),
+        names=tuple(token for token in tokens if token.name and token.norm not in STOP_WORDS),
         labels=frozenset(labels),
         quantities=tuple(quantities),
         own=bool(_OWN.search(text)),
