@@ -39,7 +39,14 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from bench.support import (  # noqa: E402 the line above makes it importable
-    DATA, NUMBER, clean, evidence_of, paragraphs_of, passage, turned, with_number,
+    DATA,
+    NUMBER,
+    clean,
+    evidence_of,
+    paragraphs_of,
+    passage,
+    turned,
+    with_number,
 )  # fmt: skip
 from ingest import embedder_from  # noqa: E402
 from rag.citations import cite, split_sentences  # noqa: E402
@@ -67,10 +74,13 @@ OTHER_WORDS = {
     "contain": "comprise", "approach": "method", "method": "approach", "results": "findings", "performs": "does",
     "evaluate": "assess", "evaluated": "assessed", "compared to": "in comparison with", "in order to": "to",
     "dataset": "data set", "datasets": "data sets", "a total of": "", "collected": "gathered", "each": "every",
-    "because": "since", "such as": "like", "significantly": "considerably", "propose": "suggest", "number of": "count of",
-    "achieves": "reaches", "achieve": "reach", "achieved": "reached", "select": "choose", "selected": "chosen",
+    "because": "since", "such as": "like", "significantly": "considerably", "propose": "suggest",
+    "achieves": "reaches", "achieve": "reach", "achieved": "reached", "select": "choose",
+    "selected": "chosen", "number of": "count of",
 }  # fmt: skip
-SMALL = re.compile(r"\b(?:also|however|furthermore|moreover|finally|therefore|thus|hence|then|specifically),? ", re.I)
+SMALL = re.compile(
+    r"\b(?:also|however|furthermore|moreover|finally|therefore|thus|hence|then|specifically),? ", re.IGNORECASE
+)
 FRONT = re.compile(r"^((?:In|On|For|At|From|During|With) [^,.;]{4,60}), (.+?)([.!]?)$")
 
 
@@ -92,7 +102,9 @@ def main():
     print(f"QASPER {taken.split}\n\n| made | n | told again | reworded |\n|---|---|---|---|")
     for kind, rows in made.items():
         shares = [sum(found(row) for row in rows[way]) / max(1, len(rows[way])) for way in ("told again", "reworded")]
-        print(f"| {kind} | {len(rows['reworded'])} | " + " | ".join(f"{share:.3f}" for share in shares) + " |", flush=True)
+        print(
+            f"| {kind} | {len(rows['reworded'])} | " + " | ".join(f"{share:.3f}" for share in shares) + " |", flush=True
+        )
         if kind == taken.show:
             show_made(rows["reworded"], wanted=kind == "the same")
     speed(made)
@@ -170,7 +182,7 @@ def reworded(sentence):
 
 
 def between(evidence, told, cleaned, name, rng):
-    """Six passages: the evidence, what is told again amid a paragraph of a third paper, two of its paper, two of others."""
+    """Six passages: the evidence, what is told again in a paragraph of a third paper, two more of each side."""
     others = [other for other in rng.sample(sorted(cleaned), 4) if other != name][:3]
     around = split_sentences(rng.choice(cleaned[others[0]]))[:5]
     around.insert(rng.randrange(len(around) + 1), told)
@@ -212,7 +224,10 @@ def speed(made):
         together.append(ended - began)
     print("\nten sentences, eight passages, in ms:", end="")
     for name, times in (("conflicts alone", sorted(alone)), ("with the check", sorted(together))):
-        print(f" {name}: median {times[len(times) // 2] * 1e3:.1f}, 95 % {times[int(len(times) * 0.95)] * 1e3:.1f};", end="")
+        print(
+            f" {name}: median {times[len(times) // 2] * 1e3:.1f}, 95 % {times[int(len(times) * 0.95)] * 1e3:.1f};",
+            end="",
+        )
     print()
 
 

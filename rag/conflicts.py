@@ -1,4 +1,4 @@
-"""Where two passages disagree about the same quantity or claim: pointed out, never averaged."""
+"""Conflicts between passages about the same quantity or claim: pointed out, never averaged."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from decimal import Decimal
 from difflib import SequenceMatcher
 from functools import lru_cache
 from itertools import combinations
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal
 
 from rag.answer import Conflict
-from rag.statement import COMMON, STEM, Number, Statement, Token, forms_of, is_opposite, negates, read
+from rag.statement import COMMON, STEM, UNITS, Number, Statement, Token, forms_of, is_opposite, negates, read
 from rag.support import COMMON_WEIGHT, same_number, weights_of
 from rag.words import STOP_WORDS, sentence_spans
 
@@ -55,11 +55,13 @@ LONGEST: Final = 70
 ROUNDED: Final = Decimal("0.05")
 """How far apart a rounded number and another may be and still agree, as a share of the larger."""
 
-_OWN = re.compile(r"\b(?:we|our|ours|us|i|my|(?:this|present|current) (?:paper|work|study|article)|proposed)\b", re.I)
+_OWN = re.compile(
+    r"\b(?:we|our|ours|us|i|my|(?:this|present|current) (?:paper|work|study|article)|proposed)\b", re.IGNORECASE
+)
 """Words by which authors speak of their own work: two papers that both do so speak of different things."""
 
 _RANGE = re.compile(
-    r"\d[\d.,]*\s?%?\s*(?:[-–—−±×:/^]|\+/-|to|or|by|x)\s*\d[\d.,]*|\bbetween \d[\d.,]*\s?%? and \d[\d.,]*"  # noqa: RUF001 as papers print it
+    r"\d[\d.,]*\s?%?\s*(?:[-–—−±×:/^]|\+/-|to|or|by|x)\s*\d[\d.,]*|\bbetween \d[\d.,]*\s?%? and \d[\d.,]*"
 )
 _BOUND = re.compile(
     r"(\b(?:than|over|under|above|below|least|most|up to|within|until|exceed(?:s|ed|ing)?|minimum|maximum)|[<>≤≥])"
@@ -155,7 +157,9 @@ def conflicts(question: str, sentences: Sequence[str], *, passages: Sequence[Pas
         alike = _alike(a, b, weights=weights, at_least=ALIKE_WITHIN if p.paper.id == q.paper.id else ALIKE)
         if alike is None or not _relevant(a, b, asked=asked, weights=weights):
             continue
-        kind = "number" if _other_number(a, b) else "negation" if _denies(a, b) else None
+        kind: Literal["number", "negation"] | None = (
+            "number" if _other_number(a, b) else "negation" if _denies(a, b) else None
+        )
         key = (p.marker, q.marker)
         if kind and alike > found.get(key, (0.0,))[0]:
             found[key] = alike, Conflict(kind, _about(a, b), key, (a.text, b.text))
@@ -199,8 +203,10 @@ def _weight(stems: frozenset[str], weights: dict[str, float]) -> float:
 
 def _other_number(a: _Said, b: _Said) -> bool:
     """Whether a number stands in the same place in both and says something else."""
-    if not a.quantities or not b.quantities or sum(map(negates, a.statement.tokens)) != sum(
-        map(negates, b.statement.tokens)
+    if (
+        not a.quantities
+        or not b.quantities
+        or sum(map(negates, a.statement.tokens)) != sum(map(negates, b.statement.tokens))
     ):
         return False
     if any(is_opposite(x, y) for x in a.words - b.words for y in b.words - a.words):
@@ -213,7 +219,7 @@ def _other_number(a: _Said, b: _Said) -> bool:
             ours.remove(mine)
             theirs.remove(max(same, key=lambda other: len(mine.around & other.around)))
     differing = sum(any(_same_place(mine, other) for other in theirs) for mine in ours)
-    return 0 < differing and max(len(ours), len(theirs)) <= 1 + agreeing
+    return differing > 0 and max(len(ours), len(theirs)) <= 1 + agreeing
 
 
 def _same_place(a: _Quantity, b: _Quantity) -> bool:
@@ -266,15 +272,22 @@ def _denies(a: _Said, b: _Said) -> bool:
 def _about(a: _Said, b: _Said) -> str:
     """What both speak of: the words that carry meaning and are in both, as the first has them, eight at most."""
     shared = a.statement.stems & b.statement.stems
-    kept = [token.shown for token in a.statement.tokens if shared & {*token.stems}]
+    tokens = a.statement.tokens
+    kept = [
+        token.shown
+        for before, token in zip((None, *tokens), tokens, strict=False)
+        if shared & {*token.stems} and not (before and before.number and token.norm in UNITS)
+    ]
     telling = [word for word in kept if word[:STEM].casefold() not in COMMON]
     return " ".join(list(dict.fromkeys(telling or kept))[:8])
 
 
 def _named(token: Token, other: _Said) -> bool:
     forms = other.statement.forms
-    return token.norm in forms or (len(token.norm) > 2 and token.norm in other.statement.initials) or (
-        len(parts := forms_of(token.shown) - {token.norm}) > 1 and parts <= forms
+    return (
+        token.norm in forms
+        or (len(token.norm) > 2 and token.norm in other.statement.initials)
+        or (len(parts := forms_of(token.shown) - {token.norm}) > 1 and parts <= forms)
     )
 
 
