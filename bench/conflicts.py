@@ -4,13 +4,15 @@
 
 **Made conflicts.** A sentence of an evidence paragraph is told again in a passage of a made second paper, among the
 sentences of a paragraph of a third paper. The six passages are that paragraph, this passage, two more of the same paper
-and two of other papers. Told again means: "we" is "the authors"; reworded means, beyond that, other words from a short
+and two of other papers. Told again means: "we" is "the authors", "in this paper" is left out; reworded means, beyond that, other words from a short
 list, a phrase from the front at the end, small words left out. Kinds:
 
 - number with a unit, number of things, number alone: one digit is changed, by a tenth of the number or more: "12 %" or
   "20 GB"; "12 annotators"; "set to 0.5".
-- no quantity: the changed number is a year, a label ("Figure 3"), in a formula, or changed by less than a tenth.
+- no quantity, for which nothing should be shown: the changed number is a year, a label ("Figure 3"), in a formula, or changed by less than a tenth.
 - negation: "not" put behind the first auxiliary verb or taken away, or a comparative turned to its opposite.
+- not by name: a changed number or a negation in a sentence that begins with "this", "it", "they" or the like, so that
+  it does not say what it speaks of; such sentences are in none of the kinds above.
 - the same: nothing is changed, so that a conflict is a false alarm.
 
 The question is the one that the paragraph is evidence for; the answer is the sentence as it stands in the paragraph.
@@ -59,7 +61,8 @@ from rag.words import content_words  # noqa: E402
 
 PASSAGES = 6
 SENTENCES = 4
-KINDS = ("number with a unit", "number of things", "number alone", "no quantity", "negation", "the same")
+KINDS = ("number with a unit", "number of things", "number alone", "negation", "no quantity", "not by name", "the same")
+BY_NAME = re.compile(r"^(?!(?:This|That|These|Those|It|Its|They|Their|Such|Here)\b)")
 NO_QUANTITY = re.compile(
     r"(?:\b(?i:table|fig\w*|sec\w*|eq\w*|step|stage|phase|task|module|version|level|group|class|model|type|layer|part)\W*"
     r"|[A-Z][\w-]* |\(|^|[-/^{(=]|\d [.,x:×]?)$"
@@ -127,6 +130,9 @@ def make(papers, n, rng):
         changed = {"negation": turned(sentence, rng), "the same": sentence}
         if number := with_number(sentence, [], rng):
             changed[kind_of(sentence, number)] = number
+        if not BY_NAME.match(sentence):
+            told = [text for kind, text in changed.items() if kind not in {"no quantity", "the same"} and text]
+            changed = {"not by name": rng.choice(told)} if told else {}
         for kind, text in changed.items():
             rows = made[kind]
             if text and len(rows["reworded"]) < n:
@@ -158,17 +164,20 @@ def kind_of(sentence, changed):
     before, after = next(((a, b) for a, b in pairs if a != b), (None, None))
     year = before and before.unit is None and before.value % 1 == 0 and 1900 <= before.value <= 2100
     if not before or year or NO_QUANTITY.search(sentence[:start]) or sentence[:start].count("$") % 2:
-        return KINDS[3]
+        return "no quantity"
     if abs(before.value - after.value) < APART * max(before.value, after.value):
-        return KINDS[3]
+        return "no quantity"
     return KINDS[0] if before.unit else KINDS[1] if before.noun else KINDS[2]
 
 
 def told_again(sentence):
-    for pattern, new in ((r"\bWe\b", "The authors"), (r"\bwe\b", "the authors"), (r"\bOur\b", "Their"),
-                         (r"\bour\b", "their"), (r"\bus\b", "them")):  # fmt: skip
+    for pattern, new in (
+        (r"\bWe\b", "The authors"), (r"\bwe\b", "the authors"), (r"\bOur\b", "The authors'"), (r"\bour\b", "the authors'"),
+        (r"\bus\b", "them"), (r",? ?\b[Ii]n (?:this|the present) (?:paper|work|study|article)\b,? ?", " "),
+        (r"\bproposed ", ""),
+    ):  # fmt: skip
         sentence = re.sub(pattern, new, sentence)
-    return sentence
+    return sentence.strip()
 
 
 def reworded(sentence):

@@ -49,16 +49,20 @@ both is the same."""
 NUMBERS: Final = 5
 """A sentence with more numbers is a row of a table, a list or a formula."""
 
+SHORTEST: Final = 5
 LONGEST: Final = 70
-"""Tokens; what is longer is no sentence but the remains of a table or a list."""
+"""Tokens; what is longer or shorter is no sentence but the remains of a table, a list or a formula."""
 
 ROUNDED: Final = Decimal("0.05")
 """How far apart a rounded number and another may be and still agree, as a share of the larger."""
 
 _OWN = re.compile(
-    r"\b(?:we|our|ours|us|i|my|(?:this|present|current) (?:paper|work|study|article)|proposed)\b", re.IGNORECASE
+    r"\b(?:we|our|ours|us|i|my|(?:this|present|current) (?:paper|work|study|article)|proposed)\b"
+    r"|^(?:this|that|these|those|it|its|they|their|such|here)\b",
+    re.IGNORECASE,
 )
-"""Words by which authors speak of their own work: two papers that both do so speak of different things."""
+"""Words by which authors speak of their own work, or of what was named before: two texts that both do so may well speak
+of different things."""
 
 _RANGE = re.compile(
     r"\d[\d.,]*\s?%?\s*(?:[-–—−±×:/^]|\+/-|to|or|by|x)\s*\d[\d.,]*|\bbetween \d[\d.,]*\s?%? and \d[\d.,]*"
@@ -152,7 +156,7 @@ def conflicts(question: str, sentences: Sequence[str], *, passages: Sequence[Pas
     for (p, a), (q, b) in combinations(said, 2):
         if p is q or len(a.statement.stems & b.statement.stems) < TELLING:
             continue
-        if a.own and b.own and not _versions(p, q):
+        if a.own and b.own and not _versions(p, q):  # each speaks of its own experiment
             continue
         alike = _alike(a, b, weights=weights, at_least=ALIKE_WITHIN if p.paper.id == q.paper.id else ALIKE)
         if alike is None or not _relevant(a, b, asked=asked, weights=weights):
@@ -213,7 +217,11 @@ def _other_number(a: _Said, b: _Said) -> bool:
         return False
     agreeing, ours, theirs = 0, list(a.quantities), list(b.quantities)
     for mine in a.quantities:
-        same = [other for other in theirs if _agree(mine, other)]
+        same = [
+            other
+            for other in theirs
+            if mine.number.value == other.number.value or (_same_place(mine, other) and _agree(mine, other))
+        ]
         if same:
             agreeing += 1
             ours.remove(mine)
@@ -301,7 +309,8 @@ def _sentences(text: str) -> tuple[_Said, ...]:
 def _said(text: str) -> _Said | None:
     statement = read(text)
     tokens = statement.tokens
-    if len(statement.stems) < TELLING or len(tokens) > LONGEST or len(statement.numbers) > NUMBERS:
+    words = sum(token.number is None for token in tokens)
+    if words < SHORTEST or len(tokens) > LONGEST or len(statement.numbers) > NUMBERS:
         return None
     if text.rstrip().endswith("?"):
         return None

@@ -140,6 +140,11 @@ def test_what_they_disagree_about_is_said_in_words_that_both_have():
             id="each speaks of its own work",
         ),
         pytest.param(
+            "This model reaches 75.97 % accuracy on the test set of the SwDA corpus.",
+            "This model reaches 72.59 % accuracy on the test set of the SwDA corpus.",
+            id="each speaks of what was named before",
+        ),
+        pytest.param(
             "SQuAD contains about 108,000 questions on Wikipedia articles.",
             "SQuAD contains 107,785 questions on Wikipedia articles.",
             id="rounded",
@@ -206,9 +211,12 @@ def test_a_paper_that_says_it_again_does_not_disagree_with_itself():
 
 
 def test_within_one_paper_only_nearly_the_same_wording_counts():
-    first = "This model reaches 75.97 % accuracy on the test set of the SwDA corpus."
-    assert len(between(first, "This model reaches 75.91 % accuracy on the SwDA corpus test set.", papers=(1, 1))) == 1
-    assert between(first, "On SwDA it reaches 75.91 % accuracy for the test set.", papers=(1, 1)) == ()
+    first = "The CRF tagger reaches 75.97 % accuracy on the test set of the SwDA corpus."
+    again = "The CRF tagger reaches 75.91 % accuracy on the SwDA corpus test set."
+    loose = "On the SwDA corpus an accuracy of 75.91 % is what the CRF tagger reaches for unseen calls."
+    assert len(between(first, again, papers=(1, 1))) == 1
+    assert len(between(first, loose, papers=(1, 2))) == 1
+    assert between(first, loose, papers=(1, 1)) == ()
 
 
 def test_two_versions_of_one_work_may_disagree_about_its_own_experiment():
