@@ -4,23 +4,27 @@
 
 **Made conflicts.** A sentence of an evidence paragraph is told again in a passage of a made second paper, among the
 sentences of a paragraph of a third paper. The six passages are that paragraph, this passage, two more of the same paper
-and two of other papers. Told again means: "we" is "the authors", "in this paper" is left out; reworded means, beyond that, other words from a short
-list, a phrase from the front at the end, small words left out. Kinds:
+and two of other papers. Told again means: "we" is "the authors", "in this paper" is left out; reworded means, beyond
+that, other words from a short list, a phrase from the front at the end, small words left out. Kinds:
 
 - number with a unit, number of things, number alone: one digit is changed, by a tenth of the number or more: "12 %" or
   "20 GB"; "12 annotators"; "set to 0.5".
-- no quantity, for which nothing should be shown: the changed number is a year, a label ("Figure 3"), in a formula, or changed by less than a tenth.
 - negation: "not" put behind the first auxiliary verb or taken away, or a comparative turned to its opposite.
+- no quantity, for which nothing need be shown: the changed number is a year, a label ("Figure 3"), in a formula, or
+  changed by less than a tenth.
 - not by name: a changed number or a negation in a sentence that begins with "this", "it", "they" or the like, so that
   it does not say what it speaks of; such sentences are in none of the kinds above.
 - the same: nothing is changed, so that a conflict is a false alarm.
 
 The question is the one that the paragraph is evidence for; the answer is the sentence as it stands in the paragraph.
 
-**False alarms.** The questions, each with the six passages that the search finds for it as they are: in the question's
-paper, and over all papers of the split. The answer is the reference answer and the four sentences of the passages that
-share most words with the question. What is shown is shared out for reading with `--show real`. `--library` keeps the
-embedded corpus; embedding takes minutes. Without the data nothing is measured.
+**False alarms.** Questions, each with the six passages that the search finds for it as they are: QASPER's in their
+paper, and over all papers of the split; SciFact's claims over its 5,183 abstracts. The answer is the reference answer,
+if there is one, and the four sentences of the passages that share most words with the question. `--show real` prints
+what is shown. `--library` keeps the embedded corpora; embedding takes minutes.
+
+**Any two sentences** (`--documents`): so many documents of QASPER and SciFact, every pair of their sentences that
+shares enough words, as if the answer spoke of each. `--show pairs` prints what would be shown.
 """
 
 from __future__ import annotations
@@ -28,11 +32,13 @@ from __future__ import annotations
 import argparse
 import gzip
 import json
+import math
 import random
 import re
 import sys
 import tempfile
 import time
+from collections import Counter, defaultdict
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
@@ -51,6 +57,7 @@ from bench.support import (  # noqa: E402 the line above makes it importable
     with_number,
 )  # fmt: skip
 from ingest import embedder_from  # noqa: E402
+from rag import conflicts as rules  # noqa: E402
 from rag.citations import cite, split_sentences  # noqa: E402
 from rag.conflicts import conflicts  # noqa: E402
 from rag.corpora import load  # noqa: E402
@@ -59,6 +66,7 @@ from rag.retrieve import Retriever  # noqa: E402
 from rag.statement import read  # noqa: E402
 from rag.words import content_words  # noqa: E402
 
+SCIFACT = DATA.parent / "scifact"
 PASSAGES = 6
 SENTENCES = 4
 KINDS = ("number with a unit", "number of things", "number alone", "negation", "no quantity", "not by name", "the same")
@@ -92,8 +100,11 @@ def main():
     options.add_argument("--split", default="dev", choices=("train", "dev"))
     options.add_argument("--n", type=int, default=1000, help="made conflicts of each kind, at most")
     options.add_argument("--questions", type=int, default=1005, help="real questions, at most")
+    options.add_argument(
+        "--documents", type=int, default=400, help="documents of each corpus whose sentences are paired"
+    )
     options.add_argument("--library", type=Path, help="folder for the embedded corpus")
-    options.add_argument("--show", help="print what is shown for real questions (real), or what is missed of a kind")
+    options.add_argument("--show", help="print what is shown (real, pairs), or what is wrong of a kind")
     options.add_argument("--seed", type=int, default=0)
     taken = options.parse_args()
     path = DATA / f"{taken.split}.json.gz"
@@ -104,15 +115,21 @@ def main():
         made = make(json.load(file), taken.n, random.Random(taken.seed))
     print(f"QASPER {taken.split}\n\n| made | n | told again | reworded |\n|---|---|---|---|")
     for kind, rows in made.items():
-        shares = [sum(found(row) for row in rows[way]) / max(1, len(rows[way])) for way in ("told again", "reworded")]
-        print(
-            f"| {kind} | {len(rows['reworded'])} | " + " | ".join(f"{share:.3f}" for share in shares) + " |", flush=True
-        )
+        shares = f"{share(rows['told again']):.3f} | {share(rows['reworded']):.3f}"
+        print(f"| {kind} | {len(rows['reworded'])} | {shares} |", flush=True)
         if kind == taken.show:
             show_made(rows["reworded"], wanted=kind == "the same")
+    numbers = [row for kind in KINDS[:3] for row in made[kind]["reworded"]]
+    again = [row for kind in KINDS[:3] for row in made[kind]["told again"]]
+    print(f"| numbers, all three | {len(numbers)} | {share(again):.3f} | {share(numbers):.3f} |")
     speed(made)
+    print("\n| documents | sentences | pairs shown of two papers | of one paper |\n|---|---|---|---|")
+    for corpus in (path, SCIFACT):
+        everywhere(corpus, taken.documents, random.Random(taken.seed), show=taken.show == "pairs")
+    print("\n| six passages of | questions | with a conflict | share |\n|---|---|---|---|")
     with tempfile.TemporaryDirectory() as folder:
-        real(path, taken.library or Path(folder), n=taken.questions, show=taken.show == "real", seed=taken.seed)
+        for corpus in (path, SCIFACT):
+            real(corpus, taken.library or Path(folder), n=taken.questions, show=taken.show == "real", seed=taken.seed)
 
 
 def make(papers, n, rng):
@@ -172,7 +189,8 @@ def kind_of(sentence, changed):
 
 def told_again(sentence):
     for pattern, new in (
-        (r"\bWe\b", "The authors"), (r"\bwe\b", "the authors"), (r"\bOur\b", "The authors'"), (r"\bour\b", "the authors'"),
+        (r"\bWe\b", "The authors"), (r"\bwe\b", "the authors"),
+        (r"\bOur\b", "The authors'"), (r"\bour\b", "the authors'"),
         (r"\bus\b", "them"), (r",? ?\b[Ii]n (?:this|the present) (?:paper|work|study|article)\b,? ?", " "),
         (r"\bproposed ", ""),
     ):  # fmt: skip
@@ -206,6 +224,10 @@ def of_paper(shown, paper):
     return replace(shown, paper=replace(shown.paper, id=paper))
 
 
+def share(rows):
+    return sum(map(found, rows)) / max(1, len(rows))
+
+
 def found(row):
     question, sentence, told, shown = row
     return any(told in c.quotes for c in conflicts(question, [sentence], passages=shown))
@@ -224,14 +246,14 @@ def speed(made):
         shown = [p for row in rows[k : k + 2] for p in row[3]][:8]
         shown = [of_paper(passage(m, f"{p.chunk.text} {k}"), p.paper.id) for m, p in enumerate(shown, start=1)]
         text = " ".join(row[1] for row in rows[k : k + 10])
-        began = time.perf_counter()
+        began = time.process_time()
         cited = cite(text, shown, page_text=lambda *_: "")
-        checked = time.perf_counter()
+        checked = time.process_time()
         conflicts(rows[k][0], [sentence.text for sentence in cited.sentences], passages=shown)
-        ended = time.perf_counter()
+        ended = time.process_time()
         alone.append(ended - checked)
         together.append(ended - began)
-    print("\nten sentences, eight passages, in ms:", end="")
+    print("\nten sentences, eight passages, ms of processor time:", end="")
     for name, times in (("conflicts alone", sorted(alone)), ("with the check", sorted(together))):
         print(
             f" {name}: median {times[len(times) // 2] * 1e3:.1f}, 95 % {times[int(len(times) * 0.95)] * 1e3:.1f};",
@@ -240,16 +262,49 @@ def speed(made):
     print()
 
 
+def everywhere(path, n, rng, *, show):
+    """How many pairs among all sentences of n documents would be shown.
+
+    Only pairs that share one of their rarer stems can be alike enough (prefix filtering, Chaudhuri et al. 2006).
+    """
+    documents = list(load(path).documents)
+    rng.shuffle(documents)
+    found = [(d, s) for d in documents[:n] for unit in d.units for s in rules.sentences(plain(unit))]
+    counts = Counter(stem for _, s in found for stem in s.statement.stems)
+    weights = {stem: math.log(1 + len(found) / count) for stem, count in counts.items()} | {
+        "": math.log(1 + 2 * len(found))
+    }
+    index, shown = defaultdict(list), {}
+    for i, (document, sentence) in enumerate(found):
+        stems = sorted(sentence.statement.stems, key=lambda stem: -rules.weight({stem}, weights))
+        rare, least = [], (1 - rules.ALIKE) * rules.weight(stems, weights)
+        while stems and rules.weight(rare, weights) <= least:
+            rare.append(stems.pop(0))
+        for j in {j for stem in rare for j in index[stem]}:
+            other, before = found[j]
+            at_least = rules.ALIKE_WITHIN if other is document else rules.ALIKE
+            if not (sentence.own and before.own) and (
+                kind := rules.disagreement(before, sentence, weights=weights, at_least=at_least)
+            ):
+                shown[before.text, sentence.text] = (kind[0], other, document)
+        for stem in rare:
+            index[stem].append(i)
+    within = sum(a is b for _, a, b in shown.values())
+    print(f"| {len(documents[:n])} of {path.name} | {len(found)} | {len(shown) - within} | {within} |", flush=True)
+    if show:
+        for quotes, (kind, *of) in shown.items():
+            print(f"\n{kind}", *(f"\n  [{d.title[:50]}] {quote}" for d, quote in zip(of, quotes, strict=True)), sep="")
+
+
 def real(path, folder, *, n, show, seed):
     """The share of questions that show a conflict where nobody made one."""
     questions, embedder = load(path), embedder_from(None)
     cases = list(questions.cases)
     random.Random(seed).shuffle(cases)
+    seen = []
     with corpus_library(questions, folder, embedder=embedder) as library:
         retriever = Retriever(library, embedder)
-        print("\n| six passages of | questions | with a conflict | share |\n|---|---|---|---|")
-        seen = []
-        for where in ("the paper", "all papers"):
+        for where in ("the paper", "all papers") if cases[0].paper_ids else ("all abstracts",):
             shown = 0
             for case in cases[:n]:
                 vector = retriever.embed(case.question)

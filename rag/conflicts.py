@@ -16,7 +16,7 @@ from rag.support import COMMON_WEIGHT, same_number, weights_of
 from rag.words import STOP_WORDS, sentence_spans
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from rag.answer import Passage
 
@@ -122,10 +122,11 @@ class _Quantity:
 
 
 @dataclass(frozen=True, slots=True)
-class _Said:
+class Said:
     """One sentence of a passage, taken apart."""
 
     text: str
+    """A verbatim slice of it."""
     statement: Statement
     norms: tuple[str, ...]
     words: frozenset[str]
@@ -135,14 +136,15 @@ class _Said:
     """Numbers that tell which one and years."""
     quantities: tuple[_Quantity, ...]
     own: bool
+    """Whether it speaks of the authors' own work or of what was named before."""
 
 
-def conflicts(question: str, sentences: Sequence[str], *, passages: Sequence[Passage]) -> tuple[Conflict, ...]:
+def conflicts(question: str, answer: Sequence[str], *, passages: Sequence[Passage]) -> tuple[Conflict, ...]:
     """Where the passages disagree about what the question and its answer speak of; the clearest first, two at most.
 
     Args:
         question: as it was searched for.
-        sentences: the answer's, without markers.
+        answer: its sentences, without markers.
         passages: what the answer was written from.
 
     Two sentences are in conflict that speak of the same in nearly the same words and names, and differ in a number of
@@ -150,24 +152,37 @@ def conflicts(question: str, sentences: Sequence[str], *, passages: Sequence[Pas
     room for two different subjects or conditions.
     """
     weights = weights_of(tuple(passage.chunk.text for passage in passages))
-    asked = frozenset().union(*(read(text).stems for text in (question, *sentences)))
-    said = [(passage, part) for passage in passages for part in _sentences(passage.chunk.text)]
+    asked = frozenset().union(*(read(text).stems for text in (question, *answer)))
+    said = [(passage, part) for passage in passages for part in sentences(passage.chunk.text)]
     found: dict[tuple[int, int], tuple[float, Conflict]] = {}
     for (p, a), (q, b) in combinations(said, 2):
         if p is q or len(a.statement.stems & b.statement.stems) < TELLING:
             continue
         if a.own and b.own and not _versions(p, q):  # each speaks of its own experiment
             continue
-        alike = _alike(a, b, weights=weights, at_least=ALIKE_WITHIN if p.paper.id == q.paper.id else ALIKE)
-        if alike is None or not _relevant(a, b, asked=asked, weights=weights):
+        at_least = ALIKE_WITHIN if p.paper.id == q.paper.id else ALIKE
+        differ = disagreement(a, b, weights=weights, at_least=at_least)
+        if differ is None or not _relevant(a, b, asked=asked, weights=weights):
             continue
-        kind: Literal["number", "negation"] | None = (
-            "number" if _other_number(a, b) else "negation" if _denies(a, b) else None
-        )
-        key = (p.marker, q.marker)
-        if kind and alike > found.get(key, (0.0,))[0]:
-            found[key] = alike, Conflict(kind, _about(a, b), key, (a.text, b.text))
+        (kind, alike), markers = differ, (p.marker, q.marker)
+        if alike > found.get(markers, (0.0,))[0]:
+            found[markers] = alike, Conflict(kind, _about(a, b), markers, (a.text, b.text))
     return tuple(conflict for _, conflict in sorted(found.values(), key=lambda pair: -pair[0])[:SHOWN])
+
+
+def disagreement(
+    a: Said, b: Said, *, weights: dict[str, float], at_least: float
+) -> tuple[Literal["number", "negation"], float] | None:
+    """How two sentences disagree, and how alike they are otherwise, from `at_least` to 1; None: they do not.
+
+    `weights` says how rare each stem is, with "" for one that is not among them.
+    """
+    alike = _alike(a, b, weights=weights, at_least=at_least)
+    if alike is None:
+        return None
+    if _other_number(a, b):
+        return "number", alike
+    return ("negation", alike) if _denies(a, b) else None
 
 
 def _versions(p: Passage, q: Passage) -> bool:
@@ -176,17 +191,15 @@ def _versions(p: Passage, q: Passage) -> bool:
     return p.paper.id != q.paper.id and one == other != ""
 
 
-def _alike(a: _Said, b: _Said, *, weights: dict[str, float], at_least: float) -> float | None:
+def _alike(a: Said, b: Said, *, weights: dict[str, float], at_least: float) -> float | None:
     """The weighted share of words that both have; None: they speak of different things, or say the very same."""
-    if a.norms == b.norms:
-        return None
     one, other = a.statement.stems, b.statement.stems
     shared = one & other
+    share = weight(shared, weights) / weight(one | other, weights)
+    if share < at_least or a.norms == b.norms:
+        return None
     names = [token for token in a.names if _named(token, b)]
     if len(shared - COMMON) + bool(names) < TELLING:
-        return None
-    share = _weight(shared, weights) / _weight(one | other, weights)
-    if share < at_least:
         return None
     if len(names) < len(a.names) or not all(_named(token, a) for token in b.names) or a.labels != b.labels:
         return None
@@ -196,16 +209,17 @@ def _alike(a: _Said, b: _Said, *, weights: dict[str, float], at_least: float) ->
     return share
 
 
-def _relevant(a: _Said, b: _Said, *, asked: frozenset[str], weights: dict[str, float]) -> bool:
+def _relevant(a: Said, b: Said, *, asked: frozenset[str], weights: dict[str, float]) -> bool:
     shared = (a.statement.stems & b.statement.stems) - COMMON
-    return _weight(shared & asked, weights) >= RELEVANT * _weight(shared, weights)
+    return weight(shared & asked, weights) >= RELEVANT * weight(shared, weights)
 
 
-def _weight(stems: frozenset[str], weights: dict[str, float]) -> float:
+def weight(stems: Iterable[str], weights: dict[str, float]) -> float:
+    """How much the stems tell, all together."""
     return sum(weights.get(stem, weights[""]) * (COMMON_WEIGHT if stem in COMMON else 1.0) for stem in stems)
 
 
-def _other_number(a: _Said, b: _Said) -> bool:
+def _other_number(a: Said, b: Said) -> bool:
     """Whether a number stands in the same place in both and says something else."""
     if (
         not a.quantities
@@ -257,7 +271,7 @@ def _places(value: Decimal) -> int:
     return -exponent if isinstance(exponent, int) else 0
 
 
-def _denies(a: _Said, b: _Said) -> bool:
+def _denies(a: Said, b: Said) -> bool:
     """Whether one sentence is the other with a "not" or an opposite that turns it."""
     codes = SequenceMatcher(None, a.norms, b.norms, autojunk=False).get_opcodes()
     same = sum(i2 - i1 for tag, i1, i2, _, _ in codes if tag == "equal" and i2 - i1 > 1)
@@ -277,7 +291,7 @@ def _denies(a: _Said, b: _Said) -> bool:
     return negations + opposites == 1
 
 
-def _about(a: _Said, b: _Said) -> str:
+def _about(a: Said, b: Said) -> str:
     """What both speak of: the words that carry meaning and are in both, as the first has them, eight at most."""
     shared = a.statement.stems & b.statement.stems
     tokens = a.statement.tokens
@@ -290,7 +304,7 @@ def _about(a: _Said, b: _Said) -> str:
     return " ".join(list(dict.fromkeys(telling or kept))[:8])
 
 
-def _named(token: Token, other: _Said) -> bool:
+def _named(token: Token, other: Said) -> bool:
     forms = other.statement.forms
     return (
         token.norm in forms
@@ -300,13 +314,13 @@ def _named(token: Token, other: _Said) -> bool:
 
 
 @lru_cache(maxsize=512)
-def _sentences(text: str) -> tuple[_Said, ...]:
+def sentences(text: str) -> tuple[Said, ...]:
     """The sentences of a passage that say something that can be contradicted."""
     parts = (_said(text[start:end]) for start, end in sentence_spans(text))
     return tuple(part for part in parts if part is not None)
 
 
-def _said(text: str) -> _Said | None:
+def _said(text: str) -> Said | None:
     statement = read(text)
     tokens = statement.tokens
     words = sum(token.number is None for token in tokens)
@@ -327,7 +341,7 @@ def _said(text: str) -> _Said | None:
         around = frozenset(stem for other in near for stem in other.stems)
         digits = _DIGITS.search(token.shown)
         quantities.append(_Quantity(token.number, around - COMMON or around, bounds.get(digits[0]) if digits else None))
-    return _Said(
+    return Said(
         text=text,
         statement=statement,
         norms=tuple(token.norm for token in tokens),
