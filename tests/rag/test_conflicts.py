@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from ingest import Chunk, Paper
+from fake_embedder import HashEmbedder
+from fakes import ScriptedChatModel
+from ingest import Chunk, Page, Paper, ParsedPaper
+from rag import Assistant, RagSettings
 from rag.accounting import Trace
 from rag.answer import Answer, Conflict, Passage
 from rag.conflicts import SHOWN, conflicts
@@ -260,3 +265,25 @@ def test_two_places_of_one_paper_are_not_called_two_papers():
     conflict = Conflict("number", "took GPUs", (1, 3), ("It took 8 GPUs.", "It took 12 GPUs."))
     assert "Two places of one paper disagree" in disagreements(answer_with(conflict, passages=passages))
     assert disagreements(answer_with(passages=passages)) == ""
+
+
+async def test_an_answer_from_two_papers_that_disagree_says_so(library):
+    embedder = HashEmbedder()
+    for marker, text in enumerate(NUMBERS[0], start=1):
+        shown = passage(marker, f"{text} {ASIDE}", title=f"Paper {marker}")
+        chunk = replace(shown.chunk, ordinal=0, first_page=1, last_page=1)
+        pdf = library.kept_path(chunk.paper_id)
+        pdf.touch()
+        parsed = ParsedPaper(replace(shown.paper, n_pages=1), (Page(1, chunk.text),))
+        vectors = embedder.embed_documents([chunk.text])
+        library.add(parsed, [chunk], vectors, embedder=embedder.name, pdf=pdf)
+    assistant = Assistant(
+        library=library,
+        embedder=embedder,
+        drafter=ScriptedChatModel("The Transformer was trained on 8 GPUs [1]."),
+        settings=RagSettings(drafter_sentences=0),
+    )
+    answer = await assistant.answer("On how many GPUs was the Transformer trained?")
+    (conflict,) = answer.conflicts
+    assert set(conflict.quotes) == set(NUMBERS[0])
+    assert "Your papers disagree" in full_answer(answer)
