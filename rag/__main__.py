@@ -23,7 +23,7 @@ from rag.assistant import Assistant
 from rag.consent import in_terminal
 from rag.errors import QuestionError
 from rag.expert import AskedBy
-from rag.render import scope_words
+from rag.render import disagreement_words, scope_words
 from rag.retrieve import Found, Retriever
 from rag.sanitise import printable
 from rag.settings import RagSettings
@@ -268,6 +268,10 @@ def _print_passages(passages: Sequence[Passage]) -> None:
 
 def _print_answer(answer: Answer) -> None:
     print(printable(answer.text))
+    for conflict in answer.conflicts:
+        print(f"\n{disagreement_words(conflict, answer.passages)}:")
+        for marker, quote in zip(conflict.markers, conflict.quotes, strict=True):
+            print(f"[{marker}] “{' '.join(printable(quote).split())}”")
     if answer.notice:
         print(f"\n{answer.notice}")
     if answer.escalated:

@@ -23,7 +23,7 @@ from rag.models import open_model
 from rag.privacy import Gate
 from rag.prompts import ABSTENTION, draft_messages, sentence_messages
 from rag.questions import Plan, plan
-from rag.refine import Attempt, doubt
+from rag.refine import Attempt, answered, doubt
 from rag.retrieve import Retriever
 from rag.terms import Terms
 from rag.write import write
@@ -197,15 +197,14 @@ class Assistant:
         with trace.span("check"):
             first = Attempt(draft, self._check(draft.text, passages))
         yield Drafted(draft, None)
-        answer = replace(
-            answer,
-            text=first.cited.text,
-            passages=passages,
-            sentences=first.cited.sentences,
-            citations=first.cited.citations,
-            corrections=first.cited.corrections,
-            drafts=(draft,),
-            notice=" ".join(filter(None, (taken.notice, told if unread else None))) or None,
+        answer = answered(
+            replace(
+                answer,
+                passages=passages,
+                drafts=(draft,),
+                notice=" ".join(filter(None, (taken.notice, told if unread else None))) or None,
+            ),
+            first,
         )
         reason = {"draft": None, "auto": doubt(first), "refine": ASKED_FOR}[mode]
         if reason is None:

@@ -15,7 +15,7 @@ from rag.meter import metered, priced
 from rag.models import open_model
 from rag.prices import estimate
 from rag.prompts import refine_messages
-from rag.refine import Attempt, declines, not_worse, unsupported
+from rag.refine import Attempt, answered, declines, not_worse, unsupported
 from rag.tokens import count_messages, was_cut
 from rag.words import counted
 from rag.write import whole_sentences, write
@@ -164,16 +164,8 @@ class Expert:
         if verdict := self._verdict(second, first):
             yield Answered(with_notice(answer, verdict, trace=trace))
             return
-        cited = second.cited
         notices = self._left_out(answer, shown, passages), self._cut_short(draft, messages)
-        answer = replace(
-            answer,
-            text=cited.text,
-            sentences=cited.sentences,
-            citations=cited.citations,
-            corrections=cited.corrections,
-            shown=len(answer.drafts) - 1,
-        )
+        answer = answered(replace(answer, shown=len(answer.drafts) - 1), second)
         yield Answered(with_notice(answer, " ".join(filter(None, notices)), trace=trace))
 
     def _may_see(self, answer: Answer, first: Attempt, locality: Locality) -> _Shown:

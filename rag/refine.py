@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import SequenceMatcher
 from typing import TYPE_CHECKING, Literal
 
 from rag.citations import split_sentences, without_markers
+from rag.conflicts import conflicts
 from rag.support import says_nothing_found
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from rag.answer import Draft, Sentence
+    from rag.answer import Answer, Draft, Sentence
     from rag.citations import Cited
 
 Change = Literal["same", "gone", "new"]
@@ -40,6 +41,20 @@ class Attempt:
         """The share of the judged sentences with this verdict; None where none is judged."""
         judged = self.judged
         return sum(s.support == support for s in judged) / len(judged) if judged else None
+
+
+def answered(answer: Answer, attempt: Attempt) -> Answer:
+    """The answer with the text of this attempt, and where its passages disagree about what that speaks of."""
+    cited = attempt.cited
+    said = [sentence.text for sentence in cited.sentences]
+    return replace(
+        answer,
+        text=cited.text,
+        sentences=cited.sentences,
+        citations=cited.citations,
+        corrections=cited.corrections,
+        conflicts=conflicts(answer.searched or answer.question, said, passages=answer.passages),
+    )
 
 
 def doubt(attempt: Attempt) -> str | None:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
 
     from ingest import Chunk, Paper
-    from rag.answer import Answer, Citation, Kind, Passage, Scope
+    from rag.answer import Answer, Citation, Conflict, Kind, Passage, Scope
 
 TITLE_CHARS = 72
 QUOTE_CHARS = 240
@@ -132,6 +132,7 @@ def full_answer(answer: Answer, *, first_token_seconds: float | None = None) -> 
     """
     blocks = [_abstention(answer) if answer.abstained else model_text(answer.text, links=_links(answer))]
     blocks.append(doubts(answer))
+    blocks.append(disagreements(answer))
     if answer.notice:
         blocks.append(f"*{inert(answer.notice)}*")
     blocks.append(sources(answer))
@@ -147,6 +148,25 @@ def doubts(answer: Answer) -> str:
         doubted = [sentence for sentence in answer.sentences if sentence.support == support]
         lines += [f"- {said} “{inert(sentence.text, limit=QUOTE_CHARS)}”" for sentence in doubted]
     return "\n".join(lines)
+
+
+def disagreements(answer: Answer) -> str:
+    """Where its passages disagree, each pair with both sentences; empty where they do not."""
+    links = _links(answer)
+    lines = []
+    for conflict in answer.conflicts:
+        said = [
+            f"[{marker}]({links[marker]}) says “{inert(quote)}”"
+            for marker, quote in zip(conflict.markers, conflict.quotes, strict=True)
+        ]
+        lines.append(f"- **{disagreement_words(conflict, answer.passages)}:** {' · '.join(said)}")
+    return "\n".join(lines)
+
+
+def disagreement_words(conflict: Conflict, passages: Iterable[Passage]) -> str:
+    """Who disagrees, in plain text."""
+    papers = {passage.paper.id for passage in passages if passage.marker in conflict.markers}
+    return "Your papers disagree" if len(papers) > 1 else "Two places of one paper disagree"
 
 
 def sources(answer: Answer) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import lru_cache
 from itertools import pairwise, product
 from typing import Final
 
@@ -132,6 +133,7 @@ class Statement:
     """First letters of all words, in which an acronym finds its long form."""
 
 
+@lru_cache(maxsize=2048)
 def read(text: str) -> Statement:
     """The sentence taken apart; references like [12] are no part of what it says."""
     found = [match for match in _TOKEN.finditer(text) if not match["reference"]]

@@ -131,7 +131,7 @@ def judge(sentence: str, passages: Sequence[Passage], *, hints: Sequence[int] = 
     silent = announces or says_nothing_found(sentence) or not any(len(item) >= TELLING for item in items)
     if silent or not passages:
         return Judgement(None, markers=tuple(hints))
-    weights = _weights(tuple(passage.chunk.text for passage in passages))
+    weights = weights_of(tuple(passage.chunk.text for passage in passages))
     weight = {item: weights.get(item, weights[""]) * (COMMON_WEIGHT if item in COMMON else 1.0) for item in items}
     matches = sorted((_best(passage, items, weight) for passage in passages), key=_rank, reverse=True)
     everything = _union(tuple(passage.chunk.text for passage in passages))
@@ -189,9 +189,9 @@ def _verdict(
     copied = any(differences is not None for differences in found)
     against, doubts = [reason for differences in found for reason in differences or ()], list[str]()
     for number in claim.numbers:
-        if any(_same(number, other) for other in window.numbers):
+        if any(same_number(number, other) for other in window.numbers):
             continue
-        if any(_same(number, other) for other in everything.numbers):
+        if any(same_number(number, other) for other in everything.numbers):
             doubts.append(f"number {number.shown} is in another place")
         elif not copied and number.value <= COUNTABLE and number.unit is None and number.value % 1 == 0:
             doubts.append(f"number {number.shown} is not there")
@@ -296,14 +296,14 @@ def _replaced(ours: Sequence[Token], theirs: Sequence[Token]) -> list[str]:
     names = [token for token in theirs if token.name]
     reasons = []
     for token in ours:
-        if token.number and numbers and not any(_same(token.number, other) for other in numbers):
+        if token.number and numbers and not any(same_number(token.number, other) for other in numbers):
             reasons.append(f"number {token.shown} is {numbers[0].shown} in the passage")
         if token.name and names and not any(forms_of(token.shown) & forms_of(other.shown) for other in names):
             reasons.append(f"name {token.shown} is {names[0].shown} in the passage")
     return reasons
 
 
-def _same(a: Number, b: Number) -> bool:
+def same_number(a: Number, b: Number) -> bool:
     """Whether two numbers say the same: 12 %, 12 percent and 0.12 do, 12 GB and 12 MB do not."""
     if a.value == b.value:
         return a.unit is None or b.unit is None or a.unit == b.unit
@@ -343,7 +343,7 @@ def _best(passage: Passage, items: frozenset[str], weight: dict[str, float]) -> 
 
 
 @lru_cache(maxsize=16)
-def _weights(texts: tuple[str, ...]) -> dict[str, float]:
+def weights_of(texts: tuple[str, ...]) -> dict[str, float]:
     """How rare each item is among the sentences; "" for one that is in none."""
     sentences = [window for text in texts for window in _windows(text) if window.length == 1]
     counts = Counter(item for window in sentences for item in window.items)
