@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pypdfium2.raw as pdfium
 
-from ingest.lines import clean
 from ingest.picture import PictureError, open_page
+from ingest.verbatim import plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -139,18 +139,14 @@ def _same(char: str, *, folded: bool) -> str:
     """What stands for a character in the copy: nothing for spaces, dashes, accents, control and cell marks."""
     if char > "\uffff":  # pdfium gives halves of it, and the stored text may lack it
         return ""
-    plain = unicodedata.normalize("NFKD", clean(char))
+    letters = unicodedata.normalize("NFKD", plain(char))
     if folded:
-        plain = plain.casefold()
-    return "".join(
-        _QUOTES.get(c, c)
-        for c in plain
-        if unicodedata.category(c) not in _IGNORED and c not in "|−\N{REPLACEMENT CHARACTER}"
-    )
+        letters = letters.casefold()
+    return "".join(c for c in letters if unicodedata.category(c) not in _IGNORED and c not in _MARKS)
 
 
 _IGNORED = {"Cc", "Cf", "Cn", "Co", "Cs", "Mn", "Pd", "Zs", "Zl", "Zp"}
-_QUOTES = dict.fromkeys("‘’‚‛′`´", "'") | dict.fromkeys("“”„‟″«»", '"')
+_MARKS = "|\N{REPLACEMENT CHARACTER}"
 
 
 def _copy(chars: Iterable[str], *, folded: bool) -> _Copy:

@@ -250,6 +250,8 @@ def _print_passages(passages: Sequence[Passage]) -> None:
 
 def _print_answer(answer: Answer) -> None:
     print(printable(answer.text))
+    for line in misquoted_lines(answer):
+        print(printable(line))
     if answer.notice:
         print(f"\n{answer.notice}")
     cited = {citation.marker: citation.page for citation in answer.citations}
@@ -260,6 +262,18 @@ def _print_answer(answer: Answer) -> None:
         print(f"[{passage.marker}] {printable(passage.paper.title)}, p. {page}  ({passage.paper.id})")
     if answer.scope and not answer.scope.whole:
         print(f"\nAsked of: {scope_words(answer.scope)}")
+
+
+def misquoted_lines(answer: Answer) -> list[str]:
+    """What the model put between quotation marks and no passage says word for word: [-left out-] and {+put in+}."""
+    shown = {"same": "{}", "struck": "[-{}-]", "added": "{{+{}+}}"}
+    lines = []
+    for quotation in answer.quotations:
+        if not quotation.verified:
+            lines.append(f"Not verbatim: “{quotation.text}”")
+            diff = " ".join(shown[kind].format(words) for kind, words in quotation.diff)
+            lines.append(f"  closest, in [{quotation.marker}]: {diff}" if diff else "  no passage comes close")
+    return lines
 
 
 def passage_row(passage: Passage) -> dict[str, Any]:
@@ -292,10 +306,12 @@ def answer_row(answer: Answer) -> dict[str, Any]:
                 "page": c.page,
                 "quote": c.quote,
                 "verified": c.verified,
+                "diff": c.diff,
             }
             for c in answer.citations
         ],
         "sentences": [asdict(sentence) for sentence in answer.sentences],
+        "quotations": [asdict(quotation) for quotation in answer.quotations],
         "corrections": [asdict(correction) for correction in answer.corrections],
         "conflicts": [asdict(conflict) for conflict in answer.conflicts],
         "drafts": [

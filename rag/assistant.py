@@ -169,6 +169,7 @@ class Assistant:
                 sentences=cited.sentences,
                 citations=cited.citations,
                 corrections=cited.corrections,
+                quotations=cited.quotations,
                 drafts=(draft,),
                 notice=" ".join(filter(None, notices)) or None,
                 kind=taken.kind,

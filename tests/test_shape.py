@@ -38,8 +38,9 @@ ALLOWED = {  # library → the files that may import it
 PURE = {
     "ingest/paper.py", "ingest/layout.py", "ingest/metadata.py", "ingest/chunk.py",
     "ingest/blocks.py", "ingest/latex.py", "ingest/lines.py", "ingest/headings.py", "ingest/references.py",
+    "ingest/verbatim.py",
     "rag/answer.py", "rag/prompts.py", "rag/citations.py", "rag/words.py", "rag/render.py",
-    "rag/statement.py", "rag/support.py",
+    "rag/statement.py", "rag/support.py", "rag/quotations.py",
     "rag/abbreviations.py", "rag/sanitise.py",
     "rag/questions.py", "rag/followups.py",
     "rag/metrics.py", "rag/cases.py", "rag/plots.py",

@@ -1,0 +1,156 @@
+"""Every citation of some hundred answers, checked against the PDFs' own text by another library than the parser's.
+
+python bench/citations.py [--papers qasper|real] [--answers N] [--folder FOLDER] [--minutes M] [--show]
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import gzip
+import json
+import random
+import re
+import sys
+import tempfile
+import time
+from hashlib import sha256
+from pathlib import Path
+from typing import NamedTuple
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+sys.path.insert(0, str(ROOT / "bench"))
+
+from typeset import typeset  # noqa: E402
+
+from ingest import Ingest, IngestSettings, Source, open_library  # noqa: E402 the lines above make it importable
+from rag import Assistant, RagSettings  # noqa: E402
+from rag.chat import Completion  # noqa: E402
+from rag.citations import split_sentences  # noqa: E402
+
+DATA = ROOT.parent / "shared" / "data"
+SEED = 20261122
+
+
+class Asked(NamedTuple):
+    """A question to one paper."""
+
+    file: str
+    question: str
+
+
+class Recorded:
+    """A `ChatModel` that asks another one only what is not in its file yet: an interrupted run goes on."""
+
+    def __init__(self, model, path):
+        self._model, self._path = model, path
+        self._known = {}
+        if path.is_file():
+            rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+            self._known = {row["key"]: row["text"] for row in rows}
+        self.asked = 0
+
+    @property
+    def name(self):
+        return self._model.name
+
+    async def context_window(self):
+        return 4096
+
+    async def count_tokens(self, messages):
+        return await self._model.count_tokens(messages)
+
+    async def stream(self, messages, *, max_tokens, temperature=0.0, stop=()):
+        key = sha256(json.dumps([messages, max_tokens, temperature, stop]).encode()).hexdigest()
+        if key not in self._known:
+            self.asked += 1
+            said = self._model.stream(messages, max_tokens=max_tokens, temperature=temperature, stop=stop)
+            text = "".join([piece async for piece in said if isinstance(piece, str)])
+            self._known[key] = text
+            with self._path.open("a", encoding="utf-8") as file:
+                file.write(json.dumps({"key": key, "text": text}) + "\n")
+        for piece in re.findall(r"\s*\S+\s*", self._known[key]):
+            yield piece
+        yield Completion(finish_reason="stop", usage=None, seconds=0.0, first_token_seconds=0.0, mean_logprob=None,
+                         model=self.name)  # fmt: skip
+
+
+def qasper(n, folder):
+    """Questions of QASPER dev, paper after paper in the order of their names' digests, and the PDFs."""
+    with gzip.open(DATA / "qasper" / "dev.json.gz") as file:
+        papers = json.load(file)
+    files, asked = [], []
+    for name in sorted(papers, key=lambda name: sha256(name.encode()).digest()):
+        if len(asked) > 1.25 * n:
+            break
+        files.append(typeset(name, papers[name], folder))
+        asked += [Asked(files[-1].name, " ".join(row["question"].split())) for row in papers[name]["qas"]]
+    return files, asked
+
+
+def real(n, _):
+    """Questions made of the words of 40 real papers: two section titles and some sentences of each."""
+    files = sorted((DATA / "papers").glob("*.pdf"))
+    rows = (DATA / "papers" / "truth.jsonl").read_text(encoding="utf-8").splitlines()
+    truth = {row["pdf"]: row for row in map(json.loads, rows)}
+    draw, asked = random.Random(SEED), []
+    for path in files:
+        sections = truth[path.name]["sections"]
+        titles = sorted({s["section"] for s in sections if len(s["section"].split()) > 1})
+        parts = [part for s in sections for text in s["paragraphs"] for part in split_sentences(text)]
+        sentences = [part for part in parts if 10 <= len(part.split()) <= 40]
+        each = -(-5 * n // (4 * len(files)))
+        drawn = [f"What does the paper say about {title}?" for title in draw.sample(titles, min(2, len(titles)))]
+        for sentence in draw.sample(sentences, min(each - len(drawn), len(sentences))):
+            words = re.findall(r"[A-Za-z][\w-]{4,}", sentence)[:6]
+            drawn.append(f"What is known about {' '.join(words)}?")
+        asked += [Asked(path.name, question) for question in drawn]
+    return files, asked
+
+
+async def answers(files, asked, *, n, folder, minutes):
+    """Up to n answers that were given, each with its paper's PDF; stops asking the model after some minutes."""
+    began = time.monotonic()
+    with open_library(IngestSettings(library=folder / "library")) as library:
+        assistant = Assistant.open(RagSettings(), library=library)
+        recorded = assistant.drafter = Recorded(assistant.drafter, folder / "drafts.jsonl")
+        for report in Ingest(library=library, embedder=assistant.embedder).run(Source(f, f.name) for f in files):
+            if report.status == "failed":
+                print(f"left out  {report.file}: {report.error}")
+        ids = {paper.file_name: paper.id for paper in library.papers()}
+        paths = {path.name: path for path in files}
+        given = []
+        try:
+            for file, question in asked:
+                if len(given) == n:
+                    break
+                if file not in ids:
+                    continue
+                if recorded.asked and time.monotonic() - began > 60 * minutes:
+                    print(f"{len(given)} of {n} answers so far; run it again to go on")
+                    sys.exit(3)
+                answer = await assistant.answer(question, paper_ids=[ids[file]])
+                if not answer.abstained:
+                    given.append((paths[file], answer))
+        finally:
+            await assistant.close()
+    return given
+
+
+def main():
+    options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    options.add_argument("--papers", default="qasper", choices=("qasper", "real"))
+    options.add_argument("--answers", type=int, default=300)
+    options.add_argument("--folder", type=Path, default=Path(tempfile.gettempdir()) / "scholion-citations")
+    options.add_argument("--minutes", type=float, default=1e9, help="stop after so many and go on in the next run")
+    chosen = options.parse_args()
+    folder = chosen.folder / chosen.papers
+    folder.mkdir(parents=True, exist_ok=True)
+    files, asked = {"qasper": qasper, "real": real}[chosen.papers](chosen.answers, folder)
+    given = asyncio.run(answers(files, asked, n=chosen.answers, folder=folder, minutes=chosen.minutes))
+    print(len(given))
+
+
+if __name__ == "__main__":
+    main()
