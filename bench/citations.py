@@ -11,9 +11,13 @@ import gzip
 import json
 import random
 import re
+import subprocess
 import sys
 import tempfile
 import time
+import unicodedata
+from collections import Counter
+from functools import cache
 from hashlib import sha256
 from pathlib import Path
 from typing import NamedTuple
@@ -27,10 +31,13 @@ from typeset import typeset  # noqa: E402
 from ingest import Ingest, IngestSettings, Source, open_library  # noqa: E402 the lines above make it importable
 from rag import Assistant, RagSettings  # noqa: E402
 from rag.chat import Completion  # noqa: E402
-from rag.citations import split_sentences  # noqa: E402
+from rag.citations import markers_in, split_sentences  # noqa: E402
+from rag.render import full_answer  # noqa: E402
+from rag.sanitise import JOINER  # noqa: E402
 
 DATA = ROOT.parent / "shared" / "data"
 SEED = 20261122
+RUN = 8
 
 
 class Asked(NamedTuple):
@@ -138,6 +145,98 @@ async def answers(files, asked, *, n, folder, minutes):
     return given
 
 
+# -- the check ---------------------------------------------------------------------------------------------------------
+
+
+@cache
+def page_texts(path, page):
+    """The page's text as poppler reads it, in reading order and in the order of the file, and its letters alone."""
+    command = ["pdftotext", "-f", str(page), "-l", str(page), "-enc", "UTF-8"]
+    read = [subprocess.run([*command, *order, path, "-"], check=True, capture_output=True) for order in ([], ["-raw"])]
+    return tuple(letters(done.stdout.decode()) for done in read)
+
+
+def letters(text):
+    """Letters and digits only, without accents, ligatures, hyphens and spaces."""
+    return re.sub(r"[\W_]", "", unicodedata.normalize("NFKD", text)).casefold()
+
+
+def place(path, page, words):
+    """How the words stand in the PDF by poppler: "page", "page, interrupted", "another page" or "nowhere".
+
+    Interrupted: each run of eight words is on the page, but not one behind the other (a footnote or a figure between
+    two columns, a subscript that one library reads behind its line).
+    """
+    wanted = letters(words)
+    if any(wanted in text for text in page_texts(path, page)):
+        return "page"
+    around = [n for n in (page - 1, page + 1) if n > 0]
+    found = words.split()
+    runs = [letters(" ".join(found[i : i + RUN])) for i in range(max(1, len(found) - RUN + 1))]
+    missing = [run for run in runs if not any(run in text for text in page_texts(path, page))]
+    if len(missing) < min(RUN * 2, len(runs)):
+        return "page, interrupted"
+    if any(wanted in text for n in around for text in page_texts(path, n)):
+        return "another page"
+    return "nowhere"
+
+
+CITE = re.compile(r"\[(\d+)\]\(/cite/([0-9a-f]{16})/(\d+)/(\d+)\)")
+LISTED = re.compile(r"^- " + CITE.pattern + r"[^\n]*  \n  (\*\*Not verbatim:\*\* )?\*“(.*?)”\*", re.MULTILINE)
+
+
+def seen(markdown):
+    """A quote as a reader sees it: without the escapes and joiners that keep it inert, and without the cut's mark."""
+    return re.sub(r"\\([!-/:-@\[-`{-~])", r"\1", markdown.replace(JOINER, "")).removesuffix(" …")
+
+
+def check(given):
+    """Counts of what holds, and what does not, one line each."""
+    counts, wrong = Counter(), []
+    for path, answer in given:
+        shown = {passage.marker: passage for passage in answer.passages}
+        said = full_answer(answer)
+        listed = {int(m[1]): m for m in LISTED.finditer(said)}
+        cited = {citation.marker: citation for citation in answer.citations}
+        counts["answers"] += 1
+        counts["answers with citations"] += bool(cited)
+        for marker in markers_in(answer.text):
+            counts["markers in the text"] += 1
+            counts["markers, valid"] += marker in cited and marker in shown
+        for match in CITE.finditer(said):
+            chunk = shown[int(match[1])].chunk if int(match[1]) in shown else None
+            held = chunk and (chunk.paper_id, chunk.ordinal) == (match[2], int(match[4]))
+            counts["links in the message"] += 1
+            counts["links, to a passage that was read and a page of it"] += bool(
+                held and chunk.first_page <= int(match[3]) <= chunk.last_page
+            )
+        for marker, citation in cited.items():
+            counts["citations"] += 1
+            where = place(path, citation.page, citation.quote)
+            counts[f"quotes, by poppler: {where}"] += 1
+            counts["quotes, called verbatim"] += citation.verified
+            counts["quotes, short (under 5 words or 20 characters)"] += (
+                len(citation.quote.split()) < 5 or len(citation.quote) < 20
+            )
+            line = listed.get(marker)
+            counts["quotes, as shown, on the page that the message names"] += bool(
+                line and place(path, int(line[3]), seen(line[6])).startswith("page")
+            )
+            counts["quotes, verbatim by poppler or labelled"] += where.startswith("page") or bool(line and line[5])
+            if not line or where != "page":
+                wrong.append(f"{where}  {path.name} p. {citation.page} [{marker}] {citation.quote!r}")
+        for quotation in answer.quotations:
+            counts["quotations of the model's own"] += 1
+            counts["quotations, verified"] += quotation.verified
+            if quotation.verified:
+                chunk = shown[quotation.marker].chunk
+                pages = range(chunk.first_page, chunk.last_page + 1)
+                there = any(place(path, n, quotation.text).startswith("page") for n in pages)
+                counts["quotations, verified and on the page by poppler"] += there
+            wrong.append(f"{'verified' if quotation.verified else 'labelled'}  {path.name} {quotation.text!r}")
+    return counts, wrong
+
+
 def main():
     options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     options.add_argument("--papers", default="qasper", choices=("qasper", "real"))
@@ -149,7 +248,10 @@ def main():
     folder.mkdir(parents=True, exist_ok=True)
     files, asked = {"qasper": qasper, "real": real}[chosen.papers](chosen.answers, folder)
     given = asyncio.run(answers(files, asked, n=chosen.answers, folder=folder, minutes=chosen.minutes))
-    print(len(given))
+    counts, wrong = check(given)
+    print("\n".join(wrong), end="\n\n" if wrong else "")
+    for name, n in counts.items():
+        print(f"{n:5}  {name}")
 
 
 if __name__ == "__main__":

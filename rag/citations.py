@@ -155,7 +155,8 @@ def _pages(chunk: Chunk, page_text: PageText) -> list[tuple[int, int, int]]:
     A page ends where the chunk goes on with a page break and the page's text has nothing more; where no such place is
     found, the stored page is not the one that was cut, and the rest is taken to be on it.
     """
-    parts, at = [], 0
+    parts: list[tuple[int, int, int]] = []
+    at = 0
     for page in range(chunk.first_page, chunk.last_page):
         there = page_text(chunk.paper_id, page)
         end = len(chunk.text)
