@@ -30,14 +30,20 @@ from typeset import typeset  # noqa: E402
 
 from ingest import Ingest, IngestSettings, Source, open_library  # noqa: E402 the lines above make it importable
 from rag import Assistant, RagSettings  # noqa: E402
+from rag.accounting import Trace  # noqa: E402
+from rag.answer import Answer, Passage  # noqa: E402
 from rag.chat import Completion  # noqa: E402
-from rag.citations import markers_in, split_sentences  # noqa: E402
+from rag.citations import cite, markers_in, split_sentences  # noqa: E402
 from rag.render import full_answer  # noqa: E402
 from rag.sanitise import JOINER  # noqa: E402
 
 DATA = ROOT.parent / "shared" / "data"
 SEED = 20261122
 RUN = 8
+
+
+def batched(rows, n):
+    return [rows[i : i + n] for i in range(0, len(rows), n)]
 
 
 class Asked(NamedTuple):
@@ -87,33 +93,33 @@ def qasper(n, folder):
     """Questions of QASPER dev, paper after paper in the order of their names' digests, and the PDFs."""
     with gzip.open(DATA / "qasper" / "dev.json.gz") as file:
         papers = json.load(file)
-    files, asked = [], []
+    chosen, asked = {}, []
     for name in sorted(papers, key=lambda name: sha256(name.encode()).digest()):
         if len(asked) > 1.25 * n:
             break
-        files.append(typeset(name, papers[name], folder))
-        asked += [Asked(files[-1].name, " ".join(row["question"].split())) for row in papers[name]["qas"]]
-    return files, asked
+        chosen[name] = papers[name]
+        asked += [Asked(f"{name}.pdf", " ".join(row["question"].split())) for row in papers[name]["qas"]]
+    return typeset(chosen, folder), asked
 
 
-def real(n, _):
-    """Questions made of the words of 40 real papers: two section titles and some sentences of each."""
+def real(*_):
+    """Questions made of the words of 40 real papers: of each two section titles and three sentences, in five rounds."""
     files = sorted((DATA / "papers").glob("*.pdf"))
     rows = (DATA / "papers" / "truth.jsonl").read_text(encoding="utf-8").splitlines()
     truth = {row["pdf"]: row for row in map(json.loads, rows)}
-    draw, asked = random.Random(SEED), []
+    rounds = [[] for _ in range(5)]
     for path in files:
-        sections = truth[path.name]["sections"]
+        sections, draw = truth[path.name]["sections"], random.Random(f"{SEED} {path.name}")
         titles = sorted({s["section"] for s in sections if len(s["section"].split()) > 1})
         parts = [part for s in sections for text in s["paragraphs"] for part in split_sentences(text)]
         sentences = [part for part in parts if 10 <= len(part.split()) <= 40]
-        each = -(-5 * n // (4 * len(files)))
         drawn = [f"What does the paper say about {title}?" for title in draw.sample(titles, min(2, len(titles)))]
-        for sentence in draw.sample(sentences, min(each - len(drawn), len(sentences))):
+        for sentence in draw.sample(sentences, min(5 - len(drawn), len(sentences))):
             words = re.findall(r"[A-Za-z][\w-]{4,}", sentence)[:6]
             drawn.append(f"What is known about {' '.join(words)}?")
-        asked += [Asked(path.name, question) for question in drawn]
-    return files, asked
+        for some, question in zip(rounds, drawn, strict=False):
+            some.append(Asked(path.name, question))
+    return files, [asked for some in rounds for asked in some]
 
 
 async def answers(files, asked, *, n, folder, minutes):
@@ -127,21 +133,40 @@ async def answers(files, asked, *, n, folder, minutes):
                 print(f"left out  {report.file}: {report.error}")
         ids = {paper.file_name: paper.id for paper in library.papers()}
         paths = {path.name: path for path in files}
+        todo = [(paths[file], question, ids[file]) for file, question in asked if file in ids]
         given = []
         try:
-            for file, question in asked:
-                if len(given) == n:
-                    break
-                if file not in ids:
-                    continue
+            for two in batched(todo, 2):  # the drafter has two slots
                 if recorded.asked and time.monotonic() - began > 60 * minutes:
                     print(f"{len(given)} of {n} answers so far; run it again to go on")
                     sys.exit(3)
-                answer = await assistant.answer(question, paper_ids=[ids[file]])
-                if not answer.abstained:
-                    given.append((paths[file], answer))
+                done = await asyncio.gather(*(assistant.answer(q, paper_ids=[paper]) for _, q, paper in two))
+                given += [(row[0], answer) for row, answer in zip(two, done, strict=True) if not answer.abstained]
+                if len(given) >= n:
+                    break
         finally:
             await assistant.close()
+    return given[:n]
+
+
+def copied(files, *, n, folder):
+    """n answers that are a random sentence of a random passage each: more places than a model's answers reach."""
+    draw, given = random.Random(SEED), []
+    with open_library(IngestSettings(library=folder / "library")) as library:
+        papers = {paper.file_name: paper for paper in library.papers()}
+        texts = {p.id: {page.number: page.text for page in library.pages(p.id)} for p in papers.values()}
+        passages = [
+            (path, Passage(1, chunk, papers[path.name], 1.0, ()))
+            for path in files if path.name in papers
+            for chunk in library.chunks(library.chunk_ids([papers[path.name].id])).values()
+        ]  # fmt: skip
+    for path, passage in draw.choices(passages, k=n):
+        sentence = draw.choice(split_sentences(passage.chunk.text))
+        cited = cite(sentence, [passage], page_text=lambda paper, page: texts[paper].get(page, ""))
+        given.append((path, Answer(
+            question="", text=cited.text, passages=(passage,), trace=Trace().finish(), sentences=cited.sentences,
+            citations=cited.citations, quotations=cited.quotations,
+        )))  # fmt: skip
     return given
 
 
@@ -242,12 +267,16 @@ def main():
     options.add_argument("--papers", default="qasper", choices=("qasper", "real"))
     options.add_argument("--answers", type=int, default=300)
     options.add_argument("--folder", type=Path, default=Path(tempfile.gettempdir()) / "scholion-citations")
+    options.add_argument("--copied", action="store_true", help="sentences of the papers instead of a model's answers")
     options.add_argument("--minutes", type=float, default=1e9, help="stop after so many and go on in the next run")
     chosen = options.parse_args()
     folder = chosen.folder / chosen.papers
     folder.mkdir(parents=True, exist_ok=True)
     files, asked = {"qasper": qasper, "real": real}[chosen.papers](chosen.answers, folder)
-    given = asyncio.run(answers(files, asked, n=chosen.answers, folder=folder, minutes=chosen.minutes))
+    if chosen.copied:
+        given = copied(files, n=chosen.answers, folder=folder)
+    else:
+        given = asyncio.run(answers(files, asked, n=chosen.answers, folder=folder, minutes=chosen.minutes))
     counts, wrong = check(given)
     print("\n".join(wrong), end="\n\n" if wrong else "")
     for name, n in counts.items():

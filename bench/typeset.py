@@ -12,11 +12,14 @@ import html
 import re
 import shutil
 import subprocess
-import tempfile
-from pathlib import Path
+from typing import TYPE_CHECKING
 from zlib import crc32
 
-SECONDS = 120
+from playwright.sync_api import Page, sync_playwright
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
 FACES = ("Liberation Serif", "DejaVu Serif", "Liberation Sans")
 BREAKS = re.compile(
     r"(?<=[a-z][a-z][aeiou][bcdfglmnprstv])(?=[bcdfglmnprstv][a-z]{2})"
@@ -33,38 +36,40 @@ p {{ margin: 0; text-indent: 4mm }}
 </style><body><h1>{title}</h1><h2>Abstract</h2>{body}"""
 
 
-def typeset(name: str, paper: dict, folder: Path) -> Path:
-    """The PDF of one paper of QASPER, `<folder>/<name>.pdf`; the same each time, made once.
+def typeset(papers: dict[str, dict], folder: Path) -> list[Path]:
+    """The PDFs of papers of QASPER, `<folder>/<name>.pdf` each; the same each time, made once.
 
     Raises:
-        FileNotFoundError: Chromium is not installed.
-        subprocess.SubprocessError: it failed, or took longer than SECONDS.
+        FileNotFoundError: Chromium or poppler is not installed.
     """
-    out = folder / f"{name}.pdf"
-    if out.is_file():
-        return out
+    paths = {name: folder / f"{name}.pdf" for name in papers}
+    todo = [name for name in papers if not paths[name].is_file()]
+    if todo:
+        chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+        if not chromium:
+            raise FileNotFoundError("Chromium is not installed; it sets the papers.")
+        with sync_playwright() as playwright:
+            browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+            for name in todo:
+                page = browser.new_page()
+                made = _set(name, papers[name], page)
+                scratch = paths[name].with_suffix(".part")
+                scratch.write_bytes(made)
+                scratch.replace(paths[name])
+                page.close()
+            browser.close()
+    return list(paths.values())
+
+
+def _set(name: str, paper: dict, page: Page) -> bytes:
     two = _two_columns(name)
-    with tempfile.TemporaryDirectory() as scratch:
-        made = Path(scratch) / "paper.pdf"
-        narrow = _page(name, paper, columns="width: 84mm" if two else "width: 176mm")
-        _print(narrow, made)
-        drawn = subprocess.run(["pdftotext", "-layout", made, "-"], check=True, capture_output=True, timeout=SECONDS)
-        ends = iter(re.findall("\u00ad(\u2010?)", drawn.stdout.decode()))
-        wide = _page(name, paper, columns="width: 176mm; column-gap: 8mm" + "; columns: 2" * two)
-        _print(re.sub("\u00ad", lambda _: "-" if next(ends, "") else "", wide), made)
-        shutil.copy(made, out)
-    return out
-
-
-def _print(page: str, made: Path) -> None:
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if not chromium:
-        raise FileNotFoundError("Chromium is not installed; it sets the papers.")
-    source = made.with_suffix(".html")
-    source.write_text(page, encoding="utf-8")
-    flags = ("--headless", "--no-sandbox", "--disable-gpu", "--no-pdf-header-footer", f"--user-data-dir={made.parent}")
-    command = [chromium, *flags, f"--print-to-pdf={made}", source.as_uri()]
-    subprocess.run(command, check=True, capture_output=True, timeout=SECONDS)
+    page.set_content(_page(name, paper, columns="width: 84mm" if two else "width: 176mm"))
+    narrow = page.pdf(prefer_css_page_size=True)
+    drawn = subprocess.run(["pdftotext", "-layout", "-", "-"], input=narrow, check=True, capture_output=True)
+    ends = iter(re.findall("\u00ad(\u2010?)", drawn.stdout.decode()))
+    wide = _page(name, paper, columns="width: 176mm; column-gap: 8mm" + "; columns: 2" * two)
+    page.set_content(re.sub("\u00ad", lambda _: "-" if next(ends, "") else "", wide))
+    return page.pdf(prefer_css_page_size=True)
 
 
 def _two_columns(name: str) -> bool:

@@ -132,21 +132,43 @@ def _citation(sentence: str, passage: Passage, window: tuple[int, int] | None, p
     text, words = passage.chunk.text, content_words(sentence)
     first, last = window or (0, len(text))
     pages = _pages(passage.chunk, page_text)
-    places = [
-        (page, max(first + start, begin), min(first + end, stop))
-        for start, end in sentence_spans(text[first:last])
+    parts = [
+        (page, max(start, begin), min(end, stop))
+        for start, end in sentence_spans(text)
         for page, begin, stop in pages
+        if max(start, begin) < min(end, stop)
     ]
-    parts = [(page, text[start:end].strip()) for page, start, end in places if start < end]
-    long = [part for part in parts if len(part[1]) >= MIN_QUOTE and len(part[1].split()) >= MIN_QUOTE_WORDS]
-    if not long:
-        whole = [(page, text[start:end].strip()) for page, start, end in pages]
-        long = [max(whole, key=lambda part: len(part[1]))]
-    page, quote = max(long, key=lambda p: len(words & content_words(p[1])) / (1 + len(content_words(p[1]))) ** 0.5)
+    near = [part for part in parts if first <= part[1] and part[2] <= last] or parts
+    long = [part for part in near if _is_quotable(text[part[1] : part[2]])]
+
+    def fit(part: tuple[int, int, int]) -> float:
+        said = content_words(text[part[1] : part[2]])
+        return len(words & said) / (1 + len(said)) ** 0.5
+
+    page, start, end = _grown(max(long or near, key=fit), parts, text) if parts else (pages[0][0], 0, len(text))
+    quote = text[start:end].strip()
     there = page_text(passage.paper.id, page)
     verified = stands_in(quote, there)
     diff = () if verified else closest(quote, [(page, there)])[1]
     return Citation(marker=passage.marker, passage=passage, page=page, quote=quote, verified=verified, diff=diff)
+
+
+def _is_quotable(words: str) -> bool:
+    return len(words.strip()) >= MIN_QUOTE and len(words.split()) >= MIN_QUOTE_WORDS
+
+
+def _grown(part: tuple[int, int, int], parts: Sequence[tuple[int, int, int]], text: str) -> tuple[int, int, int]:
+    """The part of a page with the sentences behind it, then those before it, until it is long enough for a quote."""
+    page, start, end = part
+    same = [other for other in parts if other[0] == page]
+    behind = [other[2] for other in same if other[1] > start]
+    before = [other[1] for other in reversed(same) if other[1] < start]
+    while not _is_quotable(text[start:end]) and (behind or before):
+        if behind:
+            end = behind.pop(0)
+        else:
+            start = before.pop(0)
+    return page, start, end
 
 
 def _pages(chunk: Chunk, page_text: PageText) -> list[tuple[int, int, int]]:

@@ -155,6 +155,9 @@ def test_a_page_without_text_between_two_others_is_none_that_is_cited():
 def test_a_quote_has_five_words_where_the_passage_has_as_many():
     shown = passage(1, "aaaa", 3, "Internationalisation matters. It took 3.5 days on eight machines of ours.")
     assert len(cite_on(shown, {}, "Internationalisation matters on machines.").quote.split()) >= 5
+    shown = passage(1, "aaaa", 3, "It took days. It is so. Internationalisation matters. We know.")
+    found = cite_on(shown, {}, "Internationalisation matters.")
+    assert found.quote == "It is so. Internationalisation matters. We know.", "with its neighbours"
     shown = passage(1, "aaaa", 3, "Internationalisation matters.")
     assert cite_on(shown, {}, "Internationalisation matters.").quote == "Internationalisation matters."
 
