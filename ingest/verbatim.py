@@ -36,7 +36,7 @@ def plain(char: str) -> str:
     if char == "\N{SOFT HYPHEN}":
         return ""
     same = clean(char)
-    if not unicodedata.decomposition(char).startswith(_MEANT):
+    if char and not unicodedata.decomposition(char).startswith(_MEANT):
         same = unicodedata.normalize("NFKC", same)
     return "".join(
         _DASHES.get(c) or _QUOTES.get(c, c) for c in same if unicodedata.category(c) not in {"Cc", "Cf", "Cs"}
