@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from math import sqrt
 from typing import TYPE_CHECKING
 
 from ingest.paper import PAGE_BREAK
@@ -143,7 +144,7 @@ def _citation(sentence: str, passage: Passage, window: tuple[int, int] | None, p
 
     def fit(part: tuple[int, int, int]) -> float:
         said = content_words(text[part[1] : part[2]])
-        return len(words & said) / (1 + len(said)) ** 0.5
+        return len(words & said) / sqrt(1 + len(said))
 
     page, start, end = _grown(max(long or near, key=fit), parts, text) if parts else (pages[0][0], 0, len(text))
     quote = text[start:end].strip()
