@@ -62,7 +62,6 @@ class Recorded:
         if path.is_file():
             rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
             self._known = {row["key"]: row["text"] for row in rows}
-        self.asked = 0
 
     @property
     def name(self):
@@ -77,7 +76,6 @@ class Recorded:
     async def stream(self, messages, *, max_tokens, temperature=0.0, stop=()):
         key = sha256(json.dumps([messages, max_tokens, temperature, stop]).encode()).hexdigest()
         if key not in self._known:
-            self.asked += 1
             said = self._model.stream(messages, max_tokens=max_tokens, temperature=temperature, stop=stop)
             text = "".join([piece async for piece in said if isinstance(piece, str)])
             self._known[key] = text
@@ -127,19 +125,17 @@ async def answers(files, asked, *, n, folder, minutes):
     began = time.monotonic()
     with open_library(IngestSettings(library=folder / "library")) as library:
         assistant = Assistant.open(RagSettings(), library=library)
-        recorded = assistant.drafter = Recorded(assistant.drafter, folder / "drafts.jsonl")
+        assistant.drafter = Recorded(assistant.drafter, folder / "drafts.jsonl")
         for report in Ingest(library=library, embedder=assistant.embedder).run(Source(f, f.name) for f in files):
             if report.status == "failed":
                 print(f"left out  {report.file}: {report.error}")
         ids = {paper.file_name: paper.id for paper in library.papers()}
         paths = {path.name: path for path in files}
         todo = [(paths[file], question, ids[file]) for file, question in asked if file in ids]
-        given = []
         try:
-            for two in batched(todo, 2):  # the drafter has two slots
-                if recorded.asked and time.monotonic() - began > 60 * minutes:
-                    print(f"{len(given)} of {n} answers so far; run it again to go on")
-                    sys.exit(3)
+            await draft(todo, assistant, notes=folder / "asked.jsonl", n=n, until=began + 60 * minutes)
+            given = []
+            for two in batched(todo, 2):  # now from the file; the drafter has two slots
                 done = await asyncio.gather(*(assistant.answer(q, paper_ids=[paper]) for _, q, paper in two))
                 given += [(row[0], answer) for row, answer in zip(two, done, strict=True) if not answer.abstained]
                 if len(given) >= n:
@@ -147,6 +143,24 @@ async def answers(files, asked, *, n, folder, minutes):
         finally:
             await assistant.close()
     return given[:n]
+
+
+async def draft(todo, assistant, *, notes, n, until):
+    """Ask what was not asked yet, until n questions have an answer; noted line by line, so that it can be stopped."""
+    known = [json.loads(line) for line in notes.read_text().splitlines()] if notes.is_file() else []
+    asked, given = {(row["file"], row["question"]) for row in known}, sum(row["given"] for row in known)
+    for two in batched([row for row in todo if (row[0].name, row[1]) not in asked], 2):
+        if given >= n:
+            return
+        if time.monotonic() > until:
+            print(f"{given} of {n} answers so far; run it again to go on")
+            sys.exit(3)
+        done = await asyncio.gather(*(assistant.answer(q, paper_ids=[paper]) for _, q, paper in two))
+        given += sum(not answer.abstained for answer in done)
+        with notes.open("a") as file:
+            for (path, question, _), answer in zip(two, done, strict=True):
+                row = {"file": path.name, "question": question, "given": not answer.abstained}
+                file.write(json.dumps(row) + "\n")
 
 
 def copied(files, *, n, folder):
