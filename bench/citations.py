@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import gzip
 import json
+import pickle
 import random
 import re
 import subprocess
@@ -17,7 +19,8 @@ import tempfile
 import time
 import unicodedata
 from collections import Counter
-from functools import cache
+from dataclasses import replace
+from functools import cache, partial
 from hashlib import sha256
 from pathlib import Path
 from typing import NamedTuple
@@ -32,7 +35,6 @@ from ingest import Ingest, IngestSettings, Source, open_library  # noqa: E402 th
 from rag import Assistant, RagSettings  # noqa: E402
 from rag.accounting import Trace  # noqa: E402
 from rag.answer import Answer, Passage  # noqa: E402
-from rag.chat import Completion  # noqa: E402
 from rag.citations import cite, markers_in, split_sentences  # noqa: E402
 from rag.render import full_answer  # noqa: E402
 from rag.sanitise import JOINER  # noqa: E402
@@ -42,49 +44,11 @@ SEED = 20261122
 RUN = 8
 
 
-def batched(rows, n):
-    return [rows[i : i + n] for i in range(0, len(rows), n)]
-
-
 class Asked(NamedTuple):
     """A question to one paper."""
 
     file: str
     question: str
-
-
-class Recorded:
-    """A `ChatModel` that asks another one only what is not in its file yet: an interrupted run goes on."""
-
-    def __init__(self, model, path):
-        self._model, self._path = model, path
-        self._known = {}
-        if path.is_file():
-            rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-            self._known = {row["key"]: row["text"] for row in rows}
-
-    @property
-    def name(self):
-        return self._model.name
-
-    async def context_window(self):
-        return 4096
-
-    async def count_tokens(self, messages):
-        return await self._model.count_tokens(messages)
-
-    async def stream(self, messages, *, max_tokens, temperature=0.0, stop=()):
-        key = sha256(json.dumps([messages, max_tokens, temperature, stop]).encode()).hexdigest()
-        if key not in self._known:
-            said = self._model.stream(messages, max_tokens=max_tokens, temperature=temperature, stop=stop)
-            text = "".join([piece async for piece in said if isinstance(piece, str)])
-            self._known[key] = text
-            with self._path.open("a", encoding="utf-8") as file:
-                file.write(json.dumps({"key": key, "text": text}) + "\n")
-        for piece in re.findall(r"\s*\S+\s*", self._known[key]):
-            yield piece
-        yield Completion(finish_reason="stop", usage=None, seconds=0.0, first_token_seconds=0.0, mean_logprob=None,
-                         model=self.name)  # fmt: skip
 
 
 def qasper(n, folder):
@@ -125,7 +89,6 @@ async def answers(files, asked, *, n, folder, minutes):
     began = time.monotonic()
     with open_library(IngestSettings(library=folder / "library")) as library:
         assistant = Assistant.open(RagSettings(), library=library)
-        assistant.drafter = Recorded(assistant.drafter, folder / "drafts.jsonl")
         for report in Ingest(library=library, embedder=assistant.embedder).run(Source(f, f.name) for f in files):
             if report.status == "failed":
                 print(f"left out  {report.file}: {report.error}")
@@ -133,23 +96,40 @@ async def answers(files, asked, *, n, folder, minutes):
         paths = {path.name: path for path in files}
         todo = [(paths[file], question, ids[file]) for file, question in asked if file in ids]
         try:
-            await draft(todo, assistant, notes=folder / "asked.jsonl", n=n, until=began + 60 * minutes)
-            given = []
-            for two in batched(todo, 2):  # now from the file; the drafter has two slots
-                done = await asyncio.gather(*(assistant.answer(q, paper_ids=[paper]) for _, q, paper in two))
-                given += [(row[0], answer) for row, answer in zip(two, done, strict=True) if not answer.abstained]
-                if len(given) >= n:
-                    break
+            await ask(todo, assistant, notes=folder / "answers.pickle", n=n, until=began + 60 * minutes)
         finally:
             await assistant.close()
-    return given[:n]
+        given = [(paths[file], answer) for file, _, answer in noted(folder / "answers.pickle") if not answer.abstained]
+        return [(path, checked_anew(answer, library)) for path, answer in given[:n]]
 
 
-async def draft(todo, assistant, *, notes, n, until):
-    """Ask what was not asked yet, until n questions have an answer; noted line by line, so that it can be stopped."""
-    known = [json.loads(line) for line in notes.read_text().splitlines()] if notes.is_file() else []
-    asked, given = {(row["file"], row["question"]) for row in known}, sum(row["given"] for row in known)
-    for two in batched([row for row in todo if (row[0].name, row[1]) not in asked], 2):
+def checked_anew(answer, library):
+    """The answer as the code of today cites it, from what the model wrote and the passages that it was shown."""
+    cited = cite(answer.drafts[-1].text, answer.passages, page_text=partial(page_text, library))
+    return replace(answer, text=cited.text, sentences=cited.sentences, citations=cited.citations,
+                   corrections=cited.corrections, quotations=cited.quotations)  # fmt: skip
+
+
+def page_text(library, paper_id, number):
+    return next((page.text for page in library.pages(paper_id) if page.number == number), "")
+
+
+def noted(path):
+    """The rows that an earlier run wrote; one that a stop cut off is left out."""
+    rows = []
+    if path.is_file():
+        with path.open("rb") as file, contextlib.suppress(EOFError, pickle.UnpicklingError):
+            while True:
+                rows.append(pickle.load(file))
+    return rows
+
+
+async def ask(todo, assistant, *, notes, n, until):
+    """Ask what was not asked yet, until n questions have an answer; each is noted, so that a run can be stopped."""
+    rows = noted(notes)
+    known, given = {(file, question) for file, question, _ in rows}, sum(not answer.abstained for *_, answer in rows)
+    left = [row for row in todo if (row[0].name, row[1]) not in known]
+    for two in [left[i : i + 2] for i in range(0, len(left), 2)]:  # the drafter has two slots
         if given >= n:
             return
         if time.monotonic() > until:
@@ -157,10 +137,9 @@ async def draft(todo, assistant, *, notes, n, until):
             sys.exit(3)
         done = await asyncio.gather(*(assistant.answer(q, paper_ids=[paper]) for _, q, paper in two))
         given += sum(not answer.abstained for answer in done)
-        with notes.open("a") as file:
+        with notes.open("ab") as file:
             for (path, question, _), answer in zip(two, done, strict=True):
-                row = {"file": path.name, "question": question, "given": not answer.abstained}
-                file.write(json.dumps(row) + "\n")
+                file.write(pickle.dumps((path.name, question, answer)))
 
 
 def copied(files, *, n, folder):
