@@ -1,6 +1,15 @@
 """Every citation of some hundred answers, checked against the PDFs' own text by another library than the parser's.
 
-python bench/citations.py [--papers qasper|real] [--answers N] [--folder FOLDER] [--minutes M] [--show]
+    python bench/citations.py [--papers qasper|real] [--answers N] [--copied] [--folder FOLDER] [--minutes M]
+
+Questions of QASPER dev are asked of its papers, typeset as PDFs (`bench/typeset.py`), or questions made of headings and
+sentences of 40 real PDFs of theirs; the drafter is the one that answers in the app. Of each answer all markers, all
+links of the message as it is shown, all quotes and pages are looked at. Quotes are compared by letters and digits alone
+with what poppler's pdftotext reads from the cited page, in its reading order or in the file's.
+
+Answers are kept in the folder, so that a run can be stopped and goes on, and are cited anew by the code of today.
+`--copied` takes random sentences of the papers for answers: no model is asked, and more places are reached.
+Needs Chromium (qasper only) and pdftotext.
 """
 
 from __future__ import annotations
@@ -18,6 +27,7 @@ import sys
 import tempfile
 import time
 import unicodedata
+from bisect import bisect_left
 from collections import Counter
 from dataclasses import replace
 from functools import cache, partial
@@ -41,7 +51,7 @@ from rag.sanitise import JOINER  # noqa: E402
 
 DATA = ROOT.parent / "shared" / "data"
 SEED = 20261122
-RUN = 8
+MOST_PIECES, SHORTEST = 4, 15
 
 
 class Asked(NamedTuple):
@@ -180,23 +190,36 @@ def letters(text):
 
 
 def place(path, page, words):
-    """How the words stand in the PDF by poppler: "page", "page, interrupted", "another page" or "nowhere".
+    """How the words stand in the PDF by poppler: "page", "page, in pieces", "another page" or "nowhere"; and a note.
 
-    Interrupted: each run of eight words is on the page, but not one behind the other (a footnote or a figure between
-    two columns, a subscript that one library reads behind its line).
+    In pieces: all letters are on the page, in at most MOST_PIECES runs of SHORTEST letters or more. The note has what
+    stands between the first two on the page: a footnote between two columns, a symbol that one library reads elsewhere.
     """
     wanted = letters(words)
     if any(wanted in text for text in page_texts(path, page)):
-        return "page"
-    around = [n for n in (page - 1, page + 1) if n > 0]
-    found = words.split()
-    runs = [letters(" ".join(found[i : i + RUN])) for i in range(max(1, len(found) - RUN + 1))]
-    missing = [run for run in runs if not any(run in text for text in page_texts(path, page))]
-    if len(missing) < min(RUN * 2, len(runs)):
-        return "page, interrupted"
-    if any(wanted in text for n in around for text in page_texts(path, n)):
-        return "another page"
-    return "nowhere"
+        return "page", ""
+    for text in page_texts(path, page):
+        if runs := pieces(wanted, text):
+            end = text.find(runs[0]) + len(runs[0])
+            gap = text[end : text.find(runs[1], end)] if runs[1] in text[end:] else "(the other way round)"
+            return "page, in pieces", gap if len(gap) < 60 else f"{gap[:30]}…{gap[-30:]}"
+    if any(wanted in text for n in (page - 1, page + 1) if n > 0 for text in page_texts(path, n)):
+        return "another page", ""
+    return "nowhere", ""
+
+
+def pieces(wanted, text):
+    """The runs of `wanted` that stand in the text, longest first part first; [] where they do not make up all of it."""
+    runs = []
+    while wanted and len(runs) < MOST_PIECES:
+        n = bisect_left(range(1, len(wanted) + 1), x=True, key=lambda n: wanted[:n] not in text)
+        if n < len(wanted):
+            n = min(n, len(wanted) - SHORTEST)  # so that the last run is long enough too
+            if n < SHORTEST:
+                return []
+        runs.append(wanted[:n])
+        wanted = wanted[n:]
+    return [] if wanted else runs
 
 
 CITE = re.compile(r"\[(\d+)\]\(/cite/([0-9a-f]{16})/(\d+)/(\d+)\)")
@@ -230,7 +253,7 @@ def check(given):
             )
         for marker, citation in cited.items():
             counts["citations"] += 1
-            where = place(path, citation.page, citation.quote)
+            where, note = place(path, citation.page, citation.quote)
             counts[f"quotes, by poppler: {where}"] += 1
             counts["quotes, called verbatim"] += citation.verified
             counts["quotes, short (under 5 words or 20 characters)"] += (
@@ -238,18 +261,19 @@ def check(given):
             )
             line = listed.get(marker)
             counts["quotes, as shown, on the page that the message names"] += bool(
-                line and place(path, int(line[3]), seen(line[6])).startswith("page")
+                line and place(path, int(line[3]), seen(line[6]))[0].startswith("page")
             )
             counts["quotes, verbatim by poppler or labelled"] += where.startswith("page") or bool(line and line[5])
             if not line or where != "page":
-                wrong.append(f"{where}  {path.name} p. {citation.page} [{marker}] {citation.quote!r}")
+                note = f" ({note!r} between)" if note else ""
+                wrong.append(f"{where}{note}  {path.name} p. {citation.page} [{marker}] {citation.quote!r}")
         for quotation in answer.quotations:
             counts["quotations of the model's own"] += 1
             counts["quotations, verified"] += quotation.verified
             if quotation.verified:
                 chunk = shown[quotation.marker].chunk
                 pages = range(chunk.first_page, chunk.last_page + 1)
-                there = any(place(path, n, quotation.text).startswith("page") for n in pages)
+                there = any(place(path, n, quotation.text)[0].startswith("page") for n in pages)
                 counts["quotations, verified and on the page by poppler"] += there
             wrong.append(f"{'verified' if quotation.verified else 'labelled'}  {path.name} {quotation.text!r}")
     return counts, wrong
