@@ -289,7 +289,7 @@ def main():
     chosen = options.parse_args()
     folder = chosen.folder / chosen.papers
     folder.mkdir(parents=True, exist_ok=True)
-    files, asked = {"qasper": qasper, "real": real}[chosen.papers](chosen.answers, folder)
+    files, asked = {"qasper": qasper, "real": real}[chosen.papers](300 if chosen.copied else chosen.answers, folder)
     if chosen.copied:
         given = copied(files, n=chosen.answers, folder=folder)
     else:

@@ -132,7 +132,8 @@ def vocabulary_of(lines: Iterable[Line]) -> Counter[str]:
 
 
 _TH_REST = "e|is|ese|ey|us|en|ere|at|rough|ose|eir|erefore|ree"
-_LOST_TH = re.compile(rf"(?<![\w.,;]) ?([^\w\s.,;:'\"“”‘’()\[\]-])(?=(?:{_TH_REST})\b)")
+# A bracket or an operator is no such mark: formulas in TeX have {e}, and code has x=is.
+_LOST_TH = re.compile(rf"(?<![\w.,;]) ?([^\w\s.,;:'\"“”‘’()\[\]{{}}$<>/|=\\^~&@+%-])(?=(?:{_TH_REST})\b)")
 
 
 def mended(lines: Iterable[Line]) -> list[Line]:
