@@ -26,6 +26,12 @@ MIN_PART: Final = 3
 CLOSE: Final = 0.5
 """The share of a quotation's words that a place must have, in their order, to be what was meant."""
 
+MAX_COMPARED: Final = 80
+"""Words of which the difference is looked for, at most: a model may leave a quotation open for the rest of its answer."""
+
+PLACES: Final = 3
+"""Places of a text that are compared: those with the longest runs of the same words."""
+
 _QUOTED = re.compile(
     r"“(?P<curly>[^“”\n]+)(?:”|$)|„(?P<low>[^„“”\n]+)(?:[“”]|$)|«(?P<angle>[^«»\n]+)(?:»|$)|``(?P<tex>[^`\n]+?)''"
     r"|(?<!\w)‘(?P<single>[^‘\n]+?)’(?!\w)"
@@ -69,11 +75,11 @@ def closest(words: str, texts: Iterable[tuple[int, str]]) -> tuple[int | None, t
     """The key of the text that comes closest to the words, and what differs there; (None, ()) where none comes close.
 
     Args:
-        words: a quotation.
+        words: a quotation; its first MAX_COMPARED words are compared.
         texts: (key, text) of each place where it may come from; of two that are as close the first is taken.
     """
     best: tuple[float, int | None, tuple[Change, ...]] = (0.0, None, ())
-    ours = words.split()
+    ours = words.split()[:MAX_COMPARED]
     for key, text in texts:
         for window in _windows(ours, text.split()):
             diff = word_diff(ours, window)
@@ -116,6 +122,6 @@ def _windows(ours: Sequence[str], theirs: Sequence[str]) -> Iterator[Sequence[st
     """The places of a text that have some of the words in their order, about as long as they are."""
     matcher = SequenceMatcher(None, list(map(_form, theirs)), list(map(_form, ours)), autojunk=False)
     air = 2 + len(ours) // 4
-    starts = dict.fromkeys(block.a - block.b for block in matcher.get_matching_blocks() if block.size)
-    for start in starts:
+    blocks = sorted((block for block in matcher.get_matching_blocks() if block.size), key=lambda block: -block.size)
+    for start in dict.fromkeys(block.a - block.b for block in blocks[:PLACES]):
         yield theirs[max(0, start - air) : start + len(ours) + air]
