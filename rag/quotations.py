@@ -27,7 +27,7 @@ CLOSE: Final = 0.5
 """The share of a quotation's words that a place must have, in their order, to be what was meant."""
 
 MAX_COMPARED: Final = 80
-"""Words of which the difference is looked for, at most: a model may leave a quotation open for the rest of its answer."""
+"""Words of which the difference is looked for, at most: a model may leave a quotation open to the end of its answer."""
 
 PLACES: Final = 3
 """Places of a text that are compared: those with the longest runs of the same words."""
