@@ -1,6 +1,7 @@
 """Every citation of some hundred answers, checked against the PDFs' own text by another library than the parser's.
 
-    python bench/citations.py [--papers qasper|real] [--answers N] [--copied] [--folder FOLDER] [--minutes M]
+    python bench/citations.py [--papers qasper|real] [--answers N] [--copied] [--drafts FILE]
+                               [--folder FOLDER] [--minutes M]
 
 Questions of QASPER dev are asked of its papers, typeset as PDFs (`bench/typeset.py`), or questions made of headings and
 sentences of 40 real PDFs of theirs; the drafter is the one that answers in the app. Of each answer all markers, all
@@ -8,7 +9,8 @@ links of the message as it is shown, all quotes and pages are looked at. Quotes 
 with what poppler's pdftotext reads from the cited page, in its reading order or in the file's.
 
 Answers are kept in the folder, so that a run can be stopped and goes on, and are cited anew by the code of today.
-`--copied` takes random sentences of the papers for answers: no model is asked, and more places are reached.
+`--copied` takes random sentences of the papers for answers: no model is asked, and more places are reached. `--drafts`
+takes what the drafter wrote to the same questions over the papers' plain text, kept by `bench/drafts.py`.
 Needs Chromium (qasper only) and pdftotext.
 """
 
@@ -41,17 +43,19 @@ sys.path.insert(0, str(ROOT / "bench"))
 
 from typeset import typeset  # noqa: E402
 
-from ingest import Ingest, IngestSettings, Source, open_library  # noqa: E402 the lines above make it importable
+from ingest import Ingest, IngestSettings, Source, embedder_from, open_library  # noqa: E402 the lines above make it importable
 from rag import Assistant, RagSettings  # noqa: E402
 from rag.accounting import Trace  # noqa: E402
 from rag.answer import Answer, Passage  # noqa: E402
 from rag.citations import cite, markers_in, split_sentences  # noqa: E402
 from rag.render import full_answer  # noqa: E402
+from rag.retrieve import Retriever  # noqa: E402
 from rag.sanitise import JOINER  # noqa: E402
 
 DATA = ROOT.parent / "shared" / "data"
 SEED = 20261122
 MOST_PIECES, SHORTEST = 4, 15
+PAGES = {}
 
 
 class Asked(NamedTuple):
@@ -121,7 +125,10 @@ def checked_anew(answer, library):
 
 
 def page_text(library, paper_id, number):
-    return next((page.text for page in library.pages(paper_id) if page.number == number), "")
+    key = library.settings.library, paper_id
+    if key not in PAGES:
+        PAGES[key] = {page.number: page.text for page in library.pages(paper_id)}
+    return PAGES[key].get(number, "")
 
 
 def noted(path):
@@ -152,24 +159,43 @@ async def ask(todo, assistant, *, notes, n, until):
                 file.write(pickle.dumps((path.name, question, answer)))
 
 
+def recorded(files, path, *, n, folder):
+    """Up to n answers with what the drafter wrote over the plain text of the same papers (`bench/drafts.py`)."""
+    with gzip.open(DATA / "qasper" / "dev.json.gz") as file:
+        names = {row["question_id"]: f"{name}.pdf" for name, paper in json.load(file).items() for row in paper["qas"]}
+    rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    paths, given = {path.name: path for path in files}, []
+    with open_library(IngestSettings(library=folder / "library")) as library:
+        retriever = Retriever(library, embedder_from(None))
+        ids = {paper.file_name: paper.id for paper in library.papers()}
+        for row in rows:
+            name = names[row["id"]]
+            if len(given) < n and row["draft"] and name in ids and name in paths:
+                found = retriever.search(
+                    row["question"], retriever.embed(row["question"]), k=RagSettings().top_k, paper_ids=[ids[name]]
+                )
+                given.append((paths[name], cited(row["draft"]["text"], found.passages, library)))
+    return given
+
+
+def cited(text, passages, library):
+    made = cite(text, passages, page_text=partial(page_text, library))
+    return Answer(question="", text=made.text, passages=passages, trace=Trace().finish(), sentences=made.sentences,
+                  citations=made.citations, quotations=made.quotations)  # fmt: skip
+
+
 def copied(files, *, n, folder):
     """n answers that are a random sentence of a random passage each: more places than a model's answers reach."""
     draw, given = random.Random(SEED), []
     with open_library(IngestSettings(library=folder / "library")) as library:
         papers = {paper.file_name: paper for paper in library.papers()}
-        texts = {p.id: {page.number: page.text for page in library.pages(p.id)} for p in papers.values()}
         passages = [
             (path, Passage(1, chunk, papers[path.name], 1.0, ()))
             for path in files if path.name in papers
             for chunk in library.chunks(library.chunk_ids([papers[path.name].id])).values()
         ]  # fmt: skip
-    for path, passage in draw.choices(passages, k=n):
-        sentence = draw.choice(split_sentences(passage.chunk.text))
-        cited = cite(sentence, [passage], page_text=lambda paper, page: texts[paper].get(page, ""))
-        given.append((path, Answer(
-            question="", text=cited.text, passages=(passage,), trace=Trace().finish(), sentences=cited.sentences,
-            citations=cited.citations, quotations=cited.quotations,
-        )))  # fmt: skip
+        for path, passage in draw.choices(passages, k=n):
+            given.append((path, cited(draw.choice(split_sentences(passage.chunk.text)), (passage,), library)))
     return given
 
 
@@ -285,6 +311,7 @@ def main():
     options.add_argument("--answers", type=int, default=300)
     options.add_argument("--folder", type=Path, default=Path(tempfile.gettempdir()) / "scholion-citations")
     options.add_argument("--copied", action="store_true", help="sentences of the papers instead of a model's answers")
+    options.add_argument("--drafts", type=Path, metavar="FILE", help="dev.jsonl of bench/drafts.py: ask no model")
     options.add_argument("--minutes", type=float, default=1e9, help="stop after so many and go on in the next run")
     chosen = options.parse_args()
     folder = chosen.folder / chosen.papers
@@ -292,6 +319,8 @@ def main():
     files, asked = {"qasper": qasper, "real": real}[chosen.papers](300 if chosen.copied else chosen.answers, folder)
     if chosen.copied:
         given = copied(files, n=chosen.answers, folder=folder)
+    elif chosen.drafts:
+        given = recorded(files, chosen.drafts, n=chosen.answers, folder=folder)
     else:
         given = asyncio.run(answers(files, asked, n=chosen.answers, folder=folder, minutes=chosen.minutes))
     counts, wrong = check(given)
