@@ -119,7 +119,8 @@ async def answers(files, asked, *, n, folder, minutes):
 
 def checked_anew(answer, library):
     """The answer as the code of today cites it, from what the model wrote and the passages that it was shown."""
-    cited = cite(answer.drafts[-1].text, answer.passages, page_text=partial(page_text, library))
+    asked, draft = answer.question, answer.drafts[-1]
+    cited = cite(draft.text, answer.passages, page_text=partial(page_text, library), question=asked)
     return replace(answer, text=cited.text, sentences=cited.sentences, citations=cited.citations,
                    corrections=cited.corrections, quotations=cited.quotations)  # fmt: skip
 
@@ -174,14 +175,14 @@ def recorded(files, path, *, n, folder):
                 found = retriever.search(
                     row["question"], retriever.embed(row["question"]), k=RagSettings().top_k, paper_ids=[ids[name]]
                 )
-                given.append((paths[name], cited(row["draft"]["text"], found.passages, library)))
+                given.append((paths[name], cited(row["draft"]["text"], found.passages, library, row["question"])))
     return given
 
 
-def cited(text, passages, library):
-    made = cite(text, passages, page_text=partial(page_text, library))
-    return Answer(question="", text=made.text, passages=passages, trace=Trace().finish(), sentences=made.sentences,
-                  citations=made.citations, quotations=made.quotations)  # fmt: skip
+def cited(text, passages, library, question=""):
+    made = cite(text, passages, page_text=partial(page_text, library), question=question)
+    return Answer(question=question, text=made.text, passages=passages, trace=Trace().finish(),
+                  sentences=made.sentences, citations=made.citations, quotations=made.quotations)  # fmt: skip
 
 
 def copied(files, *, n, folder):

@@ -159,7 +159,9 @@ class Assistant:
 
         with trace.span("check"):
             pages = {(p.paper.id, page.number): page.text for p in passages for page in self.library.pages(p.paper.id)}
-            cited = cite(draft.text, passages, page_text=lambda paper, page: pages.get((paper, page), ""))
+            cited = cite(
+                draft.text, passages, page_text=lambda paper, page: pages.get((paper, page), ""), question=question
+            )
         yield Answered(
             Answer(
                 question=question,

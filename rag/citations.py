@@ -55,13 +55,14 @@ def without_markers(text: str) -> str:
     return _MARKER.sub("", text).strip()
 
 
-def cite(text: str, passages: Sequence[Passage], *, page_text: PageText) -> Cited:
+def cite(text: str, passages: Sequence[Passage], *, page_text: PageText, question: str = "") -> Cited:
     """The answer with its markers checked.
 
     Args:
         text: what the model wrote.
         passages: what it was shown; a marker that names none of them was invented and is dropped.
         page_text: the stored text of (paper id, page), against which quotes are verified.
+        question: what was asked; its words between quotation marks are no quotation of a paper.
 
     Each sentence is judged against the passages (`support.judge`); its own markers are kept, corrected or dropped
     there, and a sentence without one gets that of the passage that carries it. What the model itself puts between
@@ -100,7 +101,8 @@ def cite(text: str, passages: Sequence[Passage], *, page_text: PageText) -> Cite
         for place, words in quoted(line):
             at = max((n for start, n in begun if start <= place), default=max(0, len(sentences) - len(begun)))
             hints = sentences[at].markers if at < len(sentences) else ()
-            if found := check(without_markers(words), passages, sentence=at, markers=hints):
+            said = without_markers(words)
+            if not stands_in(said, question) and (found := check(said, passages, sentence=at, markers=hints)):
                 quotations.append(found)
     ordered = tuple(citations[marker] for marker in sorted(citations))
     return Cited("\n".join(lines).strip(), tuple(sentences), ordered, tuple(corrections), tuple(quotations))

@@ -217,6 +217,13 @@ def test_terms_and_titles_between_quotation_marks_are_no_quotations():
     assert quotations("In “A tale of two cities” they say so.", [titled]) == ()
 
 
+def test_the_questions_own_words_between_quotation_marks_are_no_quotation():
+    text = "The question “which of the models is the best” is not answered."
+    assert len(quotations(text)) == 1
+    asked = "Which of the models is the best?"
+    assert cite(text, PASSAGES, page_text=lambda paper, page: "", question=asked).quotations == ()
+
+
 def test_every_kind_of_quotation_marks_is_read():
     words = "larger batches gave no gain"
     for form in ("“{}”", '"{}"', "„{}“", "«{}»", "``{}''", "‘{}’", "“{}"):
