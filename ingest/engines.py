@@ -132,7 +132,14 @@ def _run(raw: Any, text: str, start: int, faces: dict[int, tuple[str, bool, bool
     left, right, along = _turned(x.value, y.value, box, angle)
     if (right - left) > 0.6 * size * len(text) and angle == 0:
         text = _with_cells(raw, start, text, size)
-    return _Run(text, left, right, along, Style(name, round(size, 1), bold, italic), angle, box, space)
+    return _Run(_whole(text), left, right, along, Style(name, round(size, 1), bold, italic), angle, box, space)
+
+
+def _whole(text: str) -> str:
+    """The text with one character for each two halves of one beyond the first plane, as pdfium counts them."""
+    if text.isascii():
+        return text
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "surrogatepass")
 
 
 def _with_cells(raw: Any, start: int, text: str, size: float) -> str:

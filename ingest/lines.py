@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
+from unicodedata import normalize
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -34,6 +35,8 @@ _GLYPHS = str.maketrans(
     | {"ﬀ": "ff", "ﬁ": "fi", "ﬂ": "fl", "ﬃ": "ffi", "ﬄ": "ffl", "ﬅ": "st", "ﬆ": "st"}
     | dict.fromkeys("\u00a0\u2002\u2003\u2007\u2009\u200a\u202f", " ")
     | dict.fromkeys("\u200b\ufeff", "")
+    # letters of formulas, 𝜇 or 𝐵, which no font of a model's and no search word has: 17.5 𝜇M is 17.5 μM
+    | {code: normalize("NFKC", chr(code)) for code in range(0x1D400, 0x1D800)}
     | {"\u00ad": "-", "\t": " "}
 )
 _NOT_TEXT = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\ufffe\uffff\ud800-\udfff]")
@@ -116,7 +119,10 @@ class Line:
 
 
 def clean(text: str) -> str:
-    """The text without ligature glyphs, control characters and lone surrogates; nothing else is changed."""
+    """The text with plain letters for ligatures and for those of formulas, and without control characters.
+
+    Lone surrogates are left out too; nothing else is changed.
+    """
     return _NOT_TEXT.sub("", text.translate(_GLYPHS))
 
 
@@ -126,7 +132,8 @@ def vocabulary_of(lines: Iterable[Line]) -> Counter[str]:
 
 
 _TH_REST = "e|is|ese|ey|us|en|ere|at|rough|ose|eir|erefore|ree"
-_LOST_TH = re.compile(rf"(?<![\w.,;]) ?([^\w\s.,;:'\"“”‘’()\[\]-])(?=(?:{_TH_REST})\b)")
+# A bracket or an operator is no such mark: formulas in TeX have {e}, and code has x=is.
+_LOST_TH = re.compile(rf"(?<![\w.,;]) ?([^\w\s.,;:'\"“”‘’()\[\]{{}}$<>/|=\\^~&@+%-])(?=(?:{_TH_REST})\b)")
 
 
 def mended(lines: Iterable[Line]) -> list[Line]:

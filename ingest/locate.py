@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pypdfium2.raw as pdfium
 
-from ingest.lines import clean
 from ingest.picture import PictureError, open_page
+from ingest.verbatim import plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -113,8 +113,15 @@ def _locate(page: Any, quote: str) -> Marks | None:
 
 
 def _characters(codes: Iterable[int]) -> list[str]:
-    """One character for each code; a file may say what is no character at all."""
-    return [chr(code) if 0 < code < 0x110000 else "\N{REPLACEMENT CHARACTER}" for code in codes]
+    """One character for each code; a file may say what is no character at all.
+
+    Of one beyond the first plane pdfium gives two halves: the first stands for both, the second for nothing.
+    """
+    chars = [chr(code) if 0 < code < 0x110000 else "\N{REPLACEMENT CHARACTER}" for code in codes]
+    for i, (high, low) in enumerate(pairwise(chars)):
+        if "\ud800" <= high < "\udc00" <= low < "\ue000":
+            chars[i : i + 2] = (high + low).encode("utf-16-le", "surrogatepass").decode("utf-16-le"), ""
+    return chars
 
 
 def find(chars: Sequence[str], quote: str) -> tuple[list[tuple[int, int]], bool, float]:
@@ -137,20 +144,16 @@ def find(chars: Sequence[str], quote: str) -> tuple[list[tuple[int, int]], bool,
 @cache
 def _same(char: str, *, folded: bool) -> str:
     """What stands for a character in the copy: nothing for spaces, dashes, accents, control and cell marks."""
-    if char > "\uffff":  # pdfium gives halves of it, and the stored text may lack it
+    letters = unicodedata.normalize("NFKD", plain(char))
+    if letters > "\uffff":  # the stored text may lack it
         return ""
-    plain = unicodedata.normalize("NFKD", clean(char))
     if folded:
-        plain = plain.casefold()
-    return "".join(
-        _QUOTES.get(c, c)
-        for c in plain
-        if unicodedata.category(c) not in _IGNORED and c not in "|−\N{REPLACEMENT CHARACTER}"
-    )
+        letters = letters.casefold()
+    return "".join(c for c in letters if unicodedata.category(c) not in _IGNORED and c not in _MARKS)
 
 
 _IGNORED = {"Cc", "Cf", "Cn", "Co", "Cs", "Mn", "Pd", "Zs", "Zl", "Zp"}
-_QUOTES = dict.fromkeys("‘’‚‛′`´", "'") | dict.fromkeys("“”„‟″«»", '"')
+_MARKS = "|\N{REPLACEMENT CHARACTER}"
 
 
 def _copy(chars: Iterable[str], *, folded: bool) -> _Copy:

@@ -272,6 +272,8 @@ def _print_answer(answer: Answer) -> None:
         print(f"\n{disagreement_words(conflict, answer.passages)}:")
         for marker, quote in zip(conflict.markers, conflict.quotes, strict=True):
             print(f"[{marker}] “{' '.join(printable(quote).split())}”")
+    for line in misquoted_lines(answer):
+        print(printable(line))
     if answer.notice:
         print(f"\n{answer.notice}")
     if answer.escalated:
@@ -285,6 +287,18 @@ def _print_answer(answer: Answer) -> None:
         print(f"[{passage.marker}] {printable(passage.paper.title)}, p. {page}  ({passage.paper.id})")
     if answer.scope and not answer.scope.whole:
         print(f"\nAsked of: {scope_words(answer.scope)}")
+
+
+def misquoted_lines(answer: Answer) -> list[str]:
+    """What the model put between quotation marks and no passage says word for word: [-left out-] and {+put in+}."""
+    shown = {"same": "{}", "struck": "[-{}-]", "added": "{{+{}+}}"}
+    lines = []
+    for quotation in answer.quotations:
+        if not quotation.verified:
+            lines.append(f"Not verbatim: “{quotation.text}”")
+            diff = " ".join(shown[kind].format(words) for kind, words in quotation.diff)
+            lines.append(f"  closest, in [{quotation.marker}]: {diff}" if diff else "  no passage comes close")
+    return lines
 
 
 def passage_row(passage: Passage) -> dict[str, Any]:
@@ -317,10 +331,12 @@ def answer_row(answer: Answer) -> dict[str, Any]:
                 "page": c.page,
                 "quote": c.quote,
                 "verified": c.verified,
+                "diff": c.diff,
             }
             for c in answer.citations
         ],
         "sentences": [asdict(sentence) for sentence in answer.sentences],
+        "quotations": [asdict(quotation) for quotation in answer.quotations],
         "corrections": [asdict(correction) for correction in answer.corrections],
         "conflicts": [asdict(conflict) for conflict in answer.conflicts],
         "drafts": [

@@ -84,6 +84,10 @@ class Draft:
     """What it took on this machine; None: written elsewhere, or not measured."""
 
 
+Change = tuple[Literal["same", "struck", "added"], str]
+"""Words of a difference: in both texts, only in what was written, only in what was to be quoted."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Citation:
     """A resolved marker: a passage, the page and the words on it."""
@@ -92,9 +96,11 @@ class Citation:
     passage: Passage
     page: int
     quote: str
-    """A verbatim slice of the passage."""
+    """A verbatim slice of the passage, on one page."""
     verified: bool
-    """Whether `quote` was found in the stored text of `page`."""
+    """Whether `quote` stands word for word in the stored text of `page`."""
+    diff: tuple[Change, ...] = ()
+    """What differs from the closest words of the page; empty where it is verified or nothing comes close."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +125,21 @@ class Correction:
     """The model's own marker; None: it gave none."""
     to: int | None
     """The marker that stands there now; None: dropped, no passage carries the sentence or another one does."""
+
+
+@dataclass(frozen=True, slots=True)
+class Quotation:
+    """What the model put between quotation marks, checked against the passages that it was shown."""
+
+    sentence: int
+    """Which of the answer's sentences it begins in, 0-based."""
+    text: str
+    marker: int | None
+    """Of the passage that says it, or comes closest; None: none comes close."""
+    verified: bool
+    """Whether it stands there word for word."""
+    diff: tuple[Change, ...] = ()
+    """What differs from the passage; empty where it is verified or nothing comes close."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +178,8 @@ class Answer:
     citations: tuple[Citation, ...] = ()
     corrections: tuple[Correction, ...] = ()
     """What became of markers of the model's own that did not hold."""
+    quotations: tuple[Quotation, ...] = ()
+    """What stands between quotation marks in it, in its order."""
     conflicts: tuple[Conflict, ...] = ()
     """Where its passages disagree about what it speaks of."""
     confidence: Confidence | None = None

@@ -195,17 +195,17 @@ class Assistant:
         draft = metered(draft, before=before, machine=self._machine)
         _time(draft, trace)
         with trace.span("check"):
-            first = Attempt(draft, self._check(draft.text, passages))
+            first = Attempt(draft, self._check(draft.text, passages, taken.text))
+            answer = answered(
+                replace(
+                    answer,
+                    passages=passages,
+                    drafts=(draft,),
+                    notice=" ".join(filter(None, (taken.notice, told if unread else None))) or None,
+                ),
+                first,
+            )
         yield Drafted(draft, None)
-        answer = answered(
-            replace(
-                answer,
-                passages=passages,
-                drafts=(draft,),
-                notice=" ".join(filter(None, (taken.notice, told if unread else None))) or None,
-            ),
-            first,
-        )
         reason = {"draft": None, "auto": doubt(first), "refine": ASKED_FOR}[mode]
         if reason is None:
             yield Answered(with_notice(answer, None, trace=trace))
@@ -231,7 +231,7 @@ class Assistant:
         trace = Trace()
         yield Retrieved(answer.passages, answer.searched, answer.scope, answer.kind)
         draft = answer.drafts[answer.shown]
-        first = Attempt(draft, self._check(draft.text, answer.passages))
+        first = Attempt(draft, self._check(draft.text, answer.passages, answer.searched or answer.question))
         async with aclosing(self._look_again(answer, first, ASKED_FOR, trace, asked_by)) as events:
             async for event in events:
                 with trace.reader():
@@ -246,7 +246,7 @@ class Assistant:
             first=first,
             reason=reason,
             trace=trace,
-            check=self._check,
+            check=lambda text: self._check(text, answer.passages, answer.searched or answer.question),
             define=lambda papers: self._terms.definitions(answer.searched or answer.question, papers),
             asked_by=asked_by,
         )
@@ -254,9 +254,9 @@ class Assistant:
             async for event in events:
                 yield event
 
-    def _check(self, text: str, passages: Sequence[Passage]) -> Cited:
+    def _check(self, text: str, passages: Sequence[Passage], question: str) -> Cited:
         pages = {(p.paper.id, page.number): page.text for p in passages for page in self.library.pages(p.paper.id)}
-        return cite(text, passages, page_text=lambda paper, page: pages.get((paper, page), ""))
+        return cite(text, passages, page_text=lambda paper, page: pages.get((paper, page), ""), question=question)
 
     async def answer(
         self,

@@ -124,6 +124,31 @@ class Shown:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Attribution:
+    """How an answer's citations carry it, counted anew from the answer and the stored pages."""
+
+    n_markers: int
+    """In the text after the check."""
+    n_valid: int
+    """Markers that name a passage which the model was shown."""
+    n_judged: int
+    """Sentences that claim something which could be checked."""
+    n_supported: int
+    n_weak: int
+    citation_recall: float | None
+    """Of the judged sentences; None where there are none, as for an abstention."""
+    citation_precision: float | None
+    n_exact: int
+    """Citations whose quote stands word for word in the paper, on whichever page."""
+    n_right_page: int
+    """Citations whose quote stands word for word on the cited page."""
+    n_quotations: int
+    """Of the model's own."""
+    n_verbatim: int
+    """Quotations that stand word for word in a passage."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AnswerResult:
     """What the assistant answered to one question."""
 
@@ -148,6 +173,8 @@ class AnswerResult:
     seconds: float | None
     stages: Mapping[str, float]
     """Seconds by the name of the span."""
+    attribution: Attribution | None = None
+    """None: not measured, in a run of before it was."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -180,10 +207,15 @@ class Result:
     @classmethod
     def from_row(cls, row: Mapping[str, Any]) -> Self:
         """The result from its JSON."""
-        answer = row["answer"] and AnswerResult(**_tuples(row["answer"]))
+        answer = row["answer"] and _answer(row["answer"])
         top = tuple(Shown(**shown) for shown in row["top"])
         evidence = row["evidence"] and tuple(tuple(keys) for keys in row["evidence"])
         return cls(**{**_tuples(row), "answer": answer, "top": top, "evidence": evidence})
+
+
+def _answer(row: Mapping[str, Any]) -> AnswerResult:
+    attribution = row.get("attribution") and Attribution(**row["attribution"])
+    return AnswerResult(**{**_tuples(row), "attribution": attribution})
 
 
 def _tuples(row: Mapping[str, Any]) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ingest import UserFacingError
+from rag.attribution import attribution
 from rag.cases import AnswerResult, Case, QuestionSet, Result, Shown
 from rag.citations import markers_in, without_markers
 from rag.errors import RunError
@@ -31,7 +32,7 @@ TOP = 5
 BEGINNING = 280
 """Characters of such a passage."""
 
-NOT_THE_RUN = ("report.py", "report_page.py", "report_html.py", "plots.py", "metrics.py")
+NOT_THE_RUN = ("report.py", "report_page.py", "report_html.py", "figures.py", "plots.py")
 """Code that only reads the results: changing it does not make a run another one."""
 
 
@@ -110,7 +111,7 @@ async def evaluate(
             await assistant.warm_up()
         with (out / "cases.jsonl").open("a", encoding="utf-8") as file:
             for n, case in enumerate(todo, start=1):
-                result = await _one(case, retriever, papers, assistant, k=k)
+                result = await _one(case, retriever, papers, assistant, library=library, k=k)
                 file.write(json.dumps(asdict(result), ensure_ascii=False) + "\n")
                 file.flush()
                 os.fsync(file.fileno())
@@ -138,7 +139,13 @@ def code_digest() -> str:
 
 
 async def _one(
-    case: Case, retriever: Retriever, papers: Mapping[str, Paper], assistant: Assistant | None, *, k: int
+    case: Case,
+    retriever: Retriever,
+    papers: Mapping[str, Paper],
+    assistant: Assistant | None,
+    *,
+    library: Library,
+    k: int,
 ) -> Result:
     """The result of one case; what is wrong for a stated reason is noted, and the others go on."""
     asked: dict[str, Any] = {
@@ -166,7 +173,7 @@ async def _one(
         top=tuple(_shown(case, passage) for passage in found.passages[:TOP]),
         on_topic=found.on_topic,
         stages={"embed": embedded - began, "retrieve": searched - embedded},
-        answer=_answer_result(case, answer) if answer else None,
+        answer=_answer_result(case, answer, library) if answer else None,
     )
 
 
@@ -208,7 +215,7 @@ def _evidence(case: Case) -> tuple[tuple[str, ...], ...] | None:
     return tuple(sets) or None
 
 
-def _answer_result(case: Case, answer: Answer) -> AnswerResult:
+def _answer_result(case: Case, answer: Answer, library: Library) -> AnswerResult:
     draft = answer.drafts[answer.shown] if answer.drafts else None
     usages = [draft.usage for draft in answer.drafts]
     known = [usage for usage in usages if usage]
@@ -232,6 +239,9 @@ def _answer_result(case: Case, answer: Answer) -> AnswerResult:
         output_tokens=sum(usage.output_tokens for usage in known) if complete else None,
         seconds=answer.trace.seconds,
         stages=stages,
+        attribution=attribution(
+            answer, page_texts=lambda paper_id: ((page.number, page.text) for page in library.pages(paper_id))
+        ),
     )
 
 

@@ -20,6 +20,7 @@ from rag.corpora import load
 from rag.corpus_library import corpus_library
 from rag.errors import QuestionSetError
 from rag.evaluate import evaluate, forget_run, read_run
+from rag.figures import is_measured
 from rag.report import Report, as_json, report
 from rag.report_html import to_html
 from rag.report_page import to_markdown
@@ -164,17 +165,17 @@ def _print(finished: Report, out: Path) -> None:
     """The figures, and where the rest is."""
     for figure, found in finished.figures:
         if found is None:
-            print(f"{figure.name:20} unknown")
+            print(f"{figure.name:21} {'unknown' if is_measured(figure, finished.run.results) else 'not measured'}")
             continue
         low, high = found.low, found.high
         between = "" if low is None or high is None else f"  ({low:.3f} to {high:.3f})"
-        print(f"{figure.name:20} {found.mean:.3f}{between}  n={found.n}")
+        print(f"{figure.name:21} {found.mean:.3f}{between}  n={found.n}")
     refused = finished.answer_abstentions or finished.search_abstentions
     if refused.n_unanswerable:
-        print(f"{'Rightly abstained':20} {refused.right} of {refused.n_unanswerable}")
-        print(f"{'Wrongly abstained':20} {refused.false} of {refused.n_answerable}")
+        print(f"{'Rightly abstained':21} {refused.right} of {refused.n_unanswerable}")
+        print(f"{'Wrongly abstained':21} {refused.false} of {refused.n_answerable}")
     for row in finished.compared:
         d = row.difference
         p = "" if d.p is None else f", p={d.p:.3g}"
-        print(f"{row.figure.name:20} {d.mean:+.3f} against {finished.other.name if finished.other else ''}{p}")
+        print(f"{row.figure.name:21} {d.mean:+.3f} against {finished.other.name if finished.other else ''}{p}")
     print(f"\nThe report: {out / 'report.html'}")

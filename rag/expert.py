@@ -119,7 +119,7 @@ class Expert:
         first: Attempt,
         reason: str,
         trace: Trace,
-        check: Callable[[str, Sequence[Passage]], Cited],
+        check: Callable[[str], Cited],
         define: Callable[[Sequence[str]], Sequence[Definition]],
         asked_by: AskedBy,
     ) -> AsyncGenerator[Event, None]:
@@ -130,7 +130,7 @@ class Expert:
             first: the draft, checked.
             reason: why the model is asked, for the user.
             trace: takes the time.
-            check: judges a text against passages.
+            check: judges a text against the answer's passages.
             define: the terms of the question, as these papers (by id) use them.
             asked_by: who agrees to sending, where the model is not on this machine.
         """
@@ -153,7 +153,7 @@ class Expert:
             draft = self._accounted(draft, permit, before)
             trace.add("refine", time.monotonic() - began - (trace.held - held))
             with trace.span("check"):
-                second = Attempt(draft, check(draft.text, answer.passages))
+                second = Attempt(draft, check(draft.text))
         except UserFacingError as error:
             trace.add("refine", time.monotonic() - began - (trace.held - held))
             stays = "" if "draft stays" in str(error) else " The draft stays."

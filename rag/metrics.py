@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from collections.abc import Set as AbstractSet
 
     import numpy.typing as npt
@@ -132,6 +132,34 @@ def marker_validity(markers: Iterable[int], shown: Iterable[int]) -> float | Non
     """The share of an answer's markers that name a passage which the model was shown; None where it has no marker."""
     used, known = list(markers), set(shown)
     return sum(marker in known for marker in used) / len(used) if used else None
+
+
+def citation_recall_and_precision(
+    cited: Sequence[Sequence[int]], entails: Callable[[int, Sequence[int]], bool]
+) -> tuple[float, float] | None:
+    """ALCE's citation recall and precision of one answer (Gao et al. 2023, in the form of its code); None for none.
+
+    Args:
+        cited: for each sentence the markers that it bears.
+        entails: whether the passages with these markers, taken together, carry this sentence. ALCE's judge is an NLI
+            model of 11 billion parameters; whoever gives figures says which one was used instead.
+
+    Recall is the share of sentences that their citations carry; one without a citation is not carried. Precision is
+    the share of citations that stand behind a sentence which is carried and are not irrelevant to it: a citation is,
+    if it does not carry the sentence alone and the others carry it without. Without any citation it is 0.
+    """
+    if not cited:
+        return None
+    carried, good = 0, 0
+    for sentence, markers in enumerate(cited):
+        if not markers or not entails(sentence, markers):
+            continue
+        carried += 1
+        for marker in markers:
+            others = [other for other in markers if other != marker]
+            good += not others or entails(sentence, [marker]) or not entails(sentence, others)
+    total = sum(map(len, cited))
+    return carried / len(cited), good / total if total else 0.0
 
 
 # -- many cases --------------------------------------------------------------------------------------------------------

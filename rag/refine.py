@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from rag.answer import Answer, Draft, Sentence
     from rag.citations import Cited
 
-Change = Literal["same", "gone", "new"]
+Fate = Literal["same", "gone", "new"]
 
 _REFUSES = re.compile(
     r"^(?:i(?:'|’)?m sorry|sorry|i apologi[sz]e|as an ai|i (?:can(?:no|'|’)t|am (?:not able|unable)|won(?:'|’)t))\b",
@@ -53,6 +53,7 @@ def answered(answer: Answer, attempt: Attempt) -> Answer:
         sentences=cited.sentences,
         citations=cited.citations,
         corrections=cited.corrections,
+        quotations=cited.quotations,
         conflicts=conflicts(answer.searched or answer.question, said, passages=answer.passages),
     )
 
@@ -99,10 +100,10 @@ def unsupported(attempt: Attempt) -> list[str]:
     return [sentence.text for sentence in attempt.judged if sentence.support == "unsupported"]
 
 
-def changes(before: str, after: str) -> list[tuple[Change, str]]:
+def changes(before: str, after: str) -> list[tuple[Fate, str]]:
     """What became of each sentence from one text to the other, in reading order; markers do not count."""
     old, new = _sentences(before), _sentences(after)
-    found: list[tuple[Change, str]] = []
+    found: list[tuple[Fate, str]] = []
     codes = SequenceMatcher(None, [_plain(s) for s in old], [_plain(s) for s in new], autojunk=False).get_opcodes()
     for tag, i1, i2, j1, j2 in codes:
         if tag == "equal":

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
 
     from ingest import Chunk, Paper
-    from rag.answer import Answer, Citation, Conflict, Kind, Passage, Scope
+    from rag.answer import Answer, Change, Citation, Conflict, Kind, Passage, Scope
 
 TITLE_CHARS = 72
 QUOTE_CHARS = 240
@@ -133,6 +133,7 @@ def full_answer(answer: Answer, *, first_token_seconds: float | None = None) -> 
     blocks = [_abstention(answer) if answer.abstained else model_text(answer.text, links=_links(answer))]
     blocks.append(doubts(answer))
     blocks.append(disagreements(answer))
+    blocks.append(misquoted(answer))
     if answer.notice:
         blocks.append(f"*{inert(answer.notice)}*")
     blocks.append(sources(answer))
@@ -167,6 +168,22 @@ def disagreement_words(conflict: Conflict, passages: Iterable[Passage]) -> str:
     """Who disagrees, in plain text."""
     papers = {passage.paper.id for passage in passages if passage.marker in conflict.markers}
     return "Your papers disagree" if len(papers) > 1 else "Two places of one paper disagree"
+
+
+def misquoted(answer: Answer) -> str:
+    """What the model put between quotation marks and no passage says word for word, with the difference; else empty."""
+    return "\n".join(
+        f"- **Not verbatim:** “{inert(quotation.text, limit=QUOTE_CHARS)}”"
+        f"{_compared(quotation.diff, f'in [{quotation.marker}]')}"
+        for quotation in answer.quotations
+        if not quotation.verified
+    )
+
+
+def difference(diff: Iterable[Change]) -> str:
+    """A word diff as inert Markdown: ~~struck~~ words are not in the passage, **added** ones are only there."""
+    shown = {"same": "{}", "struck": "~~{}~~", "added": "**{}**"}
+    return " ".join(shown[kind].format(inert(words)) for kind, words in diff)
 
 
 def sources(answer: Answer) -> str:
@@ -289,7 +306,16 @@ def _cited(citation: Citation) -> str:
     quote = inert(citation.quote, limit=QUOTE_CHARS)
     if not quote:
         return line
-    return f"{line}  \n  *“{quote}”*" + ("" if citation.verified else " (not found word for word on the page)")
+    if citation.verified:
+        return f"{line}  \n  *“{quote}”*"
+    return f"{line}  \n  **Not verbatim:** *“{quote}”*{_compared(citation.diff, 'on the page')}"
+
+
+def _compared(diff: Collection[Change], where: str) -> str:
+    """The closest words and what differs, as the end of a list's item."""
+    if not diff:
+        return " (nothing comes close)"
+    return f"  \n  *The closest words {where}:* {difference(diff)}"
 
 
 def _glances(passages: Iterable[Passage], answer: Answer) -> str:

@@ -5,21 +5,17 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import asdict, dataclass
 from statistics import mean
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from rag.errors import RunError
+from rag.figures import Figure, answer_f1_of, figures, seconds_of
 from rag.metrics import (
-    UNANSWERABLE,
     Abstentions,
     Difference,
     Estimate,
     abstentions,
-    answer_f1,
     estimate,
-    evidence_f1,
     hit_at,
-    marker_validity,
-    ndcg_at,
     paired,
     percentiles,
     recall_at,
@@ -35,29 +31,11 @@ if TYPE_CHECKING:
 CURVE_AT = (1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 20, 30, 50, 100)
 """Numbers of passages at which the curve of recall is drawn, as far as the run reaches."""
 
-EVIDENCE_AT = 3
-"""Passages that count as found for evidence-F1 of the search: QASPER's questions have 1 to 3 paragraphs of evidence."""
-
 WORST = 10
 """Cases of a sort that the report shows one by one."""
 
 POOR = 0.2
 """Answer F1 below which an answer is shown as a poor one."""
-
-FOUND = {"own": "a right page", "qasper": "a paragraph of the evidence", "beir": "a relevant document"}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Figure:
-    """Something that is measured at each case."""
-
-    name: str
-    part: Literal["search", "answers"]
-    meaning: str
-    of: Callable[[Result], float | None]
-    """None where it cannot be known for this case."""
-    unit: Literal["share", "s"] = "share"
-    """A share is better when it is higher, seconds when they are fewer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,114 +90,6 @@ class Report:
         return len(self.run.results) - len(self.errors)
 
 
-def figures(run: Run) -> list[Figure]:
-    """What is measured of a run of this kind, in the order of the report."""
-    k, what = run.settings["k"], FOUND[run.about["kind"]]
-    ks = sorted({n for n in (1, 5, 10) if n <= k} | {k})
-    found = [
-        Figure(
-            name=f"Hit@{n}",
-            part="search",
-            meaning=f"Questions with {what} among the first {n}." if n > 1 else f"Questions whose first is {what}.",
-            of=lambda r, n=n: hit_at(r.ranked, r.relevant, n),  # type: ignore[misc]
-        )
-        for n in ks
-    ]
-    found += [
-        Figure(
-            name=f"Recall@{n}",
-            part="search",
-            meaning=f"Share of everything that should be found which is among the first {n}.",
-            of=lambda r, n=n: recall_at(r.ranked, r.relevant, n),  # type: ignore[misc]
-        )
-        for n in ks
-        if n > 1
-    ]
-    cut = min(k, 10)
-    found += [
-        Figure(
-            name=f"nDCG@{cut}",
-            part="search",
-            meaning="Recall that counts more the higher it stands; 1 is a perfect order.",
-            of=lambda r: ndcg_at(r.ranked, r.relevant, cut),
-        ),
-        Figure(
-            name=f"MRR@{cut}",
-            part="search",
-            meaning="1 / the rank of the first right one, on average.",
-            of=lambda r: reciprocal_rank(r.ranked, r.relevant, cut),
-        ),
-    ]
-    if any(result.evidence is not None for result in run.results):
-        found.append(
-            Figure(
-                name=f"Evidence-F1@{EVIDENCE_AT}",
-                part="search",
-                meaning=f"The first {EVIDENCE_AT} passages against the annotators' paragraphs (QASPER).",
-                of=lambda r: None if r.evidence is None else evidence_f1(r.ranked[:EVIDENCE_AT], map(set, r.evidence)),
-            )
-        )
-    if run.settings["answers"] is not None:
-        found += _answer_figures(run)
-    return [*found, Figure(name="Seconds", part="answers" if run.settings["answers"] else "search",
-                           meaning="Time for one question, on average.", of=_seconds, unit="s")]  # fmt: skip
-
-
-def _answer_figures(run: Run) -> list[Figure]:
-    def figure(name: str, meaning: str, of: Callable[[Result], float | None]) -> Figure:
-        return Figure(name=name, part="answers", meaning=meaning, of=of)
-
-    found = [
-        figure("Answer F1", "Words shared with the expected answer, the best of the annotators' (QASPER).", _answer_f1),
-        figure(
-            "Valid markers",
-            "Markers that the model wrote and that name a passage it was shown.",
-            lambda r: marker_validity(r.answer.markers, r.answer.shown) if r.answer else None,
-        ),
-        figure(
-            "Cited sentences",
-            "Sentences of an answer that carry a citation after the check.",
-            lambda r: _share(r.answer.n_cited_sentences, r.answer.n_sentences) if r.answer else None,
-        ),
-        figure(
-            "Verified quotes",
-            "Citations whose quote stands word for word on the cited page.",
-            lambda r: _share(r.answer.n_verified, r.answer.n_citations) if r.answer else None,
-        ),
-    ]
-    if run.about["kind"] != "beir":
-        found.append(
-            figure(
-                "Right source cited",
-                f"Answers that cite {FOUND[run.about['kind']]}, of those that could.",
-                lambda r: hit_at(r.answer.cited, r.relevant, len(r.answer.cited)) if r.answer else None,
-            )
-        )
-    if any(result.evidence is not None for result in run.results):
-        found.append(
-            figure(
-                "Evidence-F1",
-                "The cited paragraphs against the annotators' (QASPER).",
-                lambda r: evidence_f1(r.answer.cited, map(set, r.evidence)) if r.answer and r.evidence else None,
-            )
-        )
-    return found
-
-
-def _answer_f1(result: Result) -> float | None:
-    if result.answer is None:
-        return None
-    return answer_f1(UNANSWERABLE if result.answer.abstained else result.answer.text, result.golds)
-
-
-def _share(some: int, of: int) -> float | None:
-    return some / of if of else None
-
-
-def _seconds(result: Result) -> float | None:
-    return result.answer.seconds if result.answer else sum(result.stages.values())
-
-
 def report(run: Run, *, other: Run | None = None) -> Report:
     """The report of a run, beside another where one is given.
 
@@ -239,7 +109,7 @@ def report(run: Run, *, other: Run | None = None) -> Report:
         )
         if run.settings["answers"] is not None
         else None,
-        seconds=tuple(s for r in good if (s := _seconds(r)) is not None),
+        seconds=tuple(s for r in good if (s := seconds_of(r)) is not None),
         stages=_stages(good),
         papers=tuple(_papers(good, measured)),
         worst=tuple(_worst(good)),
@@ -269,7 +139,7 @@ def _stages(results: Sequence[Result]) -> dict[str, tuple[float, ...]]:
     for result in results:
         for name, seconds in (result.answer.stages if result.answer else result.stages).items():
             times[name].append(seconds)
-    times["in all"] = [s for result in results if (s := _seconds(result)) is not None]
+    times["in all"] = [s for result in results if (s := seconds_of(result)) is not None]
     return {name: found for name, seconds in times.items() if (found := percentiles(seconds, at=(50, 95, 99, 100)))}
 
 
@@ -296,10 +166,10 @@ def _worst(results: Sequence[Result]) -> list[Result]:
     """Cases whose first right passage does not stand first, worst first; then wrong abstentions, then poor answers."""
     rank = {r.id: reciprocal_rank(r.ranked, r.relevant) for r in results}
     low = [r for r in results if (found := rank[r.id]) is not None and found < 1]
-    low = sorted(low, key=lambda r: (rank[r.id] or 0.0, _answer_f1(r) or 0.0, r.id))[:WORST]
+    low = sorted(low, key=lambda r: (rank[r.id] or 0.0, answer_f1_of(r) or 0.0, r.id))[:WORST]
     refusals = [r for r in results if (wrongly_refused(r) or wrongly_answered(r)) and r not in low]
     refusals = sorted(refusals, key=lambda r: (not wrongly_refused(r), r.id))[:WORST]
-    poor = {r.id: f1 for r in results if r.answerable and (f1 := _answer_f1(r)) is not None and f1 < POOR}
+    poor = {r.id: f1 for r in results if r.answerable and (f1 := answer_f1_of(r)) is not None and f1 < POOR}
     answers = [r for r in results if r.id in poor and r not in low + refusals]
     return low + refusals + sorted(answers, key=lambda r: (poor[r.id], r.id))[:WORST]
 

@@ -6,9 +6,10 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from rag.figures import FOUND, is_measured
 from rag.metrics import RESAMPLES
 from rag.plots import Curve, Point, curves, histogram, interval
-from rag.report import FOUND, Report, first_right, wrongly_answered, wrongly_refused
+from rag.report import Report, first_right, wrongly_answered, wrongly_refused
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -20,6 +21,7 @@ PAPERS = 15
 """Rows of the table by paper; the rest is told by its number."""
 
 UNKNOWN = "–"
+NOT_MEASURED = "not measured"
 
 _WHAT = {"own": "your own questions", "qasper": "QASPER", "beir": "BEIR"}
 
@@ -76,7 +78,14 @@ def blocks(report: Report) -> Iterator[Block]:
         if rows:
             yield Heading(title)
             cells = (
-                (f.name, _dot(e), _share(e.mean) if e else UNKNOWN, _interval(e), str(e.n if e else 0), f.meaning)
+                (
+                    f.name,
+                    _dot(e),
+                    _share(e.mean) if e else UNKNOWN if is_measured(f, report.run.results) else NOT_MEASURED,
+                    _interval(e),
+                    str(e.n if e else 0),
+                    f.meaning,
+                )
                 for f, e in rows
             )
             yield Table(("Figure", "", "Value", "95 % interval", "Questions", "What it says"), tuple(cells), (0, 5))
@@ -153,6 +162,8 @@ def _comparison(report: Report) -> Iterator[Block]:
         )
     head = ("Figure", "", "This", "Other", "Difference", "95 % interval", "p", "Higher / lower / same")
     yield Table(head, tuple(rows))
+    if missing := [f.name for f, _ in report.figures if not is_measured(f, report.other.results)]:
+        yield Text(f"Not measured in {report.other.name}: {', '.join(missing)}.")
 
 
 def _recall(report: Report) -> Iterator[Block]:

@@ -368,3 +368,26 @@ def test_further_questions_refer_to_the_earlier_ones(run):
     first, second = map(json.loads, out.splitlines())
     assert first["searched"] is None
     assert second["searched"].startswith("Why is it so small (LoRA adapter")
+
+
+def test_the_terminal_labels_what_a_model_quotes_wrongly() -> None:
+    from rag.__main__ import answer_row, misquoted_lines
+    from rag.accounting import Trace
+    from rag.answer import Answer, Quotation
+
+    diff = (("same", "trained for"), ("struck", "four"), ("added", "3.5"), ("same", "days"))
+    quotations = (
+        Quotation(0, "it was on one machine", 1, verified=True),
+        Quotation(0, "trained for four days", 2, verified=False, diff=diff),
+        Quotation(1, "nothing of the kind", None, verified=False),
+    )
+    answer = Answer(question="?", text="…", passages=(), trace=Trace().finish(), quotations=quotations)
+    assert misquoted_lines(answer) == [
+        "Not verbatim: “trained for four days”",
+        "  closest, in [2]: trained for [-four-] {+3.5+} days",
+        "Not verbatim: “nothing of the kind”",
+        "  no passage comes close",
+    ]
+    rows = answer_row(answer)["quotations"]
+    assert [row["verified"] for row in rows] == [True, False, False]
+    assert rows[1]["diff"] == diff

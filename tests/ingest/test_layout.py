@@ -354,6 +354,8 @@ def test_ligatures_that_the_file_names_wrongly_are_put_right():
 
 
 def test_a_few_stars_before_words_stay():
+    code = [line(r"\mathbf {e} and x=is or $e$") for _ in range(6)]
+    assert mended(code) == code, "a bracket or an operator is no ligature"
     assert [x.text for x in mended([line("*e first"), line("p < 0.05 *is shown")])] == [
         "*e first",
         "p < 0.05 *is shown",

@@ -176,10 +176,11 @@ def test_a_strange_file_gives_a_picture_or_its_sentence_and_no_fault(shared_data
 def test_characters_beyond_the_first_plane_make_no_difference() -> None:
     from ingest.locate import _characters
 
-    halves = _characters([0xD835, 0xDC65, 0x3D, 0x31, 0, 0x7FFFFFFF])
-    assert halves == ["\ud835", "\udc65", "=", "1", "\ufffd", "\ufffd"]
-    for quote in ("𝑥=1", "=1"):
-        assert find(halves, quote)[:2] == ([(2, 4)], True)
+    halves = _characters([0xD835, 0xDC65, 0x3D, 0x31, 0, 0x7FFFFFFF, 0xD83D, 0xDE00, 0xD835])
+    assert halves == ["𝑥", "", "=", "1", "\ufffd", "\ufffd", "😀", "", "\ud835"]
+    for quote in ("𝑥=1", "x=1😀"):
+        assert find(halves, quote)[:2] == ([(0, 4)], True)
+    assert find(halves, "=1")[:2] == ([(2, 4)], True)
 
 
 def test_ranges_are_those_of_the_characters_given() -> None:

@@ -151,3 +151,10 @@ def test_visible_orders_to_a_model_are_kept_and_flagged(tmp_path):
     parsed = parse_pdf(write_pdf(tmp_path / "a.pdf", page))
     assert "praise" in parsed.text
     assert parsed.report.flagged_sentences == 1
+
+
+def test_letters_of_formulas_are_kept_as_plain_ones(shared_data):
+    """pdfium gives such a letter in two halves; without it 50 μg/kg would be 50 g/kg."""
+    text = parse_pdf(shared_data / "papers" / "PMC4889806.pdf").pages[4].text
+    assert "concentration of 17.5 μM decreased" in text
+    assert "50 μg/kg body weight" in text

@@ -101,3 +101,139 @@ def test_whatever_a_model_writes_every_marker_left_is_one_that_exists(text):
 def test_citing_twice_changes_nothing(parts):
     once = run(" ".join(parts)).text
     assert run(once).text == once
+
+
+# -- quotes on one page ------------------------------------------------------------------------------------------------
+
+LEFT = "Earlier work is cited there. The retriever that we describe reads the whole shelf before it"
+RIGHT = "answers, and the second half of this sentence is the longer one by far. A last one follows."
+
+
+def over_two_pages(first=4, before="", after=""):
+    """A passage that begins on page `first` and ends on the next, and the texts of both pages."""
+    text = f"{LEFT}\n{RIGHT}"
+    chunk = Chunk(
+        id="cccc:0000", paper_id="cccc", ordinal=0, text=text, start=0, end=len(text),
+        first_page=first, last_page=first + 1, section=None, n_tokens=60,
+    )  # fmt: skip
+    shown = Passage(1, chunk, Paper(id="cccc", title="T", n_pages=9, file_name="t.pdf"), 1.0, ())
+    return shown, {first: f"{before}{LEFT}", first + 1: f"{RIGHT}{after}"}
+
+
+def cite_on(passage, pages, text):
+    return cite(text, [passage], page_text=lambda _, page: pages.get(page, "")).citations[0]
+
+
+def test_a_sentence_over_a_page_break_is_quoted_from_one_page_and_that_page_is_cited():
+    shown, pages = over_two_pages(before="More.\n", after=" The end.")
+    found = cite_on(shown, pages, "The second half of this sentence is the longer one by far.")
+    assert (found.page, found.verified) == (5, True)
+    assert found.quote == "answers, and the second half of this sentence is the longer one by far."
+    found = cite_on(shown, pages, "The retriever that we describe reads the whole shelf.")
+    assert (found.page, found.verified) == (4, True)
+    assert found.quote == "The retriever that we describe reads the whole shelf before it"
+
+
+def test_words_that_stand_on_both_pages_are_cited_where_the_passage_has_them():
+    shown, pages = over_two_pages(before="A last one follows here now. ")
+    pages[4] = "Answers, and the second half of this sentence is the longer one by far. " + pages[4]
+    found = cite_on(shown, pages, "The second half of this sentence is the longer one by far.")
+    assert (found.page, found.verified) == (5, True)
+
+
+def test_a_page_without_text_between_two_others_is_none_that_is_cited():
+    shown, pages = over_two_pages()
+    chunk = Chunk(
+        id="cccc:0000", paper_id="cccc", ordinal=0, text=f"{LEFT}\n\n{RIGHT}", start=0, end=1,
+        first_page=4, last_page=6, section=None, n_tokens=60,
+    )  # fmt: skip
+    pages = {4: pages[4], 5: "", 6: RIGHT}
+    shown = Passage(1, chunk, shown.paper, 1.0, ())
+    assert cite_on(shown, pages, "The second half of this sentence is the longer one by far.").page == 6
+
+
+def test_a_quote_has_five_words_where_the_passage_has_as_many():
+    shown = passage(1, "aaaa", 3, "Internationalisation matters. It took 3.5 days on eight machines of ours.")
+    assert len(cite_on(shown, {}, "Internationalisation matters on machines.").quote.split()) >= 5
+    shown = passage(1, "aaaa", 3, "It took days. It is so. Internationalisation matters. We know.")
+    found = cite_on(shown, {}, "Internationalisation matters.")
+    assert found.quote == "It is so. Internationalisation matters. We know.", "with its neighbours"
+    shown = passage(1, "aaaa", 3, "Internationalisation matters.")
+    assert cite_on(shown, {}, "Internationalisation matters.").quote == "Internationalisation matters."
+
+
+def test_what_is_not_verbatim_comes_with_the_words_that_differ():
+    shown = passage(1, "aaaa", 3, "The base models were trained for 3.5 days on 9 GPUs.")
+    found = run("The base models were trained for 3.5 days on 9 GPUs.", [shown]).citations[0]
+    assert not found.verified
+    assert ("struck", "9") in found.diff
+    assert ("added", "8") in found.diff
+
+
+# -- quotations of the model's own -------------------------------------------------------------------------------------
+
+
+def quotations(text, passages=PASSAGES):
+    return run(text, passages).quotations
+
+
+def test_a_quotation_that_a_passage_says_is_verified_and_tied_to_it():
+    said = "It is fast. The paper says “the base models were trained for 3.5 days on 8 GPUs” [1]."
+    (found,) = quotations(said)
+    assert (found.verified, found.marker, found.sentence, found.diff) == (True, 1, 1, ())
+
+
+def test_a_quotation_with_one_word_changed_is_not_verbatim_and_shows_the_word():
+    (found,) = quotations('They write "the base models were trained for four days on 8 GPUs".')
+    assert (found.verified, found.marker) == (False, 1)
+    assert found.diff == (
+        ("same", "the base models were trained for"), ("struck", "four"), ("added", "3.5"), ("same", "days on 8 GPUs"),
+    )  # fmt: skip
+
+
+def test_a_quotation_of_words_that_are_nowhere_has_no_closest_place():
+    (found,) = quotations("As they say, “Paris is the capital of France and always was”.")
+    assert (found.verified, found.marker, found.diff) == (False, None, ())
+
+
+def test_a_quotation_may_leave_something_out_but_not_be_pieced_together():
+    (found,) = quotations("“The base models were trained […] on 8 GPUs”, they say.")
+    assert found.verified
+    (found,) = quotations("“Larger batches gave no gain … the base models were trained”, they say.")
+    assert not found.verified, "that is not the order"
+    (found,) = quotations("“Larger … gave … Adam … gain”, they say.")
+    assert not found.verified
+
+
+def test_the_end_of_a_sentence_may_stand_inside_the_quotation_marks():
+    (found,) = quotations("They say “larger batches gave no gain. We used Adam.”")
+    assert found.verified
+
+
+def test_terms_and_titles_between_quotation_marks_are_no_quotations():
+    assert quotations("It is called “strongest baseline” there.") == ()
+    titled = passage(1, "aaaa", 3)
+    titled = Passage(1, titled.chunk, Paper(id="aaaa", title="A Tale of Two Cities", n_pages=1, file_name=""), 1.0, ())
+    assert quotations("In “A tale of two cities” they say so.", [titled]) == ()
+
+
+def test_the_questions_own_words_between_quotation_marks_are_no_quotation():
+    text = "The question “which of the models is the best” is not answered."
+    assert len(quotations(text)) == 1
+    asked = "Which of the models is the best?"
+    assert cite(text, PASSAGES, page_text=lambda paper, page: "", question=asked).quotations == ()
+
+
+def test_every_kind_of_quotation_marks_is_read():
+    words = "larger batches gave no gain"
+    for form in ("“{}”", '"{}"', "„{}“", "«{}»", "``{}''", "‘{}’", "“{}"):
+        (found,) = quotations(f"They say {form.format(words)}")
+        assert found.verified, form
+
+
+@given(st.text(st.sampled_from("ab “”\"'‘’«».,…\n[1]"), max_size=120))
+def test_whatever_stands_between_quotation_marks_belongs_to_a_sentence(text):
+    cited = run(f"{text} The base models were trained.")
+    for found in cited.quotations:
+        assert 0 <= found.sentence < max(1, len(cited.sentences))
+        assert found.verified or not any(found.text in page for page in PAGES.values())

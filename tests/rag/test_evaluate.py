@@ -115,6 +115,37 @@ async def test_answers_are_measured_too(samples, mine, tmp_path):
     assert found.tokens is not None
     assert "retrieve" in found.stages
     assert found.stages["in all"][3] >= found.stages["decode"][3]
+    for name in ("Valid citations", "Citation recall", "Citation precision", "Exact quotes", "Right page"):
+        assert by_name[name].n >= 1, name
+    assert by_name["Valid citations"].mean == by_name["Right page"].mean == 1.0
+    shares = [by_name[f"{verdict} sentences"].mean for verdict in ("Supported", "Weak", "Unsupported")]
+    assert sum(shares) == pytest.approx(1.0)
+    assert by_name["Abstention recall"].n == 1
+    assert by_name["Abstention recall"].mean == float(third.abstained)
+
+
+async def test_a_run_of_before_citations_were_counted_says_not_measured_and_compares(samples, mine, tmp_path):
+    async def go(out):
+        drafter = ScriptedChatModel("It takes 42.7 hours [1].", "128 KiB [1].", "No idea.")
+        assistant = Assistant(library=samples, embedder=HashEmbedder(), drafter=drafter, settings=RagSettings())
+        return await evaluate(mine, library=samples, embedder=HashEmbedder(), out=out, k=5, assistant=assistant)
+
+    new = await go(tmp_path / "new")
+    assert new.results == read_run(tmp_path / "new").results, "what is written comes back"
+    await go(tmp_path / "old")
+    rows = [json.loads(line) for line in (tmp_path / "old" / "cases.jsonl").read_text().splitlines()]
+    for row in rows:
+        del row["answer"]["attribution"]
+    (tmp_path / "old" / "cases.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    old = read_run(tmp_path / "old")
+    assert figures(old)["Right page"] is None
+    assert figures(old)["Verified quotes"] == figures(new)["Verified quotes"]
+    page = to_markdown(report(old))
+    assert re.search(r"Right page \|[^\n]*not measured", page)
+    assert not re.search(r"Answer F1 \|[^\n]*not measured", page)
+    both = report(new, other=old)
+    assert "Not measured in old: Valid citations, Citation recall" in to_markdown(both)
+    assert not any(row.figure.name == "Right page" for row in both.compared)
 
 
 async def test_a_question_that_fails_is_told_and_asked_again(samples, mine, tmp_path):

@@ -17,6 +17,7 @@ from rag.metrics import (
     abstentions,
     answer_f1,
     by_score,
+    citation_recall_and_precision,
     estimate,
     evidence_f1,
     hit_at,
@@ -189,3 +190,34 @@ def test_two_runs_are_compared_case_by_case():
     mixed = paired([t + (0.1 if n % 2 else -0.1) for n, t in enumerate(theirs)], theirs, groups)
     assert mixed.p > 0.5
     assert mixed.low < 0 < mixed.high
+
+
+# -- citations, by ALCE's definitions ----------------------------------------------------------------------------------
+
+
+def alce(cited, carries):
+    """`carries`: for each sentence the sets of markers that carry it."""
+    return citation_recall_and_precision(
+        cited, lambda sentence, markers: any(set(needed) <= set(markers) for needed in carries[sentence])
+    )
+
+
+def test_citations_that_carry_their_sentences_have_full_recall_and_precision():
+    assert alce([[1], [2, 3]], [[{1}], [{2, 3}]]) == (1.0, 1.0)
+
+
+def test_a_sentence_without_a_citation_or_with_a_wrong_one_is_not_carried():
+    recall, precision = alce([[1], [], [2]], [[{1}], [{1}], [{3}]])
+    assert recall == pytest.approx(1 / 3)
+    assert precision == pytest.approx(1 / 2), "one of two citations stands behind a sentence that is carried"
+
+
+def test_a_citation_is_irrelevant_only_if_it_does_not_carry_alone_and_the_others_do_without():
+    assert alce([[1, 9]], [[{1}]]) == (1.0, 0.5)
+    assert alce([[1, 2]], [[{1}, {2}]]) == (1.0, 1.0), "each carries it alone"
+    assert alce([[1, 2]], [[{1, 2}]]) == (1.0, 1.0), "each is needed"
+
+
+def test_an_answer_without_citations_has_precision_zero_and_one_without_sentences_has_none():
+    assert alce([[], []], [[], []]) == (0.0, 0.0)
+    assert alce([], []) is None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 
 from ingest import Chunk, Paper
 from rag.accounting import Trace, Usage
-from rag.answer import Answer, Citation, Draft, Passage, Scope, Sentence
+from rag.answer import Answer, Citation, Draft, Passage, Quotation, Scope, Sentence
 from rag.render import (
     also_says,
     doubts,
@@ -160,7 +161,21 @@ def test_what_was_read_and_not_cited_is_listed_where_nothing_was_cited() -> None
 
 def test_a_quote_that_is_not_on_the_page_is_called_so() -> None:
     citation = Citation(marker=1, passage=make_passage(), page=2, quote="not there", verified=False)
-    assert "not found word for word" in sources(make_answer(citations=(citation,)))
+    assert "**Not verbatim:** *“not there”* (nothing comes close)" in sources(make_answer(citations=(citation,)))
+    diff = (("same", "not"), ("struck", "there"), ("added", "[here](http://evil.example)"))
+    shown = sources(make_answer(citations=(replace(citation, diff=diff),)))
+    assert "*The closest words on the page:* not ~~there~~ **\\[here\\]" in shown
+
+
+def test_a_quotation_that_no_passage_says_is_labelled_with_what_differs() -> None:
+    diff = (("same", "trained for"), ("struck", "four"), ("added", "3.5"), ("same", "days"))
+    wrong = Quotation(0, "trained for four *days*", 1, verified=False, diff=diff)
+    right = Quotation(0, "on one machine in a week", 1, verified=True)
+    shown = full_answer(make_answer(quotations=(right, wrong)))
+    assert "**Not verbatim:** “trained for four \\*days\\*”" in shown
+    assert r"in [1]:* trained for ~~four~~ **3\.5** days" in shown
+    assert shown.count("Not verbatim") == 1
+    assert "Not verbatim" not in full_answer(make_answer(quotations=(right,)))
 
 
 def test_an_abstention_says_so_and_shows_the_closest_passages() -> None:

@@ -1,0 +1,334 @@
+"""Every citation of some hundred answers, checked against the PDFs' own text by another library than the parser's.
+
+    python bench/citations.py [--papers qasper|real] [--answers N] [--copied] [--drafts FILE]
+                               [--folder FOLDER] [--minutes M]
+
+Questions of QASPER dev are asked of its papers, typeset as PDFs (`bench/typeset.py`), or questions made of headings and
+sentences of 40 real PDFs of theirs; the drafter is the one that answers in the app. Of each answer all markers, all
+links of the message as it is shown, all quotes and pages are looked at. Quotes are compared by letters and digits alone
+with what poppler's pdftotext reads from the cited page, in its reading order or in the file's.
+
+Answers are kept in the folder, so that a run can be stopped and goes on, and are cited anew by the code of today.
+`--copied` takes random sentences of the papers for answers: no model is asked, and more places are reached. `--drafts`
+takes what the drafter wrote to the same questions over the papers' plain text, kept by `bench/drafts.py`.
+Needs Chromium (qasper only) and pdftotext.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import gzip
+import json
+import pickle
+import random
+import re
+import subprocess
+import sys
+import tempfile
+import time
+import unicodedata
+from bisect import bisect_left
+from collections import Counter
+from dataclasses import replace
+from functools import cache, partial
+from hashlib import sha256
+from pathlib import Path
+from typing import NamedTuple
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+sys.path.insert(0, str(ROOT / "bench"))
+
+from typeset import typeset  # noqa: E402
+
+from ingest import Ingest, IngestSettings, Source, embedder_from, open_library  # noqa: E402 the lines above make it importable
+from rag import Assistant, RagSettings  # noqa: E402
+from rag.accounting import Trace  # noqa: E402
+from rag.answer import Answer, Passage  # noqa: E402
+from rag.citations import cite, markers_in, split_sentences  # noqa: E402
+from rag.render import full_answer  # noqa: E402
+from rag.retrieve import Retriever  # noqa: E402
+from rag.sanitise import JOINER  # noqa: E402
+
+DATA = ROOT.parent / "shared" / "data"
+SEED = 20261122
+MOST_PIECES, SHORTEST = 4, 15
+PAGES = {}
+
+
+class Asked(NamedTuple):
+    """A question to one paper."""
+
+    file: str
+    question: str
+
+
+def qasper(n, folder):
+    """Questions of QASPER dev, paper after paper in the order of their names' digests, and the PDFs."""
+    with gzip.open(DATA / "qasper" / "dev.json.gz") as file:
+        papers = json.load(file)
+    chosen, asked = {}, []
+    for name in sorted(papers, key=lambda name: sha256(name.encode()).digest()):
+        if len(asked) > 1.25 * n:
+            break
+        chosen[name] = papers[name]
+        asked += [Asked(f"{name}.pdf", " ".join(row["question"].split())) for row in papers[name]["qas"]]
+    return typeset(chosen, folder), asked
+
+
+def real(*_):
+    """Questions made of the words of 40 real papers: of each two section titles and three sentences, in five rounds."""
+    files = sorted((DATA / "papers").glob("*.pdf"))
+    rows = (DATA / "papers" / "truth.jsonl").read_text(encoding="utf-8").splitlines()
+    truth = {row["pdf"]: row for row in map(json.loads, rows)}
+    rounds = [[] for _ in range(5)]
+    for path in files:
+        sections, draw = truth[path.name]["sections"], random.Random(f"{SEED} {path.name}")
+        titles = sorted({s["section"] for s in sections if len(s["section"].split()) > 1})
+        parts = [part for s in sections for text in s["paragraphs"] for part in split_sentences(text)]
+        sentences = [part for part in parts if 10 <= len(part.split()) <= 40]
+        drawn = [f"What does the paper say about {title}?" for title in draw.sample(titles, min(2, len(titles)))]
+        for sentence in draw.sample(sentences, min(5 - len(drawn), len(sentences))):
+            words = re.findall(r"[A-Za-z][\w-]{4,}", sentence)[:6]
+            drawn.append(f"What is known about {' '.join(words)}?")
+        for some, question in zip(rounds, drawn, strict=False):
+            some.append(Asked(path.name, question))
+    return files, [asked for some in rounds for asked in some]
+
+
+async def answers(files, asked, *, n, folder, minutes):
+    """Up to n answers that were given, each with its paper's PDF; stops asking the model after some minutes."""
+    began = time.monotonic()
+    with open_library(IngestSettings(library=folder / "library")) as library:
+        assistant = Assistant.open(RagSettings(), library=library)
+        for report in Ingest(library=library, embedder=assistant.embedder).run(Source(f, f.name) for f in files):
+            if report.status == "failed":
+                print(f"left out  {report.file}: {report.error}")
+        ids = {paper.file_name: paper.id for paper in library.papers()}
+        paths = {path.name: path for path in files}
+        todo = [(paths[file], question, ids[file]) for file, question in asked if file in ids]
+        try:
+            await ask(todo, assistant, notes=folder / "answers.pickle", n=n, until=began + 60 * minutes)
+        finally:
+            await assistant.close()
+        given = [(paths[file], answer) for file, _, answer in noted(folder / "answers.pickle") if not answer.abstained]
+        return [(path, checked_anew(answer, library)) for path, answer in given[:n]]
+
+
+def checked_anew(answer, library):
+    """The answer as the code of today cites it, from what the model wrote and the passages that it was shown."""
+    asked, draft = answer.question, answer.drafts[-1]
+    cited = cite(draft.text, answer.passages, page_text=partial(page_text, library), question=asked)
+    return replace(answer, text=cited.text, sentences=cited.sentences, citations=cited.citations,
+                   corrections=cited.corrections, quotations=cited.quotations)  # fmt: skip
+
+
+def page_text(library, paper_id, number):
+    key = library.settings.library, paper_id
+    if key not in PAGES:
+        PAGES[key] = {page.number: page.text for page in library.pages(paper_id)}
+    return PAGES[key].get(number, "")
+
+
+def noted(path):
+    """The rows that an earlier run wrote; one that a stop cut off is left out."""
+    rows = []
+    if path.is_file():
+        with path.open("rb") as file, contextlib.suppress(EOFError, pickle.UnpicklingError):
+            while True:
+                rows.append(pickle.load(file))
+    return rows
+
+
+async def ask(todo, assistant, *, notes, n, until):
+    """Ask what was not asked yet, until n questions have an answer; each is noted, so that a run can be stopped."""
+    rows = noted(notes)
+    known, given = {(file, question) for file, question, _ in rows}, sum(not answer.abstained for *_, answer in rows)
+    left = [row for row in todo if (row[0].name, row[1]) not in known]
+    for two in [left[i : i + 2] for i in range(0, len(left), 2)]:  # the drafter has two slots
+        if given >= n:
+            return
+        if time.monotonic() > until:
+            print(f"{given} of {n} answers so far; run it again to go on")
+            sys.exit(3)
+        done = await asyncio.gather(*(assistant.answer(q, paper_ids=[paper]) for _, q, paper in two))
+        given += sum(not answer.abstained for answer in done)
+        with notes.open("ab") as file:
+            for (path, question, _), answer in zip(two, done, strict=True):
+                file.write(pickle.dumps((path.name, question, answer)))
+
+
+def recorded(files, path, *, n, folder):
+    """Up to n answers with what the drafter wrote over the plain text of the same papers (`bench/drafts.py`)."""
+    with gzip.open(DATA / "qasper" / "dev.json.gz") as file:
+        names = {row["question_id"]: f"{name}.pdf" for name, paper in json.load(file).items() for row in paper["qas"]}
+    rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    paths, given = {path.name: path for path in files}, []
+    with open_library(IngestSettings(library=folder / "library")) as library:
+        retriever = Retriever(library, embedder_from(None))
+        ids = {paper.file_name: paper.id for paper in library.papers()}
+        for row in rows:
+            name = names[row["id"]]
+            if len(given) < n and row["draft"] and name in ids and name in paths:
+                found = retriever.search(
+                    row["question"], retriever.embed(row["question"]), k=RagSettings().top_k, paper_ids=[ids[name]]
+                )
+                given.append((paths[name], cited(row["draft"]["text"], found.passages, library, row["question"])))
+    return given
+
+
+def cited(text, passages, library, question=""):
+    made = cite(text, passages, page_text=partial(page_text, library), question=question)
+    return Answer(question=question, text=made.text, passages=passages, trace=Trace().finish(),
+                  sentences=made.sentences, citations=made.citations, quotations=made.quotations)  # fmt: skip
+
+
+def copied(files, *, n, folder):
+    """n answers that are a random sentence of a random passage each: more places than a model's answers reach."""
+    draw, given = random.Random(SEED), []
+    with open_library(IngestSettings(library=folder / "library")) as library:
+        papers = {paper.file_name: paper for paper in library.papers()}
+        passages = [
+            (path, Passage(1, chunk, papers[path.name], 1.0, ()))
+            for path in files if path.name in papers
+            for chunk in library.chunks(library.chunk_ids([papers[path.name].id])).values()
+        ]  # fmt: skip
+        for path, passage in draw.choices(passages, k=n):
+            given.append((path, cited(draw.choice(split_sentences(passage.chunk.text)), (passage,), library)))
+    return given
+
+
+# -- the check ---------------------------------------------------------------------------------------------------------
+
+
+@cache
+def page_texts(path, page):
+    """The page's text as poppler reads it, in reading order and in the order of the file, and its letters alone."""
+    command = ["pdftotext", "-f", str(page), "-l", str(page), "-enc", "UTF-8"]
+    read = [subprocess.run([*command, *order, path, "-"], check=True, capture_output=True) for order in ([], ["-raw"])]
+    return tuple(letters(done.stdout.decode()) for done in read)
+
+
+def letters(text):
+    """Letters and digits only, without accents, ligatures, hyphens and spaces."""
+    return re.sub(r"[\W_]", "", unicodedata.normalize("NFKD", text)).casefold()
+
+
+def place(path, page, words):
+    """How the words stand in the PDF by poppler: "page", "page, in pieces", "another page" or "nowhere"; and a note.
+
+    In pieces: all letters are on the page, in at most MOST_PIECES runs of SHORTEST letters or more. The note has what
+    stands between the first two on the page: a footnote between two columns, a symbol that one library reads elsewhere.
+    """
+    wanted = letters(words)
+    if any(wanted in text for text in page_texts(path, page)):
+        return "page", ""
+    for text in page_texts(path, page):
+        if runs := pieces(wanted, text):
+            end = text.find(runs[0]) + len(runs[0])
+            gap = text[end : text.find(runs[1], end)] if runs[1] in text[end:] else "(the other way round)"
+            return "page, in pieces", gap if len(gap) < 60 else f"{gap[:30]}…{gap[-30:]}"
+    if any(wanted in text for n in (page - 1, page + 1) if n > 0 for text in page_texts(path, n)):
+        return "another page", ""
+    return "nowhere", ""
+
+
+def pieces(wanted, text):
+    """The runs of `wanted` that stand in the text, longest first part first; [] where they do not make up all of it."""
+    runs = []
+    while wanted and len(runs) < MOST_PIECES:
+        n = bisect_left(range(1, len(wanted) + 1), x=True, key=lambda n: wanted[:n] not in text)
+        if n < len(wanted):
+            n = min(n, len(wanted) - SHORTEST)  # so that the last run is long enough too
+            if n < SHORTEST:
+                return []
+        runs.append(wanted[:n])
+        wanted = wanted[n:]
+    return [] if wanted else runs
+
+
+CITE = re.compile(r"\[(\d+)\]\(/cite/([0-9a-f]{16})/(\d+)/(\d+)\)")
+LISTED = re.compile(r"^- " + CITE.pattern + r"[^\n]*  \n  (\*\*Not verbatim:\*\* )?\*“(.*?)”\*", re.MULTILINE)
+
+
+def seen(markdown):
+    """A quote as a reader sees it: without the escapes and joiners that keep it inert, and without the cut's mark."""
+    return re.sub(r"\\([!-/:-@\[-`{-~])", r"\1", markdown.replace(JOINER, "")).removesuffix(" …")
+
+
+def check(given):
+    """Counts of what holds, and what does not, one line each."""
+    counts, wrong = Counter(), []
+    for path, answer in given:
+        shown = {passage.marker: passage for passage in answer.passages}
+        said = full_answer(answer)
+        listed = {int(m[1]): m for m in LISTED.finditer(said)}
+        cited = {citation.marker: citation for citation in answer.citations}
+        counts["answers"] += 1
+        counts["answers with citations"] += bool(cited)
+        for marker in markers_in(answer.text):
+            counts["markers in the text"] += 1
+            counts["markers, valid"] += marker in cited and marker in shown
+        for match in CITE.finditer(said):
+            chunk = shown[int(match[1])].chunk if int(match[1]) in shown else None
+            held = chunk and (chunk.paper_id, chunk.ordinal) == (match[2], int(match[4]))
+            counts["links in the message"] += 1
+            counts["links, to a passage that was read and a page of it"] += bool(
+                held and chunk.first_page <= int(match[3]) <= chunk.last_page
+            )
+        for marker, citation in cited.items():
+            counts["citations"] += 1
+            where, note = place(path, citation.page, citation.quote)
+            counts[f"quotes, by poppler: {where}"] += 1
+            counts["quotes, called verbatim"] += citation.verified
+            counts["quotes, short (under 5 words or 20 characters)"] += (
+                len(citation.quote.split()) < 5 or len(citation.quote) < 20
+            )
+            line = listed.get(marker)
+            counts["quotes, as shown, on the page that the message names"] += bool(
+                line and place(path, int(line[3]), seen(line[6]))[0].startswith("page")
+            )
+            counts["quotes, verbatim by poppler or labelled"] += where.startswith("page") or bool(line and line[5])
+            if not line or where != "page":
+                note = f" ({note!r} between)" if note else ""
+                wrong.append(f"{where}{note}  {path.name} p. {citation.page} [{marker}] {citation.quote!r}")
+        for quotation in answer.quotations:
+            counts["quotations of the model's own"] += 1
+            counts["quotations, verified"] += quotation.verified
+            if quotation.verified:
+                chunk = shown[quotation.marker].chunk
+                pages = range(chunk.first_page, chunk.last_page + 1)
+                there = any(place(path, n, quotation.text)[0].startswith("page") for n in pages)
+                counts["quotations, verified and on the page by poppler"] += there
+            wrong.append(f"{'verified' if quotation.verified else 'labelled'}  {path.name} {quotation.text!r}")
+    return counts, wrong
+
+
+def main():
+    options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    options.add_argument("--papers", default="qasper", choices=("qasper", "real"))
+    options.add_argument("--answers", type=int, default=300)
+    options.add_argument("--folder", type=Path, default=Path(tempfile.gettempdir()) / "scholion-citations")
+    options.add_argument("--copied", action="store_true", help="sentences of the papers instead of a model's answers")
+    options.add_argument("--drafts", type=Path, metavar="FILE", help="dev.jsonl of bench/drafts.py: ask no model")
+    options.add_argument("--minutes", type=float, default=1e9, help="stop after so many and go on in the next run")
+    chosen = options.parse_args()
+    folder = chosen.folder / chosen.papers
+    folder.mkdir(parents=True, exist_ok=True)
+    files, asked = {"qasper": qasper, "real": real}[chosen.papers](300 if chosen.copied else chosen.answers, folder)
+    if chosen.copied:
+        given = copied(files, n=chosen.answers, folder=folder)
+    elif chosen.drafts:
+        given = recorded(files, chosen.drafts, n=chosen.answers, folder=folder)
+    else:
+        given = asyncio.run(answers(files, asked, n=chosen.answers, folder=folder, minutes=chosen.minutes))
+    counts, wrong = check(given)
+    print("\n".join(wrong), end="\n\n" if wrong else "")
+    for name, n in counts.items():
+        print(f"{n:5}  {name}")
+
+
+if __name__ == "__main__":
+    main()
