@@ -265,6 +265,7 @@ class Assistant:
                         first_token_seconds=piece.first_token_seconds,
                         finish_reason=piece.finish_reason,
                         mean_logprob=piece.mean_logprob,
+                        low_logprob=piece.low_logprob,
                     )
                     return
                 first = first or time.monotonic() - began
