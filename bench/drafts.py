@@ -2,7 +2,7 @@
 
     python bench/drafts.py --cache FOLDER [--split train|dev] [--papers N] [--limit N] [--threads N] [--embed-only]
 
-Each question is asked of its own paper through `Assistant.ask`, over the same paragraphs as in `python -m rag evaluate`.
+Each question is asked of its own paper through `Assistant.ask`, over the same paragraphs as `python -m rag evaluate`.
 One line of JSON for each question is added to FOLDER/<split>.jsonl; what is there already is not asked again. The order
 is by digest, so that any beginning is an even sample: of papers for train (only these are embedded), of questions for
 dev. Beside what the product itself looks at, a line has the log-probability of each token, the twelve sentences nearest

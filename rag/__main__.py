@@ -1,4 +1,4 @@
-"""`python -m rag search|ask|terms|evaluate`: questions from the terminal, their terms, and how good the answers are."""
+"""`python -m rag search|ask|terms|evaluate|calibrate`: questions from the terminal, their terms, and how good the answers are."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from pydantic import ValidationError
 
 from ingest import IngestSettings, Library, UserFacingError, embedder_from, open_library
 from ingest.settings import bad_setting
-from rag import evaluate_command
+from rag import calibrate_command, evaluate_command
 from rag.answer import Answer, Answered, Passage, Retrieved, TextDelta
 from rag.assistant import Assistant
 from rag.errors import QuestionError
@@ -36,7 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = _parser()
     options = parser.parse_args(arguments)
     try:
-        if options.run is evaluate_command.run:  # it knows itself which library it needs
+        if options.run in {evaluate_command.run, calibrate_command.run}:  # they know themselves which library they need
             return int(options.run(options))
         if "questions" in options and (options.question in (None, [])) == (options.questions is None):
             parser.error("give either a QUESTION or --questions FILE")
@@ -78,6 +78,7 @@ def _parser() -> argparse.ArgumentParser:
     terms.add_argument("--json", action="store_true", help="results as JSON on standard output")
     terms.set_defaults(run=_terms)
     evaluate_command.add_to(commands)
+    calibrate_command.add_to(commands)
     return parser
 
 

@@ -133,8 +133,12 @@ class Confidence:
     """How far the evidence carries the answer: a number in [0, 1] and its reason in words."""
 
     score: float
+    """The probability that a draft like this is right; see `rag.confidence`."""
     reason: str
+    """One sentence for the user."""
     signals: dict[str, float | None]
+    gates: tuple[str, ...] = ()
+    """What speaks against it whatever the score: the codes of `rag.confidence.gates`, the most telling first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,6 +12,7 @@ UserFacingError (ingest)
 ├── GlossaryError            the team's glossary has a wrong line
 ├── ModelFileError           the model's file is missing or not a GGUF
 ├── QuestionSetError         a file of questions for an evaluation cannot be read; the line is named
+├── CalibrationError         a calibration cannot be read, or there is too little to learn one from
 └── RunError                 an evaluation cannot be continued or compared
 """
 
@@ -72,6 +73,10 @@ class ModelFileError(UserFacingError):
 
 class QuestionSetError(UserFacingError):
     """A file of questions for an evaluation cannot be read; the message names the line."""
+
+
+class CalibrationError(UserFacingError):
+    """A calibration of the confidence cannot be read, or there is too little to learn one from."""
 
 
 class RunError(UserFacingError):
