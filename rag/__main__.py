@@ -1,4 +1,4 @@
-"""`python -m rag search|ask|terms|evaluate|calibrate`: questions from the terminal, their terms, and how good the answers are."""
+"""`python -m rag search|ask|terms|evaluate|calibrate`: questions from the terminal, and how good the answers are."""
 
 from __future__ import annotations
 

@@ -79,6 +79,7 @@ def fit(rows: Sequence[Labelled], features: Sequence[str]) -> Weights:
     Signals are standardised first; unknown ones are taken for the mean.
     """
     x = np.array([[_value(row.signals.get(name)) for name in features] for row in rows], dtype=np.float64)
+    x = x.reshape(len(rows), len(features))  # where there are no rows as well
     known = ~np.isnan(x)
     sizes = np.maximum(known.sum(0), 1)
     means = np.where(known, x, 0.0).sum(0) / sizes

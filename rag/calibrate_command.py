@@ -64,7 +64,7 @@ def run(options: argparse.Namespace) -> int:
     with _library(options, settings) as (questions, library, folder):
         rows, model = asyncio.run(_drafts(options, questions, library, rag_settings, folder))
     missing = too_few(rows)
-    if missing and not options.force:
+    if missing and not (options.force and rows):
         raise CalibrationError(missing, "Add questions with answers; --force writes what there is all the same.")
     found = calibrated(rows, model=model, data=questions.name, date=datetime.now(UTC).date().isoformat())
     out = options.out or settings.library.expanduser() / FILE

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from dataclasses import asdict, replace
 
 import numpy as np
@@ -10,6 +13,8 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
+from places import ROOT
+from question_files import write_qasper
 from rag.calibrate import (
     FEATURES,
     FILE,
@@ -136,3 +141,40 @@ def test_the_shipped_weights_say_where_they_are_from_and_point_the_right_way():
     for weights in (shipped().with_logprobs, shipped().without_logprobs):
         assert all(weight > 0 for weight in weights.coefficients), "more evidence, more confidence"
     assert 0 < shipped().gated < shipped().threshold < 1
+
+
+# -- the command, with the real embedder and the real model ------------------------------------------------------------
+
+
+def calibrate(*arguments, library):
+    environment = os.environ | {"SCHOLION_LIBRARY": str(library), "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-m", "rag", "calibrate", *map(str, arguments)]
+    return subprocess.run(command, cwd=library, env=environment, capture_output=True, text=True, check=False)
+
+
+def test_the_command_refuses_too_few_questions_and_asks_each_only_once(tmp_path):
+    questions = write_qasper(tmp_path / "tiny.json.gz")
+    arguments = (questions, "--drafts", tmp_path / "drafts")
+    first = calibrate(*arguments, library=tmp_path)
+    assert first.returncode == 1
+    assert "100 are needed" in first.stderr
+    assert "Traceback" not in first.stderr
+    assert not (tmp_path / FILE).exists()
+    lines = (tmp_path / "drafts" / "drafts.jsonl").read_bytes()
+    assert lines.count(b"\n") == 4
+
+    forced = calibrate(*arguments, "--force", library=tmp_path)
+    assert forced.returncode == 0, forced.stderr
+    assert "Too few to rely on" in forced.stdout
+    assert (tmp_path / "drafts" / "drafts.jsonl").read_bytes() == lines
+    own = calibration_for(shipped().model, library=tmp_path)
+    assert own != shipped()
+    assert own.data.endswith("/tiny")
+    assert own.n <= 4
+
+
+def test_the_command_says_what_a_file_without_answers_lacks(tmp_path):
+    (tmp_path / "mine.csv").write_text("question\nWhat is it?\n", encoding="utf-8")
+    found = calibrate(tmp_path / "mine.csv", library=tmp_path)
+    assert found.returncode == 1
+    assert "library is empty" in found.stderr
