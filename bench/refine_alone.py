@@ -31,11 +31,12 @@ from confidence import draft_of
 from drafts import DATA, passages_of, read_drafts
 
 from rag.accounting import Usage
-from rag.answer import Draft
+from rag.alternatives import best_of
+from rag.answer import Confidence, Draft
 from rag.assistant import is_repeating, without_repetition
 from rag.calibrate import shipped
 from rag.chat import Completion, EndpointChatModel
-from rag.citations import cite
+from rag.citations import cite, without_markers
 from rag.confidence import score
 from rag.local import LocalServer, embedded_model
 from rag.metrics import answer_f1, paired
@@ -111,7 +112,12 @@ def candidates_of(row, lines):
             mean_logprob=line["mean_logprob"],
             low_logprob=line["low_logprob"],
         )
-    return {name: Judged.of(draft, row) for name, draft in drafts.items()}
+    judged = {name: Judged.of(draft, row) for name, draft in drafts.items()}
+    first = judged["first"]
+    quoted = best_of(
+        first.draft, first.confidence, question=row["question"], sentences=row["ranked"], passages=passages_of(row)
+    )
+    return judged | {"product": Judged.of(quoted, row) if quoted else first}
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,9 +127,12 @@ class Judged:
     draft: Draft
     supported: float
     unsupported: float
-    confidence: float
-    gated: bool
+    confidence: Confidence
     f1: float
+
+    @property
+    def gated(self):
+        return bool(self.confidence.gates)
 
     @classmethod
     def of(cls, draft, row):
@@ -139,17 +148,16 @@ class Judged:
             calibration=shipped(),
         )
         n = max(1, len(judged))
-        f1 = answer_f1(draft.text, row["golds"])
-        return cls(draft, judged.count("supported") / n, judged.count("unsupported") / n, found.score,
-                   bool(found.gates), f1)  # fmt: skip
+        f1 = answer_f1(without_markers(draft.text), row["golds"])
+        return cls(draft, judged.count("supported") / n, judged.count("unsupported") / n, found, f1)
 
 
 def by_support(drafts):
-    return max(drafts, key=lambda d: (not d.gated, d.supported, -d.unsupported, d.confidence))
+    return max(drafts, key=lambda d: (not d.gated, d.supported, -d.unsupported, d.confidence.score))
 
 
 def by_confidence(drafts):
-    return max(drafts, key=lambda d: d.confidence)
+    return max(drafts, key=lambda d: d.confidence.score)
 
 
 def by_gate(drafts):
@@ -164,7 +172,7 @@ def by_logprob(drafts):
 CHOICES = {
     "by support, then confidence": by_support,
     "by confidence": by_confidence,
-    "another only where the first has a gate": by_gate,  # what rag/alternatives.py does with "sentence"
+    "another only where the first has a gate": by_gate,
     "by log-probability": by_logprob,
     "oracle": lambda drafts: max(drafts, key=lambda d: d.f1),
 }
@@ -186,6 +194,8 @@ def table(rows, lines, names):
     print("| kept | answer-F1 | difference | supported sentences | difference | with a gate | another kept |")
     print("|---|---|---|---|---|---|---|")
     kept = {f"always {name}": [drafts[name] for _, drafts in found] for name in names}
+    if "sentence" in names:
+        kept["as the product does (rag/alternatives.py)"] = [drafts["product"] for _, drafts in found]
     kept |= {name: [choose([drafts[n] for n in names]) for _, drafts in found] for name, choose in CHOICES.items()}
     for name, drafts in kept.items():
         cells = [name]
