@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from rag.accounting import Usage
 from rag.answer import Confidence, Draft
-from rag.confidence import ESCALATING
+from rag.confidence import ESCALATING, beyond
 from rag.words import content_words
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def best_of(
     for sentence in sentences:
         said = " ".join(sentence.split())
         marker = next((p.marker for p in passages if said in " ".join(p.chunk.text.split())), None)
-        if marker is None or not content_words(said) - content_words(question):
+        if marker is None or not beyond(content_words(said), content_words(question)):
             continue
         return Draft(
             text=f"{said.rstrip('.')} [{marker}].",

@@ -20,6 +20,7 @@ from rag.words import content_words, words_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Set as AbstractSet
 
     from rag.answer import Correction, Draft, Passage, Sentence
 
@@ -139,7 +140,7 @@ def signals(
     """
     said = _PREAMBLE.sub("", draft.text)
     asked, answered = content_words(question), content_words(said)
-    new = answered - asked
+    new = beyond(answered, asked)
     read = content_words(" ".join(passage.chunk.text for passage in passages))
     judged = [sentence.support for sentence in sentences if sentence.support]
     carried = [judge(sentence.text, passages).score for sentence in sentences if sentence.support]
@@ -212,8 +213,9 @@ def _of_form(draft: Draft, said: str, question: str) -> Iterator[Gate]:
         yield Gate("cut off", "The draft was cut off at the longest length allowed.")
     elif draft.finish_reason not in FINISHED:
         yield Gate("broken off", "The draft broke off before its end.")
-    if not (content_words(said) - content_words(question)) and not _YES_OR_NO.match(said):
-        yield Gate("echo", "The draft only repeats the question.")
+    if not beyond(content_words(said), content_words(question)) and not _YES_OR_NO.match(said):
+        instead = " instead of answering yes or no" if _ASKS_YES_OR_NO.match(question) else ""
+        yield Gate("echo", f"The draft only repeats the question{instead}.")
     if _language(question) and _language(said) and _language(question) != _language(said):
         yield Gate("language", "The draft is not in the question's language.")
 
@@ -304,7 +306,7 @@ def _unsupported(n: int, of: int) -> str:
 def _of(n: int, of: int) -> str:
     """So many of the sentences, as the beginning of what is said about them."""
     if of == 1:
-        return "Its one sentence has"
+        return "The draft's only sentence has"
     if n == of:
         return f"{'Both' if of == 2 else f'All {_count(of)}'} sentences have"
     return f"{_count(n).capitalize()} of {_count(of)} sentences {'has' if n == 1 else 'have'}"
@@ -324,6 +326,16 @@ def _kind_fits(question: str, said: str) -> float:
     if _ASKS_NUMBER.search(question):
         return 1.0 if _NUMBER.search(said) else -1.0
     return 0.0
+
+
+def beyond(said: AbstractSet[str], asked: AbstractSet[str]) -> set[str]:
+    """The stems that the question does not have in any form: "reaches" is nothing new beside "reach"."""
+    forms = [stem for stem in asked if len(stem) >= 4]
+    return {
+        stem
+        for stem in said - asked
+        if len(stem) < 4 or not any(stem.startswith(form) or form.startswith(stem) for form in forms)
+    }
 
 
 def _named(said: str, question: str) -> set[str]:

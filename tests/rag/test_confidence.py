@@ -143,8 +143,8 @@ def test_another_model_is_judged_without_its_log_probabilities_and_the_reason_sa
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        (GOOD, "Its one sentence has support in your papers."),
-        ("Penguins breed in Antarctica.", "Its one sentence has no support in your papers."),
+        (GOOD, "The draft's only sentence has support in your papers."),
+        ("Penguins breed in Antarctica.", "The draft's only sentence has no support in your papers."),
         (
             f"{GOOD} Penguins breed in Antarctica. Whales sing at midnight.",
             "Two of three sentences have no support in your papers.",
@@ -154,13 +154,18 @@ def test_another_model_is_judged_without_its_log_probabilities_and_the_reason_sa
         ("Question: which accuracy does the model reach?", "The draft only repeats the question."),
         (
             "The model reaches an accuracy of 92.1 % on the test set.",
-            "Its one sentence has no support in your papers.",
+            "The draft's only sentence has no support in your papers.",
         ),
         ("The model reaches 87.5 % [7].", "The draft cites passage 7, which it was never shown."),
     ],
 )
 def test_the_reason_is_a_sentence_that_a_person_understands(text, reason):
     assert confidence(text).reason == reason
+
+
+def test_a_yes_or_no_question_said_again_is_no_answer():
+    found = confidence("The model reaches the baseline.", question="Does the model reach the baseline?")
+    assert found.reason == "The draft only repeats the question instead of answering yes or no."
 
 
 def test_a_low_figure_names_the_signal_that_lowers_it():
