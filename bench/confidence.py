@@ -246,8 +246,12 @@ def draw(dev):
         said, came = np.mean([values[i] for i in part]), np.mean([right[i] for i in part])
         points.append(Point(float(said), float(came), float(low), float(high)))
     top = max(p.x for p in points)
+    ceiling = next(c for c in (0.1, 0.2, 0.4, 0.6, 1.0) if c >= max(p.high for p in points) or c == 1.0)
     even = Curve("said and came are the same", (Point(0.0, 0.0), Point(top, top)))
-    write("reliability", curves([Curve("right, of what was said", tuple(points)), even], x_label="confidence said"))
+    write(
+        "reliability",
+        curves([Curve("right, of what was said", tuple(points)), even], x_label="confidence said", top=ceiling),
+    )
     lines = {
         "confidence": values,
         "mean log-probability": single("mean_logprob", dev),
@@ -259,7 +263,10 @@ def draw(dev):
         found = risk_coverage(scores, right)
         at = [min(found, key=lambda pair, share=share: abs(pair[0] - share)) for share in np.arange(0.05, 1.01, 0.05)]
         drawn.append(Curve(name, tuple(Point(share, 1 - risk) for share, risk in dict.fromkeys(at))))
-    write("risk-coverage", curves(drawn, x_label="share of drafts kept, the surest first (up: share right among them)"))
+    most = max(p.y for line in drawn for p in line.points)
+    ceiling = next(c for c in (0.1, 0.2, 0.4, 0.6, 1.0) if c >= most)
+    label = "share of drafts kept, the surest first (up: share right among them)"
+    write("risk-coverage", curves(drawn, x_label=label, top=ceiling))
 
 
 def write(name, svg):

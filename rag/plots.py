@@ -60,8 +60,8 @@ def interval(point: Point, *, start: float = 0.0, end: float = 1.0) -> str:
     return f'<svg class="interval" viewBox="0 0 {width} {height}" aria-hidden="true">{rail}{zero}{bar}{dot}</svg>'
 
 
-def curves(lines: Sequence[Curve], *, x_label: str) -> str:
-    """Curves of shares over a number, each with its band."""
+def curves(lines: Sequence[Curve], *, x_label: str, top: float = 1.0) -> str:
+    """Curves of shares over a number, each with its band; the axis of shares ends at `top`."""
     last = max(point.x for line in lines for point in line.points)
     scale = log10 if last > LOG_FROM else float
     first = min(point.x for line in lines for point in line.points)
@@ -71,9 +71,9 @@ def curves(lines: Sequence[Curve], *, x_label: str) -> str:
         return LEFT + (WIDTH - LEFT - RIGHT) * (scale(value) - scale(first)) / span
 
     def y(value: float) -> float:
-        return HEIGHT - BOTTOM - (HEIGHT - TOP - BOTTOM) * value
+        return HEIGHT - BOTTOM - (HEIGHT - TOP - BOTTOM) * min(value / top, 1.0)
 
-    parts = list(_shares(y))
+    parts = list(_shares(y, top))
     parts += [_tick(x(value), f"{value:g}") for value in sorted({p.x for line in lines for p in line.points})]
     for n, line in enumerate(lines):
         parts.append(_band(line, n, x, y))
@@ -118,8 +118,8 @@ def histogram(values: Sequence[float], *, marks: Sequence[tuple[str, float]], x_
     return _plot(parts, x_label + (f"; {over} above" if over else ""), f"{len(values)} values")
 
 
-def _shares(y: Scale) -> Iterator[str]:
-    for value in (0, 0.25, 0.5, 0.75, 1):
+def _shares(y: Scale, top: float) -> Iterator[str]:
+    for value in (0, 0.25 * top, 0.5 * top, 0.75 * top, top):
         at = f'y1="{y(value):.1f}" y2="{y(value):.1f}"'
         yield f'<line class="{"axis" if value == 0 else "grid"}" x1="{LEFT}" x2="{WIDTH - RIGHT}" {at}/>'
         yield f'<text class="tick end" x="{LEFT - 8}" y="{y(value) + 4:.1f}">{value:g}</text>'
