@@ -37,10 +37,12 @@ from rag.metrics import (
 )
 from rag.plots import Curve, Point, curves
 
+TENTHS = [round(0.1 * i, 1) for i in range(1, 11)]
 STYLE = (
-    "<style>svg{font:12px system-ui,sans-serif;fill:#444}.grid{stroke:#ddd}.axis{stroke:#888}.line{fill:none;"
-    "stroke-width:2}.s0{stroke:#2563eb}.s1{stroke:#d97706}.s2{stroke:#059669}.s3{stroke:#9333ea}.dot{fill:#fff;"
-    "stroke-width:1.5}.band{stroke:none;fill:#2563eb;opacity:.12}.middle{text-anchor:middle}.end{text-anchor:end}</style>"
+    "<style>svg{background:#fff;font:12px system-ui,sans-serif;fill:#444}.grid{stroke:#ddd}.axis{stroke:#888}"
+    ".line{fill:none;stroke-width:2}.s0{stroke:#2563eb}.s1{stroke:#d97706}.s2{stroke:#059669}.s3{stroke:#9333ea}.dot{fill:#fff;"
+    "stroke-width:1.5}.band{stroke:none;fill:#2563eb;opacity:.12}.middle{text-anchor:middle}"
+    ".end{text-anchor:end}</style>"
 )
 
 
@@ -56,16 +58,11 @@ class Known:
     right: bool
     contains: bool
     paper: str
-    first_logprob: float | None
+    labelled: Labelled
 
     @property
     def asked(self):
         return {"question": self.question, "sentences": self.sentences, "passages": self.passages}
-
-    @property
-    def labelled(self):
-        found = gates(self.draft, **self.asked, corrections=self.corrections)
-        return Labelled(signals(self.draft, **self.asked), tuple(gate.code for gate in found), self.right, self.paper)
 
 
 def draft_of(row):
@@ -88,16 +85,19 @@ def known_of(row):
     """A line of `bench/drafts.py`, judged as the product judges it."""
     draft, passages = draft_of(row), passages_of(row)
     cited = cite(draft.text, passages, page_text=lambda _paper, _page: "")
+    asked = {"question": row["question"], "sentences": cited.sentences, "passages": passages}
+    found = tuple(gate.code for gate in gates(draft, **asked, corrections=cited.corrections))
+    right = is_right(draft.text, row["golds"])
     return Known(
         draft=draft,
         question=row["question"],
         sentences=cited.sentences,
         passages=passages,
         corrections=cited.corrections,
-        right=is_right(draft.text, row["golds"]),
+        right=right,
         contains=contains(draft.text, row["golds"]),
         paper=row["paper_id"],
-        first_logprob=row["tokens"][0][1] if row["tokens"] else None,
+        labelled=Labelled(signals(draft, **asked), found, right, row["paper_id"]),
     )
 
 
@@ -247,11 +247,10 @@ def draw(dev):
         points.append(Point(float(said), float(came), float(low), float(high)))
     top = max(p.x for p in points)
     ceiling = next(c for c in (0.1, 0.2, 0.4, 0.6, 1.0) if c >= max(p.high for p in points) or c == 1.0)
-    even = Curve("said and came are the same", (Point(0.0, 0.0), Point(top, top)))
-    write(
-        "reliability",
-        curves([Curve("right, of what was said", tuple(points)), even], x_label="confidence said", top=ceiling),
-    )
+    even = Curve("as said", (Point(0.0, 0.0), Point(top, top)))
+    ticks = [round(top * i / 5, 3) for i in range(6)]
+    drawn = [Curve("right among them", tuple(points)), even]
+    write("reliability", curves(drawn, x_label="confidence", top=ceiling, ticks=ticks, legend="top"))
     lines = {
         "confidence": values,
         "mean log-probability": single("mean_logprob", dev),
@@ -266,7 +265,7 @@ def draw(dev):
     most = max(p.y for line in drawn for p in line.points)
     ceiling = next(c for c in (0.1, 0.2, 0.4, 0.6, 1.0) if c >= most)
     label = "share of drafts kept, the surest first (up: share right among them)"
-    write("risk-coverage", curves(drawn, x_label=label, top=ceiling))
+    write("risk-coverage", curves(drawn, x_label=label, top=ceiling, ticks=[0.05, *TENTHS], legend="top"))
 
 
 def write(name, svg):

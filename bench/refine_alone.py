@@ -100,7 +100,8 @@ def candidates_of(row, lines):
     drafts = {"first": draft_of(row)}
     if row["ranked"]:
         drafts["sentence"] = replace(drafts["first"], text=row["ranked"][0], finish_reason="stop", seconds=0.0)
-        drafts["sentence"] = replace(drafts["sentence"], mean_logprob=None, low_logprob=None)
+        nothing = {"mean_logprob": None, "low_logprob": None, "usage": Usage(0, 0)}
+        drafts["sentence"] = replace(drafts["sentence"], **nothing)
     for line in lines:
         drafts[line["candidate"]] = Draft(
             text=line["text"],
@@ -161,7 +162,7 @@ def by_confidence(drafts):
 
 
 def by_gate(drafts):
-    """The first without a gate, else the first."""
+    """The first one without a gate, in their order; else the first."""
     return next((d for d in drafts if not d.gated), drafts[0])
 
 
@@ -205,10 +206,11 @@ def table(rows, lines, names):
         cells.append(f"{np.mean([d.gated for d in drafts]):.2f}")
         cells.append(f"{np.mean([d is not f for d, f in zip(drafts, first, strict=True)]):.2f}")
         print("| " + " | ".join(cells) + " |")
-    spent = {name: sum(drafts[name].draft.seconds for _, drafts in found) for name in names}
-    if spent["first"]:
-        ratio = sum(spent.values()) / spent["first"]
-        print(f"time of writing all, as a multiple of the first alone: {ratio:.2f}")
+    usages = [[drafts[name].draft.usage for name in names] for _, drafts in found]
+    counted = [[u.input_tokens + u.output_tokens for u in row] for row in usages if all(row)]
+    if counted:
+        ratio = sum(map(sum, counted)) / sum(row[0] for row in counted)
+        print(f"tokens read and written for all of them, as a multiple of the first alone: {ratio:.2f}")
 
 
 def difference(ours, before, papers):
@@ -235,8 +237,10 @@ def main():
         return
     lines = read_drafts(out)
     written = sorted({line["candidate"] for line in lines})
-    for names in (["first", "sentence"], *(["first", name] for name in written), ["first", *written]):
-        table(rows, lines, list(dict.fromkeys(names)))
+    alone = [["first", name] for name in written]
+    followed = [[*names, "sentence"] for names in alone]
+    for names in (["first", "sentence"], *alone, *followed, *([["first", *written]] if len(written) > 1 else [])):
+        table(rows, lines, names)
 
 
 if __name__ == "__main__":
