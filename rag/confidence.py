@@ -122,7 +122,9 @@ class Calibration:
         """The calibration from its JSON."""
         sets: dict[str, Any] = {}
         for name in ("with_logprobs", "without_logprobs"):
-            fields = {key: tuple(value) if isinstance(value, list) else value for key, value in row[name].items()}
+            fields: dict[str, Any] = {
+                key: tuple(value) if isinstance(value, list) else value for key, value in row[name].items()
+            }
             sets[name] = Weights(**fields)
         return cls(**{**row, **sets})
 
