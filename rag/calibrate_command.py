@@ -8,7 +8,7 @@ import json
 import re
 import sys
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -62,7 +62,7 @@ def run(options: argparse.Namespace) -> int:
     settings = IngestSettings()
     rag_settings = RagSettings() if options.model is None else RagSettings(drafter=options.model)
     with _library(options, settings) as (questions, library, folder):
-        rows, model = asyncio.run(_drafts(options, questions, library, rag_settings, folder))
+        rows, model = asyncio.run(_drafts(questions, library, rag_settings, folder))
     missing = too_few(rows)
     if missing and not (options.force and rows):
         raise CalibrationError(missing, "Add questions with answers; --force writes what there is all the same.")
@@ -89,14 +89,25 @@ def _library(options: argparse.Namespace, settings: IngestSettings) -> Iterator[
         with open_library(settings) as library:
             if not library.papers():
                 raise QuestionSetError("Your library is empty.", "Add papers with `python -m ingest add PATH`.")
-            questions = load(options.file, papers=library.papers())
+            questions = _asked(load(options.file, papers=library.papers()), options.limit)
             yield questions, library, _folder(options, questions)
     else:
-        questions = load(options.file)
+        questions = _asked(load(options.file), options.limit)
         folder = _folder(options, questions)
         embedder = embedder_from(settings.embedder)
         with _progress() as tell, corpus_library(questions, folder / "corpus", embedder=embedder, tell=tell) as library:
             yield questions, library, folder
+
+
+def _asked(questions: QuestionSet, limit: int | None) -> QuestionSet:
+    """The questions with answers, a sample where asked for, and only the documents that they are asked of."""
+    known = [case for case in questions.cases if case.references or case.answerable is False]
+    if not known:
+        raise QuestionSetError(f"{questions.name} has no answers.", "Fill the column `answer`.")
+    cases = sampled(known, limit)
+    searched = {paper_id for case in cases for paper_id in case.paper_ids or ()}
+    documents = [document for document in questions.documents if document.paper_id in searched or not searched]
+    return replace(questions, cases=tuple(cases), documents=tuple(documents))
 
 
 def _folder(options: argparse.Namespace, questions: QuestionSet) -> Path:
@@ -107,28 +118,24 @@ def _folder(options: argparse.Namespace, questions: QuestionSet) -> Path:
 
 
 async def _drafts(
-    options: argparse.Namespace, questions: QuestionSet, library: Library, settings: RagSettings, folder: Path
+    questions: QuestionSet, library: Library, settings: RagSettings, folder: Path
 ) -> tuple[list[Labelled], str]:
     """A labelled draft for each question with an answer, from the folder where it is there; and the model's name."""
-    labelled = [case for case in questions.cases if case.references or case.answerable is False]
-    if not labelled:
-        raise QuestionSetError(f"{questions.name} has no answers.", "Fill the column `answer`.")
-    cases = sampled(labelled, options.limit)
     assistant = Assistant.open(settings, library=library)
     key = [assistant.drafter.name, questions.digest, code_digest()]
     path = folder / "drafts.jsonl"
     there = {row["id"]: row for row in _lines(path) if row["key"] == key}
     try:
         with path.open("a", encoding="utf-8") as file, _progress() as tell:
-            for n, case in enumerate(cases, start=1):
+            for n, case in enumerate(questions.cases, start=1):
                 if case.id not in there:
                     there[case.id] = {"id": case.id, "key": key} | await _one(case, assistant)
                     file.write(json.dumps(there[case.id], ensure_ascii=False) + "\n")
                     file.flush()
-                tell("drafting", n, len(cases))
+                tell("drafting", n, len(questions.cases))
     finally:
         await assistant.close()
-    rows = [there[case.id] for case in cases]
+    rows = [there[case.id] for case in questions.cases]
     made = [Labelled(**row["draft"] | {"gates": tuple(row["draft"]["gates"])}) for row in rows if row["draft"]]
     models = {row["model"] for row in rows if row["draft"]}
     return made, next(iter(models), assistant.drafter.name)

@@ -14,7 +14,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
 from places import ROOT
-from question_files import write_qasper
+from question_files import write_beir, write_qasper
 from rag.calibrate import (
     FEATURES,
     FILE,
@@ -173,8 +173,15 @@ def test_the_command_refuses_too_few_questions_and_asks_each_only_once(tmp_path)
     assert own.n <= 4
 
 
-def test_the_command_says_what_a_file_without_answers_lacks(tmp_path):
-    (tmp_path / "mine.csv").write_text("question\nWhat is it?\n", encoding="utf-8")
+def test_questions_without_answers_are_refused_before_anything_is_embedded(tmp_path):
+    found = calibrate(write_beir(tmp_path / "tiny"), "--drafts", tmp_path / "drafts", library=tmp_path)
+    assert found.returncode == 1
+    assert "has no answers" in found.stderr
+    assert not (tmp_path / "drafts").exists()
+
+
+def test_a_csv_needs_papers_in_the_library(tmp_path):
+    (tmp_path / "mine.csv").write_text("question,answer\nWhat is it?,a test\n", encoding="utf-8")
     found = calibrate(tmp_path / "mine.csv", library=tmp_path)
     assert found.returncode == 1
     assert "library is empty" in found.stderr
