@@ -17,7 +17,7 @@ from pydantic import ValidationError
 
 from ingest import IngestSettings, Library, UserFacingError, embedder_from, open_library
 from ingest.settings import bad_setting
-from rag import discover_command, evaluate_command, models_command, privacy_command
+from rag import calibrate_command, discover_command, evaluate_command, models_command, privacy_command
 from rag.answer import Answer, Answered, Escalated, Passage, Retrieved, TextDelta
 from rag.assistant import Assistant
 from rag.consent import in_terminal
@@ -32,7 +32,7 @@ from rag.terms import Terms
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-OPEN_THEMSELVES = (evaluate_command.run, models_command.run, discover_command.run)
+OPEN_THEMSELVES = (evaluate_command.run, calibrate_command.run, models_command.run, discover_command.run)
 """The commands that know themselves which library they need, if any."""
 
 
@@ -86,6 +86,7 @@ def _parser() -> argparse.ArgumentParser:
     privacy_command.add_to(commands)
     models_command.add_to(commands)
     discover_command.add_to(commands)
+    calibrate_command.add_to(commands)
     return parser
 
 

@@ -24,6 +24,10 @@ Locality = Literal["machine", "network", "remote"]
 """Where a model runs, by the address that its name resolves to: this machine (loopback), the own network, or beyond."""
 
 
+QUOTATION = "quotation"
+"""The `model` of a draft that none wrote: a sentence of a paper, word for word."""
+
+
 @dataclass(frozen=True, slots=True)
 class Scope:
     """Which papers a question is asked of."""
@@ -159,8 +163,12 @@ class Confidence:
     """How far the evidence carries the answer: a number in [0, 1] and its reason in words."""
 
     score: float
+    """The probability that a draft like this is right; see `rag.confidence`."""
     reason: str
+    """One sentence for the user."""
     signals: dict[str, float | None]
+    gates: tuple[str, ...] = ()
+    """What speaks against it whatever the score: the codes of `rag.confidence.gates`, the most telling first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -201,8 +209,8 @@ class Answer:
 
     @property
     def escalated(self) -> bool:
-        """Whether a larger model was asked and answered."""
-        return len(self.drafts) > 1
+        """Whether a larger model was asked and answered; a quotation was written by none."""
+        return len(self.drafts) > 1 and self.drafts[-1].model != QUOTATION
 
     @property
     def stayed(self) -> bool:

@@ -10,9 +10,12 @@ from typing import TYPE_CHECKING, Self
 
 from ingest import Embedder, Library, embedder_from
 from rag.accounting import Trace
+from rag.alternatives import best_of, confidence_of_quotation
 from rag.answer import Answer, Answered, Draft, Drafted, Event, Mode, Passage, Retrieved, Scope, TextDelta
 from rag.budget import Limits
+from rag.calibrate import calibration_for
 from rag.citations import Cited, cite
+from rag.confidence import score, wants_expert
 from rag.energy import Machine, read_counters
 from rag.errors import ContextTooLongError, NoExpertError, QuestionError
 from rag.expert import AskedBy, Expert, with_notice
@@ -32,6 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Sequence
 
     from ingest.embed import Vectors
+    from rag.answer import Confidence
     from rag.chat import ChatModel, Message
     from rag.settings import RagSettings
 
@@ -205,12 +209,16 @@ class Assistant:
                 ),
                 first,
             )
-        yield Drafted(draft, None)
-        reason = {"draft": None, "auto": doubt(first), "refine": ASKED_FOR}[mode]
+            sure = self._assess(first, passages, taken.text)
+        answer = replace(answer, confidence=sure)
+        yield Drafted(draft, sure)
+        reason = {"draft": None, "auto": self._doubt(first, sure), "refine": ASKED_FOR}[mode]
         if reason is None:
             yield Answered(with_notice(answer, None, trace=trace))
         elif self.expert is None:
-            yield Answered(with_notice(answer, NO_EXPERT, trace=trace))
+            with trace.span("refine"):
+                answer = await self._alone(answer, first, vector)
+            yield Answered(with_notice(answer, None, trace=trace))
         else:
             async with aclosing(self._look_again(answer, first, reason, trace, asked_by)) as events:
                 async for event in events:
@@ -246,6 +254,7 @@ class Assistant:
             first=first,
             reason=reason,
             trace=trace,
+            assess=lambda attempt: self._assess(attempt, answer.passages, answer.searched or answer.question),
             check=lambda text: self._check(text, answer.passages, answer.searched or answer.question),
             define=lambda papers: self._terms.definitions(answer.searched or answer.question, papers),
             asked_by=asked_by,
@@ -253,6 +262,42 @@ class Assistant:
         async with aclosing(turn) as events:
             async for event in events:
                 yield event
+
+    async def _alone(self, answer: Answer, first: Attempt, vector: Vectors) -> Answer:
+        """What can be done without a larger model: for a draft of no use, the nearest sentence in its place."""
+        assert answer.confidence
+        question = answer.searched or answer.question
+        nearest = await asyncio.to_thread(
+            self._retriever.sentences, question, vector, answer.passages, n=EMBEDDED_SENTENCES
+        )
+        quoted = best_of(first.draft, answer.confidence, question=question, sentences=nearest, passages=answer.passages)
+        if quoted is None:
+            return with_notice(answer, NO_EXPERT)
+        second = Attempt(quoted, self._check(quoted.text, answer.passages, question))
+        answer = answered(replace(answer, drafts=(*answer.drafts, quoted), shown=len(answer.drafts)), second)
+        return with_notice(
+            replace(answer, confidence=confidence_of_quotation(answer.confidence) if answer.confidence else None),
+            "No larger model is set up, and the small model's draft did not hold: the nearest sentence of your papers "
+            "stands in its place.",
+        )
+
+    def _assess(self, attempt: Attempt, passages: Sequence[Passage], question: str) -> Confidence:
+        cited = attempt.cited
+        return score(
+            attempt.draft,
+            question=question,
+            sentences=cited.sentences,
+            passages=passages,
+            corrections=cited.corrections,
+            calibration=calibration_for(attempt.draft.model, library=self.library.folder),
+        )
+
+    def _doubt(self, first: Attempt, sure: Confidence) -> str | None:
+        """Why a larger model should be asked, in words; None where the evidence carries the draft."""
+        calibration = calibration_for(first.draft.model, library=self.library.folder)
+        if calibration.model != first.draft.model and not sure.gates:  # another model's threshold says nothing
+            return doubt(first)
+        return sure.reason if wants_expert(sure, calibration=calibration) else None
 
     def _check(self, text: str, passages: Sequence[Passage], question: str) -> Cited:
         pages = {(p.paper.id, page.number): page.text for p in passages for page in self.library.pages(p.paper.id)}

@@ -75,6 +75,8 @@ class Completion:
     """Mean natural-log probability of the output tokens; None where the server gives none."""
     model: str
     """The model's name as the server reports it."""
+    low_logprob: float | None = None
+    """The 10th percentile of the same: how sure the model was of its least certain tokens."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,6 +229,7 @@ class EndpointChatModel:
             seconds=time.monotonic() - began - held,
             first_token_seconds=first,
             mean_logprob=reply.mean_logprob(),
+            low_logprob=reply.low_logprob(),
             model=reply.model or endpoint.model,
         )
 
@@ -361,6 +364,15 @@ class _Reply:
         if not self.logprobs or not all(map(math.isfinite, self.logprobs)):
             return None
         return min(0.0, math.fsum(self.logprobs) / len(self.logprobs))
+
+    def low_logprob(self) -> float | None:
+        """The 10th percentile, between two tokens by linear interpolation."""
+        if self.mean_logprob() is None:
+            return None
+        ordered = sorted(min(0.0, logprob) for logprob in self.logprobs)
+        place = 0.1 * (len(ordered) - 1)
+        below = ordered[math.floor(place)]
+        return below + (place % 1) * (ordered[math.ceil(place)] - below)
 
 
 def _usage(told: CompletionUsage) -> Usage:

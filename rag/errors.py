@@ -16,6 +16,7 @@ UserFacingError (ingest)
 ├── UnknownModelError        no model has this name, or it is not one for this task
 ├── DownloadError            a model's file could not be fetched, or is not the one that was wanted
 ├── QuestionSetError         a file of questions for an evaluation cannot be read; the line is named
+├── CalibrationError         a calibration cannot be read, or there is too little to learn one from
 └── RunError                 an evaluation cannot be continued or compared
 """
 
@@ -98,6 +99,10 @@ class DownloadError(UserFacingError):
 
 class QuestionSetError(UserFacingError):
     """A file of questions for an evaluation cannot be read; the message names the line."""
+
+
+class CalibrationError(UserFacingError):
+    """A calibration of the confidence cannot be read, or there is too little to learn one from."""
 
 
 class RunError(UserFacingError):

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from rag.accounting import Trace
-    from rag.answer import Answer, Event, Locality, Passage
+    from rag.answer import Answer, Confidence, Event, Locality, Passage
     from rag.chat import ChatModel, Message
     from rag.citations import Cited
     from rag.energy import Reading
@@ -120,6 +120,7 @@ class Expert:
         reason: str,
         trace: Trace,
         check: Callable[[str], Cited],
+        assess: Callable[[Attempt], Confidence],
         define: Callable[[Sequence[str]], Sequence[Definition]],
         asked_by: AskedBy,
     ) -> AsyncGenerator[Event, None]:
@@ -131,6 +132,7 @@ class Expert:
             reason: why the model is asked, for the user.
             trace: takes the time.
             check: judges a text against the answer's passages.
+            assess: how far the evidence carries an attempt.
             define: the terms of the question, as these papers (by id) use them.
             asked_by: who agrees to sending, where the model is not on this machine.
         """
@@ -154,18 +156,19 @@ class Expert:
             trace.add("refine", time.monotonic() - began - (trace.held - held))
             with trace.span("check"):
                 second = Attempt(draft, check(draft.text))
+                sure = assess(second)
         except UserFacingError as error:
             trace.add("refine", time.monotonic() - began - (trace.held - held))
             stays = "" if "draft stays" in str(error) else " The draft stays."
             yield Answered(with_notice(answer, f"{error}{stays}", trace=trace))
             return
-        yield Drafted(draft, None)
+        yield Drafted(draft, sure)
         answer = replace(answer, drafts=(*answer.drafts, draft))
         if verdict := self._verdict(second, first):
             yield Answered(with_notice(answer, verdict, trace=trace))
             return
         notices = self._left_out(answer, shown, passages), self._cut_short(draft, messages)
-        answer = answered(replace(answer, shown=len(answer.drafts) - 1), second)
+        answer = answered(replace(answer, shown=len(answer.drafts) - 1, confidence=sure), second)
         yield Answered(with_notice(answer, " ".join(filter(None, notices)), trace=trace))
 
     def _may_see(self, answer: Answer, first: Attempt, locality: Locality) -> _Shown:
@@ -279,10 +282,10 @@ class Expert:
                     yield piece
 
 
-def with_notice(answer: Answer, notice: str | None, *, trace: Trace) -> Answer:
-    """The answer with one more thing that the user should know, and its trace closed."""
+def with_notice(answer: Answer, notice: str | None, *, trace: Trace | None = None) -> Answer:
+    """The answer with one more thing that the user should know; `trace` is closed where it is given."""
     notices = " ".join(filter(None, (answer.notice, notice)))
-    return replace(answer, notice=notices or None, trace=trace.finish())
+    return replace(answer, notice=notices or None, trace=trace.finish() if trace else answer.trace)
 
 
 def _was(count: int) -> str:

@@ -17,13 +17,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from collections.abc import Set as AbstractSet
 
     import numpy.typing as npt
 
 RESAMPLES = 5000
 """Of the bootstrap: the ends of a 95 % interval then move by about a fiftieth of its width from seed to seed."""
+
+AUROC_RESAMPLES = 2000
+"""Of the bootstrap of an area, each of which has to be ranked anew."""
 
 SEED = 20261122
 """Of the bootstrap: the same run always has the same intervals."""
@@ -162,6 +165,78 @@ def citation_recall_and_precision(
     return carried / len(cited), good / total if total else 0.0
 
 
+# -- a score that says how likely an answer is right -------------------------------------------------------------------
+
+
+def auroc(
+    scores: Sequence[float] | npt.NDArray[np.float64], right: Sequence[bool] | npt.NDArray[np.bool_]
+) -> float | None:
+    """The share of pairs of a right and a wrong case in which the right one scores higher; ties count half.
+
+    The area under the curve of true over false positives (Hanley and McNeil 1982), by ranks. None where all cases are
+    right, or all are wrong.
+    """
+    labels = np.asarray(right, dtype=bool)
+    n_right, n_wrong = int(labels.sum()), int((~labels).sum())
+    if not n_right or not n_wrong:
+        return None
+    _, place, counts = np.unique(np.asarray(scores, dtype=np.float64), return_inverse=True, return_counts=True)
+    ranks = (np.cumsum(counts) - (counts - 1) / 2)[place]
+    return float((ranks[labels].sum() - n_right * (n_right + 1) / 2) / (n_right * n_wrong))
+
+
+def auroc_estimate(scores: Sequence[float], right: Sequence[bool], groups: Sequence[str]) -> Estimate | None:
+    """`auroc` with a percentile bootstrap interval that draws whole groups; None where there is none.
+
+    Draws in which all cases are right or all are wrong have no value and are left out.
+    """
+    found = auroc(scores, right)
+    if found is None:
+        return None
+    values, labels = np.asarray(scores, dtype=np.float64), np.asarray(right, dtype=bool)
+    names, index = np.unique(np.asarray(groups), return_inverse=True)
+    drawn = [auroc(values[at], labels[at]) for at in _drawn_cases(index, len(names), AUROC_RESAMPLES)]
+    areas = np.array([area for area in drawn if area is not None])
+    low, high = _interval(areas if len(names) > 1 and len(areas) else None)
+    return Estimate(found, low, high, len(values), len(names))
+
+
+def brier(probabilities: Sequence[float], right: Sequence[bool]) -> float | None:
+    """The mean squared distance of a probability from what came of it, lower is better (Brier 1950); None for none."""
+    if not len(probabilities):
+        return None
+    return float(np.mean((np.asarray(probabilities) - np.asarray(right, dtype=np.float64)) ** 2))
+
+
+def reliability(
+    probabilities: Sequence[float], right: Sequence[bool], *, bins: int = 10
+) -> list[tuple[float, float, int]]:
+    """(mean probability, share right, cases) of so many bins of about equally many cases, in rising order."""
+    order = np.argsort(np.asarray(probabilities), kind="stable")
+    said, came = np.asarray(probabilities, dtype=np.float64)[order], np.asarray(right, dtype=np.float64)[order]
+    parts = [part for part in np.array_split(np.arange(len(said)), bins) if len(part)]
+    return [(float(said[part].mean()), float(came[part].mean()), len(part)) for part in parts]
+
+
+def calibration_error(probabilities: Sequence[float], right: Sequence[bool], *, bins: int = 10) -> float | None:
+    """The expected calibration error over bins of equal mass (Nixon et al. 2019), lower is better; None for none."""
+    parts = reliability(probabilities, right, bins=bins)
+    n = sum(size for _, _, size in parts)
+    return sum(size * abs(said - came) for said, came, size in parts) / n if n else None
+
+
+def risk_coverage(scores: Sequence[float], right: Sequence[bool]) -> list[tuple[float, float]]:
+    """(share of cases kept, share wrong among them) for each score as a threshold, the surest first.
+
+    El-Yaniv and Wiener 2010; cases with the same score are kept together.
+    """
+    order = np.argsort(-np.asarray(scores, dtype=np.float64), kind="stable")
+    sorted_scores, wrong = np.asarray(scores, dtype=np.float64)[order], ~np.asarray(right, dtype=bool)[order]
+    ends = [i for i in range(len(order)) if i + 1 == len(order) or sorted_scores[i] != sorted_scores[i + 1]]
+    errors = np.cumsum(wrong)
+    return [((i + 1) / len(order), float(errors[i] / (i + 1))) for i in ends]
+
+
 # -- many cases --------------------------------------------------------------------------------------------------------
 
 
@@ -293,6 +368,14 @@ def _draws(n: int) -> npt.NDArray[np.float64]:
     """How often each of n groups is drawn, shape (RESAMPLES, n)."""
     random = np.random.default_rng(SEED)
     return random.multinomial(n, np.full(n, 1 / n), size=RESAMPLES).astype(np.float64)
+
+
+def _drawn_cases(index: npt.NDArray[np.int64], n_groups: int, n: int) -> Iterator[npt.NDArray[np.int64]]:
+    """The places of the cases in each of n draws of whole groups."""
+    members = [np.flatnonzero(index == group) for group in range(n_groups)]
+    random = np.random.default_rng(SEED)
+    for _ in range(n):
+        yield np.concatenate([members[group] for group in random.integers(n_groups, size=n_groups)])
 
 
 def _interval(means: npt.NDArray[np.float64] | None) -> tuple[float | None, float | None]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from html import escape
 from math import floor, log10
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -60,8 +60,23 @@ def interval(point: Point, *, start: float = 0.0, end: float = 1.0) -> str:
     return f'<svg class="interval" viewBox="0 0 {width} {height}" aria-hidden="true">{rail}{zero}{bar}{dot}</svg>'
 
 
-def curves(lines: Sequence[Curve], *, x_label: str) -> str:
-    """Curves of shares over a number, each with its band."""
+def curves(
+    lines: Sequence[Curve],
+    *,
+    x_label: str,
+    top: float = 1.0,
+    ticks: Sequence[float] | None = None,
+    legend: Literal["top", "bottom"] = "bottom",
+) -> str:
+    """Curves of shares over a number, each with its band.
+
+    Args:
+        lines: the curves.
+        x_label: what the number is.
+        top: where the axis of shares ends.
+        ticks: which numbers are written below; None: those of all points.
+        legend: whether the names stand at the top or at the bottom, on the right.
+    """
     last = max(point.x for line in lines for point in line.points)
     scale = log10 if last > LOG_FROM else float
     first = min(point.x for line in lines for point in line.points)
@@ -71,16 +86,16 @@ def curves(lines: Sequence[Curve], *, x_label: str) -> str:
         return LEFT + (WIDTH - LEFT - RIGHT) * (scale(value) - scale(first)) / span
 
     def y(value: float) -> float:
-        return HEIGHT - BOTTOM - (HEIGHT - TOP - BOTTOM) * value
+        return HEIGHT - BOTTOM - (HEIGHT - TOP - BOTTOM) * min(value / top, 1.0)
 
-    parts = list(_shares(y))
-    parts += [_tick(x(value), f"{value:g}") for value in sorted({p.x for line in lines for p in line.points})]
+    parts = list(_shares(y, top))
+    parts += [_tick(x(value), f"{value:g}") for value in ticks or sorted({p.x for line in lines for p in line.points})]
     for n, line in enumerate(lines):
         parts.append(_band(line, n, x, y))
         path = " ".join(f"{x(p.x):.1f},{y(p.y):.1f}" for p in line.points)
         parts.append(f'<polyline class="line s{n}" points="{path}"/>')
         parts += [f'<circle class="dot s{n}" cx="{x(p.x):.1f}" cy="{y(p.y):.1f}" r="2.6"/>' for p in line.points]
-        at = HEIGHT - BOTTOM - 14 - 18 * (len(lines) - 1 - n)
+        at = TOP + 14 + 18 * n if legend == "top" else HEIGHT - BOTTOM - 14 - 18 * (len(lines) - 1 - n)
         parts.append(f'<line class="line s{n}" x1="{WIDTH - 210}" x2="{WIDTH - 190}" y1="{at}" y2="{at}"/>')
         parts.append(f'<text x="{WIDTH - 184}" y="{at + 4}">{escape(line.name)}</text>')
     described = "; ".join(f"{line.name} up to {line.points[-1].y:.2f}" for line in lines)
@@ -118,8 +133,8 @@ def histogram(values: Sequence[float], *, marks: Sequence[tuple[str, float]], x_
     return _plot(parts, x_label + (f"; {over} above" if over else ""), f"{len(values)} values")
 
 
-def _shares(y: Scale) -> Iterator[str]:
-    for value in (0, 0.25, 0.5, 0.75, 1):
+def _shares(y: Scale, top: float) -> Iterator[str]:
+    for value in (0, 0.25 * top, 0.5 * top, 0.75 * top, top):
         at = f'y1="{y(value):.1f}" y2="{y(value):.1f}"'
         yield f'<line class="{"axis" if value == 0 else "grid"}" x1="{LEFT}" x2="{WIDTH - RIGHT}" {at}/>'
         yield f'<text class="tick end" x="{LEFT - 8}" y="{y(value) + 4:.1f}">{value:g}</text>'

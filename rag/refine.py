@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 from rag.citations import split_sentences, without_markers
 from rag.conflicts import conflicts
-from rag.support import says_nothing_found
+from rag.support import abstains
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -75,7 +75,7 @@ def doubt(attempt: Attempt) -> str | None:
 def declines(text: str) -> bool:
     """Whether a model says that it will not answer, or that the passages do not."""
     plain = without_markers(text).strip()
-    return bool(_REFUSES.match(plain) or says_nothing_found(plain))
+    return bool(_REFUSES.match(plain) or abstains(plain))
 
 
 def not_worse(new: Attempt, old: Attempt) -> bool:

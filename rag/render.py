@@ -132,6 +132,7 @@ def full_answer(answer: Answer, *, first_token_seconds: float | None = None) -> 
     """
     blocks = [_abstention(answer) if answer.abstained else model_text(answer.text, links=_links(answer))]
     blocks.append(doubts(answer))
+    blocks.append(confidence_words(answer))
     blocks.append(disagreements(answer))
     blocks.append(misquoted(answer))
     if answer.notice:
@@ -140,6 +141,15 @@ def full_answer(answer: Answer, *, first_token_seconds: float | None = None) -> 
     blocks.append(taken(answer))
     blocks.append(footer(answer, first_token_seconds=first_token_seconds))
     return "\n\n".join(block for block in blocks if block)
+
+
+def confidence_words(answer: Answer) -> str:
+    """How far the evidence carries the answer, and why; the figure only where it was calibrated for the model."""
+    sure = answer.confidence
+    if sure is None:
+        return ""
+    known = sure.signals.get("calibrated") != 0.0
+    return "###### " + (f"Confidence {sure.score:.0%} · " if known else "") + inert(sure.reason)
 
 
 def doubts(answer: Answer) -> str:
@@ -232,7 +242,7 @@ def with_references(text: str, cited: Iterable[tuple[int, Paper, int]]) -> str:
 
 def changed(answer: Answer) -> str:
     """What became of each sentence of the draft, where a refinement was written: as a list; empty where none was."""
-    if not answer.escalated:
+    if len(answer.drafts) < 2:
         return ""
     refined = answer.drafts[-1]
     draft = refined.refines or answer.drafts[0]

@@ -117,6 +117,11 @@ class _Match:
     score: float
 
 
+def abstains(sentence: str) -> bool:
+    """Whether a model says with this sentence that the passages have no answer."""
+    return bool(_ABSTAINS.match(sentence))
+
+
 def judge(sentence: str, passages: Sequence[Passage], *, hints: Sequence[int] = ()) -> Judgement:
     """How far the passages carry the sentence.
 
@@ -128,7 +133,7 @@ def judge(sentence: str, passages: Sequence[Passage], *, hints: Sequence[int] = 
     claim = read(sentence)
     items = _items(claim) - ABOUT_ANSWERING
     announces = sentence.rstrip().endswith(":") and len(items) <= TELLING
-    silent = announces or says_nothing_found(sentence) or not any(len(item) >= TELLING for item in items)
+    silent = announces or abstains(sentence) or not any(len(item) >= TELLING for item in items)
     if silent or not passages:
         return Judgement(None, markers=tuple(hints))
     weights = weights_of(tuple(passage.chunk.text for passage in passages))
@@ -150,11 +155,6 @@ def judge(sentence: str, passages: Sequence[Passage], *, hints: Sequence[int] = 
         markers=markers,
         corrections=corrections,
     )
-
-
-def says_nothing_found(sentence: str) -> bool:
-    """Whether the sentence says that the passages have no answer."""
-    return bool(_ABSTAINS.match(sentence))
 
 
 def _markers(

@@ -73,6 +73,7 @@ async def write(
                     first_token_seconds=piece.first_token_seconds if first is None else first,
                     finish_reason=piece.finish_reason,
                     mean_logprob=piece.mean_logprob,
+                    low_logprob=piece.low_logprob,
                 )
                 return
             if not (shown := thoughts.feed(piece)):

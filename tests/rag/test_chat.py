@@ -310,10 +310,21 @@ async def test_usage_and_logprobs_are_read_from_the_stream():
     assert (end.usage, end.mean_logprob, end.model) == (Usage(7, 2), -0.25, "stub")
 
 
+async def test_the_least_certain_tokens_are_told_apart_from_the_mean():
+    said = [
+        delta(str(i), logprobs={"content": [{"token": str(i), "logprob": logprob, "bytes": None, "top_logprobs": []}]})
+        for i, logprob in enumerate([-0.1] * 9 + [-5.0, -3.0])
+    ]
+    async with serving(http(b"".join(said) + delta(finish="stop") + DONE)) as stub:
+        end = (await ask(model_at(stub.url)))[-1]
+    assert end.mean_logprob == pytest.approx(-8.9 / 11)
+    assert end.low_logprob == pytest.approx(-3.0)
+
+
 async def test_a_server_that_reports_neither_still_answers():
     async with serving(GOOD) as stub:
         end = (await ask(model_at(stub.url)))[-1]
-    assert (end.usage, end.mean_logprob) == (None, None)
+    assert (end.usage, end.mean_logprob, end.low_logprob) == (None, None, None)
 
 
 async def test_the_server_learns_nothing_from_the_environment(monkeypatch):

@@ -11,12 +11,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from ir_measures import RR, R, Success, nDCG
+from sklearn.metrics import brier_score_loss, roc_auc_score
 
 from rag.metrics import (
     UNANSWERABLE,
     abstentions,
     answer_f1,
+    auroc,
+    auroc_estimate,
+    brier,
     by_score,
+    calibration_error,
     citation_recall_and_precision,
     estimate,
     evidence_f1,
@@ -28,6 +33,8 @@ from rag.metrics import (
     percentiles,
     recall_at,
     reciprocal_rank,
+    reliability,
+    risk_coverage,
     token_f1,
 )
 
@@ -221,3 +228,55 @@ def test_a_citation_is_irrelevant_only_if_it_does_not_carry_alone_and_the_others
 def test_an_answer_without_citations_has_precision_zero_and_one_without_sentences_has_none():
     assert alce([[], []], [[], []]) == (0.0, 0.0)
     assert alce([], []) is None
+
+
+# -- scores that say how likely an answer is right ---------------------------------------------------------------------
+
+scored = st.lists(st.tuples(st.sampled_from([0.0, 0.1, 0.25, 0.5, 0.9]), st.booleans()), min_size=2)
+
+
+@given(scored)
+def test_the_area_under_the_curve_is_that_of_scikit_learn_ties_included(cases):
+    scores, right = [s for s, _ in cases], [r for _, r in cases]
+    if len(set(right)) < 2:
+        assert auroc(scores, right) is None
+    else:
+        assert auroc(scores, right) == pytest.approx(roc_auc_score(right, scores))
+    assert brier(scores, right) == pytest.approx(brier_score_loss(right, scores, labels=[False, True]))
+
+
+def test_the_interval_of_an_area_draws_papers_and_holds_the_area():
+    random = np.random.default_rng(5)
+    right = (random.random(300) < 0.3).tolist()
+    scores = [random.normal(1.0 if r else 0.0) for r in right]
+    alone = auroc_estimate(scores, right, [str(i) for i in range(300)])
+    assert alone.low < auroc(scores, right) < alone.high
+    doubled = auroc_estimate(scores * 2, right * 2, [str(i % 300) for i in range(600)])
+    assert doubled.high - doubled.low == pytest.approx(alone.high - alone.low, rel=0.15), "copies are no evidence"
+
+
+def test_one_paper_or_one_outcome_gives_no_interval():
+    assert auroc_estimate([0.1, 0.9], [False, True], ["a", "a"]).low is None
+    assert auroc_estimate([0.1, 0.9], [True, True], ["a", "b"]) is None
+
+
+def test_a_calibrated_score_has_no_calibration_error_and_an_overconfident_one_has():
+    right = [i % 4 == 0 for i in range(400)]
+    assert calibration_error([0.25] * 400, right) == pytest.approx(0.0)
+    assert calibration_error([0.75] * 400, right) == pytest.approx(0.5)
+    assert calibration_error([], []) is None
+
+
+def test_reliability_has_bins_of_about_the_same_size_in_rising_order():
+    found = reliability([i / 100 for i in range(100)], [i >= 50 for i in range(100)], bins=7)
+    assert [n for _, _, n in found] == [15, 15, 14, 14, 14, 14, 14]
+    assert all(a[0] < b[0] for a, b in pairwise(found))
+    assert (found[0][1], found[-1][1]) == (0.0, 1.0)
+
+
+def test_risk_grows_with_coverage_as_worked_out_by_hand():
+    assert risk_coverage([0.9, 0.8, 0.8, 0.1], [True, False, True, False]) == [
+        (0.25, 0.0),
+        (0.75, pytest.approx(1 / 3)),
+        (1.0, 0.5),
+    ]
