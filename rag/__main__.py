@@ -20,6 +20,7 @@ from ingest.settings import bad_setting
 from rag import evaluate_command
 from rag.answer import Answer, Answered, Passage, Retrieved, TextDelta
 from rag.assistant import Assistant
+from rag.doubts import in_words
 from rag.errors import QuestionError
 from rag.render import scope_words
 from rag.retrieve import Found, Retriever
@@ -249,7 +250,7 @@ def _print_passages(passages: Sequence[Passage]) -> None:
 
 
 def _print_answer(answer: Answer) -> None:
-    print(printable(answer.text))
+    print(printable(in_words(answer.text, answer.sentences, reasons=True)))
     if answer.notice:
         print(f"\n{answer.notice}")
     cited = {citation.marker: citation.page for citation in answer.citations}

@@ -39,7 +39,7 @@ PURE = {
     "ingest/paper.py", "ingest/layout.py", "ingest/metadata.py", "ingest/chunk.py",
     "ingest/blocks.py", "ingest/latex.py", "ingest/lines.py", "ingest/headings.py", "ingest/references.py",
     "rag/answer.py", "rag/prompts.py", "rag/citations.py", "rag/words.py", "rag/render.py",
-    "rag/statement.py", "rag/support.py",
+    "rag/statement.py", "rag/support.py", "rag/doubts.py",
     "rag/abbreviations.py", "rag/sanitise.py",
     "rag/questions.py", "rag/followups.py",
     "rag/metrics.py", "rag/cases.py", "rag/plots.py",

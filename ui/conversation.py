@@ -127,7 +127,8 @@ class Reply:
     async def _also_says(self, answer: Answer) -> None:
         """What was read and not cited, folded, below the answer."""
         if rest := not_cited(answer):
-            step = cl.Step(name=f"{counted(len(rest), 'more passage')}, not cited", type="tool", show_input=False)
+            name = f"{counted(len(rest), 'more passage')}: what your papers also say"
+            step = cl.Step(name=name, type="tool", show_input=False)
             step.parent_id = self._message.parent_id
             step.start = step.end = utc_now()
             step.output = also_says(answer)
