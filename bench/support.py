@@ -190,19 +190,18 @@ def show(rows, *, wrong):
 
 
 def curve(made):
-    """What a threshold on the words alone would do, with all other checks in place: the share that is unsupported.
+    """What other values of WEAK_AT would do, with all else in place: the share that is unsupported.
 
     Left out are the kinds that hardly depend on it.
     """
-    kinds = ("free-form", "other paper")
-    kept = support.WEAK_AT, support.SUPPORTED_AT
-    support.WEAK_AT = support.SUPPORTED_AT = 0.0
+    kinds, kept = ("free-form", "other paper"), support.WEAK_AT
+    support.WEAK_AT = -9.0
     judged = {kind: [support.judge(s, p) for s, p in made[kind]] for kind in kinds}
-    support.WEAK_AT, support.SUPPORTED_AT = kept
-    print("\nUnsupported at each threshold on the words\n\n| threshold | " + " | ".join(kinds) + " |\n|---|---|---|")
-    for step in range(13):
-        at = step / 20
-        shares = [sum(j.support == "unsupported" or (j.support is not None and j.score < at) for j in js) / len(js)
+    support.WEAK_AT = kept
+    print("\nUnsupported at each value of WEAK_AT\n\n| WEAK_AT | " + " | ".join(kinds) + " |\n|---|---|---|")
+    for at in (-0.2, -0.1, 0.0, 0.03, 0.06, 0.1, 0.15, 0.2, 0.3, 0.4):
+        shares = [sum(j.support == "unsupported" or (j.support is not None and j.score < support.SUPPORTED_AT
+                                                     and j.tie < at) for j in js) / len(js)
                   for js in judged.values()]  # fmt: skip
         print(f"| {at:.2f} | " + " | ".join(f"{share:.3f}" for share in shares) + " |")
 

@@ -19,6 +19,9 @@ _TOKEN = re.compile(
     r"(?:\s?(?P<percent>%|per\s?cent\b|percent)|(?P<suffix>[^\W\d_]+))?"
     r"|(?P<word>[^\W_]+(?:[-‐‑'’.&][^\W_]+)*)"
 )
+_LEAD = re.compile(r"\s*(?:yes|no)[,;:]\s+(?=\S)", re.IGNORECASE)
+"""What answers the question and is no part of the statement behind it: a "No, …" negates nothing."""
+
 _PART = re.compile(r"[-‐‑.&'’]")
 _APPROXIMATELY = frozenset("about around approximately roughly nearly almost circa over under ~ ≈".split())
 _COUNTED = dict(
@@ -133,8 +136,9 @@ class Statement:
 
 
 def read(text: str) -> Statement:
-    """The sentence taken apart; references like [12] are no part of what it says."""
-    found = [match for match in _TOKEN.finditer(text) if not match["reference"]]
+    """The sentence taken apart; references like [12] and a leading "No, …" are no part of what it says."""
+    lead = _LEAD.match(text)
+    found = [match for match in _TOKEN.finditer(text, lead.end() if lead else 0) if not match["reference"]]
     words = [(match["word"] or "").casefold() for match in found]
     tokens = []
     for i, match in enumerate(found):
