@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import lru_cache
 from itertools import pairwise, product
 from typing import Final
 
@@ -178,6 +179,7 @@ def _value(match: re.Match[str]) -> tuple[Decimal, str | None]:
     return value, UNITS.get(suffix.casefold())
 
 
+@lru_cache(maxsize=16384)
 def _word(word: str, *, first: bool) -> Token:
     letters = word.removesuffix("'s").removesuffix("’s")
     inner = any(c.isupper() for c in letters[1:]) or any(c.isdigit() for c in letters)
@@ -189,6 +191,7 @@ def _word(word: str, *, first: bool) -> Token:
     )
 
 
+@lru_cache(maxsize=16384)
 def name_form(word: str) -> str:
     """A name in the form in which it is compared: "Bi-LSTMs" → "bilstm"."""
     letters = word.removesuffix("'s").removesuffix("’s")
@@ -197,9 +200,10 @@ def name_form(word: str) -> str:
     return _PART.sub("", letters).casefold()
 
 
-def forms_of(word: str) -> set[str]:
+@lru_cache(maxsize=16384)
+def forms_of(word: str) -> frozenset[str]:
     """The word as a whole and its parts: "BERT-based" → bertbased, bert, based."""
-    return {name_form(part) for part in (word, *_PART.split(word)) if part}
+    return frozenset(name_form(part) for part in (word, *_PART.split(word)) if part)
 
 
 def is_opposite(a: str, b: str) -> bool:

@@ -127,7 +127,7 @@ class Reply:
     async def _also_says(self, answer: Answer) -> None:
         """What was read and not cited, folded, below the answer."""
         if rest := not_cited(answer):
-            name = f"{counted(len(rest), 'more passage')}: what your papers also say"
+            name = f"{counted(len(rest), 'more passage')} · also says"
             step = cl.Step(name=name, type="tool", show_input=False)
             step.parent_id = self._message.parent_id
             step.start = step.end = utc_now()

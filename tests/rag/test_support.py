@@ -95,6 +95,26 @@ def test_a_sentence_of_which_only_a_part_is_there_is_weak():
     assert (judged.support, judged.marker) == ("weak", 3)
 
 
+def test_a_no_that_answers_the_question_negates_nothing():
+    assert judge("No, BM25 was the strongest baseline.", PASSAGES).support == "supported"
+    assert judge("No, dropout helped in the experiments.", PASSAGES).support == "unsupported"
+
+
+def test_each_number_and_name_has_one_reason():
+    judged = judge("RoBERTa was trained for 3.5 days on 16 GPUs, as the base models were trained.", PASSAGES)
+    subjects = [reason.split()[1] for reason in judged.reasons if reason.startswith(("number", "name"))]
+    assert "RoBERTa" in subjects
+    assert "16" in subjects
+    assert len(subjects) == len(set(subjects))
+
+
+def test_words_that_stand_beside_each_other_tie_more_than_the_same_words_apart():
+    beside = judge("Longer training is what everybody in Paris wants today.", PASSAGES)
+    apart = judge("Training is what everybody longer in Paris wants today.", PASSAGES)
+    assert beside.score == apart.score
+    assert beside.tie > apart.tie
+
+
 @pytest.mark.parametrize(
     "sentence",
     [

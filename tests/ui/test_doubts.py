@@ -8,12 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ingest import Chunk, Paper
 from rag.accounting import Trace
-from rag.answer import Answer, Correction, Sentence
+from rag.answer import Answer, Citation, Correction, Passage, Sentence
 from rag.doubts import BEGINS, in_words, legend, placed, shown
-from rag.render import full_answer, model_text
+from rag.render import full_answer, model_text, with_references
 from rag.sanitise import broken
-from ui.references import kept
+from ui.references import COPY, actions, kept
 
 NOT_THERE = '[(not in the passages)](#unsupported "Number 12 is 8 in the passage")'
 PARTLY = '[*(partly in the passages)*](#weak "Only a part of its words is there")'
@@ -117,3 +118,11 @@ def test_a_copy_says_in_words_what_is_in_doubt() -> None:
     assert in_words(text, sentences) == said
     assert "(not in the passages: number 12 is 8 in the passage)" in in_words(text, sentences, reasons=True)
     assert kept(answer(text, *sentences)) == {}, "nothing is cited, so there is nothing to copy with references"
+    chunk = Chunk(id="0123456789abcdef:0000", paper_id="0123456789abcdef", ordinal=0, text="It runs on 8.", start=0,
+                  end=13, first_page=1, last_page=1, section=None, n_tokens=5)  # fmt: skip
+    paper = Paper(id=chunk.paper_id, title="T", n_pages=9, file_name="t.pdf")
+    passage = Passage(1, chunk, paper, 0.5, ("dense",))
+    cited = Citation(marker=1, passage=passage, page=1, quote="It runs on 8.", verified=True)
+    metadata = kept(answer(text, *sentences, citations=(cited,))) | {"answer": text}
+    copy = next(action for action in actions(metadata) if action.name == COPY)
+    assert with_references(copy.payload["answer"], [(1, paper, 1)]).startswith(said)
