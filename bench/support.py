@@ -199,7 +199,7 @@ def curve(made):
     judged = {kind: [support.judge(s, p) for s, p in made[kind]] for kind in kinds}
     support.WEAK_AT = kept
     print("\nUnsupported at each value of WEAK_AT\n\n| WEAK_AT | " + " | ".join(kinds) + " |\n|---|---|---|")
-    for at in (-0.2, -0.1, 0.0, 0.04, 0.1, 0.15, 0.2, 0.3, 0.4):
+    for at in (-0.2, -0.1, 0.0, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4):
         shares = [sum(j.support == "unsupported" or (j.support is not None and j.score < support.SUPPORTED_AT
                                                      and j.tie < at) for j in js) / len(js)
                   for js in judged.values()]  # fmt: skip
