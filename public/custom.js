@@ -15,3 +15,5 @@ document.addEventListener('click', (event) => {
     if (!document.querySelector('#chat-input')?.value) document.querySelector('#chat-submit:not([disabled])')?.click();
   }, 100);
 });
+
+import('/public/doubts.js');

@@ -21,6 +21,7 @@ from rag import calibrate_command, discover_command, evaluate_command, models_co
 from rag.answer import Answer, Answered, Escalated, Passage, Retrieved, TextDelta
 from rag.assistant import Assistant
 from rag.consent import in_terminal
+from rag.doubts import in_words
 from rag.errors import QuestionError
 from rag.expert import AskedBy
 from rag.render import disagreement_words, scope_words
@@ -268,7 +269,7 @@ def _print_passages(passages: Sequence[Passage]) -> None:
 
 
 def _print_answer(answer: Answer) -> None:
-    print(printable(answer.text))
+    print(printable(in_words(answer.text, answer.sentences, reasons=True)))
     for conflict in answer.conflicts:
         print(f"\n{disagreement_words(conflict, answer.passages)}:")
         for marker, quote in zip(conflict.markers, conflict.quotes, strict=True):

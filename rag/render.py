@@ -2,7 +2,8 @@
 
 Two kinds of text arrive here and neither is trusted. *Titles, sections and quotes* come out of PDFs: they are made
 inert, so that nothing in them is Markdown. *What a model wrote* may use Markdown, and goes through `rag.sanitise`
-first; then its markers become links. No other link is made anywhere.
+first; then its markers become links, and each sentence in doubt gets a mark (`rag.doubts`), a link that leads nowhere.
+No other link is made anywhere.
 """
 
 from __future__ import annotations
@@ -13,9 +14,10 @@ from typing import TYPE_CHECKING
 
 from rag.accounting import cost_words
 from rag.citations import split_sentences
+from rag.doubts import legend, placed, shown
 from rag.energy import energy_words
 from rag.refine import changes
-from rag.sanitise import INVISIBLE, JOINER, sanitised
+from rag.sanitise import INVISIBLE, JOINER, LITERAL, sanitised
 from rag.words import content_words, counted
 
 if TYPE_CHECKING:
@@ -40,11 +42,6 @@ _TAKEN_AS: dict[Kind, str] = {
 _PUNCTUATION = re.compile(r"([!-/:-@\[-`{-~])")
 _ADDRESS = re.compile(r":(?=/)|www(?=\.)|@(?!\s)", re.IGNORECASE)
 _MARKER = re.compile(r"\[(\d{1,3})\]")
-_LITERAL = re.compile(
-    r"```.*?(?:```|\Z)|`[^`\n]+`"  # code
-    r"|\$\$.+?\$\$|\$(?=\S)[^$\n]*?(?<=\S)\$(?!\d)",  # formulas, by pandoc's rule: "$5 and $6" is none
-    re.DOTALL,
-)
 
 
 def inert(text: str, *, limit: int | None = None) -> str:
@@ -79,7 +76,7 @@ def model_text(text: str, *, links: dict[int, str] | None = None) -> str:
 def linked(text: str, *, links: dict[int, str]) -> str:
     """Sanitised text with each marker in `links` as a link; those in code and formulas stay. Works on half a text."""
     parts, at = [], 0
-    for literal in _LITERAL.finditer(text):
+    for literal in LITERAL.finditer(text):
         parts += [_MARKER.sub(lambda match: _chip(match, links), text[at : literal.start()]), literal[0]]
         at = literal.end()
     return "".join([*parts, _MARKER.sub(lambda match: _chip(match, links), text[at:])])
@@ -124,14 +121,14 @@ def taken(answer: Answer) -> str:
 
 
 def full_answer(answer: Answer, *, first_token_seconds: float | None = None) -> str:
-    """The whole message: text, notice, sources (cited ones first, with their quotes), what was asked, footer.
+    """The whole message: text, legend, notice, sources (cited ones first, with their quotes), what was asked, footer.
 
     Args:
         answer: what to show.
         first_token_seconds: from the question to the first token, as the reader saw it.
     """
-    blocks = [_abstention(answer) if answer.abstained else model_text(answer.text, links=_links(answer))]
-    blocks.append(doubts(answer))
+    blocks = [_abstention(answer) if answer.abstained else answer_text(answer)]
+    blocks.append(legend(answer))
     blocks.append(confidence_words(answer))
     blocks.append(disagreements(answer))
     blocks.append(misquoted(answer))
@@ -152,13 +149,10 @@ def confidence_words(answer: Answer) -> str:
     return "###### " + (f"Confidence {sure.score:.0%} · " if known else "") + inert(sure.reason)
 
 
-def doubts(answer: Answer) -> str:
-    """The sentences of the answer that its passages do not carry, or only in part; empty where there are none."""
-    lines = []
-    for support, said in (("unsupported", "**Not in the passages:**"), ("weak", "*Only partly in the passages:*")):
-        doubted = [sentence for sentence in answer.sentences if sentence.support == support]
-        lines += [f"- {said} “{inert(sentence.text, limit=QUOTE_CHARS)}”" for sentence in doubted]
-    return "\n".join(lines)
+def answer_text(answer: Answer) -> str:
+    """The answer's own words, with links for its markers and a mark behind each sentence that is in doubt."""
+    safe = model_text(placed(answer.text, answer.sentences), links=_links(answer))
+    return shown(safe, answer.text, answer.sentences)
 
 
 def disagreements(answer: Answer) -> str:
@@ -307,8 +301,12 @@ def _links(answer: Answer) -> dict[int, str]:
 
 def _line(passage: Passage, *, page: int) -> str:
     path = cite_path(passage.chunk, page=page)
-    section = f" · {inert(passage.chunk.section, limit=48)}" if passage.chunk.section else ""
-    return f"- [{passage.marker}]({path}) [{short_title(passage.paper)}]({path}#source) · page {page}{section}"
+    parts = [str(passage.paper.year)] if passage.paper.year else []
+    parts.append(f"page {page}")
+    parts += [inert(passage.chunk.section, limit=48)] if passage.chunk.section else []
+    # the score of an outline's passage is only its place
+    parts += [f"match\N{NO-BREAK SPACE}{passage.score:.2f}"] if "outline" not in passage.sources else []
+    return f"- [{passage.marker}]({path}) [{short_title(passage.paper)}]({path}#source) · {' · '.join(parts)}"
 
 
 def _cited(citation: Citation) -> str:

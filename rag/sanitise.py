@@ -22,8 +22,15 @@ INVISIBLE = re.compile(
 """Characters that are not seen: controls, directions, joiners, tags; half a surrogate pair cannot be sent."""
 
 MARKER = re.compile(r"\[(\d{1,3})\]")
-OWN_LINK = r"\(/cite/[0-9a-f]{16}/\d{1,5}/\d{4,7}(?:#source)?\)"
-"""Where our own links lead: the end of `[1](/cite/<paper>/<page>/<passage>)`."""
+OWN_LINK = r'\((?:/cite/[0-9a-f]{16}/\d{1,5}/\d{4,7}(?:#source)?|#(?:unsupported|weak)(?: "[^"\\`\n]*")?)\)'
+"""Where our own links lead: the end of `[1](/cite/<paper>/<page>/<passage>)`, or of a doubt's `[…](#weak "why")`."""
+
+LITERAL = re.compile(
+    r"```.*?(?:```|\Z)|`[^`\n]+`"  # code
+    r"|\$\$.+?\$\$|\$(?=\S)[^$\n]*?(?<=\S)\$(?!\d)",  # formulas, by pandoc's rule: "$5 and $6" is none
+    re.DOTALL,
+)
+"""Code and formulas in sanitised text, in which nothing of ours is put."""
 
 _BREAK = re.compile(
     r"\](?=[(:])"  # a link, an image; a definition, without which no reference leads anywhere

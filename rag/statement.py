@@ -7,12 +7,19 @@ from dataclasses import dataclass
 from decimal import Decimal
 from functools import lru_cache
 from itertools import pairwise, product
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from rag.words import STOP_WORDS
 
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+
 STEM: Final = 6
 """Letters of a rough stem, as in `words.content_words`: "adapting" meets "adaptation"."""
+
+SCOPE: Final = 4
+DENIED: Final = 1
+"""A negation reaches over so many words, and so many content words among them."""
 
 _TOKEN = re.compile(
     r"(?P<reference>(?<![$∈:])\[[1-9]\d*(?:\s*[,–-]\s*\d+)*\])"
@@ -20,6 +27,10 @@ _TOKEN = re.compile(
     r"(?:\s?(?P<percent>%|per\s?cent\b|percent)|(?P<suffix>[^\W\d_]+))?"
     r"|(?P<word>[^\W_]+(?:[-‐‑'’.&][^\W_]+)*)"
 )
+_LEAD = re.compile(r"\s*(?:yes|no)[,;:]\s+(?=\S)", re.IGNORECASE)
+"""What answers the question and is no part of the statement behind it: a "No, …" negates nothing."""
+
+_LISTED = re.compile(r"\s*\(?\d{1,2}[.)]\s+")
 _PART = re.compile(r"[-‐‑.&'’]")
 _APPROXIMATELY = frozenset("about around approximately roughly nearly almost circa over under ~ ≈".split())
 _COUNTED = dict(
@@ -135,15 +146,17 @@ class Statement:
 
 @lru_cache(maxsize=2048)
 def read(text: str) -> Statement:
-    """The sentence taken apart; references like [12] are no part of what it says."""
-    found = [match for match in _TOKEN.finditer(text) if not match["reference"]]
+    """The sentence taken apart; references like [12] and a leading "No, …" are no part of what it says."""
+    lead = _LEAD.match(text)
+    found = [match for match in _TOKEN.finditer(text, lead.end() if lead else 0) if not match["reference"]]
     words = [(match["word"] or "").casefold() for match in found]
     tokens = []
     for i, match in enumerate(found):
         if words[i]:
             count = _COUNTED.get(words[i])
             if count is None or count == 1:
-                tokens.append(_word(match["word"], first=i == 0))
+                first = i == 0 or (i == 1 and bool(_LISTED.fullmatch(text, 0, match.start())))
+                tokens.append(_word(match["word"], first=first))
                 continue
             value, unit = Decimal(count), None
         else:
@@ -176,6 +189,7 @@ def _value(match: re.Match[str]) -> tuple[Decimal, str | None]:
     return value, UNITS.get(suffix.casefold())
 
 
+@lru_cache(maxsize=16384)
 def _word(word: str, *, first: bool) -> Token:
     letters = word.removesuffix("'s").removesuffix("’s")
     inner = any(c.isupper() for c in letters[1:]) or any(c.isdigit() for c in letters)
@@ -187,6 +201,7 @@ def _word(word: str, *, first: bool) -> Token:
     )
 
 
+@lru_cache(maxsize=16384)
 def name_form(word: str) -> str:
     """A name in the form in which it is compared: "Bi-LSTMs" → "bilstm"."""
     letters = word.removesuffix("'s").removesuffix("’s")
@@ -195,9 +210,10 @@ def name_form(word: str) -> str:
     return _PART.sub("", letters).casefold()
 
 
-def forms_of(word: str) -> set[str]:
+@lru_cache(maxsize=16384)
+def forms_of(word: str) -> frozenset[str]:
     """The word as a whole and its parts: "BERT-based" → bertbased, bert, based."""
-    return {name_form(part) for part in (word, *_PART.split(word)) if part}
+    return frozenset(name_form(part) for part in (word, *_PART.split(word)) if part)
 
 
 def is_opposite(a: str, b: str) -> bool:
@@ -211,3 +227,55 @@ def is_opposite(a: str, b: str) -> bool:
 def negates(token: Token) -> bool:
     """Whether the word turns a statement round."""
     return token.norm in NEGATORS or token.shown.endswith(("n't", "n’t"))
+
+
+def is_named(token: Token, forms: Collection[str], *, initials: str) -> bool:
+    """Whether a name stands among the forms of other words, by its parts or by the initials of its long form too."""
+    if token.norm in forms or (len(token.norm) > 2 and token.norm in initials):
+        return True
+    parts = forms_of(token.shown) - {token.norm}
+    return len(parts) > 1 and all(part in forms for part in parts)
+
+
+def pairs_of(tokens: Sequence[Token]) -> frozenset[tuple[str, str]]:
+    """The stems that stand beside each other, words without meaning left out."""
+    return frozenset(pairwise(stem for token in tokens for stem in token.stems))
+
+
+def turned(ours: Sequence[Token], theirs: Sequence[Token]) -> list[str]:
+    """What a sentence in other words negates or turns round and its source does not, or the other way round."""
+    here, there = denied(ours), denied(theirs)
+    if there & {stem for token in ours for stem in token.stems} and not any(map(negates, ours)):
+        return ["negated in the passage"]
+    if here & {stem for token in theirs for stem in token.stems} and not any(map(negates, theirs)):
+        return ["not negated in the passage"]
+    said, read_ = {token.norm for token in ours}, {token.norm for token in theirs}
+    opposites = [(a, b) for a in said - read_ for b in read_ - said if is_opposite(a, b)]
+    return [f'"{a}" is "{b}" in the passage' for a, b in opposites[:1] if not any(map(negates, (*ours, *theirs)))]
+
+
+def denied(tokens: Sequence[Token]) -> set[str]:
+    """The stems of the content words right behind a negation."""
+    found: set[str] = set()
+    for i, token in enumerate(tokens):
+        if negates(token):
+            found.update([stem for later in tokens[i + 1 : i + 1 + SCOPE] for stem in later.stems][:DENIED])
+    return found
+
+
+def moved(ours: Sequence[Token], theirs: Sequence[Token], codes: Sequence[tuple[str, int, int, int, int]]) -> list[str]:
+    """Numbers of ours that changed places: they stand behind another word than in theirs.
+
+    `codes` are the operations of `SequenceMatcher` that turn ours into theirs.
+    """
+    changed = [code for code in codes if code[0] != "equal"]
+    before: dict[str, set[str]] = {}
+    for _, _, _, j1, j2 in changed:
+        for j in range(j1, j2):
+            before.setdefault(theirs[j].norm, set()).add(theirs[j - 1].norm if j else "")
+    return [
+        f"number {ours[i].shown} stands elsewhere in the passage"
+        for _, i1, i2, _, _ in changed
+        for i in range(i1, i2)
+        if ours[i].number and ours[i].norm in before and (ours[i - 1].norm if i else "") not in before[ours[i].norm]
+    ]

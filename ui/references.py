@@ -8,6 +8,7 @@ import chainlit as cl
 
 from ingest import UserFacingError
 from ingest.bibtex import write_bibtex
+from rag.doubts import in_words
 from rag.render import fenced, with_references
 from ui import core
 
@@ -20,9 +21,15 @@ COPY, BIBTEX = "copy_answer", "cited_bibtex"
 
 
 def kept(answer: Answer) -> dict[str, Any]:
-    """What a message keeps of its citations: marker, paper and page of each; empty where there are none."""
+    """What a message keeps of its citations: marker, paper and page of each; empty where there are none.
+
+    Where sentences are in doubt it also keeps the text that says so, for the copy.
+    """
     cited = [[citation.marker, citation.passage.paper.id, citation.page] for citation in answer.citations]
-    return {"cited": cited} if cited else {}
+    if not cited:
+        return {}
+    doubted = in_words(answer.text, answer.sentences)
+    return {"cited": cited} | ({"doubted": doubted} if doubted != answer.text else {})
 
 
 def actions(metadata: dict[str, Any]) -> list[cl.Action]:
@@ -30,7 +37,7 @@ def actions(metadata: dict[str, Any]) -> list[cl.Action]:
     cited = metadata.get("cited")
     if not cited:
         return []
-    payload = {"answer": metadata.get("answer", ""), "cited": cited}
+    payload = {"answer": metadata.get("doubted") or metadata.get("answer", ""), "cited": cited}
     return [
         cl.Action(name=COPY, label="Copy with references", icon="copy", payload=payload),
         cl.Action(name=BIBTEX, label="BibTeX", icon="quote", payload={"cited": cited}),

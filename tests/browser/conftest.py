@@ -37,13 +37,14 @@ class Server:
         self.log = folder / "server.log"
         self.process: subprocess.Popen[bytes] | None = None
         self.settings = {"SCHOLION_MAX_OUTPUT_TOKENS": "96"}
+        self.program = ["-m", "ui"]
 
     def start(self, patience: float = 180.0) -> float:
         """Seconds until the page answers."""
         began = time.monotonic()
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "ui", "--no-browser", "--port", str(self.port)],
+                [sys.executable, *self.program, "--no-browser", "--port", str(self.port)],
                 cwd=ROOT,
                 env=os.environ
                 | {"SCHOLION_LIBRARY": str(self.library), "CHAINLIT_APP_ROOT": str(self.root)}

@@ -134,6 +134,67 @@ def test_a_click_on_a_citation_shows_its_words_marked_on_the_page(open_page, sho
     assert page.outside == []
 
 
+DOUBTED = "Stored with 16 bits each, the adapter takes 84.9 MB."
+PARTLY = "With 16 bits each the adapter takes less room on disk than the holiday pictures of most researchers."
+UNDERLINED = """() => Object.fromEntries([...CSS.highlights].map(
+    ([name, ranges]) => [name, [...ranges].sort((a, b) => a.compareBoundaryPoints(0, b)).map(String).join('')]))"""
+
+
+@pytest.fixture
+def scripted_server(other_server, tmp_path: Path):
+    """One whose drafter writes a true sentence, a false one and one that goes too far."""
+    answer = tmp_path / "answer.md"
+    answer.write_text(f"Stored with 16 bits each, the adapter takes 83.9 MB [1].\n\n- {DOUBTED}\n- {PARTLY}\n")
+    other_server.program = [str(Path(__file__).with_name("scripted_ui.py"))]
+    other_server.settings |= {"SCRIPTED_ANSWER": str(answer)}
+    other_server.start()
+    return other_server
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_sentence_in_doubt_is_marked_and_says_why_also_when_the_chat_is_opened_again(
+    open_page, shot, scripted_server, scheme: str
+) -> None:
+    page = open_page(server=scripted_server, color_scheme=scheme)
+    say(page, ADAPTER)
+    page.wait_for_selector(FOOTER)
+    for _ in range(2):
+        answer = page.locator(ANSWER).last
+        page.wait_for_function(f"Object.values(({UNDERLINED})()).every((text) => text)")
+        lines = page.evaluate(UNDERLINED)
+        assert lines["scholion-unsupported"] == DOUBTED
+        assert lines["scholion-weak"].replace(" .", ".") == PARTLY, "the chip of its marker is left out"
+        assert f"{DOUBTED} (not in the passages)" in answer.inner_text().replace("\u2063", ""), "not by a line alone"
+        assert "(partly in the passages)" in answer.inner_text()
+        expect(answer.locator("h6").first).to_contain_text("a part is missing, or stands elsewhere")
+        false, partly = answer.locator("li a[href='#unsupported']"), answer.locator("li a[href='#weak']")
+        why = page.locator("#scholion-why")
+        false.hover()
+        expect(why).to_have_text("Number 84.9 is 83.9 in the passage")
+        partly.focus()
+        expect(why).to_contain_text("nly a part of its words is there")
+        expect(partly).to_have_accessible_description(re.compile("part of its words"))
+        page.wait_for_timeout(300)
+        shot(page, f"doubts-{scheme}")
+        page.keyboard.press("Escape")
+        expect(why).to_be_hidden()
+        false.click()
+        expect(why).to_have_text("Number 84.9 is 83.9 in the passage")
+        assert len(page.context.pages) == 1, "the mark leads nowhere"
+        page.wait_for_url(re.compile("/thread/"))
+        page.set_viewport_size({"width": 390, "height": 844})
+        page.reload()
+        page.wait_for_selector(FOOTER)
+    assert page.evaluate("document.documentElement.scrollWidth <= 390")
+    answer.locator("h6").first.scroll_into_view_if_needed()
+    false.click()
+    box = why.bounding_box()
+    assert box["x"] >= 0
+    assert box["x"] + box["width"] <= 390
+    shot(page, f"doubts-phone-{scheme}")
+    assert page.outside == []
+
+
 def test_what_is_not_in_the_papers_is_called_so(open_page, shot) -> None:
     page = open_page(color_scheme="dark")
     say(page, "What is the boiling point of ethanol at normal pressure?")

@@ -65,14 +65,14 @@ def test_the_same_in_other_words_and_figures_is_supported(sentence):
     ("sentence", "reason"),
     [
         ("The base models were trained for 3.5 days on 16 GPUs.", "number 16 is 8 in the passage"),
-        ("The base models were trained for 3.5 weeks on 8 GPUs.", "number 3.5 is 3.5 in the passage"),
-        ("The corpus holds 20 MB of text from Wikipedia.", "number 20 is 20 in the passage"),
+        ("The base models were trained for 3.5 weeks on 8 GPUs.", "number 3.5 (week) is 3.5 (day) in the passage"),
+        ("The corpus holds 20 MB of text from Wikipedia.", "number 20 (mb) is 20 (gb) in the passage"),
         ("Accuracy rose from 84.6% to 71.2% on the German part.", "stands elsewhere in the passage"),
         ("Accuracy rose from 71.2% to 84.6% on the French part.", "name French is German in the passage"),
         ("RoBERTa outperforms the BiLSTM on SQuAD.", "name RoBERTa is BERT in the passage"),
         ("BiLSTM outperforms the BERT on SQuAD.", "name BiLSTM is BERT in the passage"),
-        ("The annotators did agree on 12 of the 300 questions.", "negated in one of the two"),
-        ("Retrieval with BM25 was not the strongest baseline on all four data sets.", "negated in one of the two"),
+        ("The annotators did agree on 12 of the 300 questions.", "one of the two is negated"),
+        ("Retrieval with BM25 was not the strongest baseline on all four data sets.", "one of the two is negated"),
         ("BERT underperforms the BiLSTM on SQuAD.", '"underperforms" is "outperforms" in the passage'),
         ("Longer training led to higher scores.", '"higher" is "lower" in the passage'),
         ("Retrieval with BM25 was the weakest baseline on all nine data sets.", "number nine is four in the passage"),
@@ -93,6 +93,26 @@ def test_a_changed_sentence_is_unsupported_and_says_why(sentence, reason):
 def test_a_sentence_of_which_only_a_part_is_there_is_weak():
     judged = judge("Dropout never helped, so the authors removed the regularisation from later checkpoints.", PASSAGES)
     assert (judged.support, judged.marker) == ("weak", 3)
+
+
+def test_a_no_that_answers_the_question_negates_nothing():
+    assert judge("No, BM25 was the strongest baseline.", PASSAGES).support == "supported"
+    assert judge("No, dropout helped in the experiments.", PASSAGES).support == "unsupported"
+
+
+def test_each_number_and_name_has_one_reason():
+    judged = judge("RoBERTa was trained for 3.5 days on 16 GPUs, as the base models were trained.", PASSAGES)
+    subjects = [reason.split()[1] for reason in judged.reasons if reason.startswith(("number", "name"))]
+    assert "RoBERTa" in subjects
+    assert "16" in subjects
+    assert len(subjects) == len(set(subjects))
+
+
+def test_words_that_stand_beside_each_other_tie_more_than_the_same_words_apart():
+    beside = judge("Longer training is what everybody in Paris wants today.", PASSAGES)
+    apart = judge("Training is what everybody longer in Paris wants today.", PASSAGES)
+    assert beside.score == apart.score
+    assert beside.tie > apart.tie
 
 
 @pytest.mark.parametrize(

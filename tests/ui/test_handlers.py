@@ -415,7 +415,7 @@ async def test_what_was_not_cited_is_a_folded_list_below_the_answer(app, chat, a
     assistant.script = script()
     await app.on_message(question())
     reading, answer, rest = chat.steps
-    assert (rest["type"], rest["name"]) == ("tool", "1 more passage, not cited")
+    assert (rest["type"], rest["name"]) == ("tool", "1 more passage · also says")
     assert rest["parentId"] == answer["parentId"] == reading["parentId"]
     assert "The words of the passage" in rest["output"]
 

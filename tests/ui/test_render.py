@@ -11,10 +11,9 @@ from hypothesis import strategies as st
 
 from ingest import Chunk, Paper
 from rag.accounting import Trace, Usage
-from rag.answer import Answer, Citation, Draft, Passage, Quotation, Scope, Sentence
+from rag.answer import Answer, Citation, Draft, Passage, Quotation, Scope
 from rag.render import (
     also_says,
-    doubts,
     fenced,
     footer,
     full_answer,
@@ -249,18 +248,8 @@ def test_long_titles_are_cut_at_a_word() -> None:
     assert len(title) < 80
 
 
-def test_sentences_that_the_passages_do_not_carry_are_named_below_the_answer():
-    answer = make_answer(
-        "It is 12 GB [1]. It runs on the moon. It may be fast.",
-        sentences=(
-            Sentence("It is 12 GB.", "supported", (1,)),
-            Sentence("It runs on the *moon*.", "unsupported", ()),
-            Sentence("It may be fast.", "weak", ()),
-            Sentence("Yes.", None, ()),
-        ),
-    )
-    shown = full_answer(answer)
-    assert "- **Not in the passages:** “It runs on the \\*moon\\*\\.”" in shown
-    assert "- *Only partly in the passages:* “It may be fast\\.”" in shown
-    assert shown.index("moon\\*") < shown.index("SOURCES" if "SOURCES" in shown else "A Title")
-    assert doubts(make_answer("It is 12 GB [1].", sentences=(Sentence("It is 12 GB.", "supported", (1,)),))) == ""
+def test_cited_sources_tell_title_year_page_and_match() -> None:
+    shown = sources(make_answer()).replace("\N{NO-BREAK SPACE}", " ")
+    assert "[A Title](/cite/0123456789abcdef/2/0001#source) · 2020 · page 2 · 3 Method · match 0.50" in shown
+    outlined = replace(make_passage(), sources=("outline",))
+    assert "match" not in reading((outlined,)), "an outline's score is only a place"

@@ -1,0 +1,162 @@
+"""The sentences of an answer that its passages do not carry, marked in its text, each with its reasons.
+
+In Markdown a mark is a link of our own behind the sentence, with words that also say it where nothing is drawn: in
+copied text and to a screen reader. An invisible character stands where the sentence begins, so that the page can
+underline it (`public/doubts.js`). The reasons are the link's title: they are kept wherever the message is.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from rag.sanitise import INVISIBLE, LITERAL, broken
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from rag.answer import Answer, Correction, Sentence, Support
+
+SAID: Final[dict[Support, str]] = {"unsupported": "not in the passages", "weak": "partly in the passages"}
+"""What is said of a doubted sentence behind it."""
+
+EXPLAINED: Final[dict[Support, str]] = {
+    "unsupported": "no passage that was read says so, or one says otherwise",
+    "weak": "a part is missing, or stands elsewhere",
+}
+
+BEGINS: Final = "\N{INVISIBLE SEPARATOR}"
+"""Stands where a doubted sentence begins."""
+
+REASON_CHARS: Final = 240
+
+_START: Final = 0x100000
+_PLACES: Final = re.compile("[\U00100000-\U0010fffd]")
+"""Characters for private use that hold the places while the text is sanitised: the start, and one for each end."""
+
+_LEAD: Final = re.compile(r"(?:[-+•]\s|\d+[.)]\s|[\s#>|*_~\"“'])*")
+"""What stands before a sentence's first word and is not to be parted from the line's beginning, or from that word."""
+
+_UNREADABLE: Final = str.maketrans({"`": "'", '"': "'", "$": None, "\\": None, "<": "‹", ">": "›", "|": "/"})
+
+
+@dataclass(frozen=True, slots=True)
+class Doubt:
+    """Where a doubted sentence stands in an answer's text, as [start, end), its markers included."""
+
+    start: int
+    end: int
+    sentence: Sentence
+
+
+def doubts(text: str, sentences: Sequence[Sentence]) -> Iterator[Doubt]:
+    """The doubted sentences in their order; one that does not stand in `text` is left out."""
+    at = 0
+    for sentence in sentences:
+        found = _pattern(sentence.text).search(text, at)
+        if found is None:
+            continue
+        at = found.end()
+        if sentence.support in SAID:
+            yield Doubt(found.start(), at, sentence)
+
+
+def in_words(text: str, sentences: Sequence[Sentence], *, reasons: bool = False) -> str:
+    """The text with each doubt said in brackets behind its sentence, with its reasons if they are wanted."""
+    parts, at = [], 0
+    for doubt in doubts(text, sentences):
+        why = f": {'; '.join(doubt.sentence.reasons)}" if reasons and doubt.sentence.reasons else ""
+        parts += [text[at : doubt.end], f" ({_said(doubt.sentence)}{why})"]
+        at = doubt.end
+    return "".join((*parts, text[at:]))
+
+
+def placed(text: str, sentences: Sequence[Sentence]) -> str:
+    """The text with two characters around each doubted sentence that outlast sanitising; `shown` reads them."""
+    parts, at, plain = [], 0, _PLACES.sub("", text)
+    for k, doubt in enumerate(doubts(plain, sentences), start=1):
+        start = doubt.start + len((_LEAD.match(plain[doubt.start : doubt.end]) or [""])[0])
+        end = max(start, doubt.start + len(plain[doubt.start : doubt.end].rstrip("| ")))  # stay inside a table
+        begins = "" if plain.startswith("```", start) else chr(_START)  # a block of code must begin its line
+        parts += [plain[at:start], begins, plain[start:end], chr(_START + k)]
+        at = end
+    return "".join((*parts, plain[at:]))
+
+
+def shown(markdown: str, text: str, sentences: Sequence[Sentence]) -> str:
+    """Safe Markdown with a mark behind each doubted sentence.
+
+    Args:
+        markdown: what became of `placed(text, sentences)`.
+        text: of the answer.
+        sentences: of the answer.
+    """
+    found = [doubt.sentence for doubt in doubts(_PLACES.sub("", text), sentences)]
+
+    def mark(place: re.Match[str]) -> str:
+        k = ord(place[0]) - _START
+        return f" {_mark(found[k - 1])}" if 0 < k <= len(found) else BEGINS if k == 0 else ""
+
+    return _PLACES.sub(mark, LITERAL.sub(_freed, markdown))
+
+
+def legend(answer: Answer) -> str:
+    """One line on the marks that the answer has, one on its corrected citations; empty where there is neither."""
+    used = {doubt.sentence.support for doubt in doubts(answer.text, answer.sentences)}
+    parts = [f"{_link(support, EXPLAINED[support])} {EXPLAINED[support]}" for support in SAID if support in used]
+    lines = [f"###### {' · '.join(parts)} · choose one in the text to see why"] if parts else []
+    changed = [correction for correction in answer.corrections if correction.was is not None]
+    if changed:
+        n = "1 citation was" if len(changed) == 1 else f"{len(changed)} citations were"
+        lines.append(f"###### {n} corrected: {', '.join(dict.fromkeys(map(_corrected, changed)))}")
+    return "\n\n".join(lines)
+
+
+def _corrected(correction: Correction) -> str:
+    became = "taken away" if correction.to is None else f"is now [{correction.to}]"
+    return f"[{correction.was}] {became}"
+
+
+def _said(sentence: Sentence) -> str:
+    return SAID[sentence.support] if sentence.support else ""
+
+
+def _mark(sentence: Sentence) -> str:
+    why = "; ".join(sentence.reasons) or (EXPLAINED[sentence.support] if sentence.support else "")
+    return _link(sentence.support or "weak", why)
+
+
+def _link(support: Support, why: str) -> str:
+    """`[*(partly in the passages)*](#weak "why")`: the page draws a sign in the place of slanted words."""
+    words = f"({SAID[support]})"
+    return f'[{f"*{words}*" if support == "weak" else words}](#{support} "{_title(why)}")'
+
+
+def _title(why: str) -> str:
+    """Reasons as a link's title: on one line, with nothing that could end it or be read as anything else."""
+    flat = " ".join(INVISIBLE.sub(" ", re.sub(r'"([^"]*)"', r"“\1”", why)).translate(_UNREADABLE).split())
+    cut = flat if len(flat) <= REASON_CHARS else flat[:REASON_CHARS].rsplit(" ", 1)[0] + " …"
+    return broken(cut[:1].upper() + cut[1:])
+
+
+def _pattern(sentence: str) -> re.Pattern[str]:
+    """The sentence as it stands in the answer: its markers before or behind its full stop."""
+    body, stop = (sentence[:-1].rstrip(), sentence[-1]) if sentence[-1:] in {".", "!", "?"} else (sentence, "")
+    markers = r"(?:\s*\[\d{1,3}\])*"
+    return re.compile(
+        rf"{re.escape(body)}{markers}\s*{re.escape(stop)}{markers}" if stop else re.escape(body) + markers
+    )
+
+
+def _freed(literal: re.Match[str]) -> str:
+    """Code or a formula with the places inside it moved out: before and behind it, or below a whole block."""
+    inside = _PLACES.findall(literal[0])
+    if not inside:
+        return literal[0]
+    bare = _PLACES.sub("", literal[0])
+    ends = [place for place in inside if place != chr(_START)]
+    if "\n" in bare or bare.startswith("```"):
+        return bare + ("\n\n" + ends[0] if ends else "")
+    begins = chr(_START) if chr(_START) in inside else ""
+    return f"{begins}{bare}{''.join(ends)}"
