@@ -130,7 +130,7 @@ async def ask(
                 return await _once(client, address.url + path, body=body, key=key, limits=limits)
         except httpx2.ConnectTimeout:
             continue
-        except (httpx2.HTTPError, httpx2.InvalidURL, httpx2.StreamError, OSError, ValueError, ExceptionGroup):
+        except (httpx2.HTTPError, httpx2.InvalidURL, httpx2.StreamError, OSError, ValueError):
             return None
     return None
 
@@ -144,7 +144,5 @@ async def _once(client: httpx2.AsyncClient, url: str, *, body: Any, key: str, li
             raw += piece
             if len(raw) > LONGEST_REPLY:
                 return None
-        if response.headers.get("content-encoding", "identity") != "identity":
-            return None
         text = raw.decode("utf-8", errors="replace")
         return Reply(response.status_code, {k.lower(): v for k, v in response.headers.items()}, text)

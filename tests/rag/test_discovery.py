@@ -276,15 +276,18 @@ async def test_a_server_that_hangs_drips_or_floods_is_left_and_the_others_are_fo
 async def test_nothing_is_contacted_beyond_loopback(monkeypatch):
     for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
         monkeypatch.setenv(name, f"http://{ELSEWHERE}:3128")
-    redirecting = Stub("away", {}, other=Page("", 302, {"Location": f"http://{ELSEWHERE}:8080/v1/models"}))
     environment = {"OLLAMA_HOST": f"http://{ELSEWHERE}:11434", "FOUNDRY_LOCAL_ENDPOINT": "http://models.example:5272"}
-    with connections() as made, serving(redirecting) as away, serving(stubs.OLLAMA) as ollama:
-        ports = [*PORTS, away.server_port, ollama.server_port]
+    with connections() as made, serving(stubs.VLLM) as trap, serving(stubs.OLLAMA) as ollama, ExitStack() as more:
+        # To another machine the tests' own guard would not let it go; a trap that is not on the list shows it too.
+        targets = (f"http://{ELSEWHERE}:8080/v1/models", f"http://127.0.0.1:{trap.server_port}/v1/models")
+        away = [Stub("away", {}, other=Page("", 302, {"Location": target})) for target in targets]
+        ports = [*PORTS, ollama.server_port, *(more.enter_context(serving(stub)).server_port for stub in away)]
         found = await discover(environment=environment, ports=ports)
     assert f"http://127.0.0.1:{ollama.server_port}/v1" in [engine.base_url for engine in found]
     hosts = {address[0] for address in made}
     assert {"127.0.0.1"} <= hosts <= {"127.0.0.1", "::1"}
     assert {address[1] for address in made} == set(ports)
+    assert trap.asked == []
     assert not any("authorization" in {name.lower() for name in headers} for _, headers in ollama.asked)
 
 
