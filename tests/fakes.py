@@ -110,5 +110,6 @@ class ScriptedChatModel:
             seconds=self._delay * sent,
             first_token_seconds=self._delay if sent else None,
             mean_logprob=self._mean_logprob if sent else None,
+            low_logprob=3 * self._mean_logprob if sent and self._mean_logprob is not None else None,
             model=self._name,
         )

@@ -58,6 +58,7 @@ async def test_text_comes_in_pieces_and_one_completion_last(model):
     assert end.finish_reason in {"stop", "length"}
     assert 0 <= end.first_token_seconds <= end.seconds
     assert end.mean_logprob <= 0
+    assert end.low_logprob <= 0
     assert end.model
 
 
