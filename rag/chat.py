@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, TypedDict, cast
 from ingest.errors import UserFacingError
 from rag import tokens
 from rag.accounting import Usage
-from rag.destination import checked, is_here, locate
+from rag.destination import checked, is_here, is_relayed, locate
 from rag.errors import (
     ContextTooLongError,
     ModelError,
@@ -84,6 +84,11 @@ class Target:
     model: str
     parameters: Mapping[str, Any]
     """As the server takes them: what it refused before is left out."""
+
+    @property
+    def leaves(self) -> bool:
+        """Whether a call would leave this machine and needs a permit (`rag.privacy`)."""
+        return self.destination.locality != "machine" or is_relayed(self.model)
 
 
 class ChatModel(Protocol):

@@ -14,7 +14,7 @@ import logging
 import re
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal, Self, cast
 
 from rag import budget, tokens
 from rag.audit import AuditError, AuditLog, read_plain
@@ -27,7 +27,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from pathlib import Path
 
+    from ingest import Library
     from rag.chat import ChatModel, Message
+    from rag.settings import RagSettings
 
 log = logging.getLogger(__name__)
 
@@ -64,6 +66,15 @@ class Gate:
         self._runs: dict[str, frozenset[int]] = {}
         self._chats: dict[tuple[str, ...], int] = {}
         self._refused: set[str] = set()
+
+    @classmethod
+    def of(cls, library: Library, settings: RagSettings) -> Self:
+        """The gate of a library, with the budget that the settings state."""
+        return cls(
+            library.folder,
+            limits=budget.Limits.of(settings),
+            text_of=lambda paper_id: (page.text for page in library.pages(paper_id)),
+        )
 
     def policy(self) -> Policy:
         """What the user decided for this library.
@@ -140,7 +151,7 @@ class Gate:
         Raises:
             NotAllowedError: by policy, consent, budget or address, or something of this cannot be checked.
         """
-        if payload.destination.locality == "machine":
+        if not payload.leaves:
             return issue(payload, audit=None)
         policy = await asyncio.to_thread(self._check, payload)
         if chat in self._refused:
