@@ -22,6 +22,7 @@ from rag.errors import NotAllowedError
 from rag.permit import KEPT, Payload, Permit, issue
 from rag.policy import Policy, load_policy
 from rag.redaction import REDACT_FILE, Redaction, parse_redaction
+from rag.sanitise import INVISIBLE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -40,7 +41,7 @@ Verdict = Literal["once", "chat", "never"]
 Consent = Callable[["Payload"], Awaitable[Verdict | None]]
 """Shows the payload to the user and returns what they say; None: no answer, which is a no for this time."""
 
-_WORD, _MARKER = re.compile(r"[^\W_]+"), re.compile(r"\[\d{1,3}\]|\u00ad")
+_WORD, _MARKER = re.compile(r"[^\W_]+"), re.compile(r"\[\d{1,3}\]")
 
 
 class Gate:
@@ -99,7 +100,7 @@ class Gate:
         Raises:
             NotAllowedError: the policy cannot be read, or was changed without the command.
         """
-        runs = _runs(text)
+        runs = word_runs(text)
         return {paper for paper in self.policy().local_only if runs & self._runs_of(paper)}
 
     async def payload(
@@ -197,7 +198,7 @@ class Gate:
             raise _local_library()
         kept = set(payload.paper_ids) & policy.local_only
         if not kept:
-            runs = _runs(payload.said())
+            runs = word_runs(payload.said())
             kept = {paper for paper in policy.local_only if runs & self._runs_of(paper)}
         if kept:
             raise NotAllowedError(
@@ -230,7 +231,7 @@ class Gate:
 
     def _runs_of(self, paper_id: str) -> frozenset[int]:
         if paper_id not in self._runs:
-            runs = _runs(" ".join(self._text_of(paper_id))) if self._text_of else frozenset()
+            runs = word_runs(" ".join(self._text_of(paper_id))) if self._text_of else frozenset()
             if not runs:  # not in the library now
                 return runs
             self._runs[paper_id] = runs
@@ -256,9 +257,10 @@ def _facts(payload: Payload) -> dict[str, Any]:
     }
 
 
-def _runs(text: str) -> frozenset[int]:
-    words = _WORD.findall(_MARKER.sub(" ", text.casefold()))
-    return frozenset(hash(tuple(words[at : at + RUN_WORDS])) for at in range(len(words) - RUN_WORDS + 1))
+def word_runs(text: str, *, n: int = RUN_WORDS) -> frozenset[int]:
+    """Every `n` words in a row, as hashes of this process; capitals, spaces and markers make no difference."""
+    words = _WORD.findall(_MARKER.sub(" ", INVISIBLE.sub("", text).casefold()))
+    return frozenset(hash(tuple(words[at : at + n])) for at in range(len(words) - n + 1))
 
 
 def _local_library() -> NotAllowedError:
