@@ -104,6 +104,9 @@ class ChatModel(Protocol):
     async def count_tokens(self, messages: Sequence[Message]) -> int:
         """Return the tokens of the whole prompt, chat template included; an estimate where the server cannot count."""
 
+    async def is_here(self) -> bool:
+        """Return whether it is known, without asking a name server, that a call stays on this machine."""
+
     async def target(self, *, max_tokens: int, temperature: float = 0.0) -> Target:
         """Return where a call would go; nothing is sent, but a name may be looked up."""
 
@@ -184,6 +187,11 @@ class EndpointChatModel:
             # As the server reads its own prompts: text that looks like a special token becomes one.
             text = {"content": prompt, "add_special": True, "parse_special": True}
             return len(_part(await http.post("/tokenize", json=text), "tokens"))
+
+    async def is_here(self) -> bool:
+        """Return whether a call stays on this machine, as far as that is known without asking a name server."""
+        endpoint = await self._connect()
+        return await is_here(endpoint.base_url) and not is_relayed(endpoint.model)
 
     async def target(self, *, max_tokens: int, temperature: float = 0.0) -> Target:
         """Return where a call would go; the address is looked up, and nothing is sent."""

@@ -20,7 +20,7 @@ from rag import budget, tokens
 from rag.audit import AuditError, AuditLog, read_plain
 from rag.errors import NotAllowedError
 from rag.permit import KEPT, Payload, Permit, issue
-from rag.policy import Policy, load_policy
+from rag.policy import Policy, PolicyError, load_policy
 from rag.redaction import REDACT_FILE, Redaction, parse_redaction
 from rag.sanitise import INVISIBLE
 
@@ -112,24 +112,25 @@ class Gate:
         temperature: float = 0.0,
         paper_ids: Iterable[str] = (),
     ) -> Payload:
-        """The request to a larger model, with the user's words taken out; nothing is sent.
+        """The request to a larger model; where it would leave this machine, with the user's words taken out.
 
-        Its `price` is unknown; `dataclasses.replace(payload, price=…)` sets it.
+        Nothing is sent. Its `price` is unknown; `dataclasses.replace(payload, price=…)` sets it.
 
         Raises:
-            NotAllowedError: the library is `local only`, or a file of the gate is broken. No name was looked up then.
+            NotAllowedError: the library is `local only` and the model is not known to be on this machine, for which no
+                name is looked up; or a file of the gate is broken.
             ModelError: the model has no address that can be asked.
         """
         policy = await asyncio.to_thread(self.policy)
-        if policy.library == "local only":
+        if policy.library == "local only" and not await expert.is_here():
             raise _local_library()
-        redaction = await asyncio.to_thread(self._redaction)
+        target = await expert.target(max_tokens=max_tokens, temperature=temperature)
+        redaction = await asyncio.to_thread(self._redaction) if target.leaves else Redaction()
         kept, n = [], 0
         for message in messages:
             content, found = redaction.apply(message["content"])
             kept.append(cast("Message", {"role": message["role"], "content": content}))
             n += found
-        target = await expert.target(max_tokens=max_tokens, temperature=temperature)
         return Payload(
             messages=tuple(kept),
             model=target.model,
@@ -176,7 +177,7 @@ class Gate:
             self._chats[key] = policy.revision
         permit = issue(payload, audit=self.audit)
         facts = {"permit": permit.name, "consent": verdict, **_facts(payload)}
-        await asyncio.to_thread(self.audit.append, "permitted", facts, if_=self._within(payload))
+        await asyncio.to_thread(self.audit.append, "permitted", facts, if_=self._within(payload, policy))
         return permit
 
     def record_cost(self, permit: Permit, cost: float) -> None:
@@ -206,11 +207,18 @@ class Gate:
                 f"({', '.join(sorted(kept))}) is in what would be sent, so nothing is sent.",
                 "Ask other papers, or allow it: `python -m rag privacy allow PAPER`.",
             )
-        self._within(payload)(self.audit.entries())
+        self._within(payload, policy)(self.audit.entries())
         return policy
 
-    def _within(self, payload: Payload) -> Callable[[list[dict[str, Any]]], None]:
-        return lambda lines: budget.check(lines, limits=self._limits, price=payload.price, now=datetime.now(UTC))
+    def _within(self, payload: Payload, policy: Policy) -> Callable[[list[dict[str, Any]]], None]:
+        """What has to hold of the log at the moment at which the permit is written into it."""
+
+        def check(lines: list[dict[str, Any]]) -> None:
+            if sum(line["event"] == "policy" for line in lines) != policy.revision:
+                raise PolicyError("The privacy policy was changed just now, so nothing is sent.", "Ask again.")
+            budget.check(lines, limits=self._limits, price=payload.price, now=datetime.now(UTC))
+
+        return check
 
     def _note_refusal(self, payload: Payload, why: str) -> None:
         try:
