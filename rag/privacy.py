@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-RUN_WORDS = 10
+RUN_WORDS = 8
 """So many words in a row of a paper that stays here are recognised in a payload, whatever it is said to be made of."""
 
 Verdict = Literal["once", "chat", "never"]
