@@ -24,6 +24,7 @@ from rag.errors import (
     ModelReplyError,
     ModelTimeoutError,
     ModelUnreachableError,
+    NotAllowedError,
 )
 
 if TYPE_CHECKING:
@@ -227,6 +228,11 @@ class EndpointChatModel:
                             held += time.monotonic() - paused
                 reply.check(self._name)
             outcome = "answered"
+        except NotAllowedError:
+            if permit and permit.sent:  # another request used it, and says how it ended
+                permit = None
+            outcome = "failed"
+            raise
         except Exception:
             outcome = "failed"
             raise

@@ -333,6 +333,7 @@ async def test_attack_a_permit_used_twice_at_the_same_time(gate, there):
     ended = await asyncio.gather(*(ask(model, permit=permit) for _ in range(8)), return_exceptions=True)
     assert ended.count("Paris") == 1
     assert there.connections == 1
+    assert [line["event"] for line in gate.audit.entries()] == ["permitted", "answered"]
 
 
 async def test_attack_an_old_permit(gate, there, monkeypatch):
