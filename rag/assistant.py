@@ -12,7 +12,6 @@ from ingest import Embedder, Library, embedder_from
 from rag.accounting import Trace
 from rag.alternatives import best_of, confidence_of_quotation
 from rag.answer import Answer, Answered, Draft, Drafted, Event, Mode, Passage, Retrieved, Scope, TextDelta
-from rag.budget import Limits
 from rag.calibrate import calibration_for
 from rag.citations import Cited, cite
 from rag.confidence import score, wants_expert
@@ -96,11 +95,7 @@ class Assistant:
             expert=Expert.open(
                 settings,
                 library=library.folder,
-                gate=Gate(
-                    library.folder,
-                    limits=Limits.of(settings),
-                    text_of=lambda paper: [page.text for page in library.pages(paper)],
-                ),
+                gate=Gate.of(library, settings),
             ),
         )
 

@@ -28,7 +28,7 @@ LOG_FILE, HEAD_FILE, LOCK_FILE = "audit.jsonl", "audit.head", "audit.lock"
 LOCK_SECONDS = 10.0
 
 _FIRST = "0" * 64
-_NOFOLLOW = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
+_FLAGS = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
 
 
 class AuditError(NotAllowedError):
@@ -138,9 +138,8 @@ class AuditLog:
     def _write(self, row: bytes) -> None:
         if not self._head.exists():  # the anchor first: a log without one counts as changed
             self._anchor(0, _FIRST)
-        descriptor = os.open(self._file, os.O_WRONLY | os.O_APPEND | os.O_CREAT | _NOFOLLOW, 0o600)
+        descriptor = _open(self._file, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
         try:
-            _plain(descriptor)
             size = os.fstat(descriptor).st_size
             try:
                 _write_all(descriptor, row)
@@ -151,7 +150,7 @@ class AuditLog:
             os.close(descriptor)
 
     def _cut(self, size: int) -> None:
-        descriptor = os.open(self._file, os.O_WRONLY | _NOFOLLOW)
+        descriptor = _open(self._file, os.O_WRONLY)
         try:
             os.ftruncate(descriptor, size)
         finally:
@@ -169,25 +168,35 @@ def write_atomically(path: Path, text: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     fresh = path.with_name(path.name + ".new")
     fresh.unlink(missing_ok=True)
-    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _NOFOLLOW, 0o600)
+    descriptor = _open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
         file.write(text)
         file.flush()
         os.fsync(file.fileno())
     fresh.replace(path)
+    if os.name == "posix":  # the folder's entries are on the disk, too
+        folder = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
 
 
 def read_plain(path: Path) -> bytes:
     """The bytes of a file that is neither a link nor a device; OSError where it is."""
-    descriptor = os.open(path, os.O_RDONLY | _NOFOLLOW)
-    with os.fdopen(descriptor, "rb") as file:
-        _plain(file.fileno())
+    with os.fdopen(_open(path, os.O_RDONLY), "rb") as file:
         return file.read()
 
 
-def _plain(descriptor: int) -> None:
+def _open(path: Path, flags: int) -> int:
+    """A descriptor of a plain file; through a link the log could be written to nowhere."""
+    if path.is_symlink():
+        raise OSError(errno.ELOOP, "it is a link")
+    descriptor = os.open(path, flags | _FLAGS, 0o600)
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
         raise OSError(errno.EINVAL, "it is not a plain file")
+    return descriptor
 
 
 def _write_all(descriptor: int, row: bytes) -> None:

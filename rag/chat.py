@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, TypedDict, cast
 from ingest.errors import UserFacingError
 from rag import tokens
 from rag.accounting import Usage
-from rag.destination import checked, is_here, locate
+from rag.destination import checked, is_here, is_relayed, locate
 from rag.errors import (
     ContextTooLongError,
     ModelError,
@@ -24,6 +24,7 @@ from rag.errors import (
     ModelReplyError,
     ModelTimeoutError,
     ModelUnreachableError,
+    NotAllowedError,
 )
 
 if TYPE_CHECKING:
@@ -88,6 +89,11 @@ class Target:
     parameters: Mapping[str, Any]
     """As the server takes them: what it refused before is left out."""
 
+    @property
+    def leaves(self) -> bool:
+        """Whether a call would leave this machine and needs a permit (`rag.privacy`)."""
+        return self.destination.locality != "machine" or is_relayed(self.model)
+
 
 class ChatModel(Protocol):
     """A language model that can be asked."""
@@ -101,6 +107,9 @@ class ChatModel(Protocol):
 
     async def count_tokens(self, messages: Sequence[Message]) -> int:
         """Return the tokens of the whole prompt, chat template included; an estimate where the server cannot count."""
+
+    async def is_here(self) -> bool:
+        """Return whether it is known, without asking a name server, that a call stays on this machine."""
 
     async def target(self, *, max_tokens: int, temperature: float = 0.0) -> Target:
         """Return where a call would go; nothing is sent, but a name may be looked up."""
@@ -183,6 +192,11 @@ class EndpointChatModel:
             text = {"content": prompt, "add_special": True, "parse_special": True}
             return len(_part(await http.post("/tokenize", json=text), "tokens"))
 
+    async def is_here(self) -> bool:
+        """Return whether a call stays on this machine, as far as that is known without asking a name server."""
+        endpoint = await self._connect()
+        return await is_here(endpoint.base_url) and not is_relayed(endpoint.model)
+
     async def target(self, *, max_tokens: int, temperature: float = 0.0) -> Target:
         """Return where a call would go; the address is looked up, and nothing is sent."""
         endpoint = await self._connect()
@@ -217,6 +231,11 @@ class EndpointChatModel:
                             held += time.monotonic() - paused
                 reply.check(self._name)
             outcome = "answered"
+        except NotAllowedError:
+            if permit and permit.sent:  # another request used it, and says how it ended
+                permit = None
+            outcome = "failed"
+            raise
         except Exception:
             outcome = "failed"
             raise

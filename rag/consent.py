@@ -21,6 +21,8 @@ WHERE: dict[Locality, str] = {
     "remote": "beyond your network",
 }
 
+RELAYED = ", whose server passes it on to a cloud"
+
 _ANSWERS: dict[str, Verdict] = {
     "o": "once",
     "once": "once",
@@ -42,7 +44,7 @@ def told(payload: Payload, *, titles: Mapping[str, str]) -> list[tuple[str, str]
     tokens = payload.input_tokens
     rows = [
         ("To", f"{where.host}, port {where.port} ({', '.join(where.addresses) or 'address unknown'})"),
-        ("Which is", WHERE[where.locality]),
+        ("Which is", f"{WHERE[where.locality]}{RELAYED if where.locality == 'machine' else ''}"),
         ("Model", payload.model),
         (
             "Size",

@@ -24,6 +24,7 @@ _OWN_NETWORKS = tuple(
     ipaddress.ip_network(network)
     for network in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "169.254.0.0/16", "fc00::/7", "fe80::/10")
 )  # RFC 1918, RFC 3927, RFC 4193, RFC 4291; `is_private` has more, of which no network of one's own is made
+_RELAYED = re.compile(r"[:-]cloud$", re.IGNORECASE)
 _URL = re.compile(r"[!-~]+")  # printable ASCII: what one parser skips, another one reads
 
 
@@ -73,6 +74,11 @@ def locality_of(addresses: Iterable[str]) -> Locality:
     if found == {"machine"}:
         return "machine"
     return "network" if found == {"network"} else "remote"
+
+
+def is_relayed(model: str) -> bool:
+    """Whether a server on this machine is known to send this model's prompts elsewhere: Ollama's `…-cloud` models."""
+    return _RELAYED.search(model) is not None
 
 
 def _one(address: str) -> Locality:

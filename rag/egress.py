@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 import httpx2
 
-from rag.destination import Destination, checked, locate
+from rag.destination import Destination, checked, is_relayed, locate
 from rag.errors import NotAllowedError
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ class CheckedTransport(httpx2.AsyncBaseTransport):
         self._check(request, where)
         if self._permit:
             content = self._permit.admit(request.method, str(request.url), content)
-        elif where.locality != "machine":
+        elif where.locality != "machine" or _relayed(content):
             raise NotAllowedError(
                 "The model is not on this machine, and nothing was allowed to leave it.", "The draft stays as it is."
             )
@@ -91,6 +92,14 @@ class CheckedTransport(httpx2.AsyncBaseTransport):
             raise NotAllowedError("The consent was given for another address, so nothing was sent.")
         if (host, port, url.scheme == "https") != (where.host, where.port, where.secure) or url.userinfo:
             raise NotAllowedError("A request was about to go to another address, so it was not sent.")
+
+
+def _relayed(content: bytes) -> bool:
+    try:
+        request = json.loads(content or b"{}")
+    except ValueError:
+        return True
+    return isinstance(request, dict) and is_relayed(str(request.get("model", "")))
 
 
 def authorities() -> ssl.SSLContext:

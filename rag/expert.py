@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from rag.accounting import Trace
     from rag.answer import Answer, Confidence, Event, Locality, Passage
-    from rag.chat import ChatModel, Message
+    from rag.chat import ChatModel, Message, Target
     from rag.citations import Cited
     from rag.energy import Reading
     from rag.local import LocalServer
@@ -138,12 +138,12 @@ class Expert:
         """
         began, held, second = time.monotonic(), trace.held, None
         try:
-            locality = (await self.model.target(max_tokens=1)).destination.locality
-            shown = self._may_see(answer, first, locality)
+            target = await self.model.target(max_tokens=1)
+            shown = self._may_see(answer, first, target)
             yield Escalated(self.name, reason)
             messages, passages = await self._prompt(answer, shown, define)
             permit, before = None, read_counters()
-            if locality != "machine":
+            if target.leaves:
                 permit = await self._permit(messages, passages, asked_by, trace)
                 messages = list(permit.payload.messages)
             async with aclosing(self._write(messages, permit)) as pieces:
@@ -151,7 +151,7 @@ class Expert:
                     if isinstance(piece, str):
                         yield TextDelta(piece, len(answer.drafts))
                     else:
-                        draft = replace(piece, refines=first.draft, locality=locality)
+                        draft = replace(piece, refines=first.draft, locality=_locality(target))
             draft = self._accounted(draft, permit, before)
             trace.add("refine", time.monotonic() - began - (trace.held - held))
             with trace.span("check"):
@@ -171,9 +171,9 @@ class Expert:
         answer = answered(replace(answer, shown=len(answer.drafts) - 1, confidence=sure), second)
         yield Answered(with_notice(answer, " ".join(filter(None, notices)), trace=trace))
 
-    def _may_see(self, answer: Answer, first: Attempt, locality: Locality) -> _Shown:
+    def _may_see(self, answer: Answer, first: Attempt, target: Target) -> _Shown:
         """What of the answer so far this model may be shown: on this machine all of it."""
-        if locality == "machine" or self.gate is None:
+        if not target.leaves or self.gate is None:
             return _Shown(answer.passages, first.draft.text, tuple(unsupported(first)))
         allowed = self.gate.allowed({passage.paper.id for passage in answer.passages})
         passages = tuple(passage for passage in answer.passages if passage.paper.id in allowed)
@@ -286,6 +286,12 @@ def with_notice(answer: Answer, notice: str | None, *, trace: Trace | None = Non
     """The answer with one more thing that the user should know; `trace` is closed where it is given."""
     notices = " ".join(filter(None, (answer.notice, notice)))
     return replace(answer, notice=notices or None, trace=trace.finish() if trace else answer.trace)
+
+
+def _locality(target: Target) -> Locality:
+    """Where it is written; a server here that passes it on does not count as here."""
+    near = target.destination.locality
+    return "remote" if target.leaves and near == "machine" else near
 
 
 def _was(count: int) -> str:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 from rag.audit import AuditError, AuditLog
+from rag.destination import Destination, is_relayed
 from rag.errors import NotAllowedError
 from rag.sanitise import INVISIBLE
 
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 
     from rag.accounting import Usage
     from rag.chat import Message
-    from rag.destination import Destination
     from rag.tokens import TokenCount
 
 log = logging.getLogger(__name__)
@@ -60,6 +60,11 @@ class Payload:
         object.__setattr__(self, "messages", tuple(cast("Message", dict(message)) for message in self.messages))
         request = {"model": self.model, "messages": self.messages, **self.parameters, "stream": True}
         object.__setattr__(self, "body", encoded(request))
+
+    @property
+    def leaves(self) -> bool:
+        """Whether it would leave this machine: by its address, or because the server there passes it on."""
+        return self.destination.locality != "machine" or is_relayed(self.model)
 
     @property
     def text(self) -> str:

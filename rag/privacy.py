@@ -14,31 +14,34 @@ import logging
 import re
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal, Self, cast
 
 from rag import budget, tokens
 from rag.audit import AuditError, AuditLog, read_plain
 from rag.errors import NotAllowedError
 from rag.permit import KEPT, Payload, Permit, issue
-from rag.policy import Policy, load_policy
+from rag.policy import Policy, PolicyError, load_policy
 from rag.redaction import REDACT_FILE, Redaction, parse_redaction
+from rag.sanitise import INVISIBLE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from pathlib import Path
 
+    from ingest import Library
     from rag.chat import ChatModel, Message
+    from rag.settings import RagSettings
 
 log = logging.getLogger(__name__)
 
-RUN_WORDS = 10
+RUN_WORDS = 8
 """So many words in a row of a paper that stays here are recognised in a payload, whatever it is said to be made of."""
 
 Verdict = Literal["once", "chat", "never"]
 Consent = Callable[["Payload"], Awaitable[Verdict | None]]
 """Shows the payload to the user and returns what they say; None: no answer, which is a no for this time."""
 
-_WORD, _MARKER = re.compile(r"[^\W_]+"), re.compile(r"\[\d{1,3}\]|\u00ad")
+_WORD, _MARKER = re.compile(r"[^\W_]+"), re.compile(r"\[\d{1,3}\]")
 
 
 class Gate:
@@ -65,6 +68,15 @@ class Gate:
         self._chats: dict[tuple[str, ...], int] = {}
         self._refused: set[str] = set()
 
+    @classmethod
+    def of(cls, library: Library, settings: RagSettings) -> Self:
+        """The gate of a library, with the budget that the settings state."""
+        return cls(
+            library.folder,
+            limits=budget.Limits.of(settings),
+            text_of=lambda paper_id: (page.text for page in library.pages(paper_id)),
+        )
+
     def policy(self) -> Policy:
         """What the user decided for this library.
 
@@ -88,7 +100,7 @@ class Gate:
         Raises:
             NotAllowedError: the policy cannot be read, or was changed without the command.
         """
-        runs = _runs(text)
+        runs = word_runs(text)
         return {paper for paper in self.policy().local_only if runs & self._runs_of(paper)}
 
     async def payload(
@@ -100,24 +112,25 @@ class Gate:
         temperature: float = 0.0,
         paper_ids: Iterable[str] = (),
     ) -> Payload:
-        """The request to a larger model, with the user's words taken out; nothing is sent.
+        """The request to a larger model; where it would leave this machine, with the user's words taken out.
 
-        Its `price` is unknown; `dataclasses.replace(payload, price=…)` sets it.
+        Nothing is sent. Its `price` is unknown; `dataclasses.replace(payload, price=…)` sets it.
 
         Raises:
-            NotAllowedError: the library is `local only`, or a file of the gate is broken. No name was looked up then.
+            NotAllowedError: the library is `local only` and the model is not known to be on this machine, for which no
+                name is looked up; or a file of the gate is broken.
             ModelError: the model has no address that can be asked.
         """
         policy = await asyncio.to_thread(self.policy)
-        if policy.library == "local only":
+        if policy.library == "local only" and not await expert.is_here():
             raise _local_library()
-        redaction = await asyncio.to_thread(self._redaction)
+        target = await expert.target(max_tokens=max_tokens, temperature=temperature)
+        redaction = await asyncio.to_thread(self._redaction) if target.leaves else Redaction()
         kept, n = [], 0
         for message in messages:
             content, found = redaction.apply(message["content"])
             kept.append(cast("Message", {"role": message["role"], "content": content}))
             n += found
-        target = await expert.target(max_tokens=max_tokens, temperature=temperature)
         return Payload(
             messages=tuple(kept),
             model=target.model,
@@ -140,7 +153,7 @@ class Gate:
         Raises:
             NotAllowedError: by policy, consent, budget or address, or something of this cannot be checked.
         """
-        if payload.destination.locality == "machine":
+        if not payload.leaves:
             return issue(payload, audit=None)
         policy = await asyncio.to_thread(self._check, payload)
         if chat in self._refused:
@@ -164,7 +177,7 @@ class Gate:
             self._chats[key] = policy.revision
         permit = issue(payload, audit=self.audit)
         facts = {"permit": permit.name, "consent": verdict, **_facts(payload)}
-        await asyncio.to_thread(self.audit.append, "permitted", facts, if_=self._within(payload))
+        await asyncio.to_thread(self.audit.append, "permitted", facts, if_=self._within(payload, policy))
         return permit
 
     def record_cost(self, permit: Permit, cost: float) -> None:
@@ -186,7 +199,7 @@ class Gate:
             raise _local_library()
         kept = set(payload.paper_ids) & policy.local_only
         if not kept:
-            runs = _runs(payload.said())
+            runs = word_runs(payload.said())
             kept = {paper for paper in policy.local_only if runs & self._runs_of(paper)}
         if kept:
             raise NotAllowedError(
@@ -194,11 +207,18 @@ class Gate:
                 f"({', '.join(sorted(kept))}) is in what would be sent, so nothing is sent.",
                 "Ask other papers, or allow it: `python -m rag privacy allow PAPER`.",
             )
-        self._within(payload)(self.audit.entries())
+        self._within(payload, policy)(self.audit.entries())
         return policy
 
-    def _within(self, payload: Payload) -> Callable[[list[dict[str, Any]]], None]:
-        return lambda lines: budget.check(lines, limits=self._limits, price=payload.price, now=datetime.now(UTC))
+    def _within(self, payload: Payload, policy: Policy) -> Callable[[list[dict[str, Any]]], None]:
+        """What has to hold of the log at the moment at which the permit is written into it."""
+
+        def check(lines: list[dict[str, Any]]) -> None:
+            if sum(line["event"] == "policy" for line in lines) != policy.revision:
+                raise PolicyError("The privacy policy was changed just now, so nothing is sent.", "Ask again.")
+            budget.check(lines, limits=self._limits, price=payload.price, now=datetime.now(UTC))
+
+        return check
 
     def _note_refusal(self, payload: Payload, why: str) -> None:
         try:
@@ -219,7 +239,7 @@ class Gate:
 
     def _runs_of(self, paper_id: str) -> frozenset[int]:
         if paper_id not in self._runs:
-            runs = _runs(" ".join(self._text_of(paper_id))) if self._text_of else frozenset()
+            runs = word_runs(" ".join(self._text_of(paper_id))) if self._text_of else frozenset()
             if not runs:  # not in the library now
                 return runs
             self._runs[paper_id] = runs
@@ -245,9 +265,10 @@ def _facts(payload: Payload) -> dict[str, Any]:
     }
 
 
-def _runs(text: str) -> frozenset[int]:
-    words = _WORD.findall(_MARKER.sub(" ", text.casefold()))
-    return frozenset(hash(tuple(words[at : at + RUN_WORDS])) for at in range(len(words) - RUN_WORDS + 1))
+def word_runs(text: str, *, n: int = RUN_WORDS) -> frozenset[int]:
+    """Every `n` words in a row, as hashes of this process; capitals, spaces and markers make no difference."""
+    words = _WORD.findall(_MARKER.sub(" ", INVISIBLE.sub("", text).casefold()))
+    return frozenset(hash(tuple(words[at : at + n])) for at in range(len(words) - n + 1))
 
 
 def _local_library() -> NotAllowedError:

@@ -63,6 +63,9 @@ class ScriptedChatModel:
         """Words, and four for each message."""
         return sum(len(re.findall(r"\S+", message["content"])) + 4 for message in messages)
 
+    async def is_here(self) -> bool:
+        return self._destination.locality == "machine"
+
     async def target(self, *, max_tokens: int, temperature: float = 0.0) -> Target:
         return Target(self._destination, self._name, {"max_tokens": max_tokens, "temperature": temperature})
 

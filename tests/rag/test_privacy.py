@@ -255,8 +255,30 @@ async def test_a_local_only_library_looks_up_no_name(gate):
             raise AssertionError("the address was looked up")
 
     with pytest.raises(NotAllowedError, match="local only"):
-        await gate.payload(QUESTION, expert=Untouched(), max_tokens=9)
+        await gate.payload(QUESTION, expert=Untouched(destination=AWAY), max_tokens=9)
     assert gate.allowed(["a"]) == set()
+
+
+async def test_a_model_on_this_machine_is_asked_whatever_the_policy_and_with_every_word(gate):
+    save_policy(Policy("local only", frozenset(PAGES)), gate.folder, gate.audit)
+    (gate.folder / "redact.txt").write_text("moved\n")
+    messages = [{"role": "user", "content": f"Moved? {SECRET}"}]
+    payload = await gate.payload(messages, expert=ScriptedChatModel(), max_tokens=9, paper_ids=PAGES)
+    assert (payload.leaves, payload.redactions, payload.messages[0]) == (False, 0, messages[0])
+    await gate.permit(payload, consent=None, chat="a")
+
+
+async def test_a_policy_set_between_the_check_and_the_line_closes_the_gate(gate, monkeypatch):
+    payload, real = await payload_of(gate), gate.audit.append
+
+    def meanwhile(event, facts, **more):
+        monkeypatch.undo()
+        save_policy(Policy(local_only=frozenset(PAGES)), gate.folder, AuditLog(gate.folder))
+        return real(event, facts, **more)
+
+    monkeypatch.setattr(gate.audit, "append", meanwhile)
+    assert "changed just now" in await refused(gate, payload, consent=User("once"))
+    assert events(gate) == ["policy"]
 
 
 @pytest.mark.parametrize(

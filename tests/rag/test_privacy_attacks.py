@@ -244,6 +244,21 @@ async def test_attack_a_forged_entry_that_says_machine(there):
     await nothing_from(there, ask(EndpointChatModel(connect, name="local model", timeout=5)))
 
 
+@pytest.mark.parametrize("name", ["gpt-oss:120b-cloud", "glm-4.6:cloud", "X:CLOUD"])
+async def test_attack_a_server_here_that_passes_it_on(gate, name):
+    async with listening() as here:
+        model = model_at(here.url, model=name)
+        await nothing_from(here, ask(model))
+        payload = await gate.payload(QUESTION, expert=model, max_tokens=12)
+        assert payload.leaves
+        with pytest.raises(NotAllowedError):
+            await gate.permit(payload, consent=None, chat="a")
+        consent = yes()
+        permit = await gate.permit(payload, consent=consent, chat="a")
+        assert await ask(model, permit=permit) == "Paris"
+        assert here.bodies == [consent.shown[0].body]
+
+
 # Redirects
 
 
@@ -318,6 +333,7 @@ async def test_attack_a_permit_used_twice_at_the_same_time(gate, there):
     ended = await asyncio.gather(*(ask(model, permit=permit) for _ in range(8)), return_exceptions=True)
     assert ended.count("Paris") == 1
     assert there.connections == 1
+    assert [line["event"] for line in gate.audit.entries()] == ["permitted", "answered"]
 
 
 async def test_attack_an_old_permit(gate, there, monkeypatch):

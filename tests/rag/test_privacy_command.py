@@ -16,6 +16,7 @@ from places import ROOT, SAMPLES
 from rag.__main__ import main
 from rag.audit import LOG_FILE
 from rag.budget import Limits
+from rag.errors import NotAllowedError
 from rag.policy import POLICY_FILE
 from rag.privacy import Gate
 
@@ -107,7 +108,7 @@ async def test_revoke_ends_the_consents_of_a_running_app(run, folder):
     await gate.permit(await payload_of(gate), consent=None, chat="a")
     assert run("revoke")[0] == 0
     user = User(None)
-    with pytest.raises(Exception, match="Nothing was sent"):
+    with pytest.raises(NotAllowedError, match="Nothing was sent"):
         await gate.permit(await payload_of(gate), consent=user, chat="a")
     assert len(user.shown) == 1
 
@@ -121,6 +122,20 @@ def test_a_broken_policy_is_said_and_can_be_set_anew_without_freeing_a_paper(run
     assert code == 0
     assert paper in out
     assert Gate(folder).allowed([paper]) == set()
+
+
+async def test_a_papers_own_pages_are_known_to_the_gate_of_its_library(run, folder, paper):
+    from ingest import IngestSettings, open_library
+    from rag.settings import RagSettings
+
+    run("local-only", paper)
+    with open_library(IngestSettings()) as library:
+        gate = Gate.of(library, RagSettings())
+        for page in library.pages(paper):
+            middle = page.text[len(page.text) // 2 :][:300]
+            payload = await payload_of(gate, [{"role": "user", "content": f"Is this so? {middle}"}])
+            with pytest.raises(NotAllowedError, match=paper):
+                await gate.permit(payload, consent=User("once"), chat="a")
 
 
 # The question in a terminal

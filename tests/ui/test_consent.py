@@ -70,12 +70,11 @@ async def test_each_button_means_what_it_says_and_silence_is_a_no(page, label, v
 
 
 async def test_an_answer_that_is_none_of_the_buttons_is_a_no(page):
-    forgeries = (
+    for forged in (
         {"name": "consent", "payload": {"verdict": "chat"}, "label": "For this chat", "id": "x"},
-        {"name": "consent", "label": "Send once", "payload": {"verdict": "once"}},
+        {"name": "consent", "payload": {"verdict": "once"}, "label": "Send once"},
         {"name": "", "label": "", "id": ""},
-    )
-    for forged in forgeries:
+    ):
         page.press = forged
         assert await consent.ask(payload()) is None
 
