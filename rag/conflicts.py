@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 SHOWN: Final = 2
 """Conflicts of one answer, at most; the clearest first."""
 
-ALIKE: Final = 0.45
+ALIKE: Final = 0.5
 """The share of their words, weighted by rarity, that two sentences of different papers must share."""
 
 ALIKE_WITHIN: Final = 0.85
@@ -33,7 +33,7 @@ COPIED: Final = 0.55
 """The share of their tokens that must stand in runs of the same order, for a "not" to turn the claim of the other."""
 
 TELLING: Final = 3
-"""Shared stems that are not common in papers of all kinds, at least; a shared name counts as one more."""
+"""Shared stems that are not common in papers of all kinds, at least; shared names count as one more."""
 
 RELEVANT: Final = 0.3
 """The share of what both sentences say that the question and its answer must speak of."""
@@ -63,6 +63,20 @@ _OWN = re.compile(
 )
 """Words by which authors speak of their own work, or of what was named before: two texts that both do so may well speak
 of different things."""
+
+_FRAME: Final = frozenset(
+    word[:STEM]
+    for word in """
+    patients subjects participants individuals volunteers people users women men male female age aged mean median
+    average sd enrolled recruited included excluded inclusion exclusion criteria met eligible qualified completed follow
+    followup baseline survival population cohort trial total years months weeks days hours minutes random randomly randomized
+    randomised group groups control arm placebo sample samples size interval confidence incubated stored washed
+    background methods objective design setting conclusion conclusions findings interpretation measurements
+    epochs epoch batch minibatch dropout hidden layers layer dimension dimensions dimensional optimizer adam sgd decay
+    initialized iterations sets split percent
+    """.split()
+)
+"""Stems with which every study tells its own set-up: "Median follow-up was 2.5 years" in two papers is no conflict."""
 
 _RANGE = re.compile(
     r"\d[\d.,]*\s?%?\s*(?:[-–—−±×:/^]|\+/-|to|or|by|x)\s*\d[\d.,]*|\bbetween \d[\d.,]*\s?%? and \d[\d.,]*"
@@ -199,7 +213,7 @@ def _alike(a: Said, b: Said, *, weights: dict[str, float], at_least: float) -> f
     if share < at_least or a.norms == b.norms:
         return None
     names = [token for token in a.names if _named(token, b)]
-    if len(shared - COMMON) + bool(names) < TELLING:
+    if len(shared - COMMON - _FRAME) + bool(names) < TELLING:
         return None
     if len(names) < len(a.names) or not all(_named(token, a) for token in b.names) or a.labels != b.labels:
         return None
@@ -346,11 +360,18 @@ def _said(text: str) -> Said | None:
         statement=statement,
         norms=tuple(token.norm for token in tokens),
         words=frozenset(token.norm for token in tokens if token.norm not in STOP_WORDS),
-        names=tuple(token for token in tokens if token.name and token.norm not in STOP_WORDS),
+        names=tuple(
+            token for token in tokens if token.name and token.norm not in STOP_WORDS and not _is_heading(token)
+        ),
         labels=frozenset(labels),
         quantities=tuple(quantities),
         own=bool(_OWN.search(text)),
     )
+
+
+def _is_heading(token: Token) -> bool:
+    """Whether a word has its capitals from a heading within the text: "RESULTS" in an abstract."""
+    return token.shown.isalpha() and bool(token.stems) and {*token.stems} <= COMMON | _FRAME
 
 
 def _is_label(tokens: Sequence[Token], i: int) -> bool:
