@@ -21,7 +21,7 @@ from rag import evaluate_command
 from rag.answer import Answer, Answered, Passage, Retrieved, TextDelta
 from rag.assistant import Assistant
 from rag.errors import QuestionError
-from rag.render import disagreement_words, scope_words
+from rag.render import scope_words
 from rag.retrieve import Found, Retriever
 from rag.sanitise import printable
 from rag.settings import RagSettings
@@ -251,7 +251,7 @@ def _print_passages(passages: Sequence[Passage]) -> None:
 def _print_answer(answer: Answer) -> None:
     print(printable(answer.text))
     for conflict in answer.conflicts:
-        print(f"\n{disagreement_words(conflict, answer.passages)}:")
+        print("\nYour papers disagree:")
         for marker, quote in zip(conflict.markers, conflict.quotes, strict=True):
             print(f"[{marker}] “{' '.join(printable(quote).split())}”")
     if answer.notice:
