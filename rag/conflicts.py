@@ -54,7 +54,7 @@ ROUNDED: Final = Decimal("0.05")
 """How far apart a rounded number and another may be and still agree, as a share of the larger."""
 
 _OWN = re.compile(
-    r"\b(?:we|our|ours|us|i|my|(?:this|present|current) (?:paper|work|study|article)|proposed)\b"
+    r"\b(?:we|our|ours|us|i(?!\.)|my|(?:this|present|current) (?:paper|work|study|article)|proposed)\b"
     r"|^(?:this|that|these|those|it|its|they|their|such|here)\b",
     re.IGNORECASE,
 )
