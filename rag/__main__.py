@@ -24,7 +24,7 @@ from rag.consent import in_terminal
 from rag.doubts import in_words
 from rag.errors import QuestionError
 from rag.expert import AskedBy
-from rag.render import disagreement_words, scope_words
+from rag.render import scope_words
 from rag.retrieve import Found, Retriever
 from rag.sanitise import printable
 from rag.settings import RagSettings
@@ -271,7 +271,7 @@ def _print_passages(passages: Sequence[Passage]) -> None:
 def _print_answer(answer: Answer) -> None:
     print(printable(in_words(answer.text, answer.sentences, reasons=True)))
     for conflict in answer.conflicts:
-        print(f"\n{disagreement_words(conflict, answer.passages)}:")
+        print("\nYour papers disagree:")
         for marker, quote in zip(conflict.markers, conflict.quotes, strict=True):
             print(f"[{marker}] “{' '.join(printable(quote).split())}”")
     for line in misquoted_lines(answer):

@@ -23,17 +23,14 @@ if TYPE_CHECKING:
 SHOWN: Final = 2
 """Conflicts of one answer, at most; the clearest first."""
 
-ALIKE: Final = 0.45
+ALIKE: Final = 0.5
 """The share of their words, weighted by rarity, that two sentences of different papers must share."""
-
-ALIKE_WITHIN: Final = 0.85
-"""The same for two sentences of one paper, which says much in nearly the same words about different things."""
 
 COPIED: Final = 0.55
 """The share of their tokens that must stand in runs of the same order, for a "not" to turn the claim of the other."""
 
 TELLING: Final = 3
-"""Shared stems that are not common in papers of all kinds, at least; a shared name counts as one more."""
+"""Shared stems that are not common in papers of all kinds, at least; shared names count as one more."""
 
 RELEVANT: Final = 0.3
 """The share of what both sentences say that the question and its answer must speak of."""
@@ -57,12 +54,26 @@ ROUNDED: Final = Decimal("0.05")
 """How far apart a rounded number and another may be and still agree, as a share of the larger."""
 
 _OWN = re.compile(
-    r"\b(?:we|our|ours|us|i|my|(?:this|present|current) (?:paper|work|study|article)|proposed)\b"
+    r"\b(?:we|our|ours|us|i(?!\.)|my|(?:this|present|current) (?:paper|work|study|article)|proposed)\b"
     r"|^(?:this|that|these|those|it|its|they|their|such|here)\b",
     re.IGNORECASE,
 )
 """Words by which authors speak of their own work, or of what was named before: two texts that both do so may well speak
 of different things."""
+
+_FRAME: Final = frozenset(
+    word[:STEM]
+    for word in """
+    patients subjects participants individuals volunteers people users women men male female age aged mean median
+    average sd enrolled recruited included excluded inclusion exclusion criteria met eligible qualified completed follow
+    followup baseline survival population cohort trial total years months weeks days hours minutes random randomly
+    randomized randomised group groups control arm placebo sample samples size interval confidence incubated stored
+    washed background methods objective design setting conclusion conclusions findings interpretation measurements
+    epochs epoch batch minibatch dropout hidden layers layer dimension dimensions dimensional optimizer adam sgd decay
+    initialized iterations sets split percent
+    """.split()
+)
+"""Stems with which every study tells its own set-up: "Median follow-up was 2.5 years" in two papers is no conflict."""
 
 _RANGE = re.compile(
     r"\d[\d.,]*\s?%?\s*(?:[-–—−±×:/^]|\+/-|to|or|by|x)\s*\d[\d.,]*|\bbetween \d[\d.,]*\s?%? and \d[\d.,]*"
@@ -71,6 +82,7 @@ _BOUND = re.compile(
     r"(\b(?:than|over|under|above|below|least|most|up to|within|until|exceed(?:s|ed|ing)?|minimum|maximum)|[<>≤≥])"
     r"\s*(?:of\s+)?(\d[\d.,]*)"
 )
+_FORMULA = re.compile(r"\\[a-zA-Z]+|[=∑∈]\s*[\w(]+\s*[+*/=∈]|\d[a-z]\b(?<!\d[kgsmhld])")
 _DIGITS = re.compile(r"\d[\d.,]*")
 _LABELS: Final = frozenset(
     "table tables figure figures fig section sec equation eq appendix chapter algorithm theorem lemma version".split()
@@ -149,19 +161,19 @@ def conflicts(question: str, answer: Sequence[str], *, passages: Sequence[Passag
 
     Two sentences are in conflict that speak of the same in nearly the same words and names, and differ in a number of
     the same unit in the same place, or in that one denies what the other says. It is silent where the wording leaves
-    room for two different subjects or conditions.
+    room for two different subjects or conditions, and about two sentences of one paper: those that are nearly the same
+    mostly tell of two parts of the work.
     """
     weights = weights_of(tuple(passage.chunk.text for passage in passages))
     asked = frozenset().union(*(read(text).stems for text in (question, *answer)))
     said = [(passage, part) for passage in passages for part in sentences(passage.chunk.text)]
     found: dict[tuple[int, int], tuple[float, Conflict]] = {}
     for (p, a), (q, b) in combinations(said, 2):
-        if p is q or len(a.statement.stems & b.statement.stems) < TELLING:
+        if p.paper.id == q.paper.id or len(a.statement.stems & b.statement.stems) < TELLING:
             continue
         if a.own and b.own and not _versions(p, q):  # each speaks of its own experiment
             continue
-        at_least = ALIKE_WITHIN if p.paper.id == q.paper.id else ALIKE
-        differ = disagreement(a, b, weights=weights, at_least=at_least)
+        differ = disagreement(a, b, weights=weights)
         if differ is None or not _relevant(a, b, asked=asked, weights=weights):
             continue
         (kind, alike), markers = differ, (p.marker, q.marker)
@@ -170,14 +182,12 @@ def conflicts(question: str, answer: Sequence[str], *, passages: Sequence[Passag
     return tuple(conflict for _, conflict in sorted(found.values(), key=lambda pair: -pair[0])[:SHOWN])
 
 
-def disagreement(
-    a: Said, b: Said, *, weights: dict[str, float], at_least: float
-) -> tuple[Literal["number", "negation"], float] | None:
-    """How two sentences disagree, and how alike they are otherwise, from `at_least` to 1; None: they do not.
+def disagreement(a: Said, b: Said, *, weights: dict[str, float]) -> tuple[Literal["number", "negation"], float] | None:
+    """How two sentences disagree, and how alike they are otherwise, from `ALIKE` to 1; None: they do not.
 
     `weights` says how rare each stem is, with "" for one that is not among them.
     """
-    alike = _alike(a, b, weights=weights, at_least=at_least)
+    alike = _alike(a, b, weights=weights)
     if alike is None:
         return None
     if _other_number(a, b):
@@ -188,18 +198,18 @@ def disagreement(
 def _versions(p: Passage, q: Passage) -> bool:
     """Whether two papers are versions of one work: only then does "we" mean the same people and experiment."""
     one, other = (" ".join(passage.paper.title.casefold().split()) for passage in (p, q))
-    return p.paper.id != q.paper.id and one == other != ""
+    return one == other != ""
 
 
-def _alike(a: Said, b: Said, *, weights: dict[str, float], at_least: float) -> float | None:
+def _alike(a: Said, b: Said, *, weights: dict[str, float]) -> float | None:
     """The weighted share of words that both have; None: they speak of different things, or say the very same."""
     one, other = a.statement.stems, b.statement.stems
     shared = one & other
     share = weight(shared, weights) / weight(one | other, weights)
-    if share < at_least or a.norms == b.norms:
+    if share < ALIKE or a.norms == b.norms:
         return None
     names = [token for token in a.names if _named(token, b)]
-    if len(shared - COMMON) + bool(names) < TELLING:
+    if len(shared - COMMON - _FRAME) + bool(names) < TELLING:
         return None
     if len(names) < len(a.names) or not all(_named(token, a) for token in b.names) or a.labels != b.labels:
         return None
@@ -326,7 +336,7 @@ def _said(text: str) -> Said | None:
     words = sum(token.number is None for token in tokens)
     if words < SHORTEST or len(tokens) > LONGEST or len(statement.numbers) > NUMBERS:
         return None
-    if text.rstrip().endswith("?"):
+    if text.rstrip().endswith("?") or _FORMULA.search(text):
         return None
     bounds = {match[2].rstrip(".,"): match[1] for match in _BOUND.finditer(text)}
     bounds |= dict.fromkeys((d.rstrip(".,") for m in _RANGE.finditer(text) for d in _DIGITS.findall(m[0])), "range")
@@ -346,11 +356,18 @@ def _said(text: str) -> Said | None:
         statement=statement,
         norms=tuple(token.norm for token in tokens),
         words=frozenset(token.norm for token in tokens if token.norm not in STOP_WORDS),
-        names=tuple(token for token in tokens if token.name and token.norm not in STOP_WORDS),
+        names=tuple(
+            token for token in tokens if token.name and token.norm not in STOP_WORDS and not _is_heading(token)
+        ),
         labels=frozenset(labels),
         quantities=tuple(quantities),
         own=bool(_OWN.search(text)),
     )
+
+
+def _is_heading(token: Token) -> bool:
+    """Whether a word has its capitals from a heading within the text: "RESULTS" in an abstract."""
+    return token.shown.isalpha() and bool(token.stems) and {*token.stems} <= COMMON | _FRAME
 
 
 def _is_label(tokens: Sequence[Token], i: int) -> bool:

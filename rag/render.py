@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
 
     from ingest import Chunk, Paper
-    from rag.answer import Answer, Change, Citation, Conflict, Kind, Passage, Scope
+    from rag.answer import Answer, Change, Citation, Kind, Passage, Scope
 
 TITLE_CHARS = 72
 QUOTE_CHARS = 240
@@ -164,14 +164,8 @@ def disagreements(answer: Answer) -> str:
             f"[{marker}]({links[marker]}) says “{inert(quote)}”"
             for marker, quote in zip(conflict.markers, conflict.quotes, strict=True)
         ]
-        lines.append(f"- **{disagreement_words(conflict, answer.passages)}:** {' · '.join(said)}")
+        lines.append(f"- **Your papers disagree:** {' · '.join(said)}")
     return "\n".join(lines)
-
-
-def disagreement_words(conflict: Conflict, passages: Iterable[Passage]) -> str:
-    """Who disagrees, in plain text."""
-    papers = {passage.paper.id for passage in passages if passage.marker in conflict.markers}
-    return "Your papers disagree" if len(papers) > 1 else "Two places of one paper disagree"
 
 
 def misquoted(answer: Answer) -> str:
