@@ -43,16 +43,16 @@ def plain(char: str) -> str:
     )
 
 
-def normalised(text: str, *, joined: bool = True) -> str:
+def normalised(text: str, *, broken: str = "") -> str:
     """The text as it is compared: see `plain`; single spaces, one case.
 
     Args:
         text: of a page, or words that may stand on one.
-        joined: whether a word with a hyphen at a line's end is written without it; else it keeps the hyphen. Which
-            hyphens are the word's own cannot be seen here.
+        broken: what stands for a hyphen at a line's end: nothing in a broken word, "-" in user-generated, "- " behind
+            "intra-" in "intra- or interspecific". Which it is cannot be seen here.
     """
     same = unicodedata.normalize("NFC", "".join(map(plain, text)))
-    return " ".join(_BROKEN.sub("" if joined else "-", same).split()).casefold()
+    return " ".join(_BROKEN.sub(broken, same).split()).casefold()
 
 
 def stands_in(words: str, text: str) -> bool:
@@ -62,13 +62,17 @@ def stands_in(words: str, text: str) -> bool:
 
 def stand_in_order(parts: Sequence[str], text: str) -> bool:
     """Whether each of the parts stands in the text as `stands_in` says, behind the one before it."""
-    return any(_all_in(parts, among) for among in {normalised(text), normalised(text, joined=False)})
+    return any(_all_in(parts, among) for among in _ways(text))
+
+
+def _ways(text: str) -> set[str]:
+    return {normalised(text, broken=broken) for broken in ("", "-", "- ")} if "\n" in text else {normalised(text)}
 
 
 def _all_in(parts: Sequence[str], among: str) -> bool:
     at = 0
     for part in parts:
-        ends = [_end(way, among, at) for way in {normalised(part), normalised(part, joined=False)}]
+        ends = [_end(way, among, at) for way in _ways(part)]
         found = [end for end in ends if end is not None]
         if not found:
             return False
