@@ -287,10 +287,10 @@ def check(given):
                 len(citation.quote.split()) < 5 or len(citation.quote) < 20
             )
             line = listed.get(marker)
-            counts["quotes, as shown, on the page that the message names"] += bool(
-                line and place(path, int(line[3]), seen(line[6]))[0].startswith("page")
+            counts["quotes, as shown, in one piece on the page that the message names"] += bool(
+                line and place(path, int(line[3]), seen(line[6]))[0] == "page"
             )
-            counts["quotes, verbatim by poppler or labelled"] += where.startswith("page") or bool(line and line[5])
+            counts["quotes, in one piece by poppler or labelled"] += where == "page" or bool(line and line[5])
             if not line or where != "page":
                 note = f" ({note!r} between)" if note else ""
                 wrong.append(f"{where}{note}  {path.name} p. {citation.page} [{marker}] {citation.quote!r}")

@@ -1,6 +1,6 @@
 """Quotations made from the pages of 40 papers: the true ones are to be verified, those with one word changed never.
 
-    python bench/quotations.py [--n N]
+    python bench/quotations.py [--papers N] [--n N]
 
 Each is a run of 5 to 25 words of a page's stored text. "Set otherwise" writes it with other quotation marks, dashes,
 ligatures, soft hyphens, line breaks and words broken at a line's end. "One word" puts another word of the page in the
@@ -32,9 +32,11 @@ SEED = 20261122
 def main():
     options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     options.add_argument("--n", type=int, default=1000, help="quotations of each kind")
-    n = options.parse_args().n
+    options.add_argument("--papers", type=int, default=40)
+    chosen = options.parse_args()
+    n = chosen.n
     draw, pages = random.Random(SEED), []
-    for path in sorted(PAPERS.glob("*.pdf")):
+    for path in sorted(PAPERS.glob("*.pdf"))[-chosen.papers :]:
         try:
             pages += [page.text for page in parse_pdf(path).pages if len(page.text.split()) > 100]
         except UserFacingError as error:

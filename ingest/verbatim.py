@@ -20,6 +20,10 @@ _MEANT = ("<super>", "<sub>", "<fraction>")
 _NUMBER_GOES_ON = re.compile(r"[.,]\d|-(?!\w)")
 """Read outwards: the rest of 13.5, or the minus of -3.5; the hyphen of "top-5" is none."""
 
+_READINGS = ("", "-", "- ")
+"""What a hyphen at a line's end may be: of a broken word, of "user-generated", of "intra- or interspecific"."""
+
+_UNDECIDED = "\x00"
 _BROKEN = re.compile(r"(?<=[^\W\d_])-[ \t]*\n\s*(?=[^\W\d_])")
 
 
@@ -43,16 +47,15 @@ def plain(char: str) -> str:
     )
 
 
-def normalised(text: str, *, joined: bool = True) -> str:
+def normalised(text: str, *, broken: str = "") -> str:
     """The text as it is compared: see `plain`; single spaces, one case.
 
     Args:
         text: of a page, or words that may stand on one.
-        joined: whether a word with a hyphen at a line's end is written without it; else it keeps the hyphen. Which
-            hyphens are the word's own cannot be seen here.
+        broken: what stands for a hyphen at a line's end; which of its readings is right cannot be seen here.
     """
     same = unicodedata.normalize("NFC", "".join(map(plain, text)))
-    return " ".join(_BROKEN.sub("" if joined else "-", same).split()).casefold()
+    return " ".join(_BROKEN.sub(broken, same).split()).casefold()
 
 
 def stands_in(words: str, text: str) -> bool:
@@ -62,28 +65,30 @@ def stands_in(words: str, text: str) -> bool:
 
 def stand_in_order(parts: Sequence[str], text: str) -> bool:
     """Whether each of the parts stands in the text as `stands_in` says, behind the one before it."""
-    return any(_all_in(parts, among) for among in {normalised(text), normalised(text, joined=False)})
+    patterns = [_pattern(part) for part in parts]
+    return any(_all_in(patterns, normalised(text, broken=broken)) for broken in (_READINGS if "\n" in text else [""]))
 
 
-def _all_in(parts: Sequence[str], among: str) -> bool:
-    at = 0
-    for part in parts:
-        ends = [_end(way, among, at) for way in {normalised(part), normalised(part, joined=False)}]
-        found = [end for end in ends if end is not None]
-        if not found:
-            return False
-        at = min(found)
-    return bool(parts)
+def _pattern(words: str) -> re.Pattern[str]:
+    """What finds the words in a normalised text, each hyphen at a line's end in any of its readings."""
+    pieces = normalised(words, broken=_UNDECIDED).split(_UNDECIDED)
+    return re.compile(f"(?:{'|'.join(_READINGS)})".join(map(re.escape, pieces)))
 
 
-def _end(wanted: str, among: str, start: int) -> int | None:
+def _all_in(patterns: Sequence[re.Pattern[str]], among: str) -> bool:
+    at: int | None = 0
+    for pattern in patterns:
+        at = _end(pattern, among, at) if at is not None and pattern.pattern else None
+    return bool(patterns) and at is not None
+
+
+def _end(pattern: re.Pattern[str], among: str, start: int) -> int | None:
     """Where the first place of the words from `start` on ends, none of them a part of a longer word."""
-    at = among.find(wanted, start) if wanted else -1
-    while at >= 0:
-        end = at + len(wanted)
-        if not (_goes_on(among[at - 1 :: -1] if at else "", wanted) or _goes_on(among[end:], wanted[::-1])):
-            return end
-        at = among.find(wanted, at + 1)
+    while found := pattern.search(among, start):
+        before = among[found.start() - 1 :: -1] if found.start() else ""
+        if not (_goes_on(before, found[0]) or _goes_on(among[found.end() :], found[0][::-1])):
+            return found.end()
+        start = found.start() + 1
     return None
 
 

@@ -10,7 +10,8 @@ from ingest.verbatim import normalised, stand_in_order, stands_in
 
 PAGE = (
     "We use repre-\nsentation learn\u00ading—the diﬃcult “art” of 10² steps, at p ≤ 0.05 and −3.2 points;\n"
-    "a user-\ngenerated, state-of-the-art model’s naïve  view of 13.5 days, top-5 of 1,200. Now here."
+    "a user-\ngenerated, state-of-the-art model’s naïve  view of 13.5 days, top-5 of 1,200."
+    " Now here. Intra-\nor interspecific."
 )
 
 
@@ -22,6 +23,9 @@ PAGE = (
         "and -3.2 points; a user-generated, state‑of‑the‑art",
         "a usergenerated, state-of-the-art model's nai\u0308ve view",
         "NOW HERE.",
+        "Now here. Intra- or interspecific",
+        "intra-\nor inter-\nspecific",
+        "a user-\ngenerated, state-\nof-the-art mo-\ndel's",
         "top-5 of 1,200",
         "learning—the\ndiffi\u200bcult",
     ],
