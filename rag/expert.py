@@ -138,8 +138,8 @@ class Expert:
         """
         began, held, second = time.monotonic(), trace.held, None
         try:
+            shown = self._may_see(answer, first, here=await self.model.is_here())
             target = await self.model.target(max_tokens=1)
-            shown = self._may_see(answer, first, target)
             yield Escalated(self.name, reason)
             messages, passages = await self._prompt(answer, shown, define)
             permit, before = None, read_counters()
@@ -171,9 +171,9 @@ class Expert:
         answer = answered(replace(answer, shown=len(answer.drafts) - 1, confidence=sure), second)
         yield Answered(with_notice(answer, " ".join(filter(None, notices)), trace=trace))
 
-    def _may_see(self, answer: Answer, first: Attempt, target: Target) -> _Shown:
-        """What of the answer so far this model may be shown: on this machine all of it."""
-        if not target.leaves or self.gate is None:
+    def _may_see(self, answer: Answer, first: Attempt, *, here: bool) -> _Shown:
+        """What of the answer so far this model may be shown: on this machine all of it. No name is looked up for it."""
+        if here or self.gate is None:
             return _Shown(answer.passages, first.draft.text, tuple(unsupported(first)))
         allowed = self.gate.allowed({passage.paper.id for passage in answer.passages})
         passages = tuple(passage for passage in answer.passages if passage.paper.id in allowed)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from contextlib import aclosing
+from dataclasses import replace
 
 import pytest
 
@@ -129,6 +130,15 @@ async def test_a_paper_that_stays_here_is_left_out_and_the_answer_says_so(papers
     assert not any(" ".join(words[at : at + 12]) in sent for at in range(len(words) - 12))
     assert here not in user.shown[0].paper_ids
     assert "because their papers stay on this machine" in answer.notice
+
+
+async def test_a_library_that_stays_here_looks_up_no_name(papers, gate, there, monkeypatch):
+    looked_up = []
+    monkeypatch.setattr(destination, "resolve", lambda *asked: looked_up.append(asked))
+    save_policy(replace(gate.policy(), library="local only"), papers.folder, gate.audit)
+    answer = await asked(over(papers, "http://models.example.com/v1", gate), User())
+    assert "stay on this machine" in answer.notice
+    assert looked_up == []
 
 
 async def test_a_draft_that_quotes_such_a_paper_does_not_leave_either(papers, gate, there):
