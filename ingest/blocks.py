@@ -142,7 +142,7 @@ def _kind(line: Line, body: Style, piece: Piece | None, leading: float) -> Kind:
     if CAPTION.match(line.text) and _opens_caption(line, body, piece, leading):
         return "caption"
     inside = piece is not None and piece.kind == "body" and near and same
-    if " | " in line.text and not (inside and line.text.count(" | ") == 1 and not _ended(piece)):
+    if " | " in line.text and not (piece and inside and not _ended(piece) and _is_stretched(line, piece)):
         return "table"
     if piece and piece.kind == "caption" and near and same and not _ended(piece):
         return "caption"
@@ -157,6 +157,14 @@ def _kind(line: Line, body: Style, piece: Piece | None, leading: float) -> Kind:
     if letters < 0.5 * len(line.text.replace(" ", "")) and not (piece and inside and line.x < piece.left + line.size):
         return "equation"
     return "body"
+
+
+def _is_stretched(line: Line, piece: Piece) -> bool:
+    """Whether a line with wide gaps can be the paragraph's next one: it has one, or fills the column from edge to edge."""
+    if line.text.count(" | ") == 1:
+        return True
+    right = max(above.x_end for above in piece.lines)
+    return abs(line.x - piece.left) < 0.5 * line.size and abs(line.x_end - right) < 0.5 * line.size
 
 
 def _ended(piece: Piece | None) -> bool:

@@ -144,6 +144,21 @@ def test_a_footnote_does_not_part_a_paragraph_from_its_rest_overleaf(tmp_path):
     assert blocks(paper, "footnote") == ["1 What is said at the foot of the page."]
 
 
+def right_edge(tmp_path, texts):
+    with pypdfium2.PdfDocument(write_pdf(tmp_path / "edge.pdf", texts)) as pdf:
+        return max(thing.get_bounds()[2] for thing in pdf[0].get_objects())
+
+
+@pytest.mark.parametrize(("short_of", "is_row"), [(0, False), (80, True)])
+def test_a_line_stretched_to_its_columns_width_stays_in_its_paragraph(tmp_path, short_of, is_row):
+    above = column(60, 700, [*PROSE, "The models were tailored to several tasks and"])
+    end = right_edge(tmp_path, above) - short_of
+    last = end - (right_edge(tmp_path, [Text(60, 652, "small")]) - 60)
+    stretched = [Text(x, 652, word) for word, x in (("are", 60), ("fast", 150), ("and", 240), ("small", last))]
+    paper = parsed(tmp_path, [*above, *stretched, Text(60, 640, "at last.")])
+    assert ("several tasks and are fast and small at last." in paper.text) is not is_row
+
+
 def test_a_sentence_about_a_figure_is_no_caption(tmp_path):
     lines = [*PROSE[:2], "Figure 1 shows how many there were, and the text goes on in this line", PROSE[2]]
     assert blocks(parsed(tmp_path, column(60, 700, lines)), "caption") == []
