@@ -160,7 +160,7 @@ def _kind(line: Line, body: Style, piece: Piece | None, leading: float) -> Kind:
 
 
 def _is_stretched(line: Line, piece: Piece) -> bool:
-    """Whether a line with wide gaps can be the paragraph's next one: it has one, or fills the column from edge to edge."""
+    """Whether a line with wide gaps can be the next one of a paragraph: it has one gap, or fills the column."""
     if line.text.count(" | ") == 1:
         return True
     right = max(above.x_end for above in piece.lines)
