@@ -234,7 +234,10 @@ class Assistant:
         trace = Trace()
         yield Retrieved(answer.passages, answer.searched, answer.scope, answer.kind)
         draft = answer.drafts[answer.shown]
-        first = Attempt(draft, self._check(draft.text, answer.passages, answer.searched or answer.question))
+        question = answer.searched or answer.question
+        with trace.span("check"):
+            first = Attempt(draft, self._check(draft.text, answer.passages, question))
+            answer = replace(answered(answer, first), confidence=self._assess(first, answer.passages, question))
         async with aclosing(self._look_again(answer, first, ASKED_FOR, trace, asked_by)) as events:
             async for event in events:
                 with trace.reader():
@@ -292,7 +295,7 @@ class Assistant:
         calibration = calibration_for(first.draft.model, library=self.library.folder)
         if calibration.model != first.draft.model and not sure.gates:  # another model's threshold says nothing
             return doubt(first)
-        return sure.reason if wants_expert(sure, calibration=calibration) else None
+        return sure.reason.rstrip(".") if wants_expert(sure, calibration=calibration) else None
 
     def _check(self, text: str, passages: Sequence[Passage], question: str) -> Cited:
         pages = {(p.paper.id, page.number): page.text for p in passages for page in self.library.pages(p.paper.id)}

@@ -241,8 +241,8 @@ def score(
 ) -> Confidence:
     """How far the evidence carries the draft, with the reason in words; see `gates` for the arguments.
 
-    A model other than the calibrated one has its log-probabilities left out, since their level is the model's own; the
-    reason then says that the figure was not calibrated for it.
+    A model other than the calibrated one has its log-probabilities left out, since their level is the model's own, and
+    the signal `calibrated` is 0: its figure is not to be shown.
     """
     found = gates(draft, question=question, sentences=sentences, passages=passages, corrections=corrections)
     values = signals(draft, question=question, sentences=sentences, passages=passages)
@@ -253,8 +253,6 @@ def score(
     if found:
         probability = min(probability, calibration.gated)
     reason = found[0].reason if found else _reason(values, sentences, weights, low=probability < calibration.threshold)
-    if not own:
-        reason = f"{reason} The figure was not calibrated for {draft.model}."
     return Confidence(
         score=probability,
         reason=reason,

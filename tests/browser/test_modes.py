@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+import shutil
+import subprocess
+import threading
+
 import pytest
 from test_browser import ADAPTER, ANSWER, FOOTER, say
 
+from listener import listening
 from rag.local import embedded_model
 
 expect = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed: `make .venv/.dev`").expect
@@ -57,4 +63,61 @@ def test_the_button_and_the_modes_ask_the_larger_model(open_page, with_expert, s
     page.wait_for_selector(FOOTER)
     expect(page.locator(FOOTER)).to_have_count(3)
     expect(page.locator("button:has-text('Refine this answer')")).to_have_count(1)
+    assert page.outside == []
+
+
+def own_address() -> str | None:
+    """An address of this machine that is not loopback, to stand for a machine elsewhere; None where it has none."""
+    if not (hostname := shutil.which("hostname")):
+        return None
+    found = subprocess.run([hostname, "-I"], capture_output=True, text=True, check=False).stdout.split()
+    return next((address for address in found if "." in address and not address.startswith("127.")), None)
+
+
+class Elsewhere:
+    """A model's server on another thread, which keeps what arrives."""
+
+    def __init__(self, host: str) -> None:
+        self._loop = asyncio.new_event_loop()
+        self.listener, ready = None, threading.Event()
+
+        async def run() -> None:
+            async with listening(host=host) as self.listener:
+                ready.set()
+                await asyncio.Event().wait()
+
+        threading.Thread(target=self._loop.run_until_complete, args=(run(),), daemon=True).start()
+        assert ready.wait(10)
+
+
+def test_a_model_elsewhere_gets_what_was_shown_and_nothing_before(open_page, other_server, shot) -> None:
+    host = own_address()
+    if host is None:
+        pytest.skip("this machine has no address beside loopback")
+    there = Elsewhere(host)
+    other_server.settings |= {"SCHOLION_EXPERT": f"{there.listener.url}#large", "SCHOLION_EXPERT_CONTEXT": "8192"}
+    other_server.start()
+    page = open_page(server=other_server)
+    say(page, ADAPTER)
+    page.wait_for_selector(FOOTER)
+    page.click("button:has-text('Refine this answer')")
+    page.wait_for_selector("text=May this leave your machine?")
+    assert there.listener.connections == 0
+    page.get_by_text("what would be sent, to the letter").click()
+    block = page.locator("pre code, pre").filter(has_text='"messages"').first
+    expect(block).to_be_visible()
+    shot(page, "consent-to-refine")
+    shown = block.text_content()
+    page.click("button:has-text('Send once')")
+    page.wait_for_selector(CHANGED)
+    assert there.listener.bodies == [shown.strip("\n").encode()]
+    expect(page.locator(f"{ANSWER} h6").last).to_contain_text("sent to large")
+    page.wait_for_timeout(500)
+    shot(page, "sent-elsewhere")
+
+    page.locator("button:has-text('Refine this answer')").last.click()
+    page.wait_for_selector("button:has-text('Not now')")
+    page.click("button:has-text('Not now')")
+    page.wait_for_selector("text=The draft stays")
+    assert len(there.listener.bodies) == 1
     assert page.outside == []

@@ -132,7 +132,7 @@ def test_without_log_probabilities_there_is_still_a_figure():
     assert found.score == pytest.approx(shipped().without_logprobs.probability(found.signals))
 
 
-def test_another_model_is_judged_without_its_log_probabilities_and_the_reason_says_so():
+def test_another_model_is_judged_without_its_log_probabilities_and_without_a_figure_to_show():
     sure, unsure = (confidence(GOOD, model="Other-7B", mean_logprob=lp) for lp in (-0.01, -3.0))
     assert sure.score == unsure.score
     assert sure.signals["calibrated"] == 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 from contextlib import aclosing
 from dataclasses import replace
@@ -17,6 +18,7 @@ from rag.chat import Endpoint, EndpointChatModel, fixed
 from rag.errors import ModelFileError, NoExpertError, NotAllowedError, UnknownModelError
 from rag.expert import Expert
 from rag.local import embedded_model
+from rag.record import recalled, record
 from rag.refine import changes, declines
 from rag.write import Thoughts
 from stub_server import DONE, delta, http, refusal, serving
@@ -132,6 +134,18 @@ async def test_the_button_refines_an_answer_that_was_given(papers, sentence):
     assert again.shown == 1
     assert again.passages == answer.passages
     assert again.drafts[0] == answer.drafts[0]
+
+
+async def test_a_draft_that_the_button_does_not_better_keeps_its_citations_and_verdicts(papers, sentence):
+    asked = over(papers, sentence, ScriptedChatModel(POOR, name="large"))
+    answer = await asked.answer(QUESTION)
+    kept = recalled(json.loads(json.dumps(record(answer))), library=papers)
+    again = (await events_of(asked.refine(kept)))[-1].answer
+    assert again.shown == 0
+    assert (again.text, again.sentences) == (answer.text, answer.sentences)
+    assert [(c.marker, c.page, c.quote) for c in again.citations] == [
+        (c.marker, c.page, c.quote) for c in answer.citations
+    ]
 
 
 async def test_without_a_larger_model_the_button_says_what_to_set(papers):
