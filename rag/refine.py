@@ -81,18 +81,24 @@ def declines(text: str) -> bool:
 def not_worse(new: Attempt, old: Attempt) -> bool:
     """Whether `new` may take the place of `old`.
 
-    No larger share of its sentences is unsupported, and as many of them, or as large a share, are supported. One
-    in which nothing can be checked is worse than any in which something is supported.
+    No larger share of its sentences is unsupported, nor more of them where the share is the same; and as many of them,
+    or as large a share, are supported. One in which nothing can be checked is worse than any in which something is
+    supported.
     """
     if not new.judged:
         return not old.judged
     if not old.judged:
         return bool(new.share("supported"))
-    if (new.share("unsupported") or 0.0) > (old.share("unsupported") or 0.0):
+    if _bare(new) > _bare(old):
         return False
     ours = [sentence.support for sentence in new.judged].count("supported")
     theirs = [sentence.support for sentence in old.judged].count("supported")
     return ours >= theirs or (new.share("supported") or 0.0) >= (old.share("supported") or 0.0)
+
+
+def _bare(attempt: Attempt) -> tuple[float, int]:
+    """The share of its judged sentences that are unsupported, and how many they are."""
+    return attempt.share("unsupported") or 0.0, len(unsupported(attempt))
 
 
 def unsupported(attempt: Attempt) -> list[str]:

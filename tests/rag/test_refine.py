@@ -108,6 +108,12 @@ async def test_a_good_draft_is_not_replaced_by_less(papers, sentence):
     assert "support its answer less" in answer.notice
 
 
+async def test_more_of_what_nothing_supports_is_worse(papers):
+    expert = ScriptedChatModel(f"{POOR} The moon is made of 777 cheeses in Berlin.", name="large")
+    answer = await over(papers, POOR, expert).answer(QUESTION, mode="refine")
+    assert answer.shown == 0
+
+
 async def test_what_the_larger_model_invents_is_not_shown_as_supported(papers):
     expert = ScriptedChatModel("The cache takes 777 KiB [99].", name="large")
     answer = await over(papers, POOR, expert).answer(QUESTION, mode="refine")
