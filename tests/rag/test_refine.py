@@ -15,11 +15,13 @@ from ingest import ingest_pdf
 from places import SAMPLES
 from rag import Answered, Assistant, Drafted, Escalated, RagSettings, TextDelta
 from rag.chat import Endpoint, EndpointChatModel, fixed
+from rag.citations import without_markers
 from rag.errors import ModelFileError, NoExpertError, NotAllowedError, UnknownModelError
 from rag.expert import Expert
 from rag.local import embedded_model
 from rag.record import recalled, record
 from rag.refine import changes, declines
+from rag.render import changed, full_answer
 from rag.write import Thoughts
 from stub_server import DONE, delta, http, refusal, serving
 
@@ -164,6 +166,17 @@ async def test_without_a_larger_model_the_button_says_what_to_set(papers):
 async def test_without_a_larger_model_auto_says_so_only_where_the_draft_is_weak(papers, sentence):
     assert (await over(papers, sentence).answer(QUESTION, mode="auto")).notice is None
     assert "No larger model" in (await over(papers, POOR).answer(QUESTION, mode="auto")).notice
+
+
+async def test_without_a_larger_model_the_nearest_sentence_stands_for_a_draft_of_no_use(papers):
+    answer = await over(papers, POOR).answer(QUESTION, mode="refine")
+    said = " ".join(without_markers(answer.text).split()).rstrip(".")
+    assert (answer.shown, answer.drafts[1].model, answer.escalated) == (1, "quotation", False)
+    assert any(said in " ".join(passage.chunk.text.split()) for passage in answer.passages)
+    assert all(sentence.support == "supported" for sentence in answer.sentences)
+    assert "the nearest sentence of your papers stands in its place" in answer.notice
+    assert "999" not in full_answer(answer)
+    assert "999" in changed(answer)
 
 
 async def test_an_expert_with_a_small_window_sees_the_passages_that_fit(papers, sentence):
