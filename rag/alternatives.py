@@ -29,7 +29,7 @@ def best_of(
     """The quotation that should stand in the draft's place, with its marker; None where the draft stands.
 
     It does where it has no gate, where the model says that the passages have no answer, and where no sentence says more
-    than the question.
+    than the question and is none itself.
 
     Args:
         first: what the model wrote.
@@ -42,6 +42,8 @@ def best_of(
         return None
     for sentence in sentences:
         said = " ".join(sentence.split())
+        if said.endswith("?"):  # a question is no answer
+            continue
         marker = next((p.marker for p in passages if said in " ".join(p.chunk.text.split())), None)
         if marker is None or not beyond(content_words(said), content_words(question)):
             continue

@@ -146,7 +146,8 @@ def confidence_words(answer: Answer) -> str:
     if sure is None:
         return ""
     known = sure.signals.get("calibrated") != 0.0
-    return "###### " + (f"Confidence {sure.score:.0%} · " if known else "") + inert(sure.reason)
+    figure = f"{sure.score:.0%}" if sure.score >= 0.01 else "below 1%"
+    return "###### " + (f"Confidence {figure} · " if known else "") + inert(sure.reason)
 
 
 def answer_text(answer: Answer) -> str:

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 LIBRARY = "Library"
 """The command that shows the papers."""
 
+NONE_SET_UP = " None is set up yet: see docs/modes.md."
+
 _MODES = (
     ("draft", "Draft", "zap", "The small model on this machine answers. Fast and private."),
     ("auto", "Auto", "wand-sparkles", "A larger model looks again where the draft is weakly supported."),
@@ -56,8 +58,11 @@ async def show_controls() -> None:
 async def show_pickers() -> None:
     """Set the pickers to where this chat stands; nothing is sent while the page has them so."""
     now = cl.user_session.get("answer_mode") or "draft"
+    missing = NONE_SET_UP if core.assistant().expert is None else ""
     options = [
-        cl.ModeOption(id=name, name=label, icon=icon, description=text, default=name == now)
+        cl.ModeOption(
+            id=name, name=label, icon=icon, description=text + (missing if name != "draft" else ""), default=name == now
+        )
         for name, label, icon, text in _MODES
     ]
     pickers = [cl.Mode(id="answer", name="Answer mode", options=options), scope.picker()]

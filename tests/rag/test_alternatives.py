@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from ingest import Chunk, Paper
@@ -53,6 +55,14 @@ def test_the_quotation_is_supported_and_cited_by_the_same_check_as_every_draft()
     assert [(s.support, s.markers) for s in cited.sentences] == [("supported", (2,))]
     assert cited.corrections == ()
     assert cited.citations[0].verified
+
+
+def test_a_question_that_the_paper_asks_is_not_quoted():
+    text = "Which licence do the weights have, and which the code? It is Apache-2.0."
+    asking = replace(PASSAGES[0], chunk=replace(PASSAGES[0].chunk, text=text))
+    sentences = ["Which licence do the weights have, and which the code?", "It is Apache-2.0."]
+    found = best_of(FIRST, weighed("echo"), question=QUESTION, sentences=sentences, passages=[asking])
+    assert found.text == "It is Apache-2.0 [1]."
 
 
 @pytest.mark.parametrize("gates", [(), ("abstains",), ("nothing found",)])

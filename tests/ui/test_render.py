@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 
 from ingest import Chunk, Paper
 from rag.accounting import Trace, Usage
-from rag.answer import Answer, Citation, Draft, Passage, Quotation, Scope
+from rag.answer import Answer, Citation, Confidence, Draft, Passage, Quotation, Scope
 from rag.render import (
     also_says,
+    confidence_words,
     fenced,
     footer,
     full_answer,
@@ -253,3 +254,13 @@ def test_cited_sources_tell_title_year_page_and_match() -> None:
     assert "[A Title](/cite/0123456789abcdef/2/0001#source) · 2020 · page 2 · 3 Method · match 0.50" in shown
     outlined = replace(make_passage(), sources=("outline",))
     assert "match" not in reading((outlined,)), "an outline's score is only a place"
+
+
+def test_the_confidence_is_a_figure_only_where_it_was_calibrated() -> None:
+    def shown(score: float, **signals: float) -> str:
+        return confidence_words(make_answer(confidence=Confidence(score, "All is well.", signals)))
+
+    assert shown(0.234, calibrated=1.0) == "###### Confidence 23% · All is well\\."
+    assert shown(0.0013, calibrated=1.0).startswith("###### Confidence below 1% · ")
+    assert shown(0.234, calibrated=0.0) == "###### All is well\\."
+    assert confidence_words(make_answer()) == ""
