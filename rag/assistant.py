@@ -8,7 +8,7 @@ from contextlib import aclosing
 from dataclasses import replace
 from typing import TYPE_CHECKING, Self
 
-from ingest import Embedder, Library, embedder_from
+from ingest import Embedder, Library, UserFacingError, embedder_from
 from rag.accounting import Trace
 from rag.alternatives import best_of, confidence_of_quotation
 from rag.answer import Answer, Answered, Draft, Drafted, Event, Mode, Passage, Retrieved, Scope, TextDelta
@@ -44,7 +44,7 @@ HISTORY_TURNS = 2
 EMBEDDED_SENTENCES = 4
 """How many sentences the embedded 135M model reads; see `prompts.sentence_messages`."""
 
-NO_EXPERT = "No larger model is set up, so this is the small model's draft."
+NO_EXPERT = "No larger model is set up."
 NOBODY = AskedBy()
 ASKED_FOR = "you asked for it"
 EMPTY_LIBRARY = "Your library is empty: add a paper and ask again."
@@ -62,11 +62,13 @@ class Assistant:
         settings: RagSettings,
         server: LocalServer | None = None,
         expert: Expert | None = None,
+        no_expert: str | None = None,
     ) -> None:
         self.library = library
         self.embedder = embedder
         self.drafter = drafter
         self.expert = expert
+        self._no_expert = no_expert or NO_EXPERT
         self._machine = Machine.from_settings(settings)
         self._slots = asyncio.Semaphore(settings.drafter_slots)
         self._settings = settings
@@ -77,6 +79,11 @@ class Assistant:
     @classmethod
     def open(cls, settings: RagSettings, *, library: Library) -> Self:
         """The assistant that the settings describe: the only place where concrete classes meet."""
+        missing = None
+        try:
+            expert = Expert.open(settings, library=library.folder, gate=Gate.of(library, settings))
+        except UserFacingError as error:  # drafts go on without it
+            expert, missing = None, str(error)
         drafter = open_model(
             settings.drafter or str(embedded_model()),
             library=library.folder,
@@ -92,11 +99,8 @@ class Assistant:
             drafter=drafter.model,
             settings=settings,
             server=drafter.server,
-            expert=Expert.open(
-                settings,
-                library=library.folder,
-                gate=Gate.of(library, settings),
-            ),
+            expert=expert,
+            no_expert=missing,
         )
 
     async def warm_up(self) -> None:
@@ -230,7 +234,7 @@ class Assistant:
             NoExpertError: no larger model is set up.
         """
         if self.expert is None:
-            raise NoExpertError(NO_EXPERT, "Set SCHOLION_EXPERT (docs/models.md) and start Scholion again.")
+            raise NoExpertError(self._no_expert, "Set SCHOLION_EXPERT (docs/models.md) and start Scholion again.")
         trace = Trace()
         yield Retrieved(answer.passages, answer.searched, answer.scope, answer.kind)
         draft = answer.drafts[answer.shown]
@@ -263,20 +267,21 @@ class Assistant:
 
     async def _alone(self, answer: Answer, first: Attempt, vector: Vectors) -> Answer:
         """What can be done without a larger model: for a draft of no use, the nearest sentence in its place."""
-        assert answer.confidence
+        first_sure = answer.confidence
+        assert first_sure
         question = answer.searched or answer.question
         nearest = await asyncio.to_thread(
             self._retriever.sentences, question, vector, answer.passages, n=EMBEDDED_SENTENCES
         )
-        quoted = best_of(first.draft, answer.confidence, question=question, sentences=nearest, passages=answer.passages)
+        quoted = best_of(first.draft, first_sure, question=question, sentences=nearest, passages=answer.passages)
         if quoted is None:
-            return with_notice(answer, NO_EXPERT)
+            return with_notice(answer, f"{self._no_expert} The small model's draft stays.")
         second = Attempt(quoted, self._check(quoted.text, answer.passages, question))
         answer = answered(replace(answer, drafts=(*answer.drafts, quoted), shown=len(answer.drafts)), second)
         return with_notice(
-            replace(answer, confidence=confidence_of_quotation(answer.confidence) if answer.confidence else None),
-            "No larger model is set up, and the small model's draft did not hold: the nearest sentence of your papers "
-            "stands in its place.",
+            replace(answer, confidence=confidence_of_quotation(first_sure)),
+            f"{self._no_expert} The small model's draft did not hold: the nearest sentence of your papers stands in "
+            "its place.",
         )
 
     def _assess(self, attempt: Attempt, passages: Sequence[Passage], question: str) -> Confidence:

@@ -163,6 +163,13 @@ async def test_without_a_larger_model_the_button_says_what_to_set(papers):
         await events_of(asked.refine(answer))
 
 
+async def test_a_larger_model_that_is_not_there_is_named_and_drafts_go_on(papers):
+    opened = Assistant.open(RagSettings(expert="no-such-model"), library=papers)
+    opened.drafter, opened._retriever = ScriptedChatModel(GOOD, GOOD), over(papers, GOOD)._retriever
+    assert (await opened.answer(QUESTION)).notice is None
+    assert "There is no model “no-such-model”." in (await opened.answer(QUESTION, mode="refine")).notice
+
+
 async def test_without_a_larger_model_auto_says_so_only_where_the_draft_is_weak(papers, sentence):
     assert (await over(papers, sentence).answer(QUESTION, mode="auto")).notice is None
     assert "No larger model" in (await over(papers, POOR).answer(QUESTION, mode="auto")).notice
