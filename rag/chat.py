@@ -7,23 +7,18 @@ from __future__ import annotations
 
 import asyncio
 import math
-import re
 import time
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypedDict, cast
 
 from ingest.errors import UserFacingError
-from rag import tokens
+from rag import faults, tokens
 from rag.accounting import Usage
 from rag.destination import checked, is_here, is_relayed, locate
 from rag.errors import (
-    ContextTooLongError,
-    ModelError,
     ModelRefusedError,
     ModelReplyError,
-    ModelTimeoutError,
-    ModelUnreachableError,
     NotAllowedError,
 )
 
@@ -46,11 +41,6 @@ _LONGEST_TOKEN = 64  # characters; a reply of more than this per allowed token i
 _HEADERS = {"host", "accept", "accept-encoding", "connection", "content-type", "content-length", "user-agent"}
 # Without top_logprobs llama.cpp sends the 20 best tokens with each: 172 kB instead of 19 kB per 100 tokens.
 _EXTRAS = {"logprobs": True, "top_logprobs": 1, "stream_options": {"include_usage": True}}
-_NO_ANSWER = ("What came from the address of {} is not an answer.", "Is this the address of a model's server?")
-_TOO_LONG = re.compile(
-    r"context.{0,20}(length|size|window|exceeded)|exceed.{0,20}context|prompt is too long|maximum.{0,20}tokens",
-    re.IGNORECASE,
-)
 
 
 class Message(TypedDict):
@@ -270,7 +260,7 @@ class EndpointChatModel:
                     )
             except (openai.BadRequestError, openai.UnprocessableEntityError) as error:
                 named = {k for k in (*_EXTRAS, "temperature", "max_tokens") if k in str(error)} or set(_EXTRAS)
-                if _TOO_LONG.search(str(error)) or named <= rejected:
+                if faults.TOO_LONG.search(str(error)) or named <= rejected:
                     raise
                 rejected |= named
                 body = _without(body, rejected)
@@ -286,7 +276,7 @@ class EndpointChatModel:
                 chunk = await anext(chunks, None)
             return None if chunk is None else reply.take(chunk, name=self._name)
         except (AttributeError, LookupError, TypeError, RecursionError) as error:  # the client checks no shapes
-            raise _no_answer(self._name) from error
+            raise faults.no_answer(self._name) from error
 
     async def _slot_window(self, endpoint: Endpoint, *, http: httpx2.AsyncClient) -> int | None:
         """Return the context window of one slot of a llama.cpp server; None for any other server."""
@@ -331,10 +321,10 @@ class EndpointChatModel:
                 event_hooks={"request": [only_ours]},
             ) as http:
                 yield endpoint, http
-        except _foreign() as error:
+        except faults.foreign() as error:
             if isinstance(error.__cause__, UserFacingError):  # the client wraps what its transport raises
                 raise error.__cause__ from None
-            raise translate(error, name=self._name) from error
+            raise faults.translate(error, name=self._name) from error
 
 
 @dataclass(slots=True)
@@ -375,7 +365,7 @@ class _Reply:
         if self.blank and self.finish_reason:
             raise ModelReplyError(f"{name} answered with no text.", "Try again, or choose another model.")
         if self.blank:
-            raise _no_answer(name)
+            raise faults.no_answer(name)
         if not self.finish_reason:
             raise ModelReplyError(f"The answer of {name} broke off.", "Ask again.")
 
@@ -403,103 +393,6 @@ def _usage(told: CompletionUsage) -> Usage:
         int(told.completion_tokens),
         cached_tokens=None if cached is None else int(cached),
         reasoning_tokens=None if thought is None else int(thought),
-    )
-
-
-# What the user reads, by the exception's class or its cause's, the first that fits. By name: openai is imported late.
-_FAULTS: tuple[tuple[set[str], type[ModelError], str, str], ...] = (
-    (
-        {"ConnectError", "ConnectTimeout"},
-        ModelUnreachableError,
-        "Nothing answers at the address of {}.",
-        "Is its server running?",
-    ),
-    (
-        {"APITimeoutError", "TimeoutException", "TimeoutError"},
-        ModelTimeoutError,
-        "{} did not answer in time.",
-        "Try again, or raise SCHOLION_TIMEOUT_SECONDS for a slow model.",
-    ),
-    (
-        {"InvalidURL", "UnsupportedProtocol", "LocalProtocolError", "ExceptionGroup"},
-        ModelUnreachableError,
-        "The address or the key of {} is not valid.",
-        "Check both in the settings.",
-    ),
-    ({"DecodingError", "TooManyRedirects"}, ModelReplyError, *_NO_ANSWER),
-    (
-        {"APIConnectionError", "TransportError", "OSError"},
-        ModelUnreachableError,
-        "The connection to {} broke.",
-        "Try again.",
-    ),
-)
-_REFUSALS = {
-    401: ("The server of {} does not accept the key.", "Check the API key."),
-    403: ("The server of {} does not allow this with this key.", "Check the API key and what it may do."),
-    404: ("The server does not know {}.", "Check the model's name and the address."),
-    429: ("The server of {} takes no more requests for now.", "Wait a little, or check the quota."),
-}
-
-
-def translate(error: Exception, *, name: str) -> ModelError:
-    """Return the error for the user that fits what the client library raised while asking the model `name`."""
-    kinds = {kind.__name__ for raised in (error, error.__cause__) for kind in type(raised).__mro__}
-    status = getattr(getattr(error, "response", None), "status_code", None)
-    words = _words(error)
-    if status in {None, 400, 413, 422} and "APIError" in kinds and _TOO_LONG.search(f"{error} {words}"):
-        return ContextTooLongError(
-            f"The question and its passages are longer than {name} can read.",
-            "Ask a shorter question, or choose fewer passages or a model with a larger context window.",
-        )
-    if kinds & {"APIStatusError", "HTTPStatusError"}:
-        return _refusal(int(status or 0), name=name, words=words)
-    for classes, made, sentence, hint in _FAULTS:
-        if kinds & classes:
-            return made(sentence.format(name), hint)
-    if type(error).__name__ == "APIError":  # an error among the pieces of the answer
-        return ModelReplyError(f"{name} failed while it answered.", words or "Try again.")
-    return _no_answer(name)
-
-
-def _refusal(status: int, *, name: str, words: str) -> ModelError:
-    if status < 400:
-        return ModelReplyError(
-            f"The server of {name} points to another address, which is not followed.", "Set the address it moved to."
-        )
-    fault = f"reports a fault of its own ({status})" if status >= 500 else f"refused the request ({status})"
-    sentence, hint = _REFUSALS.get(status, (f"The server of {{}} {fault}.", "Try again in a moment."))
-    if status not in {401, 403}:  # there, the words may repeat the key
-        hint = f"{hint} {words}".strip()
-    return ModelRefusedError(sentence.format(name), hint)
-
-
-def _no_answer(name: str) -> ModelReplyError:
-    return ModelReplyError(_NO_ANSWER[0].format(name), _NO_ANSWER[1])
-
-
-def _words(error: Exception) -> str:
-    """Return the server's own words, quoted and cut; empty where there are none."""
-    body = getattr(error, "body", None)
-    said = body.get("message") if isinstance(body, dict) else None
-    if not isinstance(said, str) or not said.strip():
-        return ""
-    return f"It says: “{' '.join(said.split())[:200]}”"
-
-
-def _foreign() -> tuple[type[Exception], ...]:
-    import httpx2
-    import openai
-
-    return (
-        openai.OpenAIError,
-        httpx2.HTTPError,
-        httpx2.InvalidURL,
-        httpx2.CookieConflict,
-        httpx2.StreamError,
-        OSError,
-        ValueError,  # broken JSON and bad UTF-8
-        ExceptionGroup,  # anyio: an address that the socket does not take, as a port above 65535
     )
 
 

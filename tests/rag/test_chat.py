@@ -14,7 +14,7 @@ import openai
 import pytest
 
 from fakes import ScriptedChatModel
-from rag import chat
+from rag import chat, faults
 from rag.accounting import Usage
 from rag.chat import Completion, Endpoint, EndpointChatModel, fixed
 from rag.errors import (
@@ -420,7 +420,7 @@ def foreign_exceptions() -> list[type]:
 @pytest.mark.parametrize("kind", foreign_exceptions(), ids=lambda kind: kind.__qualname__)
 async def test_every_exception_of_the_client_library_is_translated(kind, monkeypatch):
     error = raised(kind)
-    assert isinstance(chat.translate(error, name="The stub"), ModelError)
+    assert isinstance(faults.translate(error, name="The stub"), ModelError)
 
     async def fail(*_, **__):
         raise error

@@ -1,0 +1,119 @@
+"""What a model's server can do wrong, in words for the user: the client library's exceptions become `ModelError`s."""
+
+from __future__ import annotations
+
+import re
+
+from rag.errors import (
+    ContextTooLongError,
+    ModelError,
+    ModelRefusedError,
+    ModelReplyError,
+    ModelTimeoutError,
+    ModelUnreachableError,
+)
+
+_NO_ANSWER = ("What came from the address of {} is not an answer.", "Is this the address of a model's server?")
+TOO_LONG = re.compile(
+    r"context.{0,20}(length|size|window|exceeded)|exceed.{0,20}context|prompt is too long|maximum.{0,20}tokens",
+    re.IGNORECASE,
+)
+"""How servers say that a prompt is longer than their window."""
+
+# What the user reads, by the exception's class or its cause's, the first that fits. By name: openai is imported late.
+_FAULTS: tuple[tuple[set[str], type[ModelError], str, str], ...] = (
+    (
+        {"ConnectError", "ConnectTimeout"},
+        ModelUnreachableError,
+        "Nothing answers at the address of {}.",
+        "Is its server running?",
+    ),
+    (
+        {"APITimeoutError", "TimeoutException", "TimeoutError"},
+        ModelTimeoutError,
+        "{} did not answer in time.",
+        "Try again, or raise SCHOLION_TIMEOUT_SECONDS for a slow model.",
+    ),
+    (
+        {"InvalidURL", "UnsupportedProtocol", "LocalProtocolError", "ExceptionGroup"},
+        ModelUnreachableError,
+        "The address or the key of {} is not valid.",
+        "Check both in the settings.",
+    ),
+    ({"DecodingError", "TooManyRedirects"}, ModelReplyError, *_NO_ANSWER),
+    (
+        {"APIConnectionError", "TransportError", "OSError"},
+        ModelUnreachableError,
+        "The connection to {} broke.",
+        "Try again.",
+    ),
+)
+_REFUSALS = {
+    401: ("The server of {} does not accept the key.", "Check the API key."),
+    403: ("The server of {} does not allow this with this key.", "Check the API key and what it may do."),
+    404: ("The server does not know {}.", "Check the model's name and the address."),
+    429: ("The server of {} takes no more requests for now.", "Wait a little, or check the quota."),
+}
+
+
+def translate(error: Exception, *, name: str) -> ModelError:
+    """Return the error for the user that fits what the client library raised while asking the model `name`."""
+    kinds = {kind.__name__ for raised in (error, error.__cause__) for kind in type(raised).__mro__}
+    status = getattr(getattr(error, "response", None), "status_code", None)
+    words = _words(error)
+    if status in {None, 400, 413, 422} and "APIError" in kinds and TOO_LONG.search(f"{error} {words}"):
+        return ContextTooLongError(
+            f"The question and its passages are longer than {name} can read.",
+            "Ask a shorter question, or choose fewer passages or a model with a larger context window.",
+        )
+    if kinds & {"APIStatusError", "HTTPStatusError"}:
+        return _refusal(int(status or 0), name=name, words=words)
+    for classes, made, sentence, hint in _FAULTS:
+        if kinds & classes:
+            return made(sentence.format(name), hint)
+    if type(error).__name__ == "APIError":  # an error among the pieces of the answer
+        return ModelReplyError(f"{name} failed while it answered.", words or "Try again.")
+    return no_answer(name)
+
+
+def _refusal(status: int, *, name: str, words: str) -> ModelError:
+    if status < 400:
+        return ModelReplyError(
+            f"The server of {name} points to another address, which is not followed.", "Set the address it moved to."
+        )
+    fault = f"reports a fault of its own ({status})" if status >= 500 else f"refused the request ({status})"
+    sentence, hint = _REFUSALS.get(status, (f"The server of {{}} {fault}.", "Try again in a moment."))
+    if status not in {401, 403}:  # there, the words may repeat the key
+        hint = f"{hint} {words}".strip()
+    return ModelRefusedError(sentence.format(name), hint)
+
+
+def no_answer(name: str) -> ModelReplyError:
+    """Return the error for what came from the model `name` and is no answer."""
+    return ModelReplyError(_NO_ANSWER[0].format(name), _NO_ANSWER[1])
+
+
+def _words(error: Exception) -> str:
+    """Return the server's own words, quoted and cut; empty where there are none."""
+    body = getattr(error, "body", None)
+    said = body.get("message") if isinstance(body, dict) else None
+    if not isinstance(said, str) or not said.strip():
+        return ""
+    return f"It says: “{' '.join(said.split())[:200]}”"
+
+
+def foreign() -> tuple[type[Exception], ...]:
+    """Return the exceptions of the client library, and of what it stands on, that mean a fault of the server or the way."""
+    import httpx2
+    import openai
+
+    return (
+        openai.OpenAIError,
+        httpx2.HTTPError,
+        httpx2.InvalidURL,
+        httpx2.CookieConflict,
+        httpx2.StreamError,
+        OSError,
+        ValueError,  # broken JSON and bad UTF-8
+        ExceptionGroup,  # anyio: an address that the socket does not take, as a port above 65535
+    )
