@@ -103,7 +103,7 @@ def _words(error: Exception) -> str:
 
 
 def foreign() -> tuple[type[Exception], ...]:
-    """Return the exceptions of the client library, and of what it stands on, that mean a fault of the server or the way."""
+    """Return the exceptions of the client library, and of what it stands on, that a server or the way there causes."""
     import httpx2
     import openai
 
