@@ -33,7 +33,6 @@ from drafts import DATA, passages_of, read_drafts
 from rag.accounting import Usage
 from rag.alternatives import best_of
 from rag.answer import Confidence, Draft
-from rag.assistant import is_repeating, without_repetition
 from rag.calibrate import shipped
 from rag.chat import Completion, EndpointChatModel
 from rag.citations import cite, without_markers
@@ -41,6 +40,7 @@ from rag.confidence import score
 from rag.local import LocalServer, embedded_model
 from rag.metrics import answer_f1, paired
 from rag.prompts import sentence_messages
+from rag.write import is_repeating, without_repetition
 
 MAX_TOKENS = 320
 
