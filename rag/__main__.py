@@ -353,6 +353,7 @@ def answer_row(answer: Answer) -> dict[str, Any]:
             for d in answer.drafts
         ],
         "shown": answer.shown,
+        "sent_to": answer.sent_to,
         "cost": answer.cost,
         "notice": answer.notice,
         "kind": answer.kind,

@@ -194,6 +194,8 @@ class Answer:
     drafts: tuple[Draft, ...] = field(default=())
     shown: int = 0
     """Which of the drafts the text comes from, 0-based."""
+    sent_to: str | None = None
+    """The model elsewhere to which a request was let out, whatever came of it; None: nothing left this machine."""
     notice: str | None = None
     """Something the user should know about how this answer came about, one sentence."""
     kind: Kind = "fact"
@@ -204,7 +206,9 @@ class Answer:
 
     @property
     def cost(self) -> float | None:
-        """US dollars for all drafts; None: that of one is unknown."""
+        """US dollars for all drafts; None: that of one is unknown, or a request elsewhere was answered by none."""
+        if self.sent_to and all(draft.locality == "machine" for draft in self.drafts):
+            return None
         return total(draft.cost for draft in self.drafts)
 
     @property
@@ -214,8 +218,8 @@ class Answer:
 
     @property
     def stayed(self) -> bool:
-        """Whether everything that was written was written on this machine."""
-        return all(draft.locality == "machine" for draft in self.drafts)
+        """Whether nothing was sent elsewhere, and everything was written on this machine."""
+        return self.sent_to is None and all(draft.locality == "machine" for draft in self.drafts)
 
 
 @dataclass(frozen=True, slots=True)

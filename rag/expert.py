@@ -146,6 +146,7 @@ class Expert:
             if target.leaves:
                 permit = await self._permit(messages, passages, asked_by, trace)
                 messages = list(permit.payload.messages)
+                answer = replace(answer, sent_to=self.name)
             async with aclosing(self._write(messages, permit)) as pieces:
                 async for piece in pieces:
                     if isinstance(piece, str):

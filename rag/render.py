@@ -273,7 +273,8 @@ def footer(answer: Answer, *, first_token_seconds: float | None = None) -> str:
     if answer.stayed:
         parts.append("stayed on this machine")
     else:
-        away = dict.fromkeys(draft.model for draft in answer.drafts if draft.locality != "machine")
+        elsewhere = [draft.model for draft in answer.drafts if draft.locality != "machine"]
+        away = dict.fromkeys(elsewhere or filter(None, [answer.sent_to]))
         parts.append(f"sent to {' and '.join(map(inert, away))}")
         parts.append(cost_words(answer.cost))
     if answer.stayed and answer.cost is not None and answer.drafts:

@@ -12,12 +12,13 @@ import engines
 from fake_embedder import HashEmbedder
 from fakes import ScriptedChatModel
 from ingest import ingest_pdf
-from listener import listening
+from listener import listening, refusal
 from places import SAMPLES
 from rag import Assistant, RagSettings, destination
 from rag.expert import AskedBy, Expert
 from rag.policy import save_policy
 from rag.privacy import Gate
+from rag.render import footer
 
 QUESTION = "How many bytes does the key-value cache need per token, and how large is a LoRA adapter?"
 POOR = "The key-value cache of this model takes 999 KiB for each token and was invented in Paris."
@@ -182,3 +183,14 @@ async def test_a_model_that_a_server_here_passes_on_is_not_asked(papers, gate):
         answer = await asked(assistant, user)
     assert "what it is asked goes on to ollama.com" in answer.notice
     assert (answer.shown, user.shown, len(answer.drafts)) == (0, [], 1)
+
+
+async def test_what_was_sent_in_vain_was_sent_all_the_same(papers, gate):
+    async with listening(refusal("broken"), host="127.0.0.2") as there:
+        answer = await asked(over(papers, there.url, gate), User("once"))
+        assert len(there.bodies) > 0
+    assert "The draft stays" in answer.notice
+    assert not answer.stayed
+    assert answer.cost is None, "what it cost is not known"
+    assert "sent to large" in footer(answer)
+    assert "stayed on this machine" not in footer(answer)
