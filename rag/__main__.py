@@ -74,7 +74,7 @@ def _parser() -> argparse.ArgumentParser:
 
     search = command("search", _search, "find passages")
     search.add_argument("question", nargs="?", metavar="QUESTION")
-    search.add_argument("--k", type=_positive, default=10, help="how many passages at most (10)")
+    search.add_argument("--k", type=evaluate_command.positive, default=10, help="how many passages at most (10)")
     ask = command("ask", _ask, "answer a question with citations; further questions may refer to the earlier ones")
     ask.add_argument("question", nargs="*", metavar="QUESTION")
     ask.add_argument("--mode", choices=("draft", "auto", "refine"), default="draft")
@@ -89,13 +89,6 @@ def _parser() -> argparse.ArgumentParser:
     discover_command.add_to(commands)
     calibrate_command.add_to(commands)
     return parser
-
-
-def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError("must be 1 or more")
-    return number
 
 
 def _rows(options: argparse.Namespace) -> list[dict[str, Any]]:

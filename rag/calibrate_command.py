@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import json
 import re
@@ -13,8 +12,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tqdm import tqdm
-
 from ingest import IngestSettings, UserFacingError, embedder_from, open_library
 from rag.assistant import Assistant
 from rag.calibrate import FILE, WITH_LOGPROBS, Labelled, calibrated, held_out, is_right, save, too_few
@@ -23,11 +20,13 @@ from rag.confidence import gates, signals
 from rag.corpora import load
 from rag.corpus_library import corpus_library
 from rag.errors import CalibrationError, QuestionSetError
-from rag.evaluate import code_digest, sampled
+from rag.evaluate import code_digest, sampled, whole_lines
+from rag.evaluate_command import positive, progress
 from rag.metrics import auroc_estimate
 from rag.settings import RagSettings
 
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Iterator
 
     from ingest import Library
@@ -43,18 +42,11 @@ def add_to(commands: Any) -> None:
         "file", type=Path, metavar="FILE", help="a .csv of your own with a column `answer`, or a QASPER .json"
     )
     parser.add_argument("--model", type=Path, metavar="GGUF", help="the drafter (SCHOLION_DRAFTER)")
-    parser.add_argument("--limit", type=_positive, metavar="N", help="a sample of N questions, the same each time")
+    parser.add_argument("--limit", type=positive, metavar="N", help="a sample of N questions, the same each time")
     parser.add_argument("--out", type=Path, metavar="FILE", help=f"where to write (LIBRARY/{FILE})")
     parser.add_argument("--drafts", type=Path, metavar="DIR", help="where drafts are kept (evaluations/calibrate-NAME)")
     parser.add_argument("--force", action="store_true", help="write it even where there are too few drafts")
     parser.set_defaults(run=run)
-
-
-def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError("must be 1 or more")
-    return number
 
 
 def run(options: argparse.Namespace) -> int:
@@ -95,7 +87,7 @@ def _library(options: argparse.Namespace, settings: IngestSettings) -> Iterator[
         questions = _asked(load(options.file), options.limit)
         folder = _folder(options, questions)
         embedder = embedder_from(settings.embedder)
-        with _progress() as tell, corpus_library(questions, folder / "corpus", embedder=embedder, tell=tell) as library:
+        with progress() as tell, corpus_library(questions, folder / "corpus", embedder=embedder, tell=tell) as library:
             yield questions, library, folder
 
 
@@ -124,9 +116,9 @@ async def _drafts(
     assistant = Assistant.open(settings, library=library)
     key = [assistant.drafter.name, questions.digest, code_digest()]
     path = folder / "drafts.jsonl"
-    there = {row["id"]: row for row in _lines(path) if row["key"] == key}
+    there = {row["id"]: row for row in whole_lines(path) if row["key"] == key}
     try:
-        with path.open("a", encoding="utf-8") as file, _progress() as tell:
+        with path.open("a", encoding="utf-8") as file, progress() as tell:
             for n, case in enumerate(questions.cases, start=1):
                 if case.id not in there:
                     there[case.id] = {"id": case.id, "key": key} | await _one(case, assistant)
@@ -171,28 +163,3 @@ def labelled(answer: Answer, case: Case) -> Labelled:
         right=is_right(without_markers(draft.text), [reference.text for reference in case.references]),
         group=case.group,
     )
-
-
-def _lines(path: Path) -> list[dict[str, Any]]:
-    """What an earlier run has drafted, without a line that a crash cut off, which is removed."""
-    if not path.is_file():
-        return []
-    data = path.read_bytes()
-    whole = data.rfind(b"\n") + 1
-    if whole < len(data):
-        with path.open("r+b") as file:
-            file.truncate(whole)
-    return [json.loads(line) for line in data[:whole].splitlines()]
-
-
-@contextmanager
-def _progress() -> Iterator[Any]:
-    """A bar on standard error where that is a terminal."""
-    with tqdm(disable=None, leave=False, file=sys.stderr) as bar:
-
-        def tell(what: str, done: int, total: int) -> None:
-            bar.set_description(what, refresh=False)
-            bar.total = total
-            bar.update(done - bar.n)
-
-        yield tell

@@ -301,7 +301,12 @@ _CHANGED = {
 
 
 def _results(path: Path) -> list[Result]:
-    """The results in a file, one for each case, its last; a line that a crash cut off is removed."""
+    """The results in a file, one for each case, its last."""
+    return list({row["id"]: Result.from_row(row) for row in whole_lines(path)}.values())
+
+
+def whole_lines(path: Path) -> list[dict[str, Any]]:
+    """The rows of a file of JSON lines, none where there is no file; a line that a crash cut off is removed."""
     if not path.is_file():
         return []
     data = path.read_bytes()
@@ -309,8 +314,7 @@ def _results(path: Path) -> list[Result]:
     if whole < len(data):
         with path.open("r+b") as file:
             file.truncate(whole)
-    rows = [json.loads(line) for line in data[:whole].splitlines()]
-    return list({row["id"]: Result.from_row(row) for row in rows}.values())
+    return [json.loads(line) for line in data[:whole].splitlines()]
 
 
 def _n_cut(library: Library, embedder: Embedder) -> int:

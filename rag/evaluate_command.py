@@ -50,8 +50,8 @@ def add_to(commands: Any) -> None:
         "file", type=Path, metavar="FILE", help="a .csv of your own, a folder in BEIR's layout, or a QASPER .json"
     )
     parser.add_argument("--answers", action="store_true", help="answer the questions too, at temperature 0")
-    parser.add_argument("--limit", type=_positive, metavar="N", help="a sample of N questions, the same each time")
-    parser.add_argument("--k", type=_positive, metavar="N", help="passages to look at (10; for BEIR 100)")
+    parser.add_argument("--limit", type=positive, metavar="N", help="a sample of N questions, the same each time")
+    parser.add_argument("--k", type=positive, metavar="N", help="passages to look at (10; for BEIR 100)")
     parser.add_argument("--out", type=Path, metavar="DIR", help="where to write (evaluations/NAME)")
     parser.add_argument("--corpus", type=Path, metavar="DIR", help="where embedded corpora are kept (DIR/corpus)")
     parser.add_argument("--compare", type=Path, metavar="DIR", help="another run of the same questions")
@@ -60,7 +60,8 @@ def add_to(commands: Any) -> None:
     parser.set_defaults(run=run)
 
 
-def _positive(text: str) -> int:
+def positive(text: str) -> int:
+    """An argument that is a whole number from 1 on."""
     number = int(text)
     if number < 1:
         raise argparse.ArgumentTypeError("must be 1 or more")
@@ -71,7 +72,7 @@ def run(options: argparse.Namespace) -> int:
     """Run the command; 0, or 1 where questions could not be asked."""
     settings = IngestSettings()
     other = read_run(options.compare) if options.compare else None
-    with _progress() as tell, _set_up(options, settings, tell) as to_do:
+    with progress() as tell, _set_up(options, settings, tell) as to_do:
         if options.fresh:
             forget_run(to_do.out)
         done = asyncio.run(_evaluate(options, to_do, tell))
@@ -144,7 +145,7 @@ async def _evaluate(options: argparse.Namespace, to_do: _ToDo, tell: Tell) -> Ru
 
 
 @contextmanager
-def _progress() -> Iterator[Tell]:
+def progress() -> Iterator[Tell]:
     """A bar on standard error where that is a terminal."""
     with tqdm(disable=None, leave=False, file=sys.stderr) as bar:
 

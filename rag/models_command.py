@@ -15,6 +15,7 @@ from tqdm import tqdm
 from ingest import IngestSettings
 from rag.download import PARTIAL, download
 from rag.errors import DownloadError, UnknownModelError
+from rag.evaluate_command import positive
 from rag.fit import CONTEXT, fits, may_use, memory_needed, seconds_to_read, select
 from rag.machine import Machine, in_words, this_machine
 from rag.registry import Folder, Gguf, ModelCard, Registry, Service, Wheel, load
@@ -59,15 +60,8 @@ def _common(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", default=hidden, help="results as JSON on standard output")
     parser.add_argument("--commercial", action="store_true", default=hidden, help="only what may be used commercially")
     parser.add_argument(
-        "--context", type=_positive, default=hidden, metavar="N", help=f"tokens to count memory for ({CONTEXT})"
+        "--context", type=positive, default=hidden, metavar="N", help=f"tokens to count memory for ({CONTEXT})"
     )
-
-
-def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError("must be 1 or more")
-    return number
 
 
 def _sha256(text: str) -> str:
