@@ -8,8 +8,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from ui.names import NameGuard
+
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from fastapi import FastAPI
+    from starlette.requests import HTTPConnection
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
@@ -92,9 +97,10 @@ class SecurityHeaders:
         await self.app(scope, receive, with_headers)
 
 
-def install(app: FastAPI, *, port: int) -> None:
-    """Put both in front of `app`; only before its first request, afterwards nothing happens."""
+def install(app: FastAPI, *, port: int, is_owner: Callable[[str, HTTPConnection], bool]) -> None:
+    """Put all of them in front of `app`; only before its first request, afterwards nothing happens."""
     if app.middleware_stack is None:
         hosts = local_hosts(port)
+        app.add_middleware(NameGuard, is_owner=is_owner)
         app.add_middleware(SecurityHeaders, hosts=hosts)
         app.add_middleware(OriginGuard, hosts=hosts)
