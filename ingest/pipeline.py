@@ -27,7 +27,7 @@ from ingest.parse import check_is_pdf, paper_id
 from ingest.sandbox import Parser
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
     from pathlib import Path
 
     from ingest.embed import Embedder, Vectors
@@ -147,8 +147,10 @@ class Ingest:
         self._cancel = cancel
         self._given_up = threading.Event()
 
-    def run(self, sources: Iterable[Source]) -> Iterator[IngestReport]:
+    def run(self, sources: Iterable[Source]) -> Generator[IngestReport, None, None]:
         """One report for each source, in order. Blocking: a second or two for an article.
+
+        The library is busy until it ends or is closed.
 
         Raises:
             LibraryBusyError: another process owns the library.
