@@ -15,6 +15,7 @@ from ui import (
     conversation,
     core,
     guard,
+    names,
     panel,
     patches,
     references,
@@ -30,8 +31,13 @@ from ui.history import ChatHistory, UploadFolder
 folder = core.settings().library.expanduser().resolve()
 attachments = UploadFolder(folder / "uploads")
 
-patches.apply()
-guard.install(server, port=config.run.port)
+patches.apply(incoming=folder / names.INCOMING)
+guard.install(
+    server,
+    port=config.run.port,
+    upload_mb=config.features.spontaneous_file_upload.max_size_mb,
+    is_owner=patches.is_owner,
+)
 routes.install(server, uploads=attachments)
 
 
@@ -55,8 +61,9 @@ async def startup() -> None:
 
 @cl.on_app_shutdown
 async def shutdown() -> None:
-    """Stop the models and close the library."""
+    """Stop the models, close the library and remove what is left of uploads."""
     await core.end()
+    patches.remove_uploads()
 
 
 @cl.set_starters

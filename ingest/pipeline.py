@@ -27,7 +27,7 @@ from ingest.parse import check_is_pdf, paper_id
 from ingest.sandbox import Parser
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
     from pathlib import Path
 
     from ingest.embed import Embedder, Vectors
@@ -147,8 +147,10 @@ class Ingest:
         self._cancel = cancel
         self._given_up = threading.Event()
 
-    def run(self, sources: Iterable[Source]) -> Iterator[IngestReport]:
+    def run(self, sources: Iterable[Source]) -> Generator[IngestReport, None, None]:
         """One report for each source, in order. Blocking: a second or two for an article.
+
+        The library is busy until it ends or is closed.
 
         Raises:
             LibraryBusyError: another process owns the library.
@@ -200,8 +202,7 @@ class Ingest:
         self._library.own()
         library, sources = self._library, []
         for entry in library.ledger.entries("queued", "parsing", "embedding"):
-            places = (library.kept_path(entry.paper_id), library.quarantine_path(entry.paper_id))
-            if path := next((place for place in places if place.is_file()), None):
+            if path := next((place for place in self._own_copies(entry.paper_id) if place.is_file()), None):
                 sources.append(Source(path, entry.file))
             else:
                 library.ledger.set(
@@ -215,6 +216,10 @@ class Ingest:
         entries = self._library.ledger.entries("failed")
         kept = [(self._library.quarantine_path(entry.paper_id), entry.file) for entry in entries]
         return self.run([Source(path, name) for path, name in kept if path.is_file()])
+
+    def _own_copies(self, paper_id: str) -> tuple[Path, Path]:
+        """Where the library's own copy of a file may be: what the user gave us lies anywhere else, uploads too."""
+        return self._library.kept_path(paper_id), self._library.quarantine_path(paper_id)
 
     # -- the three parts, each in its own thread ---------------------------------------------------------------------
 
@@ -325,7 +330,7 @@ class Ingest:
         elif known and isinstance(error, UnreadablePdfError):
             library.quarantine(known)
             library.ledger.set(known, "failed", file=source.name, reason=str(error))
-        elif known and isinstance(error, CancelledParseError) and not source.path.is_relative_to(library.folder):
+        elif known and isinstance(error, CancelledParseError) and source.path not in self._own_copies(known):
             library.discard(known)
         elif known and library.kept_path(known).is_file():  # it is no fault of the file: `resume` carries on with it
             library.ledger.set(known, "queued", file=source.name)

@@ -45,7 +45,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _start(first_port: int, *, may_open: bool) -> int:
     os.environ |= {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "ANONYMIZED_TELEMETRY": "False"}
-    from ui import core
+    from ui import core, names
 
     folder = core.settings().library.expanduser().resolve()
     port, running = _choose_port(first_port, library=folder)
@@ -56,6 +56,7 @@ def _start(first_port: int, *, may_open: bool) -> int:
             webbrowser.open(address)
         return 0
     core.library().own(url=address, key=core.order_key())
+    names.remove_leftovers(folder / names.INCOMING)
     _add_samples()
     os.environ.setdefault("CHAINLIT_APP_ROOT", str(PROJECT))
     os.environ |= {
