@@ -1,9 +1,10 @@
-"""HashEmbedder: a fake that ranks."""
+"""HashEmbedder: a fake that ranks, and one that takes its time."""
 
 from __future__ import annotations
 
 import hashlib
 import re
+import time
 
 import numpy as np
 
@@ -29,3 +30,15 @@ class HashEmbedder:
 
     def embed_query(self, text):
         return self.embed_documents([text])[0]
+
+
+class SlowEmbedder(HashEmbedder):
+    """A fake embedder that sleeps before each call."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__()
+        self.seconds = seconds
+
+    def embed_documents(self, texts):
+        time.sleep(self.seconds)
+        return super().embed_documents(texts)

@@ -174,19 +174,15 @@ async def test_a_question_that_fails_is_told_and_asked_again(samples, mine, tmp_
 # -- resuming ----------------------------------------------------------------------------------------------------------
 
 SLOW = """
-import asyncio, sys, time
+import asyncio, sys
 from pathlib import Path
 sys.path.insert(0, "tests")
-from fake_embedder import HashEmbedder
+from fake_embedder import SlowEmbedder
 from rag.corpora import load
 from rag.corpus_library import corpus_library
 from rag.evaluate import evaluate
-class Slow(HashEmbedder):
-    def embed_query(self, text):
-        time.sleep(0.1)
-        return super().embed_query(text)
 folder, out = map(Path, sys.argv[1:])
-questions, embedder = load(folder), Slow()
+questions, embedder = load(folder), SlowEmbedder(0.1)
 with corpus_library(questions, out.parent / "corpus", embedder=embedder) as library:
     asyncio.run(evaluate(questions, library=library, embedder=embedder, out=out, k=3))
 """
