@@ -92,6 +92,12 @@ class SecurityHeaders:
         await self.app(scope, receive, with_headers)
 
 
+def check_host(host: str) -> None:
+    """End the program where the server would listen to other machines: `chainlit run --host`, CHAINLIT_HOST."""
+    if host not in {*LOOPBACK, "::1"}:
+        raise SystemExit(f"Scholion answers this machine only, not {host}. Start it with `make chat`.")
+
+
 def install(app: FastAPI, *, port: int) -> None:
     """Put both in front of `app`; only before its first request, afterwards nothing happens."""
     if app.middleware_stack is None:
