@@ -10,10 +10,10 @@ from typing import Self
 class Trap:
     """Counts connections and keeps what arrives first; answers nothing."""
 
-    def __init__(self) -> None:
-        self._server = socket.create_server(("127.0.0.1", 0))
+    def __init__(self, host: str = "127.0.0.1", port: int = 0) -> None:
+        self._server = socket.create_server((host, port))
         self.port: int = self._server.getsockname()[1]
-        self.url = f"http://127.0.0.1:{self.port}"
+        self.url = f"http://{host}:{self.port}"
         self.received: list[bytes] = []
 
     @property
