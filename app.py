@@ -10,6 +10,7 @@ import chainlit as cl
 from chainlit.config import config
 from chainlit.server import app as server
 
+from ingest import environment
 from ui import (
     composer,
     conversation,
@@ -31,7 +32,9 @@ from ui.history import ChatHistory, UploadFolder
 folder = core.settings().library.expanduser().resolve()
 attachments = UploadFolder(folder / "uploads")
 
+environment.shut_out()  # `python -m ui` has done it before Chainlit was imported, `chainlit run` has not
 patches.apply(incoming=folder / names.INCOMING)
+guard.check_host(config.run.host)
 guard.install(
     server,
     port=config.run.port,

@@ -15,6 +15,7 @@ from tqdm import tqdm
 
 from ingest.bibtex import write_bibtex
 from ingest.embed import embedder_from
+from ingest.environment import shut_out
 from ingest.errors import LibraryBusyError, PathError, UserFacingError
 from ingest.library import Library, open_library
 from ingest.pipeline import Ingest, IngestReport, Progress, Source, pdf_files, remove_one, tag_papers
@@ -408,4 +409,5 @@ def _verify(library: Library, _: IngestSettings, options: argparse.Namespace) ->
 
 
 if __name__ == "__main__":
+    shut_out()
     sys.exit(main())

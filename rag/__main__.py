@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from ingest import IngestSettings, Library, UserFacingError, embedder_from, open_library
+from ingest.environment import shut_out
 from ingest.settings import bad_setting
 from rag import calibrate_command, discover_command, evaluate_command, models_command, privacy_command
 from rag.answer import Answer, Answered, Escalated, Passage, Retrieved, TextDelta
@@ -357,6 +358,7 @@ def answer_row(answer: Answer) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
+    shut_out()
     code = main()
     sys.stdout.flush()
     os._exit(code)  # the model libraries take up to two seconds to tear down

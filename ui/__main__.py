@@ -8,14 +8,14 @@ import logging
 import os
 import secrets
 import socket
+import subprocess
 import sys
 import threading
 import time
-import webbrowser
 from http.client import HTTPConnection, HTTPException
 from typing import TYPE_CHECKING
 
-from ingest import UserFacingError
+from ingest import UserFacingError, environment
 from ingest.settings import PROJECT
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _start(first_port: int, *, may_open: bool) -> int:
-    os.environ |= {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "ANONYMIZED_TELEMETRY": "False"}
+    theirs = environment.shut_out()
     from ui import core, names
 
     folder = core.settings().library.expanduser().resolve()
@@ -53,19 +53,21 @@ def _start(first_port: int, *, may_open: bool) -> int:
     if running:
         print(f"Scholion is running already: {address}")
         if may_open:
-            webbrowser.open(address)
+            _open_browser(address, theirs)
         return 0
     core.library().own(url=address, key=core.order_key())
     names.remove_leftovers(folder / names.INCOMING)
     _add_samples()
-    os.environ.setdefault("CHAINLIT_APP_ROOT", str(PROJECT))
     os.environ |= {
+        "CHAINLIT_APP_ROOT": str(PROJECT),
+        "CHAINLIT_ENV_FILE": "",  # else a file .env in the folder where we were started brings them all back
         "CHAINLIT_HOST": HOST,
         "CHAINLIT_PORT": str(port),
         "CHAINLIT_AUTH_SECRET": _secret(folder),
         "CHAINLIT_AUTH_COOKIE_NAME": f"scholion_{port}",  # cookies do not know ports
     }
-    threading.Thread(target=_announce, args=(address,), kwargs={"may_open": may_open}, daemon=True).start()
+    browser = theirs if may_open else None
+    threading.Thread(target=_announce, args=(address,), kwargs={"browser": browser}, daemon=True).start()
 
     from chainlit.cli import run_chainlit
     from chainlit.config import config
@@ -130,14 +132,19 @@ def _add_samples() -> None:
         print(f"  {number}/{len(samples)} {report.title or report.file}: {outcome}", flush=True)
 
 
-def _announce(address: str, *, may_open: bool) -> None:
-    """Say where the page is once it answers."""
+def _announce(address: str, *, browser: dict[str, str] | None) -> None:
+    """Say where the page is once it answers; open it in a browser with this environment."""
     port = int(address.rpartition(":")[2])
     while _answers(port) is None:
         time.sleep(0.1)
     print(f"Scholion is at {address}  (Ctrl+C stops it)", flush=True)
-    if may_open:
-        webbrowser.open(address)
+    if browser is not None:
+        _open_browser(address, browser)
+
+
+def _open_browser(address: str, variables: dict[str, str]) -> None:
+    """Open the page; a browser that is started by this keeps the user's own environment, proxies included."""
+    subprocess.run([sys.executable, "-I", "-m", "webbrowser", address], env=variables, check=False, capture_output=True)
 
 
 def _quiet() -> None:

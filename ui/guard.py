@@ -163,6 +163,12 @@ async def _say_too_large(send: Send, megabytes: int) -> None:
     await send({"type": "http.response.body", "body": json.dumps({"detail": text}).encode()})
 
 
+def check_host(host: str) -> None:
+    """End the program where the server would listen to other machines: `chainlit run --host`, CHAINLIT_HOST."""
+    if host not in {*LOOPBACK, "::1"}:
+        raise SystemExit(f"Scholion answers this machine only, not {host}. Start it with `make chat`.")
+
+
 def install(app: FastAPI, *, port: int, upload_mb: int, is_owner: Callable[[str, HTTPConnection], bool]) -> None:
     """Put all of them in front of `app`; only before its first request, afterwards nothing happens."""
     if app.middleware_stack is None:
