@@ -139,4 +139,5 @@ def _abilities(able: Capabilities) -> str:
         "timings": able.timings,
     }
     words = {True: "yes", False: "no", None: "unknown"}
-    return ", ".join(f"{name}: {words[can]}" for name, can in named.items())
+    found = ", ".join(f"{name}: {words[can]}" for name, can in named.items())
+    return f"{found} (it did not answer in time)" if able.late else found

@@ -71,21 +71,20 @@ async def discover(
     return tuple(_once([engine for engine in found if engine]))
 
 
-async def look_at(base_url: str, *, catalogues: bool = False) -> Engine | None:
-    """Return the engine at one address, `http://127.0.0.1:8080/v1`; None: no answer, or not on loopback."""
-    address = loopback_address(base_url)
-    if address is None:
-        return None
-    async with loopback_client() as client:
-        return await _look(client, address, catalogues=catalogues)
-
-
-async def served(base_url: str, *, model: str) -> ServedModel | None:
+async def served(base_url: str, *, model: str, seconds: float) -> ServedModel | None:
     """Return what the engine at a loopback address says of one model; None where it says nothing.
 
     To be asked before a model is used because it is near: `relayed_to` names who would get the prompt.
+    Raises TimeoutError where a reply took longer than `seconds`: the engine has not said all that it knows.
     """
-    engine = await look_at(base_url)
+    address = loopback_address(base_url)
+    if address is None:
+        return None
+    async with loopback_client() as client, asyncio.timeout(SITE_SECONDS + 2 * seconds):
+        site = Site(client, address, seconds=seconds)
+        engine = await identify(site)
+    if site.late:
+        raise TimeoutError
     names = (model, f"{model}:latest")  # Ollama takes both for the same
     return next((one for one in (engine.models if engine else ()) if one.id in names), None)
 

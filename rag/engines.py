@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from rag.loopback import ask
+from rag.loopback import hear
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -70,12 +70,24 @@ class Site:
     address: Address
     catalogues: bool = False
     """Whether an engine may be asked what makes it ask its own online catalogue."""
+    seconds: float | None = None
+    """The longest wait for a reply of a server that is known to be there; None: the usual one."""
     heard: dict[str, Reply | None] = field(default_factory=dict)
+    late: bool = False
+    """Whether a reply did not come in time, so that what was heard may not be all."""
+
+    async def ask(self, path: str, *, body: Any = None, seconds: float | None = None) -> Reply | None:
+        """Return the reply to a path; None where there is none, or not in time."""
+        try:
+            return await hear(self.client, self.address, path, body=body, seconds=seconds or self.seconds)
+        except TimeoutError:
+            self.late = True
+            return None
 
     async def get(self, path: str) -> Reply | None:
         """Return the reply to a path, asked once."""
         if path not in self.heard:
-            self.heard[path] = await ask(self.client, self.address, path)
+            self.heard[path] = await self.ask(path)
         return self.heard[path]
 
     async def get_json(self, path: str) -> dict[str, Any]:
@@ -97,7 +109,7 @@ class Site:
 async def identify(site: Site) -> Engine | None:
     """Return the engine that answers at an address; None where none does.
 
-    A server that says nothing within `loopback.REPLY_SECONDS` is asked nothing more.
+    A server that says nothing within the time for one reply is asked nothing more.
     """
     if await site.get("/health") is None:  # nothing there, or nothing that speaks HTTP in time
         return None
@@ -127,7 +139,7 @@ async def _foundry_local(site: Site) -> Engine | None:
 
 
 async def _slowly(site: Site, path: str) -> list[dict[str, Any]] | None:
-    reply = await ask(site.client, site.address, path, seconds=15.0)  # offline it gave up after 5
+    reply = await site.ask(path, seconds=15.0)  # offline it gave up after 5
     content = reply.json() if reply and reply.ok else None
     rows = content.get("data") if isinstance(content, dict) else None
     return [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else None
@@ -225,7 +237,7 @@ async def _ollama(site: Site) -> Engine | None:
 
 
 async def _shown(site: Site, name: str) -> dict[str, Any]:
-    reply = await ask(site.client, site.address, "/api/show", body={"model": name})
+    reply = await site.ask("/api/show", body={"model": name})
     content = reply.json() if reply and reply.ok else None
     return content if isinstance(content, dict) else {}
 

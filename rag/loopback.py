@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import json
+import time
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -36,6 +37,10 @@ class Reply:
     headers: Mapping[str, str]
     """Their names in lower case."""
     text: str
+    wait: float = 0.0
+    """Seconds from the request to the first byte of the body."""
+    writing: float = 0.0
+    """Seconds from there to the last one."""
 
     @property
     def ok(self) -> bool:
@@ -100,49 +105,71 @@ async def loopback_client() -> AsyncIterator[httpx2.AsyncClient]:
         trust_env=False,  # a proxy would learn what runs here
         follow_redirects=False,
         verify=False,  # plain HTTP: nothing to verify, and loading the authorities takes 20 ms
+        limits=httpx2.Limits(max_keepalive_connections=0),  # llama.cpp ends a connection after a stream, unannounced
         timeout=httpx2.Timeout(REPLY_SECONDS, connect=CONNECT_SECONDS),
         headers={"user-agent": "scholion", "accept": "*/*", "accept-encoding": "identity"},
     ) as client:
         yield client
 
 
-async def ask(
+async def hear(
     client: httpx2.AsyncClient,
     address: Address,
     path: str,
     *,
     body: Any = None,
     key: str = "",
-    seconds: float = REPLY_SECONDS,
+    seconds: float | None = None,
 ) -> Reply | None:
-    """GET a path, or POST where there is a body; None where nothing answers, or not in time, or too much, or not HTTP.
+    """GET a path, or POST where there is a body; None where nothing answers, or too much, or not HTTP.
 
-    Raises ValueError where the address is not on loopback: a mistake of the caller's.
+    Args:
+        client: of `loopback_client`.
+        address: where to ask.
+        path: begins with a slash.
+        body: becomes JSON.
+        key: sent where it is not empty.
+        seconds: the longest wait, also for the connection, as a server is known to be there. None: nobody knows;
+            the usual waits, of which that for a connection is short.
+
+    Raises:
+        TimeoutError: there was no whole answer in time, which says nothing about what the server can do.
+        ValueError: the address is not on loopback, a mistake of the caller's.
     """
     import httpx2
 
     if not ipaddress.ip_address(address.host).is_loopback:
         raise ValueError(address.host)
-    for connect in (CONNECT_SECONDS, SECOND_CONNECT_SECONDS):
+    longest = REPLY_SECONDS if seconds is None else seconds
+    for connect in (CONNECT_SECONDS, SECOND_CONNECT_SECONDS) if seconds is None else (seconds,):
         try:
-            async with asyncio.timeout(seconds):
-                limits = httpx2.Timeout(seconds, connect=connect)
+            async with asyncio.timeout(longest):
+                limits = httpx2.Timeout(longest, connect=connect)
                 return await _once(client, address.url + path, body=body, key=key, limits=limits)
         except httpx2.ConnectTimeout:
             continue
+        except httpx2.TimeoutException:
+            break
+        except TimeoutError:
+            raise
         except (httpx2.HTTPError, httpx2.InvalidURL, httpx2.StreamError, OSError, ValueError):
             return None
-    return None
+    raise TimeoutError
 
 
 async def _once(client: httpx2.AsyncClient, url: str, *, body: Any, key: str, limits: httpx2.Timeout) -> Reply | None:
     headers = {"authorization": f"Bearer {key}"} if key else {}
     method = "GET" if body is None else "POST"
+    began, first = time.monotonic(), None
     async with client.stream(method, url, json=body, headers=headers, timeout=limits) as response:
         raw = bytearray()
         async for piece in response.aiter_raw():  # undecoded: a small compressed reply could unpack to gigabytes
+            first = time.monotonic() if first is None else first
             raw += piece
             if len(raw) > LONGEST_REPLY:
                 return None
         text = raw.decode("utf-8", errors="replace")
-        return Reply(response.status_code, {k.lower(): v for k, v in response.headers.items()}, text)
+        ended = time.monotonic()
+        first = ended if first is None else first
+        told = {k.lower(): v for k, v in response.headers.items()}
+        return Reply(response.status_code, told, text, wait=first - began, writing=ended - first)

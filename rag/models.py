@@ -12,7 +12,7 @@ from ingest.settings import PROJECT
 from rag.chat import ChatModel, Endpoint, EndpointChatModel
 from rag.destination import is_here
 from rag.discovery import served
-from rag.errors import NotAllowedError, UnknownModelError
+from rag.errors import ModelTimeoutError, NotAllowedError, UnknownModelError
 from rag.local import LocalServer
 from rag.registry import load
 from rag.resolve import KEY_VARIABLE, ModelFile, resolve
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from rag.registry import ModelCard
+
+SAYING_SECONDS = 20.0
+"""Longest wait for what a server here says of its models: it is there, and may be busy with an answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +95,13 @@ def _not_passed_on(endpoint: Endpoint) -> Callable[[], Awaitable[Endpoint]]:
     async def connect() -> Endpoint:
         nonlocal known
         if not known and await is_here(endpoint.base_url):
-            served_here = await served(endpoint.base_url, model=endpoint.model)
+            try:
+                served_here = await served(endpoint.base_url, model=endpoint.model, seconds=SAYING_SECONDS)
+            except TimeoutError as error:  # it may be one that is passed on
+                raise ModelTimeoutError(
+                    f"{endpoint.base_url} has not said in time whether {endpoint.model} runs here.",
+                    "Ask again when it is less busy. Nothing was asked of it.",
+                ) from error
             if served_here and served_here.relayed_to:
                 raise NotAllowedError(
                     f"{endpoint.model} only seems to run here: what it is asked goes on to {served_here.relayed_to}.",

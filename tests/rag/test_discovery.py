@@ -6,20 +6,31 @@ import asyncio
 import gzip
 import json
 import socket
-from contextlib import ExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
+from dataclasses import replace
 
 import pytest
 
 import engines as stubs
 from engines import ENGINES, Page, Stub, serving
 from rag import __main__ as command
-from rag import discovery
+from rag import discovery, loopback, models
 from rag.discover_command import setting, widening
-from rag.discovery import PORTS, discover, look_at, served
+from rag.discovery import PORTS, discover, served
 from rag.engines import Engine, ServedModel
+from rag.errors import ModelTimeoutError
 from rag.local import embedded_model
-from rag.loopback import Address, ask, loopback_address, loopback_client
+from rag.loopback import Address, hear, loopback_address, loopback_client
 from sockets import ELSEWHERE, connections
+
+
+@pytest.fixture(autouse=True)
+def patience(monkeypatch):
+    """These tests are about what is said, on a machine that may be busy with others."""
+    monkeypatch.setattr(loopback, "CONNECT_SECONDS", 6.0)
+    monkeypatch.setattr(loopback, "REPLY_SECONDS", 6.0)
+    monkeypatch.setattr(discovery, "SITE_SECONDS", 60.0)
+    monkeypatch.setattr(discovery, "CATALOGUE_SECONDS", 60.0)
 
 
 async def seen(*running: Stub, **options):
@@ -114,10 +125,10 @@ async def test_jan_tells_which_models_it_passes_on():
 async def test_one_model_can_be_asked_about_before_it_is_used():
     with serving(stubs.OLLAMA) as server:
         base_url = f"http://localhost:{server.server_port}/v1"
-        assert (await served(base_url, model="qwen2.5-8k")).context_window == 8192
-        assert (await served(base_url, model="gpt-oss:120b-cloud")).relayed_to == "ollama.com"
-        assert await served(base_url, model="other") is None
-    assert await served(f"http://{ELSEWHERE}/v1", model="qwen2.5:7b") is None
+        assert (await served(base_url, model="qwen2.5-8k", seconds=60)).context_window == 8192
+        assert (await served(base_url, model="gpt-oss:120b-cloud", seconds=60)).relayed_to == "ollama.com"
+        assert await served(base_url, model="other", seconds=60) is None
+    assert await served(f"http://{ELSEWHERE}/v1", model="qwen2.5:7b", seconds=60) is None
 
 
 async def test_servers_that_want_a_key_are_found_but_their_models_are_not():
@@ -178,7 +189,7 @@ def llama_cpp():
 
 
 async def test_a_real_llama_cpp_server_tells_its_model_and_the_window_of_one_slot(llama_cpp):
-    engine = await look_at(llama_cpp.listening_address)
+    (engine,) = await discover(environment={}, ports=(), also=[loopback_address(llama_cpp.listening_address)])
     assert engine.name == "llama.cpp"
     assert engine.models == (ServedModel(id="SmolLM2", context_window=1024, trained_context=8192),)
     assert setting(engine, engine.models[0]) == f"SCHOLION_EXPERT={llama_cpp.listening_address}/v1#SmolLM2"
@@ -186,7 +197,7 @@ async def test_a_real_llama_cpp_server_tells_its_model_and_the_window_of_one_slo
 
 async def test_our_own_server_wants_a_key_and_says_nothing(local_server):
     endpoint = await local_server.connect()
-    engine = await look_at(endpoint.base_url)
+    (engine,) = await discover(environment={}, ports=(), also=[loopback_address(endpoint.base_url)])
     assert (engine.name, engine.locked, engine.models) == ("llama.cpp", True, ())
 
 
@@ -249,25 +260,37 @@ async def talking(first: bytes, *, forever: bytes = b""):
         server.close()
 
 
-@pytest.mark.parametrize(
-    ("first", "forever"),
-    [
-        (b"", b""),
-        (b"HTTP/1.1 200 OK\r\n", b""),
-        (b"HTTP/1.1 200 OK\r\n\r\n{", b" "),
-        (b"HTTP/1.1 200 OK\r\n\r\n", b"[" * 500_000),
-        (b"HTTP/1.1 200 OK\r\n", b"x-more: and more\r\n"),
-        (b"SSH-2.0-OpenSSH_9.6\r\n", b""),
-        (b"\x00\x01\x02\x03", b"\xff"),
-    ],
-    ids=["silent", "half a head", "drips", "floods", "endless head", "ssh", "binary"],
-)
-async def test_a_server_that_hangs_drips_or_floods_is_left_and_the_others_are_found(first, forever):
-    async with talking(first, forever=forever) as port:
-        with serving(stubs.OLLAMA) as server:
-            async with asyncio.timeout(30):
-                found = await discover(environment={}, ports=[port, server.server_port])
-    assert [engine.name for engine in found] == ["Ollama"]
+BAD = {
+    "silent": (b"", b""),
+    "half a head": (b"HTTP/1.1 200 OK\r\n", b""),
+    "drips": (b"HTTP/1.1 200 OK\r\n\r\n{", b" "),
+    "floods": (b"HTTP/1.1 200 OK\r\n\r\n", b"[" * 500_000),
+    "endless head": (b"HTTP/1.1 200 OK\r\n", b"x-more: and more\r\n"),
+    "ssh": (b"SSH-2.0-OpenSSH_9.6\r\n", b""),
+    "binary": (b"\x00\x01\x02\x03", b"\xff"),
+}
+
+
+async def test_servers_that_hang_drip_or_flood_are_left_and_the_others_are_found():
+    async with AsyncExitStack() as stack:
+        ports = [await stack.enter_async_context(talking(first, forever=more)) for first, more in BAD.values()]
+        server = stack.enter_context(serving(stubs.OLLAMA))
+        async with asyncio.timeout(120):
+            found = await discover(environment={}, ports=[*ports, server.server_port])
+    assert [engine.name for engine in found] == ["Ollama"], list(zip(ports, BAD, strict=True))
+
+
+@pytest.mark.parametrize("path", ["/health", "/api/tags", "/api/ps"])
+async def test_a_model_is_not_asked_while_its_server_has_not_said_whether_it_passes_it_on(path, monkeypatch, tmp_path):
+    monkeypatch.setattr(models, "SAYING_SECONDS", 2.0)
+    slow = replace(stubs.OLLAMA, pages=stubs.OLLAMA.pages | {path: Page(stubs.OLLAMA.pages.get(path), seconds=600)})
+    with serving(slow) as server:
+        setting = f"http://127.0.0.1:{server.server_port}/v1#qwen2.5:7b"
+        asked = models.open_model(
+            setting, library=tmp_path, context=4096, file_context=4096, slots=1, threads=1, timeout=5
+        )
+        with pytest.raises(ModelTimeoutError, match="has not said in time"):
+            await asked.model.context_window()
 
 
 # Nothing beyond loopback
@@ -327,7 +350,7 @@ async def test_asking_another_machine_is_refused_before_a_socket_is_made():
     with connections() as made:
         async with loopback_client() as client:
             with pytest.raises(ValueError, match=ELSEWHERE):
-                await ask(client, Address(ELSEWHERE, 80), "/")
+                await hear(client, Address(ELSEWHERE, 80), "/")
     assert made == []
 
 

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import threading
 
 import pytest
 
 import engines as stubs
 from engines import Page, Stub, serving
 from places import ROOT
+from rag.discover_command import _abilities
 from rag.errors import NotAllowedError
 from rag.local import embedded_model
-from rag.probe import Capabilities, probe
+from rag.loopback import Reply
+from rag.probe import PROBE_SECONDS, Capabilities, probe
 from rag.tokens import count_messages, was_cut
 from sockets import ELSEWHERE, connections
 
@@ -89,12 +93,85 @@ async def test_json_that_was_cut_by_the_limit_proves_nothing():
     assert able.json_schema is None
 
 
+SCHEMA = {"choices": [{"message": {"content": '{"word": "scholion"}'}, "finish_reason": "stop"}]}
+
+
+async def test_a_server_that_does_not_answer_in_time_has_not_said_no():
+    def completes(_body):
+        gone.wait(600)
+        return Page(ERROR, 500)
+
+    gone = threading.Event()
+    with serving(Stub("stub", stubs.VLLM.pages, completes=completes)) as server:
+        model = "Qwen/Qwen2.5-7B-Instruct"
+        able = await probe(f"http://127.0.0.1:{server.server_port}/v1", model=model, seconds=1)
+        gone.set()
+    assert (able.logprobs, able.usage_in_stream, able.json_schema, able.timings) == (None, None, None, None)
+    assert able.late
+    assert _abilities(able).endswith("unknown (it did not answer in time)")
+
+
+async def test_a_server_that_answered_is_not_called_late():
+    assert not (await probed(lambda _body: Page(ERROR, 500))).late
+
+
+async def test_a_slow_model_gets_the_time_that_sixty_tokens_take_it(monkeypatch):
+    """As if loading took 100 s and each token 4 s: 60 tokens need 240, more than the 120 that any reply gets."""
+    waits = []
+
+    async def hear(_client, _address, _path, *, body, seconds, **_more):
+        waits.append(seconds)
+        raw = (
+            stream(piece(), piece(), piece(), piece(**LOGPROBS), USAGE).body
+            if body.get("stream")
+            else json.dumps(SCHEMA)
+        )
+        return Reply(200, {}, raw, wait=100.0, writing=12.0)
+
+    monkeypatch.setattr("rag.probe.hear", hear)
+    with serving(stubs.VLLM) as server:
+        able = await probe(f"http://127.0.0.1:{server.server_port}/v1", model="Qwen/Qwen2.5-7B-Instruct")
+    assert able.json_schema
+    assert waits[0] == PROBE_SECONDS
+    assert waits[1] > 100 + 2 * 60 * 4, "the load may grow, too"
+
+
+@pytest.mark.parametrize("chunks", [[piece()], [piece(), piece(**LOGPROBS)]])
+async def test_a_stream_that_broke_off_does_not_show_what_a_server_cannot_do(chunks):
+    raw = "".join(f"data: {json.dumps(chunk)}\n\n" for chunk in chunks)
+    able = await probed(lambda _body: Page(raw))
+    assert able.usage_in_stream is None
+    assert able.timings is None
+    assert able.logprobs is (True if len(chunks) == 2 else None)
+
+
+async def test_a_server_that_closes_each_connection_unannounced_has_not_said_no():
+    """As llama.cpp's does after a stream: the next request on that connection meets its end."""
+
+    async def answer(reader, writer):
+        head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
+        size = next((int(line[15:]) for line in head.splitlines() if line.startswith("content-length:")), 0)
+        body = json.loads(await reader.readexactly(size) or "{}")
+        page = stream(piece(**LOGPROBS), USAGE | {"timings": {}}) if body.get("stream") else Page(SCHEMA)
+        raw = page.raw()[0]
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(raw) + raw)
+        await reader.read(1)  # the next request on this connection, or its end
+        writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    async with server:
+        able = await probe(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1", model="x")
+    assert able.usage_in_stream
+    assert able.json_schema
+
+
 async def test_a_server_beyond_loopback_is_not_tried_out():
     with connections() as made, pytest.raises(NotAllowedError):
         await probe(f"http://{ELSEWHERE}/v1", model="x")
     assert made == []
 
 
+@pytest.mark.timeout(1800)
 async def test_a_real_llama_cpp_server_can_do_everything():
     import xllamacpp
 
@@ -103,8 +180,11 @@ async def test_a_real_llama_cpp_server_can_do_everything():
     params.model_alias = {"SmolLM2"}
     params.n_ctx, params.n_parallel, params.port = 1024, 1, 0
     params.hostnames, params.ui, params.cache_ram_mib = ["127.0.0.1"], False, 0
+    params.cpuparams.n_threads = params.cpuparams_batch.n_threads = (
+        1  # two that wait for each other crawl beside others
+    )
     server = xllamacpp.Server(params)
-    able = await probe(f"{server.listening_address}/v1", model="SmolLM2")
+    able = await probe(f"{server.listening_address}/v1", model="SmolLM2", seconds=600)
     assert able == Capabilities(
         logprobs=True, usage_in_stream=True, json_schema=True, timings=True, context_window=1024
     )
