@@ -5,6 +5,7 @@ from ingest.errors import UserFacingError
 from ingest.library import Library, open_library
 from ingest.paper import Chunk, Heading, Page, Paper, ParsedPaper
 from ingest.pipeline import Ingest, IngestReport, Progress, Source, ingest_pdf, pdf_files, remove_one, tag_papers
+from ingest.sentences import sentence_spans
 from ingest.settings import IngestSettings
 
 __all__ = [
@@ -26,5 +27,6 @@ __all__ = [
     "open_library",
     "pdf_files",
     "remove_one",
+    "sentence_spans",
     "tag_papers",
 ]

@@ -39,7 +39,7 @@ ALLOWED = {  # library → the files that may import it
 PURE = {
     "ingest/paper.py", "ingest/layout.py", "ingest/metadata.py", "ingest/chunk.py",
     "ingest/blocks.py", "ingest/latex.py", "ingest/lines.py", "ingest/headings.py", "ingest/references.py",
-    "ingest/verbatim.py",
+    "ingest/verbatim.py", "ingest/sentences.py",
     "rag/answer.py", "rag/prompts.py", "rag/citations.py", "rag/words.py", "rag/render.py",
     "rag/statement.py", "rag/support.py", "rag/conflicts.py", "rag/quotations.py",
     "rag/confidence.py", "rag/alternatives.py",
