@@ -93,6 +93,7 @@ class ChatHistory(SQLAlchemyDataLayer):  # type: ignore[misc]  # chainlit's own 
         super().__init__(f"sqlite+aiosqlite:///{file}", storage_provider=uploads)
         event.listen(self.engine.sync_engine, "connect", _prepare)
         self._in_order = asyncio.Lock()
+        self._one_file = asyncio.Lock()
         self._told: set[str] = set()
 
     async def execute_sql(self, query: str, parameters: dict[str, Any]) -> list[dict[str, Any]] | int | None:
@@ -129,10 +130,11 @@ class ChatHistory(SQLAlchemyDataLayer):  # type: ignore[misc]  # chainlit's own 
             await super().create_step(_harmless(step_dict))
 
     async def create_element(self, element: Element) -> None:
-        """As inherited, but an element that points at one of our own routes is not kept."""
+        """As inherited, but an element that points at one of our own routes is not kept, and files come one by one."""
         if element.url and not element.content and not element.path:
             return
-        await super().create_element(element)
+        async with self._one_file:  # each is whole in memory meanwhile
+            await super().create_element(element)
 
     async def get_thread_author(self, thread_id: str) -> str:
         """Whose chat it is; empty for a chat that is not there."""

@@ -296,3 +296,25 @@ async def test_a_stored_message_is_in_the_file_at_once(history, chat, tmp_path) 
     with sqlite3.connect(tmp_path / "chats.db") as other:
         assert other.execute("SELECT output FROM steps").fetchall() == [("kept",)]
         assert other.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+
+
+async def test_attached_files_are_kept_one_by_one_for_each_is_whole_in_memory(
+    history, chat, tmp_path, monkeypatch
+) -> None:
+    chat.session.has_first_interaction = True
+    at_once, most, kept = 0, 0, history.storage_provider.upload_file
+
+    async def upload_file(**options):
+        nonlocal at_once, most
+        at_once += 1
+        most = max(most, at_once)
+        await asyncio.sleep(0.01)
+        at_once -= 1
+        return await kept(**options)
+
+    monkeypatch.setattr(history.storage_provider, "upload_file", upload_file)
+    (tmp_path / "a.pdf").write_bytes(b"%PDF-1.7")
+    files = [cl.File(name=f"{n}.pdf", path=str(tmp_path / "a.pdf"), for_id=str(uuid.uuid4())) for n in range(5)]
+    await asyncio.gather(*(history.create_element(file) for file in files))
+    assert most == 1
+    assert len(list((tmp_path / "uploads").rglob("*.pdf"))) == 5
