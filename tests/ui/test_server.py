@@ -285,8 +285,8 @@ async def test_what_cannot_be_stored_is_said_once(history, chat, tmp_path) -> No
     message = cl.Message("lost")
     for _ in range(3):
         await history.create_step(message.to_dict())
-    (toast,) = chat.of("toast")
-    assert "cannot be saved" in toast["message"]
+    (said,) = chat.texts
+    assert "cannot be saved" in said
 
 
 async def test_a_stored_message_is_in_the_file_at_once(history, chat, tmp_path) -> None:
