@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import re
 import shutil
 import time
 from itertools import chain
 from typing import TYPE_CHECKING
 
+from ingest import put_in_place
 from rag.errors import DownloadError
 from rag.gguf import MAGIC
 from rag.machine import in_words
@@ -72,7 +72,7 @@ def download(
                 f"{target.name} did not come whole in {ATTEMPTS} attempts.", "Run the same command again."
             )
         _check(part, sha256=sha256)
-        part.replace(target)
+        put_in_place(part, target)
     except OSError as error:
         raise DownloadError(f"{target.name} could not be written ({error.strerror or error}).", "") from error
 
@@ -140,8 +140,6 @@ def _write(response: httpx2.Response, part: Path, *, begin: int, whole: int | No
             elif file.tell() > whole:
                 raise _another("more", whole)
         file.truncate()
-        file.flush()
-        os.fsync(file.fileno())
         return whole in (None, file.tell())
 
 

@@ -29,6 +29,7 @@ from rag.evaluate import evaluate, forget_run, read_run, sampled
 from rag.report import as_json, report
 from rag.report_html import to_html
 from rag.report_page import to_markdown
+from rag.rows import appending, whole_lines
 
 
 def ask(questions, out, **options):
@@ -218,6 +219,28 @@ def test_a_killed_run_goes_on_where_it_was(tmp_path):
     assert len(run.results) == 40
 
 
+def test_a_reader_leaves_the_line_alone_that_another_process_is_writing(tmp_path):
+    rows = tmp_path / "rows.jsonl"
+    rows.write_bytes(b'{"n": 1}\n{"n": ')
+    assert whole_lines(rows) == [{"n": 1}]
+    with rows.open("ab") as file:
+        file.write(b"2}\n")
+    assert whole_lines(rows) == [{"n": 1}, {"n": 2}]
+
+
+def test_two_runs_do_not_write_into_one_file(tmp_path):
+    rows = tmp_path / "rows.jsonl"
+    with appending(rows) as append:
+        append({"n": 1})
+        with pytest.raises(RunError, match="Another Scholion command"), appending(rows):
+            pass
+        append({"n": 2})
+    rows.write_bytes(rows.read_bytes() + b'{"n": ')
+    with appending(rows) as append:
+        append({"n": 3})
+    assert [row["n"] for row in whole_lines(rows)] == [1, 2, 3]
+
+
 def test_a_run_goes_on_only_with_the_same_questions_settings_and_papers(tmp_path):
     folder, out = write_beir(tmp_path / "tiny"), tmp_path / "run"
     ask(load(folder), out)
@@ -371,7 +394,7 @@ def test_one_command_evaluates_a_csv_on_ones_own_library(shelf, tmp_path, capsys
     done = json.loads(out)
     assert done["figures"]["Hit@10"]["mean"] == 1.0
     assert done["figures"]["Hit@10"]["low"] is None
-    names = {"run.json", "cases.jsonl", "report.md", "report.html"}
+    names = {"run.json", "cases.jsonl", "cases.jsonl.lock", "report.md", "report.html"}
     assert {path.name for path in (tmp_path / "run").iterdir()} == names
     for name in names:
         assert str(tmp_path) not in (tmp_path / "run" / name).read_text(), "a report can be sent to a colleague"
