@@ -12,8 +12,10 @@ from chainlit.server import app as server
 
 from ui import (
     composer,
+    consent,
     conversation,
     core,
+    ending,
     guard,
     panel,
     patches,
@@ -31,6 +33,7 @@ folder = core.settings().library.expanduser().resolve()
 attachments = UploadFolder(folder / "uploads")
 
 patches.apply()
+ending.install()
 guard.install(server, port=config.run.port)
 routes.install(server, uploads=attachments)
 
@@ -82,6 +85,12 @@ async def on_chat_resume(thread: dict[str, Any]) -> None:
     await composer.show_controls()
     await conversation.offer_again(thread["steps"])
     core.page_is_open()
+
+
+@cl.on_chat_end
+async def on_chat_end() -> None:
+    """A page was closed or reloaded, or its connection broke."""
+    consent.page_is_gone()
 
 
 @cl.on_message
