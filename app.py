@@ -13,8 +13,10 @@ from chainlit.server import app as server
 from ingest import environment
 from ui import (
     composer,
+    consent,
     conversation,
     core,
+    ending,
     guard,
     names,
     panel,
@@ -34,6 +36,7 @@ attachments = UploadFolder(folder / "uploads")
 
 environment.shut_out()  # `python -m ui` has done it before Chainlit was imported, `chainlit run` has not
 patches.apply(incoming=folder / names.INCOMING)
+ending.install()
 guard.check_host(config.run.host)
 guard.install(
     server,
@@ -92,6 +95,12 @@ async def on_chat_resume(thread: dict[str, Any]) -> None:
     await composer.show_controls()
     await conversation.offer_again(thread["steps"])
     core.page_is_open()
+
+
+@cl.on_chat_end
+async def on_chat_end() -> None:
+    """A page was closed or reloaded, or its connection broke."""
+    consent.page_is_gone()
 
 
 @cl.on_message

@@ -116,6 +116,13 @@ class Assistant:
         if self.expert:
             await self.expert.close()
 
+    def kill(self) -> None:
+        """Stop the processes of the models at once, waiting for nothing."""
+        if self._server:
+            self._server.kill()
+        if self.expert:
+            self.expert.kill()
+
     async def ask(
         self,
         question: str,

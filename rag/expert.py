@@ -112,6 +112,11 @@ class Expert:
         if self._server:
             await self._server.close()
 
+    def kill(self) -> None:
+        """Stop its process at once, where it is one of ours."""
+        if self._server:
+            self._server.kill()
+
     async def look_again(
         self,
         answer: Answer,

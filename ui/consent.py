@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import chainlit as cl
 from chainlit.utils import utc_now
@@ -56,23 +56,58 @@ async def ask(payload: Payload) -> Verdict | None:
     question = cl.AskActionMessage("\n".join([head, "", *lines]), actions=buttons, timeout=ANSWER_SECONDS)
     shown.parent_id = question.parent_id
     await shown.send()
-    verdict: Verdict | None = None
     try:
-        answer = await question.send()
-        # by the number of the button, which we made, and not by what the page says that it means
-        pressed = str(answer.get("id")) if answer else ""
-        verdict = next((verdict for (verdict, *_), button in zip(_BUTTONS, buttons, strict=True)
-                        if button.id == pressed), None)  # fmt: skip
+        answer = await _pressed(question)
     except asyncio.CancelledError:
-        await cl.context.emitter.clear("clear_ask")
-        for button in buttons:
-            await button.remove()
-        await _close(question, "Nothing was sent: you stopped it.")
+        await _close(question, buttons, "Nothing was sent: you stopped it.")
         raise
-    await _close(question, _OUTCOMES[verdict])
+    except _PageIsGoneError:
+        await _close(question, buttons, "Nothing was sent: the page was closed or reloaded before you answered.")
+        return None
+    # by the number of the button, which we made, and not by what the page says that it means
+    number = str(answer.get("id")) if answer else ""
+    verdict = next((verdict for (verdict, *_), button in zip(_BUTTONS, buttons, strict=True)
+                    if button.id == number), None)  # fmt: skip
+    question.content = f"*{_OUTCOMES[verdict]}*"
+    await question.update()
     return verdict
 
 
-async def _close(question: cl.AskActionMessage, outcome: str) -> None:
+class _PageIsGoneError(Exception):
+    """Nobody can answer any more."""
+
+
+_asking: dict[str, asyncio.Task[Any]] = {}
+"""The open question of each session."""
+
+
+def page_is_gone() -> None:
+    """End the question of this session: Chainlit shows it to no other page, and would wait until it times out."""
+    if asking := _asking.get(cl.context.session.id):
+        asking.cancel()
+
+
+async def _pressed(question: cl.AskActionMessage) -> Any:
+    """Ask; returns the button that was pressed, or None if none was in time."""
+    session = cl.context.session.id
+    asking = _asking[session] = asyncio.create_task(question.send())
+    try:
+        await asyncio.wait({asking})
+    except asyncio.CancelledError:
+        asking.cancel()
+        await asyncio.wait({asking})
+        raise
+    finally:
+        _asking.pop(session, None)
+    if asking.cancelled():
+        raise _PageIsGoneError
+    return asking.result()
+
+
+async def _close(question: cl.AskActionMessage, buttons: list[cl.Action], outcome: str) -> None:
+    """Take the buttons of a question away that was not answered, and say why."""
+    await cl.context.emitter.clear("clear_ask")
+    for button in buttons:
+        await button.remove()
     question.content = f"*{outcome}*"
     await question.update()

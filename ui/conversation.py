@@ -27,7 +27,7 @@ from rag.render import (
 )
 from rag.sanitise import Sanitiser
 from rag.words import counted
-from ui import consent, core, panel, references, refinement, scope
+from ui import consent, core, ending, panel, references, refinement, scope
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Collection, Coroutine, Iterable
@@ -54,6 +54,7 @@ class Reply:
         self._stream = Sanitiser()
         self._text = ""
         self._links: dict[int, str] = {}
+        self._messages = 0
         self._began = time.monotonic()
         self._first_token: float | None = None
         self._shown = 0.0
@@ -78,6 +79,7 @@ class Reply:
                     self._first_token = time.monotonic() - self._began
                 self._text += self._stream.feed(text)
                 if time.monotonic() - self._shown >= UPDATE_SECONDS:
+                    await self._stay_last()
                     await self._show()
             case Drafted():
                 await self._show()
@@ -86,6 +88,7 @@ class Reply:
                 looking = f"*{inert(model)} is looking at this draft again: {inert(reason)}*"
                 self._heading = "\n\n".join(filter(None, (linked(self._text, links=self._links), looking, "")))
                 self._text, self._stream = "", Sanitiser()
+                self._messages = len(cl.chat_context.get())
                 await self._show()
             case Answered(answer):
                 self.answer = answer
@@ -97,6 +100,7 @@ class Reply:
             await self.abandon("(the answer broke off)")
             return
         await self._close_reading()
+        await self._stay_last()
         self._message.content = full_answer(self.answer, first_token_seconds=self._first_token)
         self._message.metadata = {
             "question": self.answer.question,
@@ -116,13 +120,14 @@ class Reply:
     async def abandon(self, why: str) -> None:
         """Keep what was written so far, and say why there is no more."""
         await self._close_reading()
+        await self._stay_last()
         self._text += self._stream.finish()
-        self._message.content = f"{linked(self._text, links=self._links)}\n\n*{why}*".strip()
+        self._message.content = f"{self._heading}{linked(self._text, links=self._links)}\n\n*{why}*".strip()
         await self._keep()
 
     async def fail(self) -> None:
         """Make room for the error: keep what was written, and nothing where nothing was."""
-        if self._text or self._stream.holds:
+        if self._heading or self._text or self._stream.holds:
             await self.abandon("(the answer broke off)")
         else:
             await self._reading.remove()
@@ -134,6 +139,15 @@ class Reply:
     async def _show(self) -> None:
         self._shown = time.monotonic()
         await self._message.stream_token(self._heading + linked(self._text, links=self._links), is_sequence=True)
+
+    async def _stay_last(self) -> None:
+        """Go below a question for consent that came meanwhile: the page keeps each message where it first stood."""
+        if self._heading and len(cl.chat_context.get()) > self._messages:
+            parent = self._message.parent_id
+            await self._message.remove()
+            self._message = cl.Message("")
+            self._message.parent_id = parent
+            self._messages = len(cl.chat_context.get())
 
     async def _folded(self, name: str, text: str) -> None:
         """Put something below the answer that a click opens; nothing where there is no text."""
@@ -204,17 +218,18 @@ async def _show(events: AsyncGenerator[Event, None]) -> Answer | None:
     """Show everything that an answer's story brings; returns the answer."""
     reply = Reply()
     await reply.open()
-    try:
-        async with aclosing(events):  # on Stop, the model's server stops generating
-            async for event in events:
-                await reply.take(event)
-    except asyncio.CancelledError:
-        await reply.abandon("(stopped)")
-        raise
-    except Exception:
-        await reply.fail()
-        raise
-    await reply.finish()
+    with ending.kept():
+        try:
+            async with aclosing(events):  # on Stop, the model's server stops generating
+                async for event in events:
+                    await reply.take(event)
+        except asyncio.CancelledError:
+            await reply.abandon("(stopped)")
+            raise
+        except Exception:
+            await reply.fail()
+            raise
+        await reply.finish()
     return reply.answer
 
 

@@ -10,6 +10,7 @@ from functools import cache
 
 from ingest import Ingest, IngestSettings, Library, UserFacingError
 from rag import Assistant, RagSettings
+from ui import ending
 
 log = logging.getLogger(__name__)
 
@@ -47,6 +48,7 @@ def order_key() -> str:
 
 def begin() -> None:
     """Load the models in the background, once the first page stands: loading would slow its coming down."""
+    ending.watch()
     task = asyncio.create_task(_warm_up())
     _tasks.add(task)
     task.add_done_callback(_tasks.discard)
@@ -58,14 +60,23 @@ def page_is_open() -> None:
 
 
 async def end() -> None:
-    """Stop the models and close the library."""
+    """Stop the answers and the models and close the library, each within its bound."""
     _stopping.set()
     for task in _tasks:
         task.cancel()
+    await ending.answers_ended()
     if assistant.cache_info().currsize:
-        await assistant().close()
+        try:
+            async with asyncio.timeout(ending.BOUNDS["models"]):
+                await assistant().close()
+        except TimeoutError:  # one hangs, or is just being loaded
+            assistant().kill()
     if library.cache_info().currsize:
-        library().close()
+        try:
+            async with asyncio.timeout(ending.BOUNDS["library"]):
+                await asyncio.to_thread(library().close)
+        except TimeoutError:  # a paper is being added; the next start carries on with it
+            log.warning("The library was left open")
 
 
 async def _warm_up() -> None:

@@ -56,7 +56,7 @@ BUSY_SECONDS = 5.0
 PATIENCE_SECONDS = 600.0
 """How long a write is tried again and again before it is given up."""
 RETRY_SECONDS = 0.5
-CLOSING_SECONDS = 1.0
+CLOSING_SECONDS = 0.75
 """How long `close` waits for the last writes, and then for the file."""
 
 LOCKED = (

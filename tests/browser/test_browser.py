@@ -267,6 +267,18 @@ def test_stop_keeps_the_text_and_the_next_question_works(open_page, shot, wordy_
     page.wait_for_selector(FOOTER)
 
 
+def test_a_second_chat_shows_its_sources_while_the_model_hangs(open_page, shot, wordy_server) -> None:
+    page = open_page(server=wordy_server)
+    in_mid_answer(page, wordy_server, LONG, signal.SIGSTOP)
+    second = open_page(server=wordy_server)
+    began = time.monotonic()
+    say(second, ADAPTER)
+    second.wait_for_selector(READING)
+    print(f"sources after {time.monotonic() - began:.2f} s")
+    assert second.locator(ANSWER).count() == 0
+    shot(second, "sources-while-the-model-hangs")
+
+
 def test_a_killed_model_is_told_and_the_next_question_works(open_page, shot, wordy_server) -> None:
     page = open_page(server=wordy_server)
     in_mid_answer(page, wordy_server, LONG, signal.SIGKILL)

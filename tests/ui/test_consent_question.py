@@ -7,10 +7,12 @@ import asyncio
 import chainlit as cl
 import pytest
 from test_handlers import question, refinable, script
+from test_render import make_answer
 
 from fake_embedder import HashEmbedder
 from ingest import ingest_pdf
 from pdfs import column, write_pdf
+from rag.answer import Answered, Escalated, Retrieved, TextDelta
 from rag.destination import Destination
 from rag.expert import AskedBy
 from rag.permit import Payload
@@ -95,6 +97,40 @@ async def test_stop_ends_the_question(page):
     assert page.steps[-1]["output"] == "*Nothing was sent: you stopped it.*"
     assert len(page.of("remove_action")) == 4
     assert page.of("clear_ask")
+
+
+async def test_a_page_that_is_reloaded_ends_the_question_with_a_no(app, page):
+    page.press = 600.0
+    task = asyncio.create_task(consent.ask(payload()))
+    await page.asked.wait()
+    await app.on_chat_end()
+    async with asyncio.timeout(120):
+        assert await task is None
+    assert page.steps[-1]["output"] == "*Nothing was sent: the page was closed or reloaded before you answered.*"
+    assert len(page.of("remove_action")) == 4
+    await app.on_chat_end()  # where nothing is asked, nothing happens
+
+
+async def test_after_a_consent_the_answer_goes_on_below_the_question(app, page, assistant):
+    answer = make_answer()
+
+    async def play():
+        yield Retrieved(answer.passages)
+        yield TextDelta("A draft.", 0)
+        yield Escalated("Large", "you asked for it")
+        await consent.ask(payload())
+        yield TextDelta("Better.", 1)
+        yield Answered(answer)
+
+    assistant._play = play
+    page.press = "Send once"
+    await app.on_message(question())
+    (removed,) = page.of("delete_message")
+    gone = removed["id"]
+    left = [step["output"] for step in page.steps if "message" in step["type"] and step["id"] != gone]
+    assert left[0] == "*You agreed to sending this once.*"
+    assert left[1].startswith("It is so")
+    assert len(left) == 2
 
 
 @pytest.mark.parametrize("mode", ["draft", "auto", "refine"])
