@@ -505,11 +505,11 @@ class Library:
 
     def kept_path(self, paper_id: str) -> Path:
         """Where the library's own copy of a file is, or will be, whether or not the paper is finished."""
-        return self._papers / f"{paper_id}.pdf"
+        return self._papers / f"{_plain(paper_id)}.pdf"
 
     def quarantine_path(self, paper_id: str) -> Path:
         """Where the copy of a PDF that could not be read is kept."""
-        return self.folder / "quarantine" / f"{paper_id}.pdf"
+        return self.folder / "quarantine" / f"{_plain(paper_id)}.pdf"
 
     def quarantine(self, paper_id: str) -> None:
         """Move the copy of a PDF that could not be read out of the way, so that it can be tried again."""
@@ -851,6 +851,20 @@ def _statements(script: str) -> Iterator[str]:
         if sqlite3.complete_statement(statement):
             yield statement
             statement = ""
+
+
+def _plain(paper_id: str) -> str:
+    """The id, if no path is in it: a catalogue that somebody else wrote may say anything, and files are removed by it.
+
+    Raises:
+        LibraryMismatchError: it would lead outside the library.
+    """
+    if re.fullmatch(r"[A-Za-z0-9][\w-]*", paper_id) is None:
+        raise LibraryMismatchError(
+            f"The catalogue library.db names a file outside the library ({paper_id!r}).",
+            "Do not use this library: somebody has changed it.",
+        )
+    return paper_id
 
 
 def _copy(source: Path, target: Path) -> None:

@@ -29,6 +29,7 @@ Commercial = Literal["yes", "no", "conditions"]
 _STRICT = ConfigDict(extra="forbid", strict=True)
 _Count = Annotated[int, Field(gt=0)]
 _Hub = Annotated[str, Field(pattern=r"^[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*$")]
+_Inside = Annotated[str, Field(pattern=r"^[A-Za-z0-9][\w.+-]*(/[A-Za-z0-9][\w.+-]*)*$")]
 _File = Annotated[str, Field(pattern=r"^[A-Za-z0-9][\w.+-]*(/[A-Za-z0-9][\w.+-]*)*\.gguf$")]
 
 
@@ -67,7 +68,7 @@ class Wheel:
     __pydantic_config__: ClassVar[ConfigDict] = _STRICT
 
     package: Annotated[str, Field(pattern=r"^\w+$")]  # a dot would import the parent package to look inside
-    file: str
+    file: _Inside
     kind: Literal["wheel"] = "wheel"
 
 

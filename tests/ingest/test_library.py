@@ -6,9 +6,11 @@ import gc
 import json
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 import threading
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -449,6 +451,22 @@ def test_cancelling_an_upload_that_lies_in_the_librarys_folder_keeps_nothing(lib
     assert add(library, upload, fake, cancel=stop).status == "failed"
     assert list((library.folder / "papers").iterdir()) == []
     assert library.ledger.entries("queued", "parsing", "embedding") == []
+
+
+def test_a_catalogue_from_elsewhere_cannot_name_a_file_outside_the_library(library, fake, tmp_path):
+    victim = tmp_path / "thesis.pdf"
+    victim.write_text("work that must not be lost")
+    name = "../../thesis"
+    assert (library.folder / "papers" / f"{name}.pdf").is_file()
+    with closing(sqlite3.connect(library.folder / "library.db")) as database, database:
+        database.execute("INSERT INTO ledger VALUES (?, 'thesis.pdf', 'removing', NULL, '2026')", (name,))
+    with pytest.raises(LibraryMismatchError, match="outside the library"):
+        library.own()
+    for path_of in (library.kept_path, library.quarantine_path):
+        for foreign in (name, str(victim), "..", "", "a/b", "a\\b", "a\0b", ".hidden"):
+            with pytest.raises(LibraryMismatchError):
+                path_of(foreign)
+    assert victim.read_text() == "work that must not be lost"
 
 
 def test_another_embedder_is_refused_in_words(library, fake):

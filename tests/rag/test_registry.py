@@ -97,6 +97,7 @@ def test_a_new_entry_is_added_and_one_of_ours_is_changed_key_by_key(read):
         (ENTRY | {"source": SERVICE | {"base_url": "file:///etc"}}, "“source.base_url”"),
         (ENTRY | {"source": SERVICE | {"key_variable": "PATH"}}, "“source.key_variable”"),
         (ENTRY | {"source": {"kind": "gguf", "repository": "a/b", "file": "../../x.gguf"}}, "“source.file”"),
+        (ENTRY | {"source": {"kind": "wheel", "package": "a", "file": "../../x.gguf"}}, "“source.file”"),
         (ENTRY | {"source": {"kind": "gguf", "repository": "a/b", "file": "x.gguf", "sha256": "1"}}, "“source.sha256”"),
         (ENTRY | {"source": {"kind": "wheel", "package": "os.path", "file": "x"}}, "“source.package”"),
     ],
