@@ -69,3 +69,7 @@ CREATE TABLE IF NOT EXISTS feedbacks (
     "comment" TEXT
 );
 CREATE INDEX IF NOT EXISTS feedbacks_by_step ON feedbacks ("forId");
+
+-- Chainlit writes a chat's id into the text of its queries, between quotes: no other letters than those of its own ids.
+CREATE TRIGGER IF NOT EXISTS plain_chat_ids BEFORE INSERT ON threads WHEN new."id" GLOB '*[^0-9A-Za-z_-]*'
+BEGIN SELECT RAISE(ABORT, 'this is no id of a chat'); END;

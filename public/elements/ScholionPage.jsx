@@ -3,6 +3,7 @@ import { useEffect, useRef, useState } from 'react'
 // A page of a paper in the side panel. Everything in it is a page of its own: /page/<paper>/<number>.
 export default function ScholionPage() {
   const frame = useRef(null)
+  const address = /^\/page\/[0-9a-f]{16}\//.test(props.address) ? props.address : 'about:blank' // no other may be opened
   const [height, setHeight] = useState(600)
 
   // As high as the panel allows below its title, so that only the page itself scrolls.
@@ -21,7 +22,7 @@ export default function ScholionPage() {
   }, [])
 
   return (
-    <iframe id="page-of-paper" ref={frame} src={props.address} title={props.title}
+    <iframe id="page-of-paper" ref={frame} src={address} title={props.title}
       className="w-full rounded-lg border" style={{ height: `${height}px`, border: 0 }}
       onLoad={() => frame.current?.contentWindow?.focus({ preventScroll: true })} />
   )

@@ -265,6 +265,21 @@ async def test_a_message_with_modes_and_metadata_is_read_back_as_it_was(history,
     assert await history.get_thread_author("unknown") == ""
 
 
+async def test_a_chats_id_that_would_become_sql_is_not_stored(history, chat) -> None:
+    other, own = await history.create_user(cl.User(identifier="other")), await history.create_user(cl.User("local"))
+    chat.session.has_first_interaction = True
+    await history.update_thread("others-chat", name="private", user_id=other.id)
+    secret = cl.Message("what another user asked")
+    secret.thread_id = "others-chat"
+    await history.create_step(secret.to_dict())
+    columns = ["NULL"] * 21
+    columns[:4] = '"id"', '"name"', '"type"', """(SELECT "id" FROM threads WHERE "id" LIKE 'x%')"""
+    columns[11:13] = '"output"', '"createdAt"'
+    evil = f"x') UNION ALL SELECT {', '.join(columns)} FROM steps /*"
+    await history.update_thread(evil, name="mine", user_id=own.id)
+    assert "what another user asked" not in str(await history.get_all_user_threads(user_id=own.id))
+
+
 async def test_the_last_state_of_a_message_is_the_one_that_stays(history, chat) -> None:
     chat.session.has_first_interaction = True
     message = cl.Message("")
