@@ -18,7 +18,7 @@ from places import ROOT, SAMPLES
 
 SHOTS = Path(__file__).parent / "shots"
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-PATIENCE = 120_000
+PATIENCE = 300_000
 """Milliseconds: the model writes 5 to 45 tokens a second, less when the machine is busy."""
 
 
@@ -63,12 +63,15 @@ class Server:
                 return time.monotonic() - began
         raise TimeoutError(self.log.read_text())
 
-    def model_pid(self) -> int:
-        """The process that runs the drafter."""
-        for line in subprocess.check_output(["ps", "-eo", "pid,ppid,args"], text=True).splitlines()[1:]:
-            pid, parent, *args = line.split()
-            if self.process and int(parent) == self.process.pid and "rag.local" in args:
-                return int(pid)
+    def model_pid(self, patience: float = 120.0) -> int:
+        """The process that runs the drafter; it is started in the background."""
+        began = time.monotonic()
+        while time.monotonic() - began < patience:
+            for line in subprocess.check_output(["ps", "-eo", "pid,ppid,args"], text=True).splitlines()[1:]:
+                pid, parent, *args = line.split()
+                if self.process and int(parent) == self.process.pid and "rag.local" in args:
+                    return int(pid)
+            time.sleep(0.1)
         raise LookupError("the drafter is not running")
 
     def stop(self, how: int = signal.SIGTERM) -> None:

@@ -1,4 +1,7 @@
-"""`python -m ui` with a drafter that writes what stands in the file SCRIPTED_ANSWER, so that verdicts are foreseen."""
+"""`python -m ui` with a drafter that writes what stands in the file SCRIPTED_ANSWER, so that verdicts are foreseen.
+
+SCRIPTED_DELAY: seconds before each word.
+"""
 
 from __future__ import annotations
 
@@ -16,5 +19,7 @@ from ui.__main__ import main
 if __name__ == "__main__":
     answer = Path(os.environ["SCRIPTED_ANSWER"])
     assistant = core.assistant()
-    assistant.drafter = ScriptedChatModel(*[answer.read_text(encoding="utf-8")] * 100)
+    assistant.drafter = ScriptedChatModel(
+        *[answer.read_text(encoding="utf-8")] * 100, delay=float(os.environ.get("SCRIPTED_DELAY", "0"))
+    )
     sys.exit(main())
