@@ -13,6 +13,7 @@ import json
 import logging
 import re
 import sqlite3
+from contextlib import closing
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
@@ -91,6 +92,7 @@ class ChatHistory(SQLAlchemyDataLayer):  # type: ignore[misc]  # chainlit's own 
             database.execute("PRAGMA journal_mode=WAL")
             database.executescript(resources.files("ui").joinpath("schema.sql").read_text())
         super().__init__(f"sqlite+aiosqlite:///{file}", storage_provider=uploads)
+        self._file = file
         event.listen(self.engine.sync_engine, "connect", _prepare)
         self._in_order = asyncio.Lock()
         self._told: set[str] = set()
@@ -122,6 +124,14 @@ class ChatHistory(SQLAlchemyDataLayer):  # type: ignore[misc]  # chainlit's own 
         if name is not None:
             name = " ".join(name.split())[:120] or NAMELESS_CHAT
         await super().update_thread(thread_id, name=name, user_id=user_id, metadata=metadata, tags=tags)
+
+    async def delete_thread(self, thread_id: str) -> None:
+        """As inherited, and the file's log, which has the messages as they were, is emptied."""
+        await super().delete_thread(thread_id)
+        try:
+            await asyncio.to_thread(forget_log, self._file)
+        except sqlite3.Error:
+            log.exception("The log of the chat history could not be emptied; it is when Scholion ends")
 
     async def create_step(self, step_dict: StepDict) -> None:
         """As inherited, one after the other: a message's first state must not overwrite its last."""
@@ -182,7 +192,14 @@ def _prepare(connection: Any, _record: Any) -> None:
     cursor = connection.cursor()
     cursor.execute("PRAGMA busy_timeout=5000")
     cursor.execute("PRAGMA synchronous=FULL")
+    cursor.execute("PRAGMA secure_delete=ON")  # a deleted chat leaves no text in free pages
     cursor.close()
+
+
+def forget_log(file: Path) -> None:
+    """Move SQLite's log into the file and empty it: it keeps pages as they were before something was deleted."""
+    with closing(sqlite3.connect(file, timeout=5)) as database:
+        database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
 def _harmless(step: Any) -> Any:
