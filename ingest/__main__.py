@@ -340,6 +340,8 @@ def _remove(library: Library, _: IngestSettings, options: argparse.Namespace) ->
             print(json.dumps(row, ensure_ascii=False))
         else:
             print(row["error"] or f"removed {row['title']}", file=sys.stderr if row["error"] else sys.stdout)
+    if (library.folder / "chats.db").exists() and not failed:
+        print("Answers in your chats still quote it; delete those chats too if nothing should remain.", file=sys.stderr)
     return int(failed)
 
 

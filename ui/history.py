@@ -20,7 +20,7 @@ import re
 import sqlite3
 import time
 import uuid
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
@@ -154,6 +154,7 @@ class ChatHistory(SQLAlchemyDataLayer):  # type: ignore[misc]  # chainlit's own 
             if database.execute(_ANY_LOST).fetchone():  # else nothing is written, and no lock is needed
                 database.execute(_FOUND, (NAMELESS_CHAT,))
         super().__init__(f"sqlite+aiosqlite:///{file}", storage_provider=uploads)
+        self._file = file
         event.listen(self.engine.sync_engine, "connect", _prepare)
         self._in_order = asyncio.Lock()
         self._turn_of: asyncio.Task[Any] | None = None
@@ -235,7 +236,7 @@ class ChatHistory(SQLAlchemyDataLayer):  # type: ignore[misc]  # chainlit's own 
             await super().update_thread(thread_id, name=name, user_id=user_id, metadata=metadata, tags=tags)
 
     async def delete_thread(self, thread_id: str) -> None:
-        """As inherited; an answer that is still being written elsewhere goes too.
+        """As inherited; an answer that is still being written elsewhere goes too, and so do the messages in SQLite's log.
 
         Raises:
             OSError: the chat is still there, so the page must not say that it is gone.
@@ -246,6 +247,10 @@ class ChatHistory(SQLAlchemyDataLayer):  # type: ignore[misc]  # chainlit's own 
             if await self._has(thread_id):
                 self._deleted.discard(thread_id)
                 raise OSError(FAILED)
+            try:
+                await asyncio.to_thread(forget_log, self._file)
+            except sqlite3.Error:
+                log.exception("The log of the chat history could not be emptied; it is when Scholion ends")
 
     @queue_until_user_message()
     async def create_step(self, step_dict: StepDict) -> None:
@@ -356,6 +361,7 @@ def _prepare(connection: Any, _record: Any) -> None:
     cursor = connection.cursor()
     cursor.execute(f"PRAGMA busy_timeout={BUSY_SECONDS * 1000:.0f}")
     cursor.execute("PRAGMA synchronous=FULL")
+    cursor.execute("PRAGMA secure_delete=ON")  # a deleted chat leaves no text in free pages
     cursor.close()
 
 
@@ -367,6 +373,12 @@ def _fault(error: SQLAlchemyError) -> int:
 
 def _named(words: str) -> str:
     return " ".join(words.split())[:120] or NAMELESS_CHAT
+
+
+def forget_log(file: Path) -> None:
+    """Move SQLite's log into the file and empty it: it keeps pages as they were before something was deleted."""
+    with closing(sqlite3.connect(file, timeout=5)) as database:
+        database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
 def _harmless(step: Any) -> Any:

@@ -47,7 +47,7 @@ async def act(name: str, payload: Any) -> dict[str, Any]:
             case "open_paper":
                 await panel.show(paper_id)
             case "delete_paper":
-                await cl.make_async(_delete)(paper_id)
+                said = await cl.make_async(_delete)(paper_id)
             case "tag_papers":
                 await cl.make_async(core.library().tag)(ids, tag)
             case "untag_paper":
@@ -63,7 +63,10 @@ async def act(name: str, payload: Any) -> dict[str, Any]:
     return {"papers": listed()} | ({"said": said} if said else {})
 
 
-def _delete(paper_id: str) -> None:
+def _delete(paper_id: str) -> str | None:
+    """Delete a paper; what stays, in one sentence."""
     library = core.library()
-    if library.paper(paper_id).id == paper_id:  # the library also takes the beginning of an id; a browser may not
-        library.remove(paper_id)
+    if library.paper(paper_id).id != paper_id:  # the library also takes the beginning of an id; a browser may not
+        return None
+    library.remove(paper_id)
+    return "Deleted. Answers in your chats still quote the paper; delete those chats too if nothing should remain."
