@@ -14,12 +14,14 @@ from pydantic import ValidationError
 from tqdm import tqdm
 
 from ingest.bibtex import write_bibtex
+from ingest.confine import promises
 from ingest.embed import embedder_from
 from ingest.environment import shut_out
 from ingest.errors import LibraryBusyError, PathError, UserFacingError
 from ingest.library import Library, open_library
 from ingest.pipeline import Ingest, IngestReport, Progress, Source, pdf_files, remove_one, tag_papers
 from ingest.remote import orders
+from ingest.sandbox import Parser
 from ingest.settings import IngestSettings, bad_setting
 from ingest.trouble import in_words
 
@@ -34,6 +36,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     os.umask(0o077)  # what is written here is the user's alone
     try:
+        if options.run == _sandbox:  # which wants no library
+            return _sandbox(options)
         settings = IngestSettings()
         with open_library(settings) as library:
             return int(options.run(library, settings, options))
@@ -87,7 +91,23 @@ def _parser() -> argparse.ArgumentParser:
     rebuild = command("rebuild", _rebuild, "embed all chunks again, beside the old index, and swap at the end")
     rebuild.add_argument("--embedder", type=Path, metavar="FOLDER", help="a sentence-transformers model")
     command("verify", _verify, "compare tables, index and files, and mend what can be mended")
+    command("sandbox", _sandbox, "say what keeps a malicious PDF in on this system")
     return parser
+
+
+def _sandbox(options: argparse.Namespace) -> int:
+    with Parser() as parser:
+        parser.warm_up()
+        layers = parser.confinement
+    kept = promises(layers)
+    if options.json:
+        print(json.dumps({"layers": layers, "promises": kept}))
+        return 0
+    print("PDFs are read in a process of its own, with limits on time, memory, pages and text.")
+    print(f"On this system it is also closed by: {', '.join(layers) or 'nothing'}.")
+    for sentence, is_kept in kept.items():
+        print(f"  {'yes' if is_kept else 'no '}  {sentence}")
+    return 0
 
 
 def _add(library: Library, _: IngestSettings, options: argparse.Namespace) -> int:

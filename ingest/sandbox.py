@@ -2,8 +2,9 @@
 
 PDF parsers loop, allocate without bound and crash on made-up files. Here that costs one file one clear sentence. The
 child is kept warm for the next file, since starting one costs a third of a second; it is replaced after a crash, after
-a file that was too costly, and when its memory has grown. It gets no secrets in its environment, no descriptors but its
-pipes, and may write no file. What it answers is JSON, checked field by field: it can be wrong, but it is never code.
+a file that was too costly, and when its memory has grown. It gets no secrets in its environment and no descriptors but
+its pipes and the file; what else it cannot do depends on the system (`ingest.confine`). What it answers is JSON,
+checked field by field: it can be wrong, but it is never code.
 """
 
 from __future__ import annotations
@@ -22,13 +23,12 @@ import subprocess
 import sys
 import threading
 import time
-import types
 import typing
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from ingest import errors
+from ingest import confine, errors
 from ingest.environment import for_child
 from ingest.errors import (
     CancelledParseError,
@@ -39,6 +39,7 @@ from ingest.errors import (
 )
 from ingest.paper import ParsedPaper
 from ingest.parse import check_is_pdf, paper_id, parse_pdf
+from ingest.typed_json import from_json, to_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -120,6 +121,12 @@ class Parser:
         child = self._child
         return child.process.pid if child and child.process.poll() is None else None
 
+    @property
+    def confinement(self) -> list[str]:
+        """The layers that the running child has put on; empty where none runs, or the system has none."""
+        child = self._child
+        return child.confinement if child else []
+
     def warm_up(self) -> None:
         """Start the child now, so that the first file need not wait. ParserStartError where it does not start."""
         with self._turn:
@@ -172,6 +179,8 @@ class Parser:
             finally:
                 if not healthy or (child.resident_mb() or 0) > RESTART_MB:
                     self._discard()
+                else:
+                    child.take_back()
             return parsed
         finally:
             self._turn.release()
@@ -192,7 +201,7 @@ class Parser:
         answer, cpu_at_start = _Answer(job), child.cpu_seconds() or 0.0
         child.send(
             {
-                "path": str(job.path),
+                "path": child.deliver(job.path),
                 "name": job.name,
                 "options": self._options,
                 "memory_mb": job.limits.memory_mb,
@@ -419,8 +428,11 @@ def _spawn(arguments: list[str], **options: Any) -> subprocess.Popen[bytes]:
 class _Child:
     """One running child process and what it sends."""
 
-    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+    def __init__(self, process: subprocess.Popen[bytes], inbox: int | None) -> None:
         self.process = process
+        self._inbox = inbox
+        self.confinement: list[str] = []
+        """What `ingest.confine.close` says that it has put on."""
         self.lines: queue.Queue[bytes | None] = queue.Queue(maxsize=64)
         self.peak_mb = 0.0
         """Most resident memory seen since it started, in MB; 0 where that cannot be seen."""
@@ -433,10 +445,22 @@ class _Child:
         """Return a child with its libraries loaded. ParserStartError where there is none within START_SECONDS."""
         hint = "Close other programs and try again; if it stays so, set up Scholion again with `make chat`."
         # One thread: many cores' worth of BLAS buffers would fill the address space, and Tesseract is faster with one.
+        inbox = confine.inbox()
         one = dict.fromkeys(("OMP_NUM_THREADS", "OMP_THREAD_LIMIT", "OPENBLAS_NUM_THREADS"), "1")
         try:
             process = _spawn(
-                [sys.executable, "-I", "-B", "-X", "utf8", "-c", _CHILD, str(os.getpid())],
+                [
+                    sys.executable,
+                    "-I",
+                    "-B",
+                    "-X",
+                    "utf8",
+                    "-c",
+                    _CHILD,
+                    str(os.getpid()),
+                    "" if inbox is None else "inbox",
+                ],
+                pass_fds=() if inbox is None else (inbox,),
                 cwd=_ROOT,
                 env=for_child("TESSDATA_PREFIX", **one),
                 stdin=subprocess.PIPE,
@@ -446,8 +470,10 @@ class _Child:
                 creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
             )
         except OSError as error:
+            if inbox is not None:
+                os.close(inbox)
             raise ParserStartError(f"The PDF parser could not be started ({error.strerror}).", hint) from error
-        child = cls(process)
+        child = cls(process, inbox)
         try:
             line = child.lines.get(timeout=START_SECONDS)
         except queue.Empty:
@@ -455,7 +481,17 @@ class _Child:
         if line is None or not line.startswith(b'{"ready"'):
             child.end()
             raise ParserStartError("The PDF parser did not start.", hint)
+        child.confinement = json.loads(line)["ready"]
         return child
+
+    def deliver(self, path: Path) -> str:
+        """Let the child have the file; return the path under which it reads it."""
+        return str(path) if self._inbox is None else confine.deliver(path, self._inbox)
+
+    def take_back(self) -> None:
+        """Free the memory that the file takes."""
+        if self._inbox is not None:
+            os.ftruncate(self._inbox, 0)
 
     def send(self, message: dict[str, Any]) -> None:
         """Hand over a job; a child that has died is noticed when its answer is read."""
@@ -474,6 +510,9 @@ class _Child:
         self.process.wait()
         with contextlib.suppress(OSError):
             self.process.stdin.close()
+        if self._inbox is not None:
+            os.close(self._inbox)
+            self._inbox = None
         while self._reader.is_alive():  # it may wait for room in the queue
             with contextlib.suppress(queue.Empty):
                 self.lines.get_nowait()
@@ -508,60 +547,6 @@ class _Child:
         self.lines.put(None)
 
 
-# ---- JSON -----------------------------------------------------------------------------------------------------------
-
-
-def to_json(value: Any) -> Any:
-    """A dataclass, or anything made of dataclasses, tuples, lists, mappings and scalars, as JSON's own types."""
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {f.name: to_json(getattr(value, f.name)) for f in dataclasses.fields(value) if f.init}
-    if isinstance(value, (tuple, list, set, frozenset)):
-        return [to_json(item) for item in value]
-    if isinstance(value, dict):
-        return [[to_json(key), to_json(item)] for key, item in value.items()]
-    if value is None or type(value) in (str, int, float, bool):
-        return value
-    raise TypeError(f"{type(value).__name__} has no form in JSON here")
-
-
-def from_json(value: Any, kind: Any) -> Any:
-    """The value that `to_json` was given, checked against its type annotation.
-
-    Raises:
-        TypeError, ValueError: `value` is not of that type.
-    """
-    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
-    if dataclasses.is_dataclass(kind) and isinstance(kind, type):
-        if not isinstance(value, dict):
-            raise TypeError(f"{kind.__name__} expected")
-        hints = typing.get_type_hints(kind)
-        return kind(**{name: from_json(item, hints[name]) for name, item in value.items()})
-    if origin in (typing.Union, types.UnionType):
-        for choice in arguments:
-            with contextlib.suppress(TypeError, ValueError, KeyError):
-                return from_json(value, choice)
-        raise TypeError(f"{kind} expected")
-    if origin is typing.Literal:
-        if value in arguments:
-            return value
-        raise ValueError(f"{kind} expected")
-    if origin in (tuple, list, set, frozenset, dict) and isinstance(value, list):
-        return _collection(value, origin, arguments)
-    if kind is float and type(value) is int:
-        return float(value)
-    if kind is Any or type(value) is kind or (value is None and kind is types.NoneType):
-        return value
-    raise TypeError(f"{kind} expected")
-
-
-def _collection(value: list[Any], origin: Any, arguments: tuple[Any, ...]) -> Any:
-    if origin is dict:
-        return {from_json(key, arguments[0]): from_json(item, arguments[1]) for key, item in value}
-    if origin is tuple and arguments[-1] is not Ellipsis:
-        return tuple(from_json(item, one) for item, one in zip(value, arguments, strict=True))
-    return origin(from_json(item, arguments[0]) for item in value)
-
-
 # ---- in the child ---------------------------------------------------------------------------------------------------
 
 _OUT_OF_MEMORY = 77  # the exit status of a child that found no memory even to say so
@@ -584,9 +569,10 @@ def _serve() -> None:
     del pypdf, pypdfium2  # loaded now rather than under the first file's limits
     _forbid()
     started_mb = _address_space_mb()
+    layers = confine.close(has_inbox=bool(sys.argv[2]))
     jobs: queue.Queue[bytes] = queue.Queue()
     threading.Thread(target=_listen, args=(jobs,), daemon=True).start()
-    _put(ours, {"ready": True})
+    _put(ours, {"ready": layers})
     while True:
         job = json.loads(jobs.get())
         try:
@@ -611,7 +597,7 @@ def _put(stream: IO[bytes], frame: dict[str, Any]) -> None:
 
 
 def _answer(job: dict[str, Any], stream: IO[bytes]) -> None:
-    path, name = Path(job["path"]), job["name"]
+    path, name = confine.as_path(job["path"]), job["name"]
     try:
         pages = _count_pages(path)
         _put(stream, {"pages": pages})

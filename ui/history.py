@@ -236,7 +236,7 @@ class ChatHistory(SQLAlchemyDataLayer):  # type: ignore[misc]  # chainlit's own 
             await super().update_thread(thread_id, name=name, user_id=user_id, metadata=metadata, tags=tags)
 
     async def delete_thread(self, thread_id: str) -> None:
-        """As inherited; an answer that is still being written elsewhere goes too, and so do the messages in SQLite's log.
+        """As inherited; an answer still being written elsewhere goes too, and SQLite's log is emptied.
 
         Raises:
             OSError: the chat is still there, so the page must not say that it is gone.
