@@ -87,7 +87,7 @@ class Elsewhere:
                 await asyncio.Event().wait()
 
         threading.Thread(target=self._loop.run_until_complete, args=(run(),), daemon=True).start()
-        assert ready.wait(10)
+        assert ready.wait(60)
 
 
 def test_a_model_elsewhere_gets_what_was_shown_and_nothing_before(open_page, other_server, shot) -> None:

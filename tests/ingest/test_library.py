@@ -479,7 +479,7 @@ def test_ownership_ends_with_the_process_however_it_ends(settings):
     code = (
         "import sys, time; from pathlib import Path; from ingest import *\n"
         f"library = Library(IngestSettings(library=Path({str(settings.library)!r}))); library.own()\n"
-        "print('owned', flush=True); time.sleep(60)"
+        "print('owned', flush=True); time.sleep(3600)"
     )
     process = subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE, text=True)
     assert process.stdout.readline() == "owned\n"

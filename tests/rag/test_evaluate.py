@@ -29,6 +29,7 @@ from rag.evaluate import evaluate, forget_run, read_run, sampled
 from rag.report import as_json, report
 from rag.report_html import to_html
 from rag.report_page import to_markdown
+from waiting import PATIENCE
 
 
 def ask(questions, out, **options):
@@ -182,8 +183,10 @@ from rag.corpora import load
 from rag.corpus_library import corpus_library
 from rag.evaluate import evaluate
 class Slow(HashEmbedder):
+    asked = 0
     def embed_query(self, text):
-        time.sleep(0.1)
+        self.asked += 1
+        time.sleep(0.1 if self.asked < 10 else 3600)
         return super().embed_query(text)
 folder, out = map(Path, sys.argv[1:])
 questions, embedder = load(folder), Slow()
@@ -209,7 +212,7 @@ def test_a_killed_run_goes_on_where_it_was(tmp_path):
         assert child.poll() is None
         time.sleep(0.02)
     child.send_signal(signal.SIGKILL)
-    child.wait(20)
+    child.wait(PATIENCE)
     before = lines.read_bytes()
     assert before.count(b"\n") < 40
     with lines.open("ab") as file:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
 from types import SimpleNamespace
 
 import chainlit as cl
@@ -14,6 +15,7 @@ from fake_embedder import HashEmbedder
 from pdfs import column, write_pdf
 from rag.answer import Answered, Drafted, Escalated, Retrieved, Scope, TextDelta
 from rag.errors import ModelUnreachableError
+from waiting import PATIENCE, soon
 
 SEEDS = "Garden seeds keep for five years in a dry jar at four degrees, as Miller and Stone measured in 1987."
 
@@ -141,9 +143,9 @@ async def test_after_a_refinement_the_draft_is_one_click_away(app, chat, assista
 
 
 async def test_stop_keeps_the_text_and_closes_the_stream(app, chat, assistant) -> None:
-    assistant.script = script(TextDelta("Half an ans", 0), 30.0)
+    assistant.script = script(TextDelta("Half an ans", 0), 3600.0)
     running = asyncio.create_task(app.on_message(question()))
-    await asyncio.sleep(0.2)
+    assert await soon(lambda: any(data["token"].startswith("Half") for data in chat.of("stream_token")))
     running.cancel()
     with pytest.raises(asyncio.CancelledError):
         await running
@@ -218,11 +220,12 @@ async def test_a_file_that_is_no_pdf_is_refused_by_its_bytes(app, chat, assistan
 
 
 async def test_stop_reaches_the_thread_that_adds_a_paper(app, chat, assistant, shelf_library, seeds_pdf) -> None:
+    begun, stopped = threading.Event(), threading.Event()
+
     class Slow(HashEmbedder):
         def embed_documents(self, texts):
-            import time
-
-            time.sleep(1.0)
+            begun.set()
+            stopped.wait(PATIENCE)
             return super().embed_documents(texts)
 
     from ingest import pipeline
@@ -233,11 +236,13 @@ async def test_stop_reaches_the_thread_that_adds_a_paper(app, chat, assistant, s
     batch, pipeline.BATCH = pipeline.BATCH, 1
     try:
         running = asyncio.create_task(app.on_message(message))
-        await asyncio.sleep(1.0)
+        assert await soon(begun.is_set)
         running.cancel()
+        stopped.set()
         with pytest.raises(asyncio.CancelledError):
             await running
     finally:
+        stopped.set()
         pipeline.BATCH = batch
     assert "(stopped)" in chat.texts[-1] or "is in your library" in chat.texts[-1]
 
