@@ -599,7 +599,7 @@ def test_two_runs_take_turns(library, fake):
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(60)
+        thread.join()
     assert sorted(done) == ["added"] * 4 + ["skipped"] * 4
     assert library.verify() == []
 
