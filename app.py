@@ -10,11 +10,13 @@ import chainlit as cl
 from chainlit.config import config
 from chainlit.server import app as server
 
+from ingest import environment
 from ui import (
     composer,
     conversation,
     core,
     guard,
+    names,
     panel,
     patches,
     references,
@@ -30,8 +32,15 @@ from ui.history import ChatHistory, UploadFolder
 folder = core.settings().library.expanduser().resolve()
 attachments = UploadFolder(folder / "uploads")
 
-patches.apply()
-guard.install(server, port=config.run.port)
+environment.shut_out()  # `python -m ui` has done it before Chainlit was imported, `chainlit run` has not
+patches.apply(incoming=folder / names.INCOMING)
+guard.check_host(config.run.host)
+guard.install(
+    server,
+    port=config.run.port,
+    upload_mb=config.features.spontaneous_file_upload.max_size_mb,
+    is_owner=patches.is_owner,
+)
 routes.install(server, uploads=attachments)
 
 
@@ -55,8 +64,9 @@ async def startup() -> None:
 
 @cl.on_app_shutdown
 async def shutdown() -> None:
-    """Stop the models and close the library."""
+    """Stop the models, close the library and remove what is left of uploads."""
     await core.end()
+    patches.remove_uploads()
 
 
 @cl.set_starters

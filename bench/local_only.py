@@ -18,8 +18,8 @@ sys.path.insert(0, str(ROOT))
 
 from ingest.chunk import chunk_paper  # noqa: E402
 from ingest.parse import parse_pdf  # noqa: E402
+from ingest.sentences import sentence_spans  # noqa: E402
 from rag.runs import word_runs  # noqa: E402
-from rag.words import sentence_spans  # noqa: E402
 
 
 def share(found: list[bool]) -> str:

@@ -2,9 +2,11 @@
 
 from ingest.embed import Embedder, embedder_from
 from ingest.errors import UserFacingError
+from ingest.files import put_in_place, write_atomically
 from ingest.library import Library, open_library
 from ingest.paper import Chunk, Heading, Page, Paper, ParsedPaper
 from ingest.pipeline import Ingest, IngestReport, Progress, Source, ingest_pdf, pdf_files, remove_one, tag_papers
+from ingest.sentences import sentence_spans
 from ingest.settings import IngestSettings
 
 __all__ = [
@@ -25,6 +27,9 @@ __all__ = [
     "ingest_pdf",
     "open_library",
     "pdf_files",
+    "put_in_place",
     "remove_one",
+    "sentence_spans",
     "tag_papers",
+    "write_atomically",
 ]

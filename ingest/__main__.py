@@ -15,11 +15,13 @@ from tqdm import tqdm
 
 from ingest.bibtex import write_bibtex
 from ingest.embed import embedder_from
+from ingest.environment import shut_out
 from ingest.errors import LibraryBusyError, PathError, UserFacingError
 from ingest.library import Library, open_library
 from ingest.pipeline import Ingest, IngestReport, Progress, Source, pdf_files, remove_one, tag_papers
 from ingest.remote import orders
 from ingest.settings import IngestSettings, bad_setting
+from ingest.trouble import in_words
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -30,18 +32,21 @@ if TYPE_CHECKING:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command. 0: all well; 1: something failed for a stated reason; 2: wrong usage."""
     options = _parser().parse_args(arguments)
+    os.umask(0o077)  # what is written here is the user's alone
     try:
         settings = IngestSettings()
         with open_library(settings) as library:
             return int(options.run(library, settings, options))
-    except UserFacingError as error:
-        print(error, file=sys.stderr)
     except ValidationError as error:
         print(bad_setting(error), file=sys.stderr)
     except BrokenPipeError:  # whoever read our output has had enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except KeyboardInterrupt:
         print("Stopped; papers that were finished are kept.", file=sys.stderr)
+    except Exception as error:
+        if (said := in_words(error)) is None:
+            raise
+        print(said, file=sys.stderr)
     return 1
 
 
@@ -410,4 +415,5 @@ def _verify(library: Library, _: IngestSettings, options: argparse.Namespace) ->
 
 
 if __name__ == "__main__":
+    shut_out()
     sys.exit(main())

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from ingest.headings import CAPTION
 from ingest.lines import join
+from ingest.sentences import is_unfinished
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -168,7 +169,11 @@ def _is_stretched(line: Line, piece: Piece) -> bool:
 
 
 def _ended(piece: Piece | None) -> bool:
-    return piece is not None and piece.last.text.endswith(_SENTENCE_END)
+    return piece is not None and _ends(piece.last.text)
+
+
+def _ends(text: str) -> bool:
+    return text.endswith(_SENTENCE_END) and not is_unfinished(text)
 
 
 def _in_table(line: Line, body: Style, piece: Piece, leading: float) -> bool:
@@ -194,7 +199,7 @@ def _opens_caption(line: Line, body: Style, piece: Piece | None, leading: float)
         piece is None
         or piece.kind != "body"
         or abs(piece.last.size - line.size) > 0.4
-        or piece.last.text.endswith(_SENTENCE_END)
+        or _ends(piece.last.text)
         or not 0 < piece.last.y - line.y < 1.35 * leading
     )
     return apart and (marked or abs(line.size - body.size) > 0.4)
@@ -218,7 +223,7 @@ def _breaks(piece: Piece, line: Line, leading: float, *, starts: bool) -> bool:
         return False
     if piece.kind == "reference":
         return starts
-    if piece.kind == "caption" and CAPTION.match(line.text) and piece.last.text.endswith(_SENTENCE_END):
+    if piece.kind == "caption" and CAPTION.match(line.text) and _ends(piece.last.text):
         return True
     last = piece.last
     gap = last.y - line.y
@@ -226,7 +231,7 @@ def _breaks(piece: Piece, line: Line, leading: float, *, starts: bool) -> bool:
         return (_ended(piece) and _may_begin(line.text)) or abs(line.size - last.size) > 0.4
     if gap > 1.35 * leading or abs(line.size - last.size) > 1.2:
         return True
-    return line.x > piece.left + 0.8 * line.size and last.text.endswith(_SENTENCE_END)
+    return line.x > piece.left + 0.8 * line.size and _ends(last.text)
 
 
 def _may_begin(text: str) -> bool:

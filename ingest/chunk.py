@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from ingest.layout import PARAGRAPH_BREAK, is_references
+from ingest.layout import is_references
 from ingest.paper import Chunk, Heading, ParsedPaper, pages_of
+from ingest.sentences import sentence_spans
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -14,14 +15,6 @@ if TYPE_CHECKING:
     CountTokens = Callable[[Sequence[str]], list[int]]
 
 Range = tuple[int, int]
-
-# A sentence ends at . ! ? (and closing quotes or brackets) before white space and a capital, digit or bracket,
-# but not after an abbreviation that papers use in mid-sentence or an initial.
-_SENTENCE_END = re.compile(
-    r"(?<!\bet al)(?<!\be\.g)(?<!\bi\.e)(?<!\bcf)(?<!\bvs)(?<!\bFig)(?<!\bFigs)(?<!\bEq)(?<!\bEqs)(?<!\bRef)(?<!\bRefs)"
-    r"(?<!\bSec)(?<!\bTab)(?<!\bNo)(?<!\bDr)(?<!\bapprox)(?<!\bca)(?<!\b[A-Z])"
-    r"[.!?][\"'”’)\]]*\s+(?=[\"'“‘(\[]?[A-Z0-9])"
-)
 
 
 def chunk_paper(parsed: ParsedPaper, *, max_tokens: int, count_tokens: CountTokens) -> list[Chunk]:
@@ -37,7 +30,7 @@ def chunk_paper(parsed: ParsedPaper, *, max_tokens: int, count_tokens: CountToke
     text, starts = parsed.text, parsed.page_starts()
     chunks: list[Chunk] = []
     for section, (start, end) in _searched(parsed, len(text)):
-        pieces = list(_fitting(text, _sentences(text, start, end), max_tokens, count_tokens))
+        pieces = list(_fitting(text, sentence_spans(text, start, end), max_tokens, count_tokens))
         for first, last, n_tokens in _packed(pieces, max_tokens):
             ordinal = len(chunks)
             first_page, last_page = pages_of(starts, first, last)
@@ -82,35 +75,12 @@ def _sections(headings: Sequence[Heading], length: int) -> Iterator[tuple[str | 
     yield title, (at, length)
 
 
-def _sentences(text: str, start: int, end: int) -> Iterator[Range]:
-    """The sentences of text[start:end], without the white space around them."""
-    at = start
-    while at < end:
-        stop = text.find(PARAGRAPH_BREAK, at, end)
-        stop = end if stop < 0 else stop
-        cut = at
-        for match in _SENTENCE_END.finditer(text, at, stop):
-            yield from _stripped(text, cut, match.end())
-            cut = match.end()
-        yield from _stripped(text, cut, stop)
-        at = stop + len(PARAGRAPH_BREAK)
-
-
-def _stripped(text: str, start: int, end: int) -> Iterator[Range]:
-    piece = text[start:end]
-    inner = piece.strip()
-    if inner:
-        offset = start + piece.index(inner)
-        yield offset, offset + len(inner)
-
-
 def _fitting(
-    text: str, sentences: Iterator[Range], max_tokens: int, count_tokens: CountTokens
+    text: str, sentences: Sequence[Range], max_tokens: int, count_tokens: CountTokens
 ) -> Iterator[tuple[int, int, int]]:
     """Each sentence with its length in tokens; those longer than `max_tokens` cut between words."""
-    ranges = list(sentences)
-    counts = count_tokens([text[start:end] for start, end in ranges]) if ranges else []
-    for (start, end), n_tokens in zip(ranges, counts, strict=True):
+    counts = count_tokens([text[start:end] for start, end in sentences]) if sentences else []
+    for (start, end), n_tokens in zip(sentences, counts, strict=True):
         if n_tokens <= max_tokens:
             yield start, end, n_tokens
         else:

@@ -11,7 +11,8 @@ UserFacingError
 ├── UnknownPaperError      an id that is not in the library
 ├── TagError               a tag that no paper carries, or that cannot be one
 ├── LibraryBusyError       another process owns the library
-├── LibraryMismatchError   the library was built with another embedder or by a newer Scholion
+├── LibraryMismatchError   the library is damaged, or was built with another embedder or by a newer Scholion
+├── StorageError           the disk is full, or the library's folder cannot be written
 └── VectorServerError      the Chroma server does not answer, or is where no server may be
 """
 
@@ -90,6 +91,12 @@ class LibraryMismatchError(UserFacingError):
     """The library cannot be used with these settings or this version."""
 
     status = 409
+
+
+class StorageError(UserFacingError):
+    """The disk is full or failing, or the library's folder cannot be written."""
+
+    status = 507
 
 
 class VectorServerError(UserFacingError):

@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 import numpy as np
 import pypdfium2.raw as pdfium
 
+from ingest.sentences import sentence_spans
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
@@ -429,7 +431,7 @@ def _inactive(handles: Sequence[Any]) -> Iterator[None]:
 
 # ---- sentences that talk to a model ---------------------------------------------------------------------------------
 
-_SENTENCE_END = re.compile(r"(?<=[.!?])[\s\"”’)]+|\n\s*\n")
+_LINE_END = re.compile(r"(?<!\n)\n(?!\n)")
 _MARKERS = re.compile(
     r"""<\|(?:im_start|im_end|system|user|assistant|endoftext|begin_of_text|start_header_id|eot_id)\|>
     | \[/?INST\] | <</?SYS>> | ^\s*\#{2,}\s*(?:system|instruction|assistant)s?\s*: | BEGIN\ SYSTEM\ PROMPT""",
@@ -476,8 +478,9 @@ def flag_sentences(text: str) -> list[str]:
 
     English and German. For a count and a warning: papers about language models quote such sentences in good faith.
     """
-    return [
-        " ".join(sentence.split())[:300]
-        for sentence in _SENTENCE_END.split(text)
-        if _TO_A_MODEL.search(" ".join(sentence.split())) or _MARKERS.search(sentence)
-    ]
+    flagged = []
+    for start, end in sentence_spans(_LINE_END.sub(" ", text)):  # a line's end must not hide an order
+        sentence = " ".join(text[start:end].split())
+        if _TO_A_MODEL.search(sentence) or _MARKERS.search(text[start:end]):
+            flagged.append(sentence[:300])
+    return flagged

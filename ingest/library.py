@@ -25,9 +25,10 @@ from weakref import WeakSet
 import numpy as np
 from filelock import FileLock, Timeout
 
-from ingest import ledger, tags
-from ingest.errors import LibraryBusyError, LibraryMismatchError, UnknownPaperError
+from ingest import files, folder, ledger, tags
+from ingest.errors import LibraryBusyError, LibraryMismatchError, StorageError, UnknownPaperError
 from ingest.paper import Chunk, Page, Paper, ParsedPaper
+from ingest.trouble import in_words
 from ingest.vectors import ChromaIndex, ExactIndex, VectorIndex, probe
 
 if TYPE_CHECKING:
@@ -126,26 +127,24 @@ class Library:
         self.settings = settings
         self.folder = settings.library.expanduser().resolve()
         self._papers = self.folder / "papers"
-        self._papers.mkdir(parents=True, exist_ok=True)
         self._threads = threading.local()
         self._connections: WeakSet[_Connection] = WeakSet()  # a thread's connection goes when the thread does
         self._guard = threading.RLock()
         self.one_ingest = threading.Lock()
         """Held by the one run of `Ingest` that is at work."""
-        self._owner = FileLock(self.folder / "owner.lock", thread_local=False)
+        self._owner = FileLock(self.folder / "owner.lock", mode=0o600, thread_local=False)
         self._recovered = False
         self.ledger = ledger.Ledger(lambda: self._db)
         self._tags = tags.Tags(lambda: self._db)
         self._vectors: VectorIndex | None = None
         self._frequencies: tuple[int | None, dict[str, int]] = (None, {})
         try:
+            folder.prepare(self.folder)
             self._open_catalogue()
-        except sqlite3.DatabaseError as error:
+        except (sqlite3.Error, OSError) as error:
             self.close()
-            raise LibraryMismatchError(
-                f"The catalogue {self.folder / 'library.db'} cannot be used ({error}).",
-                "Put a copy of it in its place, or move it away and add the papers again.",
-            ) from error
+            said = in_words(error) or StorageError(f"The library cannot be opened: {error}.")
+            raise type(said)(f"{said.message.rstrip('.')} ({self.folder}).", said.hint) from error
 
     def _open_catalogue(self) -> None:
         with self._db as db:
@@ -402,10 +401,7 @@ class Library:
         return {}
 
     def _note_owner(self, url: str | None, key: str | None) -> None:
-        path = self.folder / "owner.json"
-        path.unlink(missing_ok=True)
-        with open(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w", encoding="utf-8") as file:  # noqa: PTH123 Path.open takes no descriptor
-            json.dump({"pid": os.getpid(), "url": url, "key": key}, file)
+        files.write_atomically(self.folder / "owner.json", json.dumps({"pid": os.getpid(), "url": url, "key": key}))
 
     def _recover(self) -> None:
         """Complete what a crash cut off: papers whose rows are all there, removals; a copy that was cut off goes."""
@@ -429,7 +425,11 @@ class Library:
             self._owner.acquire(timeout=seconds)
         except Timeout:
             return False
-        self._note_owner(None, None)
+        try:
+            self._note_owner(None, None)
+        except OSError:
+            self._owner.release()
+            raise
         return True
 
     def _owned_by(self) -> tuple[str, str]:
@@ -515,7 +515,7 @@ class Library:
         """Move the copy of a PDF that could not be read out of the way, so that it can be tried again."""
         target = self.quarantine_path(paper_id)
         if self.kept_path(paper_id).is_file():
-            target.parent.mkdir(exist_ok=True)
+            folder.made(target.parent)
             self.kept_path(paper_id).replace(target)
 
     def keep(self, pdf: Path, paper_id: str) -> None:
@@ -597,12 +597,26 @@ class Library:
         self.quarantine_path(paper_id).unlink(missing_ok=True)
         self.ledger.forget(paper_id)
 
-    def _erase(self, paper_id: str) -> None:
-        self.vectors.remove(self._stored_ids(paper_id))
+    def abandon(self, paper_id: str) -> None:
+        """Leave nothing of a paper that could not be stored to its end."""
+        self._erase_rows(paper_id)
+        self.discard(paper_id)
+
+    def _erase_rows(self, paper_id: str) -> None:
+        if ids := self._stored_ids(paper_id):
+            self.vectors.remove(ids)
         with self._db as db:
             db.execute("DELETE FROM chunks WHERE paper_id = ?", (paper_id,))
             db.execute("DELETE FROM papers WHERE id = ?", (paper_id,))
+
+    def _erase(self, paper_id: str) -> None:
+        self._erase_rows(paper_id)
+        with self._db as db:
+            db.execute("INSERT INTO words(words) VALUES ('optimize')")  # until it is merged, FTS5 only hides a word
+        copy = self.kept_path(paper_id)
+        folder.remove_side_copies(self.folder, paper_id, copy.stat().st_size if copy.is_file() else None)
         self.discard(paper_id)  # last: while the row says "removing" the next owner carries on
+        self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # the log still has the pages as they were
 
     # -- another embedder ------------------------------------------------------------------------------------------
 
@@ -717,8 +731,7 @@ class Library:
                 path.unlink()
                 problems.append(Problem(None, f"{path.name} was never finished", repaired=True))
             else:
-                aside = self.folder / "stray"
-                aside.mkdir(exist_ok=True)
+                aside = folder.made(self.folder / "stray")
                 path.replace(aside / path.name)
                 problems.append(Problem(None, f"{path.name} belonged to no paper; it is in {aside} now", repaired=True))
         return problems
@@ -778,10 +791,11 @@ class Library:
     def _open_chroma(self) -> ChromaIndex:
         """The library's collection; after an unclean end an embedded Chroma is first tried in a process of its own."""
         if not self.settings.chroma:
-            folder, marker = self.folder / "chroma", self.folder / "chroma.open"
-            if marker.exists() and folder.exists() and not probe(folder, self._collection(self.embedder_name)):
-                folder.rename(self.folder / f"chroma.broken-{int(time.time())}")
-            marker.touch()
+            place, marker = self.folder / "chroma", self.folder / "chroma.open"
+            if marker.exists() and place.exists() and not probe(place, self._collection(self.embedder_name)):
+                place.rename(self.folder / f"chroma.broken-{int(time.time())}")
+            folder.made(place)
+            marker.touch(mode=0o600)
         return self._chroma(self.embedder_name)
 
     def _chroma(self, embedder: str | None) -> ChromaIndex:
@@ -842,10 +856,12 @@ def _statements(script: str) -> Iterator[str]:
 def _copy(source: Path, target: Path) -> None:
     """Copy a file, whole or not at all, and have it on the disk before it has its name."""
     partial = target.with_suffix(".partial")
-    shutil.copyfile(source, partial)
-    with partial.open("rb") as file:
-        os.fsync(file.fileno())
-    partial.replace(target)
+    try:
+        shutil.copyfile(source, partial)
+        files.put_in_place(partial, target)
+    except BaseException:
+        partial.unlink(missing_ok=True)  # where the disk is full, this much is free again
+        raise
 
 
 def _digest(path: Path) -> str:

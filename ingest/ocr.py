@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
 import shutil
 import struct
 import subprocess
@@ -11,6 +10,7 @@ import zlib
 from itertools import islice
 from typing import TYPE_CHECKING
 
+from ingest.environment import for_child
 from ingest.errors import UserFacingError
 
 if TYPE_CHECKING:
@@ -66,10 +66,17 @@ def languages() -> list[str]:
     if program is None:
         return []
     try:
-        listed = subprocess.run([program, "--list-langs"], capture_output=True, timeout=10, check=False)
+        listed = subprocess.run(
+            [program, "--list-langs"], capture_output=True, timeout=10, check=False, env=_environment()
+        )
     except (OSError, subprocess.TimeoutExpired):
         return []
     return [name for name in listed.stdout.decode(errors="replace").split("\n")[1:] if name and name != "osd"]
+
+
+def _environment() -> dict[str, str]:
+    # Tesseract's threads wait for each other: on a busy machine four times as long
+    return for_child("TESSDATA_PREFIX", OMP_THREAD_LIMIT="1")
 
 
 def needs_ocr(page: pypdfium2.PdfPage, text: str) -> bool:
@@ -124,7 +131,7 @@ def read_page(page: pypdfium2.PdfPage, *, languages: str = "eng", seconds: float
             capture_output=True,
             timeout=seconds,
             check=False,
-            env=os.environ | {"OMP_THREAD_LIMIT": "1"},  # its threads wait for each other: on a busy machine four times
+            env=_environment(),
         )
     except subprocess.TimeoutExpired as error:
         raise OcrError(

@@ -7,6 +7,7 @@ import threading
 import time
 from collections import deque
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -18,6 +19,7 @@ from ingest.errors import (
     CancelledParseError,
     NoTextError,
     PathError,
+    StorageError,
     UnknownPaperError,
     UnreadablePdfError,
     UserFacingError,
@@ -25,9 +27,10 @@ from ingest.errors import (
 from ingest.metadata import Description
 from ingest.parse import check_is_pdf, paper_id
 from ingest.sandbox import Parser
+from ingest.trouble import in_words
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
     from pathlib import Path
 
     from ingest.embed import Embedder, Vectors
@@ -147,8 +150,10 @@ class Ingest:
         self._cancel = cancel
         self._given_up = threading.Event()
 
-    def run(self, sources: Iterable[Source]) -> Iterator[IngestReport]:
+    def run(self, sources: Iterable[Source]) -> Generator[IngestReport, None, None]:
         """One report for each source, in order. Blocking: a second or two for an article.
+
+        The library is busy until it ends or is closed.
 
         Raises:
             LibraryBusyError: another process owns the library.
@@ -200,8 +205,7 @@ class Ingest:
         self._library.own()
         library, sources = self._library, []
         for entry in library.ledger.entries("queued", "parsing", "embedding"):
-            places = (library.kept_path(entry.paper_id), library.quarantine_path(entry.paper_id))
-            if path := next((place for place in places if place.is_file()), None):
+            if path := next((place for place in self._own_copies(entry.paper_id) if place.is_file()), None):
                 sources.append(Source(path, entry.file))
             else:
                 library.ledger.set(
@@ -215,6 +219,10 @@ class Ingest:
         entries = self._library.ledger.entries("failed")
         kept = [(self._library.quarantine_path(entry.paper_id), entry.file) for entry in entries]
         return self.run([Source(path, name) for path, name in kept if path.is_file()])
+
+    def _own_copies(self, paper_id: str) -> tuple[Path, Path]:
+        """Where the library's own copy of a file may be: what the user gave us lies anywhere else, uploads too."""
+        return self._library.kept_path(paper_id), self._library.quarantine_path(paper_id)
 
     # -- the three parts, each in its own thread ---------------------------------------------------------------------
 
@@ -315,21 +323,30 @@ class Ingest:
         )
 
     def _failed(self, source: Source, known: str | None, began: float, error: Exception) -> IngestReport:
-        """A PDF that cannot be read goes to quarantine; one that was stopped leaves nothing; any other stays queued."""
-        library = self._library
-        if not isinstance(error, UserFacingError):
+        """Where a file goes that was not added, by what was wrong.
+
+        A PDF that cannot be read goes to quarantine. One that was stopped, or that the disk has no room for, leaves
+        nothing. Any other stays queued.
+        """
+        library, said = self._library, in_words(error)
+        if said is None:
             _log.error("adding %s failed", source.name, exc_info=error)
-            error = UserFacingError(f"{source.name} could not be added ({type(error).__name__}).", "Try it again.")
+            said = UserFacingError(f"{source.name} could not be added ({type(error).__name__}).", "Try it again.")
+        places = self._own_copies(known) if known else ()
         if known and library.ledger.is_finished(known):
             pass  # another run has finished it meanwhile
-        elif known and isinstance(error, UnreadablePdfError):
+        elif known and isinstance(said, UnreadablePdfError):
             library.quarantine(known)
-            library.ledger.set(known, "failed", file=source.name, reason=str(error))
-        elif known and isinstance(error, CancelledParseError) and not source.path.is_relative_to(library.folder):
+            library.ledger.set(known, "failed", file=source.name, reason=str(said))
+        elif known and isinstance(said, StorageError):
+            if source.path not in places:
+                with suppress(Exception):  # for the same reason; the next owner finishes or removes what is left then
+                    library.abandon(known)
+        elif known and isinstance(said, CancelledParseError) and source.path not in places:
             library.discard(known)
         elif known and library.kept_path(known).is_file():  # it is no fault of the file: `resume` carries on with it
             library.ledger.set(known, "queued", file=source.name)
-        return IngestReport(file=source.name, status="failed", seconds=time.monotonic() - began, error=str(error))
+        return IngestReport(file=source.name, status="failed", seconds=time.monotonic() - began, error=str(said))
 
 
 def _as_people_wrote_it(paper: Paper, pdf: Path) -> Paper:
@@ -345,8 +362,10 @@ def remove_one(library: Library, paper_id: str) -> dict[str, Any]:
     """Remove a paper; the row that the command line prints for it."""
     try:
         paper = library.remove(paper_id)
-    except UserFacingError as error:
-        return {"paper_id": paper_id, "status": "failed", "title": None, "error": str(error)}
+    except Exception as error:
+        if (said := in_words(error)) is None:
+            raise
+        return {"paper_id": paper_id, "status": "failed", "title": None, "error": str(said)}
     return {"paper_id": paper.id, "status": "removed", "title": paper.title, "error": None}
 
 
@@ -355,8 +374,10 @@ def tag_papers(library: Library, paper_ids: Sequence[str], tag: str, *, take: bo
     try:
         ids = [library.paper(paper_id).id for paper_id in paper_ids]
         name = library.untag(ids, tag) if take else library.tag(ids, tag)
-    except UserFacingError as error:
-        return {"tag": tag, "status": "failed", "papers": [], "error": str(error)}
+    except Exception as error:
+        if (said := in_words(error)) is None:
+            raise
+        return {"tag": tag, "status": "failed", "papers": [], "error": str(said)}
     return {"tag": name, "status": "untagged" if take else "tagged", "papers": ids, "error": None}
 
 

@@ -29,6 +29,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from ingest import errors
+from ingest.environment import for_child
 from ingest.errors import (
     CancelledParseError,
     ParserStartError,
@@ -64,7 +65,6 @@ _STARTED_MB = 400  # address space where the start size cannot be read
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 _ROOT = Path(__file__).resolve().parents[1]
 _CHILD = f"import sys; sys.path.insert(0, {str(_ROOT)!r}); from ingest.sandbox import _serve; _serve()"
-_PASSED_ON = ("PATH", "LANG", "LC_ALL", "LC_CTYPE", "TESSDATA_PREFIX", "SYSTEMROOT", "TEMP", "TMP", "TMPDIR")
 _HINT_COSTLY = "Print it to a new PDF with your PDF viewer and add that, or leave it out."
 
 _log = logging.getLogger(__name__)
@@ -433,16 +433,12 @@ class _Child:
         """Return a child with its libraries loaded. ParserStartError where there is none within START_SECONDS."""
         hint = "Close other programs and try again; if it stays so, set up Scholion again with `make chat`."
         # One thread: many cores' worth of BLAS buffers would fill the address space, and Tesseract is faster with one.
-        env = {name: os.environ[name] for name in _PASSED_ON if name in os.environ} | {
-            "OMP_NUM_THREADS": "1",
-            "OMP_THREAD_LIMIT": "1",
-            "OPENBLAS_NUM_THREADS": "1",
-        }
+        one = dict.fromkeys(("OMP_NUM_THREADS", "OMP_THREAD_LIMIT", "OPENBLAS_NUM_THREADS"), "1")
         try:
             process = _spawn(
                 [sys.executable, "-I", "-B", "-X", "utf8", "-c", _CHILD, str(os.getpid())],
                 cwd=_ROOT,
-                env=env,
+                env=for_child("TESSDATA_PREFIX", **one),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,

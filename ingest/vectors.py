@@ -1,18 +1,17 @@
-"""The vector index: chunk ids by nearness; the only file that imports chromadb or sees a distance."""
+"""The vector index: chunk ids by nearness; the only file that sees a distance."""
 
 from __future__ import annotations
 
-import ipaddress
-import socket
 import subprocess
 import sys
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import urlsplit
 
 import numpy as np
 
+from ingest.environment import for_child
 from ingest.errors import VectorServerError
 
 if TYPE_CHECKING:
@@ -80,26 +79,21 @@ class ChromaIndex:
         collection: str,
         stored: Callable[[Sequence[str]], Mapping[str, Vectors]] | None = None,
     ) -> None:
-        import chromadb
-        from chromadb.config import Settings
+        from ingest import chroma
 
         self._url = place if isinstance(place, str) else None
         self._batch = SERVER_BATCH if self._url else BATCH
         self._stored = stored or self._fetched
         with self._translated():
             if isinstance(place, str):
-                url = _private(place)
-                self._client: Any = chromadb.HttpClient(
-                    host=url.hostname or "",
-                    port=url.port or 8000,
-                    ssl=url.scheme == "https",
-                    settings=Settings(anonymized_telemetry=False),
-                )
+                self._client: Any = chroma.server(place)
             else:
                 place.mkdir(parents=True, exist_ok=True)
-                self._client = chromadb.PersistentClient(str(place), settings=Settings(anonymized_telemetry=False))
-            self._collection = self._client.get_or_create_collection(
-                collection, embedding_function=None, configuration={"hnsw": {"space": "cosine"}}
+                self._client = chroma.embedded(str(place))
+            self._collection = chroma.without_orders(
+                self._client.get_or_create_collection(
+                    collection, embedding_function=None, configuration={"hnsw": {"space": "cosine"}}
+                )
             )
 
     def add(self, ids: Sequence[str], vectors: Vectors) -> None:
@@ -185,15 +179,19 @@ class ChromaIndex:
 
         try:
             yield
-        except (httpx.HTTPError, OSError, ValueError, ChromaError) as error:
-            if self._url is None:
+        except Exception as error:
+            if said := _ours(error):
+                raise said from error
+            # Chroma raises a bare Exception for a reply that is none of its own kind
+            foreign = isinstance(error, (httpx.HTTPError, OSError, ValueError, ChromaError)) or type(error) is Exception
+            if self._url is None or not foreign:
                 raise
             if isinstance(error, NotFoundError):
                 raise VectorServerError(
                     f"The Chroma server at {self._url} does not know this library any more.",
                     "Start Scholion again: it fills the server from the library, without embedding anything again.",
                 ) from error
-            if isinstance(error, ChromaError) and "Could not connect" not in str(error):
+            if (isinstance(error, ChromaError) or type(error) is Exception) and "Could not connect" not in str(error):
                 raise VectorServerError(
                     f"The Chroma server at {self._url} could not do it ({str(error)[:200]}).",
                     "Look at what the server printed, then start it again.",
@@ -243,6 +241,15 @@ class ExactIndex:
         """Nothing to let go of."""
 
 
+def _ours(error: BaseException | None) -> VectorServerError | None:
+    """What our own transport said before Chroma's client made another error of it."""
+    while error is not None:
+        if isinstance(error, VectorServerError):
+            return error
+        error = error.__cause__ or error.__context__
+    return None
+
+
 def probe(folder: Path, collection: str) -> bool:
     """Whether a Chroma folder opens, counts and answers, tried in a child process: a broken one can kill its reader."""
     code = (
@@ -254,7 +261,15 @@ def probe(folder: Path, collection: str) -> bool:
     command = [sys.executable, "-c", code, str(folder), collection]
     try:
         return (
-            subprocess.run(command, capture_output=True, timeout=PROBE_SECONDS, check=False, cwd=_HERE).returncode == 0
+            subprocess.run(
+                command,
+                capture_output=True,
+                timeout=PROBE_SECONDS,
+                check=False,
+                cwd=_HERE,
+                env=for_child("HOME", "USERPROFILE"),
+            ).returncode
+            == 0
         )
     except subprocess.TimeoutExpired:
         return False
@@ -267,24 +282,3 @@ def _exact(ids: Sequence[str], vectors: Vectors, query: Vectors, k: int) -> list
     best = np.argpartition(-scores, k)[:k] if k < len(scores) else np.arange(len(scores))
     order = best[np.argsort(-scores[best], kind="stable")]
     return [(ids[i], float(scores[i])) for i in order]
-
-
-def _private(url: str) -> SplitResult:
-    """The parts of the server's URL, once its host is known to be this machine or on a private network.
-
-    Raises:
-        VectorServerError: it is not, or the name cannot be looked up.
-    """
-    parts = urlsplit(url)
-    try:
-        found = socket.getaddrinfo(parts.hostname, parts.port or 8000, type=socket.SOCK_STREAM)
-    except OSError as error:
-        raise VectorServerError(
-            f"The host of the Chroma server {url} is not known.", "Correct SCHOLION_CHROMA, or unset it."
-        ) from error
-    if any(ipaddress.ip_address(str(entry[4][0]).partition("%")[0]).is_global for entry in found):
-        raise VectorServerError(
-            f"The Chroma server {url} is on the open internet.",
-            "Set SCHOLION_CHROMA to a server on this machine or on your own network.",
-        )
-    return parts

@@ -16,7 +16,9 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from ingest import IngestSettings, Library, UserFacingError, embedder_from, open_library
+from ingest.environment import shut_out
 from ingest.settings import bad_setting
+from ingest.trouble import in_words as disk_trouble
 from rag import calibrate_command, discover_command, evaluate_command, models_command, privacy_command
 from rag.answer import Answer, Answered, Escalated, Passage, Retrieved, TextDelta
 from rag.assistant import Assistant
@@ -41,6 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command. 0: all well; 1: something failed for a stated reason; 2: wrong usage."""
     parser = _parser()
     options = parser.parse_args(arguments)
+    os.umask(0o077)  # what is written here is the user's alone
     try:
         if options.run in OPEN_THEMSELVES:
             return int(options.run(options))
@@ -48,14 +51,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
             parser.error("give either a QUESTION or --questions FILE")
         with open_library(IngestSettings()) as library:
             return int(options.run(library, options))
-    except UserFacingError as error:
-        print(error, file=sys.stderr)
     except ValidationError as error:
         print(bad_setting(error), file=sys.stderr)
     except BrokenPipeError:  # whoever read our output has had enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except KeyboardInterrupt:
         print("Stopped.", file=sys.stderr)
+    except Exception as error:
+        if (said := disk_trouble(error)) is None:
+            raise
+        print(said, file=sys.stderr)
     return 1
 
 
@@ -357,6 +362,7 @@ def answer_row(answer: Answer) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
+    shut_out()
     code = main()
     sys.stdout.flush()
     os._exit(code)  # the model libraries take up to two seconds to tear down

@@ -224,9 +224,10 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Retrieved:
-    """The passages stand; nothing has been generated yet."""
+    """The passages stand; no model has been asked anything yet, not even how many of them it has room for."""
 
     passages: tuple[Passage, ...]
+    """All that were found; `Answer.passages` are those that were read."""
     searched: str | None = None
     """A follow-up question as it was searched for, with the chat's words; None: as it was asked."""
     scope: Scope | None = None

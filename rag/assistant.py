@@ -176,14 +176,13 @@ class Assistant:
             scope=taken.scope,
             searched=taken.searched,
         )
+        yield Retrieved(found.passages, taken.searched, taken.scope, taken.kind)  # before any model is asked anything
         if not found.on_topic:
-            yield Retrieved(found.passages, taken.searched, taken.scope, taken.kind)
             empty = None if await asyncio.to_thread(self.library.papers) else EMPTY_LIBRARY
             yield Answered(with_notice(replace(answer, notice=None) if empty else answer, empty, trace=trace))
             return
         with trace.span("prompt"):
             messages, passages = await self._prompt(taken, vector, found.passages, history[-HISTORY_TURNS:])
-        yield Retrieved(passages, taken.searched, taken.scope, taken.kind)
         unread = len(found.passages) - len(passages)
         told = (
             f"{unread} of {len(found.passages)} passages found did not fit into the context window of "

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock, Timeout
 
+from ingest import write_atomically
 from rag.errors import NotAllowedError
 
 if TYPE_CHECKING:
@@ -161,25 +162,6 @@ class AuditLog:
         self._folder.mkdir(parents=True, exist_ok=True)
         with FileLock(self._folder / LOCK_FILE, timeout=LOCK_SECONDS, thread_local=False):
             yield
-
-
-def write_atomically(path: Path, text: str) -> None:
-    """Put `text` in the place of the file, whole or not at all, on the disk when this returns."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    fresh = path.with_name(path.name + ".new")
-    fresh.unlink(missing_ok=True)
-    descriptor = _open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    fresh.replace(path)
-    if os.name == "posix":  # the folder's entries are on the disk, too
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
 
 
 def read_plain(path: Path) -> bytes:

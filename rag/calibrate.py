@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import math
 from dataclasses import asdict, dataclass
 from functools import cache
@@ -11,8 +12,8 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from ingest import write_atomically
 from rag.confidence import Calibration, Weights
-from rag.errors import CalibrationError
 from rag.metrics import UNANSWERABLE, answer_f1
 
 if TYPE_CHECKING:
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     Array = npt.NDArray[np.float64]
+
+_log = logging.getLogger(__name__)
 
 FEATURES: Final = ("carried", "new_words_read", "specific")
 """Those that kept their sign with every fifth of the papers left out of QASPER train (docs/confidence.md)."""
@@ -221,33 +224,52 @@ def shipped() -> Calibration:
 
 
 def calibration_for(model: str, *, library: Path) -> Calibration:
-    """The user's own calibration where it is of this model, else ours.
+    """The user's own calibration where it can be used and is of this model, else ours.
+
+    A file that cannot be used costs no answer: the log says so once, and again when the file has changed.
 
     Args:
         model: as its server reports it.
         library: the library's folder.
-
-    Raises:
-        CalibrationError: the user's file cannot be read.
     """
     path = library / FILE
-    if path.is_file():
-        try:
-            own = Calibration.from_row(json.loads(path.read_text(encoding="utf-8")))
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            raise CalibrationError(
-                f"The calibration in {path} cannot be read ({error}).", "Remove it, or run `python -m rag calibrate`."
-            ) from error
-        if own.model == model:
-            return own
-    return shipped()
+    try:
+        raw = path.read_bytes()
+    except FileNotFoundError:
+        return shipped()
+    except OSError as error:
+        raw, own = str(error).encode(), None
+    else:
+        own = _usable(raw)
+    if own is None:
+        _tell_once(path, raw)
+    return own if own and own.model == model else shipped()
+
+
+def _usable(raw: bytes) -> Calibration | None:
+    """The calibration in a file, or None where the file is damaged, or its figures give no probability."""
+    try:
+        own = Calibration.from_row(json.loads(raw))
+        sets = (own.with_logprobs, own.without_logprobs)
+        likely = [weights.probability(dict.fromkeys(weights.features, 1.0)) for weights in sets]
+        figures = [*likely, own.gated + 0.0, own.threshold + 0.0]
+    except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError):
+        return None
+    return own if isinstance(own.model, str) and all(0 <= figure <= 1 for figure in figures) else None
+
+
+@cache
+def _tell_once(path: Path, _content: bytes) -> None:
+    _log.warning(
+        "%s is damaged, so answers use the weights that come with Scholion. "
+        "Remove the file, or run `python -m rag calibrate` again.",
+        path,
+    )
 
 
 def save(calibration: Calibration, path: Path) -> None:
     """Write the file as a whole or not at all."""
-    beside = path.with_suffix(".part")
-    beside.write_text(json.dumps(asdict(calibration), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    beside.replace(path)
+    write_atomically(path, json.dumps(asdict(calibration), indent=1, ensure_ascii=False) + "\n")
 
 
 def _value(value: float | None) -> float:

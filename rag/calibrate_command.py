@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import re
 import sys
 from contextlib import contextmanager
@@ -20,9 +19,10 @@ from rag.confidence import gates, signals
 from rag.corpora import load
 from rag.corpus_library import corpus_library
 from rag.errors import CalibrationError, QuestionSetError
-from rag.evaluate import code_digest, sampled, whole_lines
+from rag.evaluate import code_digest, sampled
 from rag.evaluate_command import positive, progress
 from rag.metrics import auroc_estimate
+from rag.rows import appending, whole_lines
 from rag.settings import RagSettings
 
 if TYPE_CHECKING:
@@ -118,12 +118,11 @@ async def _drafts(
     path = folder / "drafts.jsonl"
     there = {row["id"]: row for row in whole_lines(path) if row["key"] == key}
     try:
-        with path.open("a", encoding="utf-8") as file, progress() as tell:
+        with appending(path) as append, progress() as tell:
             for n, case in enumerate(questions.cases, start=1):
                 if case.id not in there:
                     there[case.id] = {"id": case.id, "key": key} | await _one(case, assistant)
-                    file.write(json.dumps(there[case.id], ensure_ascii=False) + "\n")
-                    file.flush()
+                    append(there[case.id])
                 tell("drafting", n, len(questions.cases))
     finally:
         await assistant.close()

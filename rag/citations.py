@@ -8,11 +8,12 @@ from math import sqrt
 from typing import TYPE_CHECKING
 
 from ingest.paper import PAGE_BREAK
+from ingest.sentences import sentence_spans
 from ingest.verbatim import stands_in
 from rag.answer import Citation, Correction, Sentence
 from rag.quotations import check, closest, quoted
 from rag.support import judge
-from rag.words import content_words, sentence_spans
+from rag.words import content_words
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -137,7 +138,7 @@ def _citation(sentence: str, passage: Passage, window: tuple[int, int] | None, p
     pages = _pages(passage.chunk, page_text)
     parts = [
         (page, max(start, begin), min(end, stop))
-        for start, end in sentence_spans(text)
+        for start, end in _unlisted(text)
         for page, begin, stop in pages
         if max(start, begin) < min(end, stop)
     ]
@@ -154,6 +155,13 @@ def _citation(sentence: str, passage: Passage, window: tuple[int, int] | None, p
     verified = stands_in(quote, there)
     diff = () if verified else closest(quote, [(page, there)])[1]
     return Citation(marker=passage.marker, passage=passage, page=page, quote=quote, verified=verified, diff=diff)
+
+
+def _unlisted(text: str) -> list[tuple[int, int]]:
+    """The sentences without a list's number or bullet before them."""
+    spans = sentence_spans(text)
+    marks = [_LEADING_MARK.match(text[start:end]) for start, end in spans]
+    return [(start + (mark.end() if mark else 0), end) for (start, end), mark in zip(spans, marks, strict=True)]
 
 
 def _is_quotable(words: str) -> bool:

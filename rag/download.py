@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import re
 import shutil
 import time
 from itertools import chain
 from typing import TYPE_CHECKING
 
+from ingest import put_in_place
 from rag.errors import DownloadError
 from rag.gguf import MAGIC
 from rag.machine import in_words
@@ -39,7 +39,9 @@ _CONNECT = 10.0
 _RANGE = re.compile(r"bytes (\d+)-\d+/(\d+)")
 
 
-def download(url: str, target: Path, *, sha256: str | None, size: int | None, tell: Tell) -> None:
+def download(
+    url: str, target: Path, *, sha256: str | None, size: int | None, tell: Tell, proxy: str | None = None
+) -> None:
     """Fetch the GGUF at `url` into `target`; nothing is there under that name until it is whole and checked.
 
     A part of it (`target` with ".partial") stays when the connection breaks, and the next call goes on there, if a
@@ -51,6 +53,7 @@ def download(url: str, target: Path, *, sha256: str | None, size: int | None, te
         sha256: hexadecimal; None: it is not checked.
         size: bytes that the file must have; None: not known.
         tell: for progress.
+        proxy: the URL of a proxy to go through; those that the environment names are not used.
 
     Raises:
         DownloadError: it could not be fetched; it is not a GGUF, or another file; the disk is full.
@@ -61,7 +64,7 @@ def download(url: str, target: Path, *, sha256: str | None, size: int | None, te
         if sha256 is None:
             part.unlink(missing_ok=True)
         for attempt in range(1, ATTEMPTS + 1):
-            if _fetch(url, part, size=size, tell=tell, last=attempt == ATTEMPTS):
+            if _fetch(url, part, size=size, tell=tell, proxy=proxy, last=attempt == ATTEMPTS):
                 break
             time.sleep(PAUSE)
         else:
@@ -69,12 +72,12 @@ def download(url: str, target: Path, *, sha256: str | None, size: int | None, te
                 f"{target.name} did not come whole in {ATTEMPTS} attempts.", "Run the same command again."
             )
         _check(part, sha256=sha256)
-        part.replace(target)
+        put_in_place(part, target)
     except OSError as error:
         raise DownloadError(f"{target.name} could not be written ({error.strerror or error}).", "") from error
 
 
-def _fetch(url: str, part: Path, *, size: int | None, tell: Tell, last: bool) -> bool:
+def _fetch(url: str, part: Path, *, size: int | None, tell: Tell, proxy: str | None, last: bool) -> bool:
     """One connection, from where `part` ends; True when the file is whole, False when the connection broke."""
     import httpx2
 
@@ -88,6 +91,8 @@ def _fetch(url: str, part: Path, *, size: int | None, tell: Tell, last: bool) ->
     try:
         with (
             httpx2.Client(
+                trust_env=False,
+                proxy=proxy,
                 follow_redirects=True,
                 max_redirects=5,
                 timeout=httpx2.Timeout(_TIMEOUT, connect=_CONNECT),
@@ -135,8 +140,6 @@ def _write(response: httpx2.Response, part: Path, *, begin: int, whole: int | No
             elif file.tell() > whole:
                 raise _another("more", whole)
         file.truncate()
-        file.flush()
-        os.fsync(file.fileno())
         return whole in (None, file.tell())
 
 

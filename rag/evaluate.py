@@ -12,12 +12,13 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ingest import UserFacingError
+from ingest import UserFacingError, write_atomically
 from rag.attribution import attribution
 from rag.cases import AnswerResult, Case, QuestionSet, Result, Shown
 from rag.citations import markers_in, without_markers
 from rag.errors import RunError
 from rag.retrieve import Retriever
+from rag.rows import appending, whole_lines
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -109,12 +110,10 @@ async def evaluate(
         retriever.search("warm up", retriever.embed("warm up"), k=1)  # no case is to pay for loading
         if assistant:
             await assistant.warm_up()
-        with (out / "cases.jsonl").open("a", encoding="utf-8") as file:
+        with appending(out / "cases.jsonl") as append:
             for n, case in enumerate(todo, start=1):
                 result = await _one(case, retriever, papers, assistant, library=library, k=k)
-                file.write(json.dumps(asdict(result), ensure_ascii=False) + "\n")
-                file.flush()
-                os.fsync(file.fileno())
+                append(asdict(result))
                 tell("asking", len(cases) - len(todo) + n, len(cases))
     return read_run(out, ids={case.id for case in cases})
 
@@ -275,9 +274,8 @@ def forget_run(folder: Path) -> None:
 def _begin(folder: Path, settings: Mapping[str, Any], about: Mapping[str, Any]) -> None:
     path = folder / "run.json"
     if not path.is_file():
-        folder.mkdir(parents=True, exist_ok=True)
         text = json.dumps({"settings": settings, "about": about}, indent=1, ensure_ascii=False)
-        path.write_text(text + "\n", encoding="utf-8")
+        write_atomically(path, text + "\n")
         return
     before = read_run(folder).settings
     changed = [name for name in settings if before.get(name) != settings[name]]
@@ -303,18 +301,6 @@ _CHANGED = {
 def _results(path: Path) -> list[Result]:
     """The results in a file, one for each case, its last."""
     return list({row["id"]: Result.from_row(row) for row in whole_lines(path)}.values())
-
-
-def whole_lines(path: Path) -> list[dict[str, Any]]:
-    """The rows of a file of JSON lines, none where there is no file; a line that a crash cut off is removed."""
-    if not path.is_file():
-        return []
-    data = path.read_bytes()
-    whole = data.rfind(b"\n") + 1
-    if whole < len(data):
-        with path.open("r+b") as file:
-            file.truncate(whole)
-    return [json.loads(line) for line in data[:whole].splitlines()]
 
 
 def _n_cut(library: Library, embedder: Embedder) -> int:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from tqdm import tqdm
 
-from ingest import IngestSettings, Library, embedder_from, open_library
+from ingest import IngestSettings, Library, embedder_from, open_library, write_atomically
 from rag.assistant import Assistant
 from rag.corpora import load
 from rag.corpus_library import corpus_library
@@ -158,8 +158,8 @@ def progress() -> Iterator[Tell]:
 
 
 def _write(finished: Report, out: Path) -> None:
-    (out / "report.md").write_text(to_markdown(finished), encoding="utf-8")
-    (out / "report.html").write_text(to_html(finished), encoding="utf-8")
+    write_atomically(out / "report.md", to_markdown(finished))
+    write_atomically(out / "report.html", to_html(finished))
 
 
 def _print(finished: Report, out: Path) -> None:

@@ -243,7 +243,7 @@ def _topic(question: str, *, without: Iterable[str]) -> list[str]:
 def _terms(answer: str, *, without: set[str]) -> list[str]:
     """Names, acronyms and the like in the answer's sentences that have a marker, the most frequent first."""
     found: Counter[str] = Counter()
-    for sentence in split_sentences(answer):
+    for sentence in (sentence for line in answer.splitlines() for sentence in split_sentences(line)):
         if not re.search(r"\[\d+\]", sentence):
             continue
         plain = re.sub(r"\s*\[\d+\]", "", sentence)

@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import IO, Any
 from urllib.parse import urlsplit
 
+from ingest.environment import GRAPHICS, for_child
 from rag.chat import Endpoint
 from rag.errors import ModelFileError, ModelUnreachableError
 
@@ -117,7 +118,7 @@ class LocalServer:
             self._child = child = subprocess.Popen(
                 [sys.executable, "-m", "rag.local"],
                 cwd=_ROOT,  # -m looks there first; the user's folder may have a `rag` of its own
-                env=os.environ | {"HF_HUB_OFFLINE": "1", "PYTHONUNBUFFERED": "1"},
+                env=for_child(*GRAPHICS, PYTHONUNBUFFERED="1"),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,

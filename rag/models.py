@@ -6,6 +6,9 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from dotenv import dotenv_values
+
+from ingest.settings import PROJECT
 from rag.chat import ChatModel, Endpoint, EndpointChatModel
 from rag.destination import is_here
 from rag.discovery import served
@@ -72,11 +75,17 @@ def open_model(
             f"Which model of {found.base_url} is to be used?",
             f"Write its name behind the address: {found.base_url}#NAME; `python -m rag discover` lists them.",
         )
-    named = os.environ.get(found.key_variable, "") if found.key_variable not in {None, KEY_VARIABLE} else ""
+    variable = found.key_variable
+    named = _key(variable) if variable and variable != KEY_VARIABLE else ""
     endpoint = Endpoint(
-        found.base_url, found.model, named or (key if found.key_variable else ""), context or found.context_window
+        found.base_url, found.model, named or (key if variable else ""), context or found.context_window
     )
     return Opened(EndpointChatModel(_not_passed_on(endpoint), name=found.model, timeout=timeout), None, found.card)
+
+
+def _key(variable: str) -> str:
+    """What the variable holds, in the environment or in Scholion's file `.env`; empty where it is in neither."""
+    return os.environ.get(variable) or dotenv_values(PROJECT / ".env", interpolate=False).get(variable) or ""
 
 
 def _not_passed_on(endpoint: Endpoint) -> Callable[[], Awaitable[Endpoint]]:

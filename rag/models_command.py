@@ -21,6 +21,7 @@ from rag.machine import Machine, in_words, this_machine
 from rag.registry import Folder, Gguf, ModelCard, Registry, Service, Wheel, load
 from rag.resolve import pulled_path, unknown
 from rag.sanitise import printable
+from rag.settings import RagSettings
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -260,7 +261,7 @@ def _pull(registry: Registry, library: Path, options: argparse.Namespace) -> int
             bar.total = total
             bar.update(here - bar.n)
 
-        download(url, target, sha256=checksum, size=card.weights_bytes, tell=tell)
+        download(url, target, sha256=checksum, size=card.weights_bytes, tell=tell, proxy=RagSettings().proxy)
     print(f"{card.name} is here: {target}")
     print(
         f"To use it: SCHOLION_EXPERT={card.name}" if "refine" in card.roles else f"To use it: SCHOLION_DRAFTER={target}"

@@ -8,7 +8,8 @@ import json
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
-from rag.audit import AuditLog, read_plain, write_atomically
+from ingest import write_atomically
+from rag.audit import AuditLog, read_plain
 from rag.errors import NotAllowedError
 
 if TYPE_CHECKING:

@@ -54,6 +54,12 @@ class RagSettings(BaseSettings):
     max_question_chars: int = Field(default=4000, ge=100, description="Longer questions are refused.")
     timeout_seconds: float = Field(default=120.0, gt=0, description="Longest wait for the next piece of an answer.")
     top_k: int = Field(default=6, ge=1, le=50, description="Passages shown to the model.")
+    proxy: str | None = Field(
+        default=None,
+        pattern=r"^https?://[^/\s?#]+/?$",
+        description="A proxy for `python -m rag models pull`, like `http://proxy.example:3128`. Nothing else goes "
+        "through a proxy, and HTTP_PROXY and its like are not read.",
+    )
     budget_day_calls: int | None = Field(
         default=None, ge=0, description="Most calls in a day (UTC) of a larger model that is not on this machine."
     )

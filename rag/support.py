@@ -10,6 +10,7 @@ from functools import lru_cache
 from math import log
 from typing import TYPE_CHECKING, Final
 
+from ingest.sentences import sentence_spans
 from rag.statement import (
     COMMON,
     Number,
@@ -24,7 +25,6 @@ from rag.statement import (
     read,
     turned,
 )
-from rag.words import sentence_spans
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Which words of a text carry meaning, and where its sentences are."""
+"""Which words of a text carry meaning."""
 
 from __future__ import annotations
 
@@ -18,25 +18,7 @@ STOP_WORDS = frozenset(
 )
 """English function words; a list of our own, in the manner of the usual ones."""
 
-_SENTENCE_END = re.compile(
-    r"(?<!\bet al\.)(?<!\be\.g\.)"
-    r"(?<!\bi\.e\.)(?<!\bFig\.)(?<!\bEq\.)(?<!\bvs\.)(?<!\bcf\.)(?<=[.!?])((?:\s*\[\d+\])*)\s+(?=\S)|\n+"
-)
 _WORD = re.compile(r"\w+(?:[-.,]\w+)*")
-
-
-def sentence_spans(text: str) -> list[tuple[int, int]]:
-    """Where each sentence begins and ends, with the markers that follow it and without space around it."""
-    spans, at = [], 0
-    for match in _SENTENCE_END.finditer(text):
-        spans.append((at, match.end(1) if match[1] else match.start()))
-        at = match.end()
-    trimmed = []
-    for start, end in (*spans, (at, len(text))):
-        part = text[start:end]
-        if part.strip():
-            trimmed.append((start + len(part) - len(part.lstrip()), end - len(part) + len(part.rstrip())))
-    return trimmed
 
 
 def words_of(text: str) -> list[str]:

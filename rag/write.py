@@ -7,6 +7,7 @@ import time
 from contextlib import aclosing
 from typing import TYPE_CHECKING
 
+from ingest.sentences import sentence_spans
 from rag.answer import Draft
 from rag.chat import Completion
 from rag.errors import ModelReplyError, ModelTimeoutError
@@ -22,6 +23,8 @@ REPEATED_CHARS = 48
 
 THOUGHTS = ("<think>", "</think>")
 """Between these a reasoning model thinks aloud, where its server does not set it apart."""
+
+_GOES_ON = "X"  # stands for the text that is missing
 
 
 async def write(
@@ -137,5 +140,7 @@ def without_repetition(text: str) -> str:
 
 def whole_sentences(text: str) -> str:
     """The text without the sentence that it breaks off in; all of it where it has only one."""
-    end = max(text.rfind(mark) for mark in (". ", "! ", "? ", ".\n", "\n"))
-    return text[: end + 1] if end > 0 else text
+    line = text.rfind("\n") + 1
+    *whole, _ = sentence_spans(f"{text}{_GOES_ON}", line)
+    end = whole[-1][1] if whole else line
+    return text[:end] if end else text

@@ -6,17 +6,17 @@ import argparse
 import json
 import logging
 import os
-import secrets
 import socket
+import subprocess
 import sys
 import threading
 import time
-import webbrowser
 from http.client import HTTPConnection, HTTPException
 from typing import TYPE_CHECKING
 
-from ingest import UserFacingError
+from ingest import UserFacingError, environment
 from ingest.settings import PROJECT
+from ingest.trouble import in_words
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -33,19 +33,22 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--port", type=int, default=PORT, help=f"first port to try (default: {PORT})")
     parser.add_argument("--no-browser", action="store_true", help="do not open the browser")
     options = parser.parse_args(arguments)
+    os.umask(0o077)  # what is written here is the user's alone
     may_open = not options.no_browser and sys.stdout.isatty() and _has_display()
     try:
         return _start(options.port, may_open=may_open)
-    except UserFacingError as error:
-        print(error, file=sys.stderr)
-        return 1
     except KeyboardInterrupt:
         return 130
+    except Exception as error:
+        if (said := in_words(error)) is None:
+            raise
+        print(said, file=sys.stderr)
+        return 1
 
 
 def _start(first_port: int, *, may_open: bool) -> int:
-    os.environ |= {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "ANONYMIZED_TELEMETRY": "False"}
-    from ui import core
+    theirs = environment.shut_out()
+    from ui import core, names, start
 
     folder = core.settings().library.expanduser().resolve()
     port, running = _choose_port(first_port, library=folder)
@@ -53,18 +56,24 @@ def _start(first_port: int, *, may_open: bool) -> int:
     if running:
         print(f"Scholion is running already: {address}")
         if may_open:
-            webbrowser.open(address)
+            _open_browser(address, theirs)
         return 0
     core.library().own(url=address, key=core.order_key())
+    names.remove_leftovers(folder / names.INCOMING)
+    core.library().papers()  # a damaged catalogue is told here, not at the first question
+    for said in start.mended(folder):
+        print(said, flush=True)
     _add_samples()
-    os.environ.setdefault("CHAINLIT_APP_ROOT", str(PROJECT))
     os.environ |= {
+        "CHAINLIT_APP_ROOT": str(PROJECT),
+        "CHAINLIT_ENV_FILE": "",  # else a file .env in the folder where we were started brings them all back
         "CHAINLIT_HOST": HOST,
         "CHAINLIT_PORT": str(port),
-        "CHAINLIT_AUTH_SECRET": _secret(folder),
+        "CHAINLIT_AUTH_SECRET": start.secret(folder),
         "CHAINLIT_AUTH_COOKIE_NAME": f"scholion_{port}",  # cookies do not know ports
     }
-    threading.Thread(target=_announce, args=(address,), kwargs={"may_open": may_open}, daemon=True).start()
+    browser = theirs if may_open else None
+    threading.Thread(target=_announce, args=(address,), kwargs={"browser": browser}, daemon=True).start()
 
     from chainlit.cli import run_chainlit
     from chainlit.config import config
@@ -102,15 +111,6 @@ def _answers(port: int) -> object:
         connection.close()
 
 
-def _secret(folder: Path) -> str:
-    """The key that signs the login cookie: made once, readable by its owner only."""
-    path = folder / "secret"
-    if not path.exists():
-        with open(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w", encoding="ascii") as file:  # noqa: PTH123 - Path.open takes no descriptor
-            file.write(secrets.token_urlsafe(48))
-    return path.read_text(encoding="ascii")
-
-
 def _add_samples() -> None:
     """Fill a new library with the sample papers; one that was emptied by its user stays empty."""
     from ui import core
@@ -129,14 +129,19 @@ def _add_samples() -> None:
         print(f"  {number}/{len(samples)} {report.title or report.file}: {outcome}", flush=True)
 
 
-def _announce(address: str, *, may_open: bool) -> None:
-    """Say where the page is once it answers."""
+def _announce(address: str, *, browser: dict[str, str] | None) -> None:
+    """Say where the page is once it answers; open it in a browser with this environment."""
     port = int(address.rpartition(":")[2])
     while _answers(port) is None:
         time.sleep(0.1)
     print(f"Scholion is at {address}  (Ctrl+C stops it)", flush=True)
-    if may_open:
-        webbrowser.open(address)
+    if browser is not None:
+        _open_browser(address, browser)
+
+
+def _open_browser(address: str, variables: dict[str, str]) -> None:
+    """Open the page; a browser that is started by this keeps the user's own environment, proxies included."""
+    subprocess.run([sys.executable, "-I", "-m", "webbrowser", address], env=variables, check=False, capture_output=True)
 
 
 def _quiet() -> None:

@@ -30,9 +30,9 @@ from rag.words import counted
 from ui import consent, core, panel, references, refinement, scope
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Coroutine, Iterable
+    from collections.abc import AsyncGenerator, Collection, Coroutine, Iterable
 
-    from rag.answer import Event, Mode
+    from rag.answer import Event, Mode, Passage
 
 UPDATE_SECONDS = 0.1
 """The page parses the whole text at each update, so tokens are shown in groups."""
@@ -49,6 +49,7 @@ class Reply:
         self._reading = cl.Step(
             name="your papers", type="tool", default_open=True, auto_collapse=True, show_input=False
         )
+        self._heads: list[str] = []
         self._heading = ""
         self._stream = Sanitiser()
         self._text = ""
@@ -68,10 +69,9 @@ class Reply:
         match event:
             case Retrieved(passages, searched, asked):
                 self._links = links_to(passages)
-                self._reading.name = reading_title(passages) if passages else "your papers"
-                heads = [f"Searched for: {inert(searched)}"] if searched else []
-                heads += [f"Asked of: {inert(scope_words(asked))}"] if asked and not asked.whole else []
-                self._reading.output = "\n\n".join([*heads, reading(passages)])
+                self._heads = [f"Searched for: {inert(searched)}"] if searched else []
+                self._heads += [f"Asked of: {inert(scope_words(asked))}"] if asked and not asked.whole else []
+                self._list(passages)
                 await self._reading.update()
             case TextDelta(text):
                 if self._first_token is None:
@@ -89,6 +89,7 @@ class Reply:
                 await self._show()
             case Answered(answer):
                 self.answer = answer
+                self._list(answer.passages)  # fewer than were found, if not all had room
 
     async def finish(self) -> None:
         """Put the checked answer in the place of what was streamed, and keep it."""
@@ -126,6 +127,10 @@ class Reply:
         else:
             await self._reading.remove()
 
+    def _list(self, passages: Collection[Passage]) -> None:
+        self._reading.name = reading_title(passages) if passages else "your papers"
+        self._reading.output = "\n\n".join([*self._heads, reading(passages)])
+
     async def _show(self) -> None:
         self._shown = time.monotonic()
         await self._message.stream_token(self._heading + linked(self._text, links=self._links), is_sequence=True)
@@ -152,7 +157,14 @@ async def ask(question: str, *, mode: Mode, choice: scope.Choice | None = None) 
     """Ask the assistant and show everything that it says; `choice` restricts the question to some papers."""
     choice = choice or scope.Choice()
     answer = await _show(
-        core.assistant().ask(question, mode=mode, paper_ids=choice.paper_ids, tag=choice.tag, history=_turns()[-TURNS:])
+        core.assistant().ask(
+            question,
+            mode=mode,
+            paper_ids=choice.paper_ids,
+            tag=choice.tag,
+            history=_turns()[-TURNS:],
+            asked_by=_asked_by(),
+        )
     )
     if answer:
         cl.user_session.set("turns", [*_turns(), (question, answer.text)][-TURNS:])

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 import chainlit as cl
 
-from ingest import UserFacingError
+from ingest.trouble import in_words
 from rag.render import inert
 
 if TYPE_CHECKING:
@@ -22,9 +22,9 @@ T = TypeVar("T")
 
 
 def sentence(error: Exception) -> str:
-    """What to tell the user; for anything but a UserFacingError a number under which the log has the traceback."""
-    if isinstance(error, UserFacingError):
-        return str(error)
+    """What to tell the user; where we have no words for it, a number under which the log has the traceback."""
+    if said := in_words(error):
+        return str(said)
     number = secrets.token_hex(3)
     log.error("Error %s", number, exc_info=error)
     return f"Something went wrong on our side. The log has the details under the number {number}."

@@ -1,11 +1,16 @@
 """The chat history: Chainlit's SQLAlchemy layer on SQLite, made to work, and attached files in a folder.
 
 Against the layer as it comes: lists and dictionaries are stored as JSON and read back as such; an element that already
-has an address of ours is not downloaded; steps are written in the order in which they were sent; an unknown chat is not
-an error; what cannot be stored is said aloud, once, instead of being logged; and no message is written or read
+has an address of ours is not downloaded; an unknown chat is not an error; and no message is written or read
 before every image and foreign link in it is broken, whatever version of us, or whoever else, wrote it.
+
+Nothing that the page shows is lost: all writes are done one after the other, in the order in which they came; one that
+finds the file locked or the disk full is tried again, and the chat says so; and a chat's row is written with its owner
+by whichever write comes first.
 """
 
+# mypy: disable-error-code="untyped-decorator"
+# Chainlit's decorators have no types that mypy could follow.
 from __future__ import annotations
 
 import asyncio
@@ -13,6 +18,9 @@ import json
 import logging
 import re
 import sqlite3
+import time
+import uuid
+from contextlib import asynccontextmanager
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
@@ -20,22 +28,75 @@ import aiofiles
 from chainlit.context import context, get_context
 from chainlit.data.sql_alchemy import SQLAlchemyDataLayer
 from chainlit.data.storage_clients.base import BaseStorageClient
+from chainlit.data.utils import queue_until_user_message
+from chainlit.message import ErrorMessage
+from chainlit.user import PersistedUser
+from chainlit.utils import utc_now
 from sqlalchemy import event, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from rag.sanitise import broken
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
     from pathlib import Path
 
     from chainlit.element import Element
     from chainlit.step import StepDict
-    from chainlit.types import ThreadDict
+    from chainlit.types import Feedback, ThreadDict
+    from chainlit.user import User
 
 log = logging.getLogger(__name__)
 
 NAMELESS_CHAT = "Your papers"
 """What a chat is called that began without words: with an upload, or with a look at the library."""
+
+BUSY_SECONDS = 5.0
+"""How long one try waits for another program that holds the file."""
+PATIENCE_SECONDS = 600.0
+"""How long a write is tried again and again before it is given up."""
+RETRY_SECONDS = 0.5
+CLOSING_SECONDS = 1.0
+"""How long `close` waits for the last writes, and then for the file."""
+
+LOCKED = (
+    "This chat is not saved yet: another program is using its file in the library folder. "
+    "It will be saved when that program is done."
+)
+BLOCKED = (
+    "This chat is not saved yet: its file in the library folder cannot be written. "
+    "Check free space and permissions. Scholion keeps trying."
+)
+FAILED = (
+    "This chat cannot be saved: its file in the library folder cannot be written. "
+    "Check free space and permissions; what you see here stays until you close the page."
+)
+
+_BUSY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
+_PASSING = _BUSY | {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN}
+"""Faults that end when the user, or another program, does something about them."""
+
+_LOST = '"userId" IS NULL AND "id" IN (SELECT "threadId" FROM steps) AND (SELECT COUNT(*) FROM users) = 1'
+"""A chat that earlier versions stored without its owner, so that no list shows it; there is only one user."""
+_ANY_LOST = f"SELECT 1 FROM threads WHERE {_LOST}"  # noqa: S608 - both parts stand here
+_FOUND = f"""
+    UPDATE threads SET "name" = COALESCE("name", ?),
+        "userId" = (SELECT "id" FROM users), "userIdentifier" = (SELECT "identifier" FROM users)
+    WHERE {_LOST}
+"""  # noqa: S608 - both parts stand here
+_USER = """
+    INSERT INTO users ("id", "identifier", "createdAt", "metadata") VALUES (:id, :identifier, :now, '{}')
+    ON CONFLICT ("identifier") DO NOTHING
+"""
+_THREAD = """
+    INSERT INTO threads ("id", "createdAt", "name", "userId", "userIdentifier", "metadata")
+    VALUES (:id, :now, :name, (SELECT "id" FROM users WHERE "identifier" = :user), :user, '{}')
+    ON CONFLICT ("id") DO UPDATE SET
+        "name" = COALESCE(threads."name", EXCLUDED."name"),
+        "userId" = COALESCE(threads."userId", EXCLUDED."userId"),
+        "userIdentifier" = COALESCE(threads."userIdentifier", EXCLUDED."userIdentifier")
+    WHERE threads."name" IS NULL OR threads."userId" IS NULL
+"""
 
 
 class UploadFolder(BaseStorageClient):  # type: ignore[misc]  # chainlit's own annotations are incomplete
@@ -90,10 +151,14 @@ class ChatHistory(SQLAlchemyDataLayer):  # type: ignore[misc]  # chainlit's own 
         with sqlite3.connect(file) as database:
             database.execute("PRAGMA journal_mode=WAL")
             database.executescript(resources.files("ui").joinpath("schema.sql").read_text())
+            if database.execute(_ANY_LOST).fetchone():  # else nothing is written, and no lock is needed
+                database.execute(_FOUND, (NAMELESS_CHAT,))
         super().__init__(f"sqlite+aiosqlite:///{file}", storage_provider=uploads)
         event.listen(self.engine.sync_engine, "connect", _prepare)
         self._in_order = asyncio.Lock()
-        self._told: set[str] = set()
+        self._turn_of: asyncio.Task[Any] | None = None
+        self._deleted: set[str] = set()
+        self._told: set[tuple[str, str]] = set()
 
     async def execute_sql(self, query: str, parameters: dict[str, Any]) -> list[dict[str, Any]] | int | None:
         """Rows of a query, else the number of changed rows; None where it failed, which the user is told."""
@@ -101,14 +166,54 @@ class ChatHistory(SQLAlchemyDataLayer):  # type: ignore[misc]  # chainlit's own 
             key: json.dumps(value) if isinstance(value, dict | list | tuple) else value
             for key, value in parameters.items()
         }
+        began = time.monotonic()
+        while True:
+            try:
+                async with self.engine.begin() as connection:
+                    result = await connection.execute(text(query), plain)
+                    return [dict(row) for row in result.mappings()] if result.returns_rows else result.rowcount
+            except SQLAlchemyError as error:
+                fault = _fault(error)
+                patient = self._turn_of is asyncio.current_task() and time.monotonic() - began < PATIENCE_SECONDS
+                if not (patient and fault in _PASSING):
+                    log.exception("The chat history could not be read or written")
+                    await self._tell(FAILED)
+                    return None
+                log.warning("The chat history cannot be written yet: %s", error)
+                await self._tell(LOCKED if fault in _BUSY else BLOCKED)
+            await asyncio.sleep(RETRY_SECONDS)
+
+    async def close(self) -> None:
+        """Close the file, after the writes that are waiting; both within bounds, since a lock may last."""
         try:
-            async with self.engine.begin() as connection:
-                result = await connection.execute(text(query), plain)
-                return [dict(row) for row in result.mappings()] if result.returns_rows else result.rowcount
-        except SQLAlchemyError:
-            log.exception("The chat history could not be read or written")
-            await self._tell()
-            return None
+            async with asyncio.timeout(CLOSING_SECONDS):
+                await asyncio.sleep(0)  # what was begun just now gets in line
+                async with self._in_order:
+                    pass
+        except TimeoutError:
+            log.error("The last messages could not be saved: the file of the chat history is not free.")  # noqa: TRY400
+        try:
+            async with asyncio.timeout(CLOSING_SECONDS):
+                await super().close()
+        except TimeoutError:
+            log.warning("The file of the chat history was left open")
+
+    @asynccontextmanager
+    async def _turn(self) -> AsyncIterator[None]:
+        """A writer's turn: whoever came first goes first, and what a turn calls belongs to it."""
+        if self._turn_of is asyncio.current_task():
+            yield
+            return
+        async with self._in_order:
+            self._turn_of = asyncio.current_task()
+            try:
+                yield
+            finally:
+                self._turn_of = None
+
+    async def create_user(self, user: User) -> PersistedUser | None:
+        """As inherited, but a user who is there already is not written again: a lock keeps nobody out."""
+        return await self.get_user(user.identifier) or await super().create_user(user)
 
     async def update_thread(
         self,
@@ -118,21 +223,91 @@ class ChatHistory(SQLAlchemyDataLayer):  # type: ignore[misc]  # chainlit's own 
         metadata: dict[str, Any] | None = None,
         tags: list[str] | None = None,
     ) -> None:
-        """As inherited, with a name for a chat that began without words."""
-        if name is not None:
-            name = " ".join(name.split())[:120] or NAMELESS_CHAT
-        await super().update_thread(thread_id, name=name, user_id=user_id, metadata=metadata, tags=tags)
+        """As inherited, with a name for a chat that began without words.
 
+        A page that is left writes its settings; that does not bring back a chat that was deleted meanwhile.
+        """
+        async with self._turn():
+            if name is None and user_id is None and not await self._has(thread_id):
+                return
+            if name is not None:
+                name = _named(name)
+            await super().update_thread(thread_id, name=name, user_id=user_id, metadata=metadata, tags=tags)
+
+    async def delete_thread(self, thread_id: str) -> None:
+        """As inherited; an answer that is still being written elsewhere goes too.
+
+        Raises:
+            OSError: the chat is still there, so the page must not say that it is gone.
+        """
+        async with self._turn():
+            self._deleted.add(thread_id)
+            await super().delete_thread(thread_id)
+            if await self._has(thread_id):
+                self._deleted.discard(thread_id)
+                raise OSError(FAILED)
+
+    @queue_until_user_message()
     async def create_step(self, step_dict: StepDict) -> None:
-        """As inherited, one after the other: a message's first state must not overwrite its last."""
-        async with self._in_order:
-            await super().create_step(_harmless(step_dict))
+        """As inherited, in its turn: a message's first state must not overwrite its last."""
+        async with self._turn():
+            if await self._keep_thread(step_dict):
+                await super().create_step(_harmless(step_dict))
 
+    @queue_until_user_message()
+    async def delete_step(self, step_id: str) -> None:
+        """As inherited, in its turn: a step is not removed before it is written."""
+        async with self._turn():
+            await super().delete_step(step_id)
+
+    @queue_until_user_message()
     async def create_element(self, element: Element) -> None:
-        """As inherited, but an element that points at one of our own routes is not kept."""
+        """As inherited, in its turn, but an element that points at one of our own routes is not kept.
+
+        One file is whole in memory meanwhile, so they come one by one.
+        """
         if element.url and not element.content and not element.path:
             return
-        await super().create_element(element)
+        async with self._turn():
+            await super().create_element(element)
+
+    @queue_until_user_message()
+    async def delete_element(self, element_id: str, thread_id: str | None = None) -> None:
+        """As inherited, in its turn."""
+        async with self._turn():
+            await super().delete_element(element_id, thread_id)
+
+    async def upsert_feedback(self, feedback: Feedback) -> str:
+        """As inherited, in its turn."""
+        async with self._turn():
+            return str(await super().upsert_feedback(feedback))
+
+    async def delete_feedback(self, feedback_id: str) -> bool:
+        """As inherited, in its turn."""
+        async with self._turn():
+            return bool(await super().delete_feedback(feedback_id))
+
+    async def _keep_thread(self, step: StepDict) -> bool:
+        """Write the row of the step's chat, with its owner, if it is not there; False if the user deleted the chat.
+
+        Chainlit writes the owner in a task of its own, which may fail or never run. A deleted chat comes back with the
+        next question that is asked in it, and with nothing else.
+        """
+        thread_id, question = str(step["threadId"]), step.get("type") == "user_message"
+        if thread_id in self._deleted and not question:
+            return False
+        self._deleted.discard(thread_id)
+        user = context.session.user
+        now = await self.get_current_timestamp()
+        if user and not isinstance(user, PersistedUser):
+            await self.execute_sql(_USER, {"id": str(uuid.uuid4()), "identifier": user.identifier, "now": now})
+        name = _named(str(step.get("output") or "")) if question else NAMELESS_CHAT
+        values = {"id": thread_id, "now": now, "name": name, "user": user.identifier if user else None}
+        await self.execute_sql(_THREAD, values)
+        return True
+
+    async def _has(self, thread_id: str) -> bool:
+        return bool(await self.execute_sql('SELECT 1 FROM threads WHERE "id" = :id', {"id": thread_id}))
 
     async def get_thread_author(self, thread_id: str) -> str:
         """Whose chat it is; empty for a chat that is not there."""
@@ -160,29 +335,38 @@ class ChatHistory(SQLAlchemyDataLayer):  # type: ignore[misc]  # chainlit's own 
                 element["playerConfig"] = _object(element.get("playerConfig"), None)
         return threads
 
-    async def _tell(self) -> None:
+    async def _tell(self, sentence: str) -> None:
+        """Say it in the chat, once; the message itself is not stored."""
         try:
             session = get_context().session
         except Exception:  # noqa: BLE001 - outside a chat there is nobody to tell
             return
-        if session.id in self._told:
+        if (session.id, sentence) in self._told:
             return
         if len(self._told) > 1000:  # a bound, not a measure
             self._told.clear()
-        self._told.add(session.id)
-        await context.emitter.send_toast(
-            "This chat cannot be saved: its file in the library folder cannot be written. "
-            "Check free space and permissions; what you see here stays until you close the page.",
-            "error",
-        )
+        self._told.add((session.id, sentence))
+        message = ErrorMessage(sentence)
+        message.created_at = utc_now()
+        await context.emitter.send_step(message.to_dict())
 
 
 def _prepare(connection: Any, _record: Any) -> None:
     """Each connection waits for the others, and a commit is on the disk when it returns."""
     cursor = connection.cursor()
-    cursor.execute("PRAGMA busy_timeout=5000")
+    cursor.execute(f"PRAGMA busy_timeout={BUSY_SECONDS * 1000:.0f}")
     cursor.execute("PRAGMA synchronous=FULL")
     cursor.close()
+
+
+def _fault(error: SQLAlchemyError) -> int:
+    """SQLite's primary result code; 0 if it is none of SQLite's."""
+    code = getattr(getattr(error, "orig", None), "sqlite_errorcode", 0)
+    return int(code) & 0xFF
+
+
+def _named(words: str) -> str:
+    return " ".join(words.split())[:120] or NAMELESS_CHAT
 
 
 def _harmless(step: Any) -> Any:

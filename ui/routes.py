@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 import secrets
+import threading
+from contextlib import closing, suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
+import anyio
 from chainlit.auth import get_current_user
 from chainlit.config import config
 from fastapi import APIRouter, Depends, HTTPException, Query, Request
@@ -18,10 +22,10 @@ from ingest import Ingest, Source, UserFacingError, remote, remove_one, tag_pape
 from ingest.errors import UnknownPaperError
 from ingest.locate import MAX_QUOTE
 from ingest.picture import PictureError, page_picture
-from ui import core, viewer
+from ui import core, incoming, viewer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import AsyncIterator, Generator
 
     from fastapi import FastAPI
 
@@ -44,11 +48,21 @@ _WORDS: dict[str, Any] = {
 }
 
 
+_CLOSED = (
+    *("/docs", "/docs/oauth2-redirect", "/redoc", "/openapi.json"),
+    *("/mcp", "/project/share/{thread_id}", "/project/thread/share"),
+)
+"""What Chainlit's server offers besides and nothing of ours uses; to share a chat would open it without a login."""
+
+
 def install(app: FastAPI, *, uploads: UploadFolder) -> None:
     """Put the routes in front of Chainlit's, whose last one answers every address."""
     routes = app.router.routes
     before = list(routes)
-    app.include_router(_router(uploads))
+    router = _router(uploads)
+    for closed in _CLOSED:
+        router.add_api_route(closed, _nothing_there, methods=["GET", "HEAD", "POST", "PUT", "DELETE"])
+    app.include_router(router)
     ours = [route for route in routes if route not in before]
     routes[:] = [*ours, *before]
 
@@ -90,14 +104,17 @@ def _router(uploads: UploadFolder) -> APIRouter:
     @router.get("/uploads/{key:path}", dependencies=logged_in)
     def upload(key: str) -> FileResponse:
         path = uploads.path(key)
-        if not path.is_file():
+        if not _is_file_in(uploads.root, path):
             raise HTTPException(404, "There is no such file.")
         return _inline_pdf(path, name=path.name) if path.suffix == ".pdf" else FileResponse(path, filename=path.name)
 
+    router.add_api_route("/project/file", incoming.receive, methods=["POST"], dependencies=logged_in)
+
     @router.post(remote.PATH, dependencies=[Depends(_is_local_command)])
-    def order(order: dict[str, Any]) -> StreamingResponse:
+    async def order(order: dict[str, Any]) -> StreamingResponse:
+        cancel = threading.Event()
         return StreamingResponse(
-            (json.dumps(row) + "\n" for row in _carry_out(order)), media_type="application/x-ndjson"
+            _lines(_carry_out(order, cancel=cancel), cancel=cancel), media_type="application/x-ndjson"
         )
 
     @router.get("/project/translations")
@@ -105,6 +122,10 @@ def _router(uploads: UploadFolder) -> APIRouter:
         return JSONResponse({"translation": _reworded(config.load_translation("en-US"))})
 
     return router
+
+
+def _nothing_there() -> None:
+    raise HTTPException(404, "There is nothing here.")
 
 
 async def _logged_in(user: Annotated[Any, Depends(get_current_user)]) -> None:
@@ -119,12 +140,39 @@ def _is_local_command(request: Request) -> None:
         raise HTTPException(401, "This address is for Scholion's own commands.")
 
 
-def _carry_out(order: dict[str, Any]) -> Iterator[dict[str, Any]]:
+def _is_file_in(folder: Path, path: Path) -> bool:
+    try:
+        return path.resolve().is_relative_to(folder) and path.is_file()
+    except OSError:  # a name too long for the disk
+        return False
+
+
+async def _lines(rows: Generator[dict[str, Any], None, None], *, cancel: threading.Event) -> AsyncIterator[str]:
+    """Each row as a line of JSON. When the client leaves, the work is stopped and gives the library free, at once."""
+    following: asyncio.Future[Any] | None = None
+    try:
+        while True:
+            following = asyncio.ensure_future(asyncio.to_thread(next, rows, None))
+            row = await asyncio.shield(following)
+            if row is None:
+                return
+            yield json.dumps(row) + "\n"
+    finally:
+        cancel.set()
+        with anyio.CancelScope(shield=True):
+            with suppress(Exception):
+                await (following or asyncio.sleep(0))
+            await asyncio.to_thread(rows.close)
+
+
+def _carry_out(order: dict[str, Any], *, cancel: threading.Event) -> Generator[dict[str, Any], None, None]:
     """What `python -m ingest add`, `remove`, `set`, `tag` and `untag` ask for while the app owns the library."""
     if order.get("do") == "add":
         sources = [Source(Path(path), Path(path).name) for path in order["paths"]]
-        work = Ingest(library=core.library(), embedder=core.assistant().embedder)
-        yield from (asdict(report) for report in work.run(sources))
+        work = Ingest(library=core.library(), embedder=core.assistant().embedder, cancel=cancel)
+        with closing(work.run(sources)) as reports:
+            for report in reports:
+                yield asdict(report)
     elif order.get("do") == "remove":
         yield from (remove_one(core.library(), paper_id) for paper_id in order["ids"])
     elif order.get("do") == "describe":

@@ -16,7 +16,8 @@ from urllib.request import urlopen
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
+from places import ROOT, SAMPLES
+
 SHOTS = Path(__file__).parent / "shots"
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 PATIENCE = 300_000
@@ -112,20 +113,36 @@ def server(tmp_path_factory):
     started.stop()
 
 
+@pytest.fixture(scope="session")
+def sample_library(tmp_path_factory):
+    """A library with the sample papers, to be copied: they are read and embedded once."""
+    folder = tmp_path_factory.mktemp("samples") / "library"
+    subprocess.run(
+        [sys.executable, "-m", "ingest", "add", *map(str, SAMPLES.glob("*.pdf"))],
+        cwd=ROOT,
+        env=os.environ | {"SCHOLION_LIBRARY": str(folder)},
+        stdout=subprocess.DEVNULL,
+        check=True,
+    )
+    return folder
+
+
 @pytest.fixture
-def other_server(tmp_path):
+def other_server(tmp_path, sample_library):
     """A second one, for tests that stop, kill or fill it."""
     started = Server(tmp_path)
+    shutil.copytree(sample_library, started.library)
     yield started
     started.stop()
 
 
 @pytest.fixture
-def open_page(chromium, server):
+def open_page(chromium, request):
     """A function that opens Scholion in a fresh profile; `page.outside` has every request to another host."""
     contexts = []
 
-    def opened(*, server=server, **options):
+    def opened(*, server=None, **options):
+        server = server or request.getfixturevalue("server")
         context = chromium.new_context(locale="en-US", viewport={"width": 1280, "height": 860}, **options)
         contexts.append(context)
         page = context.new_page()

@@ -6,6 +6,7 @@ import asyncio
 import shutil
 import subprocess
 import threading
+from pathlib import Path
 
 import pytest
 from test_browser import ADAPTER, ANSWER, FOOTER, say
@@ -90,12 +91,26 @@ class Elsewhere:
         assert ready.wait(60)
 
 
-def test_a_model_elsewhere_gets_what_was_shown_and_nothing_before(open_page, other_server, shot) -> None:
+@pytest.fixture
+def there(other_server):
+    """A larger model elsewhere, which the server that is about to start will ask."""
     host = own_address()
     if host is None:
         pytest.skip("this machine has no address beside loopback")
-    there = Elsewhere(host)
-    other_server.settings |= {"SCHOLION_EXPERT": f"{there.listener.url}#large", "SCHOLION_EXPERT_CONTEXT": "8192"}
+    made = Elsewhere(host)
+    other_server.settings |= {"SCHOLION_EXPERT": f"{made.listener.url}#large", "SCHOLION_EXPERT_CONTEXT": "8192"}
+    return made
+
+
+def shown_payload(page) -> bytes:
+    """The bytes that the question for consent shows."""
+    page.get_by_text("what would be sent, to the letter").last.click()
+    block = page.locator("pre code, pre").filter(has_text='"messages"').last
+    expect(block).to_be_visible()
+    return block.text_content().strip("\n").encode()
+
+
+def test_a_model_elsewhere_gets_what_was_shown_and_nothing_before(open_page, other_server, there, shot) -> None:
     other_server.start()
     page = open_page(server=other_server)
     say(page, ADAPTER)
@@ -103,14 +118,11 @@ def test_a_model_elsewhere_gets_what_was_shown_and_nothing_before(open_page, oth
     page.click("button:has-text('Refine this answer')")
     page.wait_for_selector("text=May this leave your machine?")
     assert there.listener.connections == 0
-    page.get_by_text("what would be sent, to the letter").click()
-    block = page.locator("pre code, pre").filter(has_text='"messages"').first
-    expect(block).to_be_visible()
+    shown = shown_payload(page)
     shot(page, "consent-to-refine")
-    shown = block.text_content()
     page.click("button:has-text('Send once')")
     page.wait_for_selector(CHANGED)
-    assert there.listener.bodies == [shown.strip("\n").encode()]
+    assert there.listener.bodies == [shown]
     expect(page.locator(f"{ANSWER} h6").last).to_contain_text("sent to large")
     page.wait_for_timeout(500)
     shot(page, "sent-elsewhere")
@@ -120,4 +132,37 @@ def test_a_model_elsewhere_gets_what_was_shown_and_nothing_before(open_page, oth
     page.click("button:has-text('Not now')")
     page.wait_for_selector("text=The draft stays")
     assert len(there.listener.bodies) == 1
+    assert page.outside == []
+
+
+@pytest.mark.parametrize("mode", ["Auto", "Refine"])
+def test_a_question_in_a_mode_that_would_send_asks_first(
+    open_page, other_server, there, shot, *, tmp_path, mode
+) -> None:
+    draft = tmp_path / "draft.md"
+    draft.write_text("The adapter takes 999 MB and was invented in Paris.")  # poor, so that Auto is in doubt
+    other_server.program = [str(Path(__file__).with_name("scripted_ui.py"))]
+    other_server.settings |= {"SCRIPTED_ANSWER": str(draft)}
+    other_server.start()
+    page = open_page(server=other_server)
+    page.click("#mode-picker-trigger-answer")
+    page.locator("#mode-picker-popover-answer").get_by_text(mode, exact=True).click()
+    expect(page.locator("#mode-picker-trigger-answer")).to_contain_text(mode)
+    say(page, ADAPTER)
+    page.wait_for_selector("text=May this leave your machine?")
+    assert there.listener.connections == 0
+    page.wait_for_timeout(500)
+    shot(page, f"consent-in-{mode.lower()}-mode")
+    shown = shown_payload(page)
+    page.click("button:has-text('Send once')")
+    page.wait_for_selector(f"{ANSWER} h6:has-text('sent to large')")
+    assert there.listener.bodies == [shown]
+
+    say(page, "How much memory does a KV cache take for one token?")
+    page.wait_for_selector("button:has-text('Not now')")
+    page.click("button:has-text('Not now')")
+    page.wait_for_selector("text=Nothing was sent")
+    page.wait_for_selector("text=The draft stays")
+    assert there.listener.bodies == [shown]
+    assert there.listener.connections == 1
     assert page.outside == []

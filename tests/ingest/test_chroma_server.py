@@ -125,7 +125,7 @@ def test_a_server_that_is_down_is_named_with_the_way_to_start_it(tmp_path):
 @pytest.mark.parametrize("address", ["8.8.8.8", "2606:4700::1111"])
 def test_a_server_on_the_open_internet_is_refused_before_anything_is_sent(address, monkeypatch):
     entries = [(2, 1, 6, "", ("127.0.0.1", 8000)), (2, 1, 6, "", (address, 8000))]
-    monkeypatch.setattr("ingest.vectors.socket.getaddrinfo", lambda *_, **__: entries)
+    monkeypatch.setattr("ingest.chroma.socket.getaddrinfo", lambda *_, **__: entries)
     url = "https://chroma.example:8000"
     with pytest.raises(VectorServerError, match="open internet"):
         ChromaIndex(url, collection="chunks-test")

@@ -440,6 +440,17 @@ def test_cancelling_keeps_nothing(library, fake):
     assert library.papers() == [] == list((library.folder / "papers").iterdir())
 
 
+def test_cancelling_an_upload_that_lies_in_the_librarys_folder_keeps_nothing(library, fake):
+    upload = library.folder / "incoming" / ONE.name
+    upload.parent.mkdir()
+    shutil.copy(ONE, upload)
+    stop = threading.Event()
+    stop.set()
+    assert add(library, upload, fake, cancel=stop).status == "failed"
+    assert list((library.folder / "papers").iterdir()) == []
+    assert library.ledger.entries("queued", "parsing", "embedding") == []
+
+
 def test_another_embedder_is_refused_in_words(library, fake):
     add(library, ONE, fake)
     other = HashEmbedder(dimension=16)

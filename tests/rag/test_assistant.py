@@ -9,7 +9,7 @@ from contextlib import aclosing
 import pytest
 
 from fake_embedder import HashEmbedder
-from fakes import ScriptedChatModel
+from fakes import HangingChatModel, ScriptedChatModel
 from ingest import ingest_pdf
 from ingest.errors import UnknownPaperError
 from places import SAMPLES
@@ -56,6 +56,23 @@ async def test_sources_come_before_the_first_word_and_the_answer_last(papers, em
     assert answer.citations[0].marker == 1
     assert answer.citations[0].verified
     assert not answer.escalated
+
+
+@pytest.mark.parametrize("sentences", [0, 4])
+async def test_sources_come_before_the_model_is_asked_anything(papers, embedder, sentences):
+    frozen = HangingChatModel()
+    asked = Assistant(
+        library=papers, embedder=embedder, drafter=frozen, settings=RagSettings(drafter_sentences=sentences)
+    )
+    async with aclosing(asked.ask(QUESTION)) as events, asyncio.timeout(120):
+        first = await anext(events)
+        assert isinstance(first, Retrieved)
+        assert first.passages
+        assert not frozen.called.is_set()
+        waiting = asyncio.ensure_future(anext(events))
+        await frozen.called.wait()
+        waiting.cancel()
+        await asyncio.wait([waiting])
 
 
 async def test_the_drafter_sees_the_passages_and_the_question(papers, embedder):

@@ -31,7 +31,6 @@ from rag.calibrate import (
     shipped,
     too_few,
 )
-from rag.errors import CalibrationError
 from rag.metrics import UNANSWERABLE, auroc
 
 
@@ -126,11 +125,35 @@ def test_ones_own_calibration_counts_for_its_model_only(tmp_path):
     assert calibration_for("mine", library=tmp_path / "elsewhere") == shipped()
 
 
-@pytest.mark.parametrize("content", ["", "[]", "{}", '{"with_logprobs": 3}', "\udcff"])
-def test_a_broken_file_is_named(tmp_path, content):
+def with_weights(**changes):
+    row = asdict(calibrated(rows(), model="mine", data="my questions", date="2026-11-22"))
+    row["with_logprobs"] |= changes
+    return json.dumps(row)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        *("", "[]", "{}", '{"with_logprobs": 3}', "\udcff", "[" * 100_000),
+        with_weights(scales=[0.0] * 4),
+        with_weights(coefficients=[1.0]),
+        with_weights(intercept="high"),
+        with_weights(intercept=float("nan")),
+    ],
+    ids=range(10),
+)
+def test_a_broken_file_of_the_users_is_told_once_and_our_weights_are_used(tmp_path, content, caplog):
     (tmp_path / FILE).write_text(content, encoding="utf-8", errors="surrogateescape")
-    with pytest.raises(CalibrationError, match=FILE):
-        calibration_for("mine", library=tmp_path)
+    for _ in range(3):
+        assert calibration_for("mine", library=tmp_path) == shipped()
+    (told,) = caplog.messages
+    assert str(tmp_path / FILE) in told
+
+
+def test_a_folder_in_the_place_of_the_users_file_costs_no_answer(tmp_path, caplog):
+    (tmp_path / FILE).mkdir()
+    assert calibration_for("mine", library=tmp_path) == shipped()
+    assert len(caplog.messages) == 1
 
 
 def test_the_shipped_weights_say_where_they_are_from_and_point_the_right_way():

@@ -66,6 +66,22 @@ def test_a_rare_number_alone_is_enough_and_the_quote_is_a_sentence():
     assert cited.citations[0].quote == "At break-even both cost the same at 9,047 questions a month."
 
 
+def test_a_sentence_with_abbreviations_has_one_verdict_and_one_marker_and_its_quote_is_whole():
+    sentence = "The method of Dr. Lee raised accuracy by approx. 3 points on the U.S. data set"
+    source = f"We looked at others first. {sentence}. Nothing else was tried."
+    cited = cite(f"{sentence} [1].", [passage(1, "aaaa", 3, source)], page_text=lambda *_: source)
+    assert cited.text == f"{sentence} [1]."
+    assert [(s.text, s.support, s.markers) for s in cited.sentences] == [(f"{sentence}.", "supported", (1,))]
+    assert [c.quote for c in cited.citations] == [f"{sentence}."]
+
+
+def test_a_lists_number_belongs_to_the_sentence_behind_it():
+    cited = run("12. The base models were trained for 3.5 days.")
+    assert [(s.text, s.support) for s in cited.sentences] == [
+        ("The base models were trained for 3.5 days.", "supported")
+    ]
+
+
 def test_marker_forms_that_models_write_are_understood():
     for form in ("[1, 2]", "[1][2]", "[1; 2]", "[1-2]", "[Passage 1] [2]", "【1】【2】"):
         cited = run(f"Trained for 3.5 days and BM25 was strongest {form}.")

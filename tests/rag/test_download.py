@@ -158,7 +158,8 @@ def test_a_redirect_from_https_to_http_is_not_followed(hub, target, tmp_path, mo
     )  # fmt: skip
     tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     tls.load_cert_chain(tmp_path / "cert", tmp_path / "key")
-    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "cert"))
+    trusted = SimpleNamespace(openssl_cafile=str(tmp_path / "cert"), openssl_capath="")
+    monkeypatch.setattr(ssl, "get_default_verify_paths", lambda: trusted)  # SSL_CERT_FILE is not read
     with serving(Hub(b"", location=f"{hub.url}/a.gguf"), tls=tls) as secure:
         assert "without https" in failing(secure, target)
     assert hub.asked == []

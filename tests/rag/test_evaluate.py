@@ -29,6 +29,7 @@ from rag.evaluate import evaluate, forget_run, read_run, sampled
 from rag.report import as_json, report
 from rag.report_html import to_html
 from rag.report_page import to_markdown
+from rag.rows import appending, whole_lines
 from waiting import PATIENCE
 
 
@@ -175,21 +176,15 @@ async def test_a_question_that_fails_is_told_and_asked_again(samples, mine, tmp_
 # -- resuming ----------------------------------------------------------------------------------------------------------
 
 SLOW = """
-import asyncio, sys, time
+import asyncio, sys
 from pathlib import Path
 sys.path.insert(0, "tests")
-from fake_embedder import HashEmbedder
+from fake_embedder import SlowEmbedder
 from rag.corpora import load
 from rag.corpus_library import corpus_library
 from rag.evaluate import evaluate
-class Slow(HashEmbedder):
-    asked = 0
-    def embed_query(self, text):
-        self.asked += 1
-        time.sleep(0.1 if self.asked < 10 else 3600)
-        return super().embed_query(text)
 folder, out = map(Path, sys.argv[1:])
-questions, embedder = load(folder), Slow()
+questions, embedder = load(folder), SlowEmbedder(0.1, stops_after=10)
 with corpus_library(questions, out.parent / "corpus", embedder=embedder) as library:
     asyncio.run(evaluate(questions, library=library, embedder=embedder, out=out, k=3))
 """
@@ -223,6 +218,28 @@ def test_a_killed_run_goes_on_where_it_was(tmp_path):
     assert lines.read_bytes().count(b"\n") == 40
     assert [json.loads(line)["id"] for line in lines.read_text().splitlines()] == [f"q{i}" for i in range(40)]
     assert len(run.results) == 40
+
+
+def test_a_reader_leaves_the_line_alone_that_another_process_is_writing(tmp_path):
+    rows = tmp_path / "rows.jsonl"
+    rows.write_bytes(b'{"n": 1}\n{"n": ')
+    assert whole_lines(rows) == [{"n": 1}]
+    with rows.open("ab") as file:
+        file.write(b"2}\n")
+    assert whole_lines(rows) == [{"n": 1}, {"n": 2}]
+
+
+def test_two_runs_do_not_write_into_one_file(tmp_path):
+    rows = tmp_path / "rows.jsonl"
+    with appending(rows) as append:
+        append({"n": 1})
+        with pytest.raises(RunError, match="Another Scholion command"), appending(rows):
+            pass
+        append({"n": 2})
+    rows.write_bytes(rows.read_bytes() + b'{"n": ')
+    with appending(rows) as append:
+        append({"n": 3})
+    assert [row["n"] for row in whole_lines(rows)] == [1, 2, 3]
 
 
 def test_a_run_goes_on_only_with_the_same_questions_settings_and_papers(tmp_path):
@@ -378,7 +395,7 @@ def test_one_command_evaluates_a_csv_on_ones_own_library(shelf, tmp_path, capsys
     done = json.loads(out)
     assert done["figures"]["Hit@10"]["mean"] == 1.0
     assert done["figures"]["Hit@10"]["low"] is None
-    names = {"run.json", "cases.jsonl", "report.md", "report.html"}
+    names = {"run.json", "cases.jsonl", "cases.jsonl.lock", "report.md", "report.html"}
     assert {path.name for path in (tmp_path / "run").iterdir()} == names
     for name in names:
         assert str(tmp_path) not in (tmp_path / "run" / name).read_text(), "a report can be sent to a colleague"

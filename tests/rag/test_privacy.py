@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from fakes import ScriptedChatModel
+from fakes import ScriptedChatModel, ScriptedUser, UntouchedChatModel
 from rag import budget
 from rag.audit import HEAD_FILE, LOG_FILE, AuditError, AuditLog
 from rag.budget import Limits
@@ -22,18 +22,6 @@ AWAY = Destination("https://models.example.com/v1", ("203.0.113.7",))
 SECRET = "The seedlings of the second plot were moved to the northern greenhouse in the first week of March 1987."
 PAGES = {"0123456789abcdef": [f"Of the plots. {SECRET} They were watered twice.", "A second page."]}
 QUESTION = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "When were they moved?"}]
-
-
-class User:
-    """Says what it was told to say, and remembers what it was shown."""
-
-    def __init__(self, *says) -> None:
-        self.says = list(says)
-        self.shown = []
-
-    async def __call__(self, payload):
-        self.shown.append(payload)
-        return self.says.pop(0)
 
 
 @pytest.fixture
@@ -142,7 +130,7 @@ async def test_the_own_network_is_not_this_machine(gate):
 
 
 async def test_once_is_once(gate):
-    user = User("once", None)
+    user = ScriptedUser("once", None)
     await gate.permit(await payload_of(gate), consent=user, chat="a")
     assert "Nothing was sent" in await refused(gate, await payload_of(gate), consent=user)
     assert len(user.shown) == 2
@@ -150,7 +138,7 @@ async def test_once_is_once(gate):
 
 
 async def test_for_this_chat_holds_for_this_chat_this_model_and_this_address(gate):
-    user = User("chat", None, None, None, None)
+    user = ScriptedUser("chat", None, None, None, None)
     await gate.permit(await payload_of(gate), consent=user, chat="a")
     await gate.permit(await payload_of(gate), consent=None, chat="a")
     other = Destination("https://other.example.com/v1", ("203.0.113.7",))
@@ -166,7 +154,7 @@ async def test_for_this_chat_holds_for_this_chat_this_model_and_this_address(gat
 
 
 async def test_behind_https_the_addresses_may_change_without_it_they_may_not(gate):
-    user = User("chat", "chat")
+    user = ScriptedUser("chat", "chat")
     for scheme in ("https", "http"):
         url = f"{scheme}://models.example.com/v1"
         await gate.permit(
@@ -178,7 +166,7 @@ async def test_behind_https_the_addresses_may_change_without_it_they_may_not(gat
 
 
 async def test_never_holds_for_the_chat_and_asks_no_more(gate):
-    user = User("never", "once")
+    user = ScriptedUser("never", "once")
     await refused(gate, await payload_of(gate), consent=user)
     assert "nothing leaves this machine in this chat" in await refused(gate, await payload_of(gate), consent=user)
     assert len(user.shown) == 1
@@ -187,11 +175,11 @@ async def test_never_holds_for_the_chat_and_asks_no_more(gate):
 
 async def test_a_word_that_is_no_answer_is_a_no(gate):
     for word in ("library", "yes", "", True):
-        await refused(gate, await payload_of(gate), consent=User(word))
+        await refused(gate, await payload_of(gate), consent=ScriptedUser(word))
 
 
 async def test_a_change_of_the_policy_ends_the_consents_for_a_chat(gate):
-    await gate.permit(await payload_of(gate), consent=User("chat"), chat="a")
+    await gate.permit(await payload_of(gate), consent=ScriptedUser("chat"), chat="a")
     save_policy(gate.policy(), gate.folder, gate.audit)
     await refused(gate, await payload_of(gate), consent=None)
 
@@ -205,7 +193,7 @@ async def test_a_policy_set_while_the_user_is_thinking_counts(gate):
 
 
 async def test_an_address_that_cannot_be_looked_up_is_refused_before_anybody_is_asked(gate):
-    user = User("once")
+    user = ScriptedUser("once")
     nowhere = Destination("https://models.example.com/v1", ())
     assert "cannot be looked up" in await refused(gate, await payload_of(gate, destination=nowhere), consent=user)
     assert user.shown == []
@@ -236,7 +224,7 @@ async def test_a_message_changed_after_consent_changes_nothing(gate):
 async def test_the_text_of_a_local_only_paper_is_never_permitted(gate):
     (paper,) = PAGES
     save_policy(Policy(local_only=frozenset({paper})), gate.folder, gate.audit)
-    user = User("once", "once")
+    user = ScriptedUser("once", "once")
     assert gate.allowed([paper, "fedcba9876543210"]) == {"fedcba9876543210"}
     assert paper in await refused(gate, await payload_of(gate, papers=[paper]), consent=user)
     quoted = [{"role": "assistant", "content": f"The draft says [1]: {SECRET[:30]}[2]{SECRET[30:]}"}]
@@ -250,12 +238,8 @@ async def test_the_text_of_a_local_only_paper_is_never_permitted(gate):
 async def test_a_local_only_library_looks_up_no_name(gate):
     save_policy(Policy("local only"), gate.folder, gate.audit)
 
-    class Untouched(ScriptedChatModel):
-        async def target(self, **_):
-            raise AssertionError("the address was looked up")
-
     with pytest.raises(NotAllowedError, match="local only"):
-        await gate.payload(QUESTION, expert=Untouched(destination=AWAY), max_tokens=9)
+        await gate.payload(QUESTION, expert=UntouchedChatModel(destination=AWAY), max_tokens=9)
     assert gate.allowed(["a"]) == set()
 
 
@@ -277,7 +261,7 @@ async def test_a_policy_set_between_the_check_and_the_line_closes_the_gate(gate,
         return real(event, facts, **more)
 
     monkeypatch.setattr(gate.audit, "append", meanwhile)
-    assert "changed just now" in await refused(gate, payload, consent=User("once"))
+    assert "changed just now" in await refused(gate, payload, consent=ScriptedUser("once"))
     assert events(gate) == ["policy"]
 
 
@@ -397,7 +381,7 @@ async def test_a_list_that_is_a_device_or_a_link_closes_the_gate(gate, folder):
 
 async def test_calls_are_counted_and_the_last_sentence_says_that_drafts_go_on(folder):
     gate = Gate(folder, limits=Limits(day_calls=2))
-    user = User("once", "once", "once")
+    user = ScriptedUser("once", "once", "once")
     for _ in range(2):
         await gate.permit(await payload_of(gate), consent=user, chat="a")
     said = await refused(gate, await payload_of(gate), consent=user)
@@ -409,7 +393,7 @@ async def test_calls_are_counted_and_the_last_sentence_says_that_drafts_go_on(fo
 
 async def test_dollars_are_counted_at_the_highest_price_until_the_real_one_is_known(folder):
     gate = Gate(folder, limits=Limits(day_usd=0.10))
-    user = User("once", "once")
+    user = ScriptedUser("once", "once")
     first = await gate.permit(await payload_of(gate, price=0.08), consent=user, chat="a")
     assert "$0.0800 of the $0.1 for today" in await refused(gate, await payload_of(gate, price=0.03), consent=user)
     first.sent = True
@@ -420,18 +404,18 @@ async def test_dollars_are_counted_at_the_highest_price_until_the_real_one_is_kn
 
 async def test_an_unknown_price_is_refused_where_dollars_are_limited_and_counts_as_a_call_else(folder):
     assert "price of this call is unknown" in await refused(
-        Gate(folder, limits=Limits(month_usd=5.0)), await payload_of(Gate(folder)), consent=User("once")
+        Gate(folder, limits=Limits(month_usd=5.0)), await payload_of(Gate(folder)), consent=ScriptedUser("once")
     )
     gate = Gate(folder, limits=Limits(day_calls=1))
-    await gate.permit(await payload_of(gate), consent=User("once"), chat="a")
-    await refused(gate, await payload_of(gate), consent=User("once"))
+    await gate.permit(await payload_of(gate), consent=ScriptedUser("once"), chat="a")
+    await refused(gate, await payload_of(gate), consent=ScriptedUser("once"))
 
 
 async def test_a_call_that_never_left_gives_its_place_back(folder):
     gate = Gate(folder, limits=Limits(day_calls=1))
-    permit = await gate.permit(await payload_of(gate), consent=User("once"), chat="a")
+    permit = await gate.permit(await payload_of(gate), consent=ScriptedUser("once"), chat="a")
     permit.close("failed")
-    await gate.permit(await payload_of(gate), consent=User("once"), chat="a")
+    await gate.permit(await payload_of(gate), consent=ScriptedUser("once"), chat="a")
     assert events(gate) == ["permitted", "not sent", "permitted"]
 
 
@@ -451,7 +435,7 @@ def test_a_new_day_and_a_new_month_begin_at_nothing():
 
 
 async def test_the_log_says_what_left_and_holds_no_contents(gate):
-    user = User("chat")
+    user = ScriptedUser("chat")
     payload = await payload_of(gate, papers=["fedcba9876543210"], price=0.002)
     await gate.permit(payload, consent=user, chat="a")
     (line,) = gate.audit.entries()
@@ -469,7 +453,7 @@ async def test_the_log_says_what_left_and_holds_no_contents(gate):
 
 async def made_log(gate, n=4):
     for _ in range(n):
-        await gate.permit(await payload_of(gate), consent=User("once"), chat="a")
+        await gate.permit(await payload_of(gate), consent=ScriptedUser("once"), chat="a")
     return gate.folder / LOG_FILE
 
 
@@ -482,7 +466,7 @@ async def test_a_cut_or_an_edit_anywhere_is_found_and_closes_the_gate(gate, line
         file.write_text("".join(changed))
         with pytest.raises(AuditError, match="changed from outside"):
             gate.audit.entries()
-        await refused(gate, dataclasses.replace(await_free_payload(), price=None), consent=User("once"))
+        await refused(gate, dataclasses.replace(await_free_payload(), price=None), consent=ScriptedUser("once"))
         assert file.read_text() == "".join(changed), "it is not mended behind the user's back"
     file.write_text("".join(whole))
     assert len(gate.audit.entries()) == 4
@@ -517,7 +501,7 @@ async def test_a_crash_in_the_midst_of_a_line_costs_that_line_only(gate):
     file = await made_log(gate, 2)
     with file.open("a") as log:
         log.write('{"n": 3, "time": "2026-')  # nobody was told that it stands
-    await gate.permit(await payload_of(gate), consent=User("once"), chat="a")
+    await gate.permit(await payload_of(gate), consent=ScriptedUser("once"), chat="a")
     assert [line["n"] for line in gate.audit.entries()] == [1, 2, 3]
 
 
@@ -537,7 +521,7 @@ async def test_no_log_no_sending(gate, folder):
     folder.mkdir(exist_ok=True)
     for made in (folder.joinpath(LOG_FILE).mkdir, lambda: folder.joinpath(LOG_FILE).symlink_to("/dev/null")):
         made()
-        assert "audit log" in await refused(gate, payload, consent=User("once"))
+        assert "audit log" in await refused(gate, payload, consent=ScriptedUser("once"))
         path = folder / LOG_FILE
         path.unlink() if path.is_symlink() else path.rmdir()
 
@@ -554,7 +538,7 @@ async def test_a_full_disk_closes_the_gate_and_leaves_the_log_whole(gate, monkey
         return real(descriptor, data)
 
     monkeypatch.setattr("rag.audit.os.write", half)
-    assert "cannot be written" in await refused(gate, await payload_of(gate), consent=User("once"))
+    assert "cannot be written" in await refused(gate, await payload_of(gate), consent=ScriptedUser("once"))
     monkeypatch.undo()
     assert file.read_bytes() == whole
     assert len(gate.audit.entries()) == 1

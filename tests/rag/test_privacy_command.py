@@ -10,8 +10,9 @@ import subprocess
 import sys
 
 import pytest
-from test_privacy import User, payload_of
+from test_privacy import payload_of
 
+from fakes import ScriptedUser
 from places import ROOT, SAMPLES
 from rag.__main__ import main
 from rag.audit import LOG_FILE
@@ -100,15 +101,15 @@ def test_the_log_is_shown_and_verified_and_a_cut_is_said(run, folder, paper):
 
 
 async def _permit(gate):
-    await gate.permit(await payload_of(gate, price=0.002), consent=User("once"), chat="a")
+    await gate.permit(await payload_of(gate, price=0.002), consent=ScriptedUser("once"), chat="a")
 
 
 async def test_revoke_ends_the_consents_of_a_running_app(run, folder):
     gate = Gate(folder)
-    await gate.permit(await payload_of(gate), consent=User("chat"), chat="a")
+    await gate.permit(await payload_of(gate), consent=ScriptedUser("chat"), chat="a")
     await gate.permit(await payload_of(gate), consent=None, chat="a")
     assert run("revoke")[0] == 0
-    user = User(None)
+    user = ScriptedUser(None)
     with pytest.raises(NotAllowedError, match="Nothing was sent"):
         await gate.permit(await payload_of(gate), consent=user, chat="a")
     assert len(user.shown) == 1
@@ -136,7 +137,7 @@ async def test_a_papers_own_pages_are_known_to_the_gate_of_its_library(run, fold
             middle = page.text[len(page.text) // 2 :][:300]
             payload = await payload_of(gate, [{"role": "user", "content": f"Is this so? {middle}"}])
             with pytest.raises(NotAllowedError, match=paper):
-                await gate.permit(payload, consent=User("once"), chat="a")
+                await gate.permit(payload, consent=ScriptedUser("once"), chat="a")
 
 
 # The question in a terminal

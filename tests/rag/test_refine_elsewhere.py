@@ -10,7 +10,7 @@ import pytest
 
 import engines
 from fake_embedder import HashEmbedder
-from fakes import ScriptedChatModel
+from fakes import ScriptedChatModel, ScriptedUser
 from ingest import ingest_pdf
 from listener import listening, refusal
 from places import SAMPLES
@@ -48,15 +48,6 @@ async def there():
         yield made
 
 
-class User:
-    def __init__(self, *says) -> None:
-        self.says, self.shown = list(says), []
-
-    async def __call__(self, payload):
-        self.shown.append(payload)
-        return self.says.pop(0)
-
-
 def over(library, url, gate, draft=POOR):
     settings = RagSettings(drafter_sentences=0, expert=f"{url}#large", expert_context=8192)
     return Assistant(
@@ -75,14 +66,14 @@ async def asked(assistant, user, mode="refine", chat="a"):
 
 
 async def test_in_draft_mode_nothing_is_even_asked(papers, gate, there):
-    user = User()
+    user = ScriptedUser()
     answer = await asked(over(papers, there.url, gate), user, mode="draft")
     assert (there.connections, user.shown, answer.stayed) == (0, [], True)
 
 
 @pytest.mark.parametrize("says", [None, "never"])
 async def test_without_consent_nothing_arrives_and_the_draft_stays(papers, gate, there, says):
-    user = User(says)
+    user = ScriptedUser(says)
     answer = await asked(over(papers, there.url, gate), user, mode="auto")
     assert there.connections == 0
     assert len(user.shown) == 1
@@ -99,7 +90,7 @@ async def test_where_nobody_can_be_asked_nothing_arrives(papers, gate, there):
 
 
 async def test_after_consent_exactly_what_was_shown_arrives(papers, gate, there):
-    user = User("once", "once")
+    user = ScriptedUser("once", "once")
     assistant = over(papers, there.url, gate)
     answer = await asked(assistant, user)
     assert there.bodies == [user.shown[0].body]
@@ -112,7 +103,7 @@ async def test_after_consent_exactly_what_was_shown_arrives(papers, gate, there)
 
 
 async def test_for_this_chat_asks_no_second_time_and_another_chat_is_asked(papers, gate, there):
-    user = User("chat", None)
+    user = ScriptedUser("chat", None)
     assistant = over(papers, there.url, gate)
     for chat in ("a", "a", "b"):
         await asked(assistant, user, chat=chat)
@@ -120,10 +111,10 @@ async def test_for_this_chat_asks_no_second_time_and_another_chat_is_asked(paper
 
 
 async def test_a_paper_that_stays_here_is_left_out_and_the_answer_says_so(papers, gate, there):
-    first = await asked(over(papers, there.url, gate), User(None))
+    first = await asked(over(papers, there.url, gate), ScriptedUser(None))
     here = first.passages[0].paper.id
     save_policy(gate.policy().with_papers([here], local_only=True), papers.folder, gate.audit)
-    user = User("once")
+    user = ScriptedUser("once")
     answer = await asked(over(papers, there.url, gate), user)
     (body,) = there.bodies
     words = " ".join(" ".join(page.text.split()) for page in papers.pages(here)).split()
@@ -137,17 +128,17 @@ async def test_a_library_that_stays_here_looks_up_no_name(papers, gate, there, m
     looked_up = []
     monkeypatch.setattr(destination, "resolve", lambda *asked: looked_up.append(asked))
     save_policy(replace(gate.policy(), library="local only"), papers.folder, gate.audit)
-    answer = await asked(over(papers, "http://models.example.com/v1", gate), User())
+    answer = await asked(over(papers, "http://models.example.com/v1", gate), ScriptedUser())
     assert "stay on this machine" in answer.notice
     assert looked_up == []
 
 
 async def test_a_draft_that_quotes_such_a_paper_does_not_leave_either(papers, gate, there):
-    here = (await asked(over(papers, there.url, gate), User(None))).passages[0].paper.id
+    here = (await asked(over(papers, there.url, gate), ScriptedUser(None))).passages[0].paper.id
     quoted = next(p.text for p in papers.pages(here) if "128 KiB" in p.text or "adapter" in p.text)
     draft = " ".join(quoted.split()[40:70])
     save_policy(gate.policy().with_papers([here], local_only=True), papers.folder, gate.audit)
-    user = User("once")
+    user = ScriptedUser("once")
     await asked(over(papers, there.url, gate, draft), user)
     (body,) = there.bodies
     assert draft not in body.decode()
@@ -162,7 +153,7 @@ async def test_a_known_price_is_shown_before_and_noted_after(papers, gate, there
     for module, name in ((meter, "price"), (expert, "estimate")):
         real = getattr(prices, name)
         monkeypatch.setattr(module, name, lambda *args, real=real, **more: real(*args, **more | known))
-    user = User("once")
+    user = ScriptedUser("once")
     answer = await asked(over(papers, there.url, gate), user)
     assert user.shown[0].price > 0
     usage = answer.drafts[1].usage
@@ -179,7 +170,7 @@ async def test_a_model_that_a_server_here_passes_on_is_not_asked(papers, gate):
         )
         assistant = over(papers, "http://127.0.0.1:1", gate)
         assistant.expert = Expert.open(settings, library=papers.folder, gate=gate)
-        user = User()
+        user = ScriptedUser()
         answer = await asked(assistant, user)
     assert "what it is asked goes on to ollama.com" in answer.notice
     assert (answer.shown, user.shown, len(answer.drafts)) == (0, [], 1)
@@ -187,7 +178,7 @@ async def test_a_model_that_a_server_here_passes_on_is_not_asked(papers, gate):
 
 async def test_what_was_sent_in_vain_was_sent_all_the_same(papers, gate):
     async with listening(refusal("broken"), host="127.0.0.2") as there:
-        answer = await asked(over(papers, there.url, gate), User("once"))
+        answer = await asked(over(papers, there.url, gate), ScriptedUser("once"))
         assert len(there.bodies) > 0
     assert "The draft stays" in answer.notice
     assert not answer.stayed

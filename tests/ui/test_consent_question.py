@@ -4,9 +4,15 @@ from __future__ import annotations
 
 import asyncio
 
+import chainlit as cl
 import pytest
+from test_handlers import question, refinable, script
 
+from fake_embedder import HashEmbedder
+from ingest import ingest_pdf
+from pdfs import column, write_pdf
 from rag.destination import Destination
+from rag.expert import AskedBy
 from rag.permit import Payload
 from rag.tokens import TokenCount
 from ui import consent
@@ -89,3 +95,22 @@ async def test_stop_ends_the_question(page):
     assert page.steps[-1]["output"] == "*Nothing was sent: you stopped it.*"
     assert len(page.of("remove_action")) == 4
     assert page.of("clear_ask")
+
+
+@pytest.mark.parametrize("mode", ["draft", "auto", "refine"])
+async def test_a_question_in_any_mode_says_that_the_user_of_this_chat_is_there_to_agree(app, chat, assistant, mode):
+    assistant.script = script()
+    await app.on_message(question(mode=mode))
+    assert assistant.asked[0]["mode"] == mode
+    assert assistant.asked_by == [AskedBy(consent.ask, chat=chat.session.thread_id)]
+
+
+async def test_so_do_the_buttons_that_ask(app, chat, assistant, shelf_library, tmp_path):
+    lines = [f"Sentence {n} tells how the jars were opened, weighed and closed again." for n in range(20)]
+    path = write_pdf(tmp_path / "a.pdf", column(72, 720, lines))
+    paper_id = ingest_pdf(path, library=shelf_library, embedder=HashEmbedder()).paper_id
+    assistant.script = script()
+    await app.ask_about(cl.Action(name="ask_about", payload={"paper_ids": [paper_id]}, label="What is it about?"))
+    await app.refine_answer(cl.Action(name="refine_answer", payload={"record": refinable(paper_id)}))
+    assert (len(assistant.asked), len(assistant.refined)) == (1, 1)
+    assert assistant.asked_by == [AskedBy(consent.ask, chat=chat.session.thread_id)] * 2

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import json
-import threading
+from dataclasses import replace
 from types import SimpleNamespace
+from unittest.mock import create_autospec
 
 import chainlit as cl
 import pytest
 from test_render import make_answer, make_passage
 
-from fake_embedder import HashEmbedder
+from fake_embedder import HashEmbedder, SlowEmbedder
 from pdfs import column, write_pdf
 from rag.answer import Answered, Drafted, Escalated, Retrieved, Scope, TextDelta
 from rag.errors import ModelUnreachableError
-from waiting import PATIENCE, soon
+from rag.expert import Expert
+from waiting import soon
 
 SEEDS = "Garden seeds keep for five years in a dry jar at four degrees, as Miller and Stone measured in 1987."
 
@@ -56,6 +58,16 @@ async def test_sources_stand_before_the_first_token(app, chat, assistant) -> Non
     assert answer["parentId"] == reading["parentId"], "side by side, so that the page keeps their order"
 
 
+async def test_passages_that_had_no_room_leave_the_list_of_what_was_read(app, chat, assistant) -> None:
+    answer = make_answer()
+    assert len(answer.passages) == 2
+    assistant.script = [Retrieved(answer.passages), Answered(replace(answer, passages=answer.passages[:1]))]
+    await app.on_message(question())
+    names = [data["name"] for event, data in chat.events if event == "update_message" and data["type"] == "tool"]
+    assert names[0] == "2 passages from 1 paper"
+    assert names[-1] == "1 passage from 1 paper"
+
+
 async def test_tokens_are_shown_in_groups(app, chat, assistant) -> None:
     assistant.script = script(*[item for n in range(60) for item in (TextDelta(f"w{n} ", 0), 0.005)])
     await app.on_message(question())
@@ -94,8 +106,6 @@ async def test_a_refinement_replaces_the_draft(app, chat, assistant) -> None:
 
 
 def refinable(paper_id: str) -> dict:
-    from dataclasses import replace
-
     from rag.record import record
 
     answer = make_answer()
@@ -110,7 +120,8 @@ async def test_a_draft_has_a_button_that_asks_the_larger_model(app, chat, assist
     assistant.script = script()
     await app.on_message(question())
     assert "refine_answer" not in [action["name"] for action in chat.of("action")], "no larger model is set up"
-    assistant.expert = SimpleNamespace(name="Large")
+    assistant.expert = create_autospec(Expert, instance=True)
+    assistant.expert.name = "Large"
     await app.on_message(question())
     button = next(action for action in chat.of("action") if action["name"] == "refine_answer")
     assert "Ask Large" in button["tooltip"]
@@ -131,8 +142,6 @@ async def test_an_answer_whose_passages_are_gone_is_not_refined(app, chat, assis
 
 
 async def test_after_a_refinement_the_draft_is_one_click_away(app, chat, assistant):
-    from dataclasses import replace
-
     answer = make_answer()
     refined = replace(answer.drafts[0], text="It is so [1]. It is new.", model="Large", refines=answer.drafts[0])
     answer = replace(answer, drafts=(*answer.drafts, refined), shown=1, text=refined.text)
@@ -220,29 +229,21 @@ async def test_a_file_that_is_no_pdf_is_refused_by_its_bytes(app, chat, assistan
 
 
 async def test_stop_reaches_the_thread_that_adds_a_paper(app, chat, assistant, shelf_library, seeds_pdf) -> None:
-    begun, stopped = threading.Event(), threading.Event()
-
-    class Slow(HashEmbedder):
-        def embed_documents(self, texts):
-            begun.set()
-            stopped.wait(PATIENCE)
-            return super().embed_documents(texts)
-
     from ingest import pipeline
 
-    assistant.embedder = Slow()
+    slow = assistant.embedder = SlowEmbedder(stops_after=0)
     message = question("")
     message.elements = [attached(seeds_pdf)]
     batch, pipeline.BATCH = pipeline.BATCH, 1
     try:
         running = asyncio.create_task(app.on_message(message))
-        assert await soon(begun.is_set)
+        assert await soon(slow.stopped.is_set)
         running.cancel()
-        stopped.set()
+        slow.go_on.set()
         with pytest.raises(asyncio.CancelledError):
             await running
     finally:
-        stopped.set()
+        slow.go_on.set()
         pipeline.BATCH = batch
     assert "(stopped)" in chat.texts[-1] or "is in your library" in chat.texts[-1]
 

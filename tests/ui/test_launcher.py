@@ -6,7 +6,6 @@ import http.server
 import json
 import os
 import socket
-import stat
 import subprocess
 import sys
 import threading
@@ -69,13 +68,6 @@ def test_a_second_start_says_so_and_ends_well(tmp_path, health) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert f"running already: http://127.0.0.1:{port}" in done.stdout
-
-
-def test_the_secret_is_made_once_and_is_the_owners_alone(tmp_path) -> None:
-    first = launcher._secret(tmp_path)
-    assert len(first) >= 43
-    assert launcher._secret(tmp_path) == first
-    assert stat.S_IMODE((tmp_path / "secret").stat().st_mode) == 0o600
 
 
 def test_the_launcher_imports_neither_chainlit_nor_torch() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+import uuid
 
 import chainlit as cl
 import pytest
@@ -129,11 +130,52 @@ def test_words_that_are_not_there_are_called_so_and_the_page_is_shown(logged_in,
         assert "<script>alert" not in reply.text
 
 
-def test_the_picture_of_a_page_may_be_kept(logged_in, two_pages) -> None:
+def test_the_picture_of_a_page_is_a_picture(logged_in, two_pages) -> None:
     reply = logged_in.get(f"/page/{two_pages}/2.png")
     assert reply.content.startswith(b"\x89PNG")
     assert reply.headers["content-type"] == "image/png"
-    assert reply.headers["cache-control"].startswith("private, max-age=")
+
+
+def test_nothing_private_stays_in_a_browsers_cache(logged_in, two_pages, app) -> None:
+    (app.attachments.root / "a.pdf").write_bytes(b"%PDF-1.7")
+    private = (
+        f"/papers/{two_pages}.pdf",
+        f"/page/{two_pages}/1",
+        f"/page/{two_pages}/1.png",
+        "/uploads/a.pdf",
+        "/user",
+        "/project/settings",
+        "/project/translations",
+        f"/project/thread/{uuid.uuid4()}",
+        f"/project/file/{uuid.uuid4()}?session_id={uuid.uuid4()}",
+        "/thread/x",
+        "/healthz",
+        "/",
+    )
+    for path in private:
+        assert logged_in.get(path).headers.get_list("cache-control") == ["no-store"], path
+    assert logged_in.post("/project/threads", json={}).headers["cache-control"] == "no-store"
+    assert logged_in.post("/auth/header").headers["cache-control"] == "no-store"
+    for path in ("/public/custom.js", "/favicon", "/logo"):
+        assert "cache-control" not in logged_in.get(path).headers, path
+
+
+@pytest.mark.parametrize("path", ["/docs", "/docs/oauth2-redirect", "/redoc", "/openapi.json"])
+def test_the_server_does_not_describe_itself(logged_in, path: str) -> None:
+    reply = logged_in.get(path)
+    assert reply.status_code == 404
+    assert "swagger" not in reply.text.casefold()
+
+
+def test_a_chat_cannot_be_opened_to_everybody_nor_a_tool_server_be_started(logged_in) -> None:
+    for method, path in (
+        ("PUT", "/project/thread/share"),
+        ("GET", f"/project/share/{uuid.uuid4()}"),
+        ("POST", "/mcp"),
+        ("DELETE", "/mcp"),
+    ):
+        reply = logged_in.request(method, path, json={"threadId": str(uuid.uuid4()), "isShared": True, "name": "x"})
+        assert (reply.status_code, reply.json()) == (404, {"detail": "There is nothing here."})
 
 
 @pytest.mark.parametrize("number", ["0", "3", "3.png", "0.png", "01", "-1", "1.pdf", "1.png.png", "99999999", "x"])
@@ -243,8 +285,8 @@ async def test_what_cannot_be_stored_is_said_once(history, chat, tmp_path) -> No
     message = cl.Message("lost")
     for _ in range(3):
         await history.create_step(message.to_dict())
-    (toast,) = chat.of("toast")
-    assert "cannot be saved" in toast["message"]
+    (said,) = chat.texts
+    assert "cannot be saved" in said
 
 
 async def test_a_stored_message_is_in_the_file_at_once(history, chat, tmp_path) -> None:
@@ -254,3 +296,25 @@ async def test_a_stored_message_is_in_the_file_at_once(history, chat, tmp_path) 
     with sqlite3.connect(tmp_path / "chats.db") as other:
         assert other.execute("SELECT output FROM steps").fetchall() == [("kept",)]
         assert other.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+
+
+async def test_attached_files_are_kept_one_by_one_for_each_is_whole_in_memory(
+    history, chat, tmp_path, monkeypatch
+) -> None:
+    chat.session.has_first_interaction = True
+    at_once, most, kept = 0, 0, history.storage_provider.upload_file
+
+    async def upload_file(**options):
+        nonlocal at_once, most
+        at_once += 1
+        most = max(most, at_once)
+        await asyncio.sleep(0.01)
+        at_once -= 1
+        return await kept(**options)
+
+    monkeypatch.setattr(history.storage_provider, "upload_file", upload_file)
+    (tmp_path / "a.pdf").write_bytes(b"%PDF-1.7")
+    files = [cl.File(name=f"{n}.pdf", path=str(tmp_path / "a.pdf"), for_id=str(uuid.uuid4())) for n in range(5)]
+    await asyncio.gather(*(history.create_element(file) for file in files))
+    assert most == 1
+    assert len(list((tmp_path / "uploads").rglob("*.pdf"))) == 5

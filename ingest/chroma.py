@@ -1,0 +1,149 @@
+"""Clients of Chroma that take nothing from the environment; a server is asked at the addresses that were judged."""
+
+from __future__ import annotations
+
+import ipaddress
+import logging
+import socket
+import types
+from functools import cache
+from typing import Any
+from urllib.parse import urlsplit
+
+import chromadb
+import chromadb.api.fastapi
+import httpx
+from chromadb.config import Settings
+
+from ingest.errors import VectorServerError
+
+CONNECT_SECONDS = 5.0
+"""Longest wait for a connection to one of a server's addresses."""
+
+_log = logging.getLogger(__name__)
+
+
+def embedded(folder: str) -> Any:
+    """Chroma in this process, over its folder."""
+    return chromadb.PersistentClient(folder, settings=_settings()())
+
+
+def server(url: str) -> Any:
+    """A client of the server at the URL.
+
+    Raises:
+        VectorServerError: it is on the open internet, or its name cannot be looked up.
+        ValueError, httpx.HTTPError: it does not answer.
+    """
+    parts = urlsplit(url)
+    if not all(ipaddress.ip_address(number.partition("%")[0]).is_loopback for number in addresses(url)):
+        _log.warning(
+            "The vectors go to the Chroma server %s, which is not on this machine. Whoever can reach a Chroma server "
+            "may be able to run code on it (docs/scale.md).",
+            url,
+        )
+    # Chroma makes its own HTTP client, which would go through the proxies that the environment names.
+    chromadb.api.fastapi.httpx = types.SimpleNamespace(Client=_client)
+    return chromadb.HttpClient(
+        host=parts.hostname or "", port=parts.port or 8000, ssl=parts.scheme == "https", settings=_settings()()
+    )
+
+
+def without_orders(collection: Any) -> Any:
+    """The collection, freed of what its server says about how to embed.
+
+    We bring our own vectors. Chroma would build the embedding function that a server names, with the options that the
+    server gives, as soon as something is stored; some of these functions load code (chroma-core/chroma issue 6717).
+    """
+    collection._model.serialized_schema = None  # noqa: SLF001 - there is no other place for it
+    collection._model.configuration_json = {}  # noqa: SLF001
+    return collection
+
+
+def addresses(url: str) -> list[str]:
+    """The numbers of the server's host: all of them belong to this machine or to a private network.
+
+    Raises:
+        VectorServerError: they do not, or the name cannot be looked up.
+    """
+    parts = urlsplit(url)
+    try:
+        found = socket.getaddrinfo(parts.hostname, parts.port or 8000, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError) as error:
+        raise VectorServerError(
+            f"The host of the Chroma server {url} is not known.", "Correct SCHOLION_CHROMA, or unset it."
+        ) from error
+    numbers = list(dict.fromkeys(str(entry[4][0]) for entry in found))
+    if any(ipaddress.ip_address(number.partition("%")[0]).is_global for number in numbers):
+        raise VectorServerError(
+            f"The Chroma server {url} is on the open internet.",
+            "Set SCHOLION_CHROMA to a server on this machine or on your own network.",
+        )
+    return numbers
+
+
+class PinnedTransport(httpx.BaseTransport):
+    """Carries requests to the numbers that were judged; the name is looked up and judged anew when none answers."""
+
+    def __init__(self, **options: Any) -> None:
+        self._inner = httpx.HTTPTransport(trust_env=False, **options)
+        self._numbers: list[str] = []
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        """Send the request and return the reply; one that leads elsewhere is refused."""
+        url = f"{request.url.scheme}://{request.url.netloc.decode('ascii')}"
+        fresh = not self._numbers
+        if fresh:
+            self._numbers = addresses(url)
+        try:
+            response = self._send(request)
+        except (httpx.ConnectError, httpx.ConnectTimeout):
+            if fresh:
+                raise
+            self._numbers = addresses(url)
+            response = self._send(request)
+        if response.is_redirect:
+            response.close()
+            raise VectorServerError(
+                f"The Chroma server at {url} sends its clients on to another address.",
+                "Set SCHOLION_CHROMA to the address where it is itself.",
+            )
+        return response
+
+    def _send(self, request: httpx.Request) -> httpx.Response:
+        failure: httpx.TransportError = httpx.ConnectError("the name has no address")
+        for number in self._numbers:
+            pinned = httpx.Request(
+                request.method,
+                request.url.copy_with(host=number),
+                headers=request.headers.raw,
+                stream=request.stream,
+                extensions=request.extensions | {"sni_hostname": request.url.host},
+            )
+            try:
+                return self._inner.handle_request(pinned)
+            except (httpx.ConnectError, httpx.ConnectTimeout) as error:  # nothing was sent
+                failure = error
+        raise failure
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._inner.close()
+
+
+def _client(*, limits: httpx.Limits, **_: Any) -> httpx.Client:
+    """What Chroma's client gets in the place of httpx's: no proxies, no certificates and no password files."""
+    timeout = httpx.Timeout(None, connect=CONNECT_SECONDS)
+    return httpx.Client(transport=PinnedTransport(limits=limits), trust_env=False, timeout=timeout)
+
+
+@cache
+def _settings() -> type[Settings]:
+    """Chroma's settings, which read neither the environment nor a file `.env` where we happen to be started."""
+
+    class OurSettings(Settings):  # type: ignore[misc]
+        @classmethod
+        def settings_customise_sources(cls, _kind: Any, init_settings: Any, **_: Any) -> tuple[Any, ...]:
+            return (init_settings,)
+
+    return OurSettings

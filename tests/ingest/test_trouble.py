@@ -1,0 +1,161 @@
+"""A damaged catalogue, a full disk, a folder that cannot be written: one sentence each, and nothing is half there."""
+
+from __future__ import annotations
+
+import os
+import random
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
+
+import pytest
+
+from fake_embedder import HashEmbedder
+from ingest import Library, ingest_pdf, open_library
+from ingest.__main__ import main as ingest
+from ingest.errors import LibraryMismatchError, StorageError
+from places import ROOT, SAMPLES
+
+ONE, TWO = SAMPLES / "lora-for-terms.pdf", SAMPLES / "before-you-run.pdf"
+
+
+@pytest.fixture
+def fake():
+    return HashEmbedder()
+
+
+@pytest.fixture
+def filled(settings, fake):
+    """A closed library with a paper."""
+    with open_library(settings) as library:
+        paper_id = ingest_pdf(ONE, library=library, embedder=fake).paper_id
+        library._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    return settings.library, paper_id
+
+
+def spoil(folder, table, *, leave=0):
+    """Garbage on all pages of a table but the first `leave`."""
+    file = folder / "library.db"
+    with closing(sqlite3.connect(file)) as db:
+        try:
+            pages = [row[0] for row in db.execute("SELECT pageno FROM dbstat WHERE name = ?", (table,))]
+        except sqlite3.OperationalError:
+            pytest.skip("this SQLite has no dbstat")
+        size = db.execute("PRAGMA page_size").fetchone()[0]
+    dice = random.Random(3)
+    with file.open("r+b") as raw:
+        for page in pages[leave:]:
+            raw.seek((page - 1) * size)
+            raw.write(dice.randbytes(size))
+
+
+# -- the catalogue is gone --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("how", ["empty", "gone"])
+def test_papers_without_a_catalogue_are_no_new_library_and_what_is_advised_brings_them_back(
+    filled, settings, fake, how, tmp_path
+):
+    folder, paper_id = filled
+    (folder / "library.db").unlink()
+    if how == "empty":
+        (folder / "library.db").touch()
+    with pytest.raises(LibraryMismatchError, match=how) as raised:
+        Library(settings)
+    assert "1 paper lies in" in str(raised.value)
+    assert "python -m ingest add FOLDER" in str(raised.value)
+    assert sorted(path.name for path in (folder / "papers").iterdir()) == [f"{paper_id}.pdf"]
+    (folder / "papers").rename(tmp_path / "saved")  # as the sentence says
+    (folder / "library.db").unlink(missing_ok=True)
+    with open_library(settings) as library:
+        ingest_pdf(tmp_path / "saved" / f"{paper_id}.pdf", library=library, embedder=fake)
+        assert [paper.id for paper in library.papers()] == [paper_id]
+        assert library.vectors.ids() == set(library.chunk_ids())
+        assert library.verify() == []
+
+
+def test_a_cut_off_copy_alone_is_a_new_library(settings):
+    (settings.library / "papers").mkdir(parents=True)
+    (settings.library / "papers" / "0123456789abcdef.partial").write_bytes(b"%PDF")
+    with open_library(settings) as library:
+        library.own()
+        assert library.papers() == []
+
+
+# -- the catalogue is damaged -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("table", "command"),
+    [
+        ("papers", ["list"]),
+        ("pages", ["show"]),
+        ("chunks", ["remove"]),
+        ("words_data", ["verify"]),
+        ("ledger", ["ledger"]),
+    ],
+)
+def test_garbage_in_the_catalogue_is_a_sentence_in_the_terminal(filled, monkeypatch, capsys, table, command):
+    folder, paper_id = filled
+    spoil(folder, table)
+    monkeypatch.setenv("SCHOLION_LIBRARY", str(folder))
+    code = ingest([*command, paper_id] if command[0] in ("show", "remove") else command)
+    said = capsys.readouterr()
+    if table == "words_data" and code == 0:
+        assert "repaired" in said.out, "the word index is made anew from the chunks"
+        return
+    assert code == 1
+    assert "database is damaged" in said.err + said.out
+    assert "library.db" in said.err + said.out
+    assert "Traceback" not in said.err
+
+
+def test_garbage_in_the_catalogue_is_a_sentence_at_the_start_and_in_a_command(filled):
+    folder, _ = filled
+    spoil(folder, "papers")
+    for command in (["ui", "--no-browser", "--port", "18431"], ["rag", "terms"]):
+        done = subprocess.run(
+            [sys.executable, "-m", *command],
+            env=os.environ | {"SCHOLION_LIBRARY": str(folder)},
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            timeout=240,
+            check=False,
+        )
+        assert done.returncode == 1, done.stdout
+        assert "database is damaged" in done.stderr
+        assert "Traceback" not in done.stderr
+
+
+def test_garbage_that_comes_while_the_library_is_open_has_words(filled, settings):
+    from ingest.trouble import in_words
+
+    folder, _ = filled
+    with open_library(settings) as library:
+        assert library.papers()
+        spoil(folder, "chunks")
+        with pytest.raises(sqlite3.DatabaseError) as raised:
+            library._db.execute("SELECT sum(length(text)) FROM chunks").fetchall()
+    said = in_words(raised.value)
+    assert isinstance(said, LibraryMismatchError)
+    assert "python -m ingest add FOLDER" in str(said)
+
+
+def test_a_bug_stays_a_bug():
+    from ingest.trouble import in_words
+
+    for error in (KeyError("x"), ValueError("(code: 13)"), sqlite3.OperationalError("no such table: x")):
+        assert in_words(error) is None
+
+
+def test_the_index_of_meanings_is_told_apart_from_the_catalogue():
+    from chromadb.errors import InternalError
+
+    from ingest.trouble import in_words
+
+    damaged = in_words(InternalError("error returned from database: (code: 11) database disk image is malformed"))
+    assert isinstance(damaged, StorageError)
+    assert "chroma/" in str(damaged)
+    assert "library.db" not in str(damaged)

@@ -1,0 +1,196 @@
+"""The chat history under another program's lock, and with chats that are deleted while somebody asks on in them."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import sqlite3
+import uuid
+
+import chainlit as cl
+import pytest
+from chainlit.types import Pagination, ThreadFilter
+
+PATIENT = 120.0
+"""Seconds to wait for what must come: the machine may be busy."""
+
+
+@pytest.fixture
+def file(tmp_path):
+    return tmp_path / "chats.db"
+
+
+@pytest.fixture
+def locked(file):
+    """A function that locks the file as another program does; until it is called, nothing is locked."""
+    other = sqlite3.connect(file, isolation_level=None)
+
+    @contextlib.contextmanager
+    def lock():
+        other.execute("BEGIN EXCLUSIVE")
+        try:
+            yield other
+        finally:
+            other.execute("ROLLBACK")
+
+    yield lock
+    other.close()
+
+
+@pytest.fixture
+async def history(app, chat, file, monkeypatch):
+    """The data layer of this chat, with its user signed in."""
+    from ui.history import ChatHistory, UploadFolder
+
+    made = ChatHistory(file, UploadFolder(file.parent / "uploads"))
+    monkeypatch.setattr("chainlit.data._data_layer", made)
+    monkeypatch.setattr("chainlit.data._data_layer_initialized", True)
+    chat.session.user = await made.create_user(cl.User(identifier="local"))
+    yield made
+    await made.close()
+
+
+@pytest.fixture
+def impatient(monkeypatch):
+    """Tries that wait only a moment for a lock; set before the history opens its file."""
+    monkeypatch.setattr("ui.history.BUSY_SECONDS", 0.05)
+    monkeypatch.setattr("ui.history.RETRY_SECONDS", 0.05)
+
+
+async def say(text: str) -> cl.Message:
+    """What Chainlit does with a message from the page."""
+    message = {"id": str(uuid.uuid4()), "type": "user_message", "name": "You", "output": text, "createdAt": None}
+    sent = await cl.context.emitter.process_message({"message": message, "fileReferences": None})
+    await asyncio.sleep(0.001)
+    return sent
+
+
+async def until(condition) -> None:
+    async with asyncio.timeout(PATIENT):
+        while not (await condition() if asyncio.iscoroutinefunction(condition) else condition()):  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+
+
+def told(chat) -> bool:
+    return any("saved" in str(data) for _, data in chat.events)
+
+
+async def listed(history) -> list[dict]:
+    """The chats that the page lists for the user, with what is in them."""
+    user = await history.get_user("local")
+    return (await history.list_threads(Pagination(first=20), ThreadFilter(userId=user.id))).data
+
+
+async def texts(history) -> list[list[str]]:
+    return [[step["output"] for step in thread["steps"]] for thread in await listed(history)]
+
+
+def stored(history, *expected: str):
+    async def is_so() -> bool:
+        return list(expected) in await texts(history)
+
+    return is_so
+
+
+async def test_a_lock_of_more_than_five_seconds_during_the_first_question_loses_nothing(history, chat, locked):
+    with locked():
+        await say("What was asked first?")
+        await cl.Message("What was answered.").send()
+        await until(lambda: told(chat))  # one try took its five seconds in vain
+        assert "another program is using its file" in chat.texts[-1]
+    await until(stored(history, "What was asked first?", "What was answered."))
+    (thread,) = await listed(history)
+    assert thread["name"] == "What was asked first?"
+    assert thread["id"] == chat.session.thread_id
+    assert sum("saved" in text for text in chat.texts) == 1, "said once"
+
+
+async def test_a_process_that_dies_after_the_first_write_leaves_no_chat_without_its_owner(history, chat, monkeypatch):
+    async def never(_interaction: str) -> None:
+        """Chainlit's own task that writes the owner, which did not come to its turn."""
+
+    monkeypatch.setattr("chainlit.emitter.ChainlitEmitter.init_thread", lambda _self, interaction: never(interaction))
+    await say("What was asked?")
+    await until(stored(history, "What was asked?"))
+
+
+async def test_a_user_who_could_not_be_stored_at_sign_in_finds_the_chat_later(history, chat, file):
+    with sqlite3.connect(file) as database:
+        database.execute("DELETE FROM users")
+    chat.session.user = cl.User(identifier="local")
+    await say("What was asked?")
+    await until(lambda: sqlite3.connect(file).execute("SELECT 1 FROM steps").fetchone())
+    assert await texts(history) == [["What was asked?"]]
+
+
+async def test_what_is_asked_on_in_a_chat_that_was_deleted_elsewhere_is_kept(history, chat, file):
+    await say("First?")
+    await until(stored(history, "First?"))
+    with sqlite3.connect(file) as other:
+        other.executescript("DELETE FROM steps; DELETE FROM threads;")
+    await say("Second?")
+    await cl.Message("An answer.").send()
+    await until(stored(history, "Second?", "An answer."))
+    (thread,) = await listed(history)
+    assert thread["name"] == "Second?"
+
+
+async def test_a_deleted_chat_comes_back_with_a_question_and_not_with_the_rest_of_an_answer(history, chat):
+    await say("First?")
+    await until(stored(history, "First?"))
+    await history.delete_thread(chat.session.thread_id)
+    await history.create_step(cl.Message("The rest of an answer.").to_dict())
+    await history.update_thread(chat.session.thread_id, metadata={"chat_settings": {}})  # the page is closed
+    assert await texts(history) == []
+    await say("Second?")
+    await until(stored(history, "Second?"))
+
+
+async def test_a_step_that_is_removed_while_the_file_is_locked_does_not_stay(impatient, history, chat, locked):
+    await say("First?")
+    await until(stored(history, "First?"))
+    with locked():
+        step = await cl.Step(name="your papers", type="tool").send()
+        await step.remove()
+        await cl.Message("Last.").send()
+        await until(lambda: told(chat))
+    await until(stored(history, "First?", "Last."))
+
+
+async def test_a_chat_that_could_not_be_deleted_is_not_called_deleted(impatient, history, chat, locked, monkeypatch):
+    monkeypatch.setattr("ui.history.PATIENCE_SECONDS", 0.2)
+    await say("First?")
+    await until(stored(history, "First?"))
+    with locked(), pytest.raises(OSError, match="cannot be written"):
+        await history.delete_thread(chat.session.thread_id)
+    assert await texts(history) == [["First?"]]
+
+
+async def test_a_lock_keeps_nobody_from_signing_in_or_out(impatient, history, locked):
+    with locked():
+        assert (await history.create_user(cl.User(identifier="local"))).identifier == "local"
+
+
+async def test_closing_waits_for_the_last_writes_and_not_for_a_lock_without_end(history, chat, file, locked):
+    await say("First?")
+    await history.close()
+    with sqlite3.connect(file) as database:
+        assert database.execute("SELECT output FROM steps").fetchall() == [("First?",)]
+    await say("Second?")
+    with locked():
+        async with asyncio.timeout(PATIENT):
+            await history.close()
+    await until(stored(history, "First?", "Second?"))
+
+
+async def test_chats_that_earlier_versions_stored_without_an_owner_are_found_again(history, chat, file):
+    from ui.history import ChatHistory, UploadFolder
+
+    await say("First?")
+    await until(stored(history, "First?"))
+    with sqlite3.connect(file) as database:
+        database.execute('UPDATE threads SET "userId" = NULL, "userIdentifier" = NULL, "name" = NULL')
+    assert await texts(history) == []
+    await ChatHistory(file, UploadFolder(file.parent / "uploads")).close()
+    (thread,) = await listed(history)
+    assert (thread["name"], thread["userIdentifier"]) == ("Your papers", "local")
