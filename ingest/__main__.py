@@ -233,10 +233,12 @@ def _watch(library: Library, _: IngestSettings, options: argparse.Namespace) -> 
                 print(error, file=sys.stderr)
             library.close()  # between two batches the library is anybody's
 
-    take(sorted(path for path in folder.rglob("*") if path.suffix.lower() == ".pdf"))
-    # a file counts as arrived when nothing has been written to it for a second
-    for changes in watch(folder, debounce=1600, step=1000):
-        paths = {Path(path) for change, path in changes if change is not Change.deleted}
+    begun = False
+    # A file counts as arrived when nothing has been written to it for a second. The folder is read once the watch has
+    # begun, since what comes while its first papers are added must not be missed.
+    for changes in watch(folder, debounce=1600, step=1000, rust_timeout=500, yield_on_timeout=True):
+        paths = {Path(path) for change, path in changes if change is not Change.deleted} if begun else folder.rglob("*")
+        begun = True
         take(sorted(path for path in paths if path.suffix.lower() == ".pdf" and path.is_file()))
     return 0
 

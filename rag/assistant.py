@@ -6,6 +6,7 @@ import asyncio
 import time
 from contextlib import aclosing
 from dataclasses import replace
+from functools import cache
 from typing import TYPE_CHECKING, Self
 
 from ingest import Embedder, Library, UserFacingError, embedder_from
@@ -13,7 +14,7 @@ from rag.accounting import Trace
 from rag.alternatives import best_of, confidence_of_quotation
 from rag.answer import Answer, Answered, Draft, Drafted, Event, Mode, Passage, Retrieved, Scope, TextDelta
 from rag.calibrate import calibration_for
-from rag.citations import Cited, cite
+from rag.citations import cite
 from rag.confidence import score, wants_expert
 from rag.energy import Machine, read_counters
 from rag.errors import ContextTooLongError, NoExpertError, QuestionError
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from ingest.embed import Vectors
     from rag.answer import Confidence
     from rag.chat import ChatModel, Message
+    from rag.citations import PageText
     from rag.settings import RagSettings
 
 HISTORY_TURNS = 2
@@ -51,7 +53,11 @@ EMPTY_LIBRARY = "Your library is empty: add a paper and ask again."
 
 
 class Assistant:
-    """Answers questions from one library. Loads nothing until the first question or `warm_up`."""
+    """Answers questions from one library. Loads nothing until the first question or `warm_up`.
+
+    What reads files or the tables, or takes more than a few milliseconds, runs in a thread (`asyncio.to_thread`; the
+    library has a connection for each): other chats and the Stop button share the event loop.
+    """
 
     def __init__(
         self,
@@ -150,7 +156,7 @@ class Assistant:
         trace = Trace()
         question = self._checked(question)
         with trace.span("prepare"):
-            taken = plan(question, scope=self._scope(paper_ids, tag), history=history)
+            taken = await asyncio.to_thread(self._planned, question, paper_ids, tag, history)
         story = self._story(taken, mode, history, trace, asked_by)
         async with aclosing(story) as events:
             async for event in events:
@@ -179,7 +185,7 @@ class Assistant:
         )
         yield Retrieved(found.passages, taken.searched, taken.scope, taken.kind)  # before any model is asked anything
         if not found.on_topic:
-            empty = None if self.library.papers() else EMPTY_LIBRARY
+            empty = None if await asyncio.to_thread(self.library.papers) else EMPTY_LIBRARY
             yield Answered(with_notice(replace(answer, notice=None) if empty else answer, empty, trace=trace))
             return
         with trace.span("prompt"):
@@ -193,7 +199,7 @@ class Assistant:
         queued = time.monotonic()
         async with self._slots:
             trace.add("queue", time.monotonic() - queued)
-            before = read_counters()
+            before = await asyncio.to_thread(read_counters)
             writing = write(self.drafter, messages, max_tokens=self._settings.max_output_tokens)
             async with aclosing(writing) as pieces:
                 async for piece in pieces:
@@ -201,31 +207,27 @@ class Assistant:
                         draft = piece
                     else:
                         yield TextDelta(piece, 0)
-        draft = metered(draft, before=before, machine=self._machine)
+        draft = await asyncio.to_thread(metered, draft, before=before, machine=self._machine)
         _time(draft, trace)
+        notice = " ".join(filter(None, (taken.notice, told if unread else None))) or None
+        answer = replace(answer, passages=passages, drafts=(draft,), notice=notice)
+        page_text = self._page_text()
         with trace.span("check"):
-            first = Attempt(draft, self._check(draft.text, passages, taken.text))
-            answer = answered(
-                replace(
-                    answer,
-                    passages=passages,
-                    drafts=(draft,),
-                    notice=" ".join(filter(None, (taken.notice, told if unread else None))) or None,
-                ),
-                first,
-            )
-            sure = self._assess(first, passages, taken.text)
-        answer = replace(answer, confidence=sure)
-        yield Drafted(draft, sure)
-        reason = {"draft": None, "auto": self._doubt(first, sure), "refine": ASKED_FOR}[mode]
+            first, answer = await asyncio.to_thread(self._judged, answer, draft, page_text)
+            reason = ASKED_FOR if mode == "refine" else None
+            if mode == "auto":
+                reason = await asyncio.to_thread(self._doubt, first, answer)
+        yield Drafted(draft, answer.confidence)
         if reason is None:
             yield Answered(with_notice(answer, None, trace=trace))
         elif self.expert is None:
             with trace.span("refine"):
-                answer = await self._alone(answer, first, vector)
+                answer = await asyncio.to_thread(self._alone, answer, first, vector, page_text)
             yield Answered(with_notice(answer, None, trace=trace))
         else:
-            async with aclosing(self._look_again(answer, first, reason, trace, asked_by)) as events:
+            async with aclosing(
+                self._look_again(answer, first, reason, trace, asked_by, page_text=page_text)
+            ) as events:
                 async for event in events:
                     yield event
 
@@ -243,46 +245,43 @@ class Assistant:
             raise NoExpertError(self._no_expert, "Set SCHOLION_EXPERT (docs/models.md) and start Scholion again.")
         trace = Trace()
         yield Retrieved(answer.passages, answer.searched, answer.scope, answer.kind)
-        draft = answer.drafts[answer.shown]
-        question = answer.searched or answer.question
+        page_text = self._page_text()
         with trace.span("check"):
-            first = Attempt(draft, self._check(draft.text, answer.passages, question))
-            answer = replace(answered(answer, first), confidence=self._assess(first, answer.passages, question))
-        async with aclosing(self._look_again(answer, first, ASKED_FOR, trace, asked_by)) as events:
+            first, answer = await asyncio.to_thread(self._judged, answer, answer.drafts[answer.shown], page_text)
+        async with aclosing(self._look_again(answer, first, ASKED_FOR, trace, asked_by, page_text=page_text)) as events:
             async for event in events:
                 with trace.reader():
                     yield event
 
     async def _look_again(
-        self, answer: Answer, first: Attempt, reason: str, trace: Trace, asked_by: AskedBy
+        self, answer: Answer, first: Attempt, reason: str, trace: Trace, asked_by: AskedBy, *, page_text: PageText
     ) -> AsyncGenerator[Event, None]:
         assert self.expert
+        question = answer.searched or answer.question
         turn = self.expert.look_again(
             answer,
             first=first,
             reason=reason,
             trace=trace,
-            assess=lambda attempt: self._assess(attempt, answer.passages, answer.searched or answer.question),
-            check=lambda text: self._check(text, answer.passages, answer.searched or answer.question),
-            define=lambda papers: self._terms.definitions(answer.searched or answer.question, papers),
+            assess=lambda attempt: self._assess(attempt, answer.passages, question),
+            check=lambda text: cite(text, answer.passages, page_text=page_text, question=question),
+            define=lambda papers: self._terms.definitions(question, papers),
             asked_by=asked_by,
         )
         async with aclosing(turn) as events:
             async for event in events:
                 yield event
 
-    async def _alone(self, answer: Answer, first: Attempt, vector: Vectors) -> Answer:
+    def _alone(self, answer: Answer, first: Attempt, vector: Vectors, page_text: PageText) -> Answer:
         """What can be done without a larger model: for a draft of no use, the nearest sentence in its place."""
         first_sure = answer.confidence
         assert first_sure
         question = answer.searched or answer.question
-        nearest = await asyncio.to_thread(
-            self._retriever.sentences, question, vector, answer.passages, n=EMBEDDED_SENTENCES
-        )
+        nearest = self._retriever.sentences(question, vector, answer.passages, n=EMBEDDED_SENTENCES)
         quoted = best_of(first.draft, first_sure, question=question, sentences=nearest, passages=answer.passages)
         if quoted is None:
             return with_notice(answer, f"{self._no_expert} The small model's draft stays.")
-        second = Attempt(quoted, self._check(quoted.text, answer.passages, question))
+        second = Attempt(quoted, cite(quoted.text, answer.passages, page_text=page_text, question=question))
         answer = answered(replace(answer, drafts=(*answer.drafts, quoted), shown=len(answer.drafts)), second)
         return with_notice(
             replace(answer, confidence=confidence_of_quotation(first_sure)),
@@ -301,16 +300,30 @@ class Assistant:
             calibration=calibration_for(attempt.draft.model, library=self.library.folder),
         )
 
-    def _doubt(self, first: Attempt, sure: Confidence) -> str | None:
+    def _judged(self, answer: Answer, draft: Draft, page_text: PageText) -> tuple[Attempt, Answer]:
+        """A draft checked against the answer's passages, and the answer with it and how sure it is."""
+        question = answer.searched or answer.question
+        attempt = Attempt(draft, cite(draft.text, answer.passages, page_text=page_text, question=question))
+        sure = self._assess(attempt, answer.passages, question)
+        return attempt, replace(answered(answer, attempt), confidence=sure)
+
+    def _doubt(self, first: Attempt, answer: Answer) -> str | None:
         """Why a larger model should be asked, in words; None where the evidence carries the draft."""
+        sure = answer.confidence
+        assert sure
         calibration = calibration_for(first.draft.model, library=self.library.folder)
         if calibration.model != first.draft.model and not sure.gates:  # another model's threshold says nothing
             return doubt(first)
         return sure.reason.rstrip(".") if wants_expert(sure, calibration=calibration) else None
 
-    def _check(self, text: str, passages: Sequence[Passage], question: str) -> Cited:
-        pages = {(p.paper.id, page.number): page.text for p in passages for page in self.library.pages(p.paper.id)}
-        return cite(text, passages, page_text=lambda paper, page: pages.get((paper, page), ""), question=question)
+    def _page_text(self) -> PageText:
+        """The stored text of (paper id, page), for one answer: each paper is read once, when it is first needed."""
+
+        @cache
+        def pages_of(paper_id: str) -> dict[int, str]:
+            return {page.number: page.text for page in self.library.pages(paper_id)}
+
+        return lambda paper_id, page: pages_of(paper_id).get(page, "")
 
     async def answer(
         self,
@@ -327,6 +340,15 @@ class Assistant:
                 if isinstance(event, Answered):
                     return event.answer
         raise AssertionError("a question ends with Answered")
+
+    def _planned(
+        self,
+        question: str,
+        paper_ids: Sequence[str] | None,
+        tag: str | None,
+        history: Sequence[tuple[str, str]],
+    ) -> Plan:
+        return plan(question, scope=self._scope(paper_ids, tag), history=history)
 
     def _scope(self, paper_ids: Sequence[str] | None, tag: str | None) -> Scope:
         chosen = None if paper_ids is None else [self.library.paper(name) for name in dict.fromkeys(paper_ids)]

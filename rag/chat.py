@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from openai.types.completion_usage import CompletionUsage
 
     from rag.destination import Destination
+    from rag.egress import CheckedTransport
     from rag.permit import Permit
 
 DEFAULT_CONTEXT_WINDOW = 4096
@@ -176,7 +177,7 @@ class EndpointChatModel:
         """
         async with self._open() as (endpoint, http):
             if await self._slot_window(endpoint, http=http) is None:
-                return tokens.count_messages(messages, model=endpoint.model).n
+                return (await asyncio.to_thread(tokens.count_messages, messages, model=endpoint.model)).n
             prompt = _part(await http.post("/apply-template", json={"messages": list(messages)}), "prompt")
             # As the server reads its own prompts: text that looks like a special token becomes one.
             text = {"content": prompt, "add_special": True, "parse_special": True}
@@ -231,7 +232,7 @@ class EndpointChatModel:
             raise
         finally:
             if permit:
-                permit.close(outcome, usage=reply.usage)
+                await asyncio.to_thread(permit.close, outcome, usage=reply.usage)  # on the disk when it returns
         yield Completion(
             finish_reason=reply.finish_reason,
             usage=reply.usage,
@@ -298,11 +299,9 @@ class EndpointChatModel:
     @asynccontextmanager
     async def _open(self, permit: Permit | None = None) -> AsyncIterator[tuple[Endpoint, httpx2.AsyncClient]]:
         """Connect; whatever goes wrong inside leaves as a `ModelError` or `NotAllowedError`."""
-        import httpx2
-
-        from rag.egress import CheckedTransport
-
         endpoint = await self._connect()
+        await asyncio.to_thread(_load)
+        import httpx2
 
         async def only_ours(request: httpx2.Request) -> None:
             # openai adds headers from OPENAI_* variables, and the machine's kind: none of the server's business.
@@ -316,7 +315,7 @@ class EndpointChatModel:
                 base_url=checked(endpoint.base_url).removesuffix("/v1"),
                 trust_env=False,  # a proxy would see the loopback call, or break it
                 follow_redirects=False,  # the prompt and the key go to the configured address or nowhere
-                transport=CheckedTransport(endpoint.base_url, permit=permit),
+                transport=await asyncio.to_thread(_door, endpoint.base_url, permit),
                 timeout=httpx2.Timeout(self._timeout, connect=min(_CONNECT_SECONDS, self._timeout)),
                 event_hooks={"request": [only_ours]},
             ) as http:
@@ -325,6 +324,19 @@ class EndpointChatModel:
             if isinstance(error.__cause__, UserFacingError):  # the client wraps what its transport raises
                 raise error.__cause__ from None
             raise faults.translate(error, name=self._name) from error
+
+
+def _load() -> None:
+    """Import what a call needs: a second's work at the first one, for a thread."""
+    import httpx2  # noqa: F401
+    import openai.resources.chat  # noqa: F401 - else it follows in the midst of the call
+
+
+def _door(base_url: str, permit: Permit | None) -> CheckedTransport:
+    """The only way out; with https it reads the authorities, which takes 20 ms."""
+    from rag.egress import CheckedTransport
+
+    return CheckedTransport(base_url, permit=permit)
 
 
 @dataclass(slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from contextlib import aclosing
 from dataclasses import dataclass, replace
@@ -136,18 +137,18 @@ class Expert:
             first: the draft, checked.
             reason: why the model is asked, for the user.
             trace: takes the time.
-            check: judges a text against the answer's passages.
+            check: judges a text against the answer's passages; it, `assess` and `define` are called in a thread.
             assess: how far the evidence carries an attempt.
             define: the terms of the question, as these papers (by id) use them.
             asked_by: who agrees to sending, where the model is not on this machine.
         """
         began, held, second = time.monotonic(), trace.held, None
         try:
-            shown = self._may_see(answer, first, here=await self.model.is_here())
+            shown = await asyncio.to_thread(self._may_see, answer, first, here=await self.model.is_here())
             target = await self.model.target(max_tokens=1)
             yield Escalated(self.name, reason)
             messages, passages = await self._prompt(answer, shown, define)
-            permit, before = None, read_counters()
+            permit, before = None, await asyncio.to_thread(read_counters)
             if target.leaves:
                 permit = await self._permit(messages, passages, asked_by, trace)
                 messages = list(permit.payload.messages)
@@ -158,11 +159,11 @@ class Expert:
                         yield TextDelta(piece, len(answer.drafts))
                     else:
                         draft = replace(piece, refines=first.draft, locality=_locality(target))
-            draft = self._accounted(draft, permit, before)
+            draft = await asyncio.to_thread(self._accounted, draft, permit, before)
             trace.add("refine", time.monotonic() - began - (trace.held - held))
             with trace.span("check"):
-                second = Attempt(draft, check(draft.text))
-                sure = assess(second)
+                second = Attempt(draft, await asyncio.to_thread(check, draft.text))
+                sure = await asyncio.to_thread(assess, second)
         except UserFacingError as error:
             trace.add("refine", time.monotonic() - began - (trace.held - held))
             stays = "" if "draft stays" in str(error) else " The draft stays."
@@ -173,8 +174,10 @@ class Expert:
         if verdict := self._verdict(second, first):
             yield Answered(with_notice(answer, verdict, trace=trace))
             return
-        notices = self._left_out(answer, shown, passages), self._cut_short(draft, messages)
-        answer = answered(replace(answer, shown=len(answer.drafts) - 1, confidence=sure), second)
+        cut = await asyncio.to_thread(self._cut_short, draft, messages)
+        notices = self._left_out(answer, shown, passages), cut
+        answer = replace(answer, shown=len(answer.drafts) - 1, confidence=sure)
+        answer = await asyncio.to_thread(answered, answer, second)
         yield Answered(with_notice(answer, " ".join(filter(None, notices)), trace=trace))
 
     def _may_see(self, answer: Answer, first: Attempt, *, here: bool) -> _Shown:
@@ -205,10 +208,10 @@ class Expert:
             paper_ids=[passage.paper.id for passage in passages],
         )
         url = payload.destination.url
-        most = estimate(
-            payload.messages, model=payload.model, max_output=payload.max_output_tokens, base_url=url
-        ).at_most
-        payload = replace(payload, price=float(most.usd) if most else None)
+        most = await asyncio.to_thread(
+            estimate, payload.messages, model=payload.model, max_output=payload.max_output_tokens, base_url=url
+        )
+        payload = replace(payload, price=float(most.at_most.usd) if most.at_most else None)
         with trace.reader():
             return await self.gate.permit(payload, consent=asked_by.consent, chat=asked_by.chat)
 
@@ -261,7 +264,7 @@ class Expert:
                 passages,
                 draft=shown.draft,
                 unsupported=shown.unsupported,
-                definitions=define([passage.paper.id for passage in passages]),
+                definitions=await asyncio.to_thread(define, [passage.paper.id for passage in passages]),
                 kind=answer.kind,
             )
             if await self.model.count_tokens(messages) <= room:

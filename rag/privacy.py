@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import re
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal, Self, cast
@@ -22,26 +21,21 @@ from rag.errors import NotAllowedError
 from rag.permit import KEPT, Payload, Permit, issue
 from rag.policy import Policy, PolicyError, load_policy
 from rag.redaction import REDACT_FILE, Redaction, parse_redaction
-from rag.sanitise import INVISIBLE
+from rag.runs import KeptRuns
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from pathlib import Path
 
     from ingest import Library
-    from rag.chat import ChatModel, Message
+    from rag.chat import ChatModel, Message, Target
     from rag.settings import RagSettings
 
 log = logging.getLogger(__name__)
 
-RUN_WORDS = 8
-"""So many words in a row of a paper that stays here are recognised in a payload, whatever it is said to be made of."""
-
 Verdict = Literal["once", "chat", "never"]
 Consent = Callable[["Payload"], Awaitable[Verdict | None]]
 """Shows the payload to the user and returns what they say; None: no answer, which is a no for this time."""
-
-_WORD, _MARKER = re.compile(r"[^\W_]+"), re.compile(r"\[\d{1,3}\]")
 
 
 class Gate:
@@ -63,8 +57,7 @@ class Gate:
         self.folder = folder
         self.audit = AuditLog(folder)
         self._limits = limits or budget.Limits()
-        self._text_of = text_of
-        self._runs: dict[str, frozenset[int]] = {}
+        self._runs = KeptRuns(text_of or (lambda _: ()))
         self._chats: dict[tuple[str, ...], int] = {}
         self._refused: set[str] = set()
 
@@ -100,8 +93,7 @@ class Gate:
         Raises:
             NotAllowedError: the policy cannot be read, or was changed without the command.
         """
-        runs = word_runs(text)
-        return {paper for paper in self.policy().local_only if runs & self._runs_of(paper)}
+        return self._runs.quoted_in(text, of=self.policy().local_only)
 
     async def payload(
         self,
@@ -125,7 +117,12 @@ class Gate:
         if policy.library == "local only" and not await expert.is_here():
             raise _local_library()
         target = await expert.target(max_tokens=max_tokens, temperature=temperature)
-        redaction = await asyncio.to_thread(self._redaction) if target.leaves else Redaction()
+        return await asyncio.to_thread(self._redacted, messages, target, max_tokens, paper_ids)
+
+    def _redacted(
+        self, messages: Sequence[Message], target: Target, max_tokens: int, paper_ids: Iterable[str]
+    ) -> Payload:
+        redaction = self._redaction() if target.leaves else Redaction()
         kept, n = [], 0
         for message in messages:
             content, found = redaction.apply(message["content"])
@@ -199,8 +196,7 @@ class Gate:
             raise _local_library()
         kept = set(payload.paper_ids) & policy.local_only
         if not kept:
-            runs = word_runs(payload.said())
-            kept = {paper for paper in policy.local_only if runs & self._runs_of(paper)}
+            kept = self._runs.quoted_in(payload.said(), of=policy.local_only)
         if kept:
             raise NotAllowedError(
                 f"The text of {'a paper' if len(kept) == 1 else f'{len(kept)} papers'} that you keep on this machine "
@@ -237,14 +233,6 @@ class Gate:
                 "It has to be a plain text file in UTF-8 in the library's folder.",
             ) from error
 
-    def _runs_of(self, paper_id: str) -> frozenset[int]:
-        if paper_id not in self._runs:
-            runs = word_runs(" ".join(self._text_of(paper_id))) if self._text_of else frozenset()
-            if not runs:  # not in the library now
-                return runs
-            self._runs[paper_id] = runs
-        return self._runs[paper_id]
-
 
 def _facts(payload: Payload) -> dict[str, Any]:
     where = payload.destination
@@ -263,12 +251,6 @@ def _facts(payload: Payload) -> dict[str, Any]:
         "bytes": len(payload.body),
         "sha256": payload.sha256,
     }
-
-
-def word_runs(text: str, *, n: int = RUN_WORDS) -> frozenset[int]:
-    """Every `n` words in a row, as hashes of this process; capitals, spaces and markers make no difference."""
-    words = _WORD.findall(_MARKER.sub(" ", INVISIBLE.sub("", text).casefold()))
-    return frozenset(hash(tuple(words[at : at + n])) for at in range(len(words) - n + 1))
 
 
 def _local_library() -> NotAllowedError:

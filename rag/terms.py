@@ -114,6 +114,8 @@ class Terms:
             everything = everything.intersection(self._mined.copy())
         known, index = self._whole
         if known != everything:
+            with self._guard:
+                self._mined = {name: mined for name, mined in self._mined.items() if name in everything}
             index = Index(m for name in sorted(everything) for m in self._mine(name))
             self._whole = (everything, index)
         return index

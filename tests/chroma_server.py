@@ -8,6 +8,8 @@ import sys
 import time
 from pathlib import Path
 
+from waiting import PATIENCE
+
 
 class Server:
     """`chroma run` on a free loopback port."""
@@ -23,7 +25,7 @@ class Server:
         program = Path(sys.executable).parent / "chroma"
         command = [program, "run", "--path", self._folder, "--host", "127.0.0.1", "--port", str(self.port)]
         self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        end = time.monotonic() + 60
+        end = time.monotonic() + PATIENCE
         while time.monotonic() < end:
             try:
                 socket.create_connection(("127.0.0.1", self.port), timeout=1).close()

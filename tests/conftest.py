@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck
+from hypothesis import settings as hypothesis_settings
 
 from places import SHARED
 
@@ -31,6 +33,10 @@ def _only_loopback(event: str, arguments: tuple[Any, ...]) -> None:
 
 
 sys.addaudithook(_only_loopback)
+
+# How long an example takes says how busy the machine is.
+hypothesis_settings.register_profile("scholion", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+hypothesis_settings.load_profile("scholion")
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import threading
 import time
 
 import numpy as np
@@ -33,12 +34,19 @@ class HashEmbedder:
 
 
 class SlowEmbedder(HashEmbedder):
-    """A fake embedder that sleeps before each call."""
+    """A fake embedder that sleeps before each call, and after so many of them stands still until it may go on."""
 
-    def __init__(self, seconds: float) -> None:
+    def __init__(self, seconds: float = 0.0, *, stops_after: int | None = None) -> None:
         super().__init__()
         self.seconds = seconds
+        self.left = stops_after
+        self.stopped, self.go_on = threading.Event(), threading.Event()
 
     def embed_documents(self, texts):
         time.sleep(self.seconds)
+        if self.left is not None:
+            self.left -= 1
+            if self.left < 0:
+                self.stopped.set()
+                self.go_on.wait(3600)
         return super().embed_documents(texts)

@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -15,6 +14,7 @@ from pypdf import PdfReader, PdfWriter
 from ingest.__main__ import main as ingest
 from places import ROOT, SAMPLES
 from rag.__main__ import main as rag
+from waiting import PATIENCE
 
 PAPER_FIELDS = {"paper_id", "title", "authors", "year", "doi", "pages", "chunks", "file", "tags"}
 PASSAGE_FIELDS = {
@@ -285,7 +285,7 @@ def test_a_command_waits_for_another_command(tmp_path):
         )
         assert "waiting for it" in waiting.stderr.readline()
         assert waiting.poll() is None
-    out, _ = waiting.communicate(timeout=120)
+    out, _ = waiting.communicate(timeout=PATIENCE)
     assert (waiting.returncode, json.loads(out)["status"]) == (0, "added")
 
 
@@ -302,13 +302,12 @@ def test_a_watched_folder_adds_what_is_there_and_what_comes(tmp_path):
     )
     try:
         assert json.loads(watching.stdout.readline())["status"] == "added"
-        time.sleep(1)  # the watch begins once the folder has been read
         (folder / "second.pdf").write_bytes((SAMPLES / "before-you-run.pdf").read_bytes())
         row = json.loads(watching.stdout.readline())
         assert (Path(row["file"]).name, row["status"]) == ("second.pdf", "added")
     finally:
         watching.terminate()
-        watching.wait(20)
+        watching.wait(PATIENCE)
 
 
 def test_standard_output_holds_nothing_but_json(folder):

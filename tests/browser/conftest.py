@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
@@ -40,7 +42,7 @@ class Server:
         self.settings = {"SCHOLION_MAX_OUTPUT_TOKENS": "96"}
         self.program = ["-m", "ui"]
 
-    def start(self, patience: float = 180.0) -> float:
+    def start(self, patience: float = PATIENCE / 1000) -> float:
         """Seconds until the page answers."""
         began = time.monotonic()
         with self.log.open("ab") as log:
@@ -56,7 +58,7 @@ class Server:
         while time.monotonic() - began < patience:
             assert self.process.poll() is None, self.log.read_text()
             try:
-                urlopen(f"{self.url}/healthz", timeout=1).close()
+                urlopen(f"{self.url}/healthz", timeout=10).close()
             except OSError:
                 time.sleep(0.1)
             else:
@@ -78,10 +80,20 @@ class Server:
         if self.process and self.process.poll() is None:
             self.process.send_signal(how)
             try:
-                self.process.wait(20)
+                self.process.wait(60)
             except subprocess.TimeoutExpired:
                 self.process.kill()
-                self.process.wait(20)
+                self.process.wait()
+
+
+def stored_answers(server: Server) -> list[str]:
+    """The ids of the answers that the server has stored whole, the oldest first."""
+    database = sqlite3.connect(server.library / "chats.db", timeout=60)
+    rows = database.execute(
+        "select id, metadata from steps where type = 'assistant_message' order by createdAt"
+    ).fetchall()
+    database.close()
+    return [step for step, metadata in rows if "question" in json.loads(metadata or "{}")]
 
 
 @pytest.fixture(scope="session")
@@ -89,6 +101,7 @@ def chromium():
     if CHROMIUM is None:
         pytest.skip("no Chromium here: `apt-get install chromium` (tests/setup-system.sh)")
     playwright = pytest.importorskip("playwright.sync_api")
+    playwright.expect.set_options(timeout=PATIENCE)  # instead of five seconds
     with playwright.sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
         yield browser

@@ -32,7 +32,9 @@ from ui.errors import visible
 
 plain = destination._one
 destination._one = lambda address: "remote" if address == "127.0.0.2" else plain(address)
-expert = EndpointChatModel(fixed(Endpoint(os.environ["SCHOLION_TEST_EXPERT"], "large-model", "")), name="L", timeout=20)
+expert = EndpointChatModel(
+    fixed(Endpoint(os.environ["SCHOLION_TEST_EXPERT"], "large-model", "")), name="L", timeout=120
+)
 gate = Gate(core.settings().library)
 
 

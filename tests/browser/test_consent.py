@@ -13,16 +13,16 @@ from urllib.request import urlopen
 
 import pytest
 
-from conftest import ROOT, Server
+from conftest import PATIENCE, ROOT, Server
 from listener import GOOD
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(900)]
 
 HARD = 'Is ``` 1 < 2 *really* so? :joy: [a](http://evil.example) $x$ π \\ "quoted" \u202e end'
 
 
 class ConsentServer(Server):
-    def start(self, patience: float = 90.0) -> float:
+    def start(self, patience: float = PATIENCE / 1000) -> float:
         real = subprocess.Popen
 
         def instead(command, **more):
@@ -132,5 +132,5 @@ def test_not_now_and_never_send_nothing(open_page, asking, far, shot):
 
 
 def test_the_server_is_the_real_one_with_one_handler_changed(asking):
-    assert urlopen(f"{asking.url}/healthz", timeout=5).status == 200
+    assert urlopen(f"{asking.url}/healthz", timeout=60).status == 200
     assert (ROOT / "tests/browser/consent_server.py").is_file()

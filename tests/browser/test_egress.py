@@ -13,7 +13,7 @@ import pytest
 
 from places import ROOT
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(1800)]
 
 NAMESPACE = """
 set -e
@@ -40,7 +40,7 @@ def namespace(tmp_path: Path, *command: str) -> subprocess.CompletedProcess[str]
         env=os.environ | {"RESOLV": str(tmp_path / "resolv.conf")},
         capture_output=True,
         text=True,
-        timeout=540,
+        timeout=1700,
         check=False,
     )
 

@@ -8,11 +8,13 @@ import sqlite3
 
 import pytest
 
+from conftest import stored_answers
 from injected import HOST
 from rag.render import fenced, linked
 from rag.sanitise import sanitised
+from waiting import until
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(900)]
 
 ANSWER = ".step[data-step-type=assistant_message] .message-content"
 
@@ -66,7 +68,7 @@ def test_a_stored_answer_with_foreign_images_and_links_loads_nothing(open_page, 
     page.click("#chat-submit:not([disabled])")
     page.wait_for_selector(f"{ANSWER} h6:has-text('stayed on this machine')")
     page.wait_for_url(re.compile("/thread/"))
-    page.wait_for_timeout(500)
+    assert until(lambda: stored_answers(other_server))
     text = {
         "as it was written": PAYLOAD,
         "sanitised": linked(sanitised(PAYLOAD), links={1: "/cite/0123456789abcdef/1/0001"}),

@@ -88,7 +88,7 @@ class Elsewhere:
                 await asyncio.Event().wait()
 
         threading.Thread(target=self._loop.run_until_complete, args=(run(),), daemon=True).start()
-        assert ready.wait(10)
+        assert ready.wait(60)
 
 
 @pytest.fixture

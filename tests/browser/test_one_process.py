@@ -13,7 +13,7 @@ import pytest
 from pdfs import column, write_pdf
 from places import ROOT
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]  # they share the server of the browser tests
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(900)]  # they share the server of the browser tests
 
 
 def command(server, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -48,7 +48,7 @@ def test_add_and_remove_go_through_the_running_app(server, tmp_path) -> None:
 
 def test_nobody_else_may_give_orders(server) -> None:
     for headers in ({}, {"Authorization": "Bearer guess"}):
-        connection = HTTPConnection("127.0.0.1", server.port, timeout=10)
+        connection = HTTPConnection("127.0.0.1", server.port, timeout=60)
         connection.request("POST", "/library", body='{"do": "remove", "ids": ["x"]}', headers=headers)
         assert connection.getresponse().status == 401
         connection.close()

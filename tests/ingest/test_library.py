@@ -508,7 +508,7 @@ def test_ownership_ends_with_the_process_however_it_ends(settings):
     code = (
         "import sys, time; from pathlib import Path; from ingest import *\n"
         f"library = Library(IngestSettings(library=Path({str(settings.library)!r}))); library.own()\n"
-        "print('owned', flush=True); time.sleep(60)"
+        "print('owned', flush=True); time.sleep(3600)"
     )
     process = subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE, text=True)
     assert process.stdout.readline() == "owned\n"
@@ -628,7 +628,7 @@ def test_two_runs_take_turns(library, fake):
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(60)
+        thread.join()
     assert sorted(done) == ["added"] * 4 + ["skipped"] * 4
     assert library.verify() == []
 

@@ -13,6 +13,7 @@ from ingest.errors import NoTextError, UnreadablePdfError
 from ingest.parse import parse_pdf
 from pdfs import Text, column, write_pdf
 from places import SAMPLES
+from waiting import PATIENCE
 
 WITH_TESSERACT = pytest.mark.skipif(
     not ocr.available(), reason="Tesseract is not installed: `apt-get install tesseract-ocr`"
@@ -82,7 +83,7 @@ def test_a_scan_is_read_in_its_columns_order(paper):
     announced = []
     ocr.before_page, before = (lambda: announced.append(1)), ocr.before_page
     try:
-        read = ocr.read_page(page, languages="eng", seconds=60)
+        read = ocr.read_page(page, languages="eng", seconds=PATIENCE)
     finally:
         ocr.before_page = before
     truth = [word for word in text_of(paper).lower().split() if word.isalpha() and len(word) > 3]
@@ -119,7 +120,7 @@ def test_the_time_for_a_page_is_limited(paper):
 def test_a_missing_language_is_named(paper):
     assert "eng" in ocr.languages()
     with pytest.raises(ocr.OcrError, match=r"tlh.*tesseract-ocr"):
-        ocr.read_page(paper, languages="tlh", seconds=60)
+        ocr.read_page(paper, languages="tlh", seconds=PATIENCE)
 
 
 def test_without_tesseract_the_user_hears_what_to_install(paper, monkeypatch):
@@ -127,7 +128,7 @@ def test_without_tesseract_the_user_hears_what_to_install(paper, monkeypatch):
     assert not ocr.available()
     assert ocr.languages() == []
     with pytest.raises(ocr.OcrError) as caught:
-        ocr.read_page(paper, languages="eng", seconds=60)
+        ocr.read_page(paper, languages="eng", seconds=PATIENCE)
     assert "apt install tesseract-ocr" in caught.value.hint
     assert "brew install tesseract" in caught.value.hint
 

@@ -8,15 +8,18 @@ import pytest
 
 from rag.chat import EndpointChatModel
 from rag.local import LocalServer, embedded_model
+from waiting import PATIENCE
 
 
 @pytest.fixture(scope="session")
 def local_server():
-    server = LocalServer(embedded_model(), context=4096, slots=2, threads=None)
+    server = LocalServer(
+        embedded_model(), context=4096, slots=2, threads=1
+    )  # two threads that wait for each other crawl beside others
     yield server
     asyncio.run(server.close())
 
 
 @pytest.fixture
 def real_model(local_server):
-    return EndpointChatModel(local_server.connect, name=local_server.name, timeout=60)
+    return EndpointChatModel(local_server.connect, name=local_server.name, timeout=PATIENCE)

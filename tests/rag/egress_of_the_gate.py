@@ -36,7 +36,7 @@ def packets() -> int:
 
 
 def model_at(url: str) -> EndpointChatModel:
-    return EndpointChatModel(fixed(Endpoint(url, "large", "key")), name="The model", timeout=5)
+    return EndpointChatModel(fixed(Endpoint(url, "large", "key")), name="The model", timeout=60)
 
 
 async def ask(url: str, permit=None) -> str:

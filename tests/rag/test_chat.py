@@ -26,6 +26,7 @@ from rag.errors import (
     ModelUnreachableError,
 )
 from stub_server import DONE, data, delta, http, refusal, serving
+from waiting import PATIENCE
 
 QUESTION = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "What is the capital of France?"}]
 STORY = "Once upon a time there was a ship that sailed around the world for many years."
@@ -133,11 +134,14 @@ async def test_a_prompt_longer_than_the_window_is_named(real_model):
 
 
 async def test_a_slow_reader_is_not_the_models_time(real_model):
-    began = time.monotonic()
+    began, slept = time.monotonic(), 0.0
     async for piece in real_model.stream(QUESTION, max_tokens=4):
         if isinstance(piece, str):
+            paused = time.monotonic()
             await asyncio.sleep(0.3)
-    assert piece.seconds < time.monotonic() - began - 0.6
+            slept += time.monotonic() - paused
+    assert slept > 0.3
+    assert piece.seconds <= time.monotonic() - began - slept
 
 
 async def test_a_proxy_in_the_environment_does_not_see_a_local_call(real_model, monkeypatch):
@@ -156,7 +160,7 @@ async def test_a_proxy_in_the_environment_does_not_see_a_local_call(real_model, 
 GOOD = http(delta("Pa") + delta("ris") + delta(finish="stop") + DONE)
 
 
-def model_at(url: str, *, timeout: float = 5.0, key: str = "secret-key", **more) -> EndpointChatModel:
+def model_at(url: str, *, timeout: float = PATIENCE, key: str = "secret-key", **more) -> EndpointChatModel:
     return EndpointChatModel(fixed(Endpoint(url, "stub", key, **more)), name="The stub", timeout=timeout)
 
 
@@ -200,9 +204,9 @@ FAULTS = {
         refusal("400 Bad Request", "request (9031 tokens) exceeds the available context size (4096 tokens)"),
         ContextTooLongError,
     ),
-    "a hang before the answer": ([30], ModelTimeoutError),
-    "a hang in the answer": ([http(delta("Pa")), 30], ModelTimeoutError),
-    "comments that keep a dead line open": ([http(), *([b": ping\n\n", 0.2] * 50)], ModelTimeoutError),
+    "a hang before the answer": ([3600], ModelTimeoutError),
+    "a hang in the answer": ([http(delta("Pa")), 3600], ModelTimeoutError),
+    "comments that keep a dead line open": ([http(), *([b": ping\n\n", 0.2] * 18_000)], ModelTimeoutError),
 } | {
     f"a piece of the wrong shape: {shape}": (http(data(shape)), ModelReplyError)
     for shape in (
@@ -217,10 +221,8 @@ FAULTS = {
 async def test_a_fault_becomes_one_clear_error(fault):
     reply, expected = FAULTS[fault]
     async with serving(reply) as stub:
-        began = time.monotonic()
-        with pytest.raises(ModelError) as caught:
-            await ask(model_at(stub.url, timeout=0.5 if expected is ModelTimeoutError else 5))
-        assert time.monotonic() - began < 3
+        with pytest.raises(ModelError) as caught:  # those that hang would do so for an hour
+            await ask(model_at(stub.url, timeout=2 if expected is ModelTimeoutError else PATIENCE))
     error = caught.value
     assert type(error) is expected
     assert error.message.endswith(".")
@@ -229,15 +231,14 @@ async def test_a_fault_becomes_one_clear_error(fault):
     assert len(stub.requests) == (2 if fault == "a bad request" else 1), "no silent retries"
 
 
+@pytest.mark.timeout(PATIENCE / 2)  # "at once": the wait for an answer is not for a port where nobody listens
 async def test_a_closed_port_is_named_at_once():
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    began = time.monotonic()
     model = model_at(f"http://127.0.0.1:{port}/v1")
     for call in (ask(model), model.count_tokens(QUESTION), model.context_window()):
         with pytest.raises(ModelUnreachableError, match="Nothing answers at the address of The stub"):
             await call
-    assert time.monotonic() - began < 2
 
 
 async def test_an_address_that_is_none_is_named():
@@ -367,11 +368,11 @@ async def test_a_llama_cpp_server_that_answers_nonsense_is_an_error_not_a_count(
 
 
 async def test_a_cancelled_question_closes_its_connection():
-    async with serving([http(delta("Pa")), 30]) as stub:
+    async with serving([http(delta("Pa")), 3600]) as stub:
         started = asyncio.Event()
 
         async def read() -> None:
-            async for _ in model_at(stub.url, timeout=30).stream(QUESTION, max_tokens=9):
+            async for _ in model_at(stub.url).stream(QUESTION, max_tokens=9):
                 started.set()
 
         task = asyncio.create_task(read())

@@ -30,6 +30,7 @@ from rag.report import as_json, report
 from rag.report_html import to_html
 from rag.report_page import to_markdown
 from rag.rows import appending, whole_lines
+from waiting import PATIENCE
 
 
 def ask(questions, out, **options):
@@ -183,7 +184,7 @@ from rag.corpora import load
 from rag.corpus_library import corpus_library
 from rag.evaluate import evaluate
 folder, out = map(Path, sys.argv[1:])
-questions, embedder = load(folder), SlowEmbedder(0.1)
+questions, embedder = load(folder), SlowEmbedder(0.1, stops_after=10)
 with corpus_library(questions, out.parent / "corpus", embedder=embedder) as library:
     asyncio.run(evaluate(questions, library=library, embedder=embedder, out=out, k=3))
 """
@@ -206,7 +207,7 @@ def test_a_killed_run_goes_on_where_it_was(tmp_path):
         assert child.poll() is None
         time.sleep(0.02)
     child.send_signal(signal.SIGKILL)
-    child.wait(20)
+    child.wait(PATIENCE)
     before = lines.read_bytes()
     assert before.count(b"\n") < 40
     with lines.open("ab") as file:

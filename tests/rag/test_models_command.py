@@ -20,6 +20,7 @@ from rag.chat import Completion, EndpointChatModel
 from rag.local import LocalServer, embedded_model
 from rag.registry import load
 from rag.resolve import resolve
+from waiting import PATIENCE
 
 SMALL = gguf(QWEN) + bytes(300_000)
 SIZE = len(SMALL)
@@ -152,7 +153,7 @@ def test_at_a_terminal_it_asks(library, hub, answer, code):
         cwd=ROOT, stdin=theirs, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=os.environ.copy(),
     )  # fmt: skip
     os.write(ours, answer.encode())
-    out, _ = child.communicate(timeout=60)
+    out, _ = child.communicate(timeout=PATIENCE)
     os.close(ours)
     os.close(theirs)
     assert child.returncode == code
@@ -221,7 +222,7 @@ async def test_a_pulled_model_answers(run, library, hub):
     found = resolve("small", registry=load(library), library=library)
     assert found.path == library / "models" / "real.Q4_1.gguf"
     server = LocalServer(found.path, context=1024, slots=1, threads=None)
-    model = EndpointChatModel(server.connect, name=found.name, timeout=60)
+    model = EndpointChatModel(server.connect, name=found.name, timeout=PATIENCE)
     try:
         pieces = [piece async for piece in model.stream([{"role": "user", "content": "Say hello."}], max_tokens=8)]
     finally:

@@ -28,6 +28,7 @@ from rag.permit import Payload, Permit
 from rag.policy import POLICY_FILE, Policy, save_policy
 from rag.privacy import Gate
 from rag.tokens import TokenCount
+from waiting import PATIENCE
 
 ELSEWHERE = {"127.0.0.2", "127.0.0.3", "::ffff:127.0.0.2", "::ffff:7f00:2"}
 PAPER = "0123456789abcdef"
@@ -81,7 +82,7 @@ async def third(there):
 
 
 def model_at(url: str, *, model: str = "large", key: str = "secret-key", **more) -> EndpointChatModel:
-    return EndpointChatModel(fixed(Endpoint(url, model, key, **more)), name="The model", timeout=5)
+    return EndpointChatModel(fixed(Endpoint(url, model, key, **more)), name="The model", timeout=PATIENCE)
 
 
 async def ask(model, messages=QUESTION, **more):
@@ -241,7 +242,7 @@ async def test_attack_a_forged_entry_that_says_machine(there):
     async def connect():
         return Forged(**entry)
 
-    await nothing_from(there, ask(EndpointChatModel(connect, name="local model", timeout=5)))
+    await nothing_from(there, ask(EndpointChatModel(connect, name="local model", timeout=PATIENCE)))
 
 
 @pytest.mark.parametrize("name", ["gpt-oss:120b-cloud", "glm-4.6:cloud", "X:CLOUD"])

@@ -20,6 +20,7 @@ from rag.budget import Limits
 from rag.errors import NotAllowedError
 from rag.policy import POLICY_FILE
 from rag.privacy import Gate
+from waiting import PATIENCE
 
 
 @pytest.fixture(scope="module")
@@ -161,7 +162,7 @@ def answered(tmp_path, typed: bytes | None) -> str:
     command = [sys.executable, "-c", SCRIPT, str(tmp_path)]
     if typed is None:
         return subprocess.run(
-            command, cwd=ROOT, input=b"once\n", capture_output=True, check=True, timeout=60
+            command, cwd=ROOT, input=b"once\n", capture_output=True, check=True, timeout=PATIENCE
         ).stdout.decode()
     ours, theirs = pty.openpty()
     with subprocess.Popen(command, cwd=ROOT, stdin=theirs, stdout=theirs, stderr=theirs) as process:
@@ -173,7 +174,7 @@ def answered(tmp_path, typed: bytes | None) -> str:
                 said += piece
         except OSError:  # the end of a terminal
             pass
-        assert process.wait(60) == 0
+        assert process.wait(PATIENCE) == 0
     os.close(ours)
     return said.decode()
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from places import ROOT
+from waiting import PATIENCE
 
 NAMESPACE = """
 set -e
@@ -44,7 +45,7 @@ def namespace(tmp_path: Path, *command: str) -> subprocess.CompletedProcess[str]
         env=os.environ | {"RESOLV": str(tmp_path / "resolv.conf"), "HOSTS": str(tmp_path / "hosts")},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=2 * PATIENCE,
         check=False,
     )
 

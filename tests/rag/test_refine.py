@@ -24,6 +24,7 @@ from rag.refine import changes, declines
 from rag.render import changed, full_answer
 from rag.write import Thoughts
 from stub_server import DONE, delta, http, refusal, serving
+from waiting import PATIENCE
 
 QUESTION = "How many bytes does the key-value cache need per token?"
 GOOD = "The key-value cache of this model takes 128 KiB for each token."
@@ -194,10 +195,10 @@ async def test_an_expert_with_a_small_window_sees_the_passages_that_fit(papers, 
 
 
 async def test_a_slow_writer_is_cut_off_as_a_whole(papers):
-    expert = ScriptedChatModel(["word "] * 100, name="large", delay=0.05)
-    answer = await over(papers, POOR, expert, expert_seconds=0.4).answer(QUESTION, mode="refine")
+    expert = ScriptedChatModel(["word "] * 100, name="large", delay=0.5)
+    answer = await over(papers, POOR, expert, expert_seconds=2.0).answer(QUESTION, mode="refine")
     assert answer.shown == 0
-    assert "was not done after 0 seconds" in answer.notice
+    assert "was not done after 2 seconds" in answer.notice
     assert expert.left_early == 1
 
 
@@ -230,7 +231,7 @@ NO_PROPS = refusal("404 Not Found", "no such path")
 ENDS = {
     "worse": (said(POOR), "support its answer less"),
     "empty": (said(" "), "answered with no text"),
-    "slow": ([30], "did not answer in time"),
+    "slow": ([3600], "did not answer in time"),
     "refusing": (said("I'm sorry, but I can't help with that."), "did not answer from these passages"),
     "broken in mid-stream": ([http(delta("The cache takes 12")), 0.05, "reset"], "connection to large broke"),
     "HTML with status 200": (http(b"<html>Sign in</html>", kind="text/html"), "is not an answer"),
@@ -239,7 +240,7 @@ ENDS = {
 }
 
 
-def expert_at(url: str, *, timeout: float = 5.0) -> EndpointChatModel:
+def expert_at(url: str, *, timeout: float = PATIENCE) -> EndpointChatModel:
     return EndpointChatModel(fixed(Endpoint(url, "stub", "", 8192)), name="large", timeout=timeout)
 
 
@@ -255,7 +256,7 @@ async def test_a_better_expert_over_http_takes_the_drafts_place(papers, sentence
 async def test_any_other_end_keeps_the_draft_and_says_so(papers, sentence, how):
     reply, words = ENDS[how]
     async with serving(NO_PROPS, reply) as stub:
-        expert = expert_at(stub.url, timeout=0.5 if how == "slow" else 5)
+        expert = expert_at(stub.url, timeout=2 if how == "slow" else PATIENCE)
         events = await events_of(over(papers, sentence, expert).ask(QUESTION, mode="refine"))
     answer = events[-1].answer
     assert isinstance(events[-1], Answered)
@@ -358,7 +359,16 @@ async def test_two_real_models_draft_and_refine_in_every_mode(papers, real_model
         embedder=HashEmbedder(),
         drafter=real_model,
         settings=settings,
-        expert=Expert.open(RagSettings(expert=str(embedded_model()), expert_output_tokens=64), library=papers.folder),
+        expert=Expert.open(
+            RagSettings(
+                expert=str(embedded_model()),
+                expert_output_tokens=64,
+                expert_seconds=PATIENCE,
+                timeout_seconds=PATIENCE,
+                drafter_threads=1,
+            ),
+            library=papers.folder,
+        ),
     )
     try:
         for mode in ("draft", "refine"):
@@ -368,7 +378,7 @@ async def test_two_real_models_draft_and_refine_in_every_mode(papers, real_model
             assert len(drafts) == (2 if mode == "refine" else 1)
             assert {e.draft for e in events if isinstance(e, TextDelta)} == set(range(len(drafts)))
             total = sum(span.seconds for span in answer.trace.spans)
-            assert -0.01 <= answer.trace.seconds - total <= max(0.05 * total, 0.2)  # a busy machine
+            assert -0.01 <= answer.trace.seconds - total <= max(0.5 * total, 10)  # a busy machine
         again = (await events_of(asked.refine(replace(answer, drafts=answer.drafts[:1], shown=0))))[-1].answer
         assert len(again.drafts) == 2
     finally:

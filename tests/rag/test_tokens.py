@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from rag import tokens
+from waiting import PATIENCE
 
 SENTENCE = "The base models trained for 12 hours on eight P100 GPUs, see § 5.2."
 
@@ -37,7 +38,7 @@ def count_in_child(*models: str, **environment: str) -> dict:
         capture_output=True,
         text=True,
         check=True,
-        timeout=60,
+        timeout=PATIENCE,
     )
     return json.loads(result.stdout)
 

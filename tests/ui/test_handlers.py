@@ -17,6 +17,7 @@ from pdfs import column, write_pdf
 from rag.answer import Answered, Drafted, Escalated, Retrieved, Scope, TextDelta
 from rag.errors import ModelUnreachableError
 from rag.expert import Expert
+from waiting import soon
 
 SEEDS = "Garden seeds keep for five years in a dry jar at four degrees, as Miller and Stone measured in 1987."
 
@@ -151,9 +152,9 @@ async def test_after_a_refinement_the_draft_is_one_click_away(app, chat, assista
 
 
 async def test_stop_keeps_the_text_and_closes_the_stream(app, chat, assistant) -> None:
-    assistant.script = script(TextDelta("Half an ans", 0), 30.0)
+    assistant.script = script(TextDelta("Half an ans", 0), 3600.0)
     running = asyncio.create_task(app.on_message(question()))
-    await asyncio.sleep(0.2)
+    assert await soon(lambda: any(data["token"].startswith("Half") for data in chat.of("stream_token")))
     running.cancel()
     with pytest.raises(asyncio.CancelledError):
         await running
@@ -230,17 +231,19 @@ async def test_a_file_that_is_no_pdf_is_refused_by_its_bytes(app, chat, assistan
 async def test_stop_reaches_the_thread_that_adds_a_paper(app, chat, assistant, shelf_library, seeds_pdf) -> None:
     from ingest import pipeline
 
-    assistant.embedder = SlowEmbedder(1.0)
+    slow = assistant.embedder = SlowEmbedder(stops_after=0)
     message = question("")
     message.elements = [attached(seeds_pdf)]
     batch, pipeline.BATCH = pipeline.BATCH, 1
     try:
         running = asyncio.create_task(app.on_message(message))
-        await asyncio.sleep(1.0)
+        assert await soon(slow.stopped.is_set)
         running.cancel()
+        slow.go_on.set()
         with pytest.raises(asyncio.CancelledError):
             await running
     finally:
+        slow.go_on.set()
         pipeline.BATCH = batch
     assert "(stopped)" in chat.texts[-1] or "is in your library" in chat.texts[-1]
 

@@ -13,6 +13,7 @@ import threading
 import pytest
 
 from ui import __main__ as launcher
+from waiting import PATIENCE
 
 
 @pytest.fixture
@@ -62,7 +63,7 @@ def test_a_second_start_says_so_and_ends_well(tmp_path, health) -> None:
         env=os.environ | {"SCHOLION_LIBRARY": str(tmp_path)},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE,
         check=False,
     )
     assert done.returncode == 0, done.stderr

@@ -1,0 +1,77 @@
+"""Words in a row: how the text of a paper that must stay here is recognised, whatever it is said to be."""
+
+from __future__ import annotations
+
+import re
+from threading import Lock
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from rag.sanitise import INVISIBLE
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from collections.abc import Set as AbstractSet
+
+    import numpy.typing as npt
+
+RUN_WORDS = 8
+"""So many words in a row of a paper that stays here are recognised in a payload, whatever it is said to be made of."""
+
+KEPT_BYTES = 64_000_000
+"""What the runs of all papers together may take: about 1,000 papers of 8,000 words."""
+
+_WORD, _MARKER = re.compile(r"[^\W_]+"), re.compile(r"\[\d{1,3}\]")
+
+
+def word_runs(text: str, *, n: int = RUN_WORDS) -> frozenset[int]:
+    """Every `n` words in a row, as hashes of this process; capitals, spaces and markers make no difference."""
+    words = _WORD.findall(_MARKER.sub(" ", INVISIBLE.sub("", text).casefold()))
+    return frozenset(hash(tuple(words[at : at + n])) for at in range(len(words) - n + 1))
+
+
+class KeptRuns:
+    """The runs of papers, eight bytes each. Papers that no longer fit are read anew each time. For several threads.
+
+    Args:
+        text_of: the pages' text of a paper; empty where it is not in the library.
+    """
+
+    def __init__(self, text_of: Callable[[str], Iterable[str]]) -> None:
+        self._text_of = text_of
+        self._kept: dict[str, npt.NDArray[np.int64]] = {}
+        self._guard = Lock()
+
+    @property
+    def kept_bytes(self) -> int:
+        """What the runs take that are kept."""
+        return sum(runs.nbytes for runs in self._kept.values())
+
+    def quoted_in(self, text: str, *, of: AbstractSet[str]) -> set[str]:
+        """Those of these papers of which the text holds `RUN_WORDS` words in a row; others are let go."""
+        said = _sorted(word_runs(text))
+        with self._guard:
+            for paper in self._kept.keys() - of:
+                del self._kept[paper]
+            return {paper for paper in of if _meet(said, self._runs_of(paper))}
+
+    def _runs_of(self, paper_id: str) -> npt.NDArray[np.int64]:
+        if (known := self._kept.get(paper_id)) is not None:
+            return known
+        runs = _sorted(word_runs(" ".join(self._text_of(paper_id))))
+        if runs.size and self.kept_bytes + runs.nbytes <= KEPT_BYTES:  # an empty one may be in the library tomorrow
+            self._kept[paper_id] = runs
+        return runs
+
+
+def _sorted(runs: frozenset[int]) -> npt.NDArray[np.int64]:
+    return np.sort(np.fromiter(runs, dtype=np.int64, count=len(runs)))
+
+
+def _meet(few: npt.NDArray[np.int64], many: npt.NDArray[np.int64]) -> bool:
+    """Whether two sorted rows have a number in common."""
+    if not few.size or not many.size:
+        return False
+    at = np.minimum(np.searchsorted(many, few), many.size - 1)
+    return bool((many[at] == few).any())

@@ -1,0 +1,62 @@
+"""How long each callback holds an event loop: by the clock, and in processor time, which neighbours do not lengthen."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Hold:
+    """One callback: nothing else in the loop ran meanwhile."""
+
+    processor: float
+    """Milliseconds of the processor that the loop's own thread used."""
+    clock: float
+    """Milliseconds by the clock, the time included in which other threads and programs ran."""
+    what: str
+
+
+@contextmanager
+def held() -> Iterator[list[Hold]]:
+    """The callbacks that run inside, in this thread's loop, each in the list once it has ended.
+
+    The garbage that was there before is left out: how long a collection takes is said by what the whole test run holds.
+    """
+    holds: list[Hold] = []
+    run = asyncio.Handle._run
+
+    def timed(handle: asyncio.Handle) -> None:
+        before, used, began = _named(handle), time.thread_time(), time.perf_counter()
+        run(handle)
+        used, began = time.thread_time() - used, time.perf_counter() - began
+        holds.append(Hold(1000 * used, 1000 * began, f"from {before} to {_named(handle)}"))
+
+    gc.collect()
+    gc.freeze()
+    asyncio.Handle._run = timed
+    try:
+        yield holds
+    finally:
+        asyncio.Handle._run = run
+        gc.unfreeze()
+
+
+def _named(handle: asyncio.Handle) -> str:
+    """The callback; of a task the places where it waits, the innermost last."""
+    task = getattr(handle._callback, "__self__", None)
+    if not isinstance(task, asyncio.Task):
+        return repr(handle._callback)
+    where, at = [], task.get_coro()
+    while at is not None:
+        frame = getattr(at, "cr_frame", None) or getattr(at, "ag_frame", None) or getattr(at, "gi_frame", None)
+        where += [f"{frame.f_code.co_qualname}:{frame.f_lineno}"] if frame else []
+        at = getattr(at, "cr_await", None) or getattr(at, "ag_await", None)
+    return " > ".join(where) or repr(task)
