@@ -1,4 +1,4 @@
-"""The table of places where a name from outside acts: what it names exists, and no file with such a place is missing."""
+"""The table of places where a name from outside acts: what it names exists, and no such file is missing."""
 
 from __future__ import annotations
 
