@@ -56,7 +56,7 @@ class Served:
 
     def answers(self) -> bool:
         try:
-            return httpx.get(f"{self.url}/healthz", timeout=5, trust_env=False).json()["name"] == "scholion"
+            return httpx.get(f"{self.url}/healthz", timeout=30, trust_env=False).json()["name"] == "scholion"
         except (httpx.HTTPError, ValueError):
             return False
 
@@ -75,7 +75,7 @@ class Page:
 
     def __init__(self, url: str) -> None:
         self.url = url
-        self.http = httpx.AsyncClient(base_url=url, timeout=60, trust_env=False)
+        self.http = httpx.AsyncClient(base_url=url, timeout=200, trust_env=False)
         self.socket = socketio.AsyncClient(reconnection=False)
         self.heard: list[tuple[str, Any]] = []
         self.socket.on("*", lambda event, *data: self.heard.append((event, data[0] if data else None)))

@@ -1,4 +1,4 @@
-"""The table of places where a name from outside acts: what it names exists, and no such file is missing."""
+"""The table of all places where a name from outside acts: what it names is there, and no such file is left out."""
 
 from __future__ import annotations
 
@@ -14,9 +14,8 @@ ROWS = [line.split(" | ") for line in PAGE.splitlines() if line.startswith("| `"
 SOURCES = [ROOT / "app.py", *(path for room in ("ui", "ingest", "rag") for path in sorted((ROOT / room).glob("*.py")))]
 ACTS = {  # what such a place looks like
     "a child process": r"subprocess\.(?:run|Popen)|\b_spawn\(|os\.(?:system|exec|popen)|shell=",
-    "removing or moving": (
-        r"\brmtree\(|\.unlink\(|\.rename\(|\.rmdir\(|(?:part|partial|path|fresh|pdf|\))\.replace\(\w+\)"
-    ),
+    "removing": r"\brmtree\(|\.unlink\(|\.rmdir\(",
+    "moving": r"\.rename\(|(?:part|partial|path|fresh|pdf|\))\.replace\(\w+\)",
     "SQL text": r"S608|executescript\(",
     "HTML": r"(?<!re\.)\bescape\(|HTMLResponse",
     "a regular expression": r"\bre\.escape\b",

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import sqlite3
 import uuid
+from contextlib import closing
 from pathlib import Path
 from urllib.parse import quote
 
@@ -51,7 +53,7 @@ def _tree(*folders: Path) -> set[str]:
     }
 
 
-async def _until(condition, seconds: float = 60.0) -> None:
+async def _until(condition, seconds: float = 200.0) -> None:
     for _ in range(int(seconds * 20)):
         if condition():
             return
@@ -127,6 +129,15 @@ async def test_the_door_refuses_every_other_name_than_ours(server, page, victim,
         await page.connect(_forms(server, victim)[form])
 
 
+def _stored(server: Served, chat: Page) -> bool:
+    """Whether the chat's message and its file are in the history: they are written beside the answer."""
+    with closing(sqlite3.connect(server.library / "chats.db", timeout=60)) as database:
+        return all(
+            database.execute(f"SELECT count(*) FROM {table} WHERE id = ?", (name,)).fetchone()[0]
+            for table, name in (("steps", chat.message["id"]), ("elements", chat.file), ("threads", chat.thread))
+        )
+
+
 @pytest.fixture
 async def chat(server):
     """Another browser's page with a chat of its own: an attached file, kept as an element, and the chat's id."""
@@ -142,7 +153,7 @@ async def chat(server):
     await _until(lambda: any("is not a PDF" in str(said) for _, said in other.heard))
     await _until(lambda: any(event == "first_interaction" for event, _ in other.heard))
     other.thread = next(said for event, said in other.heard if event == "first_interaction")["thread_id"]
-    await _until(lambda: list((server.library / "uploads").rglob(f"*{other.file}*")))
+    await _until(lambda: _stored(server, other))
     yield other
     await other.close()
 
@@ -273,7 +284,7 @@ async def test_a_message_with_a_foreign_name_is_not_taken(server, chat, victim, 
             await chat.socket.emit("client_message", {"message": message, "fileReferences": [{"id": name}]})
     await _whole(chat)
     thread = (await chat.http.get(f"/project/thread/{chat.thread}")).json()
-    assert "not to be taken" not in str(thread)
+    assert "not to be taken" not in str(thread)  # `_whole` has seen an answer to what was sent later
 
 
 async def test_an_edited_message_is_not_taken_for_the_setting_says_so(server, chat) -> None:
