@@ -89,7 +89,7 @@ def _parser() -> argparse.ArgumentParser:
     resume.add_argument("--failed", action="store_true", help="instead, try the PDFs again that could not be read")
     command("ledger", _ledger, "show what became of every file")
     rebuild = command("rebuild", _rebuild, "embed all chunks again, beside the old index, and swap at the end")
-    rebuild.add_argument("--embedder", type=Path, metavar="FOLDER", help="a sentence-transformers model")
+    rebuild.add_argument("--embedder", metavar="FOLDER", help="a sentence-transformers model")
     command("verify", _verify, "compare tables, index and files, and mend what can be mended")
     command("sandbox", _sandbox, "say what keeps a malicious PDF in on this system")
     return parser

@@ -229,7 +229,7 @@ def _multiply_in_bf16(model: Any) -> None:
             speed_up(layer)
 
 
-def embedder_from(choice: Path | None) -> Embedder:
+def embedder_from(choice: str | Path | None) -> Embedder:
     """The embedder of the setting: a folder, a known name whose weights are on this machine, or the embedded one.
 
     Raises:
@@ -237,9 +237,10 @@ def embedder_from(choice: Path | None) -> Embedder:
     """
     if choice is None:
         return SentenceTransformerEmbedder(embedded_model(), known=KNOWN_EMBEDDERS[0])
-    if choice.is_dir():
-        return SentenceTransformerEmbedder(choice)
-    known = known_embedder(str(choice))
+    folder = Path(choice).expanduser()
+    if folder.is_dir():
+        return SentenceTransformerEmbedder(folder)
+    known = known_embedder(str(choice))  # not of `folder`: on Windows that has other slashes than a name on a hub
     if known is None:
         names = ", ".join(known.name for known in KNOWN_EMBEDDERS)
         raise UserFacingError(

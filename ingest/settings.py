@@ -18,7 +18,7 @@ class IngestSettings(BaseSettings):
     )
 
     library: Path = Field(default=PROJECT / "library", description="The folder that holds papers, index and chats.")
-    embedder: Path | None = Field(
+    embedder: str | None = Field(
         default=None,
         description="Folder of a sentence-transformers model, or a known name such as `bge-small-en-v1.5` "
         "(docs/ingest.md) whose weights are on this machine; the embedded all-MiniLM-L6-v2 where unset.",

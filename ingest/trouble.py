@@ -43,6 +43,7 @@ _BY_ERRNO = {
 }
 _BY_SQLITE = {
     sqlite3.SQLITE_FULL: _FULL,
+    sqlite3.SQLITE_IOERR_SHMSIZE: _FULL,  # no room for the -shm file beside the log
     sqlite3.SQLITE_READONLY: _READ_ONLY,
     sqlite3.SQLITE_CANTOPEN: _READ_ONLY,
     sqlite3.SQLITE_PERM: _READ_ONLY,
@@ -80,7 +81,8 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
 
 def _said(error: BaseException) -> tuple[str, str] | None:
     if isinstance(error, sqlite3.Error):
-        return _BY_SQLITE.get(getattr(error, "sqlite_errorcode", 0) & 0xFF)
+        code = getattr(error, "sqlite_errorcode", 0)
+        return _BY_SQLITE.get(code) or _BY_SQLITE.get(code & 0xFF)
     if isinstance(error, OSError):
         said = _BY_ERRNO.get(error.errno or 0)
         if said is _READ_ONLY and error.filename:

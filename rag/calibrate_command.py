@@ -41,7 +41,7 @@ def add_to(commands: Any) -> None:
     parser.add_argument(
         "file", type=Path, metavar="FILE", help="a .csv of your own with a column `answer`, or a QASPER .json"
     )
-    parser.add_argument("--model", type=Path, metavar="GGUF", help="the drafter (SCHOLION_DRAFTER)")
+    parser.add_argument("--model", metavar="MODEL", help="the drafter (SCHOLION_DRAFTER)")
     parser.add_argument("--limit", type=positive, metavar="N", help="a sample of N questions, the same each time")
     parser.add_argument("--out", type=Path, metavar="FILE", help=f"where to write (LIBRARY/{FILE})")
     parser.add_argument("--drafts", type=Path, metavar="DIR", help="where drafts are kept (evaluations/calibrate-NAME)")

@@ -6,6 +6,7 @@ import argparse
 import json
 import logging
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from http.client import HTTPConnection, HTTPException
 from typing import TYPE_CHECKING
 
 from ingest import UserFacingError, environment
+from ingest.errors import LibraryBusyError
 from ingest.settings import PROJECT
 from ingest.trouble import in_words
 
@@ -48,17 +50,22 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _start(first_port: int, *, may_open: bool) -> int:
     theirs = environment.shut_out()
+    browser = theirs if may_open else None
     from ui import core, names, start
 
     folder = core.settings().library.expanduser().resolve()
+    if address := _running_at(core.library().owner().get("url"), folder):  # it may be at a port that we do not try
+        return _open_running(address, browser)
     port, running = _choose_port(first_port, library=folder)
     address = f"http://{HOST}:{port}"
     if running:
-        print(f"Scholion is running already: {address}")
-        if may_open:
-            _open_browser(address, theirs)
-        return 0
-    core.library().own(url=address, key=core.order_key())
+        return _open_running(address, browser)
+    try:
+        core.library().own(url=address, key=core.order_key())
+    except LibraryBusyError as error:  # by one that was started at the same moment, or by a command
+        if url := core.library().owner().get("url"):
+            raise UserFacingError(f"Scholion is starting already, and will be at {url}.") from error
+        raise
     names.remove_leftovers(folder / names.INCOMING)
     core.library().papers()  # a damaged catalogue is told here, not at the first question
     for said in start.mended(folder):
@@ -72,22 +79,46 @@ def _start(first_port: int, *, may_open: bool) -> int:
         "CHAINLIT_AUTH_SECRET": start.secret(folder),
         "CHAINLIT_AUTH_COOKIE_NAME": f"scholion_{port}",  # cookies do not know ports
     }
-    browser = theirs if may_open else None
-    threading.Thread(target=_announce, args=(address,), kwargs={"browser": browser}, daemon=True).start()
+    told = threading.Event()
+    threading.Thread(target=_announce, args=(address, folder, told, browser), daemon=True).start()
 
     from chainlit.cli import run_chainlit
     from chainlit.config import config
 
     _quiet()
     config.run.headless = True  # the browser is opened by us, and not after a fixed second
-    run_chainlit(str(PROJECT / "app.py"))
+    try:
+        run_chainlit(str(PROJECT / "app.py"))
+    except SystemExit as error:
+        if error.code and not told.is_set():
+            raise UserFacingError(
+                f"Another program has taken port {port} meanwhile.", "Start Scholion again."
+            ) from error
+        raise
     return 0
+
+
+def _open_running(address: str, browser: dict[str, str] | None) -> int:
+    print(f"Scholion is running already: {address}")
+    if browser is not None:
+        _open_browser(address, browser)
+    return 0
+
+
+def _running_at(url: object, library: Path) -> str | None:
+    """The address that the library's owner noted, if this library is served there now: the note may be old."""
+    found = re.fullmatch(rf"http://{re.escape(HOST)}:(\d+)", str(url))
+    return str(url) if found and _serves(int(found[1]), library) else None
+
+
+def _serves(port: int, library: Path) -> bool:
+    return _answers(port) == {"name": "scholion", "library": str(library)}
 
 
 def _choose_port(first: int, *, library: Path) -> tuple[int, bool]:
     """A free port from `first` on, or the one where this library is being served already."""
     for port in range(first, first + 50):
-        if _answers(port) == {"name": "scholion", "library": str(library)}:
+        if _serves(port, library):
             return port, True
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the server will: TIME_WAIT is no obstacle
@@ -129,11 +160,15 @@ def _add_samples() -> None:
         print(f"  {number}/{len(samples)} {report.title or report.file}: {outcome}", flush=True)
 
 
-def _announce(address: str, *, browser: dict[str, str] | None) -> None:
-    """Say where the page is once it answers; open it in a browser with this environment."""
+def _announce(address: str, library: Path, told: threading.Event, browser: dict[str, str] | None) -> None:
+    """Say where the page is once it answers for this library: at the same port another one may have been faster.
+
+    `browser` is the environment of the browser to open it in; None: no browser is opened.
+    """
     port = int(address.rpartition(":")[2])
-    while _answers(port) is None:
+    while not _serves(port, library):
         time.sleep(0.1)
+    told.set()
     print(f"Scholion is at {address}  (Ctrl+C stops it)", flush=True)
     if browser is not None:
         _open_browser(address, browser)

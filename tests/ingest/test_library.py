@@ -11,7 +11,7 @@ import subprocess
 import sys
 import threading
 from contextlib import closing
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 
 import numpy as np
 import pytest
@@ -193,7 +193,24 @@ def test_an_embedder_that_is_not_here_is_named_with_the_way_to_get_it(monkeypatc
     with pytest.raises(UserFacingError, match=r"hf download BAAI/bge-small-en-v1\.5"):
         embedder_from(Path("bge-small-en-v1.5"))
     with pytest.raises(UserFacingError, match="There is no embedder no-such-model"):
-        embedder_from(Path("no-such-model"))
+        embedder_from("no-such-model")
+
+
+def test_the_name_of_a_model_keeps_its_slashes_on_every_system(monkeypatch, tmp_path):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    chosen = IngestSettings(embedder="BAAI/bge-small-en-v1.5").embedder
+    assert chosen == "BAAI/bge-small-en-v1.5"
+
+    class WindowsPath(PureWindowsPath):
+        def expanduser(self):
+            return self
+
+        def is_dir(self):
+            return False
+
+    monkeypatch.setattr("ingest.embed.Path", WindowsPath)
+    with pytest.raises(UserFacingError, match=r"hf download BAAI/bge-small-en-v1\.5"):
+        embedder_from(chosen)
 
 
 # -- the catalogue ----------------------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import random
 import sqlite3
@@ -159,3 +160,129 @@ def test_the_index_of_meanings_is_told_apart_from_the_catalogue():
     assert isinstance(damaged, StorageError)
     assert "chroma/" in str(damaged)
     assert "library.db" not in str(damaged)
+
+
+# -- the disk is full, or cannot be written ---------------------------------------------------------------------------
+
+
+@pytest.fixture
+def disk(tmp_path):
+    """A file system of 24 MB of its own: `fill(left)` leaves so many bytes free, `mount("ro")` makes it read-only."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    if subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", place], capture_output=True, check=False
+    ).returncode:
+        pytest.skip("this account may not mount a file system")
+
+    class Disk:
+        folder = place / "library"
+
+        def fill(self, left: int) -> None:
+            free = os.statvfs(place).f_bavail * os.statvfs(place).f_frsize
+            with (place / "ballast").open("ab") as file:
+                file.write(bytes(max(0, free - left)))
+
+        def free(self) -> None:
+            (place / "ballast").unlink()
+
+        def mount(self, how: str) -> None:
+            subprocess.run(["mount", "-o", f"remount,{how}", place], check=True)
+
+    yield Disk()
+    subprocess.run(["umount", "-l", place], check=True)
+
+
+def on(disk):
+    from ingest import IngestSettings
+
+    return IngestSettings(library=disk.folder)
+
+
+def test_a_full_disk_is_a_sentence_while_adding_and_nothing_is_half_there(disk, fake):
+    """Room for a little more each time, so that it gives out at the copy, the tables and the index in turn."""
+    said = set()
+    for left in range(0, 2_400_000, 400_000):
+        with open_library(on(disk)) as library:
+            ingest_pdf(ONE, library=library, embedder=fake)
+            assert library.vectors.ids()
+            before = library.vectors.ids()
+            disk.fill(left)
+            report = ingest_pdf(TWO, library=library, embedder=fake)
+            said.add(report.error)
+            disk.free()
+            if report.status == "failed":
+                assert [paper.title for paper in library.papers()] == [library.papers()[0].title]
+                assert before <= library.vectors.ids()
+        with open_library(on(disk)) as library:
+            library.own()
+            papers = library.papers()
+            assert library.vectors.ids() == set(library.chunk_ids())
+            copies = {path.name for path in (library.folder / "papers").iterdir()}
+            assert copies == {f"{paper.id}.pdf" for paper in papers}, "whole papers only"
+            assert [problem for problem in library.verify() if "word index" not in problem.what] == []
+            assert ingest_pdf(TWO, library=library, embedder=fake).status in ("added", "skipped")
+            library.remove(next(paper.id for paper in library.papers() if paper.id != papers[0].id))
+    assert said <= {None, "The disk is full. Free some space and try again; nothing that was stored before is lost."}
+    assert len(said) == 2, "with most room it was added, with least it was not"
+
+
+@pytest.mark.parametrize("left", [0, 4096, 20_000])
+def test_a_full_disk_is_a_sentence_at_the_start(disk, monkeypatch, capsys, left):
+    disk.fill(left)
+    monkeypatch.setenv("SCHOLION_LIBRARY", str(disk.folder))
+    assert ingest(["add", str(ONE)]) == 1
+    said = capsys.readouterr()
+    assert "The disk is full" in said.err
+    assert "Traceback" not in said.err
+
+
+def test_a_folder_that_cannot_be_written_is_a_sentence_at_the_start_and_while_adding(disk, fake, monkeypatch, capsys):
+    monkeypatch.setenv("SCHOLION_LIBRARY", str(disk.folder))
+    with open_library(on(disk)) as library:
+        ingest_pdf(ONE, library=library, embedder=fake)
+    disk.mount("ro")
+    for command in (["list"], ["add", str(TWO)], ["verify"]):
+        assert ingest(command) == 1
+        said = capsys.readouterr()
+        assert "cannot be" in said.err
+        assert str(disk.folder) in said.err
+        assert "Put a copy" not in said.err, "nothing is damaged"
+        assert "Traceback" not in said.err
+    disk.mount("rw")
+    with open_library(on(disk)) as library:
+        assert len(library.papers()) == 1
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EROFS, errno.EACCES, errno.EDQUOT])
+@pytest.mark.parametrize("step", ["keep", "ledger", "chunks", "vectors", "finish"])
+def test_whatever_step_the_disk_fails_at_the_file_gets_its_sentence_and_leaves_nothing(
+    library, fake, monkeypatch, step, number
+):
+    ingest_pdf(ONE, library=library, embedder=fake)
+    library.vectors.ids()
+    before = sorted(path.name for path in (library.folder / "papers").iterdir())
+
+    def fail(*_: object, **__: object) -> None:
+        raise OSError(number, os.strerror(number), str(library.folder / "x"))
+
+    with monkeypatch.context() as patched:
+        if step == "keep":
+            patched.setattr("ingest.files.put_in_place", fail)
+        elif step == "ledger":
+            patched.setattr(library.ledger, "advance", fail)
+        elif step == "chunks":
+            patched.setattr(library._tags, "put_back", fail)
+        elif step == "vectors":
+            patched.setattr(type(library.vectors), "add", fail)
+        else:
+            patched.setattr(library, "_finish", fail)
+        report = ingest_pdf(TWO, library=library, embedder=fake)
+    assert report.status == "failed"
+    full = number in (errno.ENOSPC, errno.EDQUOT)
+    assert ("The disk is full" if full else "cannot be used") in report.error
+    assert sorted(path.name for path in (library.folder / "papers").iterdir()) == before
+    assert len(library.papers()) == 1
+    assert library.vectors.ids() == set(library.chunk_ids())
+    assert [entry.state for entry in library.ledger.entries()] == ["finished"]
+    assert ingest_pdf(TWO, library=library, embedder=fake).status == "added"

@@ -301,7 +301,8 @@ async def test_the_library_lists_and_deletes(app, chat, assistant, shelf_library
     reply = await app.act_on_papers(cl.Action(name="delete_paper", payload={"id": "../x"}))
     assert "error" in reply
     reply = await app.act_on_papers(cl.Action(name="delete_paper", payload={"id": paper_id}))
-    assert reply == {"papers": []}
+    assert reply["papers"] == []
+    assert "still quote" in reply["said"]
     assert shelf_library.papers() == []
 
 

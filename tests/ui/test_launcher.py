@@ -70,6 +70,67 @@ def test_a_second_start_says_so_and_ends_well(tmp_path, health) -> None:
     assert f"running already: http://127.0.0.1:{port}" in done.stdout
 
 
+def test_the_address_of_the_instance_that_serves_the_library_is_told_whatever_port_was_asked_for(
+    tmp_path, health, monkeypatch, capsys
+) -> None:
+    from ingest import IngestSettings, open_library
+    from ui import core
+
+    port, say = health
+    settings = IngestSettings(library=tmp_path / "library")
+    with open_library(settings) as owner, open_library(settings) as ours:
+        owner.own(url=f"http://127.0.0.1:{port}", key="k")
+        say({"name": "scholion", "library": str(owner.folder)})
+        monkeypatch.setattr(core, "settings", lambda: settings)
+        monkeypatch.setattr(core, "library", lambda: ours)
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            other = free.getsockname()[1]
+        assert launcher.main(["--no-browser", "--port", str(other)]) == 0
+        assert f"running already: http://127.0.0.1:{port}\n" in capsys.readouterr().out
+        say({"library": "another"})  # that port is another library's now, and the owner has not come up yet
+        assert launcher.main(["--no-browser", "--port", str(other)]) == 1
+        assert f"is starting already, and will be at http://127.0.0.1:{port}" in capsys.readouterr().err
+
+
+def test_an_instance_of_another_library_at_our_port_is_not_announced_as_ours(tmp_path, health, capsys) -> None:
+    port, say = health
+    say({"name": "scholion", "library": "another"})
+    told = threading.Event()
+    thread = threading.Thread(
+        target=launcher._announce,
+        args=(f"http://127.0.0.1:{port}", tmp_path, told),
+        kwargs={"may_open": False},
+        daemon=True,
+    )
+    thread.start()
+    assert not told.wait(1)
+    assert capsys.readouterr().out == ""
+    say({"library": str(tmp_path)})
+    assert told.wait(30)
+    thread.join(30)
+    assert f"Scholion is at http://127.0.0.1:{port}" in capsys.readouterr().out
+
+
+def test_a_port_that_was_taken_meanwhile_is_a_sentence(tmp_path, monkeypatch, capsys) -> None:
+    import chainlit.cli
+
+    from ingest import IngestSettings, open_library
+    from ui import core
+
+    settings = IngestSettings(library=tmp_path / "library")
+    with open_library(settings) as library:
+        monkeypatch.setattr(core, "settings", lambda: settings)
+        monkeypatch.setattr(core, "library", lambda: library)
+        monkeypatch.setattr(launcher, "_add_samples", lambda: None)
+        monkeypatch.setattr(launcher, "_announce", lambda *_, **__: None)
+        monkeypatch.setattr(launcher, "_quiet", lambda: None)
+        monkeypatch.setattr(os, "environ", dict(os.environ))
+        monkeypatch.setattr(chainlit.cli, "run_chainlit", lambda _: sys.exit(1))  # as uvicorn ends then
+        assert launcher.main(["--no-browser", "--port", "18461"]) == 1
+    assert "has taken port" in capsys.readouterr().err
+
+
 def test_the_launcher_imports_neither_chainlit_nor_torch() -> None:
     code = "import sys, ui.__main__; print([m for m in ('torch', 'chainlit', 'chromadb') if m in sys.modules])"
     assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "[]"
