@@ -1,7 +1,7 @@
 """Where each sentence of a text begins and ends: one splitter for papers, passages and answers.
 
-Our own because a library would not do better here: pysbd takes milliseconds a passage and, like the trained ones, knows
-neither citation markers nor "O. sanctum", "Fig. S1" and "z. B."
+Our own because the libraries for it are made for one language at a time and for prose: none keeps citation markers with
+their sentence or knows "O. sanctum", "Fig. S1" and "z. B." in one text, and these rules are a page.
 
 A full stop ends a sentence unless the word before it is an abbreviation, or what follows does not look like the
 beginning of one. Abbreviations are of three kinds: those that something always follows (NEVER), those that are followed
@@ -25,11 +25,11 @@ def _forms(words: str, *more: Iterable[str]) -> frozenset[str]:
 
 NEVER: Final = _forms(
     """
-    Dr Drs Prof Mr Mrs Ms Mx St Ste Mt Rev Hon Messrs Capt Col Gen Gov Sen Lt Sgt
-    Dipl Ing Hr Ph Acad Natl Proc Univ Dept Inst Int Conf Symp Trans
+    Dr Drs Prof Mr Mrs Ms Mx St Ste Mt Rev Hon Messrs Capt Gov Sen Lt Sgt
+    Dipl Ing Ph Acad Natl Proc Univ Dept Inst Int Conf Symp Trans
     Assoc Comput Sci approx appr e.g eg i.e ie cf vs v.s viz w.r.t s.t a.k.a i.a et ca c.f aka incl excl esp
     z.B d.h u.a v.a z.T i.d d.R u.U s.o s.u d.i m.a a.W bzw vgl sog bspw evtl ggf gem entspr insb zzgl inkl exkl geb
-    т.е напр вж ср т.нар нар проф доц инж акад св гр ул бул т.е фиг табл сб
+    т.е напр вж ср т.нар нар проф доц инж акад св фиг табл сб
     """
 )
 """Something belongs to these always, whatever its first letter is: "Dr. Lee", "e.g. BERT", "т.е. Тест"."""
@@ -49,7 +49,7 @@ NUMBERED: Final = _forms(
 NAMED: Final = _forms(
     """
     Inc Ltd resp Acc Ann Adv Co Corp Bros LLC GmbH Jr Sr Esq sp spp ssp subsp var cv pv f nov comb Ph.D M.D D.Sc B.Sc
-    M.Sc B.A M.A Calif Mass Conn Ont Linn Benth Willd Mill Lour Burm Cham Poit Mio Mrd
+    M.Sc B.A M.A гр ул бул Calif Mass Conn Ont Linn Benth Willd Mill Lour Burm Cham Poit Mio Mrd
     """
 )
 """A name may follow these, as it may follow initials and "U.S.", so only a word of OPENERS begins a sentence there."""
