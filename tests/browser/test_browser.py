@@ -282,17 +282,14 @@ def test_stop_keeps_the_text_and_the_next_question_works(open_page, shot, wordy_
 def test_chats_show_their_sources_while_the_model_hangs(open_page, shot, other_server) -> None:
     other_server.start()
     pages = [open_page(server=other_server) for _ in range(2)]
-    pid = other_server.model_pid()
-    os.kill(pid, signal.SIGSTOP)
+    os.kill(other_server.model_pid(), signal.SIGSTOP)  # also while it is being loaded
     for page in pages:
         began = time.monotonic()
         say(page, ADAPTER)
         page.wait_for_selector(READING)
         print(f"sources after {time.monotonic() - began:.2f} s")
-    assert not any(page.locator(ANSWER).count() for page in pages)
+    assert not any(page.locator(FOOTER).count() for page in pages)
     shot(pages[1], "sources-while-the-model-hangs")
-    os.kill(pid, signal.SIGCONT)
-    pages[0].wait_for_selector(FOOTER)
 
 
 def test_a_killed_model_is_told_and_the_next_question_works(open_page, shot, wordy_server) -> None:

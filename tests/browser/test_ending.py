@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import sqlite3
@@ -39,9 +40,9 @@ def drafting(server, text: str, folder: Path, *, delay: float = 0.0):
     return server
 
 
-def ended(server, how: int) -> float:
-    """Seconds until the process was gone."""
-    model, began = server.model_pid(), time.monotonic()
+def ended(server, how: int, *, model: int) -> float:
+    """Seconds until the process was gone; its model's process goes with it."""
+    began = time.monotonic()
     server.process.send_signal(how)
     server.process.wait(SOON)
     seconds = time.monotonic() - began
@@ -70,11 +71,12 @@ def kept(server) -> list[tuple[str, str]]:
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])
 def test_while_consent_is_asked_for_in_refine_mode(open_page, drafting_poorly, how) -> None:
     page = open_page(server=drafting_poorly)
+    model = drafting_poorly.model_pid()
     page.click("#mode-picker-trigger-answer")
     page.locator("#mode-picker-popover-answer").get_by_text("Refine", exact=True).click()
     say(page, ADAPTER)
     page.wait_for_selector("text=May this leave your machine?")
-    print("ended after", ended(drafting_poorly, how))
+    print("ended after", ended(drafting_poorly, how, model=model))
     asked, *rest = kept(drafting_poorly)
     assert asked == ("user_message", ADAPTER)
     texts = [text for _, text in rest]
@@ -84,11 +86,12 @@ def test_while_consent_is_asked_for_in_refine_mode(open_page, drafting_poorly, h
 
 def test_while_consent_is_asked_for_by_the_button(open_page, drafting_poorly) -> None:
     page = open_page(server=drafting_poorly)
+    model = drafting_poorly.model_pid()
     say(page, ADAPTER)
     page.wait_for_selector(FOOTER)
     page.click("button:has-text('Refine this answer')")  # a request over HTTP, open until it is answered
     page.wait_for_selector("text=May this leave your machine?")
-    print("ended after", ended(drafting_poorly, signal.SIGTERM))
+    print("ended after", ended(drafting_poorly, signal.SIGTERM, model=model))
     asked, drafted, *rest = kept(drafting_poorly)
     assert asked == ("user_message", ADAPTER)
     assert "999 MB" in drafted[1]
@@ -100,10 +103,12 @@ def test_while_an_answer_is_written_and_a_model_hangs(open_page, other_server, h
     words = [f"word{n}" for n in range(500)]
     server = drafting(other_server, " ".join(words), tmp_path, delay=0.5)  # minutes, however fast the machine
     page = open_page(server=server)
+    model = server.model_pid()
     say(page, ADAPTER)
     page.get_by_text("word3").wait_for()
-    os.kill(server.model_pid(), signal.SIGSTOP)
-    print("ended after", ended(server, how))
+    with contextlib.suppress(ProcessLookupError):  # a very busy machine gives up loading it
+        os.kill(model, signal.SIGSTOP)
+    print("ended after", ended(server, how, model=model))
     (asked, answered) = kept(server)
     assert asked == ("user_message", ADAPTER)
     written = answered[1].split()
