@@ -12,13 +12,14 @@ def reply(body: bytes = b"", *, status: str = "200 OK", kind: str = "text/event-
     return f"HTTP/1.1 {status}\r\nContent-Type: {kind}\r\nConnection: close\r\n{more}\r\n".encode() + body
 
 
-def _piece(text: str | None, finish: str | None) -> bytes:
+def piece(text: str | None, finish: str | None = None) -> bytes:
     choice = {"index": 0, "delta": {"content": text} if text else {}, "finish_reason": finish}
     made = {"id": "1", "object": "chat.completion.chunk", "created": 1, "model": "large", "choices": [choice]}
     return b"data: " + json.dumps(made).encode() + b"\n\n"
 
 
-GOOD = reply(_piece("Paris", None) + _piece(None, "stop") + b"data: [DONE]\n\n")
+DONE = b"data: [DONE]\n\n"
+GOOD = reply(piece("Paris") + piece(None, "stop") + DONE)
 
 
 def refusal(message: str) -> bytes:

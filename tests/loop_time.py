@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import gc
 import time
-from contextlib import contextmanager
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import AsyncIterator
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -24,8 +24,8 @@ class Hold:
     what: str
 
 
-@contextmanager
-def held() -> Iterator[list[Hold]]:
+@asynccontextmanager
+async def held() -> AsyncIterator[list[Hold]]:
     """The callbacks that run inside, in this thread's loop, each in the list once it has ended.
 
     The garbage that was there before is left out: how long a collection takes is said by what the whole test run holds.
@@ -44,6 +44,7 @@ def held() -> Iterator[list[Hold]]:
     asyncio.Handle._run = timed
     try:
         yield holds
+        await asyncio.sleep(0)  # the callback in which the last of it ran has ended
     finally:
         asyncio.Handle._run = run
         gc.unfreeze()

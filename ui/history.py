@@ -326,18 +326,7 @@ class ChatHistory(SQLAlchemyDataLayer):  # type: ignore[misc]  # chainlit's own 
     ) -> list[ThreadDict] | None:
         """As inherited, with JSON columns as objects and no text that is None."""
         threads: list[Any] | None = await super().get_all_user_threads(user_id, thread_id)
-        for thread in threads or []:
-            thread["metadata"] = _object(thread.get("metadata"), {})
-            thread["tags"] = _object(thread.get("tags"), [])
-            for step in thread["steps"]:
-                step["metadata"] = _object(step.get("metadata"), {})
-                step["tags"] = _object(step.get("tags"), None)
-                step["generation"] = _object(step.get("generation"), None)
-                step["output"] = step.get("output") or ""
-                step.update(_harmless(step))
-            for element in thread["elements"]:
-                element["props"] = _object(element.get("props"), {})
-                element["playerConfig"] = _object(element.get("playerConfig"), None)
+        await asyncio.to_thread(_make_readable, threads or [])  # for the list on the left, all chats are read
         return threads
 
     async def _tell(self, sentence: str) -> None:
@@ -379,6 +368,21 @@ def forget_log(file: Path) -> None:
     """Move SQLite's log into the file and empty it: it keeps pages as they were before something was deleted."""
     with closing(sqlite3.connect(file, timeout=5)) as database:
         database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+
+def _make_readable(threads: list[Any]) -> None:
+    for thread in threads:
+        thread["metadata"] = _object(thread.get("metadata"), {})
+        thread["tags"] = _object(thread.get("tags"), [])
+        for step in thread["steps"]:
+            step["metadata"] = _object(step.get("metadata"), {})
+            step["tags"] = _object(step.get("tags"), None)
+            step["generation"] = _object(step.get("generation"), None)
+            step["output"] = step.get("output") or ""
+            step.update(_harmless(step))
+        for element in thread["elements"]:
+            element["props"] = _object(element.get("props"), {})
+            element["playerConfig"] = _object(element.get("playerConfig"), None)
 
 
 def _harmless(step: Any) -> Any:
