@@ -327,9 +327,10 @@ class EndpointChatModel:
 
 
 def _load() -> None:
-    """Import what a call needs: a second's work at the first one, for a thread."""
+    """Import what a call needs, also what the client would load in the midst of the first one; for a thread."""
     import httpx2  # noqa: F401
-    import openai.resources.chat  # noqa: F401 - else it follows in the midst of the call
+    import openai.lib.streaming.chat
+    import openai.resources.chat.completions.completions  # noqa: F401
 
 
 def _door(base_url: str, permit: Permit | None) -> CheckedTransport:
