@@ -80,10 +80,11 @@ _ORDINAL_BEFORE: Final = frozenset(
 
 _CLOSE = r"[\"'”’“‘»«›‹)\]}*_]"
 _MARKER = r"\s*[\[【]\s*(?:passage\s*)?\d{1,3}(?:\s*[,;–-]\s*\d{1,3})*\s*[\]】]"
+_RAISED = r"\s*[⁰¹²³⁴-⁹]+(?:[,–⁻-]\s?[⁰¹²³⁴-⁹]+)*"  # how raised marks stand in a stored page
 _BREAK = re.compile(
     rf"""[.!?…\n](?:
         (?<!\n)(?<![.!?…]{{2}})[.!?…]*+               # a run of marks,
-        ((?:{_CLOSE}|{_MARKER}(?:[–-]{_MARKER})?[.!?]*)*+)  # what closes after them, markers,
+        ((?:{_CLOSE}|{_MARKER}(?:[–-]{_MARKER})?[.!?]*|{_RAISED})*+)  # what closes after them, markers,
         (\s+(?=\S)|\s*\Z)                             # and space
         |(?<=\n)\s*)""",
     re.VERBOSE | re.IGNORECASE,
@@ -110,8 +111,8 @@ _WHOLE = 4  # letters from which on a word that is in no list is taken for no ab
 def sentence_spans(text: str, start: int = 0, end: int | None = None) -> list[tuple[int, int]]:
     """Where each sentence of text[start:end] begins and ends, in order, without the white space around it.
 
-    Markers such as [1] behind a full stop belong to its sentence. An empty line ends a sentence; so does a line's end,
-    unless the next line goes on with a small letter (a sentence that runs over the end of a page).
+    Markers such as [1] or ³ behind a full stop belong to its sentence. An empty line ends a sentence; so does a
+    line's end, unless the next line goes on with a small letter (a sentence that runs over the end of a page).
     """
     stop = len(text) if end is None else end
     spans, at = [], _next(text, start, stop)

@@ -133,6 +133,11 @@ def test_a_figure_in_the_midst_of_a_paragraph_does_not_cut_it(tmp_path, end):
     assert blocks(paper, "caption") == ["Figure 1. What can be seen in it."]
 
 
+def test_a_line_that_ends_with_an_abbreviation_ends_no_paragraph(tmp_path):
+    lines = [*column(60, 700, [*PROSE, "The texts that were read here first are those by Dr."]), Text(76, 652, "Lee.")]
+    assert "those by Dr. Lee." in parsed(tmp_path, lines).text
+
+
 def test_a_footnote_does_not_part_a_paragraph_from_its_rest_overleaf(tmp_path):
     first = [
         *column(60, 700, [*PROSE, "A sentence that begins on this page and"]),

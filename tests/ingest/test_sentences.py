@@ -17,8 +17,8 @@ def split(text):
 parts = st.sampled_from(
     (
         "The the A It it 3 12 2019 Dr Fig al U.S J E i.e e.g z B approx min No Nr г т е BERT "
-        'Methode резултат (see "So it) [1] [2][3] [12,4] . .. … ! ? , ; : .) ." .” ” “ « » - • * $x$ x.y 3.2 1. p53 '
-        "mRNA ~ ~~ ~~~ \u00a0"
+        'Methode резултат (see "So it) [1] [2][3] [12,4] . .. … ! ? , ; : .) ." .” ” “ « » - • * $x$ x.y 3.2 1. '
+        "p53 ³ ¹,² mRNA ~ ~~ ~~~ \u00a0"
     )
     .replace("~", "\n")
     .split(" ")
@@ -113,6 +113,7 @@ def test_this_is_one_sentence(sentence):
         "It holds. [1] | Then it ends.",
         "It holds.[1][2] | Then it ends [3]. | So it is.",
         "It is so. [1, 2] | And so, cf. Smith et al. 2020. [2][3] | End",
+        "It was found. ³,⁴ | In mice it was not. ¹²⁻¹⁴ | So it is.",
         "It works well. | [12] showed that it fails.",
         'He said "It is so." | Then he left.',
         "“It is so.” | “It is not.”",
