@@ -6,9 +6,12 @@ import asyncio
 
 import pytest
 
+from rag import local
 from rag.chat import EndpointChatModel
 from rag.local import LocalServer, embedded_model
 from waiting import PATIENCE
+
+local.START_SECONDS = PATIENCE  # a model that loads in a second took over a minute beside twenty other programs
 
 
 @pytest.fixture(scope="session")
