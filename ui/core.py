@@ -48,7 +48,7 @@ def order_key() -> str:
 
 def begin() -> None:
     """Load the models in the background, once the first page stands: loading would slow its coming down."""
-    ending.watch()
+    ending.watch(cut_off=_kill_models)
     task = asyncio.create_task(_warm_up())
     _tasks.add(task)
     task.add_done_callback(_tasks.discard)
@@ -70,13 +70,18 @@ async def end() -> None:
             async with asyncio.timeout(ending.BOUNDS["models"]):
                 await assistant().close()
         except TimeoutError:  # one hangs, or is just being loaded
-            assistant().kill()
+            _kill_models()
     if library.cache_info().currsize:
         try:
             async with asyncio.timeout(ending.BOUNDS["library"]):
                 await asyncio.to_thread(library().close)
         except TimeoutError:  # a paper is being added; the next start carries on with it
             log.warning("The library was left open")
+
+
+def _kill_models() -> None:
+    if assistant.cache_info().currsize:
+        assistant().kill()
 
 
 async def _warm_up() -> None:

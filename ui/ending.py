@@ -22,7 +22,7 @@ from chainlit.session import ws_sessions_id
 from ui import history
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 log = logging.getLogger(__name__)
 
@@ -46,8 +46,12 @@ def install() -> None:
         uvicorn.Config = partial(uvicorn.Config, timeout_graceful_shutdown=BOUNDS["open connections"])  # type: ignore[misc, assignment, arg-type]
 
 
-def watch() -> None:
-    """From now on a signal to end also stops the answers; called once uvicorn has its own handlers in place."""
+def watch(*, cut_off: Callable[[], None]) -> None:
+    """From now on a signal to end also stops the answers; called once uvicorn has its own handlers in place.
+
+    Args:
+        cut_off: ends the child processes at once, where the time is over; one that is frozen would outlive us.
+    """
     if threading.current_thread() is not threading.main_thread():  # Python takes signals in the main thread only
         return
     loop = asyncio.get_running_loop()
@@ -55,7 +59,7 @@ def watch() -> None:
         before = signal.getsignal(number)
 
         def end(number: int, frame: Any, before: Any = before) -> None:
-            _end_at_last()
+            _end_at_last(cut_off)
             loop.call_soon_threadsafe(_stop)
             if callable(before):
                 before(number, frame)
@@ -95,12 +99,15 @@ _stopped: set[asyncio.Task[Any]] = set()
 """Cancelled once is enough: a second time would interrupt the keeping."""
 
 
-def _end_at_last() -> None:
-    timer = threading.Timer(LAST_SECONDS, _end_now)
+def _end_at_last(cut_off: Callable[[], None]) -> None:
+    timer = threading.Timer(LAST_SECONDS, _end_now, (cut_off,))
     timer.daemon = True
     timer.start()
 
 
-def _end_now() -> None:
-    log.warning("Something did not end within %s seconds and is cut off", LAST_SECONDS)
-    os._exit(0)  # the model's process ends with this one, and the files are whole at any moment
+def _end_now(cut_off: Callable[[], None]) -> None:
+    try:
+        log.warning("Something did not end within %s seconds and is cut off", LAST_SECONDS)
+        cut_off()
+    finally:
+        os._exit(0)  # the files are whole at any moment

@@ -40,13 +40,21 @@ def drafting(server, text: str, folder: Path, *, delay: float = 0.0):
     return server
 
 
-def ended(server, how: int, *, model: int) -> float:
+def model_of(server) -> int | None:
+    """The model's process; None if a very busy machine did not get it loaded in time."""
+    try:
+        return server.model_pid(patience=20)
+    except LookupError:
+        return None
+
+
+def ended(server, how: int, *, model: int | None) -> float:
     """Seconds until the process was gone; its model's process goes with it."""
     began = time.monotonic()
     server.process.send_signal(how)
     server.process.wait(SOON)
     seconds = time.monotonic() - began
-    while Path(f"/proc/{model}").exists():
+    while model and Path(f"/proc/{model}").exists():
         assert time.monotonic() - began < SOON, "the model's process stayed"
         time.sleep(0.1)
     return seconds
@@ -71,7 +79,7 @@ def kept(server) -> list[tuple[str, str]]:
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])
 def test_while_consent_is_asked_for_in_refine_mode(open_page, drafting_poorly, how) -> None:
     page = open_page(server=drafting_poorly)
-    model = drafting_poorly.model_pid()
+    model = model_of(drafting_poorly)
     page.click("#mode-picker-trigger-answer")
     page.locator("#mode-picker-popover-answer").get_by_text("Refine", exact=True).click()
     say(page, ADAPTER)
@@ -86,7 +94,7 @@ def test_while_consent_is_asked_for_in_refine_mode(open_page, drafting_poorly, h
 
 def test_while_consent_is_asked_for_by_the_button(open_page, drafting_poorly) -> None:
     page = open_page(server=drafting_poorly)
-    model = drafting_poorly.model_pid()
+    model = model_of(drafting_poorly)
     say(page, ADAPTER)
     page.wait_for_selector(FOOTER)
     page.click("button:has-text('Refine this answer')")  # a request over HTTP, open until it is answered
@@ -103,11 +111,12 @@ def test_while_an_answer_is_written_and_a_model_hangs(open_page, other_server, h
     words = [f"word{n}" for n in range(500)]
     server = drafting(other_server, " ".join(words), tmp_path, delay=0.5)  # minutes, however fast the machine
     page = open_page(server=server)
-    model = server.model_pid()
+    model = model_of(server)
     say(page, ADAPTER)
     page.get_by_text("word3").wait_for()
-    with contextlib.suppress(ProcessLookupError):  # a very busy machine gives up loading it
-        os.kill(model, signal.SIGSTOP)
+    if model:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(model, signal.SIGSTOP)
     print("ended after", ended(server, how, model=model))
     (asked, answered) = kept(server)
     assert asked == ("user_message", ADAPTER)

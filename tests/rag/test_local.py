@@ -245,6 +245,19 @@ async def test_close_and_kill_end_the_child_and_it_can_be_started_again(own_serv
     assert await soon(lambda: gone(second))
 
 
+async def test_a_frozen_child_can_be_killed_while_close_waits_for_it(own_server, monkeypatch):
+    monkeypatch.setattr(local, "STOP_SECONDS", 600.0)
+    await own_server.connect()
+    pid = own_server.pid
+    os.kill(pid, signal.SIGSTOP)
+    closing = asyncio.create_task(own_server.close())
+    assert await soon(lambda: own_server._child is None or own_server._child.stdin.closed)
+    own_server.kill()
+    assert await soon(lambda: gone(pid))
+    await closing
+    assert own_server.pid is None
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
