@@ -77,11 +77,12 @@ def remove_side_copies(folder: Path, paper_id: str, size: int | None) -> None:
 
 def _close(path: Path) -> None:
     """Take from others what they may do; a folder that is closed hides what is in it, whatever that allows."""
-    mode = path.lstat().st_mode
-    if stat.S_ISDIR(mode) and stat.S_IMODE(mode) & 0o077:
-        for inside in path.iterdir():
-            _close(inside)
-    _close_one(path)
+    with suppress(FileNotFoundError):  # another process of ours has removed it meanwhile
+        mode = path.lstat().st_mode
+        if stat.S_ISDIR(mode) and stat.S_IMODE(mode) & 0o077:
+            for inside in path.iterdir():
+                _close(inside)
+        _close_one(path)
 
 
 def _close_one(path: Path) -> None:

@@ -143,3 +143,12 @@ def test_a_library_that_was_open_is_closed_at_the_next_start_and_foreign_files_a
     for path in (settings.library / "papers").glob("*.pdf"):
         assert path.is_symlink() or stat.S_IMODE(path.stat().st_mode) == 0o600
     assert stat.S_IMODE(outside.stat().st_mode) == 0o644, "a link is not followed"
+
+
+@pytest.mark.skipif(os.name != "posix", reason="file modes are POSIX")
+def test_a_file_that_goes_while_the_folder_is_being_closed_does_not_stop_the_start(settings, monkeypatch):
+    Library(settings).close()
+    gone = settings.library / "chats.db-shm"
+    listed = Path.iterdir
+    monkeypatch.setattr(Path, "iterdir", lambda folder: iter([*listed(folder), gone]))
+    Library(settings).close()
