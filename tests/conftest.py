@@ -39,6 +39,14 @@ hypothesis_settings.register_profile("scholion", deadline=None, suppress_health_
 hypothesis_settings.load_profile("scholion")
 
 
+@pytest.fixture(autouse=True)
+def _umask():
+    """A command that a test runs in this process closes its files to others, for that test only."""
+    before = os.umask(0o022)
+    yield
+    os.umask(before)
+
+
 @pytest.fixture
 def settings(tmp_path: Path):
     from ingest import IngestSettings
