@@ -224,7 +224,7 @@ def test_an_attached_paper_is_added_and_asked_alone(open_page, shot, seeds_pdf: 
     page.wait_for_selector("text=is in your library")
     page.wait_for_selector(f"{ANSWER} h6:has-text('Asked of')")
     shot(page, "upload-light")
-    assert page.locator(ANSWER).last.locator("a[href$='#source']").count() >= 1
+    expect(page.locator(ANSWER).last.locator("a[href$='#source']").first).to_be_visible()
 
     page.click("#command-Library")
     page.wait_for_selector("#library [data-paper]")
@@ -320,7 +320,7 @@ def test_a_chat_is_there_after_a_reload(open_page, shot) -> None:
     page.wait_for_url(re.compile("/thread/"))
     page.reload()
     page.wait_for_selector(FOOTER)
-    assert page.locator(ANSWER).last.inner_text() == text
+    expect(page.locator(ANSWER).last).to_have_text(text, use_inner_text=True)
     expect(page.locator(".step[data-step-type=user_message]")).to_contain_text("rank-16 adapter")
     page.wait_for_selector("#mode-picker-trigger-answer")
     page.wait_for_timeout(300)
@@ -341,7 +341,7 @@ def test_a_killed_server_has_lost_no_stored_message(open_page, other_server) -> 
     other_server.start()
     page.reload()  # the login is still good: its key is kept in the library folder
     page.wait_for_selector(FOOTER)
-    assert page.locator(ANSWER).last.inner_text() == text
+    expect(page.locator(ANSWER).last).to_have_text(text, use_inner_text=True)
 
 
 def test_the_websocket_of_another_page_is_refused(chromium, server, open_page) -> None:

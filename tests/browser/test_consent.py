@@ -92,8 +92,8 @@ def test_the_payload_is_shown_whole_and_exactly_that_is_sent(open_page, asking, 
     page.get_by_text("The larger model says: Paris").wait_for()
     assert far.bodies[before:] == [shown.strip("\n").encode()]
     assert '"model": "large-model"' in shown
-    assert page.get_by_text("You agreed to sending this once.").is_visible()
-    assert button(page, "Send once").count() == 0
+    page.get_by_text("You agreed to sending this once.").wait_for()
+    button(page, "Send once").wait_for(state="detached")
     assert page.locator("a[href*='evil']").count() == 0
     assert page.outside == []
 
