@@ -66,8 +66,9 @@ async def test_a_model_takes_no_proxy_from_the_environment(trap):
 async def test_looking_for_engines_and_trying_them_takes_no_proxy_from_the_environment(trap):
     with engine(Stub("stub", stubs.VLLM.pages)) as there:
         url = f"http://127.0.0.1:{there.server_port}/v1"
-        assert await discovery.look_at(url)
-        await probe(url, model="Qwen/Qwen2.5-7B-Instruct", seconds=20)
+        model = "Qwen/Qwen2.5-7B-Instruct"
+        assert await discovery.served(url, model=model, seconds=60)
+        await probe(url, model=model, seconds=60)
 
 
 def test_orders_to_the_running_app_and_the_look_for_it_take_no_proxy_from_the_environment(trap):
