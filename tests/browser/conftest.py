@@ -17,11 +17,23 @@ from urllib.request import urlopen
 import pytest
 
 from places import ROOT, SAMPLES
+from waiting import until
 
 SHOTS = Path(__file__).parent / "shots"
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 PATIENCE = 300_000
 """Milliseconds: the model writes 5 to 45 tokens a second, less when the machine is busy."""
+
+
+def unfold(step, inside) -> None:
+    """Open a folded step; the page loses a click that comes while it draws the step anew."""
+
+    def is_open() -> bool:
+        if step.get_attribute("data-state") == "closed":
+            step.click()
+        return inside.is_visible()
+
+    assert until(is_open), "the step stays folded"
 
 
 class Server:
@@ -39,7 +51,7 @@ class Server:
         self.url = f"http://127.0.0.1:{self.port}"
         self.log = folder / "server.log"
         self.process: subprocess.Popen[bytes] | None = None
-        self.settings = {"SCHOLION_MAX_OUTPUT_TOKENS": "96"}
+        self.settings = {"SCHOLION_MAX_OUTPUT_TOKENS": "96", "SCHOLION_TIMEOUT_SECONDS": "280"}
         self.program = ["-m", "ui"]
 
     def start(self, patience: float = PATIENCE / 1000) -> float:

@@ -13,7 +13,7 @@ from urllib.request import urlopen
 
 import pytest
 
-from conftest import PATIENCE, ROOT, Server
+from conftest import PATIENCE, ROOT, Server, unfold
 from listener import GOOD
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(900)]
@@ -82,9 +82,8 @@ def test_the_payload_is_shown_whole_and_exactly_that_is_sent(open_page, asking, 
     assert "unknown" in text
     assert "Not encrypted" in text
     shot(page, "consent")
-    page.get_by_role("button", name=re.compile("what would be sent")).click()
     block = page.locator("pre code, pre").filter(has_text='"messages"').first
-    block.wait_for()
+    unfold(page.get_by_role("button", name=re.compile("what would be sent")), block)
     shown = block.text_content()
     shot(page, "consent-payload")
     assert len(far.bodies) == before, "nothing before consent"

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from test_browser import ADAPTER, ANSWER, FOOTER, say
 
+from conftest import unfold
 from listener import listening
 from rag.local import embedded_model
 
@@ -45,8 +46,7 @@ def test_the_button_and_the_modes_ask_the_larger_model(open_page, with_expert, s
     expect(page.locator(FOOTER)).to_have_count(2)
     expect(page.locator(FOOTER).last).to_contain_text("SmolLM2-135M-Instruct Q4_1 → Larger-135M Q4_1")
     page.wait_for_timeout(500)
-    page.locator(CHANGED).click()
-    expect(page.get_by_text("sentence by sentence")).to_be_visible()
+    unfold(page.locator(CHANGED), page.get_by_text("sentence by sentence"))
     page.wait_for_timeout(500)
     shot(page, "refined-changes")
 
@@ -104,9 +104,8 @@ def there(other_server):
 
 def shown_payload(page) -> bytes:
     """The bytes that the question for consent shows."""
-    page.get_by_text("what would be sent, to the letter").last.click()
     block = page.locator("pre code, pre").filter(has_text='"messages"').last
-    expect(block).to_be_visible()
+    unfold(page.locator("button:has-text('what would be sent, to the letter')").last, block)
     return block.text_content().strip("\n").encode()
 
 
