@@ -17,9 +17,6 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import uvicorn
-from chainlit.session import ws_sessions_id
-
-from ui import history
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -32,7 +29,7 @@ BOUNDS = {  # seconds
     "answers": 0.5,  # those that have not ended by then
     "models": 0.8,
     "library": 0.5,
-    "chat history": 2 * history.CLOSING_SECONDS,
+    "chat history": 1.5,
 }
 LAST_SECONDS = 4.5
 """After these the process ends, whatever it waits for."""
@@ -87,6 +84,10 @@ async def answers_ended() -> None:
 
 def _stop() -> set[asyncio.Task[Any]]:
     """Cancel what is being done for the open pages, and all answers; some belong to a page that is closed."""
+    from chainlit.session import (
+        ws_sessions_id,  # Chainlit reads its variables when it is imported: not before ours are set
+    )
+
     tasks = {session.current_task for session in ws_sessions_id.values() if session.current_task} | _writing
     running = {task for task in tasks if not task.done()}
     for task in running - _stopped:

@@ -36,6 +36,7 @@ from sqlalchemy import event, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from rag.sanitise import broken
+from ui.ending import BOUNDS
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -56,7 +57,7 @@ BUSY_SECONDS = 5.0
 PATIENCE_SECONDS = 600.0
 """How long a write is tried again and again before it is given up."""
 RETRY_SECONDS = 0.5
-CLOSING_SECONDS = 0.75
+CLOSING_SECONDS = BOUNDS["chat history"] / 2
 """How long `close` waits for the last writes, and then for the file."""
 
 LOCKED = (

@@ -12,6 +12,7 @@ import threading
 
 import pytest
 
+from places import ROOT
 from ui import __main__ as launcher
 from waiting import PATIENCE
 
@@ -93,22 +94,27 @@ def test_the_address_of_the_instance_that_serves_the_library_is_told_whatever_po
         assert f"is starting already, and will be at http://127.0.0.1:{port}" in capsys.readouterr().err
 
 
+def test_chainlit_is_not_imported_before_its_variables_are_ours() -> None:
+    """It reads the name of its cookie and its `.env` when it is imported."""
+    code = "import sys; from ui import __main__, core, names, start; sys.exit('chainlit' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
+
+
 def test_an_instance_of_another_library_at_our_port_is_not_announced_as_ours(tmp_path, health, capsys) -> None:
     port, say = health
     say({"name": "scholion", "library": "another"})
     told = threading.Event()
     thread = threading.Thread(
         target=launcher._announce,
-        args=(f"http://127.0.0.1:{port}", tmp_path, told),
-        kwargs={"may_open": False},
+        args=(f"http://127.0.0.1:{port}", tmp_path, told, None),
         daemon=True,
     )
     thread.start()
     assert not told.wait(1)
     assert capsys.readouterr().out == ""
     say({"library": str(tmp_path)})
-    assert told.wait(30)
-    thread.join(30)
+    assert told.wait(PATIENCE)
+    thread.join(PATIENCE)
     assert f"Scholion is at http://127.0.0.1:{port}" in capsys.readouterr().out
 
 
