@@ -141,7 +141,8 @@ class Overlap:
 
     def best(self, question: str, *, n: int, without: set[int]) -> list[int]:
         asked = content_words(question)
-        scores = [sum(self.weight[word] for word in asked & words) for words in self.words]
+        # fsum: the same whatever the order of a set, which is another in each process
+        scores = [math.fsum(self.weight[word] for word in asked & words) for words in self.words]
         return [i for i in sorted(range(len(scores)), key=lambda i: -scores[i]) if i not in without][:n]
 
 

@@ -1,6 +1,6 @@
 """How well the reader reads, on what it was not trained on (docs/reader.md).
 
-    python bench/reader_quality.py [--checkpoint FILE] [--part squad covid qasper dev scifact] [--papers 0]
+    python bench/reader_quality.py [--checkpoint FILE] [--part squad covid qasper dev scifact time] [--papers 0]
 
 Without `--checkpoint` the installed reader is measured; with it the weights of a checkpoint in fp32, before packing.
 squad    one paragraph of twenty of SQuAD dev: F1 of the best span, and with "no answer here" as SQuAD 2 counts it
@@ -8,6 +8,7 @@ covid    a fifth of COVID-QA's papers: F1 in the window that holds the answer, a
 qasper   one paper of eight of QASPER train: evidence hit@5 before and after re-ranking, Answer-F1 by kind
 dev      the same for QASPER dev; `--papers 28` is the fixed slice for development (100 questions), 0 all of them
 scifact  the claims with an odd id: nDCG@10 before and after re-ranking
+time     24 passages of a paper
 """
 
 from __future__ import annotations
@@ -43,9 +44,10 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from ingest import embedder_from  # noqa: E402
+from ingest.embed import embedded_model  # noqa: E402
 from rag.metrics import UNANSWERABLE, answer_f1, auroc, estimate  # noqa: E402
 from rag.ranker import ranker_for  # noqa: E402
-from rag.reader import MiniLMReader  # noqa: E402
+from rag.reader import Encoder, MiniLMReader  # noqa: E402
 from rag.words import content_words, sentence_spans  # noqa: E402
 
 if TYPE_CHECKING:
@@ -85,13 +87,18 @@ def best_span(text: str, reading: Reading) -> str:
     return text[reading.spans[0].start : reading.spans[0].end] if reading.spans else ""
 
 
+def best_sentence(reading: Reading) -> Range:
+    best = max(reading.sentences, key=lambda s: s.probability, default=None)
+    return (best.start, best.end) if best else (0, 0)
+
+
 # -- SQuAD -------------------------------------------------------------------------------------------------------------
 
 
 def squad(reader: MiniLMReader, most: int) -> None:
     rows = [row for row in read("squad_dev_explorer") if held_squad(row)]
     rows.sort(key=lambda row: sha256(row["id"].encode()).hexdigest())
-    forced, exact, either, nones, answerable, groups = [], [], [], [], [], []
+    forced, exact, either, nones, answerable, groups, carried = [], [], [], [], [], [], []
     for row in rows[: most or None]:
         text = row["passages"][0]["text"]
         reading = reader.read(row["question"], [text])[0]
@@ -103,11 +110,13 @@ def squad(reader: MiniLMReader, most: int) -> None:
         if has:
             forced.append(answer_f1(said, row["answers"]))
             exact.append(float(forced[-1] == 1.0))
+            carried.append(any(a <= start < b for a, b in [best_sentence(reading)] for _, start, _ in row["spans"]))
             either.append(forced[-1] if reading.none < 0.5 else 0.0)
         else:
             either.append(float(reading.none >= 0.5))
     asked = [g for g, has in zip(groups, answerable, strict=True) if has]
     print(f"squad: F1 {shown(forced, asked)}; all words right {np.mean(exact):.3f}")
+    print(f"  likeliest sentence holds the answer {np.mean(carried):.3f}")
     print(f"  with unanswerable ones {shown(either, groups)}; AUROC of none {auroc(nones, answerable):.3f}", flush=True)
 
 
@@ -199,7 +208,7 @@ def covid(reader: MiniLMReader, most: int, folder: Path) -> None:
     texts = {row["doc_id"]: row["text"] for row in read("covidqa_docs")}
     rows = covid_held()
     names = sorted({row["doc_id"] for row in rows})[: most or None]
-    gold, found, floor, hits, groups = [], defaultdict(list), [], [], []
+    gold, found, floor, hits, groups, carried = [], defaultdict(list), [], [], [], []
     for name in names:
         places: list[Range] = windows(texts[name])
         pieces = [texts[name][a:b] for a, b in places]
@@ -224,9 +233,13 @@ def covid(reader: MiniLMReader, most: int, folder: Path) -> None:
                 found[rule].append(answer_f1(words_said, row["answers"]))
             inside = reader.read(row["question"], [paper.texts[i] for i in holding])
             gold.append(answer_f1(best_span(paper.texts[holding[0]], inside[0]), row["answers"]) if inside else 0.0)
+            if inside:
+                first, last = best_sentence(inside[0])
+                carried.append(first <= start - places[holding[0]][0] < last)
             floor.append(answer_f1(paper.nearest_sentence(row["question"], order), row["answers"]))
             groups.append(name)
     print(f"covid: F1 in the right window {shown(gold, groups)}; window among the first five {np.mean(hits):.3f}")
+    print(f"  likeliest sentence of that window holds the answer's beginning {np.mean(carried):.3f}")
     print(f"  nearest sentence (the floor) {shown(floor, groups)}")
     for rule, values in found.items():
         print(f"  in the paper, {rule}: {shown(values, groups)}", flush=True)
@@ -364,6 +377,26 @@ def scifact(reader: MiniLMReader, most: int, folder: Path) -> None:
         print(f"SciFact odd, nDCG@10, {rule}: {shown(gains, groups)}", flush=True)
 
 
+# -- time --------------------------------------------------------------------------------------------------------------
+
+
+def seconds(reader: MiniLMReader, most: int) -> None:
+    texts = {row["doc_id"]: row["text"] for row in read("covidqa_docs")}
+    walls, busy, lengths = [], [], []
+    for row in covid_held()[: most or 40]:
+        text = texts[row["doc_id"]]
+        passages = [text[a:b] for a, b in windows(text)][:READ]
+        lengths += [len(encoding.ids) for encoding in Encoder(embedded_model()).pairs(row["question"], passages)]
+        wall, cpu = time.perf_counter(), time.process_time()
+        reader.read(row["question"], passages)
+        walls.append(time.perf_counter() - wall)
+        busy.append(time.process_time() - cpu)
+    print(
+        f"time: {READ} passages, pairs of {np.mean(lengths):.0f} pieces: p50 {np.median(walls) * 1000:.0f} ms", end=""
+    )
+    print(f", {np.median(busy) * 1000:.0f} ms of a processor", flush=True)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--checkpoint", type=Path)
@@ -383,6 +416,8 @@ def main() -> None:
             qasper(reader, "train" if part == "qasper" else "dev", options.papers, options.cache)
         elif part == "scifact":
             scifact(reader, options.papers, options.cache)
+        elif part == "time":
+            seconds(reader, options.papers)
         print(f"  {part}: {time.perf_counter() - began:.0f} s", flush=True)
 
 

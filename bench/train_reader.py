@@ -4,6 +4,7 @@
 
 Seeded; goes on from the last checkpoint in FOLDER (default: evaluations/reader). How many steps a run is to have
 changes only its last fifth, in which the rate falls to zero: a run that was stopped may go on with other `--steps`.
+Stopped by a signal, it saves its step first.
 The mixture is in MIXTURE; what a row is and what is held back, in bench/reader_data.py.
 
 Each step reads two batches of about TOKENS word pieces, one on each of two threads (on a GPU one after the other).
@@ -16,7 +17,9 @@ from __future__ import annotations
 
 import argparse
 import json
+import signal
 import sys
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
@@ -40,7 +43,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 SEED = 20261129
-GENERAL = 8
+GENERAL = 4
 """How many of the first chunks have the general mixture; after them comes that of papers."""
 MIXTURE = (
     {
@@ -76,7 +79,7 @@ DECAY, CLIP = 0.01, 1.0
 WEIGHT = {"span": 1.0, "relevance": 0.5, "kind": 0.2, "sentence": 0.5}
 LONGEST = 288
 """Word pieces of a pair in training."""
-EVERY = 100
+EVERY = 50
 """Steps between checkpoints."""
 
 
@@ -291,6 +294,9 @@ def train(options: argparse.Namespace) -> None:
         trainer.load(state)
         step, chunk, place, tokens, seconds = (state[name] for name in ("step", "chunk", "place", "tokens", "seconds"))
         print(f"goes on after step {step}, chunk {chunk}", flush=True)
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
     every, encoder = sources(), Encoder(embedded_model())
     recent: list[dict[str, float]] = []
     began = time.perf_counter()
@@ -308,11 +314,13 @@ def train(options: argparse.Namespace) -> None:
             with (out / "curve.jsonl").open("a") as file:
                 file.write(json.dumps(row) + "\n")
             recent = []
-        if step % EVERY == 0 or step == options.steps:
+        if step % EVERY == 0 or step == options.steps or stop.is_set():
             where = {"step": step, "chunk": chunk, "place": place, "tokens": tokens}
             save(last, {**trainer.state(), **where, "seconds": seconds + time.perf_counter() - began})
             if options.keep and step % options.keep == 0:
-                torch.save({"masters": trainer.state()["masters"], **where}, out / f"step{step}.pt")
+                save(out / f"step{step}.pt", {"masters": trainer.state()["masters"], **where})
+        if stop.is_set():
+            break
     print(f"{step} steps, {tokens} word pieces", flush=True)
 
 
