@@ -17,6 +17,7 @@ import os
 import re
 from collections import Counter, defaultdict
 from dataclasses import dataclass
+from functools import cache
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
@@ -284,7 +285,10 @@ def covid() -> Source:
     texts = {row["doc_id"]: row["text"] for row in read("covidqa_docs")}
     cut = {name: windows(texts[name]) for name in {row["doc_id"] for row in rows}}
     pieces = {name: [texts[name][a:b] for a, b in places] for name, places in cut.items()}
-    near = {name: Overlap(found) for name, found in pieces.items()}
+
+    @cache
+    def near(name: str) -> Overlap:
+        return Overlap(pieces[name])
 
     def group(i: int, random: np.random.Generator) -> Group:
         row, name = rows[i], rows[i]["doc_id"]
@@ -297,7 +301,7 @@ def covid() -> Source:
         holding = {
             j for j, (a, b) in enumerate(cut[name]) if (a < end and start < b) or answer.lower() in text[a:b].lower()
         }
-        hard = near[name].best(row["question"], n=8, without=holding)
+        hard = near(name).best(row["question"], n=8, without=holding)
         others = hard_and_other(hard, range(len(cut[name])), holding, 2, random)
         return found + [unanswered(row["question"], pieces[name][j], random) for j in others]
 
@@ -394,12 +398,15 @@ def qasper_row(question: str, text: str, answer: dict, random: np.random.Generat
 def qasper(*, negatives: int = 4) -> Source:
     data = qasper_papers("train")
     held = held_qasper(data)
-    questions, texts, near = [], {}, {}
+    questions, texts = [], {}
     for name in sorted(set(data) - held):
         texts[name] = paragraphs_of(data[name])
         if len(texts[name]) > 4:
-            near[name] = Overlap(texts[name])
             questions += [(name, qa) for qa in data[name]["qas"]]
+
+    @cache
+    def near(name: str) -> Overlap:
+        return Overlap(texts[name])
 
     def group(i: int, random: np.random.Generator) -> Group:
         name, qa = questions[i]
@@ -419,7 +426,7 @@ def qasper(*, negatives: int = 4) -> Source:
             found.append(qasper_row(question, paragraphs[drawn(gold, 1, random)[0]], answer, random))
         elif evidence:  # an annotator found something, the one that was drawn did not
             return []
-        hard = near[name].best(question, n=12, without=evidence)
+        hard = near(name).best(question, n=12, without=evidence)
         others = hard_and_other(hard, range(len(paragraphs)), evidence, negatives, random)
         return found + [unanswered(question, paragraphs[j], random) for j in others]
 
@@ -433,21 +440,30 @@ def scifact_lines(name: str) -> list[dict]:
 
 def claims() -> Source:
     """SciFact's claims with an even id; the others are to be measured on."""
-    texts = [f"{row['title']}. {row['text']}" for row in scifact_lines("corpus.jsonl.gz")]
+    corpus = scifact_lines("corpus.jsonl.gz")
+    texts, at = (
+        [f"{row['title']}. {row['text']}" for row in corpus],
+        {row["text"][:100]: j for j, row in enumerate(corpus)},
+    )
     rows = [row for row in read("scifact_claim_abstract") if int(row["id"].rsplit("-", 1)[1]) % 2 == 0]
     rows = list({row["query"]: row for row in rows}.values())
-    abstracts, known = Overlap(texts), {}
-    positive = {row["query"]: {j for j, t in enumerate(texts) if row["positives"][0][:200] in t} for row in rows}
+    positive = {row["query"]: {at[text[:100]] for text in row["positives"] if text[:100] in at} for row in rows}
+
+    @cache
+    def abstracts() -> Overlap:
+        return Overlap(texts)
+
+    @cache
+    def near(claim: str) -> list[int]:
+        return abstracts().best(claim, n=30, without=positive[claim])
 
     def group(i: int, random: np.random.Generator) -> Group:
         claim = rows[i]["query"]
         if not positive[claim]:
             return []
-        if i not in known:
-            known[i] = abstracts.best(claim, n=30, without=positive[claim])
         right = texts[min(positive[claim])]
         found = [Row(claim, right[:1100], None, None, None, relevant=True)]
-        others = drawn(known[i], 3, random)
+        others = drawn(near(claim), 3, random)
         return found + [Row(claim, texts[j][:1100], (), "none", None, relevant=False) for j in others]
 
     return Source("claims", len(rows), group)
