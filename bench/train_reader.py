@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 SEED = 20261129
-GENERAL = 4
+GENERAL = 8
 """How many of the first chunks have the general mixture; after them comes that of papers."""
 MIXTURE = (
     {

@@ -92,7 +92,7 @@ def digest(folder: Path) -> str:
 
 def packed(network: ReaderNetwork, folder: Path) -> dict[str, npt.NDArray[Any]]:
     """The weights as arrays for a file: matrices of the body as 8-bit differences with one scale a row, else fp16."""
-    body = BertModel.from_pretrained(str(folder), add_pooling_layer=False, local_files_only=True).state_dict()
+    body = ReaderNetwork(folder).body.state_dict()
     arrays: dict[str, npt.NDArray[Any]] = {"base": np.array(digest(folder))}
     for name, weight in network.state_dict().items():
         if name == UNTRAINED or not weight.is_floating_point():
