@@ -32,7 +32,8 @@ ALLOWED = {  # library → the files that may import it
     "xllamacpp": {"rag/local.py"},
     "tiktoken": {"rag/tokens.py"},
     "sentence_transformers": {"ingest/embed.py"},
-    "torch": {"ingest/embed.py"},
+    "torch": {"ingest/embed.py", "rag/reader.py", "rag/reader_network.py"},
+    "transformers": {"ingest/embed.py", "rag/reader_network.py"},
     "fastapi": {"rag/api.py", "ui/"},
     "sqlite3": {"ingest/library.py", "ingest/trouble.py", "ui/history.py", "ui/salvage.py"},
 }
@@ -43,7 +44,7 @@ PURE = {
     "rag/answer.py", "rag/prompts.py", "rag/citations.py", "rag/words.py", "rag/render.py",
     "rag/statement.py", "rag/support.py", "rag/conflicts.py", "rag/quotations.py",
     "rag/confidence.py", "rag/alternatives.py",
-    "rag/doubts.py",
+    "rag/doubts.py", "rag/reading.py",
     "rag/abbreviations.py", "rag/sanitise.py",
     "rag/questions.py", "rag/followups.py",
     "rag/redaction.py", "rag/budget.py",
@@ -51,7 +52,17 @@ PURE = {
     "rag/metrics.py", "rag/cases.py", "rag/plots.py",
 }  # fmt: skip
 IMPURE_MODULES = {"asyncio", "time", "os", "socket", "subprocess", "sqlite3", "pathlib.Path", "threading"}
-HEAVY = ("genai_prices", "torch", "sentence_transformers", "chromadb", "chainlit", "xllamacpp", "pypdf", "openai")
+HEAVY = (
+    "genai_prices",
+    "torch",
+    "transformers",
+    "sentence_transformers",
+    "chromadb",
+    "chainlit",
+    "xllamacpp",
+    "pypdf",
+    "openai",
+)
 
 
 def name_of(path: Path) -> str:

@@ -1,0 +1,474 @@
+"""What the reader is trained on: groups of question and passage with what is known of each pair.
+
+Read from ../shared/data (its READMEs name sources and licences). A group is one question with a passage that answers it
+and others of the same paper that do not. Held back by a hash or a place in the order that never changes: a fifth of
+COVID-QA's papers, one QASPER train paper of eight (those that bench/train_ranker.py holds back too), one SQuAD
+dev paragraph of twenty, SciFact's claims with an odd id; QASPER dev is not read here.
+
+A group of question i in epoch e depends on nothing but the seed, e and i: training can stop and go on anywhere.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import math
+import os
+import re
+from collections import Counter, defaultdict
+from dataclasses import dataclass
+from functools import cache
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
+
+from rag.metrics import token_f1
+from rag.words import content_words, sentence_spans
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    import numpy as np
+
+ROOT = Path(__file__).resolve().parents[1]
+DATA = Path(os.environ.get("SCHOLION_DATA") or ROOT.parent / "shared" / "data")
+WINDOW = 700
+"""Characters: about the 160 word pieces of a chunk of the product."""
+
+Range: TypeAlias = tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One question with one passage."""
+
+    question: str
+    text: str
+    spans: tuple[Range, ...] | None
+    """Where the answer stands in the text; empty where there is none; None where that is not known."""
+    kind: str | None = None
+    carrying: tuple[Range, ...] | None = None
+    """Places whose sentences carry the answer; None where that is not known."""
+    relevant: bool | None = None
+
+
+Group: TypeAlias = list[Row]
+
+
+@dataclass
+class Source:
+    """A set of questions: group(i, random) makes the rows of question i."""
+
+    name: str
+    n: int
+    group: Callable[[int, np.random.Generator], Group]
+
+
+def read(name: str) -> list[dict]:
+    with gzip.open(DATA / "reading" / f"{name}.jsonl.gz", "rt") as file:
+        return [json.loads(line) for line in file]
+
+
+def in_part(key: str, one_of: int) -> bool:
+    """Whether a fixed hash puts the key into the held-out part: one of so many."""
+    return int(sha256(key.encode()).hexdigest()[:8], 16) % one_of == 0
+
+
+def cropped(text: str, places: Sequence[Range], random: np.random.Generator, *, limit: int = WINDOW) -> Range:
+    """Whole neighbouring sentences of at most `limit` characters around the places, at a random offset."""
+    if len(text) <= limit:
+        return 0, len(text)
+    sentences = sentence_spans(text)
+    first = last = int(random.integers(len(sentences)))
+    if places:
+        low, high = min(p[0] for p in places), max(p[1] for p in places)
+        first = max((i for i, s in enumerate(sentences) if s[0] <= low), default=0)
+        last = max(first, min((i for i, s in enumerate(sentences) if s[1] >= high), default=len(sentences) - 1))
+    while True:
+        sides = []
+        if first and sentences[last][1] - sentences[first - 1][0] <= limit:
+            sides.append(-1)
+        if last + 1 < len(sentences) and sentences[last + 1][1] - sentences[first][0] <= limit:
+            sides.append(1)
+        if not sides:
+            break
+        if sides[int(random.integers(len(sides)))] < 0:
+            first -= 1
+        else:
+            last += 1
+    start, end = sentences[first][0], sentences[last][1]
+    if places:
+        return min(start, *(p[0] for p in places)), max(end, *(p[1] for p in places))
+    return start, end
+
+
+def answered(
+    question: str,
+    text: str,
+    places: Sequence[Range],
+    kind: str,
+    random: np.random.Generator,
+    *,
+    limit: int = WINDOW,
+    relevant: bool | None = True,
+) -> Row:
+    start, end = cropped(text, places, random, limit=limit)
+    inside = tuple((a - start, b - start) for a, b in places)
+    return Row(question, text[start:end], inside, kind, inside, relevant)
+
+
+def unanswered(question: str, text: str, random: np.random.Generator, *, limit: int = WINDOW) -> Row:
+    start, end = cropped(text, (), random, limit=limit)
+    return Row(question, text[start:end], (), "none", (), relevant=False)
+
+
+_NUMBER = re.compile(r"\bhow (many|much|long|old|large|big|often|far|high)\b", re.IGNORECASE)
+
+
+def form(question: str, answer: str) -> str:
+    """Span, or explanation where a reason or a way is asked for or more than twelve words answer."""
+    asks = question.lower().lstrip()
+    why = asks.startswith(("why", "how ", "explain", "describe")) and not _NUMBER.search(asks)
+    return "explanation" if (why and len(answer.split()) > 4) or len(answer.split()) > 12 else "span"
+
+
+class Overlap:
+    """Which texts share the rarest words with a question: the hard negatives."""
+
+    def __init__(self, texts: Sequence[str]) -> None:
+        self.words = [content_words(text) for text in texts]
+        counts = Counter(word for words in self.words for word in words)
+        self.weight = {word: math.log(1 + len(texts) / n) for word, n in counts.items()}
+
+    def best(self, question: str, *, n: int, without: set[int]) -> list[int]:
+        asked = content_words(question)
+        # fsum: the same whatever the order of a set, which is another in each process
+        scores = [math.fsum(self.weight[word] for word in asked & words) for words in self.words]
+        return [i for i in sorted(range(len(scores)), key=lambda i: -scores[i]) if i not in without][:n]
+
+
+def drawn(pool: Sequence[int], n: int, random: np.random.Generator) -> list[int]:
+    return [pool[int(i)] for i in random.permutation(len(pool))[:n]] if pool else []
+
+
+def hard_and_other(
+    near: list[int], everything: range, without: set[int], n: int, random: np.random.Generator
+) -> list[int]:
+    """n places: most of them of the near ones, the rest from all."""
+    chosen = drawn([i for i in near if i not in without], n - n // 3, random)
+    rest = [i for i in everything if i not in without and i not in chosen]
+    return [*chosen, *drawn(rest, n - len(chosen), random)]
+
+
+# -- general questions -------------------------------------------------------------------------------------------------
+
+
+def paragraphs_with_questions(name: str, rows: list[dict], *, other: float, limit: int) -> Source:
+    """SQuAD-like sets: mostly the paragraph alone; for a part of the questions another paragraph of the article too."""
+    by_title = defaultdict(dict)
+    for row in rows:
+        by_title[row["passages"][0]["title"]][row["passages"][0]["text"]] = None
+    articles = {title: list(texts) for title, texts in by_title.items()}
+
+    def group(i: int, random: np.random.Generator) -> Group:
+        row = rows[i]
+        title, text = row["passages"][0]["title"], row["passages"][0]["text"]
+        if row["kind"] == "unanswerable":
+            return [unanswered(row["question"], text, random, limit=max(limit, WINDOW))]
+        common = Counter(tuple(span[1:]) for span in row["spans"]).most_common(1)[0][0]
+        answer = text[common[0] : common[1]]
+        found = [answered(row["question"], text, [common], form(row["question"], answer), random, limit=limit)]
+        others = [t for t in articles[title] if t != text and answer not in t]
+        if title and others and random.random() < other:
+            found.append(unanswered(row["question"], others[int(random.integers(len(others)))], random, limit=limit))
+        return found
+
+    return Source(name, len(rows), group)
+
+
+def held_squad(row: dict) -> bool:
+    return in_part(row["passages"][0]["text"], 20)
+
+
+def squad() -> list[Source]:
+    dev = [row for row in read("squad_dev_explorer") if not row.get("ambiguous_position") and not held_squad(row)]
+    rows = [*dev, *read("squad11_train_part"), *read("squad20_train_part")]
+    answerable = [row for row in rows if row["kind"] == "span"]
+    return [
+        paragraphs_with_questions("squad", answerable, other=0.15, limit=480),
+        paragraphs_with_questions("squad_none", [r for r in rows if r["kind"] == "unanswerable"], other=0, limit=480),
+        paragraphs_with_questions("shifts", read("squadshifts_new_wiki"), other=0.15, limit=480),
+        paragraphs_with_questions("qamr", read("qamr"), other=0, limit=WINDOW),
+    ]
+
+
+def yes_or_no() -> list[Source]:
+    boolq = read("boolq_dev")
+    pubmed = [row for row in read("pubmedqa") if row["answers"][0] in {"yes", "no"}]
+
+    def group_of(rows: list[dict]) -> Callable[[int, np.random.Generator], Group]:
+        def group(i: int, random: np.random.Generator) -> Group:
+            question, texts = rows[i]["question"], [p["text"] for p in rows[i]["passages"]]
+            text = texts[0] if len(texts) == 1 else " ".join(texts)[-1100:]
+            text = text[:1100]
+            found = [Row(question, text, None, rows[i]["answers"][0], None, relevant=True)]
+            if random.random() < 0.25:
+                other = rows[int(random.integers(len(rows)))]["passages"][-1]["text"]
+                found.append(unanswered(question, other, random))
+            return found
+
+        return group
+
+    return [Source("boolq", len(boolq), group_of(boolq)), Source("pubmedqa", len(pubmed), group_of(pubmed))]
+
+
+def of_sentences(question: str, right: Sequence[str], wrong: Sequence[str], random: np.random.Generator) -> Row:
+    """A passage put together from sentences that answer and sentences that do not."""
+    chosen = [*((s, True) for s in right), *((s, False) for s in wrong)]
+    text, places = "", []
+    for j in random.permutation(len(chosen)):
+        sentence, carries = chosen[int(j)]
+        text += (" " if text else "") + sentence
+        if carries:
+            places.append((len(text) - len(sentence), len(text)))
+    return Row(question, text, None if places else (), None if places else "none", tuple(places), bool(places))
+
+
+def sentence_sets() -> list[Source]:
+    selqa = read("selqa")
+    reqa = [row for row in read("reqa_squad") if row["split"] == "train"]
+
+    def of_selqa(i: int, random: np.random.Generator) -> Group:
+        row = selqa[i]
+        wrong = [row["negatives"][int(j)] for j in random.permutation(len(row["negatives"]))]
+        found = [of_sentences(row["query"], row["positives"][:2], wrong[:3], random)]
+        return [*found, of_sentences(row["query"], [], wrong[3:7], random)] if len(wrong) > 3 else found
+
+    def of_reqa(i: int, random: np.random.Generator) -> Group:
+        near = [j for j in range(max(0, i - 25), min(len(reqa), i + 25)) if j != i]
+        wrong = [reqa[j]["positives"][0] for j in drawn(near, 6, random)]
+        wrong = [s for s in dict.fromkeys(wrong) if s not in reqa[i]["positives"]]
+        question = reqa[i]["query"]
+        return [
+            of_sentences(question, reqa[i]["positives"][:1], wrong[:2], random),
+            of_sentences(question, [], wrong[2:5], random),
+        ]
+
+    return [Source("selqa", len(selqa), of_selqa), Source("reqa", len(reqa), of_reqa)]
+
+
+# -- papers ------------------------------------------------------------------------------------------------------------
+
+
+def held_covid(doc_id: str) -> bool:
+    return in_part(str(doc_id), 5)
+
+
+def covid_held() -> list[dict]:
+    """The questions about the papers that are held back."""
+    return [row for row in read("covidqa") if held_covid(row["doc_id"])]
+
+
+def windows(text: str, *, limit: int = WINDOW, skip: int = 0) -> list[Range]:
+    """The text as whole sentences packed up to `limit` characters, after the first `skip` sentences."""
+    found: list[Range] = []
+    for start, end in sentence_spans(text)[skip:]:
+        if found and end - found[-1][0] <= limit:
+            found[-1] = found[-1][0], end
+        else:
+            found.append((start, end))
+    return found
+
+
+def covid() -> Source:
+    rows = [row for row in read("covidqa") if not held_covid(row["doc_id"])]
+    texts = {row["doc_id"]: row["text"] for row in read("covidqa_docs")}
+    cut = {name: windows(texts[name]) for name in {row["doc_id"] for row in rows}}
+    pieces = {name: [texts[name][a:b] for a, b in places] for name, places in cut.items()}
+
+    @cache
+    def near(name: str) -> Overlap:
+        return Overlap(pieces[name])
+
+    def group(i: int, random: np.random.Generator) -> Group:
+        row, name = rows[i], rows[i]["doc_id"]
+        text, (start, end) = texts[name], row["doc_span"]
+        low, high = max(0, start - 1500), min(len(text), end + 1500)
+        answer = text[start:end]
+        found = [
+            answered(row["question"], text[low:high], [(start - low, end - low)], form(row["question"], answer), random)
+        ]
+        holding = {
+            j for j, (a, b) in enumerate(cut[name]) if (a < end and start < b) or answer.lower() in text[a:b].lower()
+        }
+        hard = near(name).best(row["question"], n=8, without=holding)
+        others = hard_and_other(hard, range(len(cut[name])), holding, 2, random)
+        return found + [unanswered(row["question"], pieces[name][j], random) for j in others]
+
+    return Source("covid", len(rows), group)
+
+
+def trials() -> Source:
+    """Evidence inference: the sentence that compares two treatments."""
+    rows = read("evidence_inference_v2")
+    by_paper = defaultdict(list)
+    for i, row in enumerate(rows):
+        by_paper[row["pmcid"]].append(i)
+
+    def group(i: int, random: np.random.Generator) -> Group:
+        row = rows[i]
+        text, span = row["passages"][row["spans"][0][0]]["text"], tuple(row["spans"][0][1:])
+        found = [answered(row["question"], text, [span], "explanation", random)]
+        answer = text[span[0] : span[1]]
+        others = [rows[j]["passages"][0]["text"] for j in by_paper[row["pmcid"]]]
+        others = [t for t in others if answer not in t]
+        if others and random.random() < 0.5:
+            found.append(unanswered(row["question"], others[int(random.integers(len(others)))], random))
+        return found
+
+    return Source("trials", len(rows), group)
+
+
+def clean(text: str) -> str:
+    return " ".join(text.split())
+
+
+def qasper_papers(split: str) -> dict[str, dict]:
+    with gzip.open(DATA / "qasper" / f"{split}.json.gz", "rt") as file:
+        return json.load(file)
+
+
+def held_qasper(data: dict[str, dict]) -> set[str]:
+    """One paper of eight of those with evidence in the text, as bench/train_ranker.py has it."""
+    with_evidence = []
+    for name in sorted(data):
+        paragraphs = {clean(p) for section in data[name]["full_text"] for p in section["paragraphs"]} - {""}
+        evidence = {clean(e) for qa in data[name]["qas"] for a in qa["answers"] for e in a["answer"]["evidence"]}
+        if paragraphs & evidence:
+            with_evidence.append(name)
+    return set(with_evidence[::8])
+
+
+def paragraphs_of(paper: dict) -> list[str]:
+    found = (clean(p) for section in paper["full_text"] for p in section["paragraphs"])
+    return list(dict.fromkeys(p for p in found if p))
+
+
+def nearest_span(text: str, answer: str, *, at_least: float = 0.5) -> tuple[Range, ...] | None:
+    """The words of the text that are most like an answer in other words; None where nothing is."""
+    words = [(m.start(), m.end()) for m in re.finditer(r"\S+", text)]
+    wanted, n = set(re.findall(r"\w+", answer.lower())), len(answer.split())
+    best, place = at_least, None
+    for i, (start, _) in enumerate(words):
+        if not set(re.findall(r"\w+", text[start : words[i][1]].lower())) & wanted:
+            continue
+        for length in {max(1, n // 2), max(1, n - 1), n, n + 2}:
+            if i + length <= len(words):
+                end = words[i + length - 1][1]
+                if (score := token_f1(text[start:end], answer)) > best:
+                    best, place = score, (start, end)
+    return (place,) if place else None
+
+
+def nearest_sentences(text: str, answer: str, *, at_least: float = 0.25) -> tuple[Range, ...] | None:
+    scored = [(token_f1(text[a:b], answer), (a, b)) for a, b in sentence_spans(text)]
+    best = max((score for score, _ in scored), default=0.0)
+    return tuple(place for score, place in scored if score >= max(at_least, 0.8 * best)) or None
+
+
+def qasper_row(question: str, text: str, answer: dict, random: np.random.Generator) -> Row:
+    """The row of a paragraph of an annotator's evidence."""
+    if answer["yes_no"] is not None:
+        return Row(question, text, None, "yes" if answer["yes_no"] else "no", None, relevant=True)
+    if answer["extractive_spans"]:
+        places = sorted(
+            {(at, at + len(s)) for s in map(clean, answer["extractive_spans"]) if (at := text.find(s)) >= 0}
+        )
+        kind = "list" if len(answer["extractive_spans"]) > 1 else "span"
+        if places:
+            return answered(question, text, places, kind, random, limit=max(WINDOW, places[-1][1] - places[0][0]))
+        return Row(question, text[: 2 * WINDOW], None, kind, None, relevant=True)
+    said = clean(answer["free_form_answer"])
+    start, end = cropped(text, nearest_sentences(text, said) or (), random)
+    text = text[start:end]
+    kind = form("how", said) if len(said.split()) > 4 else "span"
+    return Row(question, text, nearest_span(text, said), kind, nearest_sentences(text, said), relevant=True)
+
+
+def qasper(*, negatives: int = 4) -> Source:
+    data = qasper_papers("train")
+    held = held_qasper(data)
+    questions, texts = [], {}
+    for name in sorted(set(data) - held):
+        texts[name] = paragraphs_of(data[name])
+        if len(texts[name]) > 4:
+            questions += [(name, qa) for qa in data[name]["qas"]]
+
+    @cache
+    def near(name: str) -> Overlap:
+        return Overlap(texts[name])
+
+    def group(i: int, random: np.random.Generator) -> Group:
+        name, qa = questions[i]
+        question, paragraphs = clean(qa["question"]), texts[name]
+        everywhere = {clean(e) for a in qa["answers"] for e in a["answer"]["evidence"]}
+        evidence = {
+            j for j, p in enumerate(paragraphs) if p in everywhere or any(e in p for e in everywhere if len(e) > 40)
+        }
+        answer = qa["answers"][int(random.integers(len(qa["answers"])))]["answer"]
+        its = {clean(e) for e in answer["evidence"]}
+        gold = [j for j in evidence if paragraphs[j] in its]
+        if answer["extractive_spans"]:
+            spans = [clean(s) for s in answer["extractive_spans"]]
+            gold = [j for j in gold if any(s in paragraphs[j] for s in spans)] or gold
+        found = []
+        if gold and not answer["unanswerable"]:
+            found.append(qasper_row(question, paragraphs[drawn(gold, 1, random)[0]], answer, random))
+        elif evidence:  # an annotator found something, the one that was drawn did not
+            return []
+        hard = near(name).best(question, n=12, without=evidence)
+        others = hard_and_other(hard, range(len(paragraphs)), evidence, negatives, random)
+        return found + [unanswered(question, paragraphs[j], random) for j in others]
+
+    return Source("qasper", len(questions), group)
+
+
+def scifact_lines(name: str) -> list[dict]:
+    with gzip.open(DATA / "scifact" / name, "rt") as file:
+        return [json.loads(line) for line in file]
+
+
+def claims() -> Source:
+    """SciFact's claims with an even id; the others are to be measured on."""
+    corpus = scifact_lines("corpus.jsonl.gz")
+    texts, at = (
+        [f"{row['title']}. {row['text']}" for row in corpus],
+        {row["text"][:100]: j for j, row in enumerate(corpus)},
+    )
+    rows = [row for row in read("scifact_claim_abstract") if int(row["id"].rsplit("-", 1)[1]) % 2 == 0]
+    rows = list({row["query"]: row for row in rows}.values())
+    positive = {row["query"]: {at[text[:100]] for text in row["positives"] if text[:100] in at} for row in rows}
+
+    @cache
+    def abstracts() -> Overlap:
+        return Overlap(texts)
+
+    @cache
+    def near(claim: str) -> list[int]:
+        return abstracts().best(claim, n=30, without=positive[claim])
+
+    def group(i: int, random: np.random.Generator) -> Group:
+        claim = rows[i]["query"]
+        if not positive[claim]:
+            return []
+        right = texts[min(positive[claim])]
+        found = [Row(claim, right[:1100], None, None, None, relevant=True)]
+        others = drawn(near(claim), 3, random)
+        return found + [Row(claim, texts[j][:1100], (), "none", None, relevant=False) for j in others]
+
+    return Source("claims", len(rows), group)
+
+
+def sources() -> dict[str, Source]:
+    every = [*squad(), *yes_or_no(), *sentence_sets(), covid(), trials(), qasper(), claims()]
+    return {source.name: source for source in every}

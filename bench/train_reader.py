@@ -1,0 +1,382 @@
+"""Train rag/reader.npz: the reader, from the weights of all-MiniLM-L6-v2 (docs/reader.md).
+
+    python bench/train_reader.py --steps 2400 [--out FOLDER] [--device cpu|cuda] | --write | --speed
+
+Seeded; goes on from the last checkpoint in FOLDER (default: evaluations/reader). How many steps a run is to have
+changes only its last fifth, in which the rate falls to zero: a run that was stopped may go on with other `--steps`.
+Stopped by a signal, it saves its step first.
+The mixture is in MIXTURE; what a row is and what is held back, in bench/reader_data.py.
+
+Each step reads two batches of about TOKENS word pieces, one on each of two threads (on a GPU one after the other).
+Gradients are in bf16 where the processor or the GPU has it, their sums and the weights that learn in fp32. The table of
+word pieces stays as it is. `--write` packs the last checkpoint into rag/reader.npz and trains nothing; `--speed`
+compares bf16 with fp32.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import signal
+import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from reader_data import DATA, Group, Row, Source, sources  # noqa: E402
+
+from ingest.embed import embedded_model  # noqa: E402
+from rag.reader import WEIGHTS, Encoder, Pair, tensors  # noqa: E402
+from rag.reader_network import UNTRAINED, ReaderNetwork, packed  # noqa: E402
+from rag.reading import KINDS  # noqa: E402
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+SEED = 20261129
+GENERAL = 8
+"""How many of the first chunks have the general mixture; after them comes that of papers."""
+MIXTURE = (
+    {
+        "squad": 1000,
+        "squad_none": 120,
+        "shifts": 340,
+        "qamr": 300,
+        "boolq": 60,
+        "selqa": 30,
+        "reqa": 80,
+        "covid": 40,
+        "qasper": 50,
+    },
+    {
+        "squad": 400,
+        "squad_none": 80,
+        "shifts": 120,
+        "boolq": 90,
+        "pubmedqa": 20,
+        "selqa": 40,
+        "reqa": 60,
+        "covid": 180,
+        "trials": 50,
+        "qasper": 320,
+        "claims": 40,
+    },
+)
+"""Groups of each source in a chunk: the general mixture, then that of papers."""
+TOKENS = 3072
+"""Word pieces of a batch, padding included."""
+BODY_RATE, HEAD_RATE, WARM_UP, COOL_DOWN = 1.5e-4, 1e-3, 120, 0.2
+DECAY, CLIP = 0.01, 1.0
+WEIGHT = {"span": 1.0, "relevance": 0.5, "kind": 0.2, "sentence": 0.5}
+LONGEST = 288
+"""Word pieces of a pair in training."""
+EVERY = 50
+"""Steps between checkpoints."""
+
+
+# -- batches -----------------------------------------------------------------------------------------------------------
+
+
+class Batch:
+    """Groups as tensors with their targets."""
+
+    def __init__(self, groups: list[list[tuple[Row, Pair]]]) -> None:
+        rows = [row for group in groups for row, _ in group]
+        pairs = [pair for group in groups for _, pair in group]
+        self.n = len(rows)
+        self.ids, self.types, self.sentence_of, self.most = tensors(pairs)
+        self.group = torch.tensor([g for g, group in enumerate(groups) for _ in group])
+        self.n_groups = len(groups)
+        self.start = torch.zeros(self.ids.shape)
+        self.end = torch.zeros(self.ids.shape)
+        self.sentences = torch.full((self.n, self.most), -1.0)
+        self.relevant = torch.tensor([-1.0 if row.relevant is None else float(row.relevant) for row in rows])
+        self.kind = torch.tensor([-1 if row.kind is None else KINDS.index(row.kind) for row in rows])
+        for i, (row, pair) in enumerate(zip(rows, pairs, strict=True)):
+            if row.spans is not None:
+                for first, last in pieces_of(row.spans, pair) if row.spans else [(0, 0)]:
+                    self.start[i, first] = self.end[i, last] = 1.0
+            if row.carrying is not None:
+                for j, (a, b) in enumerate(pair.sentences):
+                    self.sentences[i, j] = float(any(a < end and start < b for start, end in row.carrying))
+        self.open = (self.types == 1) & (self.sentence_of > 0)
+        self.open[:, 0] = True
+
+    def to(self, device: str) -> Batch:
+        for name, value in vars(self).items():
+            if isinstance(value, torch.Tensor):
+                setattr(self, name, value.to(device))
+        return self
+
+
+def pieces_of(spans: Sequence[tuple[int, int]], pair: Pair) -> list[tuple[int, int]]:
+    """The first and last piece of each span that was read whole, as places in the pair."""
+    found = []
+    for start, end in spans:
+        inside = [
+            i
+            for i, (a, b) in enumerate(zip(pair.pieces.starts, pair.pieces.ends, strict=True))
+            if a < end and start < b
+        ]
+        if inside and pair.pieces.ends[-1] >= end:
+            found.append((pair.offset + inside[0], pair.offset + inside[-1]))
+    return found
+
+
+@lru_cache(maxsize=64)
+def order(source: int, turn: int, n: int) -> np.ndarray:
+    return np.random.default_rng([SEED, source, turn]).permutation(n)
+
+
+def picked(every: dict[str, Source], chunk: int) -> list[Group]:
+    """The groups of a chunk: of each source the next ones in an order that is drawn anew for each pass."""
+    groups: list[Group] = []
+    for number, (name, source) in enumerate(sorted(every.items())):
+        before = sum(MIXTURE[c >= GENERAL].get(name, 0) for c in range(chunk))
+        for at in range(before, before + MIXTURE[chunk >= GENERAL].get(name, 0)):
+            turn, place = divmod(at, source.n)
+            i = int(order(number, turn, source.n)[place])
+            groups.append(source.group(i, np.random.default_rng([SEED, number, turn, i])))
+    return [group for group in groups if group]
+
+
+def batches(every: dict[str, Source], encoder: Encoder, chunk: int) -> list[Batch]:
+    """The batches of a chunk: groups of like length together, the batches in a drawn order."""
+    coded = []
+    for group in picked(every, chunk):
+        pairs = [encoder.pairs(row.question, [row.text], longest=LONGEST)[0] for row in group]
+        coded.append(list(zip(group, pairs, strict=True)))
+    coded.sort(key=lambda group: max(len(pair.ids) for _, pair in group))
+    found: list[list[list[tuple[Row, Pair]]]] = [[]]
+    for group in coded:
+        longest, rows = max(len(pair.ids) for _, pair in group), sum(map(len, found[-1])) + len(group)
+        if found[-1] and longest * rows > TOKENS:
+            found.append([])
+        found[-1].append(group)
+    return [Batch(found[int(i)]) for i in np.random.default_rng([SEED, chunk]).permutation(len(found))]
+
+
+def steps_from(
+    every: dict[str, Source], encoder: Encoder, chunk: int, skip: int
+) -> Iterator[tuple[int, int, list[Batch]]]:
+    """The chunk, the place after this step, and the two batches of each step, for ever."""
+    while True:
+        found = batches(every, encoder, chunk)
+        for at in range(skip, len(found) - 1, 2):
+            yield chunk, at + 2, found[at : at + 2]
+        chunk, skip = chunk + 1, 0
+
+
+# -- learning ----------------------------------------------------------------------------------------------------------
+
+
+def loss_of(network: ReaderNetwork, batch: Batch) -> dict[str, torch.Tensor]:
+    """Cross-entropies over the places, over the passages of a question and "none of them", over kinds and sentences."""
+    scores = network(batch.ids, batch.types, batch.sentence_of, batch.most)
+    losses, nothing = {}, scores.relevance.sum() * 0
+
+    def over_places(logits: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
+        known = wanted.sum(1) > 0
+        if not known.any():
+            return nothing
+        logs = torch.log_softmax(logits[known].masked_fill(~batch.open[known], -1e4), 1)
+        return -((logs * wanted[known]).sum(1) / wanted[known].sum(1)).mean()
+
+    losses["span"] = (over_places(scores.start, batch.start) + over_places(scores.end, batch.end)) / 2
+    known = batch.relevant >= 0
+    table = torch.full((batch.n_groups, batch.n + 1), -1e4, device=scores.relevance.device)
+    table[:, 0] = 0.0  # "none of them"
+    table = table.index_put((batch.group[known], known.nonzero()[:, 0] + 1), scores.relevance[known])
+    wanted = torch.zeros_like(table)
+    wanted[batch.group[known], known.nonzero()[:, 0] + 1] = batch.relevant[known]
+    asked = torch.zeros(batch.n_groups, dtype=torch.bool, device=table.device)
+    asked[batch.group[known]] = True
+    wanted[:, 0] = (wanted.sum(1) == 0).float()
+    logs = torch.log_softmax(table, 1)[asked]
+    losses["relevance"] = -((logs * wanted[asked]).sum(1) / wanted[asked].sum(1)).mean()
+    known = batch.kind >= 0
+    losses["kind"] = nn_cross_entropy(scores.kind[known], batch.kind[known]) if known.any() else nothing
+    known = batch.sentences >= 0
+    binary = torch.nn.functional.binary_cross_entropy_with_logits
+    losses["sentence"] = binary(scores.sentences[known], batch.sentences[known]) if known.any() else nothing
+    return losses
+
+
+nn_cross_entropy = torch.nn.functional.cross_entropy
+
+
+class Trainer:
+    """The network that computes, and the fp32 weights behind it that learn."""
+
+    def __init__(self, *, device: str, bf16: bool, threads: int) -> None:
+        torch.manual_seed(SEED)
+        self.device = device
+        self.network = ReaderNetwork(embedded_model(), attention="eager" if device == "cpu" else "sdpa").to(device)
+        self.names = [name for name, _ in self.network.named_parameters() if name != UNTRAINED]
+        self.network.get_parameter(UNTRAINED).requires_grad_(False)
+        self.masters = [self.network.get_parameter(name).detach().clone().float() for name in self.names]
+        if bf16:
+            self.network.bfloat16()
+        self.working = [self.network.get_parameter(name) for name in self.names]
+        heads = [m for name, m in zip(self.names, self.masters, strict=True) if not name.startswith("body.")]
+        plain = [m for name, m in zip(self.names, self.masters, strict=True) if name.startswith("body.") and m.ndim < 2]
+        rest = [m for name, m in zip(self.names, self.masters, strict=True) if name.startswith("body.") and m.ndim > 1]
+        self.optimiser = torch.optim.AdamW(
+            [
+                {"params": rest, "lr": BODY_RATE, "weight_decay": DECAY},
+                {"params": plain, "lr": BODY_RATE, "weight_decay": 0.0},
+                {"params": heads, "lr": HEAD_RATE, "weight_decay": 0.0},
+            ],
+            betas=(0.9, 0.98),
+        )
+        self.top = [group["lr"] for group in self.optimiser.param_groups]
+        self.workers = ThreadPoolExecutor(threads)
+
+    def gradients(self, batch: Batch) -> tuple[tuple[torch.Tensor, ...], dict[str, float]]:
+        losses = loss_of(self.network, batch.to(self.device))
+        total = sum(WEIGHT[name] * loss for name, loss in losses.items())
+        said = {name: float(loss.detach()) for name, loss in losses.items()}
+        return torch.autograd.grad(total, self.working), said
+
+    def step(self, pair: list[Batch], share: float) -> dict[str, float]:
+        """One step; `share` scales the rates."""
+        results = list(self.workers.map(self.gradients, pair))
+        for i, master in enumerate(self.masters):
+            master.grad = sum(result[0][i].float() for result in results) / len(results)
+        torch.nn.utils.clip_grad_norm_(self.masters, CLIP)
+        for group, top in zip(self.optimiser.param_groups, self.top, strict=True):
+            group["lr"] = top * share
+        self.optimiser.step()
+        with torch.no_grad():
+            for master, weight in zip(self.masters, self.working, strict=True):
+                weight.copy_(master)
+        return {name: float(np.mean([result[1][name] for result in results])) for name in WEIGHT}
+
+    def state(self) -> dict:
+        return {"masters": dict(zip(self.names, self.masters, strict=True)), "optimiser": self.optimiser.state_dict()}
+
+    def load(self, state: dict) -> None:
+        with torch.no_grad():
+            for name, master, weight in zip(self.names, self.masters, self.working, strict=True):
+                master.copy_(state["masters"][name])
+                weight.copy_(master)
+        self.optimiser.load_state_dict(state["optimiser"])
+
+
+def rate(step: int, steps: int) -> float:
+    """Up for WARM_UP steps, level, and down to zero in the last COOL_DOWN of them."""
+    return min(1.0, (step + 1) / WARM_UP, max(0.0, (steps - step) / (COOL_DOWN * steps)))
+
+
+def save(path: Path, state: dict) -> None:
+    part = path.with_suffix(".part")
+    torch.save(state, part)
+    part.replace(path)
+
+
+def train(options: argparse.Namespace) -> None:
+    out: Path = options.out
+    out.mkdir(parents=True, exist_ok=True)
+    trainer = Trainer(device=options.device, bf16=options.bf16, threads=2 if options.device == "cpu" else 1)
+    step, chunk, place, tokens, seconds = 0, 0, 0, 0, 0.0
+    last = out / "last.pt"
+    if last.exists():
+        state = torch.load(last, map_location=options.device)
+        trainer.load(state)
+        step, chunk, place, tokens, seconds = (state[name] for name in ("step", "chunk", "place", "tokens", "seconds"))
+        print(f"goes on after step {step}, chunk {chunk}", flush=True)
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    every, encoder = sources(), Encoder(embedded_model())
+    recent: list[dict[str, float]] = []
+    began = time.perf_counter()
+    for chunk, place, pair in steps_from(every, encoder, chunk, place):  # noqa: B020 both go on from there
+        if step >= options.steps:
+            break
+        recent.append(trainer.step(pair, rate(step, options.steps)))
+        step += 1
+        tokens += sum(int((batch.ids != 0).sum()) for batch in pair)
+        if step % 20 == 0:
+            means = {name: round(float(np.mean([loss[name] for loss in recent])), 4) for name in WEIGHT}
+            passed = seconds + time.perf_counter() - began
+            row = {"step": step, "chunk": chunk, "tokens": tokens, "seconds": round(passed), **means}
+            print(json.dumps(row), flush=True)
+            with (out / "curve.jsonl").open("a") as file:
+                file.write(json.dumps(row) + "\n")
+            recent = []
+        if step % EVERY == 0 or step == options.steps or stop.is_set():
+            where = {"step": step, "chunk": chunk, "place": place, "tokens": tokens}
+            save(last, {**trainer.state(), **where, "seconds": seconds + time.perf_counter() - began})
+            if options.keep and step % options.keep == 0:
+                save(out / f"step{step}.pt", {"masters": trainer.state()["masters"], **where})
+        if stop.is_set():
+            break
+    print(f"{step} steps, {tokens} word pieces", flush=True)
+
+
+def network_of(checkpoint: Path) -> ReaderNetwork:
+    """The network of a checkpoint in fp32."""
+    network = ReaderNetwork(embedded_model())
+    state = torch.load(checkpoint, map_location="cpu")
+    with torch.no_grad():
+        for name, master in state["masters"].items():
+            network.get_parameter(name).copy_(master)
+    return network.eval()
+
+
+def speed(options: argparse.Namespace) -> None:
+    """Word pieces a second and a processor's second, bf16 against fp32, on the same batches."""
+    found = batches(sources(), Encoder(embedded_model()), GENERAL)[:6]
+    for bf16 in (True, False):
+        trainer = Trainer(device=options.device, bf16=bf16, threads=2)
+        trainer.step(found[:2], 0.0)
+        wall, busy = time.perf_counter(), time.process_time()
+        for at in (0, 2, 4):
+            trainer.step(found[at : at + 2], 0.0)
+        n = sum(int((batch.ids != 0).sum()) for batch in found)
+        wall, busy = time.perf_counter() - wall, time.process_time() - busy
+        print("bf16" if bf16 else "fp32", f"{n / wall:.0f} a second, {n / busy:.0f} a processor's second", flush=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--out", type=Path, default=ROOT / "evaluations" / "reader")
+    parser.add_argument("--steps", type=int, default=0, help="how many steps the run is to have")
+    parser.add_argument("--keep", type=int, default=500, help="keep the weights of every so many steps")
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--fp32", action="store_true")
+    parser.add_argument("--speed", action="store_true")
+    parser.add_argument("--write", action="store_true", help="pack the last checkpoint into rag/reader.npz")
+    options = parser.parse_args()
+    if options.write:
+        np.savez_compressed(WEIGHTS, **packed(network_of(options.out / "last.pt"), embedded_model()))
+        print(f"{WEIGHTS.stat().st_size / 1e6:.1f} MB")
+        return
+    if not DATA.is_dir():
+        print("The data sets are not here: nothing trained")
+        return
+    on_cpu = options.device == "cpu"
+    has_bf16 = torch.cpu.get_capabilities().get("amx_bf16") if on_cpu else torch.cuda.is_bf16_supported()
+    options.bf16 = bool(has_bf16) and not options.fp32
+    if on_cpu:
+        torch.set_num_threads(1)  # each of the two threads computes its own batch
+    if options.speed:
+        speed(options)
+    elif options.steps:
+        train(options)
+    else:
+        print("Nothing trained: say how many --steps")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,38 @@
+"""WordReader: a fake that ranks."""
+
+from __future__ import annotations
+
+import re
+
+from rag.reading import Reading, Sentence, Span
+from rag.words import content_words, sentence_spans
+
+
+class WordReader:
+    """A fake reader: a sentence answers if it shares words with the question, its first other word is the answer.
+
+    Args:
+        error: raised by every `read`.
+    """
+
+    name = "fake-words@0"
+
+    def __init__(self, *, error: Exception | None = None) -> None:
+        self.error = error
+
+    def read(self, question, passages):
+        if self.error:
+            raise self.error
+        return [self._reading(content_words(question), text) for text in passages]
+
+    def _reading(self, asked, text):
+        places = sentence_spans(text)
+        shares = [len(asked & content_words(text[a:b])) / max(1, len(asked)) for a, b in places]
+        share = max(shares, default=0.0)
+        spans = ()
+        if share:
+            start, end = places[shares.index(share)]
+            words = [m for m in re.finditer(r"\w+", text[start:end]) if not content_words(m[0]) <= asked]
+            spans = tuple(Span(start + m.start(), start + m.end(), 4 * share - 2) for m in words[:1])
+        sentences = tuple(Sentence(a, b, part) for (a, b), part in zip(places, shares, strict=True))
+        return Reading(4 * share - 2, spans, 1 - share, "span" if spans else "none", max(share, 1 - share), sentences)
