@@ -22,8 +22,9 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
+from ingest.sentences import sentence_spans
 from rag.metrics import token_f1
-from rag.words import content_words, sentence_spans
+from rag.words import content_words
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

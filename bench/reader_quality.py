@@ -45,10 +45,11 @@ sys.path.insert(0, str(ROOT))
 
 from ingest import embedder_from  # noqa: E402
 from ingest.embed import embedded_model  # noqa: E402
+from ingest.sentences import sentence_spans  # noqa: E402
 from rag.metrics import UNANSWERABLE, answer_f1, auroc, estimate  # noqa: E402
 from rag.ranker import ranker_for  # noqa: E402
 from rag.reader import Encoder, MiniLMReader  # noqa: E402
-from rag.words import content_words, sentence_spans  # noqa: E402
+from rag.words import content_words  # noqa: E402
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

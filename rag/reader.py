@@ -15,8 +15,8 @@ import numpy as np
 
 from ingest import UserFacingError
 from ingest.embed import embedded_model
+from ingest.sentences import sentence_spans
 from rag.reading import Pieces, Reading, Sentence, kind_of, sigmoid, spans_of
-from rag.words import sentence_spans
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 
+from ingest.sentences import sentence_spans
 from rag.reading import Reading, Sentence, Span
-from rag.words import content_words, sentence_spans
+from rag.words import content_words
 
 
 class WordReader:

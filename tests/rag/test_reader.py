@@ -10,9 +10,9 @@ import pytest
 from fake_reader import WordReader
 from ingest import UserFacingError
 from ingest.embed import embedded_model
+from ingest.sentences import sentence_spans
 from rag.reader import LONGEST_PAIR, WEIGHTS, Encoder, MiniLMReader, trained_reader
 from rag.reading import KINDS, LONGEST, Pieces, kind_of, spans_of
-from rag.words import sentence_spans
 
 QUESTION = "How many examples were used for training?"
 ANSWERS = "Earlier work had rules. We trained the tagger on 512 examples from the news. It took two hours."
