@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import gc
 import os
 import random
 import sqlite3
@@ -17,6 +18,7 @@ from ingest import Library, ingest_pdf, open_library
 from ingest.__main__ import main as ingest
 from ingest.errors import LibraryMismatchError, StorageError
 from places import ROOT, SAMPLES
+from waiting import until
 
 ONE, TWO = SAMPLES / "lora-for-terms.pdf", SAMPLES / "before-you-run.pdf"
 
@@ -187,7 +189,12 @@ def disk(tmp_path):
             (place / "ballast").unlink()
 
         def mount(self, how: str) -> None:
-            subprocess.run(["mount", "-o", f"remount,{how}", place], check=True)
+            def mounted() -> bool:
+                gc.collect()  # a connection of a thread that is gone keeps a file open until then
+                command = ["mount", "-o", f"remount,{how}", place]
+                return not subprocess.run(command, capture_output=True, check=False).returncode
+
+            assert until(mounted, within=60), "a file of the library is still open for writing"
 
     yield Disk()
     subprocess.run(["umount", "-l", place], check=True)
