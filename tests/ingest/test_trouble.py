@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import gc
 import os
 import random
 import sqlite3
@@ -18,7 +17,6 @@ from ingest import Library, ingest_pdf, open_library
 from ingest.__main__ import main as ingest
 from ingest.errors import LibraryMismatchError, StorageError
 from places import ROOT, SAMPLES
-from waiting import until
 
 ONE, TWO = SAMPLES / "lora-for-terms.pdf", SAMPLES / "before-you-run.pdf"
 
@@ -169,7 +167,7 @@ def test_the_index_of_meanings_is_told_apart_from_the_catalogue():
 
 @pytest.fixture
 def disk(tmp_path):
-    """A file system of 24 MB of its own: `fill(left)` leaves so many bytes free, `mount("ro")` makes it read-only."""
+    """A file system of 24 MB of its own: `fill(left)` leaves so many bytes free, `read_only` lets nobody write."""
     place = tmp_path / "disk"
     place.mkdir()
     if subprocess.run(
@@ -188,16 +186,17 @@ def disk(tmp_path):
         def free(self) -> None:
             (place / "ballast").unlink()
 
-        def mount(self, how: str) -> None:
-            def mounted() -> bool:
-                gc.collect()  # a connection of a thread that is gone keeps a file open until then
-                command = ["mount", "-o", f"remount,{how}", place]
-                return not subprocess.run(command, capture_output=True, check=False).returncode
+        def read_only(self) -> None:
+            """Lay a read-only view of the same files over them: it works while some are still open for writing."""
+            subprocess.run(["mount", "--bind", place, place], check=True)
+            subprocess.run(["mount", "-o", "remount,bind,ro", place], check=True)
 
-            assert until(mounted, within=60), "a file of the library is still open for writing"
+        def writable(self) -> None:
+            subprocess.run(["umount", "-l", place], check=True)
 
     yield Disk()
-    subprocess.run(["umount", "-l", place], check=True)
+    while os.path.ismount(place):
+        subprocess.run(["umount", "-l", place], check=True)
 
 
 def on(disk):
@@ -248,7 +247,7 @@ def test_a_folder_that_cannot_be_written_is_a_sentence_at_the_start_and_while_ad
     monkeypatch.setenv("SCHOLION_LIBRARY", str(disk.folder))
     with open_library(on(disk)) as library:
         ingest_pdf(ONE, library=library, embedder=fake)
-    disk.mount("ro")
+    disk.read_only()
     for command in (["list"], ["add", str(TWO)], ["verify"]):
         assert ingest(command) == 1
         said = capsys.readouterr()
@@ -256,7 +255,7 @@ def test_a_folder_that_cannot_be_written_is_a_sentence_at_the_start_and_while_ad
         assert str(disk.folder) in said.err
         assert "Put a copy" not in said.err, "nothing is damaged"
         assert "Traceback" not in said.err
-    disk.mount("rw")
+    disk.writable()
     with open_library(on(disk)) as library:
         assert len(library.papers()) == 1
 
