@@ -31,7 +31,7 @@ from confidence import draft_of
 from drafts import DATA, passages_of, read_drafts
 
 from rag.accounting import Usage
-from rag.alternatives import best_of
+from rag.alternatives import holds, quotation
 from rag.answer import Confidence, Draft
 from rag.calibrate import shipped
 from rag.chat import Completion, EndpointChatModel
@@ -115,9 +115,10 @@ def candidates_of(row, lines):
         )
     judged = {name: Judged.of(draft, row) for name, draft in drafts.items()}
     first = judged["first"]
-    quoted = best_of(
-        first.draft, first.confidence, question=row["question"], sentences=row["ranked"], passages=passages_of(row)
-    )
+    quoted = None
+    if not holds(first.confidence, wholly=True):
+        asked = {"question": row["question"], "passages": passages_of(row)}
+        quoted = quotation(row["ranked"], **asked, instead_of=first.draft)
     return judged | {"product": Judged.of(quoted, row) if quoted else first}
 
 

@@ -35,7 +35,7 @@ sys.path.insert(0, str(ROOT))
 from reader_data import DATA, Group, Row, Source, sources  # noqa: E402
 
 from ingest.embed import embedded_model  # noqa: E402
-from rag.reader import WEIGHTS, Encoder, Pair, tensors  # noqa: E402
+from rag.reader import WEIGHTS, Encoder, Pair, multiplies_bf16, tensors  # noqa: E402
 from rag.reader_network import UNTRAINED, ReaderNetwork, packed  # noqa: E402
 from rag.reading import KINDS  # noqa: E402
 
@@ -245,7 +245,8 @@ class Trainer:
         losses = loss_of(self.network, batch.to(self.device))
         total = sum(WEIGHT[name] * loss for name, loss in losses.items())
         said = {name: float(loss.detach()) for name, loss in losses.items()}
-        return torch.autograd.grad(total, self.working), said
+        # a batch may know nothing of what one of the heads says
+        return torch.autograd.grad(total, self.working, allow_unused=True, materialize_grads=True), said
 
     def step(self, pair: list[Batch], share: float) -> dict[str, float]:
         """One step; `share` scales the rates."""
@@ -366,8 +367,8 @@ def main() -> None:
         print("The data sets are not here: nothing trained")
         return
     on_cpu = options.device == "cpu"
-    has_bf16 = torch.cpu.get_capabilities().get("amx_bf16") if on_cpu else torch.cuda.is_bf16_supported()
-    options.bf16 = bool(has_bf16) and not options.fp32
+    has_bf16 = multiplies_bf16() if on_cpu else torch.cuda.is_bf16_supported()
+    options.bf16 = has_bf16 and not options.fp32
     if on_cpu:
         torch.set_num_threads(1)  # each of the two threads computes its own batch
     if options.speed:

@@ -26,7 +26,8 @@ from rag.consent import in_terminal
 from rag.doubts import in_words
 from rag.errors import QuestionError
 from rag.expert import AskedBy
-from rag.render import scope_words
+from rag.reader import trained_reader
+from rag.render import is_quoted, scope_words
 from rag.retrieve import Found, Retriever
 from rag.sanitise import printable
 from rag.settings import RagSettings
@@ -122,7 +123,8 @@ def _rows(options: argparse.Namespace) -> list[dict[str, Any]]:
 
 def _search(library: Library, options: argparse.Namespace) -> int:
     terms = Terms(library)
-    retriever = Retriever(library, embedder_from(library.settings.embedder), terms=terms)
+    embedder = embedder_from(library.settings.embedder)
+    retriever = Retriever(library, embedder, terms=terms, reader=trained_reader())
     failed = False
     for row in _rows(options):
         try:
@@ -152,7 +154,7 @@ def _find(retriever: Retriever, library: Library, row: dict[str, Any], *, k: int
         papers = [paper.id for paper in library.tagged(tag) if papers is None or paper.id in papers]
     if not row["question"].strip():
         raise QuestionError("The question is empty.", "Type what you want to know.")
-    return retriever.search(row["question"], retriever.embed(row["question"]), k=k, paper_ids=papers)
+    return retriever.search(row["question"], retriever.embed(row["question"]), k=k, paper_ids=papers, read=True)
 
 
 def _papers(library: Library, row: dict[str, Any]) -> list[str] | None:
@@ -268,6 +270,10 @@ def _print_passages(passages: Sequence[Passage]) -> None:
 
 def _print_answer(answer: Answer) -> None:
     print(printable(in_words(answer.text, answer.sentences, reasons=True)))
+    if is_quoted(answer):
+        for citation in answer.citations:
+            quote = " ".join(printable(citation.quote).split())
+            print(f"\n  “{quote}” [{citation.marker}], p. {citation.page}")
     for conflict in answer.conflicts:
         print("\nYour papers disagree:")
         for marker, quote in zip(conflict.markers, conflict.quotes, strict=True):

@@ -11,14 +11,16 @@ from typing import TYPE_CHECKING, Self
 
 from ingest import Embedder, Library, UserFacingError, embedder_from
 from rag.accounting import Trace
-from rag.alternatives import best_of, confidence_of_quotation
-from rag.answer import Answer, Answered, Draft, Drafted, Event, Mode, Passage, Retrieved, Scope, TextDelta
+from rag.alternatives import holds
+from rag.answer import QUOTATION, Answer, Answered, Draft, Drafted, Event, Mode, Passage, Retrieved, Scope, TextDelta
 from rag.calibrate import calibration_for
 from rag.citations import cite
+from rag.compose import EMBEDDED_SENTENCES, Composer
 from rag.confidence import score, wants_expert
 from rag.energy import Machine, read_counters
 from rag.errors import ContextTooLongError, NoExpertError, QuestionError
 from rag.expert import AskedBy, Expert, with_notice
+from rag.extract import best_sentences, is_sure
 from rag.gather import gather, leading_sentences
 from rag.local import LocalServer, embedded_model
 from rag.meter import metered
@@ -26,6 +28,7 @@ from rag.models import open_model
 from rag.privacy import Gate
 from rag.prompts import ABSTENTION, draft_messages, sentence_messages
 from rag.questions import Plan, plan
+from rag.reader import trained_reader
 from rag.refine import Attempt, answered, doubt
 from rag.retrieve import Retriever
 from rag.terms import Terms
@@ -38,13 +41,12 @@ if TYPE_CHECKING:
     from rag.answer import Confidence
     from rag.chat import ChatModel, Message
     from rag.citations import PageText
+    from rag.reader import Reader
+    from rag.retrieve import Found
     from rag.settings import RagSettings
 
 HISTORY_TURNS = 2
 """Earlier questions and answers that the drafter sees; a small model is led astray by more."""
-
-EMBEDDED_SENTENCES = 4
-"""How many sentences the embedded 135M model reads; see `prompts.sentence_messages`."""
 
 NO_EXPERT = "No larger model is set up."
 NOBODY = AskedBy()
@@ -69,7 +71,23 @@ class Assistant:
         server: LocalServer | None = None,
         expert: Expert | None = None,
         no_expert: str | None = None,
+        reader: Reader | None = None,
+        quotes_first: bool = False,
     ) -> None:
+        """Answer from `library`.
+
+        Args:
+            library: the papers.
+            embedder: the one that they were embedded with.
+            drafter: writes a draft.
+            settings: how much may be read and written.
+            server: runs the drafter, where it is ours.
+            expert: looks at drafts again; None: there is none.
+            no_expert: why there is none.
+            reader: reads the passages that were found; None: they stay as they are ranked.
+            quotes_first: whether a question for a fact is answered in the papers' words, as the reader finds them, and
+                the draft is folded away: for a drafter that is right less often than the reader.
+        """
         self.library = library
         self.embedder = embedder
         self.drafter = drafter
@@ -80,7 +98,8 @@ class Assistant:
         self._settings = settings
         self._server = server
         self._terms = Terms(library)
-        self._retriever = Retriever(library, embedder, terms=self._terms)
+        self._retriever = Retriever(library, embedder, terms=self._terms, reader=reader)
+        self._composer = Composer(self._retriever, reader, quotes_first=quotes_first)
 
     @classmethod
     def open(cls, settings: RagSettings, *, library: Library) -> Self:
@@ -99,6 +118,7 @@ class Assistant:
             threads=settings.drafter_threads,
             timeout=settings.timeout_seconds,
         )
+        reader, answers = trained_reader(), settings.answers or ("written" if settings.drafter else "quoted")
         return cls(
             library=library,
             embedder=embedder_from(library.settings.embedder),
@@ -107,11 +127,13 @@ class Assistant:
             server=drafter.server,
             expert=expert,
             no_expert=missing,
+            reader=reader,
+            quotes_first=reader is not None and answers == "quoted",
         )
 
     async def warm_up(self) -> None:
         """Load the embedder and start the drafter, so that the first question need not wait for them."""
-        loading = asyncio.to_thread(self._retriever.embed, "warm up")
+        loading = asyncio.to_thread(self._retriever.warm_up)
         mining = asyncio.to_thread(self._terms.warm_up)
         await asyncio.gather(loading, mining, self._server.connect() if self._server else asyncio.sleep(0))
 
@@ -172,24 +194,27 @@ class Assistant:
             found = await asyncio.to_thread(
                 gather, taken, vector, retriever=self._retriever, library=self.library, k=self._settings.top_k
             )
+            read = await asyncio.to_thread(self._composer.read, taken, found)
         answer = Answer(
             question=taken.question,
             text=ABSTENTION,
             passages=found.passages,
             trace=trace,
-            abstained=not found.on_topic,
+            abstained=read.nothing or not found.on_topic,
             notice=taken.notice,
             kind=taken.kind,
             scope=taken.scope,
             searched=taken.searched,
         )
         yield Retrieved(found.passages, taken.searched, taken.scope, taken.kind)  # before any model is asked anything
-        if not found.on_topic:
+        if answer.abstained:
             empty = None if await asyncio.to_thread(self.library.papers) else EMPTY_LIBRARY
             yield Answered(with_notice(replace(answer, notice=None) if empty else answer, empty, trace=trace))
             return
+        if read.first:
+            yield TextDelta(read.first.streamed, 1)
         with trace.span("prompt"):
-            messages, passages = await self._prompt(taken, vector, found.passages, history[-HISTORY_TURNS:])
+            messages, passages = await self._prompt(taken, vector, found, history[-HISTORY_TURNS:])
         unread = len(found.passages) - len(passages)
         told = (
             f"{unread} of {len(found.passages)} passages found did not fit into the context window of "
@@ -205,7 +230,7 @@ class Assistant:
                 async for piece in pieces:
                     if isinstance(piece, Draft):
                         draft = piece
-                    else:
+                    elif not read.first:
                         yield TextDelta(piece, 0)
         draft = await asyncio.to_thread(metered, draft, before=before, machine=self._machine)
         _time(draft, trace)
@@ -214,16 +239,19 @@ class Assistant:
         page_text = self._page_text()
         with trace.span("check"):
             first, answer = await asyncio.to_thread(self._judged, answer, draft, page_text)
-            reason = ASKED_FOR if mode == "refine" else None
-            if mode == "auto":
-                reason = await asyncio.to_thread(self._doubt, first, answer)
-        yield Drafted(draft, answer.confidence)
+            sure = answer.confidence
+            asks = self.expert is not None and mode != "draft"  # then a larger model is to make up for it
+            if read.first or not (asks or holds(sure, wholly=mode != "draft")):
+                first, answer = await asyncio.to_thread(
+                    self._composer.in_their_words, answer, first, read, vector=vector, page_text=page_text
+                )
+            reason = await asyncio.to_thread(self._reason, mode, first, answer)
+        yield Drafted(draft, sure)
         if reason is None:
             yield Answered(with_notice(answer, None, trace=trace))
         elif self.expert is None:
-            with trace.span("refine"):
-                answer = await asyncio.to_thread(self._alone, answer, first, vector, page_text)
-            yield Answered(with_notice(answer, None, trace=trace))
+            stays = "The answer stays as your papers say it." if answer.shown else "The small model's draft stays."
+            yield Answered(with_notice(answer, f"{self._no_expert} {stays}", trace=trace))
         else:
             async with aclosing(
                 self._look_again(answer, first, reason, trace, asked_by, page_text=page_text)
@@ -272,23 +300,6 @@ class Assistant:
             async for event in events:
                 yield event
 
-    def _alone(self, answer: Answer, first: Attempt, vector: Vectors, page_text: PageText) -> Answer:
-        """What can be done without a larger model: for a draft of no use, the nearest sentence in its place."""
-        first_sure = answer.confidence
-        assert first_sure
-        question = answer.searched or answer.question
-        nearest = self._retriever.sentences(question, vector, answer.passages, n=EMBEDDED_SENTENCES)
-        quoted = best_of(first.draft, first_sure, question=question, sentences=nearest, passages=answer.passages)
-        if quoted is None:
-            return with_notice(answer, f"{self._no_expert} The small model's draft stays.")
-        second = Attempt(quoted, cite(quoted.text, answer.passages, page_text=page_text, question=question))
-        answer = answered(replace(answer, drafts=(*answer.drafts, quoted), shown=len(answer.drafts)), second)
-        return with_notice(
-            replace(answer, confidence=confidence_of_quotation(first_sure)),
-            f"{self._no_expert} The small model's draft did not hold: the nearest sentence of your papers stands in "
-            "its place.",
-        )
-
     def _assess(self, attempt: Attempt, passages: Sequence[Passage], question: str) -> Confidence:
         cited = attempt.cited
         return score(
@@ -307,10 +318,14 @@ class Assistant:
         sure = self._assess(attempt, answer.passages, question)
         return attempt, replace(answered(answer, attempt), confidence=sure)
 
-    def _doubt(self, first: Attempt, answer: Answer) -> str | None:
-        """Why a larger model should be asked, in words; None where the evidence carries the draft."""
+    def _reason(self, mode: Mode, first: Attempt, answer: Answer) -> str | None:
+        """Why a larger model should be asked, in words; None where it should not: the evidence carries the answer."""
+        if mode != "auto":
+            return ASKED_FOR if mode == "refine" else None
         sure = answer.confidence
         assert sure
+        if first.draft.model == QUOTATION:
+            return None if is_sure(sure) else "the sentences that were found may not be the answer"
         calibration = calibration_for(first.draft.model, library=self.library.folder)
         if calibration.model != first.draft.model and not sure.gates:  # another model's threshold says nothing
             return doubt(first)
@@ -369,16 +384,19 @@ class Assistant:
         return question
 
     async def _prompt(
-        self, taken: Plan, vector: Vectors, passages: Sequence[Passage], history: Sequence[tuple[str, str]]
+        self, taken: Plan, vector: Vectors, found: Found, history: Sequence[tuple[str, str]]
     ) -> tuple[list[Message], tuple[Passage, ...]]:
         """What the drafter is to read, and the passages that are in it."""
-        kind = taken.kind
+        kind, passages = taken.kind, found.passages
         n = self._settings.drafter_sentences
         if n is None:
             n = EMBEDDED_SENTENCES if self._settings.drafter is None else 0
         if n:
             if kind == "summary":
                 sentences = leading_sentences(passages, n=n)
+            elif found.readings and kind == "fact":
+                best = best_sentences(taken.text, passages, found.readings, n=n)
+                sentences = [passage.chunk.text[start:end] for passage, (start, end) in best]
             else:
                 sentences = await asyncio.to_thread(self._retriever.sentences, taken.text, vector, passages, n=n)
             while len(sentences) > 1 and not await self._fits(sentence_messages(taken.text, sentences, kind=kind)):

@@ -90,7 +90,7 @@ def cite(text: str, passages: Sequence[Passage], *, page_text: PageText, questio
             for marker in judged.markers:
                 if marker not in citations:
                     window = judged.window if marker == judged.marker else None
-                    citations[marker] = _citation(plain, known[marker], window, page_text)
+                    citations[marker] = citation_in(plain, known[marker], window, page_text)
             at, target = len(sentences), next(iter(judged.markers), None)
             invented = [(marker, target) for marker in claimed if marker not in known]
             changed = [(was, to) for was, to in judged.corrections if was is not None or not invented]
@@ -128,7 +128,7 @@ def _with_markers(sentence: str, markers: Sequence[int]) -> str:
     return f"{sentence} {shown}"
 
 
-def _citation(sentence: str, passage: Passage, window: tuple[int, int] | None, page_text: PageText) -> Citation:
+def citation_in(sentence: str, passage: Passage, window: tuple[int, int] | None, page_text: PageText) -> Citation:
     """The passage's sentence that shares most words with the answer's, and the page on which it stands.
 
     Of a sentence that runs over the end of a page the part on one page is taken, so that the quote can be looked up.

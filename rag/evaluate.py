@@ -17,6 +17,7 @@ from rag.attribution import attribution
 from rag.cases import AnswerResult, Case, QuestionSet, Result, Shown
 from rag.citations import markers_in, without_markers
 from rag.errors import RunError
+from rag.reader import trained_reader
 from rag.retrieve import Retriever
 from rag.rows import appending, whole_lines
 
@@ -82,13 +83,14 @@ async def evaluate(
     Raises:
         RunError: the folder holds a run of other questions, settings, papers or code.
     """
-    cases = sampled(questions.cases, limit)
+    cases, reader = sampled(questions.cases, limit), trained_reader()
     settings = {
         "questions": questions.name,
         "questions_digest": questions.digest,
         "k": k,
         "answers": dict(answer_settings or {}) if assistant else None,
         "embedder": embedder.name,
+        "reader": reader.name if reader else None,
         "papers_digest": sha256("\n".join(sorted(library.chunk_ids())).encode()).hexdigest()[:16],
         "code_digest": code_digest(),
     }
@@ -106,8 +108,8 @@ async def evaluate(
     finished = {result.id for result in _results(out / "cases.jsonl") if result.error is None}
     todo = [case for case in cases if case.id not in finished]
     if todo:
-        retriever, papers = Retriever(library, embedder), {paper.id: paper for paper in library.papers()}
-        retriever.search("warm up", retriever.embed("warm up"), k=1)  # no case is to pay for loading
+        retriever, papers = Retriever(library, embedder, reader=reader), {paper.id: paper for paper in library.papers()}
+        retriever.search("warm up", retriever.embed("warm up"), k=1, read=True)  # no case is to pay for loading
         if assistant:
             await assistant.warm_up()
         with appending(out / "cases.jsonl") as append:
@@ -161,7 +163,7 @@ async def _one(
         began = time.monotonic()
         vector = retriever.embed(case.question)
         embedded = time.monotonic()
-        found = retriever.search(case.question, vector, k=k, paper_ids=case.paper_ids)
+        found = retriever.search(case.question, vector, k=k, paper_ids=case.paper_ids, read=True)
         searched = time.monotonic()
         answer = await assistant.answer(case.question, paper_ids=case.paper_ids) if assistant else None
     except UserFacingError as error:
@@ -293,6 +295,7 @@ _CHANGED = {
     "k": "the number of passages",
     "answers": "the settings of the answers",
     "embedder": "the embedder",
+    "reader": "the reader",
     "papers_digest": "the papers in the library",
     "code_digest": "Scholion's code",
 }

@@ -52,12 +52,13 @@ def gather(plan: Plan, vector: Vectors, *, retriever: Retriever, library: Librar
             each = max(1, k // len(papers))
             if not plan.topical:
                 return _numbered(outline(library, paper, k=each) for paper in papers)
-            found = [retriever.search(plan.text, vector, k=each, paper_ids=[paper.id]) for paper in papers]
-            return _numbered((f.passages for f in found), on_topic=any(f.on_topic for f in found))
+            found = [retriever.search(plan.text, vector, k=each, paper_ids=[paper.id], read=True) for paper in papers]
+            taken = _numbered((f.passages for f in found), on_topic=any(f.on_topic for f in found))
+            return replace(taken, readings=tuple(reading for f in found for reading in f.readings))
         case "papers":
             return best_of_each(plan, vector, retriever=retriever)
         case _:
-            return retriever.search(plan.text, vector, k=k, paper_ids=plan.scope.paper_ids)
+            return retriever.search(plan.text, vector, k=k, paper_ids=plan.scope.paper_ids, read=True)
 
 
 def outline(library: Library, paper: Paper, *, k: int) -> tuple[Passage, ...]:

@@ -16,10 +16,13 @@ import numpy as np
 from ingest import UserFacingError
 from ingest.embed import embedded_model
 from ingest.sentences import sentence_spans
+from rag.reader_calibration import calibration_of
 from rag.reading import Pieces, Reading, Sentence, kind_of, sigmoid, spans_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from rag.reader_calibration import ReaderCalibration
 
 WEIGHTS: Final = Path(__file__).with_name("reader.npz")
 LONGEST_PAIR: Final = 320
@@ -35,6 +38,10 @@ class Reader(Protocol):
     @property
     def name(self) -> str:
         """The model's name with a digest of its weights."""
+
+    @property
+    def calibration(self) -> ReaderCalibration:
+        """What its figures mean."""
 
     def read(self, question: str, passages: Sequence[str]) -> list[Reading]:
         """One reading for each passage, in their order; every place in it counts characters of that passage."""
@@ -119,6 +126,11 @@ class MiniLMReader:
             return f"reader@{file_digest(file, 'sha256').hexdigest()[:8]}"
 
     @cached_property
+    def calibration(self) -> ReaderCalibration:
+        """The one that is shipped with the weights."""
+        return calibration_of()
+
+    @cached_property
     def _encoder(self) -> Encoder:
         return Encoder(self._folder)
 
@@ -137,7 +149,7 @@ class MiniLMReader:
                 )
             network = ReaderNetwork(self._folder)
             load_packed(network, arrays)
-            if torch.cpu.get_capabilities().get("amx_bf16"):
+            if multiplies_bf16():
                 network = network.bfloat16()
         return network.eval()
 
@@ -154,6 +166,14 @@ class MiniLMReader:
         ):
             readings.update(zip(batch, read, strict=True))
         return [readings[i] for i in range(len(pairs))]
+
+
+def multiplies_bf16() -> bool:
+    """Whether the processor multiplies bf16 matrices faster than fp32 ones: AMX, or AVX-512 with bf16."""
+    import torch
+
+    has = torch.cpu.get_capabilities()
+    return bool(has.get("amx_bf16") or has.get("avx512_bf16"))
 
 
 def tensors(pairs: Sequence[Pair]) -> tuple[Any, Any, Any, int]:

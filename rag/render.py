@@ -13,7 +13,8 @@ from itertools import groupby
 from typing import TYPE_CHECKING
 
 from rag.accounting import cost_words
-from rag.citations import split_sentences
+from rag.answer import QUOTATION
+from rag.citations import split_sentences, without_markers
 from rag.doubts import legend, placed, shown
 from rag.energy import energy_words
 from rag.refine import changes
@@ -42,6 +43,7 @@ _TAKEN_AS: dict[Kind, str] = {
 _PUNCTUATION = re.compile(r"([!-/:-@\[-`{-~])")
 _ADDRESS = re.compile(r":(?=/)|www(?=\.)|@(?!\s)", re.IGNORECASE)
 _MARKER = re.compile(r"\[(\d{1,3})\]")
+_MARKER_TEXT = re.compile(r"\[\d{1,3}\]")
 
 
 def inert(text: str, *, limit: int | None = None) -> str:
@@ -145,15 +147,76 @@ def confidence_words(answer: Answer) -> str:
     sure = answer.confidence
     if sure is None:
         return ""
+    if is_quoted(answer):
+        return f"###### {inert(sure.reason)}"
     known = sure.signals.get("calibrated") != 0.0
-    figure = f"{sure.score:.0%}" if sure.score >= 0.01 else "below 1%"
-    return "###### " + (f"Confidence {figure} · " if known else "") + inert(sure.reason)
+    share = f"{sure.score:.0%}" if sure.score >= 0.01 else "below 1%"
+    return "###### " + (f"Confidence {share} · " if known else "") + inert(sure.reason)
+
+
+def figure(answer: Answer) -> str:
+    """How often answers with these signs were right, for an answer in the papers' own words; empty where unknown."""
+    sure = answer.confidence
+    if sure is None or not is_quoted(answer) or sure.signals.get("calibrated") == 0.0:
+        return ""
+    return f"Of 100 answers with such signs about {100 * sure.score:.0f} were right (docs/reader.md)."
 
 
 def answer_text(answer: Answer) -> str:
-    """The answer's own words, with links for its markers and a mark behind each sentence that is in doubt."""
+    """The answer's own words, with links for its markers and a mark behind each sentence that is in doubt.
+
+    Of an answer in the papers' own words, the short answer stands first and the sentences that it stands in below it.
+    """
+    if is_quoted(answer) and answer.citations:
+        return quoted_text(answer)
     safe = model_text(placed(answer.text, answer.sentences), links=_links(answer))
     return shown(safe, answer.text, answer.sentences)
+
+
+def is_quoted(answer: Answer) -> bool:
+    """Whether no model wrote what is shown: the words are the papers' own."""
+    return bool(answer.drafts) and answer.drafts[answer.shown].model == QUOTATION
+
+
+def quoted_text(answer: Answer) -> str:
+    """The short answer, where it is not the sentences themselves, and the sentences as quotes with their pages."""
+    links = _links(answer)
+    blocks = []
+    if any(_flat(citation.quote).rstrip(".") not in answer.text for citation in answer.citations):
+        chips = linked("".join(_MARKER_TEXT.findall(answer.text)), links=links)
+        blocks.append(f"**{inert(without_markers(answer.text))}** {chips}")
+    words = [sentence.text for sentence in answer.sentences if sentence.support]
+    for citation in answer.citations:
+        path = cite_path(citation.passage.chunk, page=citation.page)
+        where = f"[{citation.marker}]({path}) page {citation.page}"
+        blocks.append(f"> “{_marked(_flat(citation.quote), words)}” {where}")
+    return "\n\n".join(blocks)
+
+
+def _flat(text: str) -> str:
+    return " ".join(text.split())
+
+
+def _marked(quote: str, words: Iterable[str]) -> str:
+    """The quote, inert, with the words that answer in bold type; where they are all of it, it stays plain."""
+    places: list[tuple[int, int]] = []
+    for answer in sorted(set(words), key=len, reverse=True):
+        start = quote.find(answer)
+        end = start + len(answer)
+        if start >= 0 and len(answer) < 0.9 * len(quote) and all(end <= a or b <= start for a, b in places):
+            places.append((start, end))
+    parts, at = [], 0
+    for start, end in sorted(places):
+        parts += [_kept(quote[at:start]), f"**{inert(quote[start:end])}**"]
+        at = end
+    return "".join((*parts, _kept(quote[at:])))
+
+
+def _kept(text: str) -> str:
+    """Inert, with a space at an end where one stands there."""
+    if not text.strip():
+        return " " if text else ""
+    return f"{' ' if text[0].isspace() else ''}{inert(text)}{' ' if text[-1].isspace() else ''}"
 
 
 def disagreements(answer: Answer) -> str:
@@ -191,7 +254,7 @@ def sources(answer: Answer) -> str:
         return f"##### The closest passages\n\n{_glances(answer.passages, answer)}" if answer.passages else ""
     cited = sorted(answer.citations, key=lambda citation: citation.marker)
     lines = [
-        "\n".join(_cited(citation) for citation in _without_repeats(group))
+        "\n".join(_cited(citation, bare=is_quoted(answer)) for citation in _without_repeats(group))
         for _, group in groupby(cited, key=lambda citation: citation.marker)
     ]
     if not lines:
@@ -229,12 +292,22 @@ def with_references(text: str, cited: Iterable[tuple[int, Paper, int]]) -> str:
     return "\n\n".join(part for part in (plain.strip(), "\n".join(lines)) if part)
 
 
+def changes_title(answer: Answer) -> str:
+    """What `changed` shows, in a few words."""
+    return "what the model wrote" if is_quoted(answer) else "the draft, and what changed"
+
+
 def changed(answer: Answer) -> str:
     """What became of each sentence of the draft, where a refinement was written: as a list; empty where none was."""
     if len(answer.drafts) < 2:
         return ""
     refined = answer.drafts[-1]
     draft = refined.refines or answer.drafts[0]
+    if refined.model == QUOTATION:
+        wrote = " ".join(model_text(draft.text).split())
+        return "\n\n".join(
+            filter(None, (f"{inert(draft.model)} wrote this, which is not shown:", f"> {wrote}", figure(answer)))
+        )
     taken_ = answer.shown == len(answer.drafts) - 1
     links = links_to(answer.passages)
     told = {
@@ -257,8 +330,11 @@ def fenced(text: str, *, language: str = "text") -> str:
 
 
 def footer(answer: Answer, *, first_token_seconds: float | None = None) -> str:
-    """One line: models, seconds, tokens, cost, and whether anything left this machine."""
-    parts = [" → ".join(inert(draft.model) for draft in answer.drafts) or "no model was asked"]
+    """One line: whether words were quoted, models, seconds, tokens, cost, and whether anything left this machine."""
+    models = " → ".join(inert(draft.model) for draft in answer.drafts if draft.model != QUOTATION)
+    parts = [models or "no model was asked"]
+    if is_quoted(answer):
+        parts = ["quoted word for word"] + ([f"draft by {models}"] if models else [])
     if first_token_seconds is None and answer.drafts:
         first_token_seconds = answer.drafts[0].first_token_seconds
     if first_token_seconds is not None:
@@ -305,10 +381,10 @@ def _line(passage: Passage, *, page: int) -> str:
     return f"- [{passage.marker}]({path}) [{short_title(passage.paper)}]({path}#source) · {' · '.join(parts)}"
 
 
-def _cited(citation: Citation) -> str:
+def _cited(citation: Citation, *, bare: bool = False) -> str:
     line = _line(citation.passage, page=citation.page)
     quote = inert(citation.quote, limit=QUOTE_CHARS)
-    if not quote:
+    if not quote or bare:
         return line
     if citation.verified:
         return f"{line}  \n  *“{quote}”*"

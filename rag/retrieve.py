@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -18,10 +19,17 @@ if TYPE_CHECKING:
 
     from ingest import Embedder, Library
     from ingest.embed import Vectors
+    from rag.reader import Reader
+    from rag.reading import Reading
     from rag.terms import Terms
+
+_log = logging.getLogger(__name__)
 
 CANDIDATES = 100
 """How many chunks each search contributes."""
+
+READ = 24
+"""How many of them the reader reads."""
 
 MOST_OF_ONE_PAPER = 3
 """Passages of one paper among those shown where several papers are searched, as long as others have some."""
@@ -64,21 +72,33 @@ class Found:
     passages: tuple[Passage, ...]
     on_topic: bool
     """Whether anything was found that bears on the question; if not, the passages are only the closest there are."""
+    readings: tuple[Reading, ...] = ()
+    """What the reader found in the first passages, one for each that it read; empty where it read none."""
 
 
 class Retriever:
     """Finds passages in one library."""
 
-    def __init__(self, library: Library, embedder: Embedder, *, terms: Terms | None = None) -> None:
+    def __init__(
+        self, library: Library, embedder: Embedder, *, terms: Terms | None = None, reader: Reader | None = None
+    ) -> None:
         self._library = library
         self._embedder = embedder
         self._terms = terms
+        self._reader = reader
 
     def embed(self, question: str) -> Vectors:
         """The question's vector, shape (dimension,)."""
         return self._embedder.embed_query(question)
 
-    def search(self, question: str, vector: Vectors, *, k: int, paper_ids: Sequence[str] | None = None) -> Found:
+    def warm_up(self) -> None:
+        """Load the embedder and the reader, so that the first question need not wait for them."""
+        self.embed("warm up")
+        self._readings("warm up", ["warm up"])
+
+    def search(
+        self, question: str, vector: Vectors, *, k: int, paper_ids: Sequence[str] | None = None, read: bool = False
+    ) -> Found:
         """The k best passages, best first, numbered from 1.
 
         Args:
@@ -86,6 +106,7 @@ class Retriever:
             vector: its embedding, for the dense search.
             k: how many at most.
             paper_ids: search these papers only.
+            read: have the reader, where there is one, read the first `READ` and put them in order.
 
         Raises:
             LibraryMismatchError: the library was built with another embedder.
@@ -113,6 +134,12 @@ class Retriever:
             sections=[chunks[name].section for name in names],
         )
         order = sorted(range(len(names)), key=lambda i: (-scores[i], names[i]))
+        readings = self._readings(question, [chunks[names[i]].text for i in order[:READ]]) if read else []
+        if readings and self._reader:
+            odds = np.clip(scores, 1e-6, 1 - 1e-6)
+            odds = self._reader.calibration.search * np.log(odds / (1 - odds))
+            of_chunk = dict(zip(order, readings, strict=False))
+            order[:READ] = sorted(of_chunk, key=lambda i: -(of_chunk[i].relevance + float(odds[i])))
         one_paper = paper_ids is not None and len(set(paper_ids)) == 1
         chosen = _varied(
             [chunks[names[i]].paper_id for i in order], vectors[order], k=k, per_paper=k if one_paper else None
@@ -131,7 +158,22 @@ class Retriever:
             if chunks[names[i]].paper_id in papers
         )
         n_searched = len(among) if among is not None else self._library.n_chunks()
-        return Found(passages, on_topic=bool((vectors @ vector).max() >= floor(n_searched)))
+        on_topic = bool((vectors @ vector).max() >= floor(n_searched))
+        if readings:
+            by_name = {names[i]: reading for i, reading in of_chunk.items()}
+            readings = [by_name[p.chunk.id] for p in passages if p.chunk.id in by_name]
+        return Found(passages, on_topic, tuple(readings))
+
+    def _readings(self, question: str, texts: Sequence[str]) -> list[Reading]:
+        """What the reader found; nothing where there is none, or where it fails: the search's own order stays then."""
+        if self._reader is None:
+            return []
+        try:
+            return self._reader.read(question, texts)
+        except Exception:  # noqa: BLE001 an optional step: its fault costs this step, not the answer
+            _log.exception("The reader failed; the passages stay as the search ranks them")
+            self._reader = None
+            return []
 
     def sentences(self, question: str, vector: Vectors, passages: Sequence[Passage], *, n: int) -> list[str]:
         """The n sentences of the passages that bear most on the question, best first: by cosine and shared words."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -32,6 +34,11 @@ class RagSettings(BaseSettings):
         ge=0,
         description="Show the drafter only so many best sentences of the passages, 0 for whole passages; "
         "where unset 4 for the embedded model and 0 for any other.",
+    )
+    answers: Literal["quoted", "written"] | None = Field(
+        default=None,
+        description="Whether a question for a fact is answered with the sentences of your papers, or with what the "
+        "drafter writes; where unset quoted with the embedded drafter and written with any other.",
     )
     expert: str | None = Field(
         default=None,

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 
 from ingest.sentences import sentence_spans
+from rag.confidence import Weights
+from rag.reader_calibration import ReaderCalibration
 from rag.reading import Reading, Sentence, Span
 from rag.words import content_words
 
@@ -17,6 +19,10 @@ class WordReader:
     """
 
     name = "fake-words@0"
+    calibration = ReaderCalibration(
+        reader=name, data="nothing", date="2026-11-29", n=0, n_right=0, search=0.5, floor=-1.5, check=0.5,
+        weights=Weights(("relevance",), (0.0,), (1.0,), (1.0,), 0.0),
+    )  # fmt: skip
 
     def __init__(self, *, error: Exception | None = None) -> None:
         self.error = error

@@ -16,6 +16,7 @@ from rag.record import recalled
 from rag.render import (
     also_says,
     changed,
+    changes_title,
     full_answer,
     inert,
     linked,
@@ -113,7 +114,7 @@ class Reply:
         panel.remember(self._message.metadata["quotes"])
         self._message.actions = buttons(self._message.metadata)
         await self._keep()
-        await self._folded("the draft, and what changed", changed(self.answer))
+        await self._folded(changes_title(self.answer), changed(self.answer))
         rest = not_cited(self.answer)
         await self._folded(f"{counted(len(rest), 'more passage')} · also says", also_says(self.answer))
 

@@ -158,7 +158,7 @@ def scripted_server(other_server, tmp_path: Path):
     answer = tmp_path / "answer.md"
     answer.write_text(f"Stored with 16 bits each, the adapter takes 83.9 MB [1].\n\n- {DOUBTED}\n- {PARTLY}\n")
     other_server.program = [str(Path(__file__).with_name("scripted_ui.py"))]
-    other_server.settings |= {"SCRIPTED_ANSWER": str(answer)}
+    other_server.settings |= {"SCRIPTED_ANSWER": str(answer), "SCHOLION_ANSWERS": "written"}
     other_server.start()
     return other_server
 
@@ -251,7 +251,11 @@ LONG = "Explain in detail what a research group should consider before it runs a
 @pytest.fixture
 def wordy_server(other_server):
     """One whose drafter reads whole passages and may write long, so that there is time to interfere."""
-    other_server.settings = {"SCHOLION_DRAFTER_SENTENCES": "0", "SCHOLION_MAX_OUTPUT_TOKENS": "1000"}
+    other_server.settings = {
+        "SCHOLION_ANSWERS": "written",
+        "SCHOLION_DRAFTER_SENTENCES": "0",
+        "SCHOLION_MAX_OUTPUT_TOKENS": "1000",
+    }
     other_server.start()
     return other_server
 

@@ -34,7 +34,7 @@ def drafting(server, text: str, folder: Path, *, delay: float = 0.0):
     draft = folder / "draft.md"
     draft.write_text(text)
     server.program = [str(Path(__file__).with_name("scripted_ui.py"))]
-    server.settings |= {"SCRIPTED_ANSWER": str(draft), "SCRIPTED_DELAY": str(delay)}
+    server.settings |= {"SCRIPTED_ANSWER": str(draft), "SCRIPTED_DELAY": str(delay), "SCHOLION_ANSWERS": "written"}
     server.settings |= {"SCHOLION_MAX_OUTPUT_TOKENS": "500"}
     server.start()
     return server

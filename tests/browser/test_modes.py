@@ -30,6 +30,7 @@ def with_expert(other_server, tmp_path):
     expert = tmp_path / "Larger-135M-Q4_1.gguf"
     expert.symlink_to(embedded_model())
     other_server.settings |= {"SCHOLION_EXPERT": str(expert), "SCHOLION_EXPERT_OUTPUT_TOKENS": "96"}
+    other_server.settings |= {"SCHOLION_ANSWERS": "written"}
     other_server.start()
     return other_server
 
@@ -141,7 +142,7 @@ def test_a_question_in_a_mode_that_would_send_asks_first(
     draft = tmp_path / "draft.md"
     draft.write_text("The adapter takes 999 MB and was invented in Paris.")  # poor, so that Auto is in doubt
     other_server.program = [str(Path(__file__).with_name("scripted_ui.py"))]
-    other_server.settings |= {"SCRIPTED_ANSWER": str(draft)}
+    other_server.settings |= {"SCRIPTED_ANSWER": str(draft), "SCHOLION_ANSWERS": "written"}
     other_server.start()
     page = open_page(server=other_server)
     page.click("#mode-picker-trigger-answer")

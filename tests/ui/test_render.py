@@ -11,9 +11,11 @@ from hypothesis import strategies as st
 
 from ingest import Chunk, Paper
 from rag.accounting import Trace, Usage
-from rag.answer import Answer, Citation, Confidence, Draft, Passage, Quotation, Scope
+from rag.answer import QUOTATION, Answer, Citation, Confidence, Draft, Passage, Quotation, Scope, Sentence
 from rag.render import (
     also_says,
+    changed,
+    changes_title,
     confidence_words,
     fenced,
     footer,
@@ -21,6 +23,7 @@ from rag.render import (
     inert,
     linked,
     model_text,
+    quoted_text,
     reading,
     reading_title,
     short_title,
@@ -264,3 +267,65 @@ def test_the_confidence_is_a_figure_only_where_it_was_calibrated() -> None:
     assert shown(0.0013, calibrated=1.0).startswith("###### Confidence below 1% · ")
     assert shown(0.234, calibrated=0.0) == "###### All is well\\."
     assert confidence_words(make_answer()) == ""
+
+
+# -- answers in the papers' own words ----------------------------------------------------------------------------------
+
+
+def make_quoted(quote: str, text: str, *words: str, kind_is_said: bool = False) -> Answer:
+    """An answer that the reader took out of a passage."""
+    wrote = Draft(
+        text="Ack! I'm glad you're on it!", model="small", usage=Usage(9, 9), seconds=1.0, first_token_seconds=0.1,
+        finish_reason="stop", mean_logprob=-0.1, cost=0.0,
+    )  # fmt: skip
+    quoted = replace(wrote, text=text, model=QUOTATION, usage=Usage(0, 0), refines=wrote)
+    citation = Citation(marker=1, passage=make_passage(), page=3, quote=quote, verified=True)
+    sentences = tuple(Sentence(word, None if kind_is_said else "supported", (1,)) for word in words)
+    return make_answer(text=text, drafts=(wrote, quoted), shown=1, citations=(citation,), sentences=sentences)
+
+
+def test_the_short_answer_stands_first_and_its_words_are_bold_in_the_sentence_that_is_quoted() -> None:
+    shown = full_answer(make_quoted("Lysis was 30.01 %\nin the extract, 33.79 % in another.", "30.01 % [1]", "30.01 %"))
+    first, second, *_ = shown.split("\n\n")
+    assert first == r"**30\.01 \%** [1](/cite/0123456789abcdef/3/0001)"
+    assert second.startswith(r"> “Lysis was **30\.01 \%** in the extract\, 33\.79 \% in another\.” [1](/cite/")
+    assert second.endswith("page 3")
+
+
+def test_each_item_of_a_list_is_bold_and_an_item_inside_another_is_not_marked_twice() -> None:
+    words = ("SST-2", "MNLI", "SST")
+    shown = quoted_text(make_quoted("We use SST-2, MNLI and others for all of this.", "SST-2, MNLI, SST [1]", *words))
+    assert r"> “We use **SST\-2**\, **MNLI** and others for all of this\.”" in shown
+
+
+def test_a_sentence_that_is_the_answer_is_shown_once() -> None:
+    shown = full_answer(make_quoted("It reaches 87 %.", "It reaches 87 % [1].", "It reaches 87 %."))
+    assert shown.count("It reaches") == 1
+    assert shown.startswith(r"> “It reaches 87 \%\.” [1]")
+
+
+def test_a_yes_stands_over_the_sentence_that_it_was_read_from() -> None:
+    shown = full_answer(make_quoted("We release all code.", "Yes [1]", "Yes", kind_is_said=True))
+    assert shown.startswith("**Yes** [1](")
+    assert "> “We release all code" in shown
+
+
+@pytest.mark.parametrize("nasty", NASTY)
+def test_a_quote_is_inert_wherever_the_words_in_it_begin(nasty) -> None:
+    shown = quoted_text(make_quoted(f"Before {nasty} and 30 % after.", "30 % [1]", "30 %", nasty))
+    assert all(link.startswith("/cite/") for link in LINK.findall(shown))
+
+
+def test_the_footer_says_that_words_were_quoted_and_the_draft_is_one_click_away() -> None:
+    answer = make_quoted("It reaches 87 % on all of them.", "87 % [1]", "87 %")
+    assert "quoted word for word · draft by small" in footer(answer)
+    assert changes_title(answer) == "what the model wrote"
+    assert "glad you" in changed(answer)
+    assert "glad you" not in full_answer(answer)
+
+
+def test_the_words_on_confidence_have_no_figure_and_the_figure_is_with_the_draft() -> None:
+    answer = make_quoted("It reaches 87 % on all of them.", "87 % [1]", "87 %")
+    answer = replace(answer, confidence=Confidence(0.41, "Quoted from your papers, word for word.", {"sure": 1.0}))
+    assert confidence_words(answer) == r"###### Quoted from your papers\, word for word\."
+    assert "about 41 were right" in changed(answer)

@@ -1,0 +1,101 @@
+"""Learn rag/reader.json: what the reader's figures mean, from questions of papers that it was not trained on.
+
+    python bench/calibrate_reader.py [--checkpoint FILE] [--cache FOLDER] [--write]
+
+From the held-back papers of QASPER train and COVID-QA (`bench/reader_data.py`): the weight of the search beside the
+reader, where passages are put in order; the relevance below which the answer is said not to be in the papers, chosen so
+that of the answerable questions at most FALSE are refused; and a logistic regression that tells right answers (token F1
+of at least .5 against any annotator's) from others. QASPER dev is not looked at.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import sys
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+from reader_cases import Case, cases_of
+from reader_quality import INSTALLED, SHOWN, WEIGHTS, FromCheckpoint, extracted, said_of, shown
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from rag.calibrate import RIGHT_AT, Labelled, fit, held_out  # noqa: E402
+from rag.metrics import UNANSWERABLE, answer_f1, auroc_estimate, calibration_error  # noqa: E402
+from rag.reader import MiniLMReader  # noqa: E402
+from rag.reader_calibration import CALIBRATION, ReaderCalibration  # noqa: E402
+
+FALSE = 0.10
+"""Answerable questions that may be refused."""
+FEATURES = ("relevance", "span", "found", "carried")
+
+
+def hits(cases: list[Case], weight: float) -> float:
+    return float(np.mean([bool(case.evidence & set(case.ordered(weight)[:5])) for case in cases if case.has_evidence]))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--checkpoint", type=Path)
+    parser.add_argument("--cache", type=Path, default=ROOT / "evaluations" / "reader")
+    parser.add_argument("--write", action="store_true")
+    options = parser.parse_args()
+    reader = FromCheckpoint(options.checkpoint) if options.checkpoint else MiniLMReader()
+    key = hashlib.sha256((options.checkpoint or INSTALLED).read_bytes()).hexdigest()[:8]
+    qasper, covid = (cases_of(reader, part, options.cache, key=key) for part in ("train", "covid"))
+    best = max(WEIGHTS, key=lambda weight: hits(qasper, weight) + hits(covid, weight))
+    print(
+        "hit@5 by weight of the search: "
+        + ", ".join(f"{w}: {hits(qasper, w):.3f}/{hits(covid, w):.3f}" for w in WEIGHTS)
+    )
+
+    rows, values, relevances = [], [], []
+    for case in (*qasper, *covid):
+        found = extracted(case, case.ordered(best)[:SHOWN])
+        f1 = answer_f1(said_of(found), case.golds) or 0.0
+        values.append(f1)
+        answerable = any(gold != UNANSWERABLE for gold in case.golds)
+        relevances.append((found.features["relevance"] if found else -99.0, answerable))
+        if found:
+            rows.append(Labelled(dict(found.features), (), f1 >= RIGHT_AT, case.paper))
+    floor = float(np.quantile([r for r, answerable in relevances if answerable], FALSE))
+    refused = [r < floor for r, answerable in relevances if not answerable]
+    print(f"floor {floor:.2f}: {np.mean(refused):.3f} of {len(refused)} unanswerable questions refused")
+    weights = fit(rows, FEATURES)
+    own = held_out(rows, FEATURES)
+    right = [row.right for row in rows]
+    area = auroc_estimate(own, right, [row.group for row in rows])
+    print(f"{sum(right)} of {len(rows)} right; F1 {shown(values, [c.paper for c in (*qasper, *covid)])}")
+    if area:
+        print(
+            f"by weights that never saw the paper: AUROC {area.mean:.3f} ({area.low:.3f} to {area.high:.3f}), ", end=""
+        )
+        print(f"calibration error {calibration_error(own, right):.3f}")
+    for name, weight in zip(weights.features, weights.coefficients, strict=True):
+        print(f"  {name} {weight:+.2f}")
+    known = sorted(zip(own, right, strict=True), reverse=True)
+    at = [i for i in range(10, len(known)) if np.mean([r for _, r in known[:i]]) >= RIGHT_AT]
+    check = known[max(at) - 1][0] if at else known[0][0]
+    print(f"of the answers at or above {check:.3f} half are right: {sum(p >= check for p, _ in known)} of {len(known)}")
+    if options.write:
+        found = ReaderCalibration(
+            reader=reader.name,
+            data=f"held-back papers of QASPER train ({len(qasper)} questions) and COVID-QA ({len(covid)})",
+            date=datetime.now(UTC).date().isoformat(),
+            n=len(rows),
+            n_right=sum(right),
+            search=best,
+            floor=round(floor, 3),
+            check=round(check, 4),
+            weights=weights,
+        )
+        CALIBRATION.write_text(json.dumps(asdict(found), indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
