@@ -17,8 +17,7 @@ chat: $(VENV)/.run
 
 test: $(VENV)/.dev check
 	@tests/setup-system.sh
-	$(RUN) -m pytest -m "not browser" $(ARGS)
-	$(RUN) -m pytest -m browser $(ARGS)
+	$(RUN) tests/run.py $(ARGS)
 
 check: $(VENV)/.dev
 	$(VENV)/bin/ruff format --check .

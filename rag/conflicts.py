@@ -12,8 +12,20 @@ from typing import TYPE_CHECKING, Final, Literal
 
 from ingest.sentences import sentence_spans
 from rag.answer import Conflict
-from rag.statement import COMMON, STEM, UNITS, Number, Statement, Token, forms_of, is_opposite, negates, read
-from rag.support import COMMON_WEIGHT, same_number, weights_of
+from rag.statement import (
+    COMMON,
+    STEM,
+    UNITS,
+    Number,
+    Statement,
+    Token,
+    forms_of,
+    is_opposite,
+    negates,
+    read,
+    same_number,
+)
+from rag.support import COMMON_WEIGHT, weights_of
 from rag.words import STOP_WORDS
 
 if TYPE_CHECKING:

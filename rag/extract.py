@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Final
 from rag.accounting import Usage
 from rag.answer import QUOTATION, Confidence, Draft, Sentence
 from rag.citations import Cited, citation_in
+from rag.statement import read
+from rag.ties import own_number
 from rag.words import content_words, words_of
 
 if TYPE_CHECKING:
@@ -139,7 +141,18 @@ def extract(question: str, passages: Sequence[Passage], readings: Sequence[Readi
     if kind == "list":
         chosen = [p for p in places if p.i == best.i and p.score > best.score - LIST_DROP]
     items = [Item(passages[p.i], (p.start, p.end), p.sentence) for p in sorted(chosen, key=lambda p: p.start)]
+    if len(items) == 1:
+        items = [_of_what_was_asked(items[0], question)]
     return Extract(kind, tuple(items), features)
+
+
+def _of_what_was_asked(item: Item, question: str) -> Item:
+    """The item, or where it is the number of another thing of the same list, the number of the thing asked about."""
+    numbers, text = read(item.text).numbers, item.passage.chunk.text
+    if len(numbers) != 1 or not (own := own_number(read(question), text, numbers[0])):
+        return item
+    at = text.find(own.shown, *item.sentence)
+    return item if at < 0 else Item(item.passage, (at, at + len(own.shown)), item.sentence)
 
 
 @dataclass(frozen=True, slots=True)

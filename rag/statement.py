@@ -216,6 +216,19 @@ def forms_of(word: str) -> frozenset[str]:
     return frozenset(name_form(part) for part in (word, *_PART.split(word)) if part)
 
 
+def same_number(a: Number, b: Number) -> bool:
+    """Whether two numbers say the same: 12 %, 12 percent and 0.12 do, 12 GB and 12 MB do not."""
+    if a.value == b.value:
+        return a.unit is None or b.unit is None or a.unit == b.unit
+    for one, other in ((a, b), (b, a)):
+        if one.unit == "%" and other.unit is None and other.value * 100 == one.value and 0 < other.value < 1:
+            return True
+    if a.about and a.unit in {b.unit, None}:
+        exponent = a.value.as_tuple().exponent
+        return isinstance(exponent, int) and round(b.value, -exponent) == a.value
+    return False
+
+
 def is_opposite(a: str, b: str) -> bool:
     """Whether two case-folded words say the opposite of each other: higher and lower, supervised and unsupervised."""
     if (a, b) in _OPPOSED:

@@ -23,8 +23,10 @@ from rag.statement import (
     negates,
     pairs_of,
     read,
+    same_number,
     turned,
 )
+from rag.ties import foreign_number
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -237,6 +239,8 @@ def _verdict(
     (against if copied or (2 * len(missing) > len(names) and match.score < SUPPORTED_AT) else doubts).extend(
         f"name {token.shown} is not there" for token in missing
     )
+    if belongs := foreign_number(claim, match.passage.chunk.text):
+        against.append(belongs)
     if tie < WEAK_AT and match.score < SUPPORTED_AT:
         against.append("its words are not there")
     elif match.score < SUPPORTED_AT:
@@ -310,19 +314,6 @@ def _replaced(ours: Sequence[Token], theirs: Sequence[Token]) -> list[str]:
         if token.name and names and not any(forms_of(token.shown) & forms_of(other.shown) for other in names):
             reasons.append(f"name {token.shown} is {names[0].shown} in the passage")
     return reasons
-
-
-def same_number(a: Number, b: Number) -> bool:
-    """Whether two numbers say the same: 12 %, 12 percent and 0.12 do, 12 GB and 12 MB do not."""
-    if a.value == b.value:
-        return a.unit is None or b.unit is None or a.unit == b.unit
-    for one, other in ((a, b), (b, a)):
-        if one.unit == "%" and other.unit is None and other.value * 100 == one.value and 0 < other.value < 1:
-            return True
-    if a.about and a.unit in {b.unit, None}:
-        exponent = a.value.as_tuple().exponent
-        return isinstance(exponent, int) and round(b.value, -exponent) == a.value
-    return False
 
 
 def _items(statement: Statement) -> frozenset[str]:

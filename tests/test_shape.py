@@ -44,7 +44,7 @@ PURE = {
     "rag/answer.py", "rag/prompts.py", "rag/citations.py", "rag/words.py", "rag/render.py",
     "rag/statement.py", "rag/support.py", "rag/conflicts.py", "rag/quotations.py",
     "rag/confidence.py", "rag/alternatives.py",
-    "rag/doubts.py", "rag/reading.py", "rag/extract.py",
+    "rag/doubts.py", "rag/reading.py", "rag/extract.py", "rag/ties.py",
     "rag/abbreviations.py", "rag/sanitise.py",
     "rag/questions.py", "rag/followups.py",
     "rag/redaction.py", "rag/budget.py",

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import stored_answers
+from conftest import stored_answers, unfold
 from pdfs import column, write_pdf
 from waiting import until
 
@@ -79,7 +79,7 @@ def test_a_question_shows_its_sources_first_and_then_grows(open_page, shot) -> N
     page.wait_for_selector(FOOTER)
     seen = page.evaluate("window.seen")
     assert seen[0] == "sources", "the sources stand before the first word"
-    assert len(set(seen) - {"sources"}) >= 3, "the text grows while it is written"
+    assert len(set(seen) - {"sources"}) >= 2, "words of the papers stand there while the model still writes"
     hrefs = [chip.get_attribute("href") for chip in page.locator(CHIP).all()]
     assert hrefs
     assert all(re.fullmatch(r"/cite/[0-9a-f]{16}/\d+/\d{4}(#source)?", href) for href in hrefs)
@@ -96,6 +96,26 @@ def test_a_question_shows_its_sources_first_and_then_grows(open_page, shot) -> N
     shot(page, "panel-light")
     assert page.outside == []
     assert page.url.endswith(page.evaluate("window.location.pathname")), "the click did not leave the chat"
+
+
+def test_the_papers_own_words_are_the_answer_and_the_draft_is_folded_away(open_page, shot) -> None:
+    page = open_page(color_scheme="dark")
+    say(page, ADAPTER)
+    page.wait_for_selector(FOOTER)
+    answer = page.locator(ANSWER).last
+    expect(answer.locator(FOOTER.removeprefix(ANSWER))).to_contain_text("quoted word for word · draft by SmolLM2")
+    quote = answer.locator("blockquote").first
+    expect(quote).to_contain_text("page ")
+    said = answer.locator("strong").first.inner_text()
+    expect(quote.locator("strong").first).to_have_text(said)
+    folded = page.locator("button:has-text('what the model wrote')")
+    unfold(folded, page.get_by_text("wrote this, which is not shown"))
+    page.wait_for_timeout(500)
+    shot(page, "quoted-dark")
+    page.wait_for_url(re.compile("/thread/"))
+    page.reload()
+    page.wait_for_selector(f"{ANSWER} blockquote strong")
+    assert page.outside == []
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

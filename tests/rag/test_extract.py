@@ -50,6 +50,13 @@ def test_the_best_span_of_all_passages_is_the_answer_with_the_sentence_that_it_s
     assert TEXTS[1][start:end] == "We also evaluate on SQuAD."
 
 
+def test_of_a_list_with_respectively_the_number_of_the_thing_that_was_asked_about_is_taken() -> None:
+    text = "Ocimum sanctum and Curcuma longa showed clot lysis of 30.01% and 28.62%, respectively."
+    found = extract("What clot lysis did Ocimum sanctum show?", [passage(1, text)], [reading(text, "28.62%")])
+    assert found.said == "30.01%"
+    assert extract("What clot lysis was seen?", [passage(1, text)], [reading(text, "28.62%")]).said == "28.62%"
+
+
 def test_a_list_takes_several_spans_in_the_order_of_the_text() -> None:
     found = extract(QUESTION, PASSAGES, [reading(TEXTS[0], "MNLI", "SST-2", "QNLI", kind="list"), reading(TEXTS[1])])
     assert found.said == "SST-2, MNLI, QNLI"
