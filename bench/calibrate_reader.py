@@ -3,9 +3,10 @@
     python bench/calibrate_reader.py [--checkpoint FILE] [--cache FOLDER] [--write]
 
 From the held-back papers of QASPER train and COVID-QA (`bench/reader_data.py`): the weight of the search beside the
-reader, where passages are put in order; the relevance below which the answer is said not to be in the papers, chosen so
-that of the answerable questions at most FALSE are refused; and a logistic regression that tells right answers (token F1
-of at least .5 against any annotator's) from others. QASPER dev is not looked at.
+reader, where passages are put in order; a logistic regression that tells answerable questions from the same kind of
+questions asked of another paper of the field, with the probability below which the answer is said not to be in the
+papers (at most FALSE of the answerable ones are refused); and one that tells right answers (token F1 of at least .5
+against any annotator's) from others. QASPER dev is not looked at.
 """
 
 from __future__ import annotations
@@ -26,13 +27,14 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from rag.calibrate import RIGHT_AT, Labelled, fit, held_out  # noqa: E402
-from rag.metrics import UNANSWERABLE, answer_f1, auroc_estimate, calibration_error  # noqa: E402
+from rag.metrics import answer_f1, auroc_estimate, calibration_error  # noqa: E402
 from rag.reader import MiniLMReader  # noqa: E402
 from rag.reader_calibration import CALIBRATION, ReaderCalibration  # noqa: E402
 
 FALSE = 0.10
 """Answerable questions that may be refused."""
-FEATURES = ("relevance", "span", "found", "carried")
+THERE = ("best", "total", "found")
+FEATURES = ("relevance", "span", "inner", "margin", "sentence", "search", "yes_no", "words")
 
 
 def hits(cases: list[Case], weight: float) -> float:
@@ -47,25 +49,34 @@ def main() -> None:
     options = parser.parse_args()
     reader = FromCheckpoint(options.checkpoint) if options.checkpoint else MiniLMReader()
     key = hashlib.sha256((options.checkpoint or INSTALLED).read_bytes()).hexdigest()[:8]
-    qasper, covid = (cases_of(reader, part, options.cache, key=key) for part in ("train", "covid"))
+    qasper, covid, absent = (cases_of(reader, part, options.cache, key=key) for part in ("train", "covid", "absent"))
     best = max(WEIGHTS, key=lambda weight: hits(qasper, weight) + hits(covid, weight))
     print(
         "hit@5 by weight of the search: "
         + ", ".join(f"{w}: {hits(qasper, w):.3f}/{hits(covid, w):.3f}" for w in WEIGHTS)
     )
 
-    rows, values, relevances = [], [], []
-    for case in (*qasper, *covid):
+    rows, values, known = [], [], []
+    for case in (*qasper, *covid, *absent):
         found = extracted(case, case.ordered(best)[:SHOWN])
+        if found and case.kind != "unanswerable":  # whether a paper half answers a question is another matter
+            known.append(Labelled(dict(found.features), (), case.kind != "absent", case.paper))
+        if case.kind == "absent":
+            continue
         f1 = answer_f1(said_of(found), case.golds) or 0.0
         values.append(f1)
-        answerable = any(gold != UNANSWERABLE for gold in case.golds)
-        relevances.append((found.features["relevance"] if found else -99.0, answerable))
         if found:
             rows.append(Labelled(dict(found.features), (), f1 >= RIGHT_AT, case.paper))
-    floor = float(np.quantile([r for r, answerable in relevances if answerable], FALSE))
-    refused = [r < floor for r, answerable in relevances if not answerable]
-    print(f"floor {floor:.2f}: {np.mean(refused):.3f} of {len(refused)} unanswerable questions refused")
+    there, told = fit(known, THERE), held_out(known, THERE)
+    answerable = [row.right for row in known]
+    for false in (FALSE / 2, FALSE):
+        floor = float(np.quantile([p for p, right in zip(told, answerable, strict=True) if right], false))
+        refused = [p < floor for p, right in zip(told, answerable, strict=True) if not right]
+        print(f"refusing {false:.0%} of {sum(answerable)} answerable: {np.mean(refused):.3f} of {len(refused)} absent")
+    area = auroc_estimate(told, answerable, [row.group for row in known])
+    if area:
+        print(f"answerable or absent: AUROC {area.mean:.3f} ({area.low:.3f} to {area.high:.3f})")
+    floor = float(np.quantile([p for p, right in zip(told, answerable, strict=True) if right], FALSE))
     weights = fit(rows, FEATURES)
     own = held_out(rows, FEATURES)
     right = [row.right for row in rows]
@@ -90,7 +101,8 @@ def main() -> None:
             n=len(rows),
             n_right=sum(right),
             search=best,
-            floor=round(floor, 3),
+            there=there,
+            floor=round(floor, 4),
             check=round(check, 4),
             weights=weights,
         )

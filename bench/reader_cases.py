@@ -38,6 +38,7 @@ from ingest.sentences import sentence_spans  # noqa: E402
 from rag.answer import Passage  # noqa: E402
 from rag.metrics import UNANSWERABLE, answer_f1  # noqa: E402
 from rag.ranker import ranker_for  # noqa: E402
+from rag.reading import sigmoid  # noqa: E402
 from rag.words import content_words  # noqa: E402
 
 if TYPE_CHECKING:
@@ -130,8 +131,8 @@ class Case:
         return np.argsort(-np.array(scores), kind="stable").tolist()
 
 
-def passages_of(texts: list[str], title: str) -> list[Passage]:
-    """Texts as passages of one paper, numbered from 1."""
+def passages_of(texts: list[str], title: str, odds: list[float] | None = None) -> list[Passage]:
+    """Texts as passages of one paper, numbered from 1, with the search's log odds of each where they are known."""
     paper = Document(id="p", title=title, n_pages=1, file_name="p.pdf")
     return [
         Passage(
@@ -140,7 +141,7 @@ def passages_of(texts: list[str], title: str) -> list[Passage]:
                 id=f"p:{n:04d}", paper_id="p", ordinal=n, text=text, start=0, end=len(text), first_page=1,
                 last_page=1, section=None, n_tokens=200,
             ),
-            paper, 0.0, ("dense",),
+            paper, 0.5 if odds is None else sigmoid(odds[n - 1]), ("dense",),
         )
         for n, text in enumerate(texts, start=1)
     ]  # fmt: skip
@@ -182,7 +183,8 @@ def gold_answers(qa: dict) -> list[tuple[str, str]]:
     return found
 
 
-def qasper_cases(reader: MiniLMReader, split: str, most: int, folder: Path) -> list[Case]:
+def qasper_papers_searched(split: str, most: int, folder: Path) -> tuple[dict, dict[str, tuple[Paper, int]], Words]:
+    """The data, each paper with the number of its first paragraph in the word search, and that search."""
     data = qasper_papers(split)
     names = sorted(
         held_qasper(data) if split == "train" else data, key=lambda n: hashlib.sha256(n.encode()).hexdigest()
@@ -193,18 +195,25 @@ def qasper_cases(reader: MiniLMReader, split: str, most: int, folder: Path) -> l
         lows[name] = len(rows), len(rows) + len(paragraphs_of(data[name]))
         rows += [(text, sections[text]) for text in paragraphs_of(data[name])]
     vectors = embedded([text for text, _ in rows], folder).numpy()  # all at once: one file in the cache
-    words, cases = Words(rows), []
-    for name, (a, b) in lows.items():
-        if a == b:
-            continue
-        paper = Paper([text for text, _ in rows[a:b]], [section for _, section in rows[a:b]], vectors[a:b])
+    papers = {
+        name: (Paper([text for text, _ in rows[a:b]], [section for _, section in rows[a:b]], vectors[a:b]), a)
+        for name, (a, b) in lows.items()
+        if b > a
+    }
+    return data, papers, Words(rows)
+
+
+def qasper_cases(reader: MiniLMReader, split: str, most: int, folder: Path) -> list[Case]:
+    data, papers, words = qasper_papers_searched(split, most, folder)
+    cases = []
+    for name, (paper, low) in papers.items():
         at = {text: i for i, text in enumerate(paper.texts)}
         for qa in data[name]["qas"]:
             golds = gold_answers(qa)
             kinds = [kind for _, kind in golds]
             cases.append(
                 case_of(
-                    reader, paper, words, a,
+                    reader, paper, words, low,
                     evidence={at[clean(e)] for x in qa["answers"] for e in x["answer"]["evidence"] if clean(e) in at},
                     paper=name,
                     title=clean(data[name]["title"]),
@@ -216,14 +225,42 @@ def qasper_cases(reader: MiniLMReader, split: str, most: int, folder: Path) -> l
     return cases
 
 
+def covid_searched(text: str, folder: Path) -> tuple[list[Range], Paper, Words]:
+    places: list[Range] = windows(text)
+    pieces = [text[a:b] for a, b in places]
+    return places, Paper(pieces, [""] * len(places), embedded(pieces, folder).numpy()), Words([(p, "") for p in pieces])
+
+
+def absent_cases(reader: MiniLMReader, folder: Path) -> list[Case]:
+    """Questions asked of another paper of the same field: two of each QASPER paper, six of each of COVID-QA."""
+    data, papers, words = qasper_papers_searched("train", 0, folder)
+    cases, names = [], list(papers)
+    for k, name in enumerate(names):
+        other = names[(k + 7) % len(names)]
+        for qa in data[name]["qas"][:2]:
+            asked = {"title": clean(data[other]["title"]), "question": clean(qa["question"])}
+            cases.append(absent(reader, *papers[other], words, paper=name, **asked))
+    texts = {row["doc_id"]: row["text"] for row in read("covidqa_docs")}
+    rows = covid_held()
+    ids = sorted({row["doc_id"] for row in rows})
+    for k, name in enumerate(ids):
+        _, paper, of_paper = covid_searched(texts[ids[(k + 5) % len(ids)]], folder)
+        cases += [
+            absent(reader, paper, 0, of_paper, paper=str(name), title="", question=row["question"])
+            for row in [row for row in rows if row["doc_id"] == name][:6]
+        ]
+    return cases
+
+
+def absent(reader: MiniLMReader, paper_: Paper, low: int, words: Words, **asked: str) -> Case:
+    return case_of(reader, paper_, words, low, evidence=set(), golds=[UNANSWERABLE], kind="absent", **asked)
+
+
 def covid_cases(reader: MiniLMReader, most: int, folder: Path) -> list[Case]:
     texts = {row["doc_id"]: row["text"] for row in read("covidqa_docs")}
     rows, cases = covid_held(), []
     for name in sorted({row["doc_id"] for row in rows})[: most or None]:
-        places: list[Range] = windows(texts[name])
-        pieces = [texts[name][a:b] for a, b in places]
-        paper = Paper(pieces, [""] * len(places), embedded(pieces, folder).numpy())
-        words = Words([(text, "") for text in pieces])
+        places, paper, words = covid_searched(texts[name], folder)
         for row in (row for row in rows if row["doc_id"] == name):
             start = row["doc_span"][0]
             cases.append(
@@ -241,10 +278,13 @@ def covid_cases(reader: MiniLMReader, most: int, folder: Path) -> list[Case]:
 
 
 def cases_of(reader: MiniLMReader, part: str, folder: Path, *, most: int = 0, key: str) -> list[Case]:
-    """The cases of "covid", "train" (QASPER train, held back) or "dev"; `key` names the reader's weights."""
+    """The cases of "covid", "train" (QASPER train, held back), "dev" or "absent"; `key` names the reader's weights."""
     path = folder / f"cases-{part}-{most}-{key}.pkl"
     if path.is_file():
         return pickle.loads(path.read_bytes())
-    found = covid_cases(reader, most, folder) if part == "covid" else qasper_cases(reader, part, most, folder)
+    if part == "absent":
+        found = absent_cases(reader, folder)
+    else:
+        found = covid_cases(reader, most, folder) if part == "covid" else qasper_cases(reader, part, most, folder)
     path.write_bytes(pickle.dumps(found))
     return found

@@ -45,9 +45,9 @@ if TYPE_CHECKING:
 
 SHOWN = 6
 """Passages of which the answer is made."""
-WEIGHTS = (0.0, 0.25, 0.5, 1.0, 2.0)
+WEIGHTS = (0.0, 0.5, 1.0, 2.0, 4.0)
 """Of the hybrid search's log odds beside the reader's relevance; 0 is the reader alone."""
-BLEND = 0.5
+BLEND = 2.0
 LIMITS = (-3.0, -2.0, -1.0, 0.0)
 """Of the best passage's relevance, below which the reader abstains."""
 
@@ -112,7 +112,7 @@ def squad(reader: MiniLMReader, most: int) -> None:
 
 def extracted(case: Case, order: list[int]) -> Extract | None:
     """What the product answers from these passages."""
-    passages = passages_of([case.texts[i] for i in order], case.title)
+    passages = passages_of([case.texts[i] for i in order], case.title, [case.odds[i] for i in order])
     return extract(case.question, passages, [case.readings[i] for i in order])
 
 
@@ -147,7 +147,7 @@ def qasper(cases: list[Case], split: str, folder: Path) -> None:
             "golds": case.golds,
             "said": said_of(found),
             "of": found.kind if found else "none",
-            "relevance": found.features["relevance"] if found else -99.0,
+            "relevance": found.features["best"] if found else -99.0,
             "f1": answer_f1(said_of(found), case.golds),
             "f1_none": answer_f1(UNANSWERABLE, case.golds),
             "floor": case.floor,

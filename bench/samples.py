@@ -14,6 +14,7 @@ sys.path.insert(0, str(ROOT))
 
 from ingest import Ingest, IngestSettings, Source, open_library  # noqa: E402
 from rag import Assistant, RagSettings  # noqa: E402
+from rag.render import is_quoted  # noqa: E402
 
 SAMPLES = ROOT / "docs" / "papers"
 
@@ -31,7 +32,7 @@ async def main() -> None:
         files = sorted(SAMPLES.glob("*.pdf"))
         list(Ingest(library=library, embedder=assistant.embedder).run(Source(file, file.name) for file in files))
         stems = {paper.id: Path(paper.file_name).stem for paper in library.papers()}
-        ranks, right, seconds = [], 0, 0.0
+        ranks, right, shown, seconds = [], 0, 0, 0.0
         for row in rows:
             answer = await assistant.answer(row["question"])
             at = [
@@ -41,6 +42,8 @@ async def main() -> None:
             ]
             ranks.append(min(at, default=None))
             good = is_right(answer.text, row["keywords"])
+            quotes = " ".join(citation.quote for citation in answer.citations) if is_quoted(answer) else ""
+            shown += is_right(f"{answer.text} {quotes}", row["keywords"])
             right += good
             seconds += answer.trace.seconds or 0.0
             print(f"{row['id']:9} page at rank {ranks[-1]}  {'right' if good else 'wrong'}  {answer.text[:100]!r}")
@@ -48,7 +51,7 @@ async def main() -> None:
         await assistant.close()
     top5, top1 = sum(r is not None and r <= 5 for r in ranks), ranks.count(1)
     print(f"right page among the top 5: {top5} of {len(rows)}, first: {top1}")
-    print(f"answered rightly: {right} of {len(rows)} in {seconds:.0f} s")
+    print(f"answered rightly: {right} of {len(rows)} in {seconds:.0f} s; with the sentence that is quoted {shown}")
     print(f"abstained from {sum(abstained)} of {len(others)} questions that the papers do not answer")
 
 

@@ -61,7 +61,7 @@ class Passage:
     score: float
     """Higher is better; comparable within one question."""
     sources: tuple[str, ...]
-    """Which searches found it: "dense", "lexical"."""
+    """Which searches found it: "dense", "lexical"; "reader" where the reader has put it in its place."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

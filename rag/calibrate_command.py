@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from ingest import IngestSettings, UserFacingError, embedder_from, open_library
 from rag.assistant import Assistant
 from rag.calibrate import FILE, WITH_LOGPROBS, Labelled, calibrated, held_out, is_right, save, too_few
-from rag.citations import without_markers
+from rag.citations import cite, without_markers
 from rag.confidence import gates, signals
 from rag.corpora import load
 from rag.corpus_library import corpus_library
@@ -113,7 +113,7 @@ async def _drafts(
     questions: QuestionSet, library: Library, settings: RagSettings, folder: Path
 ) -> tuple[list[Labelled], str]:
     """A labelled draft for each question with an answer, from the folder where it is there; and the model's name."""
-    assistant = Assistant.open(settings, library=library)
+    assistant = Assistant.open(settings.model_copy(update={"answers": "written"}), library=library)
     key = [assistant.drafter.name, questions.digest, code_digest()]
     path = folder / "drafts.jsonl"
     there = {row["id"]: row for row in whole_lines(path) if row["key"] == key}
@@ -145,18 +145,19 @@ async def _one(case: Case, assistant: Assistant) -> dict[str, Any]:
 
 
 def labelled(answer: Answer, case: Case) -> Labelled:
-    """The signals of an answer's first draft, which is all that the answer was made of, and whether it is right."""
+    """The signals of an answer's first draft, whatever is shown in its place, and whether it is right."""
     draft = answer.drafts[0]
+    cited = cite(draft.text, answer.passages, page_text=lambda *_: "", question=case.question)
     return Labelled(
-        signals=signals(draft, question=case.question, sentences=answer.sentences, passages=answer.passages),
+        signals=signals(draft, question=case.question, sentences=cited.sentences, passages=answer.passages),
         gates=tuple(
             gate.code
             for gate in gates(
                 draft,
                 question=case.question,
-                sentences=answer.sentences,
+                sentences=cited.sentences,
                 passages=answer.passages,
-                corrections=answer.corrections,
+                corrections=cited.corrections,
             )
         ),
         right=is_right(without_markers(draft.text), [reference.text for reference in case.references]),

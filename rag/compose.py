@@ -62,7 +62,8 @@ class Composer:
         if taken.kind != "fact" or not found.readings or not self._reader:
             return Read()
         extracted = extract(taken.text, found.passages[: len(found.readings)], found.readings)
-        low = extracted is None or extracted.features["relevance"] < self._reader.calibration.floor
+        known = self._reader.calibration
+        low = extracted is None or known.there.probability(extracted.features) < known.floor
         return Read(extracted, quotes_first=self._quotes_first, nothing=self._quotes_first and low)
 
     def in_their_words(

@@ -33,6 +33,9 @@ LIST_DROP: Final = 3.0
 MOST_SENTENCES: Final = 3
 """Sentences that are quoted for one answer."""
 
+ALONE: Final = 5.0
+"""What stands for the lead over a second place where there is none."""
+
 MIN_WORDS: Final = 4
 """Words of a sentence; less is a heading, a label or the rest of a formula."""
 
@@ -128,22 +131,49 @@ def extract(question: str, passages: Sequence[Passage], readings: Sequence[Readi
         return None
     kind = _kind(readings)
     best = max(places, key=lambda place: place.score)
-    features = {
-        "relevance": max(reading.relevance for reading in readings),
-        "span": best.score - readings[best.i].relevance,
-        "found": 1.0 - min(reading.none for reading in readings),
-        "carried": max(s.probability for reading in readings for s in reading.sentences),
-    }
     if kind in {"yes", "no"}:
         for passage, sentence in best_sentences(question, passages, readings, n=1):
-            return Extract(kind, (Item(passage, sentence, sentence),), features)
+            item = Item(passage, sentence, sentence)
+            return Extract(kind, (item,), _features(kind, (item,), places, passages, readings))
     chosen = [best]
     if kind == "list":
         chosen = [p for p in places if p.i == best.i and p.score > best.score - LIST_DROP]
     items = [Item(passages[p.i], (p.start, p.end), p.sentence) for p in sorted(chosen, key=lambda p: p.start)]
+    features = _features(kind, items, places, passages, readings)
     if len(items) == 1:
         items = [_of_what_was_asked(items[0], question)]
     return Extract(kind, tuple(items), features)
+
+
+def _features(
+    kind: Kind,
+    items: Sequence[Item],
+    places: Sequence[_Place],
+    passages: Sequence[Passage],
+    readings: Sequence[Reading],
+) -> dict[str, float]:
+    """What tells right extracts from wrong ones, of the first item's passage and against the other passages."""
+    first = items[0]
+    i = next(i for i, passage in enumerate(passages) if passage is first.passage)
+    own = readings[i]
+    scores = sorted((span.score for span in own.spans), reverse=True)
+    best = sorted((max(p.score for p in places if p.i == j) for j in {p.i for p in places}), reverse=True)
+    odds = [math.log(found / (1 - found)) for p in passages if (found := min(max(p.score, 1e-6), 1 - 1e-6))]
+    carrying = [s.probability for s in own.sentences if s.start < first.words[1] and first.words[0] < s.end]
+    words = kind.split() if kind in {"yes", "no"} else [word for item in items for word in item.text.split()]
+    return {
+        "best": max(reading.relevance for reading in readings),
+        "total": best[0],
+        "found": max(odds),
+        "relevance": own.relevance,
+        "span": scores[0] if scores else 0.0,
+        "inner": scores[0] - scores[1] if len(scores) > 1 else ALONE,
+        "margin": best[0] - best[1] if len(best) > 1 else ALONE,
+        "sentence": max(carrying, default=0.0),
+        "search": odds[i],
+        "yes_no": float(kind in {"yes", "no"}),
+        "words": math.log1p(len(words)),
+    }
 
 
 def _of_what_was_asked(item: Item, question: str) -> Item:

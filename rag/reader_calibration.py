@@ -26,8 +26,10 @@ class ReaderCalibration:
     n_right: int
     search: float
     """The weight of the search's log odds beside the reader's relevance, where passages are put in order."""
+    there: Weights
+    """Of `Extract.features`: how likely it is that the passages answer the question at all."""
     floor: float
-    """The best passage's relevance below which the answer is said not to be in the papers."""
+    """The probability of that below which the answer is said not to be in the papers."""
     check: float
     """The probability below which the user is asked to check the answer."""
     weights: Weights
@@ -37,7 +39,7 @@ class ReaderCalibration:
 def calibration_of(path: Path = CALIBRATION) -> ReaderCalibration:
     """The calibration in a file."""
     row = json.loads(path.read_text(encoding="utf-8"))
-    weights: dict[str, Any] = {
-        name: tuple(value) if isinstance(value, list) else value for name, value in row["weights"].items()
-    }
-    return ReaderCalibration(**{**row, "weights": Weights(**weights)})
+    for name in ("weights", "there"):
+        fields: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in row[name].items()}
+        row[name] = Weights(**fields)
+    return ReaderCalibration(**row)

@@ -376,8 +376,9 @@ def _line(passage: Passage, *, page: int) -> str:
     parts = [str(passage.paper.year)] if passage.paper.year else []
     parts.append(f"page {page}")
     parts += [inert(passage.chunk.section, limit=48)] if passage.chunk.section else []
-    # the score of an outline's passage is only its place
-    parts += [f"match\N{NO-BREAK SPACE}{passage.score:.2f}"] if "outline" not in passage.sources else []
+    # the score of an outline's passage is only its place, and what the reader puts in order has another
+    scored = not {"outline", "reader"} & set(passage.sources)
+    parts += [f"match\N{NO-BREAK SPACE}{passage.score:.2f}"] if scored else []
     return f"- [{passage.marker}]({path}) [{short_title(passage.paper)}]({path}#source) · {' · '.join(parts)}"
 
 

@@ -134,11 +134,11 @@ class Retriever:
             sections=[chunks[name].section for name in names],
         )
         order = sorted(range(len(names)), key=lambda i: (-scores[i], names[i]))
-        readings = self._readings(question, [chunks[names[i]].text for i in order[:READ]]) if read else []
-        if readings and self._reader:
+        readings = self._readings(question, [chunks[names[i]].text for i in order[:READ]]) if read else ()
+        of_chunk = dict(zip(order, readings, strict=False))
+        if self._reader and of_chunk:
             odds = np.clip(scores, 1e-6, 1 - 1e-6)
             odds = self._reader.calibration.search * np.log(odds / (1 - odds))
-            of_chunk = dict(zip(order, readings, strict=False))
             order[:READ] = sorted(of_chunk, key=lambda i: -(of_chunk[i].relevance + float(odds[i])))
         one_paper = paper_ids is not None and len(set(paper_ids)) == 1
         chosen = _varied(
@@ -152,28 +152,29 @@ class Retriever:
                 chunk=chunks[names[i]],
                 paper=papers[chunks[names[i]].paper_id],
                 score=float(scores[i]),
-                sources=tuple(s for s, hits in (("dense", dense), ("lexical", lexical)) if names[i] in hits),
+                sources=(
+                    *(s for s, hits in (("dense", dense), ("lexical", lexical)) if names[i] in hits),
+                    *(["reader"] if i in of_chunk else []),
+                ),
             )
             for marker, i in enumerate((order[j] for j in chosen), start=1)
             if chunks[names[i]].paper_id in papers
         )
         n_searched = len(among) if among is not None else self._library.n_chunks()
         on_topic = bool((vectors @ vector).max() >= floor(n_searched))
-        if readings:
-            by_name = {names[i]: reading for i, reading in of_chunk.items()}
-            readings = [by_name[p.chunk.id] for p in passages if p.chunk.id in by_name]
-        return Found(passages, on_topic, tuple(readings))
+        by_name = {names[i]: reading for i, reading in of_chunk.items()}
+        return Found(passages, on_topic, tuple(by_name[p.chunk.id] for p in passages if p.chunk.id in by_name))
 
-    def _readings(self, question: str, texts: Sequence[str]) -> list[Reading]:
+    def _readings(self, question: str, texts: Sequence[str]) -> Sequence[Reading]:
         """What the reader found; nothing where there is none, or where it fails: the search's own order stays then."""
         if self._reader is None:
-            return []
+            return ()
         try:
             return self._reader.read(question, texts)
         except Exception:  # noqa: BLE001 an optional step: its fault costs this step, not the answer
             _log.exception("The reader failed; the passages stay as the search ranks them")
             self._reader = None
-            return []
+            return ()
 
     def sentences(self, question: str, vector: Vectors, passages: Sequence[Passage], *, n: int) -> list[str]:
         """The n sentences of the passages that bear most on the question, best first: by cosine and shared words."""

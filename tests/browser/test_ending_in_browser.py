@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 
 import pytest
-from test_browser import ADAPTER, FOOTER, say
+from test_browser import ADAPTER, ANSWER, FOOTER, say
 from test_modes import there  # noqa: F401 - a fixture
 
 from places import ROOT
@@ -97,12 +97,14 @@ def test_while_consent_is_asked_for_by_the_button(open_page, drafting_poorly) ->
     model = model_of(drafting_poorly)
     say(page, ADAPTER)
     page.wait_for_selector(FOOTER)
+    shown = page.locator(f"{ANSWER} blockquote").inner_text()  # nothing of the draft holds
     page.click("button:has-text('Refine this answer')")  # a request over HTTP, open until it is answered
     page.wait_for_selector("text=May this leave your machine?")
     print("ended after", ended(drafting_poorly, signal.SIGTERM, model=model))
     asked, drafted, *rest = kept(drafting_poorly)
     assert asked == ("user_message", ADAPTER)
-    assert "999 MB" in drafted[1]
+    assert "16 bits each" in drafted[1]
+    assert "16 bits each" in shown
     assert any("Nothing was sent" in text for _, text in rest), rest
 
 

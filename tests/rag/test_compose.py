@@ -90,7 +90,7 @@ async def test_the_readers_order_is_that_of_the_passages_and_its_sentences_are_w
 
 async def test_what_the_reader_finds_in_no_passage_is_not_in_the_papers_and_no_model_is_asked(papers, embedder) -> None:
     strict = WordReader()
-    strict.calibration = replace(WordReader.calibration, floor=3.0)  # more than it ever gives
+    strict.calibration = replace(WordReader.calibration, floor=0.99)  # more than it ever gives
     asked = assistant(papers, embedder, reader=strict)
     events = await events_of(asked.ask(QUESTION))
     answer = events[-1].answer
