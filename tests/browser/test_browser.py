@@ -106,15 +106,15 @@ def test_the_papers_own_words_are_the_answer_and_the_draft_is_folded_away(open_p
     expect(answer.locator(FOOTER.removeprefix(ANSWER))).to_contain_text("quoted word for word · draft by SmolLM2")
     quote = answer.locator("blockquote").first
     expect(quote).to_contain_text("page ")
-    said = answer.locator("strong").first.inner_text()
-    expect(quote.locator("strong").first).to_have_text(said)
+    said = answer.locator(".font-bold").first.inner_text()
+    expect(quote.locator(".font-bold").first).to_have_text(said)
     folded = page.locator("button:has-text('what the model wrote')")
     unfold(folded, page.get_by_text("wrote this, which is not shown"))
     page.wait_for_timeout(500)
     shot(page, "quoted-dark")
     page.wait_for_url(re.compile("/thread/"))
     page.reload()
-    page.wait_for_selector(f"{ANSWER} blockquote strong")
+    page.wait_for_selector(f"{ANSWER} blockquote .font-bold")
     assert page.outside == []
 
 
