@@ -294,7 +294,8 @@ def with_references(text: str, cited: Iterable[tuple[int, Paper, int]]) -> str:
 
 def changes_title(answer: Answer) -> str:
     """What `changed` shows, in a few words."""
-    return "what the model wrote" if is_quoted(answer) else "the draft, and what changed"
+    last_is_quoted = bool(answer.drafts) and answer.drafts[-1].model == QUOTATION
+    return "what the model wrote" if last_is_quoted else "the draft, and what changed"
 
 
 def changed(answer: Answer) -> str:
@@ -319,7 +320,8 @@ def changed(answer: Answer) -> str:
     for change, sentence in changes(draft.text, refined.text):
         shown = " ".join(model_text(sentence, links=links).split())
         lines.append(f"- {told[change]} {shown}")
-    return f"Draft by {inert(draft.model)}, sentence by sentence:\n\n" + "\n".join(lines)
+    by = "Quoted from your papers" if draft.model == QUOTATION else f"Draft by {inert(draft.model)}"
+    return f"{by}, sentence by sentence:\n\n" + "\n".join(lines)
 
 
 def fenced(text: str, *, language: str = "text") -> str:

@@ -324,6 +324,16 @@ def test_the_footer_says_that_words_were_quoted_and_the_draft_is_one_click_away(
     assert "glad you" not in full_answer(answer)
 
 
+@pytest.mark.parametrize("shown", [0, 1])
+def test_a_refinement_of_a_quotation_is_shown_beside_it_sentence_by_sentence(shown) -> None:
+    before = make_quoted("It reaches 87 % on all of them.", "87 % [1]", "87 %")
+    refined = replace(before.drafts[0], text="It reaches 87 % [1].", model="large", refines=before.drafts[1])
+    answer = replace(before, drafts=(before.drafts[1], refined), shown=shown)
+    assert changes_title(answer) == "the draft, and what changed"
+    assert changed(answer).startswith("Quoted from your papers, sentence by sentence:")
+    assert "large" in changed(answer)
+
+
 def test_the_words_on_confidence_have_no_figure_and_the_figure_is_with_the_draft() -> None:
     answer = make_quoted("It reaches 87 % on all of them.", "87 % [1]", "87 %")
     answer = replace(answer, confidence=Confidence(0.41, "Quoted from your papers, word for word.", {"sure": 1.0}))
