@@ -159,7 +159,7 @@ def figure(answer: Answer) -> str:
     sure = answer.confidence
     if sure is None or not is_quoted(answer) or sure.signals.get("calibrated") == 0.0:
         return ""
-    return f"Of 100 answers with such signs about {100 * sure.score:.0f} were right (docs/reader.md)."
+    return f"Of 100 quoted answers with such signs about {100 * sure.score:.0f} were right (docs/reader.md)."
 
 
 def answer_text(answer: Answer) -> str:
