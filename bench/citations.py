@@ -48,7 +48,7 @@ from rag import Assistant, RagSettings  # noqa: E402
 from rag.accounting import Trace  # noqa: E402
 from rag.answer import Answer, Passage  # noqa: E402
 from rag.citations import cite, markers_in, split_sentences  # noqa: E402
-from rag.render import full_answer  # noqa: E402
+from rag.render import full_answer, is_quoted  # noqa: E402
 from rag.retrieve import Retriever  # noqa: E402
 from rag.sanitise import JOINER  # noqa: E402
 
@@ -118,7 +118,12 @@ async def answers(files, asked, *, n, folder, minutes):
 
 
 def checked_anew(answer, library):
-    """The answer as the code of today cites it, from what the model wrote and the passages that it was shown."""
+    """The answer as the code of today cites it, from what the model wrote and the passages that it was shown.
+
+    One in the papers' own words stays as it is: no model wrote it.
+    """
+    if is_quoted(answer):
+        return answer
     asked, draft = answer.question, answer.drafts[-1]
     cited = cite(draft.text, answer.passages, page_text=partial(page_text, library), question=asked)
     return replace(answer, text=cited.text, sentences=cited.sentences, citations=cited.citations,

@@ -39,6 +39,8 @@ ALONE: Final = 5.0
 MIN_WORDS: Final = 4
 """Words of a sentence; less is a heading, a label or the rest of a formula."""
 
+_MARK = re.compile(r"\s*\[\d{1,3}(?:\s*[,;–-]\s*\d{1,3})*\](?=[\s.,;:)]|$)")
+
 _AIM = re.compile(
     r"\b(?:aims?|purpose|objectives?|goals?) (?:of|was|is|were|are)\b|\bwas (?:conducted|undertaken|designed) to\b"
     r"|\b(?:we|study|paper|work|article) aim(?:s|ed)? (?:to|at)\b",
@@ -81,9 +83,10 @@ class Item:
 
     @property
     def text(self) -> str:
-        """The words on one line."""
+        """The words on one line, without the paper's own reference marks: [12] would be taken for one of ours."""
         start, end = self.words
-        return " ".join(self.passage.chunk.text[start:end].split())
+        flat = " ".join(self.passage.chunk.text[start:end].split())
+        return _MARK.sub("", flat).strip() or flat.strip("[]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +110,7 @@ class Extract:
     def streamed(self) -> str:
         """The answer and its sentences, to be read before everything is checked."""
         sentences = dict.fromkeys(
-            (item.passage.marker, " ".join(item.passage.chunk.text[slice(*item.sentence)].split()))
+            (item.passage.marker, _MARK.sub("", " ".join(item.passage.chunk.text[slice(*item.sentence)].split())))
             for item in self.items
         )
         return "\n\n".join((f"{self.said} {_chips(self.markers)}", *(f"“{words}” [{m}]" for m, words in sentences)))

@@ -9,6 +9,7 @@ import pytest
 from fake_reader import WordReader
 from ingest import Chunk, Paper
 from rag.answer import QUOTATION, Passage
+from rag.citations import markers_in
 from rag.extract import best_sentences, cited, confidence_in, draft_of, extract, is_sure, may_answer
 from rag.reading import Reading, Sentence, Span
 
@@ -55,6 +56,16 @@ def test_of_a_list_with_respectively_the_number_of_the_thing_that_was_asked_abou
     found = extract("What clot lysis did Ocimum sanctum show?", [passage(1, text)], [reading(text, "28.62%")])
     assert found.said == "30.01%"
     assert extract("What clot lysis was seen?", [passage(1, text)], [reading(text, "28.62%")]).said == "28.62%"
+
+
+def test_a_papers_own_reference_marks_are_not_taken_for_ours() -> None:
+    text = "The corpus is that of IMDb by [12] and GMB [13, 14] for all experiments here."
+    found = extract(QUESTION, [passage(1, text)], [reading(text, "IMDb by [12] and GMB [13, 14]")])
+    assert found.said == "IMDb by and GMB"
+    assert markers_in(draft_of(found, instead_of=None, seconds=0.0).text) == [1]
+    assert markers_in(found.streamed) == [1, 1]
+    alone = extract(QUESTION, [passage(1, text)], [reading(text, "[12]")])
+    assert markers_in(draft_of(alone, instead_of=None, seconds=0.0).text) == [1]
 
 
 def test_a_list_takes_several_spans_in_the_order_of_the_text() -> None:
