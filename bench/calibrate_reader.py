@@ -76,7 +76,6 @@ def main() -> None:
     area = auroc_estimate(told, answerable, [row.group for row in known])
     if area:
         print(f"answerable or absent: AUROC {area.mean:.3f} ({area.low:.3f} to {area.high:.3f})")
-    floor = float(np.quantile([p for p, right in zip(told, answerable, strict=True) if right], FALSE))
     weights = fit(rows, FEATURES)
     own = held_out(rows, FEATURES)
     right = [row.right for row in rows]

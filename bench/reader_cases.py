@@ -39,6 +39,7 @@ from rag.answer import Passage  # noqa: E402
 from rag.metrics import UNANSWERABLE, answer_f1  # noqa: E402
 from rag.ranker import ranker_for  # noqa: E402
 from rag.reading import sigmoid  # noqa: E402
+from rag.retrieve import READ  # noqa: E402
 from rag.words import content_words  # noqa: E402
 
 if TYPE_CHECKING:
@@ -47,8 +48,6 @@ if TYPE_CHECKING:
     from rag.reading import Reading
 
 train_ranker.DATA = DATA
-READ = 24
-"""Passages that are read for a question."""
 
 
 @cache

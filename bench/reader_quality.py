@@ -37,6 +37,7 @@ from rag.metrics import UNANSWERABLE, answer_f1, auroc, estimate  # noqa: E402
 from rag.ranker import ranker_for  # noqa: E402
 from rag.reader import WEIGHTS as INSTALLED  # noqa: E402
 from rag.reader import Encoder, MiniLMReader  # noqa: E402
+from rag.reader_calibration import calibration_of  # noqa: E402
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -47,7 +48,7 @@ SHOWN = 6
 """Passages of which the answer is made."""
 WEIGHTS = (0.0, 0.5, 1.0, 2.0, 4.0)
 """Of the hybrid search's log odds beside the reader's relevance; 0 is the reader alone."""
-BLEND = 2.0
+BLEND = calibration_of().search
 LIMITS = (-3.0, -2.0, -1.0, 0.0)
 """Of the best passage's relevance, below which the reader abstains."""
 
@@ -116,6 +117,14 @@ def extracted(case: Case, order: list[int]) -> Extract | None:
     return extract(case.question, passages, [case.readings[i] for i in order])
 
 
+def product_says(case: Case) -> str:
+    """The answer as the product gives it: its order, and its refusal."""
+    known = calibration_of()
+    found = extracted(case, case.ordered(known.search)[:SHOWN])
+    refused = found is None or known.there.probability(found.features) < known.floor
+    return UNANSWERABLE if refused else said_of(found)
+
+
 def said_of(found: Extract | None) -> str:
     return found.said if found else ""
 
@@ -134,6 +143,9 @@ def covid(cases: list[Case]) -> None:
         hits = np.mean([bool(case.evidence & set(order[:5])) for case, order in zip(cases, orders, strict=True)])
         values = [answer_f1(said_of(extracted(c, o)), c.golds) for c, o in zip(cases, orders, strict=True)]
         print(f"  in the paper, reader + {weight} search: {shown(values, groups)}; hit@5 {hits:.3f}", flush=True)
+    product = [product_says(case) for case in cases]
+    values = [answer_f1(said, case.golds) for said, case in zip(product, cases, strict=True)]
+    print(f"  in the paper, as the product answers: {shown(values, groups)}; refused {product.count(UNANSWERABLE)}")
 
 
 def qasper(cases: list[Case], split: str, folder: Path) -> None:
@@ -149,6 +161,7 @@ def qasper(cases: list[Case], split: str, folder: Path) -> None:
             "of": found.kind if found else "none",
             "relevance": found.features["best"] if found else -99.0,
             "f1": answer_f1(said_of(found), case.golds),
+            "product": answer_f1(product_says(case), case.golds),
             "f1_none": answer_f1(UNANSWERABLE, case.golds),
             "floor": case.floor,
         }
@@ -174,6 +187,7 @@ def report(split: str, rows: list[dict[str, Any]]) -> None:
     line("Answer-F1, nearest sentence (the floor)", "floor", rows)
     line("Answer-F1, gold passages, never abstaining", "gold", with_evidence)
     line("Answer-F1, never abstaining", "f1", rows)
+    line("Answer-F1, as the product answers and refuses", "product", rows)
     for limit in LIMITS:
         for row in rows:
             row[f"at {limit}"] = row["f1_none"] if row["relevance"] < limit else row["f1"]

@@ -184,8 +184,9 @@ def _of_what_was_asked(item: Item, question: str) -> Item:
     numbers, text = read(item.text).numbers, item.passage.chunk.text
     if len(numbers) != 1 or not (own := own_number(read(question), text, numbers[0])):
         return item
-    at = text.find(own.shown, *item.sentence)
-    return item if at < 0 else Item(item.passage, (at, at + len(own.shown)), item.sentence)
+    whole = re.compile(rf"(?<![\d.,]){re.escape(own.shown)}(?!\d|[.,]\d)")  # 5 is no part of 0.5 or 15
+    found = whole.search(text, *item.sentence)
+    return Item(item.passage, found.span(), item.sentence) if found else item
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,8 +53,7 @@ def gather(plan: Plan, vector: Vectors, *, retriever: Retriever, library: Librar
             if not plan.topical:
                 return _numbered(outline(library, paper, k=each) for paper in papers)
             found = [retriever.search(plan.text, vector, k=each, paper_ids=[paper.id], read=True) for paper in papers]
-            taken = _numbered((f.passages for f in found), on_topic=any(f.on_topic for f in found))
-            return replace(taken, readings=tuple(reading for f in found for reading in f.readings))
+            return _numbered((f.passages for f in found), on_topic=any(f.on_topic for f in found))
         case "papers":
             return best_of_each(plan, vector, retriever=retriever)
         case _:

@@ -40,6 +40,7 @@ _EDGE = re.compile(
     r"approximately|over|surprisingly|however|moreover|finally)\b",
     re.IGNORECASE,
 )
+_STOP = re.compile(rf",|\.\s|{_EDGE.pattern}", re.IGNORECASE)
 _RESPECTIVELY = re.compile(r"\brespectively\b", re.IGNORECASE)
 
 
@@ -180,8 +181,7 @@ def _listed(text: str, low: int, high: int, n: int) -> Iterator[list[tuple[int, 
 
 
 def _right_item(text: str, at: int, high: int) -> tuple[int, int] | None:
-    edge = re.compile(rf",|\.\s|{_EDGE.pattern}", re.IGNORECASE)
-    stop = edge.search(text, at, high)
+    stop = _STOP.search(text, at, high)
     return _trimmed(text, at, stop.start() if stop else high, keep_first=True)
 
 

@@ -6,6 +6,9 @@ import asyncio
 
 import pytest
 
+from fake_embedder import HashEmbedder
+from ingest import ingest_pdf
+from places import SAMPLES
 from rag import local
 from rag.chat import EndpointChatModel
 from rag.local import LocalServer, embedded_model
@@ -26,3 +29,16 @@ def local_server():
 @pytest.fixture
 def real_model(local_server):
     return EndpointChatModel(local_server.connect, name=local_server.name, timeout=PATIENCE)
+
+
+@pytest.fixture
+def hash_embedder():
+    return HashEmbedder()
+
+
+@pytest.fixture
+def two_papers(library, hash_embedder):
+    """A library with two of the sample papers."""
+    for name in ("before-you-run", "lora-for-terms"):
+        ingest_pdf(SAMPLES / f"{name}.pdf", library=library, embedder=hash_embedder)
+    return library

@@ -8,11 +8,8 @@ from contextlib import aclosing
 
 import pytest
 
-from fake_embedder import HashEmbedder
 from fakes import HangingChatModel, ScriptedChatModel
-from ingest import ingest_pdf
 from ingest.errors import UnknownPaperError
-from places import SAMPLES
 from rag import Answered, Assistant, Drafted, RagSettings, Retrieved, TextDelta
 from rag.errors import ContextTooLongError, ModelUnreachableError, QuestionError
 
@@ -20,15 +17,13 @@ QUESTION = "How many bytes does the key-value cache need per token?"
 
 
 @pytest.fixture
-def embedder():
-    return HashEmbedder()
+def embedder(hash_embedder):
+    return hash_embedder
 
 
 @pytest.fixture
-def papers(library, embedder):
-    for name in ("before-you-run", "lora-for-terms"):
-        ingest_pdf(SAMPLES / f"{name}.pdf", library=library, embedder=embedder)
-    return library
+def papers(two_papers):
+    return two_papers
 
 
 def assistant(library, embedder, *replies, sentences=0, **options):

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from contextlib import aclosing
 from dataclasses import replace
 
 import pytest
+from test_assistant import events_of
 
-from fake_embedder import HashEmbedder
 from fake_reader import WordReader
 from fakes import ScriptedChatModel
-from ingest import ingest_pdf
-from places import SAMPLES
 from rag import Answered, Assistant, RagSettings, Retrieved, TextDelta
 from rag.answer import QUOTATION
 from rag.citations import without_markers
@@ -20,18 +17,6 @@ from rag.render import changed, full_answer
 
 QUESTION = "How many bytes does the key-value cache need per token?"
 NONSENSE = "Ack! I'm glad you're on it!"
-
-
-@pytest.fixture
-def embedder():
-    return HashEmbedder()
-
-
-@pytest.fixture
-def papers(library, embedder):
-    for name in ("before-you-run", "lora-for-terms"):
-        ingest_pdf(SAMPLES / f"{name}.pdf", library=library, embedder=embedder)
-    return library
 
 
 def assistant(library, embedder, reply=NONSENSE, *, reader=None, quotes_first=True):
@@ -45,13 +30,10 @@ def assistant(library, embedder, reply=NONSENSE, *, reader=None, quotes_first=Tr
     )
 
 
-async def events_of(stream):
-    async with aclosing(stream) as events:
-        return [event async for event in events]
-
-
-async def test_the_readers_words_come_before_any_model_writes_and_the_draft_is_never_streamed(papers, embedder) -> None:
-    asked = assistant(papers, embedder, reader=WordReader())
+async def test_the_readers_words_come_before_any_model_writes_and_the_draft_is_never_streamed(
+    two_papers, hash_embedder
+) -> None:
+    asked = assistant(two_papers, hash_embedder, reader=WordReader())
     events = await events_of(asked.ask(QUESTION))
     streamed = [event for event in events if isinstance(event, TextDelta)]
     assert isinstance(events[0], Retrieved)
@@ -66,8 +48,8 @@ async def test_the_readers_words_come_before_any_model_writes_and_the_draft_is_n
     assert streamed[0].text.startswith(answer.text)
 
 
-async def test_its_sentences_are_quoted_with_their_page_and_verified(papers, embedder) -> None:
-    answer = await assistant(papers, embedder, reader=WordReader()).answer(QUESTION)
+async def test_its_sentences_are_quoted_with_their_page_and_verified(two_papers, hash_embedder) -> None:
+    answer = await assistant(two_papers, hash_embedder, reader=WordReader()).answer(QUESTION)
     assert answer.citations
     for citation in answer.citations:
         assert citation.verified
@@ -77,10 +59,10 @@ async def test_its_sentences_are_quoted_with_their_page_and_verified(papers, emb
 
 
 async def test_the_readers_order_is_that_of_the_passages_and_its_sentences_are_what_the_drafter_reads(
-    papers, embedder
+    two_papers, hash_embedder
 ) -> None:
     reader = WordReader()
-    asked = assistant(papers, embedder, reader=reader)
+    asked = assistant(two_papers, hash_embedder, reader=reader)
     answer = await asked.answer(QUESTION)
     relevance = [r.relevance for r in reader.read(QUESTION, [p.chunk.text for p in answer.passages])]
     assert relevance[0] == max(relevance)
@@ -88,10 +70,12 @@ async def test_the_readers_order_is_that_of_the_passages_and_its_sentences_are_w
     assert " ".join(answer.citations[0].quote.split()) in asked.drafter.seen[0][-1]["content"]
 
 
-async def test_what_the_reader_finds_in_no_passage_is_not_in_the_papers_and_no_model_is_asked(papers, embedder) -> None:
+async def test_what_the_reader_finds_in_no_passage_is_not_in_the_papers_and_no_model_is_asked(
+    two_papers, hash_embedder
+) -> None:
     strict = WordReader()
     strict.calibration = replace(WordReader.calibration, floor=0.99)  # more than it ever gives
-    asked = assistant(papers, embedder, reader=strict)
+    asked = assistant(two_papers, hash_embedder, reader=strict)
     events = await events_of(asked.ask(QUESTION))
     answer = events[-1].answer
     assert answer.abstained
@@ -102,25 +86,29 @@ async def test_what_the_reader_finds_in_no_passage_is_not_in_the_papers_and_no_m
 
 @pytest.mark.parametrize("reader", [None, WordReader()])
 @pytest.mark.parametrize("question", [QUESTION, "Summarise the paper on terms.", "Compare these papers."])
-async def test_nonsense_is_shown_in_no_mode_and_for_no_kind_of_question(papers, embedder, reader, question) -> None:
+async def test_nonsense_is_shown_in_no_mode_and_for_no_kind_of_question(
+    two_papers, hash_embedder, reader, question
+) -> None:
     for mode in ("draft", "auto", "refine"):
-        asked = assistant(papers, embedder, reader=reader, quotes_first=False)
+        asked = assistant(two_papers, hash_embedder, reader=reader, quotes_first=False)
         answer = await asked.answer(question, mode=mode)
         assert answer.shown == 1, mode
         assert "Ack" not in full_answer(answer)
         assert {sentence.support for sentence in answer.sentences} == {"supported"}
 
 
-async def test_another_drafters_answer_that_holds_is_shown_as_it_was_written(papers, embedder) -> None:
-    asked = assistant(papers, embedder, "It needs 128 KiB per token [1].", reader=WordReader(), quotes_first=False)
+async def test_another_drafters_answer_that_holds_is_shown_as_it_was_written(two_papers, hash_embedder) -> None:
+    asked = assistant(
+        two_papers, hash_embedder, "It needs 128 KiB per token [1].", reader=WordReader(), quotes_first=False
+    )
     answer = await asked.answer(QUESTION)
     assert answer.shown == 0
     assert without_markers(answer.text) == "It needs 128 KiB per token."
 
 
-async def test_a_reader_that_fails_costs_its_own_step_and_is_not_asked_again(papers, embedder, caplog) -> None:
+async def test_a_reader_that_fails_costs_its_own_step_and_is_not_asked_again(two_papers, hash_embedder, caplog) -> None:
     reader = WordReader(error=RuntimeError("no memory"))
-    asked = assistant(papers, embedder, "It needs 128 KiB per token [1].", reader=reader)
+    asked = assistant(two_papers, hash_embedder, "It needs 128 KiB per token [1].", reader=reader)
     answer = await asked.answer(QUESTION)
     assert answer.text == "It needs 128 KiB per token [1]."
     reader.error = None

@@ -58,6 +58,14 @@ def test_of_a_list_with_respectively_the_number_of_the_thing_that_was_asked_abou
     assert extract("What clot lysis was seen?", [passage(1, text)], [reading(text, "28.62%")]).said == "28.62%"
 
 
+def test_that_number_is_not_looked_for_inside_another() -> None:
+    text = "In 15 runs the extracts of basil and neem took 5 and 7 seconds, respectively."
+    found = extract("How long did basil take?", [passage(1, text)], [reading(text, "7")])
+    assert found.said == "5"
+    assert text[slice(*found.items[0].words)] == "5"
+    assert found.items[0].words[0] > text.index("took")
+
+
 def test_a_papers_own_reference_marks_are_not_taken_for_ours() -> None:
     text = "The corpus is that of IMDb by [12] and GMB [13, 14] for all experiments here."
     found = extract(QUESTION, [passage(1, text)], [reading(text, "IMDb by [12] and GMB [13, 14]")])
