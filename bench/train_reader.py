@@ -43,8 +43,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 SEED = 20261129
-GENERAL = 8
-"""How many of the first chunks have the general mixture; after them comes that of papers."""
+BEGINS = (0, 8, 25)
+"""The chunk with which each mixture begins."""
 MIXTURE = (
     {
         "squad": 1000,
@@ -70,8 +70,21 @@ MIXTURE = (
         "qasper": 320,
         "claims": 40,
     },
+    {
+        "squad": 1000,
+        "squad_none": 120,
+        "shifts": 300,
+        "boolq": 60,
+        "pubmedqa": 20,
+        "selqa": 30,
+        "reqa": 60,
+        "covid": 160,
+        "trials": 30,
+        "qasper": 300,
+        "claims": 30,
+    },
 )
-"""Groups of each source in a chunk: the general mixture, then that of papers."""
+"""Groups of each source in a chunk: mostly general questions, then mostly papers, then both."""
 TOKENS = 3072
 """Word pieces of a batch, padding included."""
 BODY_RATE, HEAD_RATE, WARM_UP, COOL_DOWN = 1.5e-4, 1e-3, 120, 0.2
@@ -137,12 +150,17 @@ def order(source: int, turn: int, n: int) -> np.ndarray:
     return np.random.default_rng([SEED, source, turn]).permutation(n)
 
 
+def mixture(chunk: int) -> dict[str, int]:
+    """How many groups of each source the chunk has."""
+    return MIXTURE[sum(first <= chunk for first in BEGINS) - 1]
+
+
 def picked(every: dict[str, Source], chunk: int) -> list[Group]:
     """The groups of a chunk: of each source the next ones in an order that is drawn anew for each pass."""
     groups: list[Group] = []
     for number, (name, source) in enumerate(sorted(every.items())):
-        before = sum(MIXTURE[c >= GENERAL].get(name, 0) for c in range(chunk))
-        for at in range(before, before + MIXTURE[chunk >= GENERAL].get(name, 0)):
+        before = sum(mixture(c).get(name, 0) for c in range(chunk))
+        for at in range(before, before + mixture(chunk).get(name, 0)):
             turn, place = divmod(at, source.n)
             i = int(order(number, turn, source.n)[place])
             groups.append(source.group(i, np.random.default_rng([SEED, number, turn, i])))
@@ -337,7 +355,7 @@ def network_of(checkpoint: Path) -> ReaderNetwork:
 
 def speed(options: argparse.Namespace) -> None:
     """Word pieces a second and a processor's second, bf16 against fp32, on the same batches."""
-    found = batches(sources(), Encoder(embedded_model()), GENERAL)[:6]
+    found = batches(sources(), Encoder(embedded_model()), BEGINS[1])[:6]
     for bf16 in (True, False):
         trainer = Trainer(device=options.device, bf16=bf16, threads=2)
         trainer.step(found[:2], 0.0)
