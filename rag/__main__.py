@@ -20,6 +20,7 @@ from ingest.environment import shut_out
 from ingest.settings import bad_setting
 from ingest.trouble import in_words as disk_trouble
 from rag import calibrate_command, discover_command, evaluate_command, models_command, privacy_command
+from rag.adapt import command as adapt_command
 from rag.answer import Answer, Answered, Escalated, Passage, Retrieved, TextDelta
 from rag.assistant import Assistant
 from rag.consent import in_terminal
@@ -36,7 +37,13 @@ from rag.terms import Terms
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-OPEN_THEMSELVES = (evaluate_command.run, calibrate_command.run, models_command.run, discover_command.run)
+OPEN_THEMSELVES = (
+    evaluate_command.run,
+    calibrate_command.run,
+    models_command.run,
+    discover_command.run,
+    adapt_command.run,
+)
 """The commands that know themselves which library they need, if any."""
 
 
@@ -94,6 +101,7 @@ def _parser() -> argparse.ArgumentParser:
     models_command.add_to(commands)
     discover_command.add_to(commands)
     calibrate_command.add_to(commands)
+    adapt_command.add_to(commands)
     return parser
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Self
 
 from ingest import Embedder, Library, UserFacingError, embedder_from
 from rag.accounting import Trace
+from rag.adapt.adapters import Adapters
 from rag.alternatives import holds
 from rag.answer import QUOTATION, Answer, Answered, Draft, Drafted, Event, Mode, Passage, Retrieved, Scope, TextDelta
 from rag.calibrate import calibration_for
@@ -73,6 +74,7 @@ class Assistant:
         no_expert: str | None = None,
         reader: Reader | None = None,
         quotes_first: bool = False,
+        plain: ChatModel | None = None,
     ) -> None:
         """Answer from `library`.
 
@@ -87,10 +89,12 @@ class Assistant:
             reader: reads the passages that were found; None: they stay as they are ranked.
             quotes_first: whether a question for a fact is answered in the papers' words, as the reader finds them, and
                 the draft is folded away: for a drafter that is right less often than the reader.
+            plain: the drafter without its adapter, which is for questions for a fact only; None: it has none.
         """
         self.library = library
         self.embedder = embedder
         self.drafter = drafter
+        self._plain = plain or drafter
         self.expert = expert
         self._no_expert = no_expert or NO_EXPERT
         self._machine = Machine.from_settings(settings)
@@ -117,6 +121,7 @@ class Assistant:
             slots=settings.drafter_slots,
             threads=settings.drafter_threads,
             timeout=settings.timeout_seconds,
+            adapters=Adapters(library.folder),
         )
         reader, answers = trained_reader(), settings.answers or ("written" if settings.drafter else "quoted")
         return cls(
@@ -129,6 +134,7 @@ class Assistant:
             no_expert=missing,
             reader=reader,
             quotes_first=reader is not None and answers == "quoted",
+            plain=drafter.plain,
         )
 
     async def warm_up(self) -> None:
@@ -225,7 +231,8 @@ class Assistant:
         async with self._slots:
             trace.add("queue", time.monotonic() - queued)
             before = await asyncio.to_thread(read_counters)
-            writing = write(self.drafter, messages, max_tokens=self._settings.max_output_tokens)
+            drafter = self.drafter if taken.kind == "fact" else self._plain
+            writing = write(drafter, messages, max_tokens=self._settings.max_output_tokens)
             async with aclosing(writing) as pieces:
                 async for piece in pieces:
                     if isinstance(piece, Draft):
@@ -355,6 +362,17 @@ class Assistant:
                 if isinstance(event, Answered):
                     return event.answer
         raise AssertionError("a question ends with Answered")
+
+    async def messages_for(
+        self, question: str, *, paper_ids: Sequence[str] | None = None
+    ) -> tuple[list[Message], tuple[Passage, ...]]:
+        """What the drafter is asked for this question, and the passages that it is asked about."""
+        taken = await asyncio.to_thread(self._planned, self._checked(question), paper_ids, None, ())
+        vector = await asyncio.to_thread(self._retriever.embed, taken.text)
+        found = await asyncio.to_thread(
+            gather, taken, vector, retriever=self._retriever, library=self.library, k=self._settings.top_k
+        )
+        return await self._prompt(taken, vector, found, ())
 
     def _planned(
         self,

@@ -151,12 +151,21 @@ class EndpointChatModel:
         connect: awaited before each call, so that it can start a local server, whose address may change.
         name: what to call the model before a user.
         timeout: seconds to wait for the next piece of an answer, the first included.
+        extra: what else each request has, for a server that knows it.
     """
 
-    def __init__(self, connect: Callable[[], Awaitable[Endpoint]], *, name: str, timeout: float) -> None:
+    def __init__(
+        self,
+        connect: Callable[[], Awaitable[Endpoint]],
+        *,
+        name: str,
+        timeout: float,
+        extra: Mapping[str, Any] | None = None,
+    ) -> None:
         self._connect = connect
         self._name = name
         self._timeout = timeout
+        self._extra = dict(extra or {})
         self._rejected: frozenset[str] = frozenset()
         self._probed: tuple[str, int | None] = ("", None)
 
@@ -204,7 +213,7 @@ class EndpointChatModel:
         permit: Permit | None = None,
     ) -> AsyncGenerator[str | Completion, None]:
         """Yield the reply's text in pieces, then one `Completion`; see `ChatModel.stream`."""
-        wanted: dict[str, Any] = {"max_tokens": max_tokens, "temperature": temperature}
+        wanted: dict[str, Any] = {**self._extra, "max_tokens": max_tokens, "temperature": temperature}
         if stop:
             wanted["stop"] = list(stop)
         reply = _Reply(limit=max_tokens * _LONGEST_TOKEN)

@@ -17,7 +17,9 @@ UserFacingError (ingest)
 ├── DownloadError            a model's file could not be fetched, or is not the one that was wanted
 ├── QuestionSetError         a file of questions for an evaluation cannot be read; the line is named
 ├── CalibrationError         a calibration cannot be read, or there is too little to learn one from
-└── RunError                 an evaluation cannot be continued or compared
+├── RunError                 an evaluation cannot be continued or compared
+├── RecipeError              the recipe of an adapter has a wrong line
+└── AdapterError             an adapter cannot be taught, or there is none of this name
 """
 
 from __future__ import annotations
@@ -107,3 +109,11 @@ class CalibrationError(UserFacingError):
 
 class RunError(UserFacingError):
     """An evaluation cannot be continued in this folder, or compared with that one."""
+
+
+class RecipeError(UserFacingError):
+    """The recipe of an adapter cannot be read."""
+
+
+class AdapterError(UserFacingError):
+    """An adapter cannot be taught from this, or there is none of this name."""

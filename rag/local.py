@@ -65,13 +65,18 @@ class LocalServer:
         context: tokens that all slots share; each gets `context // slots`, at most what the model was trained for.
         slots: answers written at the same time.
         threads: processor threads; None: all cores while it reads the prompt, half of them while it writes.
+        adapter: a GGUF file with a low-rank adapter for this model, which is added to its weights.
 
     May be used from several threads and event loops.
     """
 
-    def __init__(self, path: Path, *, context: int, slots: int, threads: int | None) -> None:
+    def __init__(
+        self, path: Path, *, context: int, slots: int, threads: int | None, adapter: Path | None = None
+    ) -> None:
         self._path = path.expanduser().absolute()
         self._options = {"path": str(self._path), "context": context, "slots": slots, "threads": threads}
+        if adapter:
+            self._options["adapter"] = str(adapter.expanduser().absolute())
         # A threading lock, since an asyncio lock belongs to one event loop and this object outlives loops.
         self._starting = threading.Lock()
         self._child: subprocess.Popen[bytes] | None = None
@@ -271,6 +276,8 @@ def _load(options: dict[str, Any]) -> Any:
     params = xllamacpp.CommonParams()
     params.model.path = options["path"]
     params.model_alias = {options["name"]}  # else every reply carries the path
+    if "adapter" in options:
+        params.lora_adapters = [xllamacpp.CommonAdapterLoraInfo(options["adapter"], 1.0)]
     params.n_ctx = options["context"]
     params.n_parallel = options["slots"]
     cores = os.cpu_count() or 2

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from pathlib import Path
 
+    from rag.adapt.adapters import Adapters
     from rag.registry import ModelCard
 
 SAYING_SECONDS = 20.0
@@ -36,6 +37,12 @@ class Opened:
     """The process that serves it, where it is one of ours."""
     card: ModelCard | None = None
     """None: it is in no registry."""
+    plain: ChatModel | None = None
+    """The same model without its adapter, where it has one."""
+
+
+WITHOUT_ADAPTER = {"lora": [{"id": 0, "scale": 0.0}]}
+"""What llama.cpp's server is told to answer one request as without the adapter that it has loaded."""
 
 
 def open_model(
@@ -48,6 +55,7 @@ def open_model(
     threads: int | None,
     timeout: float,
     key: str = "",
+    adapters: Adapters | None = None,
 ) -> Opened:
     """The model that a setting names; see `rag.resolve`.
 
@@ -60,6 +68,7 @@ def open_model(
         threads: processor threads of a file's server.
         timeout: seconds to wait for the next piece of an answer.
         key: for a server, where the environment variable that its entry names is not set.
+        adapters: of which the one that is on is served with a file that it was made for.
 
     Raises:
         UserFacingError: there is no such model, or it is not on this machine yet.
@@ -68,8 +77,18 @@ def open_model(
     if isinstance(found, ModelFile):
         # no more than the model was trained for
         most = slots * found.context_window if found.context_window else context or file_context
-        server = LocalServer(found.path, context=min(context or file_context, most), slots=slots, threads=threads)
-        return Opened(EndpointChatModel(server.connect, name=server.name, timeout=timeout), server, found.card)
+        adapter = adapters.on_for(found.path) if adapters else None
+        server = LocalServer(
+            found.path,
+            context=min(context or file_context, most),
+            slots=slots,
+            threads=threads,
+            adapter=adapter.weights if adapter else None,
+        )
+        name = f"{server.name} + {adapter.name}" if adapter else server.name
+        model = EndpointChatModel(server.connect, name=name, timeout=timeout)
+        plain = EndpointChatModel(server.connect, name=server.name, timeout=timeout, extra=WITHOUT_ADAPTER)
+        return Opened(model, server, found.card, plain if adapter else None)
     if found.model is None:
         raise UnknownModelError(
             f"Which model of {found.base_url} is to be used?",

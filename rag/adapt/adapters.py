@@ -1,0 +1,160 @@
+"""The adapters of a library: a folder each, with the weights, the recipe, the card and the curve; at most one is on."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from ingest import write_atomically
+from rag.errors import AdapterError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+FOLDER: Final = "adapters"
+WEIGHTS, CARD, RECIPE, CURVE = "adapter.gguf", "card.json", "recipe.toml", "curve.svg"
+_ON: Final = "on.json"
+_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,39}")
+
+
+@dataclass(frozen=True, slots=True)
+class Adapter:
+    """One that was kept."""
+
+    name: str
+    folder: Path
+    card: Mapping[str, Any]
+    """What it was made from, how, and how well it answers."""
+
+    @property
+    def weights(self) -> Path:
+        """The file that llama.cpp reads."""
+        return self.folder / WEIGHTS
+
+    def is_for(self, base: Path) -> bool:
+        """Whether it was made for this file, by name and size."""
+        try:
+            return bool(self.card.get("base") == about(base))
+        except OSError:
+            return False
+
+
+class Adapters:
+    """Those below the library's folder. Reads it anew at each call."""
+
+    def __init__(self, library: Path) -> None:
+        self.folder = library / FOLDER
+
+    def all(self) -> list[Adapter]:
+        """Those that are whole, by name."""
+        found = (self._read(path) for path in sorted(self.folder.glob("*/")) if _NAME.fullmatch(path.name))
+        return [adapter for adapter in found if adapter]
+
+    def named(self, name: str) -> Adapter:
+        """The adapter of this name.
+
+        Raises:
+            AdapterError: there is none.
+        """
+        adapter = self._read(self.folder / checked(name))
+        if adapter is None:
+            raise AdapterError(f"There is no adapter “{name}”.", "`python -m rag adapt list` shows those there are.")
+        return adapter
+
+    def on(self) -> Adapter | None:
+        """The one that is switched on; None where none is, or what was is gone."""
+        try:
+            name = json.loads((self.folder / _ON).read_text(encoding="utf-8"))["name"]
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+        return self._read(self.folder / name) if isinstance(name, str) and _NAME.fullmatch(name) else None
+
+    def on_for(self, base: Path) -> Adapter | None:
+        """The one that is on, where it was made for this file."""
+        adapter = self.on()
+        return adapter if adapter and adapter.is_for(base) else None
+
+    def switch_on(self, name: str) -> Adapter:
+        """Serve it from the next start on.
+
+        Raises:
+            AdapterError: there is none.
+        """
+        adapter = self.named(name)
+        write_atomically(self.folder / _ON, json.dumps({"name": adapter.name}) + "\n")
+        return adapter
+
+    def switch_off(self) -> None:
+        """Serve the model as it was."""
+        (self.folder / _ON).unlink(missing_ok=True)
+
+    def check_free(self, name: str) -> None:
+        """Raise AdapterError where there is one of this name already."""
+        if (self.folder / checked(name)).exists():
+            raise AdapterError(
+                f"There is an adapter “{name}” already.",
+                f"Choose another --name, or remove it with `python -m rag adapt remove {name}`.",
+            )
+
+    def new(self, name: str) -> Path:
+        """An empty folder in which an adapter is made; it counts when it is taken.
+
+        Raises:
+            AdapterError: there is one of this name already.
+        """
+        self.check_free(name)
+        making = self.folder / f".{name}.making"
+        shutil.rmtree(making, ignore_errors=True)
+        making.mkdir(parents=True)
+        return making
+
+    def take(self, making: Path, name: str, card: Mapping[str, Any]) -> Adapter:
+        """Keep what was made under its name."""
+        write_atomically(making / CARD, json.dumps(card, indent=1, ensure_ascii=False) + "\n")
+        folder = self.folder / checked(name)
+        making.rename(folder)
+        return Adapter(name, folder, card)
+
+    def remove(self, name: str) -> None:
+        """Delete it, switched off first.
+
+        Raises:
+            AdapterError: there is none.
+        """
+        adapter = self.named(name)
+        on = self.on()
+        if on and on.name == name:
+            self.switch_off()
+        shutil.rmtree(adapter.folder)
+
+    @staticmethod
+    def _read(folder: Path) -> Adapter | None:
+        try:
+            card = json.loads((folder / CARD).read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return None
+        whole = isinstance(card, dict) and (folder / WEIGHTS).is_file()
+        return Adapter(folder.name, folder, card) if whole else None
+
+
+def checked(name: str) -> str:
+    """The name of an adapter, which becomes a folder's.
+
+    Raises:
+        AdapterError: it has other characters than letters, digits, `-` and `_`.
+    """
+    if not _NAME.fullmatch(name):
+        raise AdapterError(f"“{name}” cannot be an adapter's name.", "Use letters, digits, - and _, at most 40.")
+    return name
+
+
+def about(base: Path) -> dict[str, Any]:
+    """By what a base model is known again: its file's name and bytes, or for a folder those of its weights."""
+    if base.is_dir():
+        files = sorted(base.glob("*.safetensors"))
+        return {"name": base.name, "bytes": sum(path.stat().st_size for path in files), "files": len(files)}
+    return {"name": base.name, "bytes": base.stat().st_size}

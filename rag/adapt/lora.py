@@ -1,0 +1,293 @@
+"""Teach a low-rank adapter for a language model from examples, and write it as a GGUF file that llama.cpp serves.
+
+LoRA (Hu et al. 2021) adds to each chosen matrix the product of two thin ones, and only these learn. The base is read
+from a GGUF file, its weights dequantised, or from a Hugging Face folder. Loss is taken of the answers' tokens only.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import random
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from rag.errors import ModelFileError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from rag.adapt.recipe import Recipe
+    from rag.chat import Message
+
+FAMILIES: Final = {"llama": "llama", "mistral": "llama", "qwen2": "qwen2", "qwen3": "qwen3"}
+"""transformers' name of a family → llama.cpp's; all have the seven projections of `rag.adapt.recipe`."""
+
+_IN_GGUF: Final = {
+    "q_proj": "attn_q",
+    "k_proj": "attn_k",
+    "v_proj": "attn_v",
+    "o_proj": "attn_output",
+    "gate_proj": "ffn_gate",
+    "up_proj": "ffn_up",
+    "down_proj": "ffn_down",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """What the model reads, and what it is to write."""
+
+    messages: tuple[Message, ...]
+    """Empty: the answer is a text of the field, to be learned as it stands."""
+    answer: str
+    """Empty: nothing is to be learned from it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Epoch:
+    """The mean loss of an answer's token in nats, on what was learned from and on what was held out."""
+
+    learned: float | None
+    """None: before anything was learned."""
+    held_out: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """An example in tokens."""
+
+    ids: tuple[int, ...]
+    begins: int
+    """Where the answer begins."""
+
+
+def without_noise() -> None:
+    """Keep transformers' own bars and hints off the terminal."""
+    from transformers import utils
+
+    logging: Any = utils.logging  # it has no annotations
+    logging.disable_progress_bar()
+    logging.set_verbosity_error()
+
+
+class Learner:
+    """A base model with an adapter that learns. It begins as one that changes nothing.
+
+    Args:
+        base: a GGUF file, or a folder as transformers saves it.
+        recipe: how it is taught.
+        device: as torch names it.
+
+    Raises:
+        ModelFileError: the base cannot be read, or is of a family that this does not know.
+    """
+
+    def __init__(self, base: Path, recipe: Recipe, *, device: str = "cpu") -> None:
+        import torch
+        from peft import LoraConfig, get_peft_model
+        from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
+
+        from rag.reader import multiplies_bf16
+
+        without_noise()
+
+        self.recipe = recipe
+        torch.manual_seed(recipe.seed)
+        place: dict[str, Any] = {"pretrained_model_name_or_path": str(base), "local_files_only": True}
+        dense: dict[str, Any] = {}
+        if base.is_file():
+            place |= {"pretrained_model_name_or_path": str(base.parent), "gguf_file": base.name}
+            dense = {"quantization_config": GgufConfig(dequantize=True)}
+        kind = torch.bfloat16 if device != "cpu" or multiplies_bf16() else torch.float32
+        try:
+            self._tokenizer: Any = AutoTokenizer.from_pretrained(**place)
+            network: Any = AutoModelForCausalLM.from_pretrained(**place, **dense)
+            network = network.to(device, kind)
+        except (OSError, ValueError, KeyError) as error:
+            raise ModelFileError(
+                f"{base.name} cannot be taught ({type(error).__name__}).",
+                "Choose a GGUF file of the Llama family, or a folder as Hugging Face's transformers saves it.",
+            ) from error
+        if network.config.model_type not in FAMILIES:
+            raise ModelFileError(
+                f"{base.name} is of the family {network.config.model_type}, which cannot be taught here.",
+                f"Choose a model of {', '.join(FAMILIES)}.",
+            )
+        config = LoraConfig(
+            r=recipe.rank, lora_alpha=recipe.alpha, target_modules=list(recipe.targets), task_type="CAUSAL_LM"
+        )
+        self.network: Any = get_peft_model(network, config, autocast_adapter_dtype=False)
+        self.shape = network.config
+        self.device = device
+        self._working = [(name, p) for name, p in self.network.named_parameters() if p.requires_grad]
+        self.masters = [p.detach().clone().float() for _, p in self._working]  # bf16 alone would lose small steps
+        torch.set_num_threads(1)  # each thread of ours reads its own example
+        n_threads = os.cpu_count() or 1 if device == "cpu" else 1
+        self._workers = ThreadPoolExecutor(n_threads, thread_name_prefix="learn")
+
+    def encoded(self, example: Example) -> Encoded | None:
+        """The example in tokens as the server's template puts it; None where it is too long."""
+        if not example.messages:
+            text = self._tokenizer(example.answer, add_special_tokens=False).input_ids[: self.recipe.longest]
+            return Encoded(tuple(text), 1) if len(text) > 1 else None
+        ids = self._tokenizer(self._prompt(example.messages), add_special_tokens=False).input_ids
+        answer = self._tokenizer(example.answer, add_special_tokens=False).input_ids
+        whole = (*ids, *answer, self._tokenizer.eos_token_id)
+        return Encoded(whole, len(ids)) if len(whole) <= self.recipe.longest else None
+
+    def _prompt(self, messages: Sequence[Message]) -> str:
+        given = [dict(message) for message in messages]
+        return str(self._tokenizer.apply_chat_template(given, add_generation_prompt=True, tokenize=False))
+
+    def answer(self, messages: Sequence[Message], *, tokens: int) -> str:
+        """What the model writes at temperature 0, with the adapter as it is now."""
+        import torch
+
+        given = self._tokenizer(self._prompt(messages), add_special_tokens=False, return_tensors="pt")
+        given = given.to(self.device)
+        with torch.inference_mode():
+            ids = self.network.generate(**given, max_new_tokens=tokens, do_sample=False)
+        return str(self._tokenizer.decode(ids[0, given.input_ids.shape[1] :], skip_special_tokens=True)).strip()
+
+    def learn(
+        self,
+        examples: Sequence[Encoded],
+        held_out: Sequence[Encoded],
+        *,
+        tell: Callable[[int, int, float], None] = lambda *_: None,
+        stopped: Callable[[], bool] = lambda: False,
+    ) -> list[Epoch]:
+        """Teach the adapter; afterwards it is as after the best epoch.
+
+        Args:
+            examples: what to learn from.
+            held_out: what tells when to stop; with nothing here all epochs are learned.
+            tell: called after each step with its number, how many there will be, and its loss.
+            stopped: whether to end after this step.
+        """
+        import torch
+
+        recipe, order = self.recipe, random.Random(self.recipe.seed)  # noqa: S311 - no secret
+        optimiser = torch.optim.AdamW(self.masters, lr=recipe.rate, weight_decay=0.0)
+        steps, step = recipe.epochs * math.ceil(len(examples) / recipe.batch), 0
+        epochs = [Epoch(None, self.loss(held_out))]
+        best: tuple[float, list[Any]] | None = None
+        since = 0
+        for _ in range(recipe.epochs):
+            shuffled = order.sample(list(examples), len(examples))
+            losses = []
+            for at in range(0, len(shuffled), recipe.batch):
+                for group in optimiser.param_groups:
+                    group["lr"] = recipe.rate * self.share(step, steps)
+                losses.append(self.step(shuffled[at : at + recipe.batch], optimiser))
+                step += 1
+                tell(step, steps, losses[-1])
+                if stopped():
+                    return [*epochs, Epoch(sum(losses) / len(losses), self.loss(held_out))]
+            epochs.append(Epoch(sum(losses) / len(losses), self.loss(held_out)))
+            held = epochs[-1].held_out
+            if held is None:
+                continue
+            if best is None or held < best[0]:
+                best, since = (held, [master.clone() for master in self.masters]), 0
+            elif (since := since + 1) >= recipe.patience:
+                break
+        if best:
+            self.take(best[1])
+        return epochs
+
+    def share(self, step: int, steps: int) -> float:
+        """Of the highest rate, at this step of so many."""
+        if step < self.recipe.warm_up:
+            return (step + 1) / self.recipe.warm_up
+        return 0.5 * (1 + math.cos(math.pi * (step - self.recipe.warm_up) / max(1, steps - self.recipe.warm_up)))
+
+    def step(self, batch: Sequence[Encoded], optimiser: Any) -> float:
+        """Learn from a batch with an optimiser of `masters`; its mean loss."""
+        import torch
+
+        n = sum(len(example.ids) - example.begins for example in batch)
+        working = [p for _, p in self._working]
+
+        def gradients(example: Encoded) -> tuple[float, tuple[Any, ...]]:
+            loss = self._loss(example) / n
+            return float(loss.detach()), torch.autograd.grad(loss, working)
+
+        found = list(self._workers.map(gradients, batch))
+        for i, master in enumerate(self.masters):
+            master.grad = sum(gradient[i].float() for _, gradient in found)
+        torch.nn.utils.clip_grad_norm_(self.masters, self.recipe.clip)
+        optimiser.step()
+        self.take(self.masters)
+        return sum(loss for loss, _ in found)
+
+    def _loss(self, example: Encoded) -> Any:
+        """The sum of the losses of the answer's tokens; only for them are there logits."""
+        import torch
+
+        ids = torch.tensor([example.ids], device=self.device)
+        inner = self.network.get_base_model()
+        states = inner.model(input_ids=ids[:, :-1]).last_hidden_state[0, example.begins - 1 :]
+        logits = inner.lm_head(states).float()
+        return torch.nn.functional.cross_entropy(logits, ids[0, example.begins :], reduction="sum")
+
+    def loss(self, examples: Sequence[Encoded]) -> float | None:
+        """The mean loss of an answer's token; None where there is none."""
+        import torch
+
+        def of_one(example: Encoded) -> float:
+            with torch.inference_mode():
+                return float(self._loss(example))
+
+        n = sum(len(example.ids) - example.begins for example in examples)
+        return sum(self._workers.map(of_one, examples)) / n if n else None
+
+    def take(self, values: Sequence[Any]) -> None:
+        """Put these values into `masters`, and all masters into the network that computes."""
+        import torch
+
+        with torch.no_grad():
+            for value, master, (_, working) in zip(values, self.masters, self._working, strict=True):
+                if value is not master:
+                    master.copy_(value)
+                working.copy_(value)
+
+    def save(self, path: Path) -> None:
+        """Write the adapter as a GGUF file that llama.cpp takes, 16 bits a number."""
+        import gguf
+
+        part = path.with_suffix(".part")
+        writer = gguf.GGUFWriter(part, FAMILIES[self.shape.model_type])
+        writer.add_type("adapter")
+        writer.add_string("adapter.type", "lora")
+        writer.add_float32("adapter.lora.alpha", self.recipe.alpha)
+        for master, (name, _) in zip(self.masters, self._working, strict=True):
+            where, value = self._in_gguf(name, master)
+            writer.add_tensor(where, value.half().cpu().numpy())
+        writer.write_header_to_file()
+        writer.write_kv_data_to_file()
+        writer.write_tensors_to_file()
+        writer.close()
+        part.replace(path)
+
+    def merged(self, folder: Path) -> None:
+        """Write the model with the adapter in its weights as a folder that other engines serve. Ends this learner."""
+        self.network.merge_and_unload().save_pretrained(folder)
+        self._tokenizer.save_pretrained(folder)
+
+    def _in_gguf(self, name: str, value: Any) -> tuple[str, Any]:
+        """A matrix under llama.cpp's name, the rows of queries and keys in its order.
+
+        llama.cpp turns neighbouring pairs of a head by position, transformers one half against the other.
+        """
+        parts = name.split(".")
+        layer, module = parts[parts.index("layers") + 1], next(part for part in parts if part in _IN_GGUF)
+        half = "a" if "lora_A" in name else "b"
+        heads = {"q_proj": self.shape.num_attention_heads, "k_proj": self.shape.num_key_value_heads}.get(module)
+        if heads and half == "b" and FAMILIES[self.shape.model_type] == "llama":
+            rows, rank = value.shape
+            value = value.reshape(heads, 2, rows // heads // 2, rank).swapaxes(1, 2).reshape(rows, rank)
+        return f"blk.{layer}.{_IN_GGUF[module]}.weight.lora_{half}", value.contiguous()

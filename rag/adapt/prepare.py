@@ -1,0 +1,132 @@
+"""A model with an untrained adapter, written as one file: where a course or a notebook begins to train it."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from ingest import write_atomically
+from rag.adapt.lora import FAMILIES, without_noise
+from rag.errors import AdapterError
+
+if TYPE_CHECKING:
+    from rag.adapt.recipe import Recipe
+
+BYTES: Final = 2
+"""Of a number as it is loaded and written: bf16."""
+SECONDS_PER_GB: Final = 6.0
+"""To read, prepare and write, on a solid-state disk; a guess, told as one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Needs:
+    """What preparing takes."""
+
+    parameters: int | None
+    """None: not known before it is loaded."""
+    here: bool
+
+    @property
+    def memory(self) -> int | None:
+        """Bytes."""
+        return None if self.parameters is None else self.parameters * BYTES
+
+    @property
+    def seconds(self) -> float | None:
+        """A rough guess."""
+        return None if self.memory is None else self.memory / 1e9 * SECONDS_PER_GB
+
+
+def needs(model: str) -> Needs:
+    """What it takes to prepare a folder, or a model of the Hugging Face hub, whose name tells its size at best."""
+    folder = Path(model).expanduser()
+    if folder.is_dir():
+        return Needs(_parameters(folder), here=True)
+    size = re.search(r"(\d+(?:\.\d+)?)\s*([bm])(?![a-z])", model, re.IGNORECASE)
+    unit = {"b": 1e9, "m": 1e6}
+    return Needs(int(float(size[1]) * unit[size[2].lower()] * 1.04) if size else None, here=False)
+
+
+def _parameters(folder: Path) -> int | None:
+    """Numbers in a folder's safetensors files, by their headers."""
+    total = 0
+    for path in folder.glob("*.safetensors"):
+        try:
+            with path.open("rb") as file:
+                header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
+        except (OSError, ValueError, MemoryError):
+            return None
+        for name, tensor in header.items():
+            if name != "__metadata__":
+                n = 1
+                for side in tensor["shape"]:
+                    n *= side
+                total += n
+    return total or None
+
+
+def prepare(model: str, recipe: Recipe, out: Path) -> dict[str, Any]:
+    """Load the model in bf16, put an untrained adapter on it, and write the state dict with `torch.save`.
+
+    A model that is no folder here is fetched from the Hugging Face hub: ask the user before.
+
+    Returns:
+        What was written: family, parameters, how many of them the adapter has; also in `out` + ".json".
+
+    Raises:
+        AdapterError: there is no such model, or it is of a family that is not known.
+    """
+    import torch
+    from peft import LoraConfig, get_peft_model
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    without_noise()
+    folder = Path(model).expanduser()
+    place = str(folder) if folder.is_dir() else model
+    try:
+        family = AutoConfig.from_pretrained(place, local_files_only=folder.is_dir()).model_type
+        if family not in FAMILIES:
+            raise AdapterError(
+                f"{model} is of the family {family}, which cannot be prepared here.",
+                f"Choose a model of {', '.join(FAMILIES)}.",
+            )
+        torch.manual_seed(recipe.seed)
+        network = AutoModelForCausalLM.from_pretrained(
+            place, local_files_only=folder.is_dir(), dtype=torch.bfloat16, low_cpu_mem_usage=True
+        )
+    except (OSError, ValueError) as error:
+        raise AdapterError(
+            f"{model} cannot be loaded ({type(error).__name__}).",
+            "Give a folder with its config.json and *.safetensors, or its exact name on the Hugging Face hub.",
+        ) from error
+    config = LoraConfig(
+        r=recipe.rank, lora_alpha=recipe.alpha, target_modules=list(recipe.targets), task_type="CAUSAL_LM"
+    )
+    prepared = get_peft_model(network, config)
+    part = out.with_name(f".{out.name}.part")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        torch.save(prepared.state_dict(), part)
+        part.replace(out)
+    finally:
+        part.unlink(missing_ok=True)
+    told = {
+        "model": model,
+        "family": family,
+        "parameters": sum(p.numel() for p in prepared.parameters()),
+        "of_the_adapter": sum(p.numel() for p in prepared.parameters() if p.requires_grad),
+        "recipe": recipe.model_dump(mode="json"),
+        "bytes": out.stat().st_size,
+    }
+    write_atomically(out.with_name(f"{out.name}.json"), json.dumps(told, indent=1) + "\n")
+    return told
+
+
+def default_out(model: str) -> Path:
+    """Like `mistral_with_lora.pt`: the model's family by its name."""
+    name = Path(model).name.lower()
+    family = next((family for family in FAMILIES if name.startswith(family.rstrip("23"))), None)
+    return Path(f"{family or re.split(r'[^a-z0-9]', name)[0] or 'model'}_with_lora.pt")

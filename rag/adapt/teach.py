@@ -1,0 +1,251 @@
+"""Teach an adapter, answer what was held out before and after, and keep it only where it answers better."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import time
+from contextlib import aclosing
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any, Final
+
+from ingest import write_atomically
+from rag.adapt.adapters import CURVE, RECIPE, WEIGHTS, about
+from rag.adapt.examples import right
+from rag.answer import Draft
+from rag.chat import EndpointChatModel
+from rag.errors import AdapterError, ModelError
+from rag.local import LocalServer
+from rag.metrics import estimate
+from rag.plots import Curve, Point, curves
+from rag.write import write
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from rag.adapt.adapters import Adapter, Adapters
+    from rag.adapt.examples import Taught
+    from rag.adapt.lora import Epoch, Learner
+    from rag.adapt.recipe import Recipe
+    from rag.chat import ChatModel
+    from rag.metrics import Estimate
+
+    Tell = Callable[[str, int, int], None]
+
+FEW: Final = 50
+"""Rows below which what is learned is mostly how the rows are worded."""
+
+LEAST: Final = 10
+"""Rows without which nothing is taught: there would be none to hold out."""
+
+ANSWER_TOKENS: Final = 96
+"""Longest answer when it is measured."""
+
+_STYLE: Final = (
+    "text{font:11px sans-serif;fill:#444}.line{fill:none;stroke-width:2;stroke:#2563eb}.s1{stroke:#d97706}"
+    ".end{text-anchor:end}.middle{text-anchor:middle}.dot{fill:#2563eb}.grid,.rail,.axis{stroke:#ddd}svg{background:#fff}"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What came of teaching."""
+
+    adapter: Adapter | None
+    """None: it answers worse than the model as it was, so it was not kept."""
+    card: dict[str, Any]
+    before: Estimate | None
+    after: Estimate | None
+    difference: Estimate | None
+    """None of the three is known where nothing that was held out has a right answer."""
+
+
+def split(taught: Sequence[Taught], share: float) -> tuple[list[Taught], list[Taught]]:
+    """What to learn from, and what to hold out: whole groups, by a hash of their names, at least one of each.
+
+    Raises:
+        AdapterError: there are too few examples, or all of them are of one group.
+    """
+    rows = [row for row in taught if row.example.answer]
+    if len(rows) < LEAST:
+        raise AdapterError(
+            f"There are {len(rows)} examples that can be learned from; {LEAST} are the fewest.",
+            "Add questions with answers that your papers hold.",
+        )
+    names = sorted({row.group for row in taught}, key=lambda name: sha256(name.encode()).digest())
+    held: set[str] = set()
+    for name in names[:-1]:
+        held.add(name)
+        if sum(row.group in held for row in taught) >= share * len(taught):
+            break
+    if not held:
+        raise AdapterError(
+            "All the examples are about one paper.", "Add questions about another one: they are held out."
+        )
+    return [row for row in rows if row.group not in held], [row for row in taught if row.group in held]
+
+
+async def teach(
+    name: str,
+    taught: Sequence[Taught],
+    *,
+    base: Path,
+    recipe: Recipe,
+    adapters: Adapters,
+    source: dict[str, Any],
+    merged: Path | None = None,
+    threads: int | None = None,
+    tell: Tell = lambda *_: None,
+) -> Taken:
+    """Teach `base` an adapter and keep it where it answers better what was held out.
+
+    Args:
+        name: of the adapter.
+        taught: the examples.
+        base: a GGUF file, or a folder as transformers saves it.
+        recipe: how.
+        adapters: where it is kept.
+        source: where the examples came from, for the card.
+        merged: a folder into which the whole model is written too, with the adapter in its weights.
+        threads: processor threads for the answers; None: as many as the app takes.
+        tell: called with what is done, how far, and of how much.
+
+    Raises:
+        UserFacingError: it cannot be taught from this.
+    """
+    learned, held = split(taught, recipe.held_out)
+    making = adapters.new(name)
+    try:
+        measured = [row for row in held if row.golds]
+        here = about(base)
+        learner = await asyncio.to_thread(_learner, base, recipe)
+        speaks = learner if "files" in here else None  # a folder is asked by the learner itself, a file as it is served
+        before = await _asked(speaks, base, None, measured, what="answering before", threads=threads, tell=tell)
+        began = time.monotonic()
+        epochs, n = await asyncio.to_thread(_learn, learner, learned, held, tell=tell)
+        seconds = time.monotonic() - began
+        learner.save(making / WEIGHTS)
+        after = await _asked(
+            speaks, base, making / WEIGHTS, measured, what="answering after", threads=threads, tell=tell
+        )
+        groups = [row.group for row in measured]
+        was, now = (
+            [right(text, row.golds) for text, row in zip(texts, measured, strict=True)] for texts in (before, after)
+        )
+        gains = [b - a for a, b in zip(was, now, strict=True)]
+        figures = estimate(was, groups), estimate(now, groups), estimate(gains, groups)
+        card = {
+            "made": datetime.now(UTC).isoformat(timespec="seconds"),
+            "base": here,
+            "source": source,
+            "learned_from": n,
+            "held_out": len(held),
+            "recipe": recipe.model_dump(mode="json"),
+            "epochs": [{"learned": epoch.learned, "held_out": epoch.held_out} for epoch in epochs],
+            "training_seconds": round(seconds, 1),
+            "bytes": (making / WEIGHTS).stat().st_size,
+            "sha256": sha256((making / WEIGHTS).read_bytes()).hexdigest(),
+            "answer_f1": {
+                word: None
+                if found is None
+                else {"mean": found.mean, "low": found.low, "high": found.high, "n": found.n}
+                for word, found in zip(("before", "after", "difference"), figures, strict=True)
+            },
+        }
+        if not better(figures[2], epochs):
+            return Taken(None, card, *figures)
+        write_atomically(making / RECIPE, recipe.as_toml())
+        write_atomically(making / CURVE, curve(epochs))
+        if merged:
+            await asyncio.to_thread(learner.merged, merged)
+        return Taken(adapters.take(making, name, card), card, *figures)
+    finally:
+        shutil.rmtree(making, ignore_errors=True)
+
+
+def better(difference: Estimate | None, epochs: Sequence[Epoch]) -> bool:
+    """Whether the adapter answers better; where that was not measured, whether what was held out surprises it less."""
+    if difference is not None:
+        return difference.mean > 0
+    known = [epoch.held_out for epoch in epochs if epoch.held_out is not None]
+    return bool(known) and min(known) < known[0]  # the first is of the model as it was
+
+
+def _learner(base: Path, recipe: Recipe) -> Learner:
+    from rag.adapt.lora import Learner
+
+    return Learner(base, recipe)
+
+
+def _learn(
+    learner: Learner, learned: Sequence[Taught], held: Sequence[Taught], *, tell: Tell
+) -> tuple[list[Epoch], int]:
+    encoded = [kept for row in learned if (kept := learner.encoded(row.example))]
+    if not encoded:
+        raise AdapterError(
+            f"All the examples are longer than {learner.recipe.longest} tokens.", "Give the recipe a larger `longest`."
+        )
+    unseen = [kept for row in held if row.example.answer and (kept := learner.encoded(row.example))]
+    epochs = learner.learn(encoded, unseen, tell=lambda step, steps, _: tell("learning", step, steps))
+    return epochs, len(encoded)
+
+
+async def _asked(
+    learner: Learner | None,
+    base: Path,
+    adapter: Path | None,
+    rows: Sequence[Taught],
+    *,
+    what: str,
+    threads: int | None,
+    tell: Tell,
+) -> list[str]:
+    if learner is None:
+        return await answers(base, adapter, rows, what=what, threads=threads, tell=tell)
+    texts = []
+    for n, row in enumerate(rows, start=1):
+        texts.append(await asyncio.to_thread(learner.answer, row.example.messages, tokens=ANSWER_TOKENS))
+        tell(what, n, len(rows))
+    return texts
+
+
+async def answers(
+    base: Path, adapter: Path | None, rows: Sequence[Taught], *, what: str, threads: int | None, tell: Tell
+) -> list[str]:
+    """What the model answers to each row as the app serves it, with the adapter or without; empty where it fails."""
+    server = LocalServer(base, context=4096, slots=1, threads=threads, adapter=adapter)
+    model: ChatModel = EndpointChatModel(server.connect, name=server.name, timeout=120.0)
+    texts = []
+    try:
+        for n, row in enumerate(rows, start=1):
+            texts.append(await _answer(model, row))
+            tell(what, n, len(rows))
+    finally:
+        await server.close()
+    return texts
+
+
+async def _answer(model: ChatModel, row: Taught) -> str:
+    try:
+        async with aclosing(write(model, row.example.messages, max_tokens=ANSWER_TOKENS)) as pieces:
+            async for piece in pieces:
+                if isinstance(piece, Draft):
+                    return piece.text
+    except ModelError:  # an answer that is none counts as a wrong one
+        return ""
+    return ""
+
+
+def curve(epochs: Sequence[Epoch]) -> str:
+    """The losses of the epochs as a picture that stands alone."""
+    lines = [("learned from", [epoch.learned for epoch in epochs]), ("held out", [epoch.held_out for epoch in epochs])]
+    drawn = [Curve(name, tuple(Point(i, y) for i, y in enumerate(values) if y is not None)) for name, values in lines]
+    drawn = [line for line in drawn if line.points]
+    top = max(point.y for line in drawn for point in line.points)
+    picture = curves(drawn, x_label="epoch: mean loss of an answer's token, in nats", top=top * 1.05, legend="top")
+    return picture.replace("<svg ", '<svg xmlns="http://www.w3.org/2000/svg" ', 1).replace(
+        ">", f"><style>{_STYLE}</style>", 1
+    )
