@@ -2,7 +2,7 @@
 
     python bench/adapt.py [--questions 270] [--out FOLDER]
 
-Writes some of COVID-QA's papers with their questions as a file that `rag evaluate` reads, and teaches an adapter with the
+Writes some of its papers with their questions as a file that `rag evaluate` reads, and teaches an adapter with the
 command that a user has. The reader was trained on four fifths of these papers: what is compared is before and after.
 """
 

@@ -23,6 +23,7 @@ from rag.errors import ContextTooLongError, NoExpertError, QuestionError
 from rag.expert import AskedBy, Expert, with_notice
 from rag.extract import best_sentences, is_sure
 from rag.gather import gather, leading_sentences
+from rag.languages import NOTICE, language_of
 from rag.local import LocalServer, embedded_model
 from rag.meter import metered
 from rag.models import open_model
@@ -32,6 +33,7 @@ from rag.questions import Plan, plan
 from rag.reader import trained_reader
 from rag.refine import Attempt, answered, doubt
 from rag.retrieve import Retriever
+from rag.spelling import as_preferred
 from rag.terms import Terms
 from rag.write import write
 
@@ -207,7 +209,7 @@ class Assistant:
             passages=found.passages,
             trace=trace,
             abstained=read.nothing or not found.on_topic,
-            notice=taken.notice,
+            notice=self._notice(taken),
             kind=taken.kind,
             scope=taken.scope,
             searched=taken.searched,
@@ -241,7 +243,7 @@ class Assistant:
                         yield TextDelta(piece, 0)
         draft = await asyncio.to_thread(metered, draft, before=before, machine=self._machine)
         _time(draft, trace)
-        notice = " ".join(filter(None, (taken.notice, told if unread else None))) or None
+        notice = " ".join(filter(None, (answer.notice, told if unread else None))) or None
         answer = replace(answer, passages=passages, drafts=(draft,), notice=notice)
         page_text = self._page_text()
         with trace.span("check"):
@@ -253,7 +255,7 @@ class Assistant:
                     self._composer.in_their_words, answer, first, read, vector=vector, page_text=page_text
                 )
             reason = await asyncio.to_thread(self._reason, mode, first, answer)
-        yield Drafted(draft, sure)
+        yield Drafted(answer.drafts[0], sure)
         if reason is None:
             yield Answered(with_notice(answer, None, trace=trace))
         elif self.expert is None:
@@ -299,13 +301,18 @@ class Assistant:
             reason=reason,
             trace=trace,
             assess=lambda attempt: self._assess(attempt, answer.passages, question),
-            check=lambda text: cite(text, answer.passages, page_text=page_text, question=question),
+            judge=lambda draft: self._attempt(draft, answer, page_text),
             define=lambda papers: self._terms.definitions(question, papers),
             asked_by=asked_by,
         )
         async with aclosing(turn) as events:
             async for event in events:
                 yield event
+
+    def _notice(self, taken: Plan) -> str | None:
+        """What the user should know: of the plan, and that the embedded models read English only."""
+        language = None if self.library.settings.embedder else language_of(taken.question)
+        return " ".join(filter(None, (taken.notice, NOTICE.format(language=language) if language else None))) or None
 
     def _assess(self, attempt: Attempt, passages: Sequence[Passage], question: str) -> Confidence:
         cited = attempt.cited
@@ -320,10 +327,18 @@ class Assistant:
 
     def _judged(self, answer: Answer, draft: Draft, page_text: PageText) -> tuple[Attempt, Answer]:
         """A draft checked against the answer's passages, and the answer with it and how sure it is."""
+        attempt = self._attempt(draft, answer, page_text)
+        sure = self._assess(attempt, answer.passages, answer.searched or answer.question)
+        drafts = tuple(attempt.draft if kept is draft else kept for kept in answer.drafts)
+        return attempt, replace(answered(answer, attempt), confidence=sure, drafts=drafts)
+
+    def _attempt(self, draft: Draft, answer: Answer, page_text: PageText) -> Attempt:
         question = answer.searched or answer.question
-        attempt = Attempt(draft, cite(draft.text, answer.passages, page_text=page_text, question=question))
-        sure = self._assess(attempt, answer.passages, question)
-        return attempt, replace(answered(answer, attempt), confidence=sure)
+        return Attempt.at(
+            draft,
+            check=lambda text: cite(text, answer.passages, page_text=page_text, question=question),
+            spell=lambda text: as_preferred(text, self._terms.glossary.entries()),
+        )
 
     def _reason(self, mode: Mode, first: Attempt, answer: Answer) -> str | None:
         """Why a larger model should be asked, in words; None where it should not: the evidence carries the answer."""

@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from rag.accounting import Trace
     from rag.answer import Answer, Confidence, Event, Locality, Passage
     from rag.chat import ChatModel, Message, Target
-    from rag.citations import Cited
     from rag.energy import Reading
     from rag.local import LocalServer
     from rag.permit import Permit
@@ -125,7 +124,7 @@ class Expert:
         first: Attempt,
         reason: str,
         trace: Trace,
-        check: Callable[[str], Cited],
+        judge: Callable[[Draft], Attempt],
         assess: Callable[[Attempt], Confidence],
         define: Callable[[Sequence[str]], Sequence[Definition]],
         asked_by: AskedBy,
@@ -137,7 +136,7 @@ class Expert:
             first: the draft, checked.
             reason: why the model is asked, for the user.
             trace: takes the time.
-            check: judges a text against the answer's passages; it, `assess` and `define` are called in a thread.
+            judge: checks a draft against the answer's passages; it, `assess` and `define` are called in a thread.
             assess: how far the evidence carries an attempt.
             define: the terms of the question, as these papers (by id) use them.
             asked_by: who agrees to sending, where the model is not on this machine.
@@ -162,7 +161,8 @@ class Expert:
             draft = await asyncio.to_thread(self._accounted, draft, permit, before)
             trace.add("refine", time.monotonic() - began - (trace.held - held))
             with trace.span("check"):
-                second = Attempt(draft, await asyncio.to_thread(check, draft.text))
+                second = await asyncio.to_thread(judge, draft)
+                draft = second.draft
                 sure = await asyncio.to_thread(assess, second)
         except UserFacingError as error:
             trace.add("refine", time.monotonic() - began - (trace.held - held))

@@ -12,7 +12,7 @@ from rag.conflicts import conflicts
 from rag.support import abstains
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from rag.answer import Answer, Draft, Sentence
     from rag.citations import Cited
@@ -36,6 +36,26 @@ class Attempt:
     def judged(self) -> list[Sentence]:
         """The sentences that claim something."""
         return [sentence for sentence in self.cited.sentences if sentence.support is not None]
+
+    @classmethod
+    def at(cls, draft: Draft, *, check: Callable[[str], Cited], spell: Callable[[str], str]) -> Attempt:
+        """The draft judged, in the team's spellings where no sentence is carried less with them.
+
+        Args:
+            draft: as the model wrote it.
+            check: judges a text against the passages.
+            spell: writes a text as the glossary wants it.
+        """
+        first, spelled = cls(draft, check(draft.text)), spell(draft.text)
+        if spelled == draft.text:
+            return first
+        second = cls(replace(draft, text=spelled), check(spelled))
+        return second if second._carried() >= first._carried() else first
+
+    def _carried(self) -> tuple[int, int]:
+        """How many sentences are not unsupported, and how many are supported."""
+        verdicts = [sentence.support for sentence in self.judged]
+        return sum(v != "unsupported" for v in verdicts), sum(v == "supported" for v in verdicts)
 
     def share(self, support: str) -> float | None:
         """The share of the judged sentences with this verdict; None where none is judged."""

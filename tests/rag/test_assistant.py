@@ -201,3 +201,42 @@ async def test_a_reader_that_leaves_closes_the_stream(papers, embedder):
             if isinstance(event, TextDelta):
                 break
     assert asked.drafter.left_early == 1
+
+
+async def test_who_asks_in_german_is_told_that_the_embedded_models_read_english(papers, embedder):
+    asked = assistant(papers, embedder, "It needs 128 KiB [1].")
+    answer = await asked.answer("Wie viele Bytes braucht der Cache für ein Token?")
+    assert "looks German" in answer.notice
+    assert "docs/languages.md" in answer.notice
+    assert (await assistant(papers, embedder, "It needs 128 KiB [1].").answer(QUESTION)).notice is None
+
+
+async def test_a_written_answer_keeps_the_spelling_of_the_glossary(papers, embedder):
+    glossary = papers.folder / "glossary.csv"
+    glossary.write_text("term,synonyms,preferred\nkey-value cache,kv cache,KV-cache\n")
+    answer = await assistant(papers, embedder, "The kv cache needs 128 KiB per token [1].").answer(QUESTION)
+    assert "The KV-cache needs 128 KiB" in answer.text
+    assert answer.drafts[0].text.startswith("The KV-cache")
+
+
+async def test_a_spelling_that_costs_support_is_not_put_in(papers, embedder):
+    glossary = papers.folder / "glossary.csv"
+    glossary.write_text("term,synonyms,preferred\ntoken,,zorb\nKiB,,quux 77\n")
+    answer = await assistant(papers, embedder, "The key-value cache needs 128 KiB per token [1].").answer(QUESTION)
+    assert answer.drafts[0].text.startswith("The key-value cache needs 128 KiB per token")
+
+
+async def test_only_a_question_for_a_fact_is_answered_with_the_adapter(papers, embedder):
+    with_adapter, plain = ScriptedChatModel("It needs 128 KiB [1]."), ScriptedChatModel("It is about caches [1].")
+    asked = Assistant(
+        library=papers,
+        embedder=embedder,
+        drafter=with_adapter,
+        plain=plain,
+        settings=RagSettings(drafter_sentences=0),
+    )
+    fact = await asked.answer(QUESTION)
+    assert fact.drafts[0].text == "It needs 128 KiB [1]."
+    summary = await asked.answer("Summarise this paper.", paper_ids=[papers.papers()[0].id])
+    assert summary.kind == "summary"
+    assert summary.drafts[0].text == "It is about caches [1]."
