@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from ingest import Chunk, Paper
     from rag.accounting import Trace, Usage
     from rag.energy import Energy
+    from rag.message import Locality
 
 Mode = Literal["draft", "auto", "refine"]
 """draft: the local model only. auto: the larger model where the evidence is weak. refine: always the larger model."""
@@ -19,10 +20,6 @@ Kind = Literal["fact", "summary", "comparison", "papers"]
 """What a question wants: one statement, a whole paper in short, papers beside each other, or which papers there are."""
 
 Support = Literal["supported", "weak", "unsupported"]
-
-Locality = Literal["machine", "network", "remote"]
-"""Where a model runs, by the address that its name resolves to: this machine (loopback), the own network, or beyond."""
-
 
 QUOTATION = "quotation"
 """The `model` of a draft that none wrote: a sentence of a paper, word for word."""

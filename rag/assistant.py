@@ -39,8 +39,9 @@ if TYPE_CHECKING:
 
     from ingest.embed import Vectors
     from rag.answer import Confidence
-    from rag.chat import ChatModel, Message
+    from rag.chat import ChatModel
     from rag.citations import PageText
+    from rag.message import Message
     from rag.reader import Reader
     from rag.retrieve import Found
     from rag.settings import RagSettings

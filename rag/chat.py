@@ -10,12 +10,12 @@ import math
 import time
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, Protocol, TypedDict, cast
+from typing import TYPE_CHECKING, Any, Literal, Protocol, cast
 
 from ingest.errors import UserFacingError
 from rag import faults, tokens
 from rag.accounting import Usage
-from rag.destination import checked, is_here, is_relayed, locate
+from rag.destination import Target, checked, is_here, is_relayed, locate
 from rag.errors import (
     ModelRefusedError,
     ModelReplyError,
@@ -23,15 +23,16 @@ from rag.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
+    from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 
     import httpx2
     from openai import AsyncStream
     from openai.types.chat import ChatCompletionChunk
     from openai.types.completion_usage import CompletionUsage
 
-    from rag.destination import Destination
+    from rag.destination import Endpoint
     from rag.egress import CheckedTransport
+    from rag.message import Message
     from rag.permit import Permit
 
 DEFAULT_CONTEXT_WINDOW = 4096
@@ -42,13 +43,6 @@ _LONGEST_TOKEN = 64  # characters; a reply of more than this per allowed token i
 _HEADERS = {"host", "accept", "accept-encoding", "connection", "content-type", "content-length", "user-agent"}
 # Without top_logprobs llama.cpp sends the 20 best tokens with each: 172 kB instead of 19 kB per 100 tokens.
 _EXTRAS = {"logprobs": True, "top_logprobs": 1, "stream_options": {"include_usage": True}}
-
-
-class Message(TypedDict):
-    """One turn of a conversation."""
-
-    role: Literal["system", "user", "assistant"]
-    content: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,21 +63,6 @@ class Completion:
     """The model's name as the server reports it."""
     low_logprob: float | None = None
     """The 10th percentile of the same: how sure the model was of its least certain tokens."""
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """What a call would go to, and what it would say beside the messages."""
-
-    destination: Destination
-    model: str
-    parameters: Mapping[str, Any]
-    """As the server takes them: what it refused before is left out."""
-
-    @property
-    def leaves(self) -> bool:
-        """Whether a call would leave this machine and needs a permit (`rag.privacy`)."""
-        return self.destination.locality != "machine" or is_relayed(self.model)
 
 
 class ChatModel(Protocol):
@@ -120,19 +99,6 @@ class ChatModel(Protocol):
         A model that is not on this machine needs a permit (`rag.privacy`), which decides all but the messages.
         Raises `rag.errors.ModelError`, also after the first pieces, and NotAllowedError before; nothing else.
         """
-
-
-@dataclass(frozen=True, slots=True)
-class Endpoint:
-    """Where a model is served."""
-
-    base_url: str
-    """Ends with /v1."""
-    model: str
-    api_key: str = field(repr=False)
-    """Empty: none is sent."""
-    context_window: int | None = None
-    """Tokens of prompt plus output; None: ask the server."""
 
 
 def fixed(endpoint: Endpoint) -> Callable[[], Awaitable[Endpoint]]:

@@ -11,7 +11,7 @@ from rag.sanitise import printable
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from rag.answer import Locality
+    from rag.message import Locality
     from rag.permit import Payload
     from rag.privacy import Consent, Verdict
 

@@ -6,16 +6,16 @@ import asyncio
 import ipaddress
 import re
 import socket
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from rag.errors import ModelUnreachableError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
-    from rag.answer import Locality
+    from rag.message import Locality
 
 LOOKUP_SECONDS = 5.0
 """Longest wait for the name server."""
@@ -164,3 +164,31 @@ def checked(base_url: str) -> str:
             "The address of the model is not one that can be asked.", "It looks like https://host.example/v1."
         )
     return url
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What a call would go to, and what it would say beside the messages."""
+
+    destination: Destination
+    model: str
+    parameters: Mapping[str, Any]
+    """As the server takes them: what it refused before is left out."""
+
+    @property
+    def leaves(self) -> bool:
+        """Whether a call would leave this machine and needs a permit (`rag.privacy`)."""
+        return self.destination.locality != "machine" or is_relayed(self.model)
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Where a model is served."""
+
+    base_url: str
+    """Ends with /v1."""
+    model: str
+    api_key: str = field(repr=False)
+    """Empty: none is sent."""
+    context_window: int | None = None
+    """Tokens of prompt plus output; None: ask the server."""

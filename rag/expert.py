@@ -26,11 +26,13 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from rag.accounting import Trace
-    from rag.answer import Answer, Confidence, Event, Locality, Passage
-    from rag.chat import ChatModel, Message, Target
+    from rag.answer import Answer, Confidence, Event, Passage
+    from rag.chat import ChatModel
     from rag.citations import Cited
+    from rag.destination import Target
     from rag.energy import Reading
     from rag.local import LocalServer
+    from rag.message import Locality, Message
     from rag.permit import Permit
     from rag.privacy import Consent, Gate
     from rag.settings import RagSettings

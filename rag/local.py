@@ -24,7 +24,7 @@ from typing import IO, Any
 from urllib.parse import urlsplit
 
 from ingest.environment import GRAPHICS, for_child
-from rag.chat import Endpoint
+from rag.destination import Endpoint
 from rag.errors import ModelFileError, ModelUnreachableError
 
 START_SECONDS = 60.0

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from dotenv import dotenv_values
 
 from ingest.settings import PROJECT
-from rag.chat import ChatModel, Endpoint, EndpointChatModel
-from rag.destination import is_here
+from rag.chat import ChatModel, EndpointChatModel
+from rag.destination import Endpoint, is_here
 from rag.discovery import served
 from rag.errors import ModelTimeoutError, NotAllowedError, UnknownModelError
 from rag.local import LocalServer

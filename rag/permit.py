@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from rag.accounting import Usage
-    from rag.chat import Message
+    from rag.message import Message
     from rag.tokens import TokenCount
 
 log = logging.getLogger(__name__)

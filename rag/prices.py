@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from decimal import Decimal
 
-    from rag.chat import Message
+    from rag.message import Message
 
 MARGIN = 1.25
 """How far above the estimate a prompt may be: the worst single passage was estimated 18 % too low (rag/tokens.py)."""

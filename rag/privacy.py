@@ -28,7 +28,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ingest import Library
-    from rag.chat import ChatModel, Message, Target
+    from rag.chat import ChatModel
+    from rag.destination import Target
+    from rag.message import Message
     from rag.settings import RagSettings
 
 log = logging.getLogger(__name__)

@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from rag.answer import Kind, Passage
-    from rag.chat import Message
+    from rag.message import Message
     from rag.terms import Definition
 
 SYSTEM = (

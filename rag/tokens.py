@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from tiktoken import Encoding
 
-    from rag.chat import Message
+    from rag.message import Message
 
 _RANKS = "https://openaipublic.blob.core.windows.net/encodings/{}.tiktoken"
 # encoding → its rank file and that file's SHA-256, as in tiktoken_ext.openai_public (a test compares them).

@@ -15,7 +15,8 @@ from rag.errors import ModelReplyError, ModelTimeoutError
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Sequence
 
-    from rag.chat import ChatModel, Message
+    from rag.chat import ChatModel
+    from rag.message import Message
     from rag.permit import Permit
 
 REPEATED_CHARS = 48

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from rag.accounting import Usage
 from rag.assistant import NOBODY
-from rag.chat import Completion, Message, Target
-from rag.destination import Destination
+from rag.chat import Completion
+from rag.destination import Destination, Target
 from rag.errors import NotAllowedError
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from rag.answer import Answer, Event, Mode
     from rag.expert import AskedBy
+    from rag.message import Message
     from rag.permit import Payload, Permit
     from rag.privacy import Verdict
 

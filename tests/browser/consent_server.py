@@ -25,7 +25,8 @@ import chainlit as cl
 
 import app  # noqa: F401 - its callbacks
 from rag import destination
-from rag.chat import Completion, Endpoint, EndpointChatModel, fixed
+from rag.chat import Completion, EndpointChatModel, fixed
+from rag.destination import Endpoint
 from rag.privacy import Gate
 from ui import consent, core
 from ui.errors import visible

@@ -15,8 +15,8 @@ from pathlib import Path
 sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parents[2])]
 
 from listener import listening
-from rag.chat import Endpoint, EndpointChatModel, fixed
-from rag.destination import locate
+from rag.chat import EndpointChatModel, fixed
+from rag.destination import Endpoint, locate
 from rag.errors import ModelError, NotAllowedError
 from rag.privacy import Gate
 

@@ -16,7 +16,8 @@ import pytest
 from fakes import ScriptedChatModel
 from rag import chat, faults
 from rag.accounting import Usage
-from rag.chat import Completion, Endpoint, EndpointChatModel, fixed
+from rag.chat import Completion, EndpointChatModel, fixed
+from rag.destination import Endpoint
 from rag.errors import (
     ContextTooLongError,
     ModelError,

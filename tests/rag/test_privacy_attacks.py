@@ -21,8 +21,8 @@ from ingest.errors import UserFacingError
 from listener import GOOD, listening, refusal, reply
 from rag import destination, egress
 from rag.audit import LOG_FILE
-from rag.chat import DEFAULT_CONTEXT_WINDOW, Completion, Endpoint, EndpointChatModel, fixed
-from rag.destination import Destination
+from rag.chat import DEFAULT_CONTEXT_WINDOW, Completion, EndpointChatModel, fixed
+from rag.destination import Destination, Endpoint
 from rag.errors import ModelError, NotAllowedError
 from rag.permit import Payload, Permit
 from rag.policy import POLICY_FILE, Policy, save_policy

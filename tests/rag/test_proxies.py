@@ -16,7 +16,8 @@ from ingest.errors import LibraryBusyError
 from ingest.remote import orders
 from listener import GOOD, listening
 from rag import discovery
-from rag.chat import Endpoint, EndpointChatModel, fixed
+from rag.chat import EndpointChatModel, fixed
+from rag.destination import Endpoint
 from rag.download import download
 from rag.errors import DownloadError
 from rag.probe import probe

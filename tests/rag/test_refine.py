@@ -14,8 +14,9 @@ from fakes import ScriptedChatModel
 from ingest import ingest_pdf
 from places import SAMPLES
 from rag import Answered, Assistant, Drafted, Escalated, RagSettings, TextDelta
-from rag.chat import Endpoint, EndpointChatModel, fixed
+from rag.chat import EndpointChatModel, fixed
 from rag.citations import without_markers
+from rag.destination import Endpoint
 from rag.errors import ModelFileError, NoExpertError, NotAllowedError, UnknownModelError
 from rag.expert import Expert
 from rag.local import embedded_model

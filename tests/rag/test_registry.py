@@ -7,7 +7,7 @@ import json
 import pytest
 
 from ingest.embedders import KNOWN_EMBEDDERS
-from rag.chat import Endpoint
+from rag.destination import Endpoint
 from rag.gguf import read_header
 from rag.local import embedded_model
 from rag.registry import Folder, Gguf, ModelCard, Service, Wheel, load
