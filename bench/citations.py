@@ -47,10 +47,11 @@ from ingest import Ingest, IngestSettings, Source, embedder_from, open_library  
 from rag import Assistant, RagSettings  # noqa: E402
 from rag.accounting import Trace  # noqa: E402
 from rag.answer import Answer, Passage  # noqa: E402
-from rag.citations import cite, markers_in, split_sentences  # noqa: E402
+from rag.citations import cite, markers_in  # noqa: E402
 from rag.render import full_answer, is_quoted  # noqa: E402
 from rag.retrieve import Retriever  # noqa: E402
 from rag.sanitise import JOINER  # noqa: E402
+from rag.words import split_sentences  # noqa: E402
 
 DATA = ROOT.parent / "shared" / "data"
 SEED = 20261122

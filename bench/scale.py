@@ -38,8 +38,8 @@ logging.disable(logging.CRITICAL)
 
 from ingest import IngestSettings, Library, embedder_from  # noqa: E402
 from ingest.paper import Chunk, Page, Paper, ParsedPaper  # noqa: E402
-from rag.citations import split_sentences  # noqa: E402
 from rag.retrieve import Retriever  # noqa: E402
+from rag.words import split_sentences  # noqa: E402
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

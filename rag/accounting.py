@@ -5,10 +5,13 @@ from __future__ import annotations
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+
+Measured = Literal["counter", "estimated", "none"]
+"""counter: difference of the hardware's own energy counters. estimated: watts of the settings × seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +73,17 @@ class Trace:
         """Close the trace: `seconds` is the time since it began, without the reader's."""
         self.seconds = time.monotonic() - self.started - self.held
         return self
+
+
+@dataclass(frozen=True, slots=True)
+class Energy:
+    """What an answer took from the socket."""
+
+    wh: float | None
+    """Watt-hours; None: unknown."""
+    measured: Measured
+    source: str = ""
+    """Which counters, or which setting."""
 
 
 def total(parts: Iterable[float | None]) -> float | None:

@@ -9,8 +9,7 @@ from rag.accounting import total
 
 if TYPE_CHECKING:
     from ingest import Chunk, Paper
-    from rag.accounting import Trace, Usage
-    from rag.energy import Energy
+    from rag.accounting import Energy, Trace, Usage
     from rag.message import Locality
 
 Mode = Literal["draft", "auto", "refine"]

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from ingest import write_atomically
-from rag.confidence import Calibration, Weights
+from rag.confidence import Calibration
 from rag.metrics import UNANSWERABLE, answer_f1
+from rag.weights import Weights
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -41,11 +41,6 @@ class Cited:
     quotations: tuple[Quotation, ...] = ()
 
 
-def split_sentences(text: str) -> list[str]:
-    """The sentences of an answer, each with the markers that follow it."""
-    return [text[start:end] for start, end in sentence_spans(text)]
-
-
 def markers_in(text: str) -> list[int]:
     """The markers that stand in a text, in order; [2, 5] is two and [2-4] is three."""
     return _markers(text)

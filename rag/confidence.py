@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 from rag.answer import Confidence
 from rag.support import abstains, judge
+from rag.weights import Weights
 from rag.words import content_words, words_of
 
 if TYPE_CHECKING:
@@ -66,31 +67,6 @@ class Gate:
     code: str
     reason: str
     """One sentence for the user."""
-
-
-@dataclass(frozen=True, slots=True)
-class Weights:
-    """A logistic regression over standardised signals."""
-
-    features: tuple[str, ...]
-    means: tuple[float, ...]
-    """Of the calibration data; also what an unknown signal is taken for."""
-    scales: tuple[float, ...]
-    coefficients: tuple[float, ...]
-    """One for each feature, of its standardised value."""
-    intercept: float
-
-    def contributions(self, signals: Mapping[str, float | None]) -> dict[str, float]:
-        """What each feature adds to the log-odds, against a draft that is average in it."""
-        rows = zip(self.features, self.means, self.scales, self.coefficients, strict=True)
-        return {
-            name: 0.0 if (value := signals.get(name)) is None else weight * (value - mean) / scale
-            for name, mean, scale, weight in rows
-        }
-
-    def probability(self, signals: Mapping[str, float | None]) -> float:
-        """The probability that a draft with these signals is right, in (0, 1)."""
-        return _logistic(self.intercept + sum(self.contributions(signals).values()))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -377,7 +353,3 @@ def _language(text: str) -> str | None:
     words = words_of(text)
     hits = sorted(((sum(w in known for w in words), name) for name, known in _LANGUAGES.items()), reverse=True)
     return hits[0][1] if hits[0][0] >= 2 and hits[0][0] > 1.5 * hits[1][0] else None
-
-
-def _logistic(x: float) -> float:
-    return 1 / (1 + math.exp(-x)) if x >= 0 else math.exp(x) / (1 + math.exp(x))

@@ -11,15 +11,14 @@ import functools
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
+
+from rag.accounting import Energy
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from rag.settings import RagSettings
-
-Measured = Literal["counter", "estimated", "none"]
-"""counter: difference of the hardware's own energy counters. estimated: watts of the settings × seconds."""
 
 POWERCAP = Path("/sys/class/powercap")
 """Linux's RAPL counters: documentation/power/powercap of the kernel. Often readable by root alone."""
@@ -53,17 +52,6 @@ class Machine:
             hardware_hours=settings.hardware_hours,
             utilisation=settings.utilisation,
         )
-
-
-@dataclass(frozen=True, slots=True)
-class Energy:
-    """What an answer took from the socket."""
-
-    wh: float | None
-    """Watt-hours; None: unknown."""
-    measured: Measured
-    source: str = ""
-    """Which counters, or which setting."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,8 +11,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from rag.citations import split_sentences
-from rag.words import STOP_WORDS, content_words, words_of
+from rag.words import STOP_WORDS, content_words, split_sentences, words_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

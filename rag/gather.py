@@ -7,8 +7,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from rag.answer import Passage
-from rag.citations import split_sentences
 from rag.retrieve import MIN_SENTENCE, Found, Retriever
+from rag.words import split_sentences
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -13,7 +13,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Literal, Self, cast
+from typing import TYPE_CHECKING, Any, Literal, Protocol, Self, cast
 
 from rag import budget, tokens
 from rag.audit import AuditError, AuditLog, read_plain
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ingest import Library
-    from rag.chat import ChatModel
     from rag.destination import Target
     from rag.message import Message
     from rag.settings import RagSettings
@@ -38,6 +37,16 @@ log = logging.getLogger(__name__)
 Verdict = Literal["once", "chat", "never"]
 Consent = Callable[["Payload"], Awaitable[Verdict | None]]
 """Shows the payload to the user and returns what they say; None: no answer, which is a no for this time."""
+
+
+class Recipient(Protocol):
+    """Whoever a payload would go to; every `ChatModel` is one."""
+
+    async def is_here(self) -> bool:
+        """Return whether it is known, without asking a name server, that a call stays on this machine."""
+
+    async def target(self, *, max_tokens: int, temperature: float = 0.0) -> Target:
+        """Return where a call would go; nothing is sent, but a name may be looked up."""
 
 
 class Gate:
@@ -101,7 +110,7 @@ class Gate:
         self,
         messages: Sequence[Message],
         *,
-        expert: ChatModel,
+        expert: Recipient,
         max_tokens: int,
         temperature: float = 0.0,
         paper_ids: Iterable[str] = (),

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from rag.confidence import Weights
+from rag.weights import Weights
 
 CALIBRATION: Final = Path(__file__).with_name("reader.json")
 

@@ -7,9 +7,10 @@ from dataclasses import dataclass, replace
 from difflib import SequenceMatcher
 from typing import TYPE_CHECKING, Literal
 
-from rag.citations import split_sentences, without_markers
+from rag.citations import without_markers
 from rag.conflicts import conflicts
 from rag.support import abstains
+from rag.words import split_sentences
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from rag.answer import Passage
-from rag.citations import split_sentences
 from rag.ranker import ranker_for
-from rag.words import content_words, query_words, words_of
+from rag.words import content_words, query_words, split_sentences, words_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

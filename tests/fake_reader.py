@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 
 from ingest.sentences import sentence_spans
-from rag.confidence import Weights
 from rag.reader_calibration import ReaderCalibration
 from rag.reading import Reading, Sentence, Span
+from rag.weights import Weights
 from rag.words import content_words
 
 

@@ -41,7 +41,7 @@ PURE = {
     "ingest/paper.py", "ingest/layout.py", "ingest/metadata.py", "ingest/chunk.py",
     "ingest/blocks.py", "ingest/latex.py", "ingest/lines.py", "ingest/headings.py", "ingest/references.py",
     "ingest/verbatim.py", "ingest/sentences.py",
-    "rag/answer.py", "rag/prompts.py", "rag/citations.py", "rag/words.py", "rag/render.py",
+    "rag/answer.py", "rag/message.py", "rag/weights.py", "rag/prompts.py", "rag/citations.py", "rag/words.py", "rag/render.py",
     "rag/statement.py", "rag/support.py", "rag/conflicts.py", "rag/quotations.py",
     "rag/confidence.py", "rag/alternatives.py",
     "rag/doubts.py", "rag/reading.py", "rag/extract.py", "rag/ties.py",

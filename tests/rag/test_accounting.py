@@ -11,18 +11,9 @@ from types import SimpleNamespace
 import pytest
 
 from places import ROOT
-from rag.accounting import Usage, cost_words, total
+from rag.accounting import Energy, Usage, cost_words, total
 from rag.chat import _usage
-from rag.energy import (
-    Energy,
-    Machine,
-    Reading,
-    energy_between,
-    energy_words,
-    estimated,
-    local_cost,
-    read_counters,
-)
+from rag.energy import Machine, Reading, energy_between, energy_words, estimated, local_cost, read_counters
 from rag.prices import estimate, price
 from rag.settings import RagSettings
 

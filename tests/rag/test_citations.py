@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 from ingest import Chunk, Paper
 from rag.answer import Passage
-from rag.citations import cite, split_sentences
+from rag.citations import cite
+from rag.words import split_sentences
 
 PAGES = {
     ("aaaa", 3): "The base models were trained for 3.5 days on 8 GPUs. Larger batches gave no gain. We used Adam.",
