@@ -23,7 +23,8 @@ from drafts import DATA, ROOT, passages_of, read_drafts
 
 from rag.accounting import Usage
 from rag.answer import Draft
-from rag.calibrate import FEATURES, WITH_LOGPROBS, Labelled, calibrated, fit, held_out, is_right, save, shipped
+from rag.calibrate import FEATURES, WITH_LOGPROBS, Labelled, calibrated, fit, held_out, is_right, save
+from rag.calibration import shipped
 from rag.citations import cite
 from rag.confidence import gates, score, signals, wants_expert
 from rag.metrics import (

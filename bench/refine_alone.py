@@ -33,7 +33,7 @@ from drafts import DATA, passages_of, read_drafts
 from rag.accounting import Usage
 from rag.alternatives import holds, quotation
 from rag.answer import Confidence, Draft
-from rag.calibrate import shipped
+from rag.calibration import shipped
 from rag.chat import Completion, EndpointChatModel
 from rag.citations import cite, without_markers
 from rag.confidence import score

@@ -26,6 +26,7 @@ from rag.consent import in_terminal
 from rag.doubts import in_words
 from rag.errors import QuestionError
 from rag.expert import AskedBy
+from rag.options import positive
 from rag.reader import trained_reader
 from rag.render import is_quoted, scope_words
 from rag.retrieve import Found, Retriever
@@ -80,7 +81,7 @@ def _parser() -> argparse.ArgumentParser:
 
     search = command("search", _search, "find passages")
     search.add_argument("question", nargs="?", metavar="QUESTION")
-    search.add_argument("--k", type=evaluate_command.positive, default=10, help="how many passages at most (10)")
+    search.add_argument("--k", type=positive, default=10, help="how many passages at most (10)")
     ask = command("ask", _ask, "answer a question with citations; further questions may refer to the earlier ones")
     ask.add_argument("question", nargs="*", metavar="QUESTION")
     ask.add_argument("--mode", choices=("draft", "auto", "refine"), default="draft")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
 from rag.accounting import total
@@ -262,3 +262,9 @@ class Answered:
 
 
 Event = Retrieved | TextDelta | Drafted | Escalated | Answered
+
+
+def with_notice(answer: Answer, notice: str | None, *, trace: Trace | None = None) -> Answer:
+    """The answer with one more thing that the user should know; `trace` is closed where it is given."""
+    notices = " ".join(filter(None, (answer.notice, notice)))
+    return replace(answer, notice=notices or None, trace=trace.finish() if trace else answer.trace)

@@ -12,18 +12,30 @@ from typing import TYPE_CHECKING, Self
 from ingest import Embedder, Library, UserFacingError, embedder_from
 from rag.accounting import Trace
 from rag.alternatives import holds
-from rag.answer import QUOTATION, Answer, Answered, Draft, Drafted, Event, Mode, Passage, Retrieved, Scope, TextDelta
-from rag.calibrate import calibration_for
+from rag.answer import (
+    QUOTATION,
+    Answer,
+    Answered,
+    Draft,
+    Drafted,
+    Event,
+    Mode,
+    Passage,
+    Retrieved,
+    Scope,
+    TextDelta,
+    with_notice,
+)
+from rag.calibration import calibration_for
 from rag.citations import cite
 from rag.compose import EMBEDDED_SENTENCES, Composer
 from rag.confidence import score, wants_expert
 from rag.energy import Machine, read_counters
 from rag.errors import ContextTooLongError, NoExpertError, QuestionError
-from rag.expert import AskedBy, Expert, with_notice
+from rag.expert import AskedBy, Expert
 from rag.extract import best_sentences, is_sure
 from rag.gather import gather, leading_sentences
 from rag.local import LocalServer, embedded_model
-from rag.meter import metered
 from rag.models import open_model
 from rag.privacy import Gate
 from rag.prompts import ABSTENTION, draft_messages, sentence_messages
@@ -32,7 +44,7 @@ from rag.reader import trained_reader
 from rag.refine import Attempt, answered, doubt
 from rag.retrieve import Retriever
 from rag.terms import Terms
-from rag.write import write
+from rag.write import metered, write
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Sequence

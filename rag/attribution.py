@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from ingest.verbatim import stands_in
 from rag.cases import Attribution
@@ -16,9 +16,6 @@ if TYPE_CHECKING:
     from rag.answer import Answer, Citation
 
     PageTexts = Callable[[str], Iterable[tuple[int, str]]]
-
-JUDGE: Final = "rag.support: words, numbers, names, negation; no language model"
-"""Who says whether passages carry a sentence: ALCE's own judge is an NLI model, so its figures are not ours."""
 
 
 def attribution(answer: Answer, *, page_texts: PageTexts) -> Attribution:

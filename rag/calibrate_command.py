@@ -13,15 +13,16 @@ from typing import TYPE_CHECKING, Any
 
 from ingest import IngestSettings, UserFacingError, embedder_from, open_library
 from rag.assistant import Assistant
-from rag.calibrate import FILE, WITH_LOGPROBS, Labelled, calibrated, held_out, is_right, save, too_few
+from rag.calibrate import WITH_LOGPROBS, Labelled, calibrated, held_out, is_right, save, too_few
+from rag.calibration import FILE
 from rag.citations import cite, without_markers
 from rag.confidence import gates, signals
 from rag.corpora import load
 from rag.corpus_library import corpus_library
 from rag.errors import CalibrationError, QuestionSetError
 from rag.evaluate import code_digest, sampled
-from rag.evaluate_command import positive, progress
 from rag.metrics import auroc_estimate
+from rag.options import positive, progress
 from rag.rows import appending, whole_lines
 from rag.settings import RagSettings
 

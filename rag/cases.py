@@ -1,13 +1,14 @@
-"""The nouns of an evaluation: QuestionSet, Case, what is expected of it, and the Result that came of it."""
+"""The nouns of an evaluation: QuestionSet, Case, what is expected of it, its Result, and the Run of them all."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Final, Literal, Self
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from rag.answer import Passage
 
@@ -15,6 +16,9 @@ Kind = Literal["beir", "qasper", "own"]
 
 UNIT_BREAK = "\n\n"
 """What stands between two units in a document's text."""
+
+JUDGE: Final = "rag.support: words, numbers, names, negation; no language model"
+"""Who says whether passages carry a sentence: ALCE's own judge is an NLI model, so its figures are not ours."""
 
 
 def paper_id_of(document_id: str) -> str:
@@ -221,3 +225,20 @@ def _answer(row: Mapping[str, Any]) -> AnswerResult:
 def _tuples(row: Mapping[str, Any]) -> dict[str, Any]:
     """JSON knows lists only."""
     return {name: tuple(value) if isinstance(value, list) else value for name, value in row.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A folder with a run: what was asked of what, and a result for each case that is finished."""
+
+    folder: Path
+    settings: Mapping[str, Any]
+    """What decides the results; a run goes on only with the same ones."""
+    about: Mapping[str, Any]
+    """What else is to be known: when, on what machine, how many."""
+    results: tuple[Result, ...]
+
+    @property
+    def name(self) -> str:
+        """The folder's own name."""
+        return self.folder.resolve().name

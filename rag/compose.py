@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from rag.alternatives import confidence_of_quotation, one_of_each_paper, quotation
+from rag.answer import with_notice
 from rag.citations import cite
-from rag.expert import with_notice
 from rag.extract import cited, confidence_in, draft_of, extract
 from rag.gather import leading_sentences
 from rag.refine import Attempt, answered

@@ -6,15 +6,15 @@ import json
 import os
 import platform
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from ingest import UserFacingError, write_atomically
 from rag.attribution import attribution
-from rag.cases import AnswerResult, Case, QuestionSet, Result, Shown
+from rag.cases import AnswerResult, Case, QuestionSet, Result, Run, Shown
 from rag.citations import markers_in, without_markers
 from rag.errors import RunError
 from rag.reader import trained_reader
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
     from ingest import Embedder, Library, Paper
     from rag.answer import Answer, Passage
-    from rag.assistant import Assistant
 
 TOP = 5
 """Passages that the report can show of a case."""
@@ -38,21 +37,14 @@ NOT_THE_RUN = ("report.py", "report_page.py", "report_html.py", "figures.py", "p
 """Code that only reads the results: changing it does not make a run another one."""
 
 
-@dataclass(frozen=True, slots=True)
-class Run:
-    """A folder with a run: what was asked of what, and a result for each case that is finished."""
+class Answers(Protocol):
+    """Whoever answers the questions; the `Assistant` does."""
 
-    folder: Path
-    settings: Mapping[str, Any]
-    """What decides the results; a run goes on only with the same ones."""
-    about: Mapping[str, Any]
-    """What else is to be known: when, on what machine, how many."""
-    results: tuple[Result, ...]
+    async def warm_up(self) -> None:
+        """Load what the first question would have to wait for."""
 
-    @property
-    def name(self) -> str:
-        """The folder's own name."""
-        return self.folder.resolve().name
+    async def answer(self, question: str, *, paper_ids: Sequence[str] | None = None) -> Answer:
+        """Return the answer, from these papers alone; None: from all."""
 
 
 async def evaluate(
@@ -62,7 +54,7 @@ async def evaluate(
     embedder: Embedder,
     out: Path,
     k: int,
-    assistant: Assistant | None = None,
+    assistant: Answers | None = None,
     answer_settings: Mapping[str, Any] | None = None,
     limit: int | None = None,
     tell: Callable[[str, int, int], None] = lambda *_: None,
@@ -143,7 +135,7 @@ async def _one(
     case: Case,
     retriever: Retriever,
     papers: Mapping[str, Paper],
-    assistant: Assistant | None,
+    assistant: Answers | None,
     *,
     library: Library,
     k: int,

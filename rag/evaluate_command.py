@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import json
 import re
-import sys
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-from tqdm import tqdm
 
 from ingest import IngestSettings, Library, embedder_from, open_library, write_atomically
 from rag.assistant import Assistant
@@ -21,19 +17,20 @@ from rag.corpus_library import corpus_library
 from rag.errors import QuestionSetError
 from rag.evaluate import evaluate, forget_run, read_run
 from rag.figures import is_measured
+from rag.options import positive, progress
 from rag.report import Report, as_json, report
 from rag.report_html import to_html
 from rag.report_page import to_markdown
 from rag.settings import RagSettings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    import argparse
+    from collections.abc import Iterator
 
     from ingest import Embedder
-    from rag.cases import QuestionSet
-    from rag.evaluate import Run
+    from rag.cases import QuestionSet, Run
+    from rag.options import Tell
 
-    Tell = Callable[[str, int, int], None]
 
 DEPTH = {"own": 10, "qasper": 10, "beir": 100}
 """Passages to look at where --k is not given: BEIR's figures need 100."""
@@ -58,14 +55,6 @@ def add_to(commands: Any) -> None:
     parser.add_argument("--fresh", action="store_true", help="begin anew instead of going on with the run in DIR")
     parser.add_argument("--json", action="store_true", help="the figures as JSON on standard output")
     parser.set_defaults(run=run)
-
-
-def positive(text: str) -> int:
-    """An argument that is a whole number from 1 on."""
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError("must be 1 or more")
-    return number
 
 
 def run(options: argparse.Namespace) -> int:
@@ -142,19 +131,6 @@ async def _evaluate(options: argparse.Namespace, to_do: _ToDo, tell: Tell) -> Ru
     finally:
         if assistant:
             await assistant.close()
-
-
-@contextmanager
-def progress() -> Iterator[Tell]:
-    """A bar on standard error where that is a terminal."""
-    with tqdm(disable=None, leave=False, file=sys.stderr) as bar:
-
-        def tell(what: str, done: int, total: int) -> None:
-            bar.set_description(what, refresh=False)
-            bar.total = total
-            bar.update(done - bar.n)
-
-        yield tell
 
 
 def _write(finished: Report, out: Path) -> None:

@@ -9,17 +9,16 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Self
 
 from ingest import UserFacingError
-from rag.answer import Answered, Draft, Drafted, Escalated, TextDelta
+from rag.answer import Answered, Draft, Drafted, Escalated, TextDelta, with_notice
 from rag.energy import Machine, read_counters
 from rag.errors import ContextTooLongError, NotAllowedError
-from rag.meter import metered, priced
 from rag.models import open_model
 from rag.prices import estimate
 from rag.prompts import refine_messages
 from rag.refine import Attempt, answered, declines, not_worse, unsupported
 from rag.tokens import count_messages, was_cut
 from rag.words import counted
-from rag.write import whole_sentences, write
+from rag.write import metered, priced, whole_sentences, write
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Sequence
@@ -291,12 +290,6 @@ class Expert:
                     yield replace(piece, text=whole_sentences(piece.text).strip())
                 else:
                     yield piece
-
-
-def with_notice(answer: Answer, notice: str | None, *, trace: Trace | None = None) -> Answer:
-    """The answer with one more thing that the user should know; `trace` is closed where it is given."""
-    notices = " ".join(filter(None, (answer.notice, notice)))
-    return replace(answer, notice=notices or None, trace=trace.finish() if trace else answer.trace)
 
 
 def _locality(target: Target) -> Locality:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from rag.attribution import JUDGE
+from rag.cases import JUDGE
 from rag.metrics import (
     UNANSWERABLE,
     answer_f1,
@@ -20,8 +20,7 @@ from rag.metrics import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from rag.cases import AnswerResult, Attribution, Result
-    from rag.evaluate import Run
+    from rag.cases import AnswerResult, Attribution, Result, Run
 
 EVIDENCE_AT = 3
 """Passages that count as found for evidence-F1 of the search: QASPER's questions have 1 to 3 paragraphs of evidence."""

@@ -15,9 +15,9 @@ from tqdm import tqdm
 from ingest import IngestSettings
 from rag.download import PARTIAL, download
 from rag.errors import DownloadError, UnknownModelError
-from rag.evaluate_command import positive
 from rag.fit import CONTEXT, fits, may_use, memory_needed, seconds_to_read, select
 from rag.machine import Machine, in_words, this_machine
+from rag.options import positive
 from rag.registry import Folder, Gguf, ModelCard, Registry, Service, Wheel, load
 from rag.resolve import pulled_path, unknown
 from rag.sanitise import printable

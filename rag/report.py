@@ -25,8 +25,7 @@ from rag.metrics import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from rag.cases import Result
-    from rag.evaluate import Run
+    from rag.cases import Result, Run
 
 CURVE_AT = (1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 20, 30, 50, 100)
 """Numbers of passages at which the curve of recall is drawn, as far as the run reaches."""

@@ -1,21 +1,25 @@
-"""Have a model write one draft: pieces of text, then the draft; a model that repeats itself is stopped."""
+"""Have a model write one draft, and what that took. A model that repeats itself is stopped."""
 
 from __future__ import annotations
 
 import asyncio
 import time
 from contextlib import aclosing
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ingest.sentences import sentence_spans
 from rag.answer import Draft
 from rag.chat import Completion
+from rag.energy import energy_between, local_cost, read_counters
 from rag.errors import ModelReplyError, ModelTimeoutError
+from rag.prices import price
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Sequence
 
     from rag.chat import ChatModel
+    from rag.energy import Machine, Reading
     from rag.message import Message
     from rag.permit import Permit
 
@@ -98,6 +102,24 @@ async def write(
         finish_reason="repetition",
         mean_logprob=None,
     )
+
+
+def metered(draft: Draft, *, before: Reading, machine: Machine) -> Draft:
+    """The draft of a model on this machine with its energy and cost, each None where it is not known.
+
+    Args:
+        draft: just written.
+        before: the counters when it was begun.
+        machine: what the settings say of this one.
+    """
+    energy = energy_between(before, read_counters(), machine=machine)
+    return replace(draft, energy=energy, cost=local_cost(energy, draft.seconds, machine=machine).usd)
+
+
+def priced(draft: Draft, *, base_url: str, model: str) -> Draft:
+    """The draft of a model elsewhere with its price; unknown where the list has none for this model at this address."""
+    cost = price(draft.usage, model=model, base_url=base_url)
+    return replace(draft, cost=float(cost.usd) if cost else None)
 
 
 class Thoughts:

@@ -17,20 +17,18 @@ from places import ROOT
 from question_files import write_beir, write_qasper
 from rag.calibrate import (
     FEATURES,
-    FILE,
     KEPT,
     Labelled,
     calibrated,
-    calibration_for,
     choose_threshold,
     fit,
     held_out,
     is_right,
     save,
     share_bound,
-    shipped,
     too_few,
 )
+from rag.calibration import FILE, calibration_for, shipped
 from rag.metrics import UNANSWERABLE, auroc
 
 

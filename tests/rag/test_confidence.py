@@ -9,7 +9,7 @@ import pytest
 from ingest import Chunk, Paper
 from rag.accounting import Usage
 from rag.answer import Draft, Passage
-from rag.calibrate import shipped
+from rag.calibration import shipped
 from rag.citations import cite
 from rag.confidence import ESCALATING, gates, score, signals, wants_expert
 

@@ -146,11 +146,11 @@ async def test_a_draft_that_quotes_such_a_paper_does_not_leave_either(papers, ga
 
 
 async def test_a_known_price_is_shown_before_and_noted_after(papers, gate, there, monkeypatch):
-    from rag import expert, meter, prices
+    from rag import expert, prices, write
 
     provider = "https://api.openai.com/v1"  # as if it were behind this address
     known = {"base_url": provider, "model": "gpt-4o"}
-    for module, name in ((meter, "price"), (expert, "estimate")):
+    for module, name in ((write, "price"), (expert, "estimate")):
         real = getattr(prices, name)
         monkeypatch.setattr(module, name, lambda *args, real=real, **more: real(*args, **more | known))
     user = ScriptedUser("once")
