@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from ingest.sentences import sentence_spans
-from rag.metrics import token_f1
+from rag.evaluation.metrics import token_f1
 from rag.words import content_words
 
 if TYPE_CHECKING:

@@ -32,17 +32,17 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from ingest.embed import embedded_model  # noqa: E402
-from rag.extract import Extract, extract  # noqa: E402
-from rag.metrics import UNANSWERABLE, answer_f1, auroc, estimate  # noqa: E402
-from rag.ranker import ranker_for  # noqa: E402
-from rag.reader import WEIGHTS as INSTALLED  # noqa: E402
-from rag.reader import Encoder, MiniLMReader  # noqa: E402
-from rag.reader_calibration import calibration_of  # noqa: E402
+from rag.evaluation.metrics import UNANSWERABLE, answer_f1, auroc, estimate  # noqa: E402
+from rag.quoting.extract import Extract, extract  # noqa: E402
+from rag.reading.calibration import calibration_of  # noqa: E402
+from rag.reading.reader import WEIGHTS as INSTALLED  # noqa: E402
+from rag.reading.reader import Encoder, MiniLMReader  # noqa: E402
+from rag.retrieval.ranker import ranker_for  # noqa: E402
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from rag.reading import Reading
+    from rag.reading.readings import Reading
 
 SHOWN = 6
 """Passages of which the answer is made."""

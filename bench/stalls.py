@@ -26,7 +26,7 @@ import big_library  # noqa: E402
 from fake_embedder import HashEmbedder  # noqa: E402
 from ingest import IngestSettings, open_library  # noqa: E402
 from loop_time import held  # noqa: E402
-from rag import destination  # noqa: E402
+from rag.privacy import destination  # noqa: E402
 
 
 def main() -> None:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
-from rag.accounting import total
+from rag.costs.accounting import total
 
 if TYPE_CHECKING:
     from ingest import Chunk, Paper
-    from rag.accounting import Energy, Trace, Usage
+    from rag.costs.accounting import Energy, Trace, Usage
     from rag.message import Locality
 
 Mode = Literal["draft", "auto", "refine"]
@@ -159,12 +159,12 @@ class Confidence:
     """How far the evidence carries the answer: a number in [0, 1] and its reason in words."""
 
     score: float
-    """The probability that a draft like this is right; see `rag.confidence`."""
+    """The probability that a draft like this is right; see `rag.verify.confidence`."""
     reason: str
     """One sentence for the user."""
     signals: dict[str, float | None]
     gates: tuple[str, ...] = ()
-    """What speaks against it whatever the score: the codes of `rag.confidence.gates`, the most telling first."""
+    """What speaks against it whatever the score: the codes of `rag.verify.confidence.gates`, the most telling first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

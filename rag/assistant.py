@@ -10,8 +10,6 @@ from functools import cache
 from typing import TYPE_CHECKING, Self
 
 from ingest import Embedder, Library, UserFacingError, embedder_from
-from rag.accounting import Trace
-from rag.alternatives import holds
 from rag.answer import (
     QUOTATION,
     Answer,
@@ -26,37 +24,39 @@ from rag.answer import (
     TextDelta,
     with_notice,
 )
-from rag.calibration import calibration_for
-from rag.citations import cite
-from rag.compose import EMBEDDED_SENTENCES, Composer
-from rag.confidence import score, wants_expert
-from rag.energy import Machine, read_counters
+from rag.costs.accounting import Trace
+from rag.costs.energy import Machine, read_counters
 from rag.errors import ContextTooLongError, NoExpertError, QuestionError
 from rag.expert import AskedBy, Expert
-from rag.extract import best_sentences, is_sure
-from rag.gather import gather, leading_sentences
-from rag.local import LocalServer, embedded_model
-from rag.models import open_model
-from rag.privacy import Gate
+from rag.models.draft import metered, write
+from rag.models.local import LocalServer, embedded_model
+from rag.models.open import open_model
+from rag.privacy.gate import Gate
 from rag.prompts import ABSTENTION, draft_messages, sentence_messages
-from rag.questions import Plan, plan
-from rag.reader import trained_reader
-from rag.refine import Attempt, answered, doubt
-from rag.retrieve import Retriever
-from rag.terms import Terms
-from rag.write import metered, write
+from rag.quoting.compose import EMBEDDED_SENTENCES, Composer
+from rag.quoting.extract import best_sentences, is_sure
+from rag.quoting.quoted_answer import holds
+from rag.reading.reader import trained_reader
+from rag.retrieval.plans import gather, leading_sentences
+from rag.retrieval.questions import Plan, plan
+from rag.retrieval.retrieve import Retriever
+from rag.retrieval.terms import Terms
+from rag.verify.attempts import Attempt, answered, doubt
+from rag.verify.calibration import calibration_for
+from rag.verify.citations import cite
+from rag.verify.confidence import score, wants_expert
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Sequence
 
     from ingest.embed import Vectors
     from rag.answer import Confidence
-    from rag.chat import ChatModel
-    from rag.citations import PageText
     from rag.message import Message
-    from rag.reader import Reader
-    from rag.retrieve import Found
+    from rag.models.chat import ChatModel
+    from rag.reading.reader import Reader
+    from rag.retrieval.retrieve import Found
     from rag.settings import RagSettings
+    from rag.verify.citations import PageText
 
 HISTORY_TURNS = 2
 """Earlier questions and answers that the drafter sees; a small model is led astray by more."""

@@ -10,32 +10,32 @@ from typing import TYPE_CHECKING, Self
 
 from ingest import UserFacingError
 from rag.answer import Answered, Draft, Drafted, Escalated, TextDelta, with_notice
-from rag.energy import Machine, read_counters
+from rag.costs.energy import Machine, read_counters
+from rag.costs.prices import estimate
+from rag.costs.tokens import count_messages, was_cut
 from rag.errors import ContextTooLongError, NotAllowedError
-from rag.models import open_model
-from rag.prices import estimate
+from rag.models.draft import metered, priced, whole_sentences, write
+from rag.models.open import open_model
 from rag.prompts import refine_messages
-from rag.refine import Attempt, answered, declines, not_worse, unsupported
-from rag.tokens import count_messages, was_cut
+from rag.verify.attempts import Attempt, answered, declines, not_worse, unsupported
 from rag.words import counted
-from rag.write import metered, priced, whole_sentences, write
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Sequence
     from pathlib import Path
 
-    from rag.accounting import Trace
     from rag.answer import Answer, Confidence, Event, Passage
-    from rag.chat import ChatModel
-    from rag.citations import Cited
-    from rag.destination import Target
-    from rag.energy import Reading
-    from rag.local import LocalServer
+    from rag.costs.accounting import Trace
+    from rag.costs.energy import Reading
     from rag.message import Locality, Message
-    from rag.permit import Permit
-    from rag.privacy import Consent, Gate
+    from rag.models.chat import ChatModel
+    from rag.models.local import LocalServer
+    from rag.privacy.destination import Target
+    from rag.privacy.gate import Consent, Gate
+    from rag.privacy.permit import Permit
+    from rag.retrieval.terms import Definition
     from rag.settings import RagSettings
-    from rag.terms import Definition
+    from rag.verify.citations import Cited
 
 FILE_CONTEXT = 8192
 """Context window of an expert that is a file, where the settings name none."""

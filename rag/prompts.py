@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
     from rag.answer import Kind, Passage
     from rag.message import Message
-    from rag.terms import Definition
+    from rag.retrieval.terms import Definition
 
 SYSTEM = (
     "You answer questions about research papers. Use only the numbered passages below. "

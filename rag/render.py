@@ -12,13 +12,13 @@ import re
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from rag.accounting import cost_words
 from rag.answer import QUOTATION
-from rag.citations import without_markers
+from rag.costs.accounting import cost_words
+from rag.costs.energy import energy_words
 from rag.doubts import legend, placed, shown
-from rag.energy import energy_words
-from rag.refine import changes
 from rag.sanitise import INVISIBLE, JOINER, LITERAL, sanitised
+from rag.verify.attempts import changes
+from rag.verify.citations import without_markers
 from rag.words import content_words, counted, split_sentences
 
 if TYPE_CHECKING:

@@ -17,8 +17,8 @@ from ingest.paper import PAGE_BREAK
 from listener import DONE, listening, piece, reply
 from rag import Assistant, RagSettings
 from rag.expert import AskedBy, Expert
-from rag.policy import save_policy
-from rag.privacy import Gate
+from rag.privacy.gate import Gate
+from rag.privacy.policy import save_policy
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 
 from ingest.sentences import sentence_spans
-from rag.reader_calibration import ReaderCalibration
-from rag.reading import Reading, Sentence, Span
+from rag.reading.calibration import ReaderCalibration
+from rag.reading.readings import Reading, Sentence, Span
 from rag.weights import Weights
 from rag.words import content_words
 

@@ -8,11 +8,11 @@ import re
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
-from rag.accounting import Usage
 from rag.assistant import NOBODY
-from rag.chat import Completion
-from rag.destination import Destination, Target
+from rag.costs.accounting import Usage
 from rag.errors import NotAllowedError
+from rag.models.chat import Completion
+from rag.privacy.destination import Destination, Target
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Sequence
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from rag.answer import Answer, Event, Mode
     from rag.expert import AskedBy
     from rag.message import Message
-    from rag.permit import Payload, Permit
-    from rag.privacy import Verdict
+    from rag.privacy.gate import Verdict
+    from rag.privacy.permit import Payload, Permit
 
 HERE = Destination("http://127.0.0.1:9/v1", ("127.0.0.1",))
 

@@ -13,7 +13,7 @@ import fake_embedder
 import fakes
 from ingest import Embedder
 from rag import Assistant
-from rag.chat import ChatModel
+from rag.models.chat import ChatModel
 
 TESTS = Path(__file__).parent
 WHOLE = [  # a seam, and a fake that has all of it

@@ -11,7 +11,7 @@ from ingest import IngestSettings, ingest_pdf, open_library
 from ingest.errors import UserFacingError, VectorServerError
 from ingest.vectors import SERVER_BATCH, ChromaIndex
 from places import SAMPLES
-from rag.retrieve import Retriever
+from rag.retrieval.retrieve import Retriever
 
 ONE, TWO = SAMPLES / "lora-for-terms.pdf", SAMPLES / "before-you-run.pdf"
 

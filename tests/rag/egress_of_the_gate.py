@@ -15,10 +15,10 @@ from pathlib import Path
 sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parents[2])]
 
 from listener import listening
-from rag.chat import EndpointChatModel, fixed
-from rag.destination import Endpoint, locate
 from rag.errors import ModelError, NotAllowedError
-from rag.privacy import Gate
+from rag.models.chat import EndpointChatModel, fixed
+from rag.privacy.destination import Endpoint, locate
+from rag.privacy.gate import Gate
 
 FAR = "203.0.113.7"
 QUESTION = [{"role": "user", "content": "What is the capital of France?"}]

@@ -11,10 +11,10 @@ from types import SimpleNamespace
 import pytest
 
 from places import ROOT
-from rag.accounting import Energy, Usage, cost_words, total
-from rag.chat import _usage
-from rag.energy import Machine, Reading, energy_between, energy_words, estimated, local_cost, read_counters
-from rag.prices import estimate, price
+from rag.costs.accounting import Energy, Usage, cost_words, total
+from rag.costs.energy import Machine, Reading, energy_between, energy_words, estimated, local_cost, read_counters
+from rag.costs.prices import estimate, price
+from rag.models.chat import _usage
 from rag.settings import RagSettings
 
 OPENAI, ANTHROPIC = "https://api.openai.com/v1", "https://api.anthropic.com/v1"
@@ -112,8 +112,8 @@ def refuse(event, arguments):
         tried.append(arguments)
         raise OSError
 sys.addaudithook(refuse)
-from rag.accounting import Usage
-from rag import prices
+from rag.costs.accounting import Usage
+from rag.costs import prices
 assert "genai_prices" not in sys.modules
 assert prices.price(Usage(1000, 10), model="gpt-4o", base_url="https://api.openai.com/v1").usd
 import threading
@@ -179,7 +179,7 @@ def counters(folder, **joules: int):
 
 @pytest.fixture(autouse=True)
 def no_graphics_card(monkeypatch):
-    monkeypatch.setattr("rag.energy._nvml_library", lambda: None)
+    monkeypatch.setattr("rag.costs.energy._nvml_library", lambda: None)
 
 
 def test_processor_counters_are_added_without_their_parts_and_wrap_around(tmp_path):
@@ -272,5 +272,5 @@ def fake_nvml() -> SimpleNamespace:
 
 
 def test_graphics_cards_with_a_counter_count_in_millijoules(monkeypatch, tmp_path):
-    monkeypatch.setattr("rag.energy._nvml_library", fake_nvml)
+    monkeypatch.setattr("rag.costs.energy._nvml_library", fake_nvml)
     assert read_counters(tmp_path).joules == {"graphics card:0": 7200.0}

@@ -7,9 +7,9 @@ from dataclasses import replace
 import pytest
 
 from ingest import Chunk, Paper
-from rag.alternatives import QUOTATION, confidence_of_quotation, holds, one_of_each_paper, quotation
 from rag.answer import Confidence, Draft, Passage
-from rag.citations import cite
+from rag.quoting.quoted_answer import QUOTATION, confidence_of_quotation, holds, one_of_each_paper, quotation
+from rag.verify.citations import cite
 
 QUESTION = "Which accuracy does the model reach?"
 SENTENCES = [

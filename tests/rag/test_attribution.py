@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ingest import Chunk, Paper
-from rag.accounting import Trace
 from rag.answer import Answer, Citation, Passage, Quotation, Sentence
-from rag.attribution import attribution
+from rag.costs.accounting import Trace
+from rag.evaluation.attribution import attribution
 
 PAGES = {
     3: "The base models were trained for 3.5 days on 8 GPUs. Adam was used.",

@@ -15,7 +15,7 @@ from sklearn.preprocessing import StandardScaler
 
 from places import ROOT
 from question_files import write_beir, write_qasper
-from rag.calibrate import (
+from rag.evaluation.calibrate import (
     FEATURES,
     KEPT,
     Labelled,
@@ -28,8 +28,8 @@ from rag.calibrate import (
     share_bound,
     too_few,
 )
-from rag.calibration import FILE, calibration_for, shipped
-from rag.metrics import UNANSWERABLE, auroc
+from rag.evaluation.metrics import UNANSWERABLE, auroc
+from rag.verify.calibration import FILE, calibration_for, shipped
 
 
 def rows(n: int = 240, seed: int = 3) -> list[Labelled]:

@@ -14,10 +14,7 @@ import openai
 import pytest
 
 from fakes import ScriptedChatModel
-from rag import chat, faults
-from rag.accounting import Usage
-from rag.chat import Completion, EndpointChatModel, fixed
-from rag.destination import Endpoint
+from rag.costs.accounting import Usage
 from rag.errors import (
     ContextTooLongError,
     ModelError,
@@ -26,6 +23,9 @@ from rag.errors import (
     ModelTimeoutError,
     ModelUnreachableError,
 )
+from rag.models import chat, faults
+from rag.models.chat import Completion, EndpointChatModel, fixed
+from rag.privacy.destination import Endpoint
 from stub_server import DONE, data, delta, http, refusal, serving
 from waiting import PATIENCE
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from ingest import Chunk, Paper
 from rag.answer import Passage
-from rag.citations import cite
+from rag.verify.citations import cite
 from rag.words import split_sentences
 
 PAGES = {

@@ -11,9 +11,9 @@ from fake_reader import WordReader
 from fakes import ScriptedChatModel
 from rag import Answered, Assistant, RagSettings, Retrieved, TextDelta
 from rag.answer import QUOTATION
-from rag.citations import without_markers
 from rag.prompts import ABSTENTION
 from rag.render import changed, full_answer
+from rag.verify.citations import without_markers
 
 QUESTION = "How many bytes does the key-value cache need per token?"
 NONSENSE = "Ack! I'm glad you're on it!"

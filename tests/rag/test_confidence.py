@@ -7,11 +7,11 @@ from dataclasses import replace
 import pytest
 
 from ingest import Chunk, Paper
-from rag.accounting import Usage
 from rag.answer import Draft, Passage
-from rag.calibration import shipped
-from rag.citations import cite
-from rag.confidence import ESCALATING, gates, score, signals, wants_expert
+from rag.costs.accounting import Usage
+from rag.verify.calibration import shipped
+from rag.verify.citations import cite
+from rag.verify.confidence import ESCALATING, gates, score, signals, wants_expert
 
 TEXT = (
     "We train a convolutional network on 4,300 labelled tweets in Arabic. "

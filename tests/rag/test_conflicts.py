@@ -10,10 +10,10 @@ from fake_embedder import HashEmbedder
 from fakes import ScriptedChatModel
 from ingest import Chunk, Page, Paper, ParsedPaper
 from rag import Assistant, RagSettings
-from rag.accounting import Trace
 from rag.answer import Answer, Conflict, Passage
-from rag.conflicts import SHOWN, conflicts
+from rag.costs.accounting import Trace
 from rag.render import disagreements, full_answer
+from rag.verify.conflicts import SHOWN, conflicts
 
 QUESTION = "How was the Transformer trained, and how good is it?"
 ASIDE = "Section 4 turns to the attention heads and what they look at."

@@ -11,9 +11,9 @@ from ingest import Chunk, Paper
 from places import SAMPLES
 from question_files import write_beir, write_qasper
 from rag.answer import Passage
-from rag.cases import Target
-from rag.corpora import load, read_beir, read_csv, read_qasper
 from rag.errors import QuestionSetError
+from rag.evaluation.cases import Target
+from rag.evaluation.corpora import load, read_beir, read_csv, read_qasper
 
 PAPERS = [
     Paper(id="a1b2c3d4e5f60718", title="Adapting a Model", n_pages=4, file_name="lora.pdf"),

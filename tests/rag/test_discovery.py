@@ -14,13 +14,14 @@ import pytest
 import engines as stubs
 from engines import ENGINES, Page, Stub, serving
 from rag import __main__ as command
-from rag import discovery, loopback, models
-from rag.discover_command import setting, widening
-from rag.discovery import PORTS, discover, served
-from rag.engines import Engine, ServedModel
+from rag.commands.discover import setting, widening
 from rag.errors import ModelTimeoutError
-from rag.local import embedded_model
-from rag.loopback import Address, hear, loopback_address, loopback_client
+from rag.models import open as opening
+from rag.models.local import embedded_model
+from rag.servers import discovery, loopback
+from rag.servers.discovery import PORTS, discover, served
+from rag.servers.engines import Engine, ServedModel
+from rag.servers.loopback import Address, hear, loopback_address, loopback_client
 from sockets import ELSEWHERE, connections
 
 
@@ -282,11 +283,11 @@ async def test_servers_that_hang_drip_or_flood_are_left_and_the_others_are_found
 
 @pytest.mark.parametrize("path", ["/health", "/api/tags", "/api/ps"])
 async def test_a_model_is_not_asked_while_its_server_has_not_said_whether_it_passes_it_on(path, monkeypatch, tmp_path):
-    monkeypatch.setattr(models, "SAYING_SECONDS", 2.0)
+    monkeypatch.setattr(opening, "SAYING_SECONDS", 2.0)
     slow = replace(stubs.OLLAMA, pages=stubs.OLLAMA.pages | {path: Page(stubs.OLLAMA.pages.get(path), seconds=600)})
     with serving(slow) as server:
         setting = f"http://127.0.0.1:{server.server_port}/v1#qwen2.5:7b"
-        asked = models.open_model(
+        asked = opening.open_model(
             setting, library=tmp_path, context=4096, file_context=4096, slots=1, threads=1, timeout=5
         )
         with pytest.raises(ModelTimeoutError, match="has not said in time"):
@@ -364,7 +365,7 @@ def run(capsys, *arguments: str) -> str:
 
 @pytest.fixture
 def no_usual_ports(monkeypatch):
-    monkeypatch.setattr("rag.discover_command.discover", lambda **how: discover(environment={}, ports=(), **how))
+    monkeypatch.setattr("rag.commands.discover.discover", lambda **how: discover(environment={}, ports=(), **how))
 
 
 def test_the_command_prints_the_setting_of_what_stays_on_this_machine_and_of_nothing_else(capsys, no_usual_ports):

@@ -12,9 +12,9 @@ from types import SimpleNamespace
 import pytest
 
 from hub_server import Hub, serving
-from rag import download as module
-from rag.download import download
 from rag.errors import DownloadError
+from rag.models import download as module
+from rag.models.download import download
 
 CONTENT = b"GGUF" + os.urandom(5_000_000)
 SUM = hashlib.sha256(CONTENT).hexdigest()

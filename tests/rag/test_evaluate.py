@@ -21,15 +21,15 @@ from places import ROOT, SAMPLES
 from question_files import write_beir, write_qasper
 from rag import Assistant, RagSettings
 from rag.__main__ import main as rag
-from rag.cases import Case, QuestionSet, Reference
-from rag.corpora import load, read_csv
-from rag.corpus_library import corpus_library
 from rag.errors import RunError
-from rag.evaluate import evaluate, forget_run, read_run, sampled
-from rag.report import as_json, report
-from rag.report_html import to_html
-from rag.report_page import to_markdown
-from rag.rows import appending, whole_lines
+from rag.evaluation.cases import Case, QuestionSet, Reference
+from rag.evaluation.corpora import load, read_csv
+from rag.evaluation.corpus_library import corpus_library
+from rag.evaluation.report import as_json, report
+from rag.evaluation.report_html import to_html
+from rag.evaluation.report_page import to_markdown
+from rag.evaluation.rows import appending, whole_lines
+from rag.evaluation.run import evaluate, forget_run, read_run, sampled
 from waiting import PATIENCE
 
 
@@ -180,9 +180,9 @@ import asyncio, sys
 from pathlib import Path
 sys.path.insert(0, "tests")
 from fake_embedder import SlowEmbedder
-from rag.corpora import load
-from rag.corpus_library import corpus_library
-from rag.evaluate import evaluate
+from rag.evaluation.corpora import load
+from rag.evaluation.corpus_library import corpus_library
+from rag.evaluation.run import evaluate
 folder, out = map(Path, sys.argv[1:])
 questions, embedder = load(folder), SlowEmbedder(0.1, stops_after=10)
 with corpus_library(questions, out.parent / "corpus", embedder=embedder) as library:

@@ -9,9 +9,9 @@ import pytest
 from fake_reader import WordReader
 from ingest import Chunk, Paper
 from rag.answer import QUOTATION, Passage
-from rag.citations import markers_in
-from rag.extract import best_sentences, cited, confidence_in, draft_of, extract, is_sure, may_answer
-from rag.reading import Reading, Sentence, Span
+from rag.quoting.extract import best_sentences, cited, confidence_in, draft_of, extract, is_sure, may_answer
+from rag.reading.readings import Reading, Sentence, Span
+from rag.verify.citations import markers_in
 
 QUESTION = "Which data sets are used?"
 TEXTS = (

@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from rag.fit import SPARE, fits, may_use, memory_needed, seconds_to_read, select
-from rag.machine import Machine
-from rag.registry import Gguf, Service, Wheel, load
+from rag.models.fit import SPARE, fits, may_use, memory_needed, seconds_to_read, select
+from rag.models.machine import Machine
+from rag.models.registry import Gguf, Service, Wheel, load
 
 GB = 10**9
 CARDS = load().cards

@@ -11,9 +11,9 @@ from ingest.errors import TagError
 from places import SAMPLES
 from rag import Answered, Assistant, RagSettings, Retrieved
 from rag.answer import Scope
-from rag.gather import gather, leading_sentences, outline
-from rag.questions import plan
-from rag.retrieve import Retriever
+from rag.retrieval.plans import gather, leading_sentences, outline
+from rag.retrieval.questions import plan
+from rag.retrieval.retrieve import Retriever
 
 NAMES = ("before-you-run", "draft-and-refine", "local-or-cloud", "lora-for-terms")
 

@@ -8,8 +8,8 @@ import pytest
 
 from gguf_files import QWEN, gguf, text
 from rag.errors import ModelFileError
-from rag.gguf import GgufHeader, read_header
-from rag.local import embedded_model
+from rag.models.gguf import GgufHeader, read_header
+from rag.models.local import embedded_model
 
 
 @pytest.fixture

@@ -17,10 +17,10 @@ from pathlib import Path
 
 import pytest
 
-from rag import local
-from rag.chat import Completion, EndpointChatModel
 from rag.errors import ModelFileError, ModelUnreachableError
-from rag.local import LocalServer, embedded_model
+from rag.models import local
+from rag.models.chat import Completion, EndpointChatModel
+from rag.models.local import LocalServer, embedded_model
 from waiting import PATIENCE, soon, until
 
 posix = pytest.mark.skipif(os.name != "posix", reason="kills with signals")
@@ -173,7 +173,7 @@ async def test_a_reader_that_leaves_stops_the_model(own_server):
 
 PARENT = """
 import asyncio, os, sys, time
-from rag.local import LocalServer, embedded_model
+from rag.models.local import LocalServer, embedded_model
 server = LocalServer(embedded_model(), context=2048, slots=1, threads=None)
 asyncio.run(server.connect())
 if "fork" in sys.argv and os.fork() == 0:

@@ -7,8 +7,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from rag import machine as module
-from rag.machine import in_words, this_machine
+from rag.models import machine as module
+from rag.models.machine import in_words, this_machine
 
 GB = 10**9
 linux = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from ir_measures import RR, R, Success, nDCG
 from sklearn.metrics import brier_score_loss, roc_auc_score
 
-from rag.metrics import (
+from rag.evaluation.metrics import (
     UNANSWERABLE,
     abstentions,
     answer_f1,

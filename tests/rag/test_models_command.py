@@ -16,10 +16,10 @@ from gguf_files import QWEN, gguf
 from hub_server import Hub, serving
 from places import ROOT
 from rag.__main__ import main
-from rag.chat import Completion, EndpointChatModel
-from rag.local import LocalServer, embedded_model
-from rag.registry import load
-from rag.resolve import resolve
+from rag.models.chat import Completion, EndpointChatModel
+from rag.models.local import LocalServer, embedded_model
+from rag.models.registry import load
+from rag.models.resolve import resolve
 from waiting import PATIENCE
 
 SMALL = gguf(QWEN) + bytes(300_000)

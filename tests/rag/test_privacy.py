@@ -9,14 +9,14 @@ from datetime import UTC, datetime
 import pytest
 
 from fakes import ScriptedChatModel, ScriptedUser, UntouchedChatModel
-from rag import budget
-from rag.audit import HEAD_FILE, LOG_FILE, AuditError, AuditLog
-from rag.budget import Limits
-from rag.destination import Destination, locality_of, locate
 from rag.errors import ModelUnreachableError, NotAllowedError
-from rag.policy import POLICY_FILE, Policy, load_policy, recovered_policy, save_policy
-from rag.privacy import Gate
-from rag.redaction import parse_redaction
+from rag.privacy import budget
+from rag.privacy.audit import HEAD_FILE, LOG_FILE, AuditError, AuditLog
+from rag.privacy.budget import Limits
+from rag.privacy.destination import Destination, locality_of, locate
+from rag.privacy.gate import Gate
+from rag.privacy.policy import POLICY_FILE, Policy, load_policy, recovered_policy, save_policy
+from rag.privacy.redaction import parse_redaction
 
 AWAY = Destination("https://models.example.com/v1", ("203.0.113.7",))
 SECRET = "The seedlings of the second plot were moved to the northern greenhouse in the first week of March 1987."
@@ -473,8 +473,8 @@ async def test_a_cut_or_an_edit_anywhere_is_found_and_closes_the_gate(gate, line
 
 
 def await_free_payload():
-    from rag.permit import Payload
-    from rag.tokens import TokenCount
+    from rag.costs.tokens import TokenCount
+    from rag.privacy.permit import Payload
 
     return Payload(
         messages=tuple(QUESTION), model="large", destination=AWAY, input_tokens=TokenCount(9, exact=False),
@@ -537,7 +537,7 @@ async def test_a_full_disk_closes_the_gate_and_leaves_the_log_whole(gate, monkey
             return real(descriptor, bytes(data)[:20])
         return real(descriptor, data)
 
-    monkeypatch.setattr("rag.audit.os.write", half)
+    monkeypatch.setattr("rag.privacy.audit.os.write", half)
     assert "cannot be written" in await refused(gate, await payload_of(gate), consent=ScriptedUser("once"))
     monkeypatch.undo()
     assert file.read_bytes() == whole

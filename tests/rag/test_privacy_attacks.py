@@ -19,15 +19,15 @@ import pytest
 
 from ingest.errors import UserFacingError
 from listener import GOOD, listening, refusal, reply
-from rag import destination, egress
-from rag.audit import LOG_FILE
-from rag.chat import DEFAULT_CONTEXT_WINDOW, Completion, EndpointChatModel, fixed
-from rag.destination import Destination, Endpoint
+from rag.costs.tokens import TokenCount
 from rag.errors import ModelError, NotAllowedError
-from rag.permit import Payload, Permit
-from rag.policy import POLICY_FILE, Policy, save_policy
-from rag.privacy import Gate
-from rag.tokens import TokenCount
+from rag.models.chat import DEFAULT_CONTEXT_WINDOW, Completion, EndpointChatModel, fixed
+from rag.privacy import destination, transport
+from rag.privacy.audit import LOG_FILE
+from rag.privacy.destination import Destination, Endpoint
+from rag.privacy.gate import Gate
+from rag.privacy.permit import Payload, Permit
+from rag.privacy.policy import POLICY_FILE, Policy, save_policy
 from waiting import PATIENCE
 
 ELSEWHERE = {"127.0.0.2", "127.0.0.3", "::ffff:127.0.0.2", "::ffff:7f00:2"}
@@ -412,7 +412,7 @@ async def test_attack_more_than_agreed_after_a_refusal(gate):
     async with listening(refusal("logprobs is not supported"), GOOD, host="127.0.0.2") as there:
         model = model_at(there.url)
         permit = await permit_for(gate, model)
-        async with httpx2.AsyncClient(transport=egress.CheckedTransport(there.url, permit=permit)) as http:
+        async with httpx2.AsyncClient(transport=transport.CheckedTransport(there.url, permit=permit)) as http:
             await http.post(permit.payload.url, content=permit.payload.body)
             agreed = json.loads(permit.payload.body)
             for more in ({"user": TEXT}, {"temperature": 2.0}, {"messages": []}, {"max_completion_tokens": 9999}):
@@ -430,14 +430,14 @@ async def test_attack_more_than_agreed_after_a_refusal(gate):
 )  # fmt: skip
 async def test_attack_another_request_to_the_same_server(gate, there, method, path):
     permit = await permit_for(gate, model_at(there.url))
-    async with httpx2.AsyncClient(transport=egress.CheckedTransport(there.url, permit=permit)) as http:
+    async with httpx2.AsyncClient(transport=transport.CheckedTransport(there.url, permit=permit)) as http:
         url = there.url.removesuffix("/v1") + path
         await nothing_from(there, http.request(method, url, content=permit.payload.body))
 
 
 async def test_attack_a_client_that_goes_to_another_host_through_the_same_door(there):
     async with listening() as here:
-        async with httpx2.AsyncClient(transport=egress.CheckedTransport(here.url, permit=None)) as http:
+        async with httpx2.AsyncClient(transport=transport.CheckedTransport(here.url, permit=None)) as http:
             for url in (there.url, f"http://x@127.0.0.1:{here.port}/v1", f"https://127.0.0.1:{here.port}/v1"):
                 await nothing_from(there, http.get(url))
         assert here.connections == 0
@@ -540,7 +540,7 @@ def certificate(tmp_path_factory):
 async def test_https_goes_to_the_checked_number_and_proves_the_name(gate, names, certificate, monkeypatch):
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate / "cert.pem", certificate / "key.pem")
-    monkeypatch.setattr(egress, "authorities", lambda: ssl.create_default_context(cafile=certificate / "cert.pem"))
+    monkeypatch.setattr(transport, "authorities", lambda: ssl.create_default_context(cafile=certificate / "cert.pem"))
     for name in ("models.example", "evil.example"):
         names.known[name] = [["127.0.0.2"], ["127.0.0.1"]]
     async with listening(host="127.0.0.2", ssl=context) as there:

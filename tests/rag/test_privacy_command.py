@@ -15,11 +15,11 @@ from test_privacy import payload_of
 from fakes import ScriptedUser
 from places import ROOT, SAMPLES
 from rag.__main__ import main
-from rag.audit import LOG_FILE
-from rag.budget import Limits
 from rag.errors import NotAllowedError
-from rag.policy import POLICY_FILE
-from rag.privacy import Gate
+from rag.privacy.audit import LOG_FILE
+from rag.privacy.budget import Limits
+from rag.privacy.gate import Gate
+from rag.privacy.policy import POLICY_FILE
 from waiting import PATIENCE
 
 
@@ -146,8 +146,8 @@ SCRIPT = """
 import asyncio, sys
 sys.path[:0] = ["tests", "tests/rag"]
 from test_privacy import expert, QUESTION
-from rag.consent import in_terminal
-from rag.privacy import Gate
+from rag.privacy.consent import in_terminal
+from rag.privacy.gate import Gate
 from pathlib import Path
 async def go():
     gate = Gate(Path(sys.argv[1]))

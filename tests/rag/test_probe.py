@@ -11,12 +11,12 @@ import pytest
 import engines as stubs
 from engines import Page, Stub, serving
 from places import ROOT
-from rag.discover_command import _abilities
+from rag.commands.discover import _abilities
+from rag.costs.tokens import count_messages, was_cut
 from rag.errors import NotAllowedError
-from rag.local import embedded_model
-from rag.loopback import Reply
-from rag.probe import PROBE_SECONDS, Capabilities, probe
-from rag.tokens import count_messages, was_cut
+from rag.models.local import embedded_model
+from rag.servers.loopback import Reply
+from rag.servers.probe import PROBE_SECONDS, Capabilities, probe
 from sockets import ELSEWHERE, connections
 
 
@@ -128,7 +128,7 @@ async def test_a_slow_model_gets_the_time_that_sixty_tokens_take_it(monkeypatch)
         )
         return Reply(200, {}, raw, wait=100.0, writing=12.0)
 
-    monkeypatch.setattr("rag.probe.hear", hear)
+    monkeypatch.setattr("rag.servers.probe.hear", hear)
     with serving(stubs.VLLM) as server:
         able = await probe(f"http://127.0.0.1:{server.server_port}/v1", model="Qwen/Qwen2.5-7B-Instruct")
     assert able.json_schema

@@ -15,12 +15,12 @@ from hub_server import Hub, serving
 from ingest.errors import LibraryBusyError
 from ingest.remote import orders
 from listener import GOOD, listening
-from rag import discovery
-from rag.chat import EndpointChatModel, fixed
-from rag.destination import Endpoint
-from rag.download import download
 from rag.errors import DownloadError
-from rag.probe import probe
+from rag.models.chat import EndpointChatModel, fixed
+from rag.models.download import download
+from rag.privacy.destination import Endpoint
+from rag.servers import discovery
+from rag.servers.probe import probe
 from rag.settings import RagSettings
 from trap import Trap
 from ui import __main__ as launcher

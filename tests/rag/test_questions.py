@@ -11,8 +11,8 @@ import pytest
 
 from ingest import Paper
 from rag.answer import Scope
-from rag.followups import follow_up
-from rag.questions import kind_of, named_papers, plan
+from rag.retrieval.followups import follow_up
+from rag.retrieval.questions import kind_of, named_papers, plan
 
 CASES = [json.loads(line) for line in Path(__file__).with_name("followups.jsonl").read_text("utf-8").splitlines()]
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rag.ranker import PLAIN, features, ranker_for
+from rag.retrieval.ranker import PLAIN, features, ranker_for
 
 DIMENSION = 384
 

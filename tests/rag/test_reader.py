@@ -11,8 +11,8 @@ from fake_reader import WordReader
 from ingest import UserFacingError
 from ingest.embed import embedded_model
 from ingest.sentences import sentence_spans
-from rag.reader import LONGEST_PAIR, WEIGHTS, Encoder, MiniLMReader, trained_reader
-from rag.reading import KINDS, LONGEST, Pieces, kind_of, spans_of
+from rag.reading.reader import LONGEST_PAIR, WEIGHTS, Encoder, MiniLMReader, trained_reader
+from rag.reading.readings import KINDS, LONGEST, Pieces, kind_of, spans_of
 
 QUESTION = "How many examples were used for training?"
 ANSWERS = "Earlier work had rules. We trained the tagger on 512 examples from the news. It took two hours."
@@ -29,7 +29,7 @@ def untrained(tmp_path_factory):
     """A file of weights that nobody trained: the body is moved a little, the heads are drawn."""
     import torch
 
-    from rag.reader_network import ReaderNetwork, packed
+    from rag.reading.network import ReaderNetwork, packed
 
     torch.manual_seed(7)
     network = ReaderNetwork(embedded_model())
@@ -114,7 +114,7 @@ def test_weights_of_another_body_are_refused_with_a_sentence(tmp_path, untrained
 def test_packed_weights_say_the_same_as_those_that_were_packed(untrained) -> None:
     import torch
 
-    from rag.reader_network import ReaderNetwork, load_packed
+    from rag.reading.network import ReaderNetwork, load_packed
 
     path, network = untrained
     again = ReaderNetwork(embedded_model())

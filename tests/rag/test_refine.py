@@ -14,16 +14,16 @@ from fakes import ScriptedChatModel
 from ingest import ingest_pdf
 from places import SAMPLES
 from rag import Answered, Assistant, Drafted, Escalated, RagSettings, TextDelta
-from rag.chat import EndpointChatModel, fixed
-from rag.citations import without_markers
-from rag.destination import Endpoint
 from rag.errors import ModelFileError, NoExpertError, NotAllowedError, UnknownModelError
 from rag.expert import Expert
-from rag.local import embedded_model
+from rag.models.chat import EndpointChatModel, fixed
+from rag.models.draft import Thoughts
+from rag.models.local import embedded_model
+from rag.privacy.destination import Endpoint
 from rag.record import recalled, record
-from rag.refine import changes, declines
 from rag.render import changed, full_answer
-from rag.write import Thoughts
+from rag.verify.attempts import changes, declines
+from rag.verify.citations import without_markers
 from stub_server import DONE, delta, http, refusal, serving
 from waiting import PATIENCE
 

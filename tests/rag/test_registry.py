@@ -7,10 +7,10 @@ import json
 import pytest
 
 from ingest.embedders import KNOWN_EMBEDDERS
-from rag.destination import Endpoint
-from rag.gguf import read_header
-from rag.local import embedded_model
-from rag.registry import Folder, Gguf, ModelCard, Service, Wheel, load
+from rag.models.gguf import read_header
+from rag.models.local import embedded_model
+from rag.models.registry import Folder, Gguf, ModelCard, Service, Wheel, load
+from rag.privacy.destination import Endpoint
 
 SERVICE = {"kind": "service", "base_url": "http://gpu-box:8000/v1", "model": "m"}
 ENTRY = {"name": "ours", "roles": ["refine"], "source": SERVICE}

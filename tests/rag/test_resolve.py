@@ -9,9 +9,9 @@ import pytest
 
 from gguf_files import QWEN, gguf
 from rag.errors import ModelFileError, UnknownModelError
-from rag.local import embedded_model
-from rag.registry import load
-from rag.resolve import KEY_VARIABLE, ModelFile, ModelServer, resolve
+from rag.models.local import embedded_model
+from rag.models.registry import load
+from rag.models.resolve import KEY_VARIABLE, ModelFile, ModelServer, resolve
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from fake_embedder import HashEmbedder
 from ingest import IngestSettings, ingest_pdf, open_library
 from ingest.errors import LibraryMismatchError
 from places import SAMPLES
-from rag.retrieve import Retriever, _varied, floor, match_expression
+from rag.retrieval.retrieve import Retriever, _varied, floor, match_expression
 from rag.words import words_of
 
 

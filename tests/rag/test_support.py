@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from ingest import Chunk, Paper
 from rag.answer import Correction, Passage
-from rag.citations import cite
-from rag.support import judge
+from rag.verify.citations import cite
+from rag.verify.support import judge
 from rag.words import split_sentences
 
 TEXTS = [

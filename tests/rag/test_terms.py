@@ -15,12 +15,12 @@ from fakes import ScriptedChatModel
 from ingest import ingest_pdf
 from places import SAMPLES
 from rag import Assistant, RagSettings
-from rag.abbreviations import is_short_form, mine
 from rag.errors import GlossaryError
-from rag.glossary import Glossary, read_glossary
 from rag.prompts import definition_text, draft_messages
-from rag.retrieve import Retriever, match_expression
-from rag.terms import Definition, Index, Meaning, Terms, expand_by_glossary, meanings_of
+from rag.retrieval.abbreviations import is_short_form, mine
+from rag.retrieval.glossary import Glossary, read_glossary
+from rag.retrieval.retrieve import Retriever, match_expression
+from rag.retrieval.terms import Definition, Index, Meaning, Terms, expand_by_glossary, meanings_of
 
 # -- mining ----------------------------------------------------------------------------------------------------------
 

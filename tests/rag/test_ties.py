@@ -6,9 +6,9 @@ import pytest
 
 from ingest import Chunk, Paper
 from rag.answer import Passage
-from rag.statement import read
-from rag.support import judge
-from rag.ties import foreign_number, own_number, ties
+from rag.verify.claims import read
+from rag.verify.support import judge
+from rag.verify.ties import foreign_number, own_number, ties
 
 LYSIS = (
     "Clot lysis was measured in vitro. The extracts of Ocimum sanctum, Azadirachta indica and Curcuma longa showed "

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from rag import tokens
+from rag.costs import tokens
 from waiting import PATIENCE
 
 SENTENCE = "The base models trained for 12 hours on eight P100 GPUs, see § 5.2."
@@ -24,7 +24,7 @@ def refuse(event, arguments):
         tried.append(str(arguments))
         raise OSError("no network here")
 sys.addaudithook(refuse)
-from rag import tokens
+from rag.costs import tokens
 counts = [tokens.count(%r, model=model) for model in sys.argv[1:]]
 print(json.dumps({"counts": [[c.n, c.exact] for c in counts], "tried": tried,
     "loaded": [m for m in sys.modules if m.startswith("llama_index") or m == "requests"]}))
@@ -92,7 +92,7 @@ def test_special_tokens_in_a_text_count_as_the_text_that_they_are():
 
 
 def test_the_estimate_is_near_the_count_on_prose():
-    text = Path(tokens.__file__).with_name("chat.py").read_text(encoding="utf-8")
+    text = Path(tokens.__file__).parents[1].joinpath("models", "chat.py").read_text(encoding="utf-8")
     estimate, exact = tokens.count(text, model="unknown"), tokens.count(text, model="gpt-5")
     assert (estimate.exact, exact.exact) == (False, True)
     assert abs(estimate.n / exact.n - 1) < 0.2

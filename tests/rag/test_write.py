@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from rag.write import whole_sentences
+from rag.models.draft import whole_sentences
 
 
 @pytest.mark.parametrize(

@@ -107,7 +107,7 @@ def model_of(port: int) -> int:
     while time.monotonic() < end:
         for line in subprocess.check_output(["ps", "-eo", "pid,ppid,args"], text=True).splitlines()[1:]:
             pid, parent, command = line.split(maxsplit=2)
-            if "-m rag.local" in command and str(port) in Path(f"/proc/{parent}/cmdline").read_text():
+            if "-m rag.models.local" in command and str(port) in Path(f"/proc/{parent}/cmdline").read_text():
                 return int(pid)
         time.sleep(0.2)
     raise AssertionError("no model was started")
