@@ -9,7 +9,7 @@ import json
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from ui.names import NameGuard
+from ui.web.names import NameGuard
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -22,7 +22,8 @@ from ingest import Ingest, Source, UserFacingError, remote, remove_one, tag_pape
 from ingest.errors import UnknownPaperError
 from ingest.locate import MAX_QUOTE
 from ingest.picture import PictureError, page_picture
-from ui import core, incoming, viewer
+from ui import core
+from ui.web import incoming, viewer
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Generator

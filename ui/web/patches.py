@@ -21,7 +21,7 @@ from chainlit.session import BaseSession, WebsocketSession, ws_sessions_id
 from chainlit.user import User
 from starlette.requests import HTTPConnection, cookie_parser
 
-from ui import names
+from ui.web import names
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 async def receive(session_id: str, file: UploadFile, ask_parent_id: str | None = None) -> dict[str, str]:
-    """The id under which the session now has the file; `ui.guard` has checked whose session it is.
+    """The id under which the session now has the file; `ui.web.guard` has checked whose session it is.
 
     Raises:
         HTTPException: there is no such session, or the file is of a kind or size that is not taken.
