@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import logging
 import statistics
 from collections import Counter
@@ -11,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ingest.errors import EncryptedPdfError, NoTextError, UnreadablePdfError
+from ingest.files import paper_id
 from ingest.hidden import flag_sentences, visible_lines
 from ingest.layout import Layout, lay_out
 from ingest.lines import Line, Style, unread_share, words_of
@@ -34,12 +34,6 @@ _MAX_UNREAD = 0.02  # of a page's characters; more, and the second engine has a 
 _STRANGE = (
     0.4  # of the document's usual share of words that other pages know too: less, and the second engine has a try
 )
-
-
-def paper_id(path: Path) -> str:
-    """The first 16 hexadecimal digits of the file's SHA-256."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()[:16]
 
 
 def parse_pdf(path: Path, *, file_name: str | None = None, ocr_languages: str = "eng") -> ParsedPaper:

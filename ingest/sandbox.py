@@ -37,8 +37,9 @@ from ingest.errors import (
     UnreadablePdfError,
     UserFacingError,
 )
+from ingest.files import paper_id
 from ingest.paper import ParsedPaper
-from ingest.parse import check_is_pdf, paper_id, parse_pdf
+from ingest.parse import check_is_pdf, parse_pdf
 from ingest.typed_json import from_json, to_json
 
 if TYPE_CHECKING:

@@ -48,7 +48,14 @@ ALLOWED = {  # library → the files that may import it
     "torch": {"ingest/embed.py", "rag/reading/reader.py", "rag/reading/network.py"},
     "transformers": {"ingest/embed.py", "rag/reading/network.py"},
     "fastapi": {"ui/"},
-    "sqlite3": {"ingest/library.py", "ingest/trouble.py", "ui/history.py", "ui/salvage.py"},
+    "sqlite3": {
+        "ingest/library.py",
+        "ingest/schema.py",
+        "ingest/repair.py",
+        "ingest/trouble.py",
+        "ui/history.py",
+        "ui/salvage.py",
+    },
 }
 PURE = {
     "ingest/paper.py", "ingest/layout.py", "ingest/metadata.py", "ingest/chunk.py",
@@ -77,7 +84,7 @@ ORDER = (  # of rag, the ground first: each imports from what stands before it, 
     ("__main__",),
 )
 ROOMS = sorted(path.parent.name for path in (ROOT / "rag").glob("*/__init__.py"))
-FLOORS = {"ingest": 11, "rag": 10, "ui": 5}
+FLOORS = {"ingest": 10, "rag": 10, "ui": 5}
 """The longest chain of imports inside each package, those for annotations included."""
 MOST_FILES = 20
 """Of one folder. In ingest/ all is one walk from a PDF to the library, so it is one room."""
@@ -190,9 +197,9 @@ def test_no_folder_is_a_heap() -> None:
     assert not {folder: n for folder, n in sizes.items() if n > MOST_FILES and folder != "ingest"}
 
 
-@pytest.mark.parametrize("room", ["ingest", "rag", *(f"rag.{room}" for room in ROOMS)])
-def test_importing_a_room_loads_no_heavy_library(room: str) -> None:
-    code = f"import sys, {room}; print([m for m in {HEAVY!r} if m in sys.modules])"
+@pytest.mark.parametrize("rooms", ["ingest", "rag", ", ".join(f"rag.{room}" for room in ROOMS)])
+def test_importing_a_room_loads_no_heavy_library(rooms: str) -> None:
+    code = f"import sys, {rooms}; print([m for m in {HEAVY!r} if m in sys.modules])"
     result = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert result.stdout.strip() == "[]"
 

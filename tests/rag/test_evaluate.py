@@ -17,6 +17,7 @@ import pytest
 from fake_embedder import HashEmbedder
 from fakes import ScriptedChatModel
 from ingest import ingest_pdf
+from ingest.repair import verify
 from places import ROOT, SAMPLES
 from question_files import write_beir, write_qasper
 from rag import Assistant, RagSettings
@@ -73,7 +74,7 @@ def test_the_corpus_is_embedded_once(tmp_path):
     for _ in range(2):
         with corpus_library(questions, tmp_path / "c", embedder=HashEmbedder(), tell=lambda *a: said.append(a)) as lib:
             assert len(lib.papers()) == 3
-            assert lib.verify() == [] or all("PDF" in problem.what for problem in lib.verify()), "there are no PDFs"
+            assert verify(lib) == [] or all("PDF" in problem.what for problem in verify(lib)), "there are no PDFs"
     assert said == [("embedding", 0, 3)]
 
 

@@ -74,7 +74,7 @@ def test_the_word_query_is_quoted_and_has_no_stop_words():
 
 @pytest.mark.parametrize("enough", [3000, 20], ids=["all words", "rarer words"])
 def test_no_chunk_has_more_than_the_best_possible_score_of_its_question(samples, monkeypatch, enough):
-    monkeypatch.setattr("ingest.library.ENOUGH", enough)
+    monkeypatch.setattr("ingest.word_index.ENOUGH", enough)
     rows = [json.loads(line) for line in (SAMPLES / "questions.jsonl").read_text().splitlines()]
     one = [samples.papers()[0].id]
     for question in [row["question"] for row in rows] + ["memory memory", "licence"]:
