@@ -16,17 +16,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import train_ranker
-from reader_data import (
-    DATA,
-    Range,
-    clean,
-    covid_held,
-    held_qasper,
-    paragraphs_of,
-    qasper_papers,
-    read,
-    windows,
-)
+from reader_data import clean, covid_held, held_qasper, paragraphs_of, qasper_papers, windows
+from reader_rows import DATA, Range, read
 from train_ranker import Words, embedded
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -25,7 +25,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from reader_cases import READ, Case, cases_of, embedder, passages_of
-from reader_data import Range, covid_held, held_squad, read, scifact_lines, windows
+from reader_data import covid_held, held_squad, scifact_lines, windows
+from reader_rows import Range, read
 from train_ranker import embedded
 
 ROOT = Path(__file__).resolve().parents[1]

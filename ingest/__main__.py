@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Self
 from pydantic import ValidationError
 from tqdm import tqdm
 
-from ingest.bibtex import write_bibtex
+from ingest.bibliography import write_bibtex
 from ingest.confine import promises
 from ingest.embed import embedder_from
 from ingest.environment import shut_out

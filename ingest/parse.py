@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from ingest.errors import EncryptedPdfError, NoTextError, UnreadablePdfError
 from ingest.files import paper_id
-from ingest.hidden import flag_sentences, visible_lines
+from ingest.hidden import visible_lines
+from ingest.injections import flag_sentences
 from ingest.layout import Layout, lay_out
 from ingest.lines import Line, Style, unread_share, words_of
 from ingest.metadata import DocumentInfo, describe
@@ -137,7 +138,7 @@ def _read(path: Path, name: str, ocr_languages: str) -> _File:
 
 def _page_lines(page: Any, number: int) -> tuple[list[Line], int]:
     """The page's visible lines as they come, before layout, and the number of hidden characters left out."""
-    from ingest.engines import pdfium_lines
+    from ingest.readers import pdfium_lines
 
     with contextlib.closing(page.get_textpage()) as textpage:
         return visible_lines(page, pdfium_lines(page, number, textpage=textpage), textpage=textpage)
@@ -170,7 +171,7 @@ def _recognised(page: Any, number: int, file: _File, languages: str) -> list[Lin
 
 def _read_badly_read_again(file: _File, reader: PdfReader | None, document: Any) -> None:
     """Replace the pages that pdfium read badly by pypdf's reading, where that is better."""
-    from ingest.engines import pypdf_lines
+    from ingest.readers import pypdf_lines
 
     words = [Counter(words_of(lines)) for lines in file.pages]
     vocabulary: Counter[str] = Counter()
@@ -204,7 +205,7 @@ def _known_share(words: Counter[str], page: Counter[str], vocabulary: Counter[st
 
 def _read_with_pypdf(path: Path, name: str) -> _File:
     """The whole file by pypdf, which mends some damage that pdfium refuses."""
-    from ingest.engines import pypdf_lines
+    from ingest.readers import pypdf_lines
 
     reader = _pypdf(path)
     if reader is None:
