@@ -84,7 +84,7 @@ ORDER = (  # of rag, the ground first: each imports from what stands before it, 
     ("__main__",),
 )
 ROOMS = sorted(path.parent.name for path in (ROOT / "rag").glob("*/__init__.py"))
-FLOORS = {"ingest": 10, "rag": 10, "ui": 5}
+FLOORS = {"ingest": 11, "rag": 10, "ui": 5}
 """The longest chain of imports inside each package, those for annotations included."""
 MOST_FILES = 20
 """Of one folder. In ingest/ all is one walk from a PDF to the library, so it is one room."""

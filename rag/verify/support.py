@@ -74,7 +74,7 @@ LONGER: Final = 0.02
 """What each further sentence of a window costs, so that of two windows with the same words the shorter is taken."""
 
 COMMON_WEIGHT: Final = 0.3
-"""What a word of `statement.COMMON` counts of another as rare as it."""
+"""What a word of `claims.COMMON` counts of another as rare as it."""
 
 ABOUT_ANSWERING: Final = frozenset(
     "answer questi passag text paper papers follow based yes hello thanks thank sorry know".split()
