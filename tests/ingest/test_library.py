@@ -501,7 +501,7 @@ def test_another_embedder_is_refused_in_words(library, fake):
 def test_a_second_process_can_read_but_not_write(library, fake):
     add(library, ONE, fake)
     code = (
-        "import sys, json; from pathlib import Path; sys.path.insert(0, 'tests')\n"
+        "import sys, json; from pathlib import Path; sys.path.insert(0, 'tests/support')\n"
         "from ingest import *; from ingest.errors import LibraryBusyError; from fake_embedder import HashEmbedder\n"
         f"library = Library(IngestSettings(library=Path({str(library.folder)!r})))\n"
         "found = library.vectors.search(HashEmbedder().embed_query('low rank matrices'), 3)\n"

@@ -25,7 +25,7 @@ from rag.render import changed, full_answer
 from rag.verify.attempts import changes, declines
 from rag.verify.citations import without_markers
 from stub_server import DONE, delta, http, refusal, serving
-from waiting import PATIENCE
+from waiting import PATIENCE, events_of
 
 QUESTION = "How many bytes does the key-value cache need per token?"
 GOOD = "The key-value cache of this model takes 128 KiB for each token."
@@ -48,11 +48,6 @@ def over(library, draft, expert=None, **options):
         settings=settings,
         expert=Expert(expert, settings=settings) if expert else None,
     )
-
-
-async def events_of(stream):
-    async with aclosing(stream) as events:
-        return [event async for event in events]
 
 
 @pytest.fixture

@@ -41,7 +41,7 @@ class Served:
     def start(self, patience: float = 180.0) -> Served:
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, str(ROOT / "tests" / "quick_ui.py"), "--no-browser", "--port", str(self.port)],
+                [sys.executable, str(ROOT / "tests/support/quick_ui.py"), "--no-browser", "--port", str(self.port)],
                 cwd=ROOT,
                 env=os.environ | {"SCHOLION_LIBRARY": str(self.library), "CHAINLIT_APP_ROOT": str(self.root)},
                 stdout=log,

@@ -179,7 +179,7 @@ async def test_a_question_that_fails_is_told_and_asked_again(samples, mine, tmp_
 SLOW = """
 import asyncio, sys
 from pathlib import Path
-sys.path.insert(0, "tests")
+sys.path.insert(0, "tests/support")
 from fake_embedder import SlowEmbedder
 from rag.evaluation.corpora import load
 from rag.evaluation.corpus_library import corpus_library

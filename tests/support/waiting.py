@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from contextlib import aclosing
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -31,3 +32,9 @@ async def soon(condition: Callable[[], object], *, within: float = PATIENCE) -> 
             return bool(condition())
         await asyncio.sleep(0.05)
     return True
+
+
+async def events_of(stream):
+    """All of them, when the stream has ended."""
+    async with aclosing(stream) as events:
+        return [event async for event in events]

@@ -144,7 +144,7 @@ async def test_a_papers_own_pages_are_known_to_the_gate_of_its_library(run, fold
 
 SCRIPT = """
 import asyncio, sys
-sys.path[:0] = ["tests", "tests/rag"]
+sys.path[:0] = ["tests/support", "tests/rag/privacy"]
 from test_privacy import expert, QUESTION
 from rag.privacy.consent import in_terminal
 from rag.privacy.gate import Gate

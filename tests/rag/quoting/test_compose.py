@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from test_assistant import events_of
 
 from fake_reader import WordReader
 from fakes import ScriptedChatModel
@@ -14,6 +13,7 @@ from rag.answer import QUOTATION
 from rag.prompts import ABSTENTION
 from rag.render import changed, full_answer
 from rag.verify.citations import without_markers
+from waiting import events_of
 
 QUESTION = "How many bytes does the key-value cache need per token?"
 NONSENSE = "Ack! I'm glad you're on it!"
