@@ -313,7 +313,7 @@ def main() -> None:
         slope, offset = curve(model, held)
         weights = (model.weights / model.scale).detach().numpy()
         np.savez(
-            ROOT / "rag" / "ranker.npz",
+            ROOT / "rag/retrieval/ranker.npz",
             embedder=np.array(embedder_from(None).name),
             weights=weights,
             down=(10 * model.down).detach().numpy().astype(np.float16),
