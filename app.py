@@ -17,19 +17,16 @@ from ui import (
     conversation,
     core,
     ending,
-    guard,
-    names,
     panel,
-    patches,
     references,
     refinement,
-    routes,
     scope,
     shelf,
     uploads,
 )
 from ui.errors import visible, visible_briefly
 from ui.history import ChatHistory, UploadFolder
+from ui.web import guard, names, patches, routes
 
 folder = core.settings().library.expanduser().resolve()
 attachments = UploadFolder(folder / "uploads")
@@ -55,7 +52,7 @@ def data_layer() -> ChatHistory:
 
 @cl.header_auth_callback
 async def local_user(headers: Any) -> cl.User:  # noqa: ARG001 - chainlit passes it by name
-    """The one who sits at this machine; `ui.guard` keeps everybody else out."""
+    """The one who sits at this machine; `ui.web.guard` keeps everybody else out."""
     return cl.User(identifier="local", display_name="You")
 
 

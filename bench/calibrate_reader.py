@@ -1,4 +1,4 @@
-"""Learn rag/reader.json: what the reader's figures mean, from questions of papers that it was not trained on.
+"""Learn rag/reading/reader.json: what the reader's figures mean, from questions of papers that it was not trained on.
 
     python bench/calibrate_reader.py [--checkpoint FILE] [--cache FOLDER] [--write]
 
@@ -26,10 +26,10 @@ from reader_quality import INSTALLED, SHOWN, WEIGHTS, FromCheckpoint, extracted,
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from rag.calibrate import RIGHT_AT, Labelled, fit, held_out  # noqa: E402
-from rag.metrics import answer_f1, auroc_estimate, calibration_error  # noqa: E402
-from rag.reader import MiniLMReader  # noqa: E402
-from rag.reader_calibration import CALIBRATION, ReaderCalibration  # noqa: E402
+from rag.evaluation.calibrate import RIGHT_AT, Labelled, fit, held_out  # noqa: E402
+from rag.evaluation.metrics import answer_f1, auroc_estimate, calibration_error  # noqa: E402
+from rag.reading.calibration import CALIBRATION, ReaderCalibration  # noqa: E402
+from rag.reading.reader import MiniLMReader  # noqa: E402
 
 FALSE = 0.10
 """Answerable questions that may be refused."""

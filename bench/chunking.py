@@ -39,7 +39,7 @@ from ingest import (  # noqa: E402
 )
 from ingest.chunk import chunk_paper  # noqa: E402
 from ingest.layout import PARAGRAPH_BREAK  # noqa: E402
-from rag.retrieve import Retriever  # noqa: E402
+from rag.retrieval.retrieve import Retriever  # noqa: E402
 from rag.words import content_words  # noqa: E402
 
 DENSE_WEIGHT = 0.45

@@ -45,12 +45,13 @@ from typeset import typeset  # noqa: E402
 
 from ingest import Ingest, IngestSettings, Source, embedder_from, open_library  # noqa: E402 the lines above make it importable
 from rag import Assistant, RagSettings  # noqa: E402
-from rag.accounting import Trace  # noqa: E402
 from rag.answer import Answer, Passage  # noqa: E402
-from rag.citations import cite, markers_in, split_sentences  # noqa: E402
+from rag.costs.accounting import Trace  # noqa: E402
 from rag.render import full_answer, is_quoted  # noqa: E402
-from rag.retrieve import Retriever  # noqa: E402
+from rag.retrieval.retrieve import Retriever  # noqa: E402
 from rag.sanitise import JOINER  # noqa: E402
+from rag.verify.citations import cite, markers_in  # noqa: E402
+from rag.words import split_sentences  # noqa: E402
 
 DATA = ROOT.parent / "shared" / "data"
 SEED = 20261122

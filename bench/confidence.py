@@ -4,11 +4,11 @@
     python bench/drafts.py --cache FOLDER --split dev [--limit N]
     python bench/confidence.py --cache FOLDER [--write] [--plots]
 
-`--write` learns rag/confidence.json from train; without it the shipped one is measured. "right" is a token F1 of at
-least 0.5 against any annotator's answer; a draft for a question that no annotator could answer is wrong; questions that
-the floor abstained from have no draft and are counted apart. Intervals draw whole papers. Because the F1 of a sentence
-depends on its length, a second label is shown that does not: at least half of the words of an annotator's answer stand
-in the draft. `--plots` draws docs/images/reliability.svg and docs/images/risk-coverage.svg.
+`--write` learns rag/verify/confidence.json from train; without it the shipped one is measured. "right" is a token F1 of
+at least 0.5 against any annotator's answer; a draft for a question that no annotator could answer is wrong; questions
+that the floor abstained from have no draft and are counted apart. Intervals draw whole papers. Because the F1 of a
+sentence depends on its length, a second label is shown that does not: at least half of the words of an annotator's
+answer stand in the draft. `--plots` draws docs/images/reliability.svg and docs/images/risk-coverage.svg.
 """
 
 from __future__ import annotations
@@ -21,12 +21,10 @@ from pathlib import Path
 import numpy as np
 from drafts import DATA, ROOT, passages_of, read_drafts
 
-from rag.accounting import Usage
 from rag.answer import Draft
-from rag.calibrate import FEATURES, WITH_LOGPROBS, Labelled, calibrated, fit, held_out, is_right, save, shipped
-from rag.citations import cite
-from rag.confidence import gates, score, signals, wants_expert
-from rag.metrics import (
+from rag.costs.accounting import Usage
+from rag.evaluation.calibrate import FEATURES, WITH_LOGPROBS, Labelled, calibrated, fit, held_out, is_right, save
+from rag.evaluation.metrics import (
     UNANSWERABLE,
     auroc_estimate,
     brier,
@@ -35,7 +33,10 @@ from rag.metrics import (
     reliability,
     risk_coverage,
 )
-from rag.plots import Curve, Point, curves
+from rag.evaluation.plots import Curve, Point, curves
+from rag.verify.calibration import shipped
+from rag.verify.citations import cite
+from rag.verify.confidence import gates, score, signals, wants_expert
 
 TENTHS = [round(0.1 * i, 1) for i in range(1, 11)]
 STYLE = (
@@ -143,7 +144,10 @@ def main():
         data = f"QASPER train, {len(train)} drafts for questions to {n_papers} papers"
         today = datetime.now(UTC).date().isoformat()
         model = train[0].draft.model
-        save(calibrated([k.labelled for k in train], model=model, data=data, date=today), ROOT / "rag/confidence.json")
+        save(
+            calibrated([k.labelled for k in train], model=model, data=data, date=today),
+            ROOT / "rag/verify/confidence.json",
+        )
         shipped.cache_clear()
     table(train, dev, read_drafts(options.cache / "dev.jsonl"))
     if options.plots:

@@ -57,14 +57,14 @@ from bench.support import (  # noqa: E402 the line above makes it importable
     with_number,
 )  # fmt: skip
 from ingest import embedder_from  # noqa: E402
-from rag import conflicts as rules  # noqa: E402
-from rag.citations import cite, split_sentences  # noqa: E402
-from rag.conflicts import conflicts  # noqa: E402
-from rag.corpora import load  # noqa: E402
-from rag.corpus_library import corpus_library  # noqa: E402
-from rag.retrieve import Retriever  # noqa: E402
-from rag.statement import read  # noqa: E402
-from rag.words import content_words  # noqa: E402
+from rag.evaluation.corpora import load  # noqa: E402
+from rag.evaluation.corpus_library import corpus_library  # noqa: E402
+from rag.retrieval.retrieve import Retriever  # noqa: E402
+from rag.verify import conflicts as rules  # noqa: E402
+from rag.verify.citations import cite  # noqa: E402
+from rag.verify.claims import read  # noqa: E402
+from rag.verify.conflicts import conflicts  # noqa: E402
+from rag.words import content_words, split_sentences  # noqa: E402
 
 SCIFACT = DATA.parent / "scifact"
 PASSAGES = 6

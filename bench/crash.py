@@ -26,6 +26,7 @@ sys.path.insert(0, str(ROOT))
 logging.disable(logging.CRITICAL)
 
 from ingest import Ingest, IngestSettings, Library, Source, embedder_from  # noqa: E402
+from ingest.repair import verify  # noqa: E402
 
 
 def contents(library: Library) -> dict[str, bytes]:
@@ -71,7 +72,7 @@ def main() -> int:
             library = Library(IngestSettings(library=folder))
             resumed = list(Ingest(library=library, embedder=embedder).resume())
             carried_on += len(resumed)
-            problems = library.verify()
+            problems = verify(library)
             ids = library.chunk_ids()
             wrong = [name for name, value in contents(library).items() if expected.get(name) != value]
             bad = bool(problems or wrong or len(ids) != len(set(ids)))

@@ -26,11 +26,11 @@ sys.path.insert(0, str(ROOT))
 from ingest import Chunk, Paper, UserFacingError, embedder_from  # noqa: E402 the line above makes it importable
 from rag.answer import Answered, Passage  # noqa: E402
 from rag.assistant import Assistant  # noqa: E402
-from rag.chat import EndpointChatModel  # noqa: E402
-from rag.corpora import read_qasper  # noqa: E402
-from rag.corpus_library import corpus_library  # noqa: E402
-from rag.local import LocalServer, embedded_model  # noqa: E402
-from rag.retrieve import Retriever  # noqa: E402
+from rag.evaluation.corpora import read_qasper  # noqa: E402
+from rag.evaluation.corpus_library import corpus_library  # noqa: E402
+from rag.models.chat import EndpointChatModel  # noqa: E402
+from rag.models.local import LocalServer, embedded_model  # noqa: E402
+from rag.retrieval.retrieve import Retriever  # noqa: E402
 from rag.settings import RagSettings  # noqa: E402
 
 DATA = ROOT.parent / "shared" / "data" / "qasper"

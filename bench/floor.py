@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 from train_ranker import DATA, qasper, scifact
 
-from rag.retrieve import floor
+from rag.retrieval.retrieve import floor
 
 SIZES = (1, 3, 10, 30, 100, 280)
 

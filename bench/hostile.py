@@ -20,6 +20,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from ingest.errors import EncryptedPdfError, UserFacingError  # noqa: E402 - the project first
+from ingest.repair import verify  # noqa: E402
 from ingest.sandbox import Parser  # noqa: E402
 
 HOSTILE = ROOT.parent / "shared" / "data" / "hostile"
@@ -93,7 +94,7 @@ def into_a_library(files: list[Path]) -> tuple[list[str], dict]:
             copies = {path.stem for path in (settings.library / "papers").glob("*.pdf")}
             if kept != copies:
                 faults.append(f"papers without a copy or copies without a paper: {sorted(kept ^ copies)}")
-            faults += [f"verify: {problem.paper_id} {problem.what}" for problem in library.verify()]
+            faults += [f"verify: {problem.paper_id} {problem.what}" for problem in verify(library)]
             empty = [paper.file_name for paper in library.papers() if not library.n_chunks(paper.id)]
             faults += [f"{name} was added without text" for name in empty]
     growth = peak_mb() - before

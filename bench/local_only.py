@@ -5,7 +5,7 @@
 *chunks* and *sentences*: the share that is recognised of all chunks, and of all sentences of twelve words or more.
  *cut*: the same chunks as a model quotes them, without the first and last three words of each sentence. *false*:
 the share of (paper kept here, chunk of another paper) pairs in which the chunk would be refused. `n` is the number of
-words in a row by which text is recognised; Scholion's is `rag.runs.RUN_WORDS`.
+words in a row by which text is recognised; Scholion's is `rag.privacy.runs.RUN_WORDS`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ sys.path.insert(0, str(ROOT))
 from ingest.chunk import chunk_paper  # noqa: E402
 from ingest.parse import parse_pdf  # noqa: E402
 from ingest.sentences import sentence_spans  # noqa: E402
-from rag.runs import word_runs  # noqa: E402
+from rag.privacy.runs import word_runs  # noqa: E402
 
 
 def share(found: list[bool]) -> str:

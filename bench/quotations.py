@@ -23,7 +23,7 @@ from ingest.errors import UserFacingError  # noqa: E402
 from ingest.parse import parse_pdf  # noqa: E402
 from ingest.verbatim import normalised  # noqa: E402
 from rag.answer import Passage  # noqa: E402
-from rag.quotations import check  # noqa: E402
+from rag.verify.quotations import check  # noqa: E402
 
 PAPERS = ROOT.parent / "shared" / "data" / "papers"
 SEED = 20261122

@@ -16,17 +16,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import train_ranker
-from reader_data import (
-    DATA,
-    Range,
-    clean,
-    covid_held,
-    held_qasper,
-    paragraphs_of,
-    qasper_papers,
-    read,
-    windows,
-)
+from reader_data import clean, covid_held, held_qasper, paragraphs_of, qasper_papers, windows
+from reader_rows import DATA, Range, read
 from train_ranker import Words, embedded
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -36,16 +27,16 @@ from ingest import Chunk, embedder_from  # noqa: E402
 from ingest import Paper as Document  # noqa: E402
 from ingest.sentences import sentence_spans  # noqa: E402
 from rag.answer import Passage  # noqa: E402
-from rag.metrics import UNANSWERABLE, answer_f1  # noqa: E402
-from rag.ranker import ranker_for  # noqa: E402
-from rag.reading import sigmoid  # noqa: E402
-from rag.retrieve import READ  # noqa: E402
+from rag.evaluation.metrics import UNANSWERABLE, answer_f1  # noqa: E402
+from rag.reading.readings import sigmoid  # noqa: E402
+from rag.retrieval.ranker import ranker_for  # noqa: E402
+from rag.retrieval.retrieve import READ  # noqa: E402
 from rag.words import content_words  # noqa: E402
 
 if TYPE_CHECKING:
     from ingest import Embedder
-    from rag.reader import MiniLMReader
-    from rag.reading import Reading
+    from rag.reading.reader import MiniLMReader
+    from rag.reading.readings import Reading
 
 train_ranker.DATA = DATA
 

@@ -12,153 +12,36 @@ from __future__ import annotations
 
 import gzip
 import json
-import math
-import os
 import re
 from collections import Counter, defaultdict
-from dataclasses import dataclass
 from functools import cache
-from hashlib import sha256
-from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
+
+from reader_rows import (
+    DATA,
+    WINDOW,
+    Group,
+    Overlap,
+    Range,
+    Row,
+    Source,
+    answered,
+    cropped,
+    drawn,
+    form,
+    hard_and_other,
+    in_part,
+    read,
+    unanswered,
+)
 
 from ingest.sentences import sentence_spans
-from rag.metrics import token_f1
-from rag.words import content_words
+from rag.evaluation.metrics import token_f1
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     import numpy as np
-
-ROOT = Path(__file__).resolve().parents[1]
-DATA = Path(os.environ.get("SCHOLION_DATA") or ROOT.parent / "shared" / "data")
-WINDOW = 700
-"""Characters: about the 160 word pieces of a chunk of the product."""
-
-Range: TypeAlias = tuple[int, int]
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One question with one passage."""
-
-    question: str
-    text: str
-    spans: tuple[Range, ...] | None
-    """Where the answer stands in the text; empty where there is none; None where that is not known."""
-    kind: str | None = None
-    carrying: tuple[Range, ...] | None = None
-    """Places whose sentences carry the answer; None where that is not known."""
-    relevant: bool | None = None
-
-
-Group: TypeAlias = list[Row]
-
-
-@dataclass
-class Source:
-    """A set of questions: group(i, random) makes the rows of question i."""
-
-    name: str
-    n: int
-    group: Callable[[int, np.random.Generator], Group]
-
-
-def read(name: str) -> list[dict]:
-    with gzip.open(DATA / "reading" / f"{name}.jsonl.gz", "rt") as file:
-        return [json.loads(line) for line in file]
-
-
-def in_part(key: str, one_of: int) -> bool:
-    """Whether a fixed hash puts the key into the held-out part: one of so many."""
-    return int(sha256(key.encode()).hexdigest()[:8], 16) % one_of == 0
-
-
-def cropped(text: str, places: Sequence[Range], random: np.random.Generator, *, limit: int = WINDOW) -> Range:
-    """Whole neighbouring sentences of at most `limit` characters around the places, at a random offset."""
-    if len(text) <= limit:
-        return 0, len(text)
-    sentences = sentence_spans(text)
-    first = last = int(random.integers(len(sentences)))
-    if places:
-        low, high = min(p[0] for p in places), max(p[1] for p in places)
-        first = max((i for i, s in enumerate(sentences) if s[0] <= low), default=0)
-        last = max(first, min((i for i, s in enumerate(sentences) if s[1] >= high), default=len(sentences) - 1))
-    while True:
-        sides = []
-        if first and sentences[last][1] - sentences[first - 1][0] <= limit:
-            sides.append(-1)
-        if last + 1 < len(sentences) and sentences[last + 1][1] - sentences[first][0] <= limit:
-            sides.append(1)
-        if not sides:
-            break
-        if sides[int(random.integers(len(sides)))] < 0:
-            first -= 1
-        else:
-            last += 1
-    start, end = sentences[first][0], sentences[last][1]
-    if places:
-        return min(start, *(p[0] for p in places)), max(end, *(p[1] for p in places))
-    return start, end
-
-
-def answered(
-    question: str,
-    text: str,
-    places: Sequence[Range],
-    kind: str,
-    random: np.random.Generator,
-    *,
-    limit: int = WINDOW,
-    relevant: bool | None = True,
-) -> Row:
-    start, end = cropped(text, places, random, limit=limit)
-    inside = tuple((a - start, b - start) for a, b in places)
-    return Row(question, text[start:end], inside, kind, inside, relevant)
-
-
-def unanswered(question: str, text: str, random: np.random.Generator, *, limit: int = WINDOW) -> Row:
-    start, end = cropped(text, (), random, limit=limit)
-    return Row(question, text[start:end], (), "none", (), relevant=False)
-
-
-_NUMBER = re.compile(r"\bhow (many|much|long|old|large|big|often|far|high)\b", re.IGNORECASE)
-
-
-def form(question: str, answer: str) -> str:
-    """Span, or explanation where a reason or a way is asked for or more than twelve words answer."""
-    asks = question.lower().lstrip()
-    why = asks.startswith(("why", "how ", "explain", "describe")) and not _NUMBER.search(asks)
-    return "explanation" if (why and len(answer.split()) > 4) or len(answer.split()) > 12 else "span"
-
-
-class Overlap:
-    """Which texts share the rarest words with a question: the hard negatives."""
-
-    def __init__(self, texts: Sequence[str]) -> None:
-        self.words = [content_words(text) for text in texts]
-        counts = Counter(word for words in self.words for word in words)
-        self.weight = {word: math.log(1 + len(texts) / n) for word, n in counts.items()}
-
-    def best(self, question: str, *, n: int, without: set[int]) -> list[int]:
-        asked = content_words(question)
-        # fsum: the same whatever the order of a set, which is another in each process
-        scores = [math.fsum(self.weight[word] for word in asked & words) for words in self.words]
-        return [i for i in sorted(range(len(scores)), key=lambda i: -scores[i]) if i not in without][:n]
-
-
-def drawn(pool: Sequence[int], n: int, random: np.random.Generator) -> list[int]:
-    return [pool[int(i)] for i in random.permutation(len(pool))[:n]] if pool else []
-
-
-def hard_and_other(
-    near: list[int], everything: range, without: set[int], n: int, random: np.random.Generator
-) -> list[int]:
-    """n places: most of them of the near ones, the rest from all."""
-    chosen = drawn([i for i in near if i not in without], n - n // 3, random)
-    rest = [i for i in everything if i not in without and i not in chosen]
-    return [*chosen, *drawn(rest, n - len(chosen), random)]
 
 
 # -- general questions -------------------------------------------------------------------------------------------------

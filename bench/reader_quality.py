@@ -25,24 +25,25 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from reader_cases import READ, Case, cases_of, embedder, passages_of
-from reader_data import Range, covid_held, held_squad, read, scifact_lines, windows
+from reader_data import covid_held, held_squad, scifact_lines, windows
+from reader_rows import Range, read
 from train_ranker import embedded
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from ingest.embed import embedded_model  # noqa: E402
-from rag.extract import Extract, extract  # noqa: E402
-from rag.metrics import UNANSWERABLE, answer_f1, auroc, estimate  # noqa: E402
-from rag.ranker import ranker_for  # noqa: E402
-from rag.reader import WEIGHTS as INSTALLED  # noqa: E402
-from rag.reader import Encoder, MiniLMReader  # noqa: E402
-from rag.reader_calibration import calibration_of  # noqa: E402
+from rag.evaluation.metrics import UNANSWERABLE, answer_f1, auroc, estimate  # noqa: E402
+from rag.quoting.extract import Extract, extract  # noqa: E402
+from rag.reading.calibration import calibration_of  # noqa: E402
+from rag.reading.reader import WEIGHTS as INSTALLED  # noqa: E402
+from rag.reading.reader import Encoder, MiniLMReader  # noqa: E402
+from rag.retrieval.ranker import ranker_for  # noqa: E402
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from rag.reading import Reading
+    from rag.reading.readings import Reading
 
 SHOWN = 6
 """Passages of which the answer is made."""

@@ -30,17 +30,17 @@ import numpy as np
 from confidence import draft_of
 from drafts import DATA, passages_of, read_drafts
 
-from rag.accounting import Usage
-from rag.alternatives import holds, quotation
 from rag.answer import Confidence, Draft
-from rag.calibrate import shipped
-from rag.chat import Completion, EndpointChatModel
-from rag.citations import cite, without_markers
-from rag.confidence import score
-from rag.local import LocalServer, embedded_model
-from rag.metrics import answer_f1, paired
+from rag.costs.accounting import Usage
+from rag.evaluation.metrics import answer_f1, paired
+from rag.models.chat import Completion, EndpointChatModel
+from rag.models.draft import is_repeating, without_repetition
+from rag.models.local import LocalServer, embedded_model
 from rag.prompts import sentence_messages
-from rag.write import is_repeating, without_repetition
+from rag.quoting.quoted_answer import holds, quotation
+from rag.verify.calibration import shipped
+from rag.verify.citations import cite, without_markers
+from rag.verify.confidence import score
 
 MAX_TOKENS = 320
 
@@ -197,7 +197,7 @@ def table(rows, lines, names):
     print("|---|---|---|---|---|---|---|")
     kept = {f"always {name}": [drafts[name] for _, drafts in found] for name in names}
     if "sentence" in names:
-        kept["as the product does (rag/alternatives.py)"] = [drafts["product"] for _, drafts in found]
+        kept["as the product does (rag/quoting/quoted_answer.py)"] = [drafts["product"] for _, drafts in found]
     kept |= {name: [choose([drafts[n] for n in names]) for _, drafts in found] for name, choose in CHOICES.items()}
     for name, drafts in kept.items():
         cells = [name]

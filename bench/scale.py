@@ -38,8 +38,8 @@ logging.disable(logging.CRITICAL)
 
 from ingest import IngestSettings, Library, embedder_from  # noqa: E402
 from ingest.paper import Chunk, Page, Paper, ParsedPaper  # noqa: E402
-from rag.citations import split_sentences  # noqa: E402
-from rag.retrieve import Retriever  # noqa: E402
+from rag.retrieval.retrieve import Retriever  # noqa: E402
+from rag.words import split_sentences  # noqa: E402
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -281,7 +281,7 @@ def size_of(library: Library, name: str) -> float:
 
 def steps(library: Library, asked: list[str], vectors: np.ndarray) -> None:
     """What the parts of a search over everything take."""
-    from rag.retrieve import CANDIDATES, match_expression
+    from rag.retrieval.retrieve import CANDIDATES, match_expression
 
     n = len(asked)
     dense, hits, _ = timed(lambda i: library.vectors.search(vectors[i], CANDIDATES), n)

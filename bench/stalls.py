@@ -20,13 +20,13 @@ from pathlib import Path
 import numpy as np
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
+sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "support")]
 
 import big_library  # noqa: E402
 from fake_embedder import HashEmbedder  # noqa: E402
 from ingest import IngestSettings, open_library  # noqa: E402
 from loop_time import held  # noqa: E402
-from rag import destination  # noqa: E402
+from rag.privacy import destination  # noqa: E402
 
 
 def main() -> None:

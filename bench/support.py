@@ -31,9 +31,9 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from ingest import Chunk, Paper  # noqa: E402 the line above makes it importable
-from rag import support  # noqa: E402
 from rag.answer import Passage  # noqa: E402
-from rag.citations import split_sentences  # noqa: E402
+from rag.verify import support  # noqa: E402
+from rag.words import split_sentences  # noqa: E402
 
 DATA = ROOT.parent / "shared" / "data" / "qasper"
 OTHERS = 5

@@ -20,8 +20,8 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from ingest.parse import parse_pdf  # noqa: E402 the line above makes it importable
-from rag.retrieve import match_expression  # noqa: E402
-from rag.terms import RARE, Expansion, Index, meanings_of  # noqa: E402
+from rag.retrieval.retrieve import match_expression  # noqa: E402
+from rag.retrieval.terms import RARE, Expansion, Index, meanings_of  # noqa: E402
 
 DATA = ROOT.parent / "shared" / "data"
 

@@ -5,8 +5,8 @@
 From the papers of COVID-QA and QASPER (train) and the tables of ../shared/data/papers. Of a sentence like "A and B
 reached 80 % and 60 %, respectively" the claims are "A reached 80 %" (right) and "A reached 60 %" (wrong), each judged
 against its whole paragraph; of a table "The value for A is 60 %.", with a number that only another row has. The claims
-are built from lists that `rag.ties` itself reads, so what it cannot read is not counted: it says how many sentences
-with "respectively" and a number there are, and how many of them it reads.
+are built from lists that `rag.verify.ties` itself reads, so what it cannot read is not counted: it says how many
+sentences with "respectively" and a number there are, and how many of them it reads.
 """
 
 from __future__ import annotations
@@ -23,13 +23,14 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from reader_cases import passages_of  # noqa: E402
-from reader_data import DATA, clean, qasper_papers, windows  # noqa: E402
+from reader_data import clean, qasper_papers, windows  # noqa: E402
+from reader_rows import DATA  # noqa: E402
 
 from ingest.parse import parse_pdf  # noqa: E402
 from ingest.sentences import sentence_spans  # noqa: E402
-from rag.statement import same_number  # noqa: E402
-from rag.support import judge  # noqa: E402
-from rag.ties import Tied, ties  # noqa: E402
+from rag.verify.claims import same_number  # noqa: E402
+from rag.verify.support import judge  # noqa: E402
+from rag.verify.ties import Tied, ties  # noqa: E402
 
 
 def paragraphs() -> list[str]:

@@ -33,11 +33,10 @@ from rag.adapt.examples import carried, right  # noqa: E402
 from rag.adapt.lora import Example, Learner  # noqa: E402
 from rag.adapt.recipe import Recipe  # noqa: E402
 from rag.adapt.sentences import NOT_SAID, as_sentence  # noqa: E402
-from rag.compose import EMBEDDED_SENTENCES  # noqa: E402
-from rag.extract import best_sentences  # noqa: E402
-from rag.local import embedded_model  # noqa: E402
-from rag.metrics import estimate  # noqa: E402
+from rag.evaluation.metrics import estimate  # noqa: E402
+from rag.models.local import embedded_model  # noqa: E402
 from rag.prompts import sentence_messages  # noqa: E402
+from rag.quoting.extract import EMBEDDED_SENTENCES, best_sentences  # noqa: E402
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -142,8 +141,8 @@ def measure(options: argparse.Namespace) -> None:
 
     from rag.adapt.examples import Taught
     from rag.adapt.teach import answers
-    from rag.reader import MiniLMReader
-    from rag.reader_calibration import calibration_of
+    from rag.reading.calibration import calibration_of
+    from rag.reading.reader import MiniLMReader
 
     asked, reader = [], MiniLMReader()
     every = cases_of(reader, "dev", ROOT / "evaluations" / "reader", key=reader.name.partition("@")[2])

@@ -1,4 +1,4 @@
-"""Train rag/ranker.npz: the weights of the passage score and the low-rank map between questions and passages.
+"""Train rag/retrieval/ranker.npz: the weights of the passage score and the low-rank map between questions and passages.
 
     python bench/train_ranker.py [--cache FOLDER] [--rank 16] [--papers 888] [--baselines] [--write]
 
@@ -30,8 +30,8 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from ingest import embedder_from  # noqa: E402
-from rag.ranker import FEATURES, features  # noqa: E402
-from rag.retrieve import match_expression  # noqa: E402
+from rag.retrieval.ranker import FEATURES, features  # noqa: E402
+from rag.retrieval.retrieve import match_expression  # noqa: E402
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -284,7 +284,7 @@ def main() -> None:
     parser.add_argument("--decay", type=float, nargs="+", default=[0.3])
     parser.add_argument("--epochs", type=int, nargs="+", default=[3])
     parser.add_argument("--baselines", action="store_true")
-    parser.add_argument("--write", action="store_true", help="write rag/ranker.npz with the last setting")
+    parser.add_argument("--write", action="store_true", help="write rag/retrieval/ranker.npz with the last setting")
     options = parser.parse_args()
     if not DATA.is_dir():
         print("QASPER and SciFact are not here: nothing trained")
@@ -313,7 +313,7 @@ def main() -> None:
         slope, offset = curve(model, held)
         weights = (model.weights / model.scale).detach().numpy()
         np.savez(
-            ROOT / "rag" / "ranker.npz",
+            ROOT / "rag/retrieval/ranker.npz",
             embedder=np.array(embedder_from(None).name),
             weights=weights,
             down=(10 * model.down).detach().numpy().astype(np.float16),

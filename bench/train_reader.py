@@ -32,12 +32,13 @@ import torch
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from reader_data import DATA, Group, Row, Source, sources  # noqa: E402
+from reader_data import sources  # noqa: E402
+from reader_rows import DATA, Group, Row, Source  # noqa: E402
 
 from ingest.embed import embedded_model  # noqa: E402
-from rag.reader import WEIGHTS, Encoder, Pair, multiplies_bf16, tensors  # noqa: E402
-from rag.reader_network import UNTRAINED, ReaderNetwork, packed  # noqa: E402
-from rag.reading import KINDS  # noqa: E402
+from rag.reading.network import UNTRAINED, ReaderNetwork, packed  # noqa: E402
+from rag.reading.reader import WEIGHTS, Encoder, Pair, multiplies_bf16, tensors  # noqa: E402
+from rag.reading.readings import KINDS  # noqa: E402
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

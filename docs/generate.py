@@ -14,14 +14,23 @@ def tree() -> str:
     lines = []
     for room in ("app.py", "ui", "ingest", "rag"):
         path = ROOT / room
-        files = [path] if path.is_file() else sorted(path.glob("*.py"))
-        if path.is_dir():
-            lines.append(f"{room}/")
-        for file in files:
-            docstring = ast.get_docstring(ast.parse(file.read_text(encoding="utf-8"))) or ""
-            name = file.name if path.is_file() else f"  {file.name}"
-            lines.append(f"{name:20} {docstring.splitlines()[0]}")
+        lines += [_line(path)] if path.is_file() else _room(path)
     return "```\n" + "\n".join(lines) + "\n```"
+
+
+def _room(folder: Path, depth: int = 0) -> list[str]:
+    """The room, its files, and the rooms in it, each with the first line of its docstring."""
+    rooms = sorted(path.parent for path in folder.glob("*/__init__.py"))
+    return [
+        _line(folder / "__init__.py", depth=depth, name=f"{folder.name}/"),
+        *(_line(file, depth=depth + 1) for file in sorted(folder.glob("*.py")) if file.name != "__init__.py"),
+        *(line for room in rooms for line in _room(room, depth + 1)),
+    ]
+
+
+def _line(file: Path, *, depth: int = 0, name: str = "") -> str:
+    docstring = ast.get_docstring(ast.parse(file.read_text(encoding="utf-8"))) or ""
+    return f"{'  ' * depth + (name or file.name):24} {docstring.splitlines()[0]}"
 
 
 def settings() -> str:
@@ -42,10 +51,10 @@ def settings() -> str:
 
 def models() -> str:
     """A table of the models in models.json; nothing in it depends on this machine."""
-    from rag.fit import CONTEXT, memory_needed
-    from rag.machine import in_words
-    from rag.models_command import size_words
-    from rag.registry import Gguf, Service, load
+    from rag.commands.models import size_words
+    from rag.models.fit import CONTEXT, memory_needed
+    from rag.models.machine import in_words
+    from rag.models.registry import Gguf, Service, load
 
     rows = [
         "| model | for | size | context | memory | licence | commercial | from |",

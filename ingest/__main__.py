@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Self
 from pydantic import ValidationError
 from tqdm import tqdm
 
-from ingest.bibtex import write_bibtex
+from ingest.bibliography import write_bibtex
 from ingest.confine import promises
 from ingest.embed import embedder_from
 from ingest.environment import shut_out
@@ -21,6 +21,7 @@ from ingest.errors import LibraryBusyError, PathError, UserFacingError
 from ingest.library import Library, open_library
 from ingest.pipeline import Ingest, IngestReport, Progress, Source, pdf_files, remove_one, tag_papers
 from ingest.remote import orders
+from ingest.repair import rebuild, verify
 from ingest.sandbox import Parser
 from ingest.settings import IngestSettings, bad_setting
 from ingest.trouble import in_words
@@ -270,7 +271,7 @@ def _rebuild(library: Library, _: IngestSettings, options: argparse.Namespace) -
             bar.total = total
             bar.update(done - bar.n)
 
-        chunks = library.rebuild(embedder, on_progress=tell)
+        chunks = rebuild(library, embedder, on_progress=tell)
     if options.json:
         print(json.dumps({"embedder": embedder.name, "chunks": chunks}))
     else:
@@ -425,7 +426,7 @@ def _bibtex(library: Library, _: IngestSettings, options: argparse.Namespace) ->
 
 def _verify(library: Library, _: IngestSettings, options: argparse.Namespace) -> int:
     _own(library)
-    problems = library.verify()
+    problems = verify(library)
     if options.json:
         print(json.dumps({"papers": len(library.papers()), "problems": [asdict(p) for p in problems]}, indent=1))
     else:

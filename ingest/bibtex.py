@@ -1,4 +1,4 @@
-"""Bibliographies that people keep beside their papers, read and written: BibTeX and CSL-JSON.
+"""Bibliographies that people keep beside their papers: BibTeX and CSL-JSON.
 
 The grammar is BibTeX's own (btxdoc and "Tame the BeaST", section 2), read tolerantly: what Zotero, JabRef, Mendeley and
 BibDesk export is taken, a broken entry costs itself and a warning, and nothing here raises over a file's content.
@@ -15,20 +15,18 @@ import plistlib
 import re
 import unicodedata
 from bisect import bisect_left
-from collections import Counter
 from dataclasses import dataclass, replace
 from itertools import takewhile
 from pathlib import Path, PureWindowsPath
 from typing import TYPE_CHECKING, Any
 
-from ingest.latex import from_latex, to_latex
-from ingest.metadata import squash
+from ingest.latex import from_latex
+from ingest.lines import squash
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from ingest.metadata import Description
-    from ingest.paper import Paper
 
 _log = logging.getLogger(__name__)
 
@@ -388,71 +386,3 @@ def apply(entry: Entry, description: Description) -> Description:
         arxiv_id=entry.arxiv_id or description.arxiv_id,
         abstract=entry.abstract or description.abstract,
     )
-
-
-# ---- writing --------------------------------------------------------------------------------------------------------
-
-_SMALL = frozenset(
-    "a an the on of for in to and or with from by at as is are do does how what why towards toward using".split()
-)
-_CORPORATE = re.compile(
-    r"\b(?:consortium|collaboration|group|investigators|initiative|network|team|committee)\b", re.IGNORECASE
-)
-
-
-def write_bibtex(papers: Sequence[Paper]) -> str:
-    """The papers as BibTeX entries, in their order, each under a key of its own such as `smith2021deep`.
-
-    A key depends on the paper alone, save that papers which would share one have the first digits of their id added.
-    """
-    papers = list({paper.id: paper for paper in papers}.values())
-    wanted = Counter(_key(paper) for paper in papers)
-    short = {(_key(paper), paper.id[:6]) for paper in papers}
-    digits = 6 if len(short) == len(papers) else None
-    keyed = ((_key(paper), paper) for paper in papers)
-    return "\n".join(
-        _entry_text(key if wanted[key] == 1 else f"{key}-{paper.id[:digits]}", paper) for key, paper in keyed
-    )
-
-
-def _key(paper: Paper) -> str:
-    def plain(text: str) -> str:
-        ascii_only = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().lower()
-        return re.sub(r"[^a-z0-9]", "", ascii_only)
-
-    words = [plain(word) for word in re.split(r"[\s\-–—/:]+", paper.title)]
-    word = next((word for word in words if word and word not in _SMALL), "")
-    family = plain(paper.authors[0].split()[-1]) if paper.authors and paper.authors[0].split() else ""
-    return f"{family or 'anon'}{paper.year or ''}{word}"
-
-
-def _entry_text(key: str, paper: Paper) -> str:
-    fields = {
-        "title": _keeping_capitals(paper.title),
-        "author": " and ".join(_written_name(name) for name in paper.authors if name.split()),
-    }
-    if paper.year:
-        fields["year"] = str(paper.year)
-    if paper.doi and not re.search(r"[{}\\\s]", paper.doi):  # hyperref and biblatex take the field as it stands
-        fields["doi"] = paper.doi
-    if paper.arxiv_id:
-        fields |= {"eprint": paper.arxiv_id, "archiveprefix": "arXiv"}
-    lines = "".join(f"  {name} = {{{value}}},\n" for name, value in fields.items() if value)
-    return f"@misc{{{key},\n{lines}}}\n"  # which kind it is, a PDF does not say; @misc asks for no other field
-
-
-def _keeping_capitals(title: str) -> str:
-    """The title with the words in braces whose capitals a bibliography style must not lower."""
-    return " ".join(
-        f"{{{to_latex(word)}}}" if any(c.isupper() for c in word[1:]) else to_latex(word) for word in title.split()
-    )
-
-
-def _written_name(name: str) -> str:
-    """One author; in braces where BibTeX would otherwise take the name apart wrongly."""
-    whole = (
-        "," in name
-        or bool(re.search(r"(?:^|\s)(?:and|others)(?:\s|$)", name, re.IGNORECASE))
-        or bool(_CORPORATE.search(name))
-    )
-    return f"{{{to_latex(name)}}}" if whole else to_latex(name)

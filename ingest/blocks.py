@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from ingest.headings import Head
     from ingest.lines import Line, Style
     from ingest.paper import Kind
-    from ingest.references import References
+    from ingest.reference_list import References
 
 _SENTENCE_END = (".", "!", "?", ":")
 _FOOTNOTE = re.compile(r"[\d⁰¹²³⁴-⁹*†‡§¶#ᵃ-ᵛ]{1,3}\s*\S")

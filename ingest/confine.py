@@ -26,6 +26,9 @@ _NO_NEW_PRIVILEGES, _SECCOMP, _FILTER = 38, 22, 2  # linux/prctl.h, linux/seccom
 
 _OPEN_FILES = "/proc/self/fd/"
 
+OUT_OF_MEMORY = 77
+"""The exit status of a child that found no memory even to say so."""
+
 LANDLOCK = "Landlock"
 SECCOMP = "seccomp"
 NETWORK = "network namespace"

@@ -103,3 +103,21 @@ class VectorServerError(UserFacingError):
     """The Chroma server named by SCHOLION_CHROMA cannot be used."""
 
     status = 503
+
+
+HINT_COSTLY = "Print it to a new PDF with your PDF viewer and add that, or leave it out."
+
+
+def too_large(name: str, memory_mb: int) -> TooCostlyPdfError:
+    """A file of which the parser takes too much memory."""
+    return TooCostlyPdfError(
+        f"{name} was given up: reading it takes more than the {memory_mb:,} MB of memory that are allowed.",
+        HINT_COSTLY,
+    )
+
+
+def too_many_pages(name: str, pages: int, most: int) -> TooCostlyPdfError:
+    """A file with more pages than are read."""
+    return TooCostlyPdfError(
+        f"{name} has {pages:,} pages; more than {most:,} are not read.", "Split it, and add the parts that you need."
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import stat
 from contextlib import suppress
@@ -10,10 +11,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ingest.errors import LibraryMismatchError
+from ingest.files import paper_id as id_of
 from ingest.trouble import REBUILD
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+UNFINISHED_COPY = re.compile(r"[0-9a-f]{16}\.partial")
+"""The name of a copy that was not written to its end."""
 
 _PRIVATE_FOLDER, _PRIVATE_FILE = 0o700, 0o600
 _OURS = (
@@ -55,8 +60,6 @@ def made(folder: Path) -> Path:
 
 def side_copies(folder: Path, paper_id: str, size: int) -> Iterator[Path]:
     """The other copies of a paper's PDF in the library's folder: attached to chats, or put aside."""
-    from ingest.parse import paper_id as id_of
-
     for place in ("uploads", "incoming", "stray", "quarantine"):
         for root, _, names in os.walk(folder / place):
             for name in names:

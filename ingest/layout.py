@@ -13,7 +13,7 @@ from ingest.blocks import find_pieces
 from ingest.headings import find_headings, is_references
 from ingest.lines import Line, Style, clean, join, mended, vocabulary_of
 from ingest.paper import PAGE_BREAK, Block, Heading, Page
-from ingest.references import find_references
+from ingest.reference_list import find_references
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

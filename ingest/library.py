@@ -2,12 +2,14 @@
 
 SQLite is the truth; the vector index is built from it and repaired from it. A paper is there when `finished_at`
 is set, and that is written last. Any process may read; whoever writes, or opens Chroma, must own the library.
+
+It is a long file because its methods share a connection, a lock and an owner. What stands by itself has a file of its
+own: `schema`, `word_index`, `ledger`, `tags`, `repair`.
 """
 
 from __future__ import annotations
 
 import json
-import math
 import os
 import re
 import shutil
@@ -15,7 +17,7 @@ import sqlite3
 import threading
 import time
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from hashlib import sha256
 from secrets import token_hex
@@ -25,95 +27,23 @@ from weakref import WeakSet
 import numpy as np
 from filelock import FileLock, Timeout
 
-from ingest import files, folder, ledger, tags
+from ingest import files, folder, ledger, schema, tags
 from ingest.errors import LibraryBusyError, LibraryMismatchError, StorageError, UnknownPaperError
 from ingest.paper import Chunk, Page, Paper, ParsedPaper
+from ingest.schema import UNFINISHED
 from ingest.trouble import in_words
 from ingest.vectors import ChromaIndex, ExactIndex, VectorIndex, probe
+from ingest.word_index import WordIndex
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
-    from ingest.embed import Embedder, Vectors
+    from ingest.embed import Vectors
     from ingest.settings import IngestSettings
-
-SCHEMA_VERSION = 3
-
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS papers (
-    id TEXT PRIMARY KEY, title TEXT NOT NULL, authors TEXT NOT NULL, year INTEGER, doi TEXT,
-    arxiv_id TEXT, abstract TEXT, n_pages INTEGER NOT NULL, file_name TEXT NOT NULL,
-    report TEXT, refs TEXT, added_at TEXT NOT NULL, finished_at TEXT);
-CREATE TABLE IF NOT EXISTS rebuilt (
-    id TEXT PRIMARY KEY REFERENCES chunks(id) ON DELETE CASCADE, embedder TEXT NOT NULL, vector BLOB NOT NULL);
-CREATE TABLE IF NOT EXISTS pages (
-    paper_id TEXT NOT NULL REFERENCES papers(id) ON DELETE CASCADE, number INTEGER NOT NULL, text TEXT NOT NULL,
-    PRIMARY KEY (paper_id, number)) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS chunks (
-    row INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE,
-    paper_id TEXT NOT NULL REFERENCES papers(id) ON DELETE CASCADE, ordinal INTEGER NOT NULL,
-    text TEXT NOT NULL, start INTEGER NOT NULL, "end" INTEGER NOT NULL,
-    first_page INTEGER NOT NULL, last_page INTEGER NOT NULL, section TEXT, n_tokens INTEGER NOT NULL,
-    vector BLOB NOT NULL);
-CREATE INDEX IF NOT EXISTS chunks_of_paper ON chunks(paper_id, ordinal);
-CREATE INDEX IF NOT EXISTS unfinished ON papers(id) WHERE finished_at IS NULL;
-CREATE VIRTUAL TABLE IF NOT EXISTS words USING fts5(
-    text, section, content='chunks', content_rowid='row', tokenize='porter unicode61 remove_diacritics 2');
-INSERT INTO words(words, rank) VALUES ('rank', 'bm25(1.0, 2.0)');
-CREATE TRIGGER IF NOT EXISTS chunk_added AFTER INSERT ON chunks BEGIN
-    INSERT INTO words(rowid, text, section) VALUES (new.row, new.text, new.section); END;
-CREATE TRIGGER IF NOT EXISTS chunk_removed AFTER DELETE ON chunks BEGIN
-    INSERT INTO words(words, rowid, text, section) VALUES ('delete', old.row, old.text, old.section); END;
-"""
-# A word of the section's heading counts as two in the text: on QASPER train better than one or none (docs/log.md).
-
-_FROM_1_TO_2 = """
-ALTER TABLE papers ADD COLUMN arxiv_id TEXT;
-ALTER TABLE papers ADD COLUMN abstract TEXT;
-ALTER TABLE papers ADD COLUMN report TEXT;
-ALTER TABLE papers ADD COLUMN refs TEXT;
-"""
-
-_FROM_2_TO_3 = """
-DROP TRIGGER chunk_added;
-DROP TRIGGER chunk_removed;
-DROP TABLE words;
-"""
-
-_WORDS_AGAIN = "INSERT INTO words(words) VALUES ('rebuild');"
-
-BM25_K1 = 1.2
-"""SQLite's own: k1 of its BM25, by which no word can score more than its weight times k1 + 1."""
-
-ENOUGH = 3000
-"""Matches of a query's rarer words that a lexical search looks at: what it takes does not grow with the library any
-more. SciFact's 809 train questions among 100,000 chunks: nDCG@10 .654, with all words .652 (docs/log.md)."""
-
-COMMON = 0.1
-"""Words in more than this share of the chunks are left out of a query that is cut to its rarer words: to count them
-took half of the time, and nDCG@10 stays the same."""
-
-REMEMBERED = 50_000
-"""Words whose frequency is remembered at most."""
-
-_UNFINISHED = "(SELECT id FROM papers WHERE finished_at IS NULL)"
-"""Nearly always empty, and an index knows it: cheaper than to read the row of each chunk's paper."""
-
-_UNFINISHED_COPY = re.compile(r"[0-9a-f]{16}\.partial")
 
 _CHUNK = 'c.id, c.paper_id, c.ordinal, c.text, c.start, c."end", c.first_page, c.last_page, c.section, c.n_tokens'
 _PAPER = "id, title, authors, year, doi, arxiv_id, abstract, n_pages, file_name"
-
-
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """A disagreement that `verify` found, and whether it is mended."""
-
-    paper_id: str | None
-    what: str
-    repaired: bool
 
 
 class _Connection(sqlite3.Connection):
@@ -137,7 +67,7 @@ class Library:
         self.ledger = ledger.Ledger(lambda: self._db)
         self._tags = tags.Tags(lambda: self._db)
         self._vectors: VectorIndex | None = None
-        self._frequencies: tuple[int | None, dict[str, int]] = (None, {})
+        self._words = WordIndex(lambda: self._db)
         try:
             folder.prepare(self.folder)
             self._open_catalogue()
@@ -149,19 +79,10 @@ class Library:
     def _open_catalogue(self) -> None:
         with self._db as db:
             db.execute("PRAGMA journal_mode=WAL")
-            version = _version(db)
-            if version > SCHEMA_VERSION:
+            if not schema.brought_up_to_date(db):
                 raise LibraryMismatchError(
                     f"The library {self.folder} was written by a newer Scholion.", "Update Scholion and start it again."
                 )
-            if version < SCHEMA_VERSION:
-                db.execute("BEGIN IMMEDIATE")
-                version = _version(db)  # read again: another process may have been faster
-                older = (_FROM_1_TO_2 if version == 1 else "") + (_FROM_2_TO_3 if version in (1, 2) else "")
-                newer = _WORDS_AGAIN if version in (1, 2) else ""
-                for statement in _statements(older + _SCHEMA + ledger.SCHEMA + tags.SCHEMA + newer):
-                    db.execute(statement)
-                db.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
 
     # -- reading -----------------------------------------------------------------------------------------------------
 
@@ -222,7 +143,7 @@ class Library:
     def n_chunks(self, paper_id: str | None = None) -> int:
         """How many chunks a paper has, or the whole library."""
         if paper_id is None:
-            return self._n_with("")
+            return self._words.n_with("")
         return int(self._db.execute("SELECT count(*) FROM chunks WHERE paper_id = ?", (paper_id,)).fetchone()[0])
 
     def chunk(self, chunk_id: str) -> Chunk | None:
@@ -233,7 +154,7 @@ class Library:
         """The chunks of finished papers among `ids`, by id."""
         rows = self._db.execute(
             f"SELECT {_CHUNK} FROM chunks c "  # noqa: S608 constant columns
-            f"WHERE c.paper_id NOT IN {_UNFINISHED} AND c.id IN (SELECT value FROM json_each(?))",
+            f"WHERE c.paper_id NOT IN {UNFINISHED} AND c.id IN (SELECT value FROM json_each(?))",
             (json.dumps(list(ids)),),
         )
         return {row[0]: Chunk(**dict(zip(Chunk.__slots__, row, strict=True))) for row in rows}
@@ -243,7 +164,7 @@ class Library:
         # by the beginnings of the ids: their index has all that is needed, and no row with text and vector is read
         query = (
             "SELECT c.id FROM papers p CROSS JOIN chunks c ON c.id > p.id || ':' AND c.id < p.id || ';' "  # noqa: S608
-            f"WHERE p.id NOT IN {_UNFINISHED}"
+            f"WHERE p.id NOT IN {UNFINISHED}"
         )
         if paper_ids is None:
             return [row[0] for row in self._db.execute(query)]
@@ -251,81 +172,12 @@ class Library:
         return [row[0] for row in self._db.execute(query, (json.dumps(list(paper_ids)),))]
 
     def search_words(self, match: str, k: int, *, paper_ids: Sequence[str] | None = None) -> list[tuple[str, float]]:
-        """The k best chunks for an FTS5 query as (id, BM25 score), higher is better.
-
-        In a large library a query of words joined by OR looks only at chunks with one of its rarer words, of which
-        there are about `ENOUGH`; the others still count there, but for those that are `COMMON`. Scores of two queries
-        can be compared as parts of `highest_score`.
-        """
-        if paper_ids is None:
-            return self._best_of_all(self._pruned(match), k)
-        scope = json.dumps(list(paper_ids))
-        low, high, n = self._db.execute(
-            "SELECT min(row), max(row), count(*) FROM chunks WHERE paper_id IN (SELECT value FROM json_each(?))",
-            (scope,),
-        ).fetchone()
-        if not n:
-            return []
-        rows = self._db.execute(
-            # the range makes one paper fast; without the + FTS5 would begin anew at each row of the scope
-            "SELECT c.id, w.score FROM (SELECT rowid AS row, -rank AS score FROM words "  # noqa: S608 constant text
-            "WHERE words MATCH ? AND rowid BETWEEN ? AND ? AND +rowid IN (SELECT row FROM chunks "
-            f"WHERE paper_id IN (SELECT value FROM json_each(?)) AND paper_id NOT IN {_UNFINISHED}) "
-            "ORDER BY score DESC, rowid LIMIT ?) w JOIN chunks c USING (row) ORDER BY w.score DESC, c.id",
-            (match if n < ENOUGH else self._pruned(match), low, high, scope, k),
-        )
-        return [(row[0], float(row[1])) for row in rows]
-
-    def _best_of_all(self, match: str, k: int) -> list[tuple[str, float]]:
-        unfinished = self._db.execute(f"SELECT count(*) FROM chunks WHERE paper_id IN {_UNFINISHED}").fetchone()[0]  # noqa: S608 constant text
-        rows = self._db.execute(
-            # the best first, and only then their chunks: a join with every match took twice the time
-            "SELECT c.id, -w.rank FROM (SELECT rowid AS row, rank FROM words WHERE words MATCH ? ORDER BY rank LIMIT ?)"  # noqa: S608
-            f" w JOIN chunks c USING (row) WHERE c.paper_id NOT IN {_UNFINISHED} ORDER BY w.rank, c.id LIMIT ?",
-            (match, k + unfinished, k),
-        )
-        return [(row[0], float(row[1])) for row in rows]
-
-    def _pruned(self, match: str) -> str:
-        """The query with a condition that one of its rarest words is there, those with `ENOUGH` matches in all."""
-        words = match.split(" OR ")
-        if not all(re.fullmatch(r'"[^"]*"', word) for word in words):
-            return match  # more than words joined by OR
-        counts = {word: self._n_with(word) for word in words}
-        rarest, total = [], 0
-        for word in sorted(words, key=lambda word: counts[word]):
-            if total and total + counts[word] > ENOUGH:
-                break
-            rarest.append(word)
-            total += counts[word]
-        if len(rarest) == len(words):
-            return match
-        most = COMMON * (self._frequencies[0] or 0)
-        kept = [word for word in words if word in rarest or counts[word] <= most]
-        return f"({' OR '.join(rarest)}) AND ({' OR '.join(kept)})"
+        """The k best chunks for an FTS5 query as (id, BM25 score), higher is better; see `WordIndex.search`."""
+        return self._words.search(match, k, paper_ids=paper_ids)
 
     def highest_score(self, match: str, *, paper_ids: Sequence[str] | None = None) -> float:
-        """The BM25 score that no chunk can exceed in a search for words joined by OR; 0 where there are no words.
-
-        Each word's inverse document frequency ln((N - n + 0.5) / (n + 0.5)), at least 1e-6, times k1 + 1 (Robertson and
-        Zaragoza 2009, as in SQLite's FTS5), as often as the word stands in the query that is run.
-        """
-        few = paper_ids is not None and sum(map(self.n_chunks, paper_ids)) < ENOUGH
-        words = re.findall(r'"[^"]*"', match if few else self._pruned(match))
-        total = self._n_with("")
-        counts = [self._n_with(word) for word in words]
-        return (BM25_K1 + 1) * sum(max(1e-6, math.log((total - n + 0.5) / (n + 0.5))) for n in counts)
-
-    def _n_with(self, word: str) -> int:
-        """In how many chunks a word or phrase stands, or how many there are; remembered until a chunk is added."""
-        newest = self._db.execute("SELECT max(row) FROM chunks").fetchone()[0]
-        known = self._frequencies
-        if known[0] != newest or len(known[1]) > REMEMBERED:
-            known = self._frequencies = (newest, {})  # replaced as one: another thread may be reading the old one
-        if word not in known[1]:
-            query = "SELECT count(*) FROM words WHERE words MATCH ?" if word else "SELECT count(*) FROM chunks"
-            known[1][word] = self._db.execute(query, (word,) if word else ()).fetchone()[0]
-        return known[1][word]
+        """The BM25 score that no chunk can exceed in a search for words joined by OR; 0 where there are no words."""
+        return self._words.highest_score(match, paper_ids=paper_ids)
 
     def vectors_of(self, ids: Sequence[str]) -> dict[str, Vectors]:
         """The stored vectors of these chunks, each of shape (dimension,), float32."""
@@ -361,7 +213,7 @@ class Library:
                 if self._try_own():
                     self._vectors = chroma = self._open_chroma()
                     if chroma.count() != n:
-                        self._verify_index()  # it lost something, or a crash came before it was told
+                        self.mend_index()  # it lost something, or a crash came before it was told
                 elif self.settings.chroma and (chroma := self._open_chroma()).count() == n:
                     self._vectors = chroma
                 else:
@@ -406,7 +258,7 @@ class Library:
     def _recover(self) -> None:
         """Complete what a crash cut off: papers whose rows are all there, removals; a copy that was cut off goes."""
         for path in self._papers.glob("*.partial"):
-            if _UNFINISHED_COPY.fullmatch(path.name):
+            if folder.UNFINISHED_COPY.fullmatch(path.name):
                 path.unlink(missing_ok=True)
         for entry in self.ledger.entries("removing"):
             self._erase(entry.paper_id)
@@ -531,7 +383,7 @@ class Library:
     def mend_copy(self, pdf: Path, paper_id: str) -> bool:
         """Make the library's copy again from the user's file where it is missing or changed; whether it was."""
         target = self.kept_path(paper_id)
-        if pdf == target or (target.is_file() and _digest(target) == paper_id):
+        if pdf == target or (target.is_file() and files.paper_id(target) == paper_id):
             return False
         _copy(pdf, target)
         return True
@@ -618,135 +470,18 @@ class Library:
         self.discard(paper_id)  # last: while the row says "removing" the next owner carries on
         self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # the log still has the pages as they were
 
-    # -- another embedder ------------------------------------------------------------------------------------------
-
-    def rebuild(self, embedder: Embedder, *, on_progress: Callable[[int, int], None] | None = None) -> int:
-        """Embed all chunks with `embedder` beside the old vectors and swap at the end; the number of chunks.
-
-        Until the swap the library answers as before. Interrupted, it goes on where it was when called again.
-
-        Raises:
-            LibraryBusyError: another process owns the library.
-            LibraryMismatchError: a chunk is longer than the embedder reads.
-        """
-        self.own()
-        with self._db as db:
-            db.execute("DELETE FROM rebuilt WHERE embedder != ?", (embedder.name,))
-        todo = self._db.execute(
-            "SELECT c.id, c.text FROM chunks c LEFT JOIN rebuilt r ON r.id = c.id WHERE r.id IS NULL ORDER BY c.row"
-        ).fetchall()
-        total = self._db.execute("SELECT count(*) FROM chunks").fetchone()[0]
-        if todo and max(embedder.count_tokens([text for _, text in todo])) > embedder.max_tokens:
-            raise LibraryMismatchError(
-                f"Some chunks are longer than the {embedder.max_tokens} tokens that {embedder.name} reads.",
-                "Add the papers anew to another library folder with this embedder.",
-            )
-        for start in range(0, len(todo), 64):
-            batch = todo[start : start + 64]
-            vectors = embedder.embed_documents([text for _, text in batch])
-            with self._db as db:
-                rows = zip(batch, vectors, strict=True)
-                db.executemany(
-                    "INSERT INTO rebuilt VALUES (?, ?, ?)",
-                    [
-                        (name, embedder.name, np.asarray(vector, dtype=np.float32).tobytes())
-                        for (name, _), vector in rows
-                    ],
-                )
-            if on_progress:
-                on_progress(total - len(todo) + start + len(batch), total)
-        self._swap(embedder.name)
-        return int(total)
-
-    def _swap(self, embedder: str) -> None:
-        """Fill the new collection, then change over in one transaction, then drop the old collection."""
-        ids = [row[0] for row in self._db.execute("SELECT id FROM rebuilt ORDER BY id")]
-        blobs = self._db.execute("SELECT vector FROM rebuilt ORDER BY id")
-        old, fresh = self.vectors, self._chroma(embedder)
-        if ids:
-            fresh.add(ids, np.stack([np.frombuffer(row[0], dtype=np.float32) for row in blobs]))
-        with self._db as db:
-            db.execute("UPDATE chunks SET vector = (SELECT r.vector FROM rebuilt r WHERE r.id = chunks.id)")
-            db.execute("INSERT OR REPLACE INTO facts VALUES ('embedder', ?)", (embedder,))
-            db.execute("DELETE FROM rebuilt")
-        self._vectors = fresh
-        if isinstance(old, ChromaIndex) and old.name != fresh.name:
-            old.drop()
-        old.close()
-
-    # -- checking ----------------------------------------------------------------------------------------------------
-
-    def verify(self) -> list[Problem]:
-        """Compare tables, vector index and files; mend what can be mended and return everything that was found.
-
-        Raises:
-            LibraryBusyError: another process owns the library.
-        """
-        self.own()
-        with self._guard:
-            self._recover()
-        problems: list[Problem] = []
-        for paper in self.papers():
-            path = self._papers / f"{paper.id}.pdf"
-            if not path.is_file():
-                problems.append(
-                    Problem(paper.id, f"its PDF {path.name} is missing; add the file again", repaired=False)
-                )
-            elif _digest(path) != paper.id:
-                problems.append(
-                    Problem(paper.id, f"its PDF {path.name} has changed; add the file again", repaired=False)
-                )
-        known = {paper.id for paper in self.papers()} | {e.paper_id for e in self.ledger.entries("failed")}
-        for entry in self.ledger.entries():
-            if entry.state in ("queued", "parsing", "embedding"):
-                known.add(entry.paper_id)
-                problems.append(
-                    Problem(
-                        entry.paper_id,
-                        f"{entry.file} is still {entry.state}; `ingest resume` continues",
-                        repaired=False,
-                    )
-                )
-            elif entry.state == "finished" and entry.paper_id not in known:
-                self.ledger.forget(entry.paper_id)
-                problems.append(Problem(entry.paper_id, "the ledger named a paper that is not there", repaired=True))
-        problems += self._clear_away(known)
-        problems += self._verify_index()
-        try:
-            with self._db as db:
-                db.execute("INSERT INTO words(words, rank) VALUES ('integrity-check', 1)")
-        except sqlite3.DatabaseError:
-            with self._db as db:
-                db.execute("INSERT INTO words(words) VALUES ('rebuild')")
-            problems.append(Problem(None, "the word index did not match the chunks", repaired=True))
-        return problems
-
-    def _clear_away(self, known: set[str]) -> list[Problem]:
-        """Delete unfinished copies; put everything else that belongs to no paper aside."""
-        problems = []
-        for path in sorted(self._papers.iterdir()):
-            if path.stem in known and path.suffix == ".pdf":
-                continue
-            if _UNFINISHED_COPY.fullmatch(path.name):
-                path.unlink()
-                problems.append(Problem(None, f"{path.name} was never finished", repaired=True))
-            else:
-                aside = folder.made(self.folder / "stray")
-                path.replace(aside / path.name)
-                problems.append(Problem(None, f"{path.name} belonged to no paper; it is in {aside} now", repaired=True))
-        return problems
-
-    def _verify_index(self) -> list[Problem]:
-        problems = []
+    def mend_index(self) -> list[str]:
+        """Bring the vector index in line with the stored vectors; what was mended, one phrase for each kind."""
+        mended = []
         stored, indexed = [row[0] for row in self._db.execute("SELECT id FROM chunks")], self.vectors.ids()
         if missing := [name for name in stored if name not in indexed]:
             rows = self.vectors_of(missing)
             self.vectors.add(missing, np.stack([rows[name] for name in missing]))
-            problems.append(Problem(None, f"{len(missing)} chunks were not in the vector index", repaired=True))
+            mended.append(f"{len(missing)} chunks were not in the vector index")
         if orphans := sorted(indexed.difference(stored)):
             self.vectors.remove(orphans)
-            problems.append(Problem(None, f"{len(orphans)} vectors belonged to no chunk", repaired=True))
-        return problems
+            mended.append(f"{len(orphans)} vectors belonged to no chunk")
+        return mended
 
     # -- inside ------------------------------------------------------------------------------------------------------
 
@@ -839,20 +574,6 @@ def _paper(row: tuple[Any, ...]) -> Paper:
     return Paper(**{**values, "authors": tuple(json.loads(values["authors"]))})
 
 
-def _version(db: sqlite3.Connection) -> int:
-    return int(db.execute("PRAGMA user_version").fetchone()[0])
-
-
-def _statements(script: str) -> Iterator[str]:
-    """The statements of a script, one by one: `executescript` would end the transaction."""
-    statement = ""
-    for line in script.splitlines(keepends=True):
-        statement += line
-        if sqlite3.complete_statement(statement):
-            yield statement
-            statement = ""
-
-
 def _plain(paper_id: str) -> str:
     """The id, if no path is in it: a catalogue that somebody else wrote may say anything, and files are removed by it.
 
@@ -876,12 +597,6 @@ def _copy(source: Path, target: Path) -> None:
     except BaseException:
         partial.unlink(missing_ok=True)  # where the disk is full, this much is free again
         raise
-
-
-def _digest(path: Path) -> str:
-    from ingest.parse import paper_id
-
-    return paper_id(path)
 
 
 def _now() -> str:

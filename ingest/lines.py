@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import html
 import re
+import unicodedata
 from collections import Counter
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
@@ -188,3 +190,14 @@ def join(lines: Iterable[str], vocabulary: Counter[str]) -> str:
         else:
             text = f"{text} {line}" if text else line
     return text
+
+
+def squash(text: str) -> str:
+    """The text's letters and digits without case, accents or spaces: what is left when typesetting is put aside."""
+    plain = unicodedata.normalize("NFKD", text)
+    return "".join(char for char in plain.casefold() if char.isalnum())
+
+
+def unescaped(text: str) -> str:
+    """XML's entities resolved, twice: some typesetting programs write `&amp;#x2010;`."""
+    return " ".join(clean(html.unescape(html.unescape(text))).split())

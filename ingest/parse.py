@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import logging
 import statistics
 from collections import Counter
@@ -11,7 +10,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ingest.errors import EncryptedPdfError, NoTextError, UnreadablePdfError
-from ingest.hidden import flag_sentences, visible_lines
+from ingest.files import paper_id
+from ingest.hidden import visible_lines
+from ingest.injections import flag_sentences
 from ingest.layout import Layout, lay_out
 from ingest.lines import Line, Style, unread_share, words_of
 from ingest.metadata import DocumentInfo, describe
@@ -34,12 +35,6 @@ _MAX_UNREAD = 0.02  # of a page's characters; more, and the second engine has a 
 _STRANGE = (
     0.4  # of the document's usual share of words that other pages know too: less, and the second engine has a try
 )
-
-
-def paper_id(path: Path) -> str:
-    """The first 16 hexadecimal digits of the file's SHA-256."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()[:16]
 
 
 def parse_pdf(path: Path, *, file_name: str | None = None, ocr_languages: str = "eng") -> ParsedPaper:
@@ -143,7 +138,7 @@ def _read(path: Path, name: str, ocr_languages: str) -> _File:
 
 def _page_lines(page: Any, number: int) -> tuple[list[Line], int]:
     """The page's visible lines as they come, before layout, and the number of hidden characters left out."""
-    from ingest.engines import pdfium_lines
+    from ingest.readers import pdfium_lines
 
     with contextlib.closing(page.get_textpage()) as textpage:
         return visible_lines(page, pdfium_lines(page, number, textpage=textpage), textpage=textpage)
@@ -176,7 +171,7 @@ def _recognised(page: Any, number: int, file: _File, languages: str) -> list[Lin
 
 def _read_badly_read_again(file: _File, reader: PdfReader | None, document: Any) -> None:
     """Replace the pages that pdfium read badly by pypdf's reading, where that is better."""
-    from ingest.engines import pypdf_lines
+    from ingest.readers import pypdf_lines
 
     words = [Counter(words_of(lines)) for lines in file.pages]
     vocabulary: Counter[str] = Counter()
@@ -210,7 +205,7 @@ def _known_share(words: Counter[str], page: Counter[str], vocabulary: Counter[st
 
 def _read_with_pypdf(path: Path, name: str) -> _File:
     """The whole file by pypdf, which mends some damage that pdfium refuses."""
-    from ingest.engines import pypdf_lines
+    from ingest.readers import pypdf_lines
 
     reader = _pypdf(path)
     if reader is None:

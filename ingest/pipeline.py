@@ -24,8 +24,9 @@ from ingest.errors import (
     UnreadablePdfError,
     UserFacingError,
 )
+from ingest.files import paper_id
 from ingest.metadata import Description
-from ingest.parse import check_is_pdf, paper_id
+from ingest.parse import check_is_pdf
 from ingest.sandbox import Parser
 from ingest.trouble import in_words
 
@@ -247,7 +248,7 @@ class Ingest:
                 raise NoTextError(f"{source.name} has no text outside its references.", "Add the full article.")  # noqa: TRY301 one exit for all
             library.ledger.advance(known, "embedding")
             return _Parsed(source, began, parsed, chunks)
-        except Exception as error:  # noqa: BLE001 one odd file must not cost the others
+        except Exception as error:  # noqa: BLE001 as above
             return self._failed(source, known, began, error)
 
     def _store(self, work: _Parsed | IngestReport, embedded: Future[Vectors | None]) -> IngestReport:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 PATH = "/library"
-"""Where the app takes orders; `ui/routes.py` answers there."""
+"""Where the app takes orders; `ui/web/routes.py` answers there."""
 
 
 def orders(owner: dict[str, Any], order: dict[str, Any]) -> Iterator[dict[str, Any]]:

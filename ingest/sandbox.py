@@ -5,13 +5,15 @@ child is kept warm for the next file, since starting one costs a third of a seco
 a file that was too costly, and when its memory has grown. It gets no secrets in its environment and no descriptors but
 its pipes and the file; what else it cannot do depends on the system (`ingest.confine`). What it answers is JSON,
 checked field by field: it can be wrong, but it is never code.
+
+The child's own side is `sandbox_child`. What stands here is long because a parser, its child and the answer that has
+arrived so far end each other: none can be read without the other two.
 """
 
 from __future__ import annotations
 
 import atexit
 import contextlib
-import ctypes
 import dataclasses
 import json
 import logging
@@ -31,15 +33,19 @@ from typing import IO, TYPE_CHECKING, Any
 from ingest import confine, errors
 from ingest.environment import for_child
 from ingest.errors import (
+    HINT_COSTLY,
     CancelledParseError,
     ParserStartError,
     TooCostlyPdfError,
     UnreadablePdfError,
     UserFacingError,
+    too_large,
+    too_many_pages,
 )
+from ingest.files import paper_id
 from ingest.paper import ParsedPaper
-from ingest.parse import check_is_pdf, paper_id, parse_pdf
-from ingest.typed_json import from_json, to_json
+from ingest.parse import check_is_pdf
+from ingest.typed_json import from_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -62,11 +68,8 @@ RESTART_MB = 400
 
 _POLL_SECONDS = 0.05
 _FRAME_BYTES = 4_000_000  # one page, heading or field as JSON; a real page has 20 kB
-_STARTED_MB = 400  # address space where the start size cannot be read
-_PR_SET_PDEATHSIG = 1  # linux/prctl.h
 _ROOT = Path(__file__).resolve().parents[1]
-_CHILD = f"import sys; sys.path.insert(0, {str(_ROOT)!r}); from ingest.sandbox import _serve; _serve()"
-_HINT_COSTLY = "Print it to a new PDF with your PDF viewer and add that, or leave it out."
+_CHILD = f"import sys; sys.path.insert(0, {str(_ROOT)!r}); from ingest.sandbox_child import _serve; _serve()"
 
 _log = logging.getLogger(__name__)
 
@@ -213,7 +216,7 @@ class Parser:
             _stop_if(self._closing, job)
             answer.check_time(cpu_seconds=(child.cpu_seconds() or 0.0) - cpu_at_start)
             if (child.resident_mb() or 0.0) > job.limits.memory_mb + RESTART_MB:  # where its own limit does not hold
-                raise _too_large(job.name, job.limits.memory_mb)
+                raise too_large(job.name, job.limits.memory_mb)
             try:
                 line = child.lines.get(timeout=_POLL_SECONDS)
             except queue.Empty:
@@ -320,7 +323,7 @@ class _Answer:
         if parsed.paper.id != paper_id(job.path) or parsed.paper.file_name != job.name:
             raise _unreadable(job, "an answer about another file")
         if len(parsed.pages) > job.limits.max_pages:
-            raise _too_many_pages(job.name, len(parsed.pages), job.limits.max_pages)
+            raise too_many_pages(job.name, len(parsed.pages), job.limits.max_pages)
         if sum(len(page.text) for page in parsed.pages) > job.limits.max_text_chars:
             raise _too_much_text(job)
         return parsed
@@ -350,26 +353,13 @@ def _too_slow(job: _Job, *, seconds: float, pages: int | None) -> TooCostlyPdfEr
     return TooCostlyPdfError(
         f"{job.name} was given up: reading it took more than the {math.ceil(seconds)} seconds that are allowed"
         f"{_of_pages(pages)}.",
-        _HINT_COSTLY,
-    )
-
-
-def _too_large(name: str, memory_mb: int) -> TooCostlyPdfError:
-    return TooCostlyPdfError(
-        f"{name} was given up: reading it takes more than the {memory_mb:,} MB of memory that are allowed.",
-        _HINT_COSTLY,
-    )
-
-
-def _too_many_pages(name: str, pages: int, most: int) -> TooCostlyPdfError:
-    return TooCostlyPdfError(
-        f"{name} has {pages:,} pages; more than {most:,} are not read.", "Split it, and add the parts that you need."
+        HINT_COSTLY,
     )
 
 
 def _too_much_text(job: _Job) -> TooCostlyPdfError:
     return TooCostlyPdfError(
-        f"{job.name} was given up: it holds more text than a book of {job.limits.max_pages:,} pages.", _HINT_COSTLY
+        f"{job.name} was given up: it holds more text than a book of {job.limits.max_pages:,} pages.", HINT_COSTLY
     )
 
 
@@ -383,8 +373,8 @@ def _unreadable(job: _Job, why: str) -> UnreadablePdfError:
 def _crashed(job: _Job, child: _Child) -> UserFacingError:
     """What to say where the child has died, which a full memory can do too."""
     code = child.process.wait()
-    if code == _OUT_OF_MEMORY or child.peak_mb > 0.8 * job.limits.memory_mb:
-        return _too_large(job.name, job.limits.memory_mb)
+    if code == confine.OUT_OF_MEMORY or child.peak_mb > 0.8 * job.limits.memory_mb:
+        return too_large(job.name, job.limits.memory_mb)
     try:
         why = f"{signal.Signals(-code).name}" if code < 0 else f"exit status {code}"
     except ValueError:
@@ -545,134 +535,3 @@ class _Child:
             while line := stream.readline(_FRAME_BYTES + 1):
                 self.lines.put(line)
         self.lines.put(None)
-
-
-# ---- in the child ---------------------------------------------------------------------------------------------------
-
-_OUT_OF_MEMORY = 77  # the exit status of a child that found no memory even to say so
-
-
-def _serve() -> None:
-    """Parse the files that standard input names, until it ends: the child's whole life."""
-    parent = int(sys.argv[1])
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl+C is for the parent
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != parent:  # it went before we asked
-            os._exit(0)
-    ours = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # whatever a library prints goes nowhere
-    logging.disable(logging.CRITICAL)
-    import pypdf
-    import pypdfium2
-
-    del pypdf, pypdfium2  # loaded now rather than under the first file's limits
-    _forbid()
-    started_mb = _address_space_mb()
-    layers = confine.close(has_inbox=bool(sys.argv[2]))
-    jobs: queue.Queue[bytes] = queue.Queue()
-    threading.Thread(target=_listen, args=(jobs,), daemon=True).start()
-    _put(ours, {"ready": layers})
-    while True:
-        job = json.loads(jobs.get())
-        try:
-            _limit_memory(started_mb + job["memory_mb"])
-            _answer(job, ours)
-        except MemoryError:
-            os._exit(_OUT_OF_MEMORY)
-        except BaseException:  # noqa: BLE001 - the ordinary way out would wait for the thread that reads
-            os._exit(1)
-
-
-def _listen(jobs: queue.Queue[bytes]) -> None:
-    """Pass on what standard input says; leave at once when it ends, whatever the main thread is doing."""
-    for line in sys.stdin.buffer:
-        jobs.put(line)
-    os._exit(0)
-
-
-def _put(stream: IO[bytes], frame: dict[str, Any]) -> None:
-    stream.write(json.dumps(frame).encode("ascii") + b"\n")
-    stream.flush()
-
-
-def _answer(job: dict[str, Any], stream: IO[bytes]) -> None:
-    path, name = confine.as_path(job["path"]), job["name"]
-    try:
-        pages = _count_pages(path)
-        _put(stream, {"pages": pages})
-        if pages is not None and pages > job["max_pages"]:
-            raise _too_many_pages(name, pages, job["max_pages"])  # noqa: TRY301
-        _announce_ocr(stream)
-        _put_paper(parse_pdf(path, file_name=name, **job["options"]), stream)
-    except UserFacingError as error:
-        _put(stream, {"error": type(error).__name__, "message": error.message, "hint": error.hint})
-    except MemoryError:
-        costly = _too_large(name, job["memory_mb"])
-        _put(stream, {"error": type(costly).__name__, "message": costly.message, "hint": costly.hint})
-    except Exception:  # noqa: BLE001 - whatever it is, the parent reports it
-        import traceback
-
-        _put(stream, {"bug": traceback.format_exc()[-8_000:]})
-
-
-def _put_paper(parsed: ParsedPaper, stream: IO[bytes]) -> None:
-    """Send field by field, and tuples item by item: no line gets longer than a page needs."""
-    for field in dataclasses.fields(parsed):
-        value = getattr(parsed, field.name)
-        if isinstance(value, tuple) and value:
-            for item in value:
-                stream.write(json.dumps({"field": field.name, "item": to_json(item)}).encode("ascii") + b"\n")
-        else:
-            _put(stream, {"field": field.name, "value": to_json(value)})
-    _put(stream, {"done": True})
-
-
-def _announce_ocr(stream: IO[bytes]) -> None:
-    """Let the parent know of each page that is about to be recognised: that takes seconds, within its own limit."""
-    from ingest import ocr
-
-    ocr.before_page = lambda: _put(stream, {"ocr": True})
-
-
-def _count_pages(path: Path) -> int | None:
-    """How many pages the file says it has; None where pdfium cannot open it, which `parse_pdf` will explain."""
-    import pypdfium2
-
-    try:
-        document = pypdfium2.PdfDocument(path)
-    except (pypdfium2.PdfiumError, OSError, ValueError):
-        return None
-    try:
-        return len(document)
-    finally:
-        document.close()
-
-
-def _address_space_mb() -> float:
-    try:
-        with open("/proc/self/statm", encoding="ascii") as file:  # noqa: PTH123
-            return int(file.read().split()[0]) * os.sysconf("SC_PAGE_SIZE") / 1e6
-    except OSError:
-        return _STARTED_MB
-
-
-def _forbid() -> None:
-    """No files written, no core dumps, few descriptors; nothing where the system has no such limits."""
-    try:
-        import resource
-    except ImportError:  # Windows
-        return
-    for limit, most in ((resource.RLIMIT_FSIZE, 0), (resource.RLIMIT_CORE, 0), (resource.RLIMIT_NOFILE, 256)):
-        with contextlib.suppress(ValueError, OSError):
-            resource.setrlimit(limit, (most, most))
-
-
-def _limit_memory(megabytes: float) -> None:
-    """Set the address space; only the soft limit, since the next file's may be higher."""
-    try:
-        import resource
-    except ImportError:  # Windows
-        return
-    with contextlib.suppress(ValueError, OSError):
-        resource.setrlimit(resource.RLIMIT_AS, (int(megabytes * 1e6), resource.getrlimit(resource.RLIMIT_AS)[1]))

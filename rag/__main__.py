@@ -19,31 +19,25 @@ from ingest import IngestSettings, Library, UserFacingError, embedder_from, open
 from ingest.environment import shut_out
 from ingest.settings import bad_setting
 from ingest.trouble import in_words as disk_trouble
-from rag import calibrate_command, discover_command, evaluate_command, models_command, privacy_command
-from rag.adapt import command as adapt_command
 from rag.answer import Answer, Answered, Escalated, Passage, Retrieved, TextDelta
 from rag.assistant import Assistant
-from rag.consent import in_terminal
+from rag.commands import adapt, calibrate, discover, evaluate, models, privacy
+from rag.commands.options import positive
 from rag.doubts import in_words
 from rag.errors import QuestionError
 from rag.expert import AskedBy
-from rag.reader import trained_reader
+from rag.privacy.consent import in_terminal
+from rag.reading.reader import trained_reader
 from rag.render import is_quoted, scope_words
-from rag.retrieve import Found, Retriever
+from rag.retrieval.retrieve import Found, Retriever
+from rag.retrieval.terms import Terms
 from rag.sanitise import printable
 from rag.settings import RagSettings
-from rag.terms import Terms
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-OPEN_THEMSELVES = (
-    evaluate_command.run,
-    calibrate_command.run,
-    models_command.run,
-    discover_command.run,
-    adapt_command.run,
-)
+OPEN_THEMSELVES = (evaluate.run, calibrate.run, models.run, discover.run, adapt.run)
 """The commands that know themselves which library they need, if any."""
 
 
@@ -87,7 +81,7 @@ def _parser() -> argparse.ArgumentParser:
 
     search = command("search", _search, "find passages")
     search.add_argument("question", nargs="?", metavar="QUESTION")
-    search.add_argument("--k", type=evaluate_command.positive, default=10, help="how many passages at most (10)")
+    search.add_argument("--k", type=positive, default=10, help="how many passages at most (10)")
     ask = command("ask", _ask, "answer a question with citations; further questions may refer to the earlier ones")
     ask.add_argument("question", nargs="*", metavar="QUESTION")
     ask.add_argument("--mode", choices=("draft", "auto", "refine"), default="draft")
@@ -96,12 +90,12 @@ def _parser() -> argparse.ArgumentParser:
     terms.add_argument("term", nargs="?", metavar="TERM", help="this one only, by its short or a part of its long form")
     terms.add_argument("--json", action="store_true", help="results as JSON on standard output")
     terms.set_defaults(run=_terms)
-    evaluate_command.add_to(commands)
-    privacy_command.add_to(commands)
-    models_command.add_to(commands)
-    discover_command.add_to(commands)
-    calibrate_command.add_to(commands)
-    adapt_command.add_to(commands)
+    evaluate.add_to(commands)
+    privacy.add_to(commands)
+    models.add_to(commands)
+    discover.add_to(commands)
+    calibrate.add_to(commands)
+    adapt.add_to(commands)
     return parser
 
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
-from rag.accounting import total
+from rag.costs.accounting import total
 
 if TYPE_CHECKING:
     from ingest import Chunk, Paper
-    from rag.accounting import Trace, Usage
-    from rag.energy import Energy
+    from rag.costs.accounting import Energy, Trace, Usage
+    from rag.message import Locality
 
 Mode = Literal["draft", "auto", "refine"]
 """draft: the local model only. auto: the larger model where the evidence is weak. refine: always the larger model."""
@@ -19,10 +19,6 @@ Kind = Literal["fact", "summary", "comparison", "papers"]
 """What a question wants: one statement, a whole paper in short, papers beside each other, or which papers there are."""
 
 Support = Literal["supported", "weak", "unsupported"]
-
-Locality = Literal["machine", "network", "remote"]
-"""Where a model runs, by the address that its name resolves to: this machine (loopback), the own network, or beyond."""
-
 
 QUOTATION = "quotation"
 """The `model` of a draft that none wrote: a sentence of a paper, word for word."""
@@ -163,12 +159,12 @@ class Confidence:
     """How far the evidence carries the answer: a number in [0, 1] and its reason in words."""
 
     score: float
-    """The probability that a draft like this is right; see `rag.confidence`."""
+    """The probability that a draft like this is right; see `rag.verify.confidence`."""
     reason: str
     """One sentence for the user."""
     signals: dict[str, float | None]
     gates: tuple[str, ...] = ()
-    """What speaks against it whatever the score: the codes of `rag.confidence.gates`, the most telling first."""
+    """What speaks against it whatever the score: the codes of `rag.verify.confidence.gates`, the most telling first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -266,3 +262,9 @@ class Answered:
 
 
 Event = Retrieved | TextDelta | Drafted | Escalated | Answered
+
+
+def with_notice(answer: Answer, notice: str | None, *, trace: Trace | None = None) -> Answer:
+    """The answer with one more thing that the user should know; `trace` is closed where it is given."""
+    notices = " ".join(filter(None, (answer.notice, notice)))
+    return replace(answer, notice=notices or None, trace=trace.finish() if trace else answer.trace)

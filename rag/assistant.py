@@ -10,43 +10,55 @@ from functools import cache
 from typing import TYPE_CHECKING, Self
 
 from ingest import Embedder, Library, UserFacingError, embedder_from
-from rag.accounting import Trace
-from rag.adapt.adapters import Adapters
-from rag.alternatives import holds
-from rag.answer import QUOTATION, Answer, Answered, Draft, Drafted, Event, Mode, Passage, Retrieved, Scope, TextDelta
-from rag.calibrate import calibration_for
-from rag.citations import cite
-from rag.compose import EMBEDDED_SENTENCES, Composer
-from rag.confidence import score, wants_expert
-from rag.energy import Machine, read_counters
-from rag.errors import ContextTooLongError, NoExpertError, QuestionError
-from rag.expert import AskedBy, Expert, with_notice
-from rag.extract import best_sentences, is_sure
-from rag.gather import gather, leading_sentences
-from rag.languages import NOTICE, language_of
-from rag.local import LocalServer, embedded_model
-from rag.meter import metered
-from rag.models import open_model
-from rag.privacy import Gate
-from rag.prompts import ABSTENTION, draft_messages, sentence_messages
-from rag.questions import Plan, plan
-from rag.reader import trained_reader
-from rag.refine import Attempt, answered, doubt
-from rag.retrieve import Retriever
-from rag.spelling import as_preferred
-from rag.terms import Terms
-from rag.write import write
+from rag.answer import (
+    QUOTATION,
+    Answer,
+    Answered,
+    Draft,
+    Drafted,
+    Event,
+    Mode,
+    Passage,
+    Retrieved,
+    Scope,
+    TextDelta,
+    with_notice,
+)
+from rag.costs.accounting import Trace
+from rag.costs.energy import Machine, read_counters
+from rag.errors import NoExpertError, QuestionError
+from rag.expert import AskedBy, Expert
+from rag.models.adapters import Adapters
+from rag.models.draft import metered, write
+from rag.models.local import LocalServer, embedded_model
+from rag.models.open import open_model
+from rag.privacy.gate import Gate
+from rag.prompter import Prompter
+from rag.prompts import ABSTENTION
+from rag.quoting.compose import Composer
+from rag.quoting.extract import is_sure
+from rag.quoting.quoted_answer import holds
+from rag.reading.reader import trained_reader
+from rag.retrieval.languages import NOTICE, language_of
+from rag.retrieval.plans import gather
+from rag.retrieval.questions import Plan, plan
+from rag.retrieval.retrieve import Retriever
+from rag.retrieval.spelling import as_preferred
+from rag.retrieval.terms import Terms
+from rag.verify.attempts import Attempt, answered, doubt
+from rag.verify.calibration import calibration_for
+from rag.verify.citations import cite
+from rag.verify.confidence import score, wants_expert
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Sequence
 
-    from ingest.embed import Vectors
     from rag.answer import Confidence
-    from rag.chat import ChatModel, Message
-    from rag.citations import PageText
-    from rag.reader import Reader
-    from rag.retrieve import Found
+    from rag.message import Message
+    from rag.models.chat import ChatModel
+    from rag.reading.reader import Reader
     from rag.settings import RagSettings
+    from rag.verify.citations import PageText
 
 HISTORY_TURNS = 2
 """Earlier questions and answers that the drafter sees; a small model is led astray by more."""
@@ -106,6 +118,7 @@ class Assistant:
         self._terms = Terms(library)
         self._retriever = Retriever(library, embedder, terms=self._terms, reader=reader)
         self._composer = Composer(self._retriever, reader, quotes_first=quotes_first)
+        self._prompter = Prompter(drafter, settings, retriever=self._retriever, terms=self._terms)
 
     @classmethod
     def open(cls, settings: RagSettings, *, library: Library) -> Self:
@@ -222,7 +235,7 @@ class Assistant:
         if read.first:
             yield TextDelta(read.first.streamed, 1)
         with trace.span("prompt"):
-            messages, passages = await self._prompt(taken, vector, found, history[-HISTORY_TURNS:])
+            messages, passages = await self._prompter.messages(taken, vector, found, history[-HISTORY_TURNS:])
         unread = len(found.passages) - len(passages)
         told = (
             f"{unread} of {len(found.passages)} passages found did not fit into the context window of "
@@ -378,16 +391,15 @@ class Assistant:
                     return event.answer
         raise AssertionError("a question ends with Answered")
 
-    async def messages_for(
-        self, question: str, *, paper_ids: Sequence[str] | None = None
-    ) -> tuple[list[Message], tuple[Passage, ...]]:
-        """What the drafter is asked for this question, and the passages that it is asked about."""
+    async def messages_for(self, question: str, paper_ids: Sequence[str] | None = None) -> Sequence[Message]:
+        """What the drafter is asked for this question."""
         taken = await asyncio.to_thread(self._planned, self._checked(question), paper_ids, None, ())
         vector = await asyncio.to_thread(self._retriever.embed, taken.text)
         found = await asyncio.to_thread(
             gather, taken, vector, retriever=self._retriever, library=self.library, k=self._settings.top_k
         )
-        return await self._prompt(taken, vector, found, ())
+        messages, _ = await self._prompter.messages(taken, vector, found, ())
+        return messages
 
     def _planned(
         self,
@@ -415,48 +427,6 @@ class Assistant:
                 "Shorten it, or add the long text as a PDF and ask about that.",
             )
         return question
-
-    async def _prompt(
-        self, taken: Plan, vector: Vectors, found: Found, history: Sequence[tuple[str, str]]
-    ) -> tuple[list[Message], tuple[Passage, ...]]:
-        """What the drafter is to read, and the passages that are in it."""
-        kind, passages = taken.kind, found.passages
-        n = self._settings.drafter_sentences
-        if n is None:
-            n = EMBEDDED_SENTENCES if self._settings.drafter is None else 0
-        if n:
-            if kind == "summary":
-                sentences = leading_sentences(passages, n=n)
-            elif found.readings and kind == "fact":
-                best = best_sentences(taken.text, passages, found.readings, n=n)
-                sentences = [passage.chunk.text[start:end] for passage, (start, end) in best]
-            else:
-                sentences = await asyncio.to_thread(self._retriever.sentences, taken.text, vector, passages, n=n)
-            while len(sentences) > 1 and not await self._fits(sentence_messages(taken.text, sentences, kind=kind)):
-                sentences.pop()
-            messages = sentence_messages(taken.text, sentences, kind=kind)
-            if await self._fits(messages):
-                return messages, tuple(passages)
-        kept, turns = list(passages), list(history)
-        among = [passage.paper.id for passage in passages]
-        definitions = await asyncio.to_thread(self._terms.definitions, taken.question, among)
-        while not await self._fits(
-            messages := draft_messages(taken.question, kept, history=turns, definitions=definitions, kind=kind)
-        ):
-            if turns:  # the oldest history goes first, then the last passages
-                turns.pop(0)
-            elif len(kept) > 1:
-                kept.pop()
-            else:
-                raise ContextTooLongError(
-                    f"The question does not fit into the context window of {self.drafter.name}.",
-                    "Shorten the question.",
-                )
-        return messages, tuple(kept)
-
-    async def _fits(self, messages: Sequence[Message]) -> bool:
-        room = await self.drafter.context_window() - self._settings.max_output_tokens
-        return await self.drafter.count_tokens(messages) <= room
 
 
 def _time(draft: Draft, trace: Trace) -> None:

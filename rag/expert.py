@@ -9,31 +9,32 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Self
 
 from ingest import UserFacingError
-from rag.answer import Answered, Draft, Drafted, Escalated, TextDelta
-from rag.energy import Machine, read_counters
+from rag.answer import Answered, Draft, Drafted, Escalated, TextDelta, with_notice
+from rag.costs.energy import Machine, read_counters
+from rag.costs.prices import estimate
+from rag.costs.tokens import count_messages, was_cut
 from rag.errors import ContextTooLongError, NotAllowedError
-from rag.meter import metered, priced
-from rag.models import open_model
-from rag.prices import estimate
+from rag.models.draft import metered, priced, whole_sentences, write
+from rag.models.open import open_model
 from rag.prompts import refine_messages
-from rag.refine import Attempt, answered, declines, not_worse, unsupported
-from rag.tokens import count_messages, was_cut
+from rag.verify.attempts import Attempt, answered, declines, not_worse, unsupported
 from rag.words import counted
-from rag.write import whole_sentences, write
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Sequence
     from pathlib import Path
 
-    from rag.accounting import Trace
-    from rag.answer import Answer, Confidence, Event, Locality, Passage
-    from rag.chat import ChatModel, Message, Target
-    from rag.energy import Reading
-    from rag.local import LocalServer
-    from rag.permit import Permit
-    from rag.privacy import Consent, Gate
+    from rag.answer import Answer, Confidence, Event, Passage
+    from rag.costs.accounting import Trace
+    from rag.costs.energy import Reading
+    from rag.message import Locality, Message
+    from rag.models.chat import ChatModel
+    from rag.models.local import LocalServer
+    from rag.privacy.destination import Target
+    from rag.privacy.gate import Consent, Gate
+    from rag.privacy.permit import Permit
+    from rag.retrieval.terms import Definition
     from rag.settings import RagSettings
-    from rag.terms import Definition
 
 FILE_CONTEXT = 8192
 """Context window of an expert that is a file, where the settings name none."""
@@ -289,12 +290,6 @@ class Expert:
                     yield replace(piece, text=whole_sentences(piece.text).strip())
                 else:
                     yield piece
-
-
-def with_notice(answer: Answer, notice: str | None, *, trace: Trace | None = None) -> Answer:
-    """The answer with one more thing that the user should know; `trace` is closed where it is given."""
-    notices = " ".join(filter(None, (answer.notice, notice)))
-    return replace(answer, notice=notices or None, trace=trace.finish() if trace else answer.trace)
 
 
 def _locality(target: Target) -> Locality:

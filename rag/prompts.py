@@ -8,8 +8,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from rag.answer import Kind, Passage
-    from rag.chat import Message
-    from rag.terms import Definition
+    from rag.message import Message
+    from rag.retrieval.terms import Definition
 
 SYSTEM = (
     "You answer questions about research papers. Use only the numbered passages below. "

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, cast, get_args
 
-from rag.accounting import Trace, Usage
 from rag.answer import Answer, Draft, Kind, Passage
+from rag.costs.accounting import Trace, Usage
 from rag.errors import StaleAnswerError
 
 if TYPE_CHECKING:

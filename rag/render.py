@@ -12,14 +12,14 @@ import re
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from rag.accounting import cost_words
 from rag.answer import QUOTATION
-from rag.citations import split_sentences, without_markers
+from rag.costs.accounting import cost_words
+from rag.costs.energy import energy_words
 from rag.doubts import legend, placed, shown
-from rag.energy import energy_words
-from rag.refine import changes
 from rag.sanitise import INVISIBLE, JOINER, LITERAL, sanitised
-from rag.words import content_words, counted
+from rag.verify.attempts import changes
+from rag.verify.citations import without_markers
+from rag.words import content_words, counted, split_sentences
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from ingest.sentences import sentence_spans
+
 STOP_WORDS = frozenset(
     """
     a about above after again all also am an and any are as at be been before being below between both but by can
@@ -30,6 +32,11 @@ def query_words(question: str) -> list[str]:
     """The words to search for, each once, in order; all of them where every one is a stop word."""
     words = list(dict.fromkeys(words_of(question)))
     return [word for word in words if word not in STOP_WORDS] or words
+
+
+def split_sentences(text: str) -> list[str]:
+    """The sentences of an answer, each with the markers that follow it."""
+    return [text[start:end] for start, end in sentence_spans(text)]
 
 
 def content_words(text: str) -> set[str]:

@@ -371,8 +371,8 @@ def test_further_questions_refer_to_the_earlier_ones(run):
 
 def test_the_terminal_labels_what_a_model_quotes_wrongly() -> None:
     from rag.__main__ import answer_row, misquoted_lines
-    from rag.accounting import Trace
     from rag.answer import Answer, Quotation
+    from rag.costs.accounting import Trace
 
     diff = (("same", "trained for"), ("struck", "four"), ("added", "3.5"), ("same", "days"))
     quotations = (

@@ -14,8 +14,8 @@ import pytest
 
 from ingest import environment
 from places import ROOT
-from rag import models
-from rag.local import LocalServer, embedded_model
+from rag.models import open as opening
+from rag.models.local import LocalServer, embedded_model
 
 HARMLESS = {
     "CI", "DEBUG", "HEADLESS", "NO_CACHE", "WATCH",  # options of `chainlit run` alone, which the launcher does not use
@@ -102,13 +102,13 @@ def test_the_commands_start_whatever_other_programs_have_set(tmp_path) -> None:
 
 
 def test_a_providers_key_may_stand_in_the_env_file(tmp_path, monkeypatch) -> None:
-    monkeypatch.setattr(models, "PROJECT", tmp_path)
+    monkeypatch.setattr(opening, "PROJECT", tmp_path)
     monkeypatch.delenv("MISTRAL_API_KEY", raising=False)
-    assert models._key("MISTRAL_API_KEY") == ""
+    assert opening._key("MISTRAL_API_KEY") == ""
     (tmp_path / ".env").write_text("MISTRAL_API_KEY=from-$the-file\n")
-    assert models._key("MISTRAL_API_KEY") == "from-$the-file"
+    assert opening._key("MISTRAL_API_KEY") == "from-$the-file"
     monkeypatch.setenv("MISTRAL_API_KEY", "from-the-shell")
-    assert models._key("MISTRAL_API_KEY") == "from-the-shell"
+    assert opening._key("MISTRAL_API_KEY") == "from-the-shell"
 
 
 @pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="only Linux shows a process's environment")

@@ -13,7 +13,7 @@ import fake_embedder
 import fakes
 from ingest import Embedder
 from rag import Assistant
-from rag.chat import ChatModel
+from rag.models.chat import ChatModel
 
 TESTS = Path(__file__).parent
 WHOLE = [  # a seam, and a fake that has all of it
@@ -86,5 +86,5 @@ def test_every_fake_is_among_those_that_are_checked() -> None:
                 assert node.name in checked, f"{node.name}: say what it stands for, in {Path(__file__).name}"
             elif node.name not in OTHERS.get(path.name, set()):
                 where = f"{path.relative_to(TESTS)}: {node.name}"
-                assert not NAMED_SO.match(node.name), f"{where}: a fake's place is tests/fakes.py"
-                assert not bases & checked, f"{where}: a fake's place is tests/fakes.py"
+                assert not NAMED_SO.match(node.name), f"{where}: a fake's place is tests/support/fakes.py"
+                assert not bases & checked, f"{where}: a fake's place is tests/support/fakes.py"

@@ -11,7 +11,7 @@ from places import ROOT
 
 PAGE = (ROOT / "docs" / "security" / "inventory.md").read_text(encoding="utf-8")
 ROWS = [line.split(" | ") for line in PAGE.splitlines() if line.startswith("| `")]
-SOURCES = [ROOT / "app.py", *(path for room in ("ui", "ingest", "rag") for path in sorted((ROOT / room).glob("*.py")))]
+SOURCES = [ROOT / "app.py", *(path for room in ("ui", "ingest", "rag") for path in sorted((ROOT / room).rglob("*.py")))]
 ACTS = {  # what such a place looks like
     "a child process": r"subprocess\.(?:run|Popen)|\b_spawn\(|os\.(?:system|exec|popen)|shell=",
     "removing": r"\brmtree\(|\.unlink\(|\.rmdir\(",
@@ -24,8 +24,8 @@ ACTS = {  # what such a place looks like
 }
 HARMLESS = {
     "ingest/latex.py",  # its escapes are LaTeX's
-    "rag/prices.py",  # an address as the key of a price list; nothing is asked
-    "rag/discovery.py",  # its variables go through rag/loopback.py
+    "rag/costs/prices.py",  # an address as the key of a price list; nothing is asked
+    "rag/servers/discovery.py",  # its variables go through rag/servers/loopback.py
 }
 
 

@@ -5,52 +5,101 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+from collections import Counter
+from importlib import import_module
 from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING
 
 import pytest
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 ROOT = Path(__file__).resolve().parents[1]
-SOURCES = [*sorted(path for room in ("ingest", "rag", "ui") for path in (ROOT / room).glob("*.py")), ROOT / "app.py"]
+SOURCES = [*sorted(path for room in ("ingest", "rag", "ui") for path in (ROOT / room).rglob("*.py")), ROOT / "app.py"]
 
 ALLOWED = {  # library → the files that may import it
     "chainlit": {"app.py", "ui/"},
     "chromadb": {"ingest/chroma.py", "ingest/vectors.py"},
-    "pypdf": {"ingest/parse.py", "ingest/engines.py", "ingest/sandbox.py"},
+    "pypdf": {"ingest/parse.py", "ingest/readers.py", "ingest/sandbox_child.py"},
     "pypdfium2": {
         "ingest/parse.py",
-        "ingest/engines.py",
-        "ingest/sandbox.py",
+        "ingest/readers.py",
+        "ingest/sandbox_child.py",
         "ingest/hidden.py",
         "ingest/ocr.py",
         "ingest/picture.py",
         "ingest/locate.py",
     },
-    "openai": {"rag/chat.py", "rag/faults.py"},
+    "openai": {"rag/models/chat.py", "rag/models/faults.py"},
     "httpx": {"ingest/chroma.py", "ingest/vectors.py"},
-    "httpx2": {"rag/chat.py", "rag/faults.py", "rag/egress.py", "rag/download.py", "rag/loopback.py"},
-    "genai_prices": {"rag/prices.py"},
-    "xllamacpp": {"rag/local.py"},
-    "tiktoken": {"rag/tokens.py"},
+    "httpx2": {
+        "rag/models/chat.py",
+        "rag/models/faults.py",
+        "rag/privacy/transport.py",
+        "rag/models/download.py",
+        "rag/servers/loopback.py",
+    },
+    "genai_prices": {"rag/costs/prices.py"},
+    "xllamacpp": {"rag/models/local.py"},
+    "tiktoken": {"rag/costs/tokens.py"},
     "sentence_transformers": {"ingest/embed.py"},
-    "torch": {"ingest/embed.py", "rag/reader.py", "rag/reader_network.py"},
-    "transformers": {"ingest/embed.py", "rag/reader_network.py"},
-    "fastapi": {"rag/api.py", "ui/"},
-    "sqlite3": {"ingest/library.py", "ingest/trouble.py", "ui/history.py", "ui/salvage.py"},
+    "torch": {
+        "ingest/embed.py",
+        "rag/reading/reader.py",
+        "rag/reading/network.py",
+        "rag/adapt/lora.py",
+        "rag/adapt/prepare.py",
+    },
+    "transformers": {"ingest/embed.py", "rag/reading/network.py", "rag/adapt/lora.py", "rag/adapt/prepare.py"},
+    "peft": {"rag/adapt/lora.py", "rag/adapt/prepare.py"},
+    "gguf": {"rag/adapt/lora.py"},
+    "fastapi": {"ui/"},
+    "sqlite3": {
+        "ingest/library.py",
+        "ingest/schema.py",
+        "ingest/repair.py",
+        "ingest/trouble.py",
+        "ui/history.py",
+        "ui/salvage.py",
+    },
 }
 PURE = {
     "ingest/paper.py", "ingest/layout.py", "ingest/metadata.py", "ingest/chunk.py",
-    "ingest/blocks.py", "ingest/latex.py", "ingest/lines.py", "ingest/headings.py", "ingest/references.py",
-    "ingest/verbatim.py", "ingest/sentences.py",
-    "rag/answer.py", "rag/prompts.py", "rag/citations.py", "rag/words.py", "rag/render.py",
-    "rag/statement.py", "rag/support.py", "rag/conflicts.py", "rag/quotations.py",
-    "rag/confidence.py", "rag/alternatives.py",
-    "rag/doubts.py", "rag/reading.py", "rag/extract.py", "rag/ties.py",
-    "rag/abbreviations.py", "rag/sanitise.py",
-    "rag/questions.py", "rag/followups.py",
-    "rag/redaction.py", "rag/budget.py",
-    "rag/fit.py",
-    "rag/metrics.py", "rag/cases.py", "rag/plots.py",
+    "ingest/blocks.py", "ingest/latex.py", "ingest/lines.py", "ingest/headings.py", "ingest/reference_list.py",
+    "ingest/verbatim.py", "ingest/sentences.py", "ingest/authors.py", "ingest/injections.py", "ingest/bibliography.py",
+    "rag/answer.py", "rag/message.py", "rag/weights.py",
+    "rag/prompts.py", "rag/verify/citations.py", "rag/words.py", "rag/render.py",
+    "rag/verify/claims.py", "rag/verify/support.py", "rag/verify/conflicts.py", "rag/verify/quotations.py",
+    "rag/verify/confidence.py", "rag/quoting/quoted_answer.py",
+    "rag/doubts.py", "rag/reading/readings.py", "rag/quoting/extract.py", "rag/verify/ties.py",
+    "rag/retrieval/abbreviations.py", "rag/sanitise.py",
+    "rag/retrieval/questions.py", "rag/retrieval/followups.py", "rag/retrieval/languages.py",
+    "rag/retrieval/spelling.py", "rag/adapt/sentences.py",
+    "rag/privacy/redaction.py", "rag/privacy/budget.py",
+    "rag/models/fit.py",
+    "rag/evaluation/metrics.py", "rag/evaluation/cases.py", "rag/evaluation/plots.py",
 }  # fmt: skip
+ORDER = (  # of rag, the ground first: each imports from what stands before it, and from nothing beside it
+    ("errors", "settings", "message", "words", "weights", "sanitise"),
+    ("costs", "servers", "reading"),
+    ("answer", "privacy"),
+    ("retrieval", "verify", "models", "doubts", "record"),
+    ("quoting", "prompts", "render"),
+    ("expert", "prompter"),
+    ("assistant", "evaluation"),
+    ("adapt",),
+    ("commands",),
+    ("__main__",),
+)
+ROOMS = sorted(path.parent.name for path in (ROOT / "rag").glob("*/__init__.py"))
+FLOORS = {"ingest": 11, "rag": 10, "ui": 5}
+"""The longest chain of imports inside each package, those for annotations included."""
+MOST_FILES = 20
+"""Of one folder. In ingest/ all is one walk from a PDF to the library, so it is one room."""
+LONG = 450
+"""Lines; what is longer is cut, or its docstring says why not."""
 IMPURE_MODULES = {"asyncio", "time", "os", "socket", "subprocess", "sqlite3", "pathlib.Path", "threading"}
 HEAVY = (
     "genai_prices",
@@ -62,6 +111,7 @@ HEAVY = (
     "xllamacpp",
     "pypdf",
     "openai",
+    "peft",
 )
 
 
@@ -103,36 +153,78 @@ def test_each_file_imports_only_what_its_room_may(path: Path) -> None:
         assert not imports(path) & IMPURE_MODULES, f"{name} is to be pure"
 
 
-def test_inside_the_rooms_imports_form_no_circle() -> None:
-    graph = {}
-    for path in SOURCES:
-        if path.name == "__init__.py":
-            continue
-        module = name_of(path).removesuffix(".py").replace("/", ".")
-        graph[module] = {
-            dotted for dotted in imports(path) if (ROOT / (dotted.replace(".", "/") + ".py")).is_file()
-        } - {module}
-    done: set[str] = set()
+def test_every_rule_is_about_a_place_that_is_there() -> None:
+    places = PURE.union(*ALLOWED.values())
+    assert not [place for place in sorted(places) if not (ROOT / place).exists()]
 
-    def walk(module: str, trail: tuple[str, ...]) -> None:
+
+def graph(package: str) -> dict[str, set[str]]:
+    """Each module of a package with those of it that it imports, for annotations or to run.
+
+    A room's `__init__` is a module as every other; that of the package itself stands above them all and is left out.
+    """
+    files = {name_of(path).removesuffix(".py").removesuffix("/__init__").replace("/", "."): path for path in SOURCES}
+    modules = {module: path for module, path in files.items() if module.startswith(f"{package}.")}
+
+    def meant(node: ast.AST) -> Iterator[str]:
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            inside = (f"{node.module}.{alias.name}" for alias in node.names)
+            yield from (name if name in modules else str(node.module) for name in inside)
+
+    trees = {module: ast.parse(path.read_text(encoding="utf-8")) for module, path in modules.items()}
+    return {
+        module: {name for node in ast.walk(tree) for name in meant(node) if name in modules} - {module}
+        for module, tree in trees.items()
+    }
+
+
+@pytest.mark.parametrize("package", FLOORS)
+def test_imports_form_no_circle_and_no_tower(package: str) -> None:
+    modules, floors = graph(package), {}
+
+    def floor(module: str, trail: tuple[str, ...]) -> int:
         assert module not in trail, " → ".join((*trail, module))
-        if module not in done:
-            for other in graph.get(module, ()):
-                walk(other, (*trail, module))
-            done.add(module)
+        if module not in floors:
+            floors[module] = 1 + max((floor(other, (*trail, module)) for other in modules[module]), default=0)
+        return floors[module]
 
-    for module in graph:
-        walk(module, ())
+    top = max(modules, key=lambda module: floor(module, ()))
+    assert floors[top] <= FLOORS[package], f"{top} stands on floor {floors[top]}"
 
 
-@pytest.mark.parametrize("room", ["ingest", "rag"])
-def test_importing_a_room_loads_no_heavy_library(room: str) -> None:
-    code = f"import sys, {room}; print([m for m in {HEAVY!r} if m in sys.modules])"
+def test_the_rooms_of_rag_stand_in_order() -> None:
+    floors = {name: n for n, names in enumerate(ORDER) for name in names}
+    modules = graph("rag")
+    assert {module.split(".")[1] for module in modules} == floors.keys(), "each file and each room has its place"
+    for module, others in modules.items():
+        room = module.split(".")[1]
+        for other in others:
+            below = other.split(".")[1]
+            assert below == room or floors[below] < floors[room], f"{module} imports {other}"
+
+
+def test_no_folder_is_a_heap() -> None:
+    sizes = Counter(path.parent.relative_to(ROOT).as_posix() for path in SOURCES)
+    assert not {folder: n for folder, n in sizes.items() if n > MOST_FILES and folder != "ingest"}
+
+
+def test_a_long_file_says_why() -> None:
+    for path in (*SOURCES, *(ROOT / "bench").glob("*.py")):
+        text = path.read_text(encoding="utf-8")
+        docstring = ast.get_docstring(ast.parse(text)) or ""
+        assert text.count("\n") <= LONG or " long " in docstring, f"{name_of(path)} has {text.count(chr(10))} lines"
+
+
+@pytest.mark.parametrize("rooms", ["ingest", "rag", ", ".join(f"rag.{room}" for room in ROOMS)])
+def test_importing_a_room_loads_no_heavy_library(rooms: str) -> None:
+    code = f"import sys, {rooms}; print([m for m in {HEAVY!r} if m in sys.modules])"
     result = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert result.stdout.strip() == "[]"
 
 
-@pytest.mark.parametrize("path", [p for p in SOURCES if p.name != "__init__.py"], ids=name_of)
+@pytest.mark.parametrize("path", SOURCES, ids=name_of)
 def test_every_file_says_what_it_is_for(path: Path) -> None:
     docstring = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))
     assert docstring, f"{name_of(path)} has no docstring"
@@ -141,11 +233,14 @@ def test_every_file_says_what_it_is_for(path: Path) -> None:
     )
 
 
-@pytest.mark.parametrize("room", ["ingest", "rag"])
+@pytest.mark.parametrize("room", ["ingest", "rag", *(f"rag.{room}" for room in ROOMS)])
 def test_public_names_are_sorted_and_there(room: str) -> None:
-    module = __import__(room)
-    assert module.__all__ == sorted(module.__all__)
-    assert all(hasattr(module, name) for name in module.__all__)
+    module = import_module(room)
+    names = getattr(module, "__all__", [])
+    assert names == sorted(names)
+    for name in names:
+        found = getattr(module, name)
+        assert not isinstance(found, ModuleType), f"{room}.{name} is a file"
 
 
 def test_generated_docs_are_up_to_date() -> None:
@@ -158,9 +253,9 @@ def test_generated_docs_are_up_to_date() -> None:
 
 def test_small_files_are_written_by_the_one_function_that_survives_a_power_loss() -> None:
     elsewhere = {
-        "rag/download.py",  # gigabytes, into a part that `put_in_place` names
-        "rag/local.py",  # a child's own standard output
-        "ingest/sandbox.py",  # the same
+        "rag/models/download.py",  # gigabytes, into a part that `put_in_place` names
+        "rag/models/local.py",  # a child's own standard output
+        "ingest/sandbox_child.py",  # the same
     }
     for path in SOURCES:
         calls = [node for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(node, ast.Call)]

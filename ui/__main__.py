@@ -51,7 +51,8 @@ def main(arguments: list[str] | None = None) -> int:
 def _start(first_port: int, *, may_open: bool) -> int:
     theirs = environment.shut_out()
     browser = theirs if may_open else None
-    from ui import core, names, start
+    from ui import core, start
+    from ui.web import names
 
     folder = core.settings().library.expanduser().resolve()
     if address := _running_at(core.library().owner().get("url"), folder):  # it may be at a port that we do not try

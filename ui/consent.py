@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING, Any
 import chainlit as cl
 from chainlit.utils import utc_now
 
-from rag.consent import told
+from rag.privacy import told
 from rag.render import fenced, inert
 from ui import core
 
 if TYPE_CHECKING:
-    from rag.permit import Payload
-    from rag.privacy import Verdict
+    from rag.privacy import Payload, Verdict
 
 ANSWER_SECONDS = 300
 """Longest wait for an answer; none is a no."""

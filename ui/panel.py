@@ -11,7 +11,8 @@ import chainlit as cl
 from ingest import UserFacingError
 from ingest.errors import UnknownPaperError
 from rag.render import TITLE_CHARS, cite_path
-from ui import core, viewer
+from ui import core
+from ui.web import viewer
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

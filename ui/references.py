@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import chainlit as cl
 
 from ingest import UserFacingError
-from ingest.bibtex import write_bibtex
+from ingest.bibliography import write_bibtex
 from rag.doubts import in_words
 from rag.render import fenced, with_references
 from ui import core

@@ -9,21 +9,22 @@ from typing import TYPE_CHECKING
 from ingest.sentences import sentence_spans
 from rag.adapt.lora import Example
 from rag.adapt.sentences import NOT_SAID, as_sentence
-from rag.extract import may_answer
-from rag.metrics import UNANSWERABLE, answer_f1
+from rag.evaluation.metrics import UNANSWERABLE, answer_f1
 from rag.prompts import sentence_messages
+from rag.quoting.extract import may_answer
 from rag.words import content_words
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 
     from ingest import Paper
-    from rag.assistant import Assistant
-    from rag.cases import Case
-    from rag.glossary import Entry
-    from rag.terms import Meaning
+    from rag.evaluation.cases import Case
+    from rag.message import Message
+    from rag.retrieval.glossary import Entry
+    from rag.retrieval.terms import Meaning
 
     Tell = Callable[[str, int, int], None]
+    Asks = Callable[[str, Sequence[str] | None], Awaitable[Sequence[Message]]]
 
 CARRIES = 0.5
 """The share of an answer's words that must stand in what the model reads; else it would be taught to invent."""
@@ -44,10 +45,13 @@ class Taught:
     """What counts as right; nothing: it is only learned from."""
 
 
-async def of_questions(
-    cases: Sequence[Case], assistant: Assistant, *, tell: Tell = lambda *_: None
-) -> tuple[list[Taught], int]:
+async def of_questions(cases: Sequence[Case], asks: Asks, *, tell: Tell = lambda *_: None) -> tuple[list[Taught], int]:
     """Each question as the drafter is asked it, with its first answer as a sentence.
+
+    Args:
+        cases: questions with answers.
+        asks: what the drafter is asked for a question, of these papers or of all.
+        tell: called with what is done, how far, and of how much.
 
     Returns:
         The examples, and how many are only measured with because the passages found do not carry their answer.
@@ -58,7 +62,7 @@ async def of_questions(
         golds = tuple(reference.text for reference in case.references)
         if not golds:
             continue
-        messages, _ = await assistant.messages_for(case.question, paper_ids=case.paper_ids)
+        messages = await asks(case.question, case.paper_ids)
         answer = golds[0]
         if not carried(answer, str(messages[-1]["content"])):
             left_out += 1

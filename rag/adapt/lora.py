@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from rag.adapt.recipe import Recipe
-    from rag.chat import Message
+    from rag.message import Message
 
 FAMILIES: Final = {"llama": "llama", "mistral": "llama", "qwen2": "qwen2", "qwen3": "qwen3"}
 """transformers' name of a family → llama.cpp's; all have the seven projections of `rag.adapt.recipe`."""
@@ -90,7 +90,7 @@ class Learner:
         from peft import LoraConfig, get_peft_model
         from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
 
-        from rag.reader import multiplies_bf16
+        from rag.reading.reader import multiplies_bf16
 
         without_noise()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from rag.metrics import UNANSWERABLE
+from rag.evaluation.metrics import UNANSWERABLE
 
 NOT_SAID: Final = "The passages do not say."
 """What a model is taught to write where nothing that it reads answers."""

@@ -12,26 +12,26 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final
 
 from ingest import write_atomically
-from rag.adapt.adapters import CURVE, RECIPE, WEIGHTS, about
 from rag.adapt.examples import right
 from rag.answer import Draft
-from rag.chat import EndpointChatModel
 from rag.errors import AdapterError, ModelError
-from rag.local import LocalServer
-from rag.metrics import estimate
-from rag.plots import Curve, Point, curves
-from rag.write import write
+from rag.evaluation.metrics import estimate
+from rag.evaluation.plots import Curve, Point, curves
+from rag.models.adapters import CURVE, RECIPE, WEIGHTS, about
+from rag.models.chat import EndpointChatModel
+from rag.models.draft import write
+from rag.models.local import LocalServer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from rag.adapt.adapters import Adapter, Adapters
     from rag.adapt.examples import Taught
     from rag.adapt.lora import Epoch, Learner
     from rag.adapt.recipe import Recipe
-    from rag.chat import ChatModel
-    from rag.metrics import Estimate
+    from rag.evaluation.metrics import Estimate
+    from rag.models.adapters import Adapter, Adapters
+    from rag.models.chat import ChatModel
 
     Tell = Callable[[str, int, int], None]
 

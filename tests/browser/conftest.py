@@ -83,7 +83,7 @@ class Server:
         while time.monotonic() - began < patience:
             for line in subprocess.check_output(["ps", "-eo", "pid,ppid,args"], text=True).splitlines()[1:]:
                 pid, parent, *args = line.split()
-                if self.process and int(parent) == self.process.pid and "rag.local" in args:
+                if self.process and int(parent) == self.process.pid and "rag.models.local" in args:
                     return int(pid)
             time.sleep(0.1)
         raise LookupError("the drafter is not running")

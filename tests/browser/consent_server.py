@@ -24,9 +24,10 @@ if __name__ == "__main__":
 import chainlit as cl
 
 import app  # noqa: F401 - its callbacks
-from rag import destination
-from rag.chat import Completion, Endpoint, EndpointChatModel, fixed
-from rag.privacy import Gate
+from rag.models.chat import Completion, EndpointChatModel, fixed
+from rag.privacy import destination
+from rag.privacy.destination import Endpoint
+from rag.privacy.gate import Gate
 from ui import consent, core
 from ui.errors import visible
 

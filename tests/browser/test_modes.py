@@ -13,7 +13,7 @@ from test_browser import ADAPTER, ANSWER, FOOTER, say
 
 from conftest import unfold
 from listener import listening
-from rag.local import embedded_model
+from rag.models.local import embedded_model
 
 expect = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed: `make .venv/.dev`").expect
 

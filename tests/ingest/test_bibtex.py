@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ingest.bibliography import write_bibtex
 from ingest.bibtex import (
     Entry,
     apply,
@@ -21,7 +22,6 @@ from ingest.bibtex import (
     read_bibtex,
     read_csl,
     sidecar_entries,
-    write_bibtex,
 )
 from ingest.latex import from_latex, to_latex
 from ingest.metadata import Description

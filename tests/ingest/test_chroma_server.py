@@ -9,9 +9,10 @@ from chroma_server import Server
 from fake_embedder import HashEmbedder
 from ingest import IngestSettings, ingest_pdf, open_library
 from ingest.errors import UserFacingError, VectorServerError
+from ingest.repair import rebuild, verify
 from ingest.vectors import SERVER_BATCH, ChromaIndex
 from places import SAMPLES
-from rag.retrieve import Retriever
+from rag.retrieval.retrieve import Retriever
 
 ONE, TWO = SAMPLES / "lora-for-terms.pdf", SAMPLES / "before-you-run.pdf"
 
@@ -31,13 +32,13 @@ def test_what_is_added_is_found_and_what_is_removed_is_gone(settings):
         one, two = (ingest_pdf(path, library=library, embedder=HashEmbedder()).paper_id for path in (ONE, TWO))
         assert {p.paper.id for p in search(library, "low rank matrices", paper_ids=[one])} == {one}
         assert search(library, "low rank matrices")[0].paper.id == one
-        assert library.verify() == []
+        assert verify(library) == []
         library.remove(one)
         assert {name.partition(":")[0] for name in library.vectors.ids()} == {two}
         assert not (library.folder / "chroma").exists(), "nothing of Chroma is in the library's folder"
     with open_library(settings) as library:
         assert library.vectors.ids() == set(library.chunk_ids())
-        assert library.verify() == []
+        assert verify(library) == []
 
 
 def test_two_libraries_share_a_server_without_seeing_each_other(settings, tmp_path, server):
@@ -47,7 +48,7 @@ def test_two_libraries_share_a_server_without_seeing_each_other(settings, tmp_pa
         two = ingest_pdf(TWO, library=b, embedder=HashEmbedder()).paper_id
         assert {name.partition(":")[0] for name in a.vectors.ids()} == {one}
         assert {name.partition(":")[0] for name in b.vectors.ids()} == {two}
-        assert a.verify() == b.verify() == []
+        assert verify(a) == verify(b) == []
 
 
 def test_a_collection_that_the_server_lost_is_filled_again_without_embedding(settings):
@@ -55,7 +56,7 @@ def test_a_collection_that_the_server_lost_is_filled_again_without_embedding(set
         ingest_pdf(ONE, library=library, embedder=HashEmbedder())
         expected = library.vectors.ids()
         library.vectors.remove(sorted(expected)[:3])
-        assert [problem.what for problem in library.verify()] == ["3 chunks were not in the vector index"]
+        assert [problem.what for problem in verify(library)] == ["3 chunks were not in the vector index"]
         library.vectors.drop()
         with pytest.raises(VectorServerError, match="does not know this library any more"):
             search(library, "low rank matrices")
@@ -67,10 +68,10 @@ def test_another_embedder_swaps_the_collection_on_the_server(settings):
     with open_library(settings) as library:
         ingest_pdf(ONE, library=library, embedder=HashEmbedder())
         old, other = library.vectors.name, HashEmbedder(dimension=64)
-        library.rebuild(other)
+        rebuild(library, other)
         assert library.vectors.name != old
         assert library.vectors.search(other.embed_query("low rank"), 3)
-        assert library.verify() == []
+        assert verify(library) == []
 
 
 def test_a_second_process_searches_on_the_server_and_does_not_write(settings):
@@ -117,8 +118,8 @@ def test_a_server_that_is_down_is_named_with_the_way_to_start_it(tmp_path):
         library.own()
         assert one not in {paper.id for paper in library.papers()}, "the removal that had begun is completed"
         assert library.vectors.ids() == set(library.chunk_ids())
-        assert {problem.repaired for problem in library.verify()} <= {True}
-        assert library.verify() == []
+        assert {problem.repaired for problem in verify(library)} <= {True}
+        assert verify(library) == []
     server.kill()
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pypdfium2
 import pytest
 
-from ingest import engines
+from ingest import readers
 from ingest.chunk import chunk_paper
 from ingest.lines import UNREAD, Line, Style, mended
 from ingest.parse import parse_pdf
@@ -383,13 +383,13 @@ def test_a_few_stars_before_words_stay():
 
 
 def test_a_page_that_the_first_engine_cannot_read_comes_from_the_second(tmp_path, monkeypatch):
-    real = engines.pdfium_lines
+    real = readers.pdfium_lines
 
     def garbled(page, number, *, textpage):
         lines = real(page, number, textpage=textpage)
         return [replace(x, text=UNREAD * len(x.text)) for x in lines] if number == 2 else lines
 
-    monkeypatch.setattr(engines, "pdfium_lines", garbled)
+    monkeypatch.setattr(readers, "pdfium_lines", garbled)
     paper = parsed(tmp_path, body(), body(), body())
     assert [" ".join(PROSE) in page.text for page in paper.pages] == [True, True, True]
     assert paper.report.second_engine_pages == 1

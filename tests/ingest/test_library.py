@@ -27,6 +27,7 @@ from ingest.errors import (
     UnknownPaperError,
     UserFacingError,
 )
+from ingest.repair import rebuild, verify
 from ingest.vectors import ChromaIndex, ExactIndex
 from places import ROOT, SAMPLES
 
@@ -50,7 +51,7 @@ def test_a_search_of_words_with_a_common_word_finds_what_the_rare_one_names(libr
     one, two = (add(library, path, fake).paper_id for path in (ONE, TWO))
     everything = {scope: library.search_words('"the" OR "matrices"', 100, paper_ids=scope) for scope in (None, (one,))}
     rare = set(words_of(library, '"matrices"', 100))
-    monkeypatch.setattr("ingest.library.ENOUGH", 5)
+    monkeypatch.setattr("ingest.word_index.ENOUGH", 5)
     for scope, before in everything.items():
         found = library.search_words('"the" OR "matrices"', 100, paper_ids=scope)
         assert {name for name, _ in found} == {name for name, _ in before} & rare
@@ -64,11 +65,11 @@ def test_a_search_of_words_with_a_common_word_finds_what_the_rare_one_names(libr
 
 
 def test_the_frequency_of_a_word_follows_what_is_added(library, fake, monkeypatch):
-    monkeypatch.setattr("ingest.library.ENOUGH", 5)
+    monkeypatch.setattr("ingest.word_index.ENOUGH", 5)
     add(library, ONE, fake)
-    before = library._n_with('"the"')
+    before = library._words.n_with('"the"')
     add(library, TWO, fake)
-    assert library._n_with('"the"') > before
+    assert library._words.n_with('"the"') > before
 
 
 def test_papers_can_be_asked_for_by_id(library, fake):
@@ -225,7 +226,7 @@ def test_a_paper_is_found_after_adding_and_skipped_the_second_time(library, fake
     assert library.pdf_path(report.paper_id).read_bytes() == ONE.read_bytes()
     again = add(library, ONE, fake)
     assert (again.status, again.paper_id, again.chunks) == ("skipped", report.paper_id, report.chunks)
-    assert library.verify() == []
+    assert verify(library) == []
 
 
 def test_it_is_all_there_after_closing_and_opening_again(settings, fake):
@@ -278,7 +279,7 @@ def test_an_interrupted_add_is_invisible_and_completed_by_the_next_owner(setting
         assert library.chunk_ids() == expected
         assert library.vectors.ids() == set(expected)
         assert library.ledger.entries()[0].state == "finished"
-        assert library.verify() == []
+        assert verify(library) == []
 
 
 def test_a_copy_that_was_cut_off_is_gone_at_the_next_start(settings, fake):
@@ -286,7 +287,7 @@ def test_a_copy_that_was_cut_off_is_gone_at_the_next_start(settings, fake):
         (library.folder / "papers" / "0123456789abcdef.partial").write_bytes(b"%PDF-1.7 and no mo")
     with open_library(settings) as library:
         library.own()
-        assert library.verify() == []
+        assert verify(library) == []
         assert add(library, ONE, fake).status == "added"
 
 
@@ -301,11 +302,11 @@ def test_an_interrupted_parse_is_resumed_from_the_librarys_own_copy(settings, fa
         assert [(e.file, e.state) for e in library.ledger.entries()] == [("upload.pdf", "embedding")]
     upload.unlink()
     with open_library(settings) as library:
-        (problem,) = library.verify()
+        (problem,) = verify(library)
         assert "still embedding" in problem.what
         (report,) = Ingest(library=library, embedder=fake).resume()
         assert (report.status, report.file) == ("added", "upload.pdf")
-        assert library.verify() == []
+        assert verify(library) == []
 
 
 def test_a_removal_that_was_cut_off_is_completed(settings, fake, monkeypatch):
@@ -331,7 +332,7 @@ def test_an_unreadable_pdf_goes_to_quarantine_and_can_be_tried_again(library, fa
     assert "bad.pdf" in entry.reason
     assert library.quarantine_path(entry.paper_id).read_bytes() == bad.read_bytes()
     assert not list((library.folder / "papers").iterdir())
-    assert library.verify() == []
+    assert verify(library) == []
     (again,) = Ingest(library=library, embedder=fake).retry()
     assert again.status == "failed"
     assert library.quarantine_path(entry.paper_id).is_file()
@@ -355,18 +356,18 @@ def test_another_embedder_builds_beside_the_old_index_and_swaps_at_the_end(libra
     before = library.vectors.search(fake.embed_query(query), 3)
     monkeypatch.setattr(Library, "_swap", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
     with pytest.raises(KeyboardInterrupt):
-        library.rebuild(other)
+        rebuild(library, other)
     monkeypatch.undo()
     assert library.vectors.search(fake.embed_query(query), 3) == before, "until the swap it answers as before"
     counted = []
-    assert library.rebuild(other, on_progress=lambda done, total: counted.append((done, total))) == library.n_chunks(
+    assert rebuild(library, other, on_progress=lambda done, total: counted.append((done, total))) == library.n_chunks(
         library.papers()[0].id
     )
     assert counted == [], "what was embedded before the interruption is not embedded again"
     assert library.embedder_name == other.name
     assert library.vectors.name != old
     assert library.vectors.search(other.embed_query(query), 3)
-    assert library.verify() == []
+    assert verify(library) == []
 
 
 def test_a_broken_chroma_is_set_aside_and_rebuilt(settings, fake):
@@ -378,7 +379,7 @@ def test_a_broken_chroma_is_set_aside_and_rebuilt(settings, fake):
     with open_library(settings) as library:
         assert library.vectors.ids() == before
         assert list(library.folder.glob("chroma.broken-*"))
-        assert library.verify() == []
+        assert verify(library) == []
 
 
 def test_a_library_of_the_first_version_opens(settings, fake):
@@ -413,7 +414,7 @@ def test_the_word_index_of_an_older_library_gets_the_headings(settings, fake):
         assert library.search_words('section : "introduction"', 5)
         add(library, TWO, fake)
         assert len({name.split(":")[0] for name, _ in library.search_words('"model"', 100)}) == 2
-        assert library.verify() == []
+        assert verify(library) == []
 
 
 def test_a_lost_index_is_rebuilt_without_embedding_again(settings, fake):
@@ -423,7 +424,7 @@ def test_a_lost_index_is_rebuilt_without_embedding_again(settings, fake):
     shutil.rmtree(settings.library / "chroma")
     with open_library(settings) as library:
         assert library.vectors.ids() == before
-        assert library.verify() == []
+        assert verify(library) == []
 
 
 def test_verify_finds_and_mends_a_gap_in_the_index(library, fake):
@@ -431,11 +432,11 @@ def test_verify_finds_and_mends_a_gap_in_the_index(library, fake):
     some = sorted(library.vectors.ids())[3:7]
     library.vectors.remove(some)
     library.vectors.add([f"ffff:{n:04d}" for n in range(4)], library.vectors_of(some)[some[0]][None].repeat(4, axis=0))
-    assert [problem.what for problem in library.verify()] == [
+    assert [problem.what for problem in verify(library)] == [
         "4 chunks were not in the vector index",
         "4 vectors belonged to no chunk",
     ]
-    assert library.verify() == []
+    assert verify(library) == []
     assert library.vectors.ids() == set(library.chunk_ids())
 
 
@@ -443,7 +444,7 @@ def test_verify_reports_a_missing_pdf_and_a_stray_file(library, fake):
     report = add(library, ONE, fake)
     library.pdf_path(report.paper_id).unlink()
     (library.folder / "papers" / "stray.partial").write_bytes(b"x")
-    whats = {problem.what: problem.repaired for problem in library.verify()}
+    whats = {problem.what: problem.repaired for problem in verify(library)}
     assert whats == {
         f"its PDF {report.paper_id}.pdf is missing; add the file again": False,
         f"stray.partial belonged to no paper; it is in {library.folder / 'stray'} now": True,
@@ -493,14 +494,14 @@ def test_another_embedder_is_refused_in_words(library, fake):
     assert report.status == "failed"
     assert fake.name in report.error
     assert other.name in report.error
-    assert library.verify() == []
+    assert verify(library) == []
     assert LibraryMismatchError.status == 409
 
 
 def test_a_second_process_can_read_but_not_write(library, fake):
     add(library, ONE, fake)
     code = (
-        "import sys, json; from pathlib import Path; sys.path.insert(0, 'tests')\n"
+        "import sys, json; from pathlib import Path; sys.path.insert(0, 'tests/support')\n"
         "from ingest import *; from ingest.errors import LibraryBusyError; from fake_embedder import HashEmbedder\n"
         f"library = Library(IngestSettings(library=Path({str(library.folder)!r})))\n"
         "found = library.vectors.search(HashEmbedder().embed_query('low rank matrices'), 3)\n"
@@ -587,9 +588,9 @@ def test_adding_again_mends_a_missing_or_changed_copy(library, fake):
     paper_id = add(library, ONE, fake).paper_id
     for damage in (lambda path: path.unlink(), lambda path: path.write_bytes(b"")):
         damage(library.pdf_path(paper_id))
-        assert library.verify()[0].repaired is False
+        assert verify(library)[0].repaired is False
         assert add(library, ONE, fake).status == "skipped"
-        assert library.verify() == []
+        assert verify(library) == []
 
 
 def test_the_same_file_twice_in_one_run_is_added_once(library, fake, tmp_path):
@@ -598,7 +599,7 @@ def test_the_same_file_twice_in_one_run_is_added_once(library, fake, tmp_path):
     reports = list(Ingest(library=library, embedder=fake).run([Source(ONE, "a.pdf"), Source(twin, "b.pdf")] * 2))
     assert sorted(report.status for report in reports) == ["added", "skipped", "skipped", "skipped"]
     assert [entry.state for entry in library.ledger.entries()] == ["finished"]
-    assert library.verify() == []
+    assert verify(library) == []
 
 
 def test_a_twin_that_was_noted_before_its_paper_was_finished_does_not_stay_in_the_ledger(library, fake):
@@ -630,7 +631,7 @@ def test_verify_deletes_nothing_that_a_person_may_have_put_there(library, fake):
     mine = library.folder / "papers" / "my own notes.pdf"
     mine.write_bytes(b"mine")
     (library.folder / "papers" / "folder").mkdir()
-    assert all(problem.repaired for problem in library.verify())
+    assert all(problem.repaired for problem in verify(library))
     assert (library.folder / "stray" / "my own notes.pdf").read_bytes() == b"mine"
 
 
@@ -647,7 +648,7 @@ def test_two_runs_take_turns(library, fake):
     for thread in threads:
         thread.join()
     assert sorted(done) == ["added"] * 4 + ["skipped"] * 4
-    assert library.verify() == []
+    assert verify(library) == []
 
 
 def test_a_name_that_is_no_text_is_shown_with_marks():

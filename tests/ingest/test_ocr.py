@@ -97,7 +97,7 @@ def test_a_scan_is_read_in_its_columns_order(paper):
 def test_a_scan_is_read_inside_the_sandbox_too(paper, tmp_path, monkeypatch):
     (tmp_path / "scan.pdf").write_bytes(scan_of(paper))
     (tmp_path / "stand_in.py").write_text(
-        "import pypdfium2\nfrom ingest import ocr, sandbox\n"
+        "import pypdfium2\nfrom ingest import ocr, sandbox_child as sandbox\n"
         "def parse_pdf(path, *, file_name=None):\n"
         "    raise KeyError(ocr.read_page(pypdfium2.PdfDocument(path)[0])[:100])\n"
         "sandbox.parse_pdf = parse_pdf\n"

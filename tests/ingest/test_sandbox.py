@@ -26,7 +26,8 @@ from ingest.errors import (
 )
 from ingest.paper import ParsedPaper
 from ingest.parse import parse_pdf
-from ingest.sandbox import Limits, Parser, from_json, to_json
+from ingest.sandbox import Limits, Parser
+from ingest.typed_json import from_json, to_json
 from pdfs import column, write_pdf
 from places import ROOT, SAMPLES
 from waiting import until
@@ -57,7 +58,7 @@ def stand_in(monkeypatch, tmp_path):
         body = "\n".join(f"    {line}" for line in lines)
         (package / "stand_in.py").write_text(
             f"import os, sys, time, signal, ctypes\n{before}\n"
-            "import ingest.sandbox as sandbox\n"
+            "import ingest.sandbox_child as sandbox\n"
             "real = sandbox.parse_pdf\n"
             f"def parse_pdf(path, *, file_name=None):\n"
             f"    if 'good' in file_name: return real(path, file_name=file_name)\n{body}\n"
@@ -284,7 +285,7 @@ def test_a_child_that_has_grown_is_replaced(parser, good, monkeypatch):
 def test_the_child_dies_with_its_parent(tmp_path, good, work):
     code = (
         "import sys, threading, time; from pathlib import Path; import ingest.sandbox as s\n"
-        f"s._CHILD = s._CHILD.replace('_serve()', 's = sys.modules[\"ingest.sandbox\"]; "
+        f"s._CHILD = s._CHILD.replace('_serve()', 's = sys.modules[\"ingest.sandbox_child\"]; "
         f"s.parse_pdf = lambda *a, **k: [i for i in iter(int, 1)]; _serve()')\n"
         "p = s.Parser(); p.warm_up(); print(p.pid, flush=True)\n"
         f"path = Path({str(good)!r})\n"

@@ -16,6 +16,7 @@ from fake_embedder import HashEmbedder
 from ingest import Library, ingest_pdf, open_library
 from ingest.__main__ import main as ingest
 from ingest.errors import LibraryMismatchError, StorageError
+from ingest.repair import verify
 from places import ROOT, SAMPLES
 
 ONE, TWO = SAMPLES / "lora-for-terms.pdf", SAMPLES / "before-you-run.pdf"
@@ -73,7 +74,7 @@ def test_papers_without_a_catalogue_are_no_new_library_and_what_is_advised_bring
         ingest_pdf(tmp_path / "saved" / f"{paper_id}.pdf", library=library, embedder=fake)
         assert [paper.id for paper in library.papers()] == [paper_id]
         assert library.vectors.ids() == set(library.chunk_ids())
-        assert library.verify() == []
+        assert verify(library) == []
 
 
 def test_a_cut_off_copy_alone_is_a_new_library(settings):
@@ -226,7 +227,7 @@ def test_a_full_disk_is_a_sentence_while_adding_and_nothing_is_half_there(disk, 
             assert library.vectors.ids() == set(library.chunk_ids())
             copies = {path.name for path in (library.folder / "papers").iterdir()}
             assert copies == {f"{paper.id}.pdf" for paper in papers}, "whole papers only"
-            assert [problem for problem in library.verify() if "word index" not in problem.what] == []
+            assert [problem for problem in verify(library) if "word index" not in problem.what] == []
             assert ingest_pdf(TWO, library=library, embedder=fake).status in ("added", "skipped")
             library.remove(next(paper.id for paper in library.papers() if paper.id != papers[0].id))
     assert said <= {None, "The disk is full. Free some space and try again; nothing that was stored before is lost."}

@@ -9,9 +9,9 @@ import pytest
 from fake_embedder import HashEmbedder
 from ingest import ingest_pdf
 from places import SAMPLES
-from rag import local
-from rag.chat import EndpointChatModel
-from rag.local import LocalServer, embedded_model
+from rag.models import local
+from rag.models.chat import EndpointChatModel
+from rag.models.local import LocalServer, embedded_model
 from waiting import PATIENCE
 
 local.START_SECONDS = PATIENCE  # a model that loads in a second took over a minute beside twenty other programs

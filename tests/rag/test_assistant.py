@@ -12,6 +12,7 @@ from fakes import HangingChatModel, ScriptedChatModel
 from ingest.errors import UnknownPaperError
 from rag import Answered, Assistant, Drafted, RagSettings, Retrieved, TextDelta
 from rag.errors import ContextTooLongError, ModelUnreachableError, QuestionError
+from waiting import events_of
 
 QUESTION = "How many bytes does the key-value cache need per token?"
 
@@ -33,11 +34,6 @@ def assistant(library, embedder, *replies, sentences=0, **options):
         drafter=ScriptedChatModel(*replies, **options),
         settings=RagSettings(drafter_sentences=sentences),
     )
-
-
-async def events_of(stream):
-    async with aclosing(stream) as events:
-        return [event async for event in events]
 
 
 async def test_sources_come_before_the_first_word_and_the_answer_last(papers, embedder):

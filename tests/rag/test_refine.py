@@ -14,17 +14,18 @@ from fakes import ScriptedChatModel
 from ingest import ingest_pdf
 from places import SAMPLES
 from rag import Answered, Assistant, Drafted, Escalated, RagSettings, TextDelta
-from rag.chat import Endpoint, EndpointChatModel, fixed
-from rag.citations import without_markers
 from rag.errors import ModelFileError, NoExpertError, NotAllowedError, UnknownModelError
 from rag.expert import Expert
-from rag.local import embedded_model
+from rag.models.chat import EndpointChatModel, fixed
+from rag.models.draft import Thoughts
+from rag.models.local import embedded_model
+from rag.privacy.destination import Endpoint
 from rag.record import recalled, record
-from rag.refine import changes, declines
 from rag.render import changed, full_answer
-from rag.write import Thoughts
+from rag.verify.attempts import changes, declines
+from rag.verify.citations import without_markers
 from stub_server import DONE, delta, http, refusal, serving
-from waiting import PATIENCE
+from waiting import PATIENCE, events_of
 
 QUESTION = "How many bytes does the key-value cache need per token?"
 GOOD = "The key-value cache of this model takes 128 KiB for each token."
@@ -47,11 +48,6 @@ def over(library, draft, expert=None, **options):
         settings=settings,
         expert=Expert(expert, settings=settings) if expert else None,
     )
-
-
-async def events_of(stream):
-    async with aclosing(stream) as events:
-        return [event async for event in events]
 
 
 @pytest.fixture

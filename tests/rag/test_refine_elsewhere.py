@@ -14,10 +14,11 @@ from fakes import ScriptedChatModel, ScriptedUser
 from ingest import ingest_pdf
 from listener import listening, refusal
 from places import SAMPLES
-from rag import Assistant, RagSettings, destination
+from rag import Assistant, RagSettings
 from rag.expert import AskedBy, Expert
-from rag.policy import save_policy
-from rag.privacy import Gate
+from rag.privacy import destination
+from rag.privacy.gate import Gate
+from rag.privacy.policy import save_policy
 from rag.render import footer
 
 QUESTION = "How many bytes does the key-value cache need per token, and how large is a LoRA adapter?"
@@ -146,11 +147,13 @@ async def test_a_draft_that_quotes_such_a_paper_does_not_leave_either(papers, ga
 
 
 async def test_a_known_price_is_shown_before_and_noted_after(papers, gate, there, monkeypatch):
-    from rag import expert, meter, prices
+    from rag import expert
+    from rag.costs import prices
+    from rag.models import draft as writing
 
     provider = "https://api.openai.com/v1"  # as if it were behind this address
     known = {"base_url": provider, "model": "gpt-4o"}
-    for module, name in ((meter, "price"), (expert, "estimate")):
+    for module, name in ((writing, "price"), (expert, "estimate")):
         real = getattr(prices, name)
         monkeypatch.setattr(module, name, lambda *args, real=real, **more: real(*args, **more | known))
     user = ScriptedUser("once")

@@ -11,10 +11,11 @@ from fake_embedder import HashEmbedder
 from fakes import ScriptedChatModel
 from ingest import IngestSettings, open_library
 from loop_time import held
-from rag import Assistant, RagSettings, destination, runs
+from rag import Assistant, RagSettings
 from rag.expert import Expert
-from rag.runs import KeptRuns
-from rag.terms import Terms
+from rag.privacy import destination, runs
+from rag.privacy.runs import KeptRuns
+from rag.retrieval.terms import Terms
 
 LONGEST = 50.0
 """Milliseconds of the processor that one callback may take."""

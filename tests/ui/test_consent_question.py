@@ -13,10 +13,10 @@ from fake_embedder import HashEmbedder
 from ingest import ingest_pdf
 from pdfs import column, write_pdf
 from rag.answer import Answered, Escalated, Retrieved, TextDelta
-from rag.destination import Destination
+from rag.costs.tokens import TokenCount
 from rag.expert import AskedBy
-from rag.permit import Payload
-from rag.tokens import TokenCount
+from rag.privacy.destination import Destination
+from rag.privacy.permit import Payload
 from ui import consent
 
 

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ingest import Chunk, Paper
-from rag.accounting import Trace
 from rag.answer import Answer, Citation, Correction, Passage, Sentence
+from rag.costs.accounting import Trace
 from rag.doubts import BEGINS, in_words, legend, placed, shown
 from rag.render import full_answer, model_text, with_references
 from rag.sanitise import broken

@@ -107,7 +107,7 @@ def model_of(port: int) -> int:
     while time.monotonic() < end:
         for line in subprocess.check_output(["ps", "-eo", "pid,ppid,args"], text=True).splitlines()[1:]:
             pid, parent, command = line.split(maxsplit=2)
-            if "-m rag.local" in command and str(port) in Path(f"/proc/{parent}/cmdline").read_text():
+            if "-m rag.models.local" in command and str(port) in Path(f"/proc/{parent}/cmdline").read_text():
                 return int(pid)
         time.sleep(0.2)
     raise AssertionError("no model was started")
@@ -156,7 +156,7 @@ def test_variables_of_other_programs_neither_stop_redirect_nor_open_the_app(tmp_
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "192.0.2.1", "::"])
 def test_the_app_does_not_start_on_an_address_that_others_reach(host) -> None:
-    from ui import guard
+    from ui.web import guard
 
     with pytest.raises(SystemExit, match="this machine only"):
         guard.check_host(host)

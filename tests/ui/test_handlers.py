@@ -328,7 +328,7 @@ async def test_an_abstention_is_shown_with_the_closest_passages(app, chat, assis
 
 
 async def test_the_stop_button_cancels_without_a_message(app, chat, assistant) -> None:
-    from ui import patches
+    from ui.web import patches
 
     chat.session.current_task = asyncio.create_task(asyncio.sleep(30))
     await patches.stop(chat.session.socket_id)
@@ -340,7 +340,7 @@ async def test_the_stop_button_cancels_without_a_message(app, chat, assistant) -
 async def test_messages_of_closed_chats_are_forgotten(app, chat) -> None:
     from chainlit.chat_context import chat_contexts
 
-    from ui import patches
+    from ui.web import patches
 
     chat_contexts["gone"] = []
     patches.forget_closed_chats()

@@ -96,7 +96,7 @@ def test_the_address_of_the_instance_that_serves_the_library_is_told_whatever_po
 
 def test_chainlit_is_not_imported_before_its_variables_are_ours() -> None:
     """It reads the name of its cookie and its `.env` when it is imported."""
-    code = "import sys; from ui import __main__, core, names, start; sys.exit('chainlit' in sys.modules)"
+    code = "import sys; import ui.web.names; from ui import __main__, core, start; sys.exit('chainlit' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
 
 

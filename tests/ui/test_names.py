@@ -205,7 +205,7 @@ async def test_the_same_browser_takes_its_session_up_again(server, chat) -> None
 def test_no_two_who_sign_in_at_once_have_the_same_cookie(app) -> None:
     import chainlit as cl
 
-    from ui import patches
+    from ui.web import patches
 
     user = cl.User(identifier="local", display_name="You")
     assert len({patches.ticket(user) for _ in range(20)}) == 20
@@ -301,7 +301,7 @@ async def test_a_chats_name_never_becomes_sql(server, page, chat) -> None:
 
 
 def test_only_what_uuid4_writes_is_a_name() -> None:
-    from ui import names
+    from ui.web import names
 
     assert all(names.is_made(new_id()) for _ in range(100))
     for name in (None, 7, "", "a", f"{new_id()}\n", f" {new_id()}", new_id().upper(), "0" * 32, str(uuid.uuid1())):
@@ -309,7 +309,7 @@ def test_only_what_uuid4_writes_is_a_name() -> None:
 
 
 def test_a_place_is_below_its_folder_or_there_is_none(tmp_path) -> None:
-    from ui import names
+    from ui.web import names
 
     folder, elsewhere = tmp_path / "incoming", tmp_path / "elsewhere"
     folder.mkdir()
@@ -327,7 +327,7 @@ def test_a_place_is_below_its_folder_or_there_is_none(tmp_path) -> None:
 def test_a_session_cannot_even_be_made_under_a_foreign_name(app, tmp_path) -> None:
     from chainlit.session import HTTPSession
 
-    from ui import names
+    from ui.web import names
 
     for options in ({"id": str(tmp_path)}, {"id": new_id(), "thread_id": "../x"}):
         with pytest.raises(names.ForeignNameError):
@@ -339,7 +339,7 @@ def test_a_session_cannot_even_be_made_under_a_foreign_name(app, tmp_path) -> No
 
 
 def test_leftovers_are_removed_at_start_and_nothing_else(tmp_path) -> None:
-    from ui import names
+    from ui.web import names
 
     folder, elsewhere = tmp_path / "incoming", tmp_path / "elsewhere"
     left, link, other = folder / new_id(), folder / new_id(), folder / "notes"

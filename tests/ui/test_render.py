@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ingest import Chunk, Paper
-from rag.accounting import Trace, Usage
 from rag.answer import QUOTATION, Answer, Citation, Confidence, Draft, Passage, Quotation, Scope, Sentence
+from rag.costs.accounting import Trace, Usage
 from rag.render import (
     also_says,
     changed,

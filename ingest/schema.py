@@ -1,0 +1,90 @@
+"""The tables of the catalogue, and how those of an older Scholion become them."""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import TYPE_CHECKING
+
+from ingest import ledger, tags
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+VERSION = 3
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS papers (
+    id TEXT PRIMARY KEY, title TEXT NOT NULL, authors TEXT NOT NULL, year INTEGER, doi TEXT,
+    arxiv_id TEXT, abstract TEXT, n_pages INTEGER NOT NULL, file_name TEXT NOT NULL,
+    report TEXT, refs TEXT, added_at TEXT NOT NULL, finished_at TEXT);
+CREATE TABLE IF NOT EXISTS rebuilt (
+    id TEXT PRIMARY KEY REFERENCES chunks(id) ON DELETE CASCADE, embedder TEXT NOT NULL, vector BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS pages (
+    paper_id TEXT NOT NULL REFERENCES papers(id) ON DELETE CASCADE, number INTEGER NOT NULL, text TEXT NOT NULL,
+    PRIMARY KEY (paper_id, number)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS chunks (
+    row INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE,
+    paper_id TEXT NOT NULL REFERENCES papers(id) ON DELETE CASCADE, ordinal INTEGER NOT NULL,
+    text TEXT NOT NULL, start INTEGER NOT NULL, "end" INTEGER NOT NULL,
+    first_page INTEGER NOT NULL, last_page INTEGER NOT NULL, section TEXT, n_tokens INTEGER NOT NULL,
+    vector BLOB NOT NULL);
+CREATE INDEX IF NOT EXISTS chunks_of_paper ON chunks(paper_id, ordinal);
+CREATE INDEX IF NOT EXISTS unfinished ON papers(id) WHERE finished_at IS NULL;
+CREATE VIRTUAL TABLE IF NOT EXISTS words USING fts5(
+    text, section, content='chunks', content_rowid='row', tokenize='porter unicode61 remove_diacritics 2');
+INSERT INTO words(words, rank) VALUES ('rank', 'bm25(1.0, 2.0)');
+CREATE TRIGGER IF NOT EXISTS chunk_added AFTER INSERT ON chunks BEGIN
+    INSERT INTO words(rowid, text, section) VALUES (new.row, new.text, new.section); END;
+CREATE TRIGGER IF NOT EXISTS chunk_removed AFTER DELETE ON chunks BEGIN
+    INSERT INTO words(words, rowid, text, section) VALUES ('delete', old.row, old.text, old.section); END;
+"""
+# A word of the section's heading counts as two in the text: on QASPER train better than one or none (docs/log.md).
+
+_FROM_1_TO_2 = """
+ALTER TABLE papers ADD COLUMN arxiv_id TEXT;
+ALTER TABLE papers ADD COLUMN abstract TEXT;
+ALTER TABLE papers ADD COLUMN report TEXT;
+ALTER TABLE papers ADD COLUMN refs TEXT;
+"""
+
+_FROM_2_TO_3 = """
+DROP TRIGGER chunk_added;
+DROP TRIGGER chunk_removed;
+DROP TABLE words;
+"""
+
+_WORDS_AGAIN = "INSERT INTO words(words) VALUES ('rebuild');"
+
+UNFINISHED = "(SELECT id FROM papers WHERE finished_at IS NULL)"
+"""Nearly always empty, and an index knows it: cheaper than to read the row of each chunk's paper."""
+
+
+def brought_up_to_date(db: sqlite3.Connection) -> bool:
+    """Make the tables what they are today, in one transaction; False where a newer Scholion has written them."""
+    version = _version(db)
+    if version > VERSION:
+        return False
+    if version < VERSION:
+        db.execute("BEGIN IMMEDIATE")
+        version = _version(db)  # read again: another process may have been faster
+        older = (_FROM_1_TO_2 if version == 1 else "") + (_FROM_2_TO_3 if version in (1, 2) else "")
+        newer = _WORDS_AGAIN if version in (1, 2) else ""
+        for statement in _statements(older + _SCHEMA + ledger.SCHEMA + tags.SCHEMA + newer):
+            db.execute(statement)
+        db.execute(f"PRAGMA user_version={VERSION}")
+    return True
+
+
+def _version(db: sqlite3.Connection) -> int:
+    return int(db.execute("PRAGMA user_version").fetchone()[0])
+
+
+def _statements(script: str) -> Iterator[str]:
+    """The statements of a script, one by one: `executescript` would end the transaction."""
+    statement = ""
+    for line in script.splitlines(keepends=True):
+        statement += line
+        if sqlite3.complete_statement(statement):
+            yield statement
+            statement = ""

@@ -1,0 +1,309 @@
+"""`python -m rag adapt`: teach the drafter from your questions, your glossary or your papers; on, off, prepare."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ingest import IngestSettings, embedder_from, open_library
+from rag.adapt.examples import of_abbreviations, of_glossary, of_paper, of_questions, of_texts
+from rag.adapt.prepare import default_out, needs, prepare
+from rag.adapt.recipe import Recipe
+from rag.adapt.teach import FEW, teach
+from rag.assistant import Assistant
+from rag.commands.options import positive, progress
+from rag.errors import AdapterError
+from rag.evaluation.corpora import load
+from rag.evaluation.corpus_library import corpus_library
+from rag.evaluation.run import sampled
+from rag.models.adapters import Adapters, checked
+from rag.models.local import embedded_model
+from rag.models.machine import in_words, this_machine
+from rag.retrieval.terms import Terms
+from rag.sanitise import printable
+from rag.settings import RagSettings
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Sequence
+
+    from ingest import Library
+    from rag.adapt.examples import Taught
+    from rag.adapt.teach import Taken
+    from rag.commands.options import Tell
+    from rag.models.adapters import Adapter
+
+BITS = 5
+"""Of a weight in a GGUF file, roughly: most are quantised to four, with scales."""
+
+MOST_TEXTS = 400
+"""Chunks of the papers that are learned as they stand."""
+
+
+def add_to(commands: Any) -> None:
+    """Add the command to an argument parser's commands."""
+    text = "teach the small model that drafts from questions, a glossary or papers of your own field"
+    parser = commands.add_parser("adapt", help=text, description=text)
+    parser.set_defaults(run=run, do=_list, json=False)
+    actions = parser.add_subparsers(metavar="ACTION")
+
+    def action(name: str, do: Any, text: str) -> argparse.ArgumentParser:
+        sub: argparse.ArgumentParser = actions.add_parser(name, help=text, description=text)
+        sub.set_defaults(do=do)
+        return sub
+
+    train = action("train", _train, "teach an adapter; it is kept where it answers what was held out better")
+    train.add_argument(
+        "file", type=Path, nargs="?", metavar="FILE", help="questions with answers, as `rag evaluate` reads them"
+    )
+    train.add_argument("--glossary", action="store_true", help="learn the terms of the library's glossary")
+    train.add_argument("--papers", action="store_true", help="learn from the papers alone: their text and their terms")
+    train.add_argument("--model", type=Path, metavar="PATH", help="teach this GGUF file or folder, not the drafter")
+    train.add_argument("--merged", type=Path, metavar="DIR", help="write the whole taught model too, for other engines")
+    train.add_argument("--name", default="field", help="the adapter's name (field)")
+    train.add_argument("--config", type=Path, metavar="FILE.toml", help="the recipe; `adapt recipe` prints one")
+    train.add_argument("--limit", type=positive, metavar="N", help="only so many questions, the same each time")
+    train.add_argument("--off", action="store_true", help="do not switch it on")
+    train.add_argument("--json", action="store_true", help="the card as JSON on standard output")
+    listed = action("list", _list, "the adapters of this library")
+    listed.add_argument("--json", action="store_true", help="as JSON on standard output")
+    action("recipe", _recipe, "print the recipe, to be changed and given with --config")
+    for name, do, told in (
+        ("on", _on, "serve the drafter with this adapter"),
+        ("remove", _remove, "delete this adapter"),
+    ):
+        action(name, do, told).add_argument("name", metavar="NAME")
+    action("off", _off, "serve the drafter as it was")
+    ready = action("prepare", _prepare, "write a model with an untrained adapter, to be trained elsewhere")
+    ready.add_argument("--model", required=True, metavar="NAME", help="a folder, or a name on the Hugging Face hub")
+    ready.add_argument("--out", type=Path, metavar="FILE.pt", help="what to write (FAMILY_with_lora.pt)")
+    ready.add_argument("--config", type=Path, metavar="FILE.toml", help="the recipe")
+    ready.add_argument("--yes", action="store_true", help="do not ask")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Run the command; 0, or 1 where an adapter was not kept or the user said no."""
+    return int(options.do(options))
+
+
+def _adapters() -> Adapters:
+    return Adapters(IngestSettings().library)
+
+
+def _train(options: argparse.Namespace) -> int:
+    if not (options.file or options.glossary or options.papers):
+        raise AdapterError("There is nothing to learn from.", "Give a file of questions, --glossary or --papers.")
+    recipe = Recipe.read(options.config) if options.config else Recipe()
+    settings, rag_settings = IngestSettings(), RagSettings()
+    adapters = Adapters(settings.library)
+    adapters.check_free(checked(options.name))
+    base = options.model.expanduser() if options.model else _base(rag_settings)
+    if not base.exists():
+        raise AdapterError(f"There is no {base}.", "Name a GGUF file, or a folder with config.json and *.safetensors.")
+    if options.merged and options.merged.exists():
+        raise AdapterError(f"{options.merged} is there already.", "Name a folder that is not, for --merged.")
+    print(_told(base), file=sys.stderr)
+    with progress() as tell:
+        taught, source = _examples(options, settings, tell)
+        if len(taught) < FEW:
+            print(
+                f"Only {len(taught)} examples: below {FEW} a model mostly learns how they are worded. "
+                "It is kept only where it answers better.",
+                file=sys.stderr,
+            )
+        taken = asyncio.run(
+            teach(
+                options.name,
+                taught,
+                base=base,
+                recipe=recipe,
+                adapters=adapters,
+                source=source,
+                merged=options.merged,
+                threads=rag_settings.drafter_threads,
+                tell=tell,
+            )
+        )
+    on = not options.off and options.model is None
+    if taken.adapter and on:
+        adapters.switch_on(taken.adapter.name)
+    if options.json:
+        print(json.dumps({"kept": taken.adapter is not None, **taken.card}, ensure_ascii=False, indent=1))
+    else:
+        _print(taken, on=on)
+    return 0 if taken.adapter else 1
+
+
+def _base(settings: RagSettings) -> Path:
+    """The file of the drafter."""
+    path = Path(settings.drafter).expanduser() if settings.drafter else embedded_model()
+    if not path.is_file():
+        raise AdapterError(
+            f"The drafter {settings.drafter} is no file on this machine, so no adapter can be served with it.",
+            "Set SCHOLION_DRAFTER to a GGUF file, or leave it unset for the embedded model.",
+        )
+    return path
+
+
+def _told(base: Path) -> str:
+    """What teaching takes, before it begins: the weights unpacked, and a gigabyte for what is computed."""
+    parameters = needs(str(base)).parameters if base.is_dir() else base.stat().st_size * 8 // BITS
+    memory = "an unknown amount" if parameters is None else f"about {in_words(4 * parameters + 10**9)}"
+    free = in_words(this_machine().ram_available)
+    return printable(f"Teaching {base.stem} takes {memory} of memory; {free} are free. Nothing leaves this machine.")
+
+
+def _examples(options: argparse.Namespace, settings: IngestSettings, tell: Tell) -> tuple[list[Taught], dict[str, Any]]:
+    taught: list[Taught] = []
+    source: dict[str, Any] = {}
+    if options.file and options.file.suffix != ".csv":
+        questions = load(options.file)
+        folder = settings.library / "adapters" / ".corpus" / questions.digest
+        with corpus_library(questions, folder, embedder=embedder_from(settings.embedder), tell=tell) as library:
+            taught, source = _asked(options, library, tell)
+    elif options.file:
+        with open_library(settings) as library:
+            taught, source = _asked(options, library, tell)
+    if options.glossary or options.papers:
+        with open_library(settings) as library:
+            if options.glossary:
+                made = of_glossary(Terms(library).glossary.entries())
+                taught, source = [*taught, *made], source | {"glossary": len(made)}
+            if options.papers:
+                made = _of_papers(library)
+                taught, source = [*taught, *made], source | {"papers": len(made)}
+    return taught, source
+
+
+def _asked(options: argparse.Namespace, library: Library, tell: Tell) -> tuple[list[Taught], dict[str, Any]]:
+    questions = load(options.file, papers=library.papers())
+    cases = sampled(questions.cases, options.limit)
+
+    async def prompts() -> tuple[list[Taught], int]:
+        assistant = Assistant.open(RagSettings(), library=library)
+        try:
+            return await of_questions(cases, assistant.messages_for, tell=tell)
+        finally:
+            await assistant.close()
+
+    taught, left_out = asyncio.run(prompts())
+    return taught, {"questions": questions.name, "digest": questions.digest, "n": len(taught), "not_found": left_out}
+
+
+def _of_papers(library: Library) -> list[Taught]:
+    taught: list[Taught] = []
+    texts: dict[str, Sequence[str]] = {}
+    for paper in library.papers():
+        chunks = library.chunks(library.chunk_ids([paper.id])).values()
+        texts[paper.id] = [chunk.text for chunk in chunks]
+        taught += of_paper(paper, texts[paper.id])
+    meanings = [meaning for found in Terms(library).index().shorts.values() for meaning in found]
+    taught += of_abbreviations(meanings, texts)
+    return taught + of_texts(texts, most=MOST_TEXTS)
+
+
+def _print(taken: Taken, *, on: bool) -> None:
+    card = taken.card
+    print(f"Learned from {card['learned_from']} examples in {card['training_seconds']:.0f} s; ", end="")
+    print(f"{card['held_out']} were held out.")
+    if taken.before and taken.after and taken.difference:
+        d = taken.difference
+        between = "" if d.low is None or d.high is None else f" ({d.low:+.3f} to {d.high:+.3f})"
+        print(f"Answer-F1 on what was held out: {taken.before.mean:.3f} before, {taken.after.mean:.3f} after: ", end="")
+        print(f"{d.mean:+.3f}{between}, n={d.n}")
+    if taken.adapter is None:
+        print("It answers no better, so it was not kept; the drafter stays as it was.")
+        return
+    print(f"Kept in {printable(str(taken.adapter.folder))}, {in_words(card['bytes'])}.")
+    name = taken.adapter.name
+    if on:
+        print("It is on from the next start of Scholion; `python -m rag adapt off` switches it off.")
+    else:
+        print(f"`python -m rag adapt on {name}` switches it on.")
+
+
+def _list(options: argparse.Namespace) -> int:
+    adapters = _adapters()
+    on = adapters.on()
+    rows = [(adapter, bool(on and on.name == adapter.name)) for adapter in adapters.all()]
+    if options.json:
+        shown = [{"name": adapter.name, "on": is_on, **adapter.card} for adapter, is_on in rows]
+        print(json.dumps(shown, ensure_ascii=False, indent=1))
+        return 0
+    for adapter, is_on in rows:
+        print(f"{'*' if is_on else ' '} {adapter.name}: {_in_short(adapter)}")
+    if not rows:
+        print("No adapters yet: `python -m rag adapt train FILE` teaches one (docs/adapt.md).")
+    return 0
+
+
+def _in_short(adapter: Adapter) -> str:
+    card = adapter.card
+    figures = card.get("answer_f1") or {}
+    before, after = figures.get("before"), figures.get("after")
+    told = (
+        f", Answer-F1 {before['mean']:.3f} → {after['mean']:.3f} on {after['n']} held out" if before and after else ""
+    )
+    return printable(f"for {card['base']['name']}, learned from {card['learned_from']} examples{told}")
+
+
+def _on(options: argparse.Namespace) -> int:
+    adapter, base = _adapters().switch_on(options.name), _base(RagSettings())
+    print(f"{adapter.name} is on from the next start of Scholion.")
+    if not adapter.is_for(base):
+        print(f"It was made for {adapter.card['base']['name']}: with {base.name} as the drafter it does nothing.")
+    return 0
+
+
+def _off(_: argparse.Namespace) -> int:
+    _adapters().switch_off()
+    print("The drafter is served as it was, from the next start of Scholion.")
+    return 0
+
+
+def _remove(options: argparse.Namespace) -> int:
+    _adapters().remove(options.name)
+    print(f"{options.name} is gone.")
+    return 0
+
+
+def _recipe(_: argparse.Namespace) -> int:
+    print(Recipe().as_toml(), end="")
+    return 0
+
+
+def _prepare(options: argparse.Namespace) -> int:
+    recipe = Recipe.read(options.config) if options.config else Recipe()
+    out, takes = options.out or default_out(options.model), needs(options.model)
+    memory = "an unknown amount of memory" if takes.memory is None else f"about {in_words(takes.memory)} of memory"
+    free = this_machine().ram_available
+    fetched = "" if takes.here else " It is fetched from the Hugging Face hub first."
+    minutes = "" if takes.seconds is None else f", and very roughly {max(1, round(takes.seconds / 60))} min"
+    print(
+        printable(
+            f"Preparing {options.model} takes {memory} ({in_words(free)} are free), as much on the disk for "
+            f"{out}{minutes}.{fetched}"
+        ),
+        file=sys.stderr,
+    )
+    if takes.memory and free and takes.memory > free:
+        print("That is more memory than is free.", file=sys.stderr)
+    if not options.yes and not _agreed():
+        return 1
+    told = prepare(options.model, recipe, out)
+    print(f"{printable(str(out))}: {told['parameters']:,} numbers, {told['of_the_adapter']:,} of them the adapter's.")
+    return 0
+
+
+def _agreed() -> bool:
+    """Ask. Whoever is not at a terminal has not agreed."""
+    if not sys.stdin.isatty():
+        print("Nothing was loaded: say --yes to agree.", file=sys.stderr)
+        return False
+    try:
+        return input("Go on? [y/N] ").strip().lower() in ("y", "yes")
+    except EOFError:
+        return False

@@ -1,0 +1,166 @@
+"""`python -m rag calibrate`: drafts for questions whose answers are known, and what they teach about the next ones."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import sys
+from contextlib import contextmanager
+from dataclasses import asdict, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ingest import IngestSettings, UserFacingError, embedder_from, open_library
+from rag.assistant import Assistant
+from rag.commands.options import positive, progress
+from rag.errors import CalibrationError, QuestionSetError
+from rag.evaluation.calibrate import WITH_LOGPROBS, Labelled, calibrated, held_out, is_right, save, too_few
+from rag.evaluation.corpora import load
+from rag.evaluation.corpus_library import corpus_library
+from rag.evaluation.metrics import auroc_estimate
+from rag.evaluation.rows import appending, whole_lines
+from rag.evaluation.run import code_digest, sampled
+from rag.settings import RagSettings
+from rag.verify.calibration import FILE
+from rag.verify.citations import cite, without_markers
+from rag.verify.confidence import gates, signals
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Iterator
+
+    from ingest import Library
+    from rag.answer import Answer
+    from rag.evaluation.cases import Case, QuestionSet
+
+
+def add_to(commands: Any) -> None:
+    """Add the command to an argument parser's commands."""
+    text = "learn from questions with known answers how sure to be of the drafter's answers"
+    parser = commands.add_parser("calibrate", help=text, description=text)
+    parser.add_argument(
+        "file", type=Path, metavar="FILE", help="a .csv of your own with a column `answer`, or a QASPER .json"
+    )
+    parser.add_argument("--model", metavar="MODEL", help="the drafter (SCHOLION_DRAFTER)")
+    parser.add_argument("--limit", type=positive, metavar="N", help="a sample of N questions, the same each time")
+    parser.add_argument("--out", type=Path, metavar="FILE", help=f"where to write (LIBRARY/{FILE})")
+    parser.add_argument("--drafts", type=Path, metavar="DIR", help="where drafts are kept (evaluations/calibrate-NAME)")
+    parser.add_argument("--force", action="store_true", help="write it even where there are too few drafts")
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Run the command; 0, or 1 where there is too little to learn from."""
+    settings = IngestSettings()
+    rag_settings = RagSettings() if options.model is None else RagSettings(drafter=options.model)
+    with _library(options, settings) as (questions, library, folder):
+        rows, model = asyncio.run(_drafts(questions, library, rag_settings, folder))
+    missing = too_few(rows)
+    if missing and not (options.force and rows):
+        raise CalibrationError(missing, "Add questions with answers; --force writes what there is all the same.")
+    found = calibrated(rows, model=model, data=questions.name, date=datetime.now(UTC).date().isoformat())
+    out = options.out or settings.library.expanduser() / FILE
+    save(found, out)
+    area = auroc_estimate(held_out(rows, WITH_LOGPROBS), [row.right for row in rows], [row.group for row in rows])
+    print(f"{model}: {found.n_right} of {found.n} drafts right ({found.label})")
+    if area and area.low is not None:
+        print(
+            f"AUROC {area.mean:.3f} ({area.low:.3f} to {area.high:.3f}), each draft by weights that never saw its paper"
+        )
+    print(f"Threshold {found.threshold:.3f}. {found.threshold_reason}")
+    if missing:
+        print(f"Too few to rely on: {missing}")
+    print(f"\nWritten to {out}")
+    return 0
+
+
+@contextmanager
+def _library(options: argparse.Namespace, settings: IngestSettings) -> Iterator[tuple[QuestionSet, Library, Path]]:
+    """The questions, the library that they are asked of, and the folder for the drafts."""
+    if options.file.suffix == ".csv":
+        with open_library(settings) as library:
+            if not library.papers():
+                raise QuestionSetError("Your library is empty.", "Add papers with `python -m ingest add PATH`.")
+            questions = _asked(load(options.file, papers=library.papers()), options.limit)
+            yield questions, library, _folder(options, questions)
+    else:
+        questions = _asked(load(options.file), options.limit)
+        folder = _folder(options, questions)
+        embedder = embedder_from(settings.embedder)
+        with progress() as tell, corpus_library(questions, folder / "corpus", embedder=embedder, tell=tell) as library:
+            yield questions, library, folder
+
+
+def _asked(questions: QuestionSet, limit: int | None) -> QuestionSet:
+    """The questions with answers, a sample where asked for, and only the documents that they are asked of."""
+    known = [case for case in questions.cases if case.references or case.answerable is False]
+    if not known:
+        raise QuestionSetError(f"{questions.name} has no answers.", "Fill the column `answer`.")
+    cases = sampled(known, limit)
+    searched = {paper_id for case in cases for paper_id in case.paper_ids or ()}
+    documents = [document for document in questions.documents if document.paper_id in searched or not searched]
+    return replace(questions, cases=tuple(cases), documents=tuple(documents))
+
+
+def _folder(options: argparse.Namespace, questions: QuestionSet) -> Path:
+    name = re.sub(r"[^\w.-]+", "-", questions.name.removesuffix(".csv")).strip("-.") or "questions"
+    folder = Path(options.drafts or Path("evaluations") / f"calibrate-{name}")
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+async def _drafts(
+    questions: QuestionSet, library: Library, settings: RagSettings, folder: Path
+) -> tuple[list[Labelled], str]:
+    """A labelled draft for each question with an answer, from the folder where it is there; and the model's name."""
+    assistant = Assistant.open(settings.model_copy(update={"answers": "written"}), library=library)
+    key = [assistant.drafter.name, questions.digest, code_digest()]
+    path = folder / "drafts.jsonl"
+    there = {row["id"]: row for row in whole_lines(path) if row["key"] == key}
+    try:
+        with appending(path) as append, progress() as tell:
+            for n, case in enumerate(questions.cases, start=1):
+                if case.id not in there:
+                    there[case.id] = {"id": case.id, "key": key} | await _one(case, assistant)
+                    append(there[case.id])
+                tell("drafting", n, len(questions.cases))
+    finally:
+        await assistant.close()
+    rows = [there[case.id] for case in questions.cases]
+    made = [Labelled(**row["draft"] | {"gates": tuple(row["draft"]["gates"])}) for row in rows if row["draft"]]
+    models = {row["model"] for row in rows if row["draft"]}
+    return made, next(iter(models), assistant.drafter.name)
+
+
+async def _one(case: Case, assistant: Assistant) -> dict[str, Any]:
+    """One line: the labelled draft, or none where the floor or an error stood before it."""
+    try:
+        answer = await assistant.answer(case.question, paper_ids=case.paper_ids)
+    except UserFacingError as error:
+        print(f"{case.id}: {error}", file=sys.stderr)
+        return {"draft": None, "model": None}
+    if answer.abstained or not answer.drafts:
+        return {"draft": None, "model": None}
+    return {"draft": asdict(labelled(answer, case)), "model": answer.drafts[0].model}
+
+
+def labelled(answer: Answer, case: Case) -> Labelled:
+    """The signals of an answer's first draft, whatever is shown in its place, and whether it is right."""
+    draft = answer.drafts[0]
+    cited = cite(draft.text, answer.passages, page_text=lambda *_: "", question=case.question)
+    return Labelled(
+        signals=signals(draft, question=case.question, sentences=cited.sentences, passages=answer.passages),
+        gates=tuple(
+            gate.code
+            for gate in gates(
+                draft,
+                question=case.question,
+                sentences=cited.sentences,
+                passages=answer.passages,
+                corrections=cited.corrections,
+            )
+        ),
+        right=is_right(without_markers(draft.text), [reference.text for reference in case.references]),
+        group=case.group,
+    )

@@ -1,0 +1,143 @@
+"""`python -m rag discover`: the model servers that run on this machine, and the setting that would use each model."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from rag.errors import ModelUnreachableError
+from rag.sanitise import printable
+from rag.servers.discovery import PORTS, discover
+from rag.servers.loopback import loopback_address
+from rag.servers.probe import Capabilities, probe
+
+if TYPE_CHECKING:
+    import argparse
+
+    from rag.servers.engines import Engine, ServedModel
+
+ROOM = 8192
+"""Tokens that six passages, a draft and an answer need; a smaller window is worth a word."""
+
+EVERY = "*"
+"""What `--probe` without a model's name stands for."""
+
+
+def add_to(commands: Any) -> None:
+    """Add the command to an argument parser's commands."""
+    text = "find the model servers that run on this machine; nothing else is contacted, and none is used"
+    parser = commands.add_parser("discover", help=text, description=text)
+    parser.add_argument(
+        "--probe",
+        nargs="?",
+        const=EVERY,
+        metavar="MODEL",
+        help="try out what this model's server can do, or every model's: it loads them and asks for a few words",
+    )
+    parser.add_argument("--at", action="append", default=[], metavar="URL", help="look here too; may be repeated")
+    parser.add_argument("--json", action="store_true", help="results as JSON on standard output")
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Run the command; always 0: that no server runs is an answer."""
+    also = []
+    for text in options.at:
+        address = loopback_address(text)
+        if address is None:
+            raise ModelUnreachableError(
+                f"{printable(text)} is not an address of this machine, so it was not contacted.",
+                "Give one like http://127.0.0.1:8080.",
+            )
+        also.append(address)
+    engines = asyncio.run(discover(also=also, catalogues=options.probe is not None))
+    found = asyncio.run(_probed(engines, options.probe)) if options.probe is not None else {}
+    if options.json:
+        print(json.dumps([_row(engine, found) for engine in engines], ensure_ascii=False, indent=1))
+        return 0
+    for engine in engines:
+        _print(engine, found)
+    if not engines:
+        print(f"No model server answers on this machine (ports {', '.join(map(str, PORTS))}).")
+    return 0
+
+
+def setting(engine: Engine, model: ServedModel) -> str | None:
+    """The setting that makes a model the expert; None where it cannot be one, or the prompt would leave the machine."""
+    offered = model.chat and model.relayed_to is None
+    return f"SCHOLION_EXPERT={engine.base_url}#{model.id}" if offered else None
+
+
+def widening(engine: Engine, model: ServedModel) -> str | None:
+    """How to get a larger window from Ollama, which cuts longer prompts without a word; None where none is needed."""
+    if engine.name != "Ollama" or (model.context_window or 0) >= ROOM or setting(engine, model) is None:
+        return None
+    room = min(ROOM, model.trained_context or ROOM)
+    if (model.context_window or 0) >= room:
+        return None
+    has = f"gives {model.context_window:,} tokens" if model.context_window else "has not said how many tokens it gives"
+    return (
+        f"Ollama {has}, and cuts longer prompts without a word. Start it with OLLAMA_CONTEXT_LENGTH={room}, or make a "
+        f"variant: a file with the lines `FROM {model.id}` and `PARAMETER num_ctx {room}`, then "
+        "`ollama create NAME -f FILE`. Its OpenAI-compatible interface cannot be told in a question."
+    )
+
+
+async def _probed(engines: tuple[Engine, ...], wanted: str) -> dict[tuple[str, str], Capabilities]:
+    found = {}
+    for engine in engines:  # one at a time: each model may fill the memory
+        for model in engine.models:
+            if wanted in (EVERY, model.id) and setting(engine, model):
+                found[engine.base_url, model.id] = await probe(engine.base_url, model=model.id)
+    return found
+
+
+def _row(engine: Engine, found: dict[tuple[str, str], Capabilities]) -> dict[str, Any]:
+    models = []
+    for model in engine.models:
+        able = found.get((engine.base_url, model.id))
+        told = {"setting": setting(engine, model), "capabilities": asdict(able) if able else None}
+        models.append(asdict(model) | told)
+    return asdict(engine) | {"models": models}
+
+
+def _print(engine: Engine, found: dict[tuple[str, str], Capabilities]) -> None:
+    print(printable(" ".join(filter(None, (engine.name, engine.version, "at", engine.base_url)))))
+    if engine.locked:
+        print("  It wants a key, so what it serves is not known.")
+    if engine.note:
+        print(f"  {engine.note}")
+    for model in engine.models:
+        able = found.get((engine.base_url, model.id))
+        window = (able and able.context_window) or model.context_window
+        print(printable(f"  {model.id}: {_window(window, model.trained_context)}"))
+        if model.relayed_to:
+            print(printable(f"    Not offered: the engine sends what it is asked on to {model.relayed_to}."))
+        elif not model.chat:
+            print("    Not offered: it embeds, and does not write.")
+        else:
+            print(printable(f"    {setting(engine, model)}"))
+        if able:
+            print(f"    {_abilities(able)}")
+        if advice := widening(engine, model):
+            print(printable(f"    {advice}"))
+
+
+def _window(given: int | None, trained: int | None) -> str:
+    if given is None:
+        return "window unknown" + (f" (made for {trained:,} tokens)" if trained else "")
+    return f"{given:,} tokens" + (f" of the {trained:,} that it was made for" if trained and trained != given else "")
+
+
+def _abilities(able: Capabilities) -> str:
+    named = {
+        "log-probabilities": able.logprobs,
+        "usage in the stream": able.usage_in_stream,
+        "JSON schema": able.json_schema,
+        "timings": able.timings,
+    }
+    words = {True: "yes", False: "no", None: "unknown"}
+    found = ", ".join(f"{name}: {words[can]}" for name, can in named.items())
+    return f"{found} (it did not answer in time)" if able.late else found

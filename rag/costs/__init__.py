@@ -1,0 +1,18 @@
+"""What an answer takes: tokens, time, energy and money. Counts and prices are looked up here, never on the network."""
+
+from rag.costs.accounting import Energy, Span, Trace, Usage
+from rag.costs.energy import Machine
+from rag.costs.prices import estimate, price
+from rag.costs.tokens import TokenCount, count_messages
+
+__all__ = [
+    "Energy",
+    "Machine",
+    "Span",
+    "TokenCount",
+    "Trace",
+    "Usage",
+    "count_messages",
+    "estimate",
+    "price",
+]

@@ -1,0 +1,244 @@
+"""What a run says: its figures with their intervals, by stage, by paper, the worst cases, and against another run."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import asdict, dataclass
+from statistics import mean
+from typing import TYPE_CHECKING, Any
+
+from rag.errors import RunError
+from rag.evaluation.measures import Figure, answer_f1_of, figures, seconds_of
+from rag.evaluation.metrics import (
+    Abstentions,
+    Difference,
+    Estimate,
+    abstentions,
+    estimate,
+    hit_at,
+    paired,
+    percentiles,
+    recall_at,
+    reciprocal_rank,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from rag.evaluation.cases import Result, Run
+
+CURVE_AT = (1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 20, 30, 50, 100)
+"""Numbers of passages at which the curve of recall is drawn, as far as the run reaches."""
+
+WORST = 10
+"""Cases of a sort that the report shows one by one."""
+
+POOR = 0.2
+"""Answer F1 below which an answer is shown as a poor one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Compared:
+    """One figure of two runs, on the cases that both have."""
+
+    figure: Figure
+    ours: float
+    theirs: float
+    difference: Difference
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PaperRow:
+    """How the questions about one paper fared."""
+
+    group: str
+    n: int
+    values: Mapping[str, float | None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """Everything that is written down."""
+
+    run: Run
+    figures: tuple[tuple[Figure, Estimate | None], ...]
+    """None: it could be known for no case, as the validity of markers where the model writes none."""
+    recall: tuple[tuple[int, Estimate, Estimate], ...]
+    """(k, recall@k, hit@k)."""
+    search_abstentions: Abstentions
+    """By the search alone: nothing found that bears on the question."""
+    answer_abstentions: Abstentions | None
+    seconds: tuple[float, ...]
+    """Of each case in all."""
+    stages: Mapping[str, tuple[float, ...]]
+    """Stage → seconds at 50, 95 and 99 percent of the cases, and the most."""
+    papers: tuple[PaperRow, ...]
+    """Those where most is lost first: by 1 - reciprocal rank, summed; nothing where each question has its own paper."""
+    worst: tuple[Result, ...]
+    """At most `WORST` for what was not found, as many for wrong abstentions, as many for poor answers."""
+    errors: tuple[Result, ...]
+    tokens: tuple[int, int] | None
+    """Read and written in all; None where nothing was answered or an answer's tokens are unknown."""
+    other: Run | None = None
+    compared: tuple[Compared, ...] = ()
+    n_common: int = 0
+
+    @property
+    def n(self) -> int:
+        """Cases that could be asked."""
+        return len(self.run.results) - len(self.errors)
+
+
+def report(run: Run, *, other: Run | None = None) -> Report:
+    """The report of a run, beside another where one is given.
+
+    Raises:
+        RunError: the two have no case in common.
+    """
+    good = [result for result in run.results if result.error is None]
+    measured = figures(run)
+    compared, n_common = _compared(measured, good, other) if other else ((), 0)
+    return Report(
+        run=run,
+        figures=tuple((f, _estimate(f.of, good)) for f in measured),
+        recall=tuple(_curve(good, run.settings["k"])),
+        search_abstentions=abstentions((r.answerable, r.on_topic is False) for r in good if r.answerable is not None),
+        answer_abstentions=abstentions(
+            (r.answerable, r.answer.abstained) for r in good if r.answerable is not None and r.answer
+        )
+        if run.settings["answers"] is not None
+        else None,
+        seconds=tuple(s for r in good if (s := seconds_of(r)) is not None),
+        stages=_stages(good),
+        papers=tuple(_papers(good, measured)),
+        worst=tuple(_worst(good)),
+        errors=tuple(result for result in run.results if result.error is not None),
+        tokens=_tokens(good),
+        other=other,
+        compared=compared,
+        n_common=n_common,
+    )
+
+
+def _estimate(of: Callable[[Result], float | None], results: Iterable[Result]) -> Estimate | None:
+    known = [(value, result.group) for result in results if (value := of(result)) is not None]
+    return estimate([value for value, _ in known], [group for _, group in known])
+
+
+def _curve(results: Sequence[Result], k: int) -> Iterable[tuple[int, Estimate, Estimate]]:
+    for n in sorted({n for n in CURVE_AT if n < k} | {k}):
+        recall = _estimate(lambda r, n=n: recall_at(r.ranked, r.relevant, n), results)  # type: ignore[misc]
+        hit = _estimate(lambda r, n=n: hit_at(r.ranked, r.relevant, n), results)  # type: ignore[misc]
+        if recall and hit:
+            yield n, recall, hit
+
+
+def _stages(results: Sequence[Result]) -> dict[str, tuple[float, ...]]:
+    times: dict[str, list[float]] = defaultdict(list)
+    for result in results:
+        for name, seconds in (result.answer.stages if result.answer else result.stages).items():
+            times[name].append(seconds)
+    times["in all"] = [s for result in results if (s := seconds_of(result)) is not None]
+    return {name: found for name, seconds in times.items() if (found := percentiles(seconds, at=(50, 95, 99, 100)))}
+
+
+def _papers(results: Sequence[Result], measured: Sequence[Figure]) -> list[PaperRow]:
+    groups: dict[str, list[Result]] = defaultdict(list)
+    for result in results:
+        if result.relevant:
+            groups[result.group].append(result)
+    if len(groups) < 2 or all(len(group) == 1 for group in groups.values()):
+        return []
+    chosen = [f for f in measured if f.name in ("Hit@1", "Hit@5", "Answer F1") or f.name.startswith(("MRR", "nDCG"))]
+    rows = []
+    for name, group in groups.items():
+        known = {f.name: [v for r in group if (v := f.of(r)) is not None] for f in chosen}
+        values = {figure: mean(found) if found else None for figure, found in known.items()}
+        rows.append(PaperRow(group=name, n=len(group), values=values))
+    lost = {
+        name: sum(1 - (reciprocal_rank(r.ranked, r.relevant) or 0.0) for r in group) for name, group in groups.items()
+    }
+    return sorted(rows, key=lambda row: (-lost[row.group], row.group))
+
+
+def _worst(results: Sequence[Result]) -> list[Result]:
+    """Cases whose first right passage does not stand first, worst first; then wrong abstentions, then poor answers."""
+    rank = {r.id: reciprocal_rank(r.ranked, r.relevant) for r in results}
+    low = [r for r in results if (found := rank[r.id]) is not None and found < 1]
+    low = sorted(low, key=lambda r: (rank[r.id] or 0.0, answer_f1_of(r) or 0.0, r.id))[:WORST]
+    refusals = [r for r in results if (wrongly_refused(r) or wrongly_answered(r)) and r not in low]
+    refusals = sorted(refusals, key=lambda r: (not wrongly_refused(r), r.id))[:WORST]
+    poor = {r.id: f1 for r in results if r.answerable and (f1 := answer_f1_of(r)) is not None and f1 < POOR}
+    answers = [r for r in results if r.id in poor and r not in low + refusals]
+    return low + refusals + sorted(answers, key=lambda r: (poor[r.id], r.id))[:WORST]
+
+
+def abstained(result: Result) -> bool:
+    """Whether the assistant abstained; where it was not asked, whether the search alone would."""
+    return result.answer.abstained if result.answer else result.on_topic is False
+
+
+def wrongly_refused(result: Result) -> bool:
+    """Whether an answerable question was abstained from."""
+    return result.answerable is True and abstained(result)
+
+
+def wrongly_answered(result: Result) -> bool:
+    """Whether an unanswerable question was not abstained from."""
+    return result.answerable is False and not abstained(result)
+
+
+def first_right(result: Result) -> int | None:
+    """The rank of the first passage that is right, or None."""
+    found = reciprocal_rank(result.ranked, result.relevant)
+    return round(1 / found) if found else None
+
+
+def _tokens(results: Sequence[Result]) -> tuple[int, int] | None:
+    answers = [result.answer for result in results if result.answer and result.answer.model]
+    read, written = [a.input_tokens for a in answers], [a.output_tokens for a in answers]
+    if not answers or None in read or None in written:
+        return None
+    return sum(n or 0 for n in read), sum(n or 0 for n in written)
+
+
+def _compared(measured: Sequence[Figure], ours: Sequence[Result], other: Run) -> tuple[tuple[Compared, ...], int]:
+    theirs = {r.id: r for r in other.results if r.error is None}
+    common = [(r, theirs[r.id]) for r in ours if r.id in theirs and r.question == theirs[r.id].question]
+    if not common:
+        raise RunError(
+            f"The runs have no question in common: {other.folder} asked others.", "Name a run of the same questions."
+        )
+    rows = []
+    alike = all((r.answer is None) == (s.answer is None) for r, s in common)
+    for figure in measured:
+        if figure.unit == "s" and not alike:
+            continue  # a search and an answer do not compare
+        known = [
+            (a, b, r.group) for r, s in common if (a := figure.of(r)) is not None and (b := figure.of(s)) is not None
+        ]
+        first, second, groups = (list(column) for column in zip(*known, strict=True)) if known else ([], [], [])
+        if difference := paired(first, second, groups):
+            rows.append(Compared(figure=figure, ours=mean(first), theirs=mean(second), difference=difference))
+    return tuple(rows), len(common)
+
+
+def as_json(done: Report) -> dict[str, Any]:
+    """The report as the command line's JSON: its figures; what is not known is null."""
+    refused = done.answer_abstentions or done.search_abstentions
+    return {
+        "folder": str(done.run.folder),
+        "settings": dict(done.run.settings),
+        "cases": len(done.run.results),
+        "errors": [{"id": result.id, "error": result.error} for result in done.errors],
+        "figures": {figure.name: asdict(found) if found else None for figure, found in done.figures},
+        "recall": [{"k": k, "recall": recall.mean, "hit": hit.mean} for k, recall, hit in done.recall],
+        "abstentions": asdict(refused) | {"right_share": refused.right_share, "false_share": refused.false_share},
+        "seconds": {
+            name: dict(zip(("p50", "p95", "p99", "max"), times, strict=True)) for name, times in done.stages.items()
+        },
+        "tokens": dict(zip(("input", "output"), done.tokens, strict=True)) if done.tokens else None,
+        "compared": [
+            {"figure": c.figure.name, "this": c.ours, "other": c.theirs, **asdict(c.difference)} for c in done.compared
+        ],
+    }

@@ -1,0 +1,367 @@
+"""What a report says, block by block, and the blocks as Markdown."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from rag.evaluation.measures import FOUND, is_measured
+from rag.evaluation.metrics import RESAMPLES
+from rag.evaluation.plots import Curve, Point, curves, histogram, interval
+from rag.evaluation.report import Report, first_right, wrongly_answered, wrongly_refused
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from rag.evaluation.cases import Result
+    from rag.evaluation.metrics import Abstentions, Difference, Estimate
+
+PAPERS = 15
+"""Rows of the table by paper; the rest is told by its number."""
+
+UNKNOWN = "–"
+NOT_MEASURED = "not measured"
+
+_WHAT = {"own": "your own questions", "qasper": "QASPER", "beir": "BEIR"}
+
+
+@dataclass(frozen=True, slots=True)
+class Heading:
+    """A section's title."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """A paragraph."""
+
+    text: str
+    lead: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Plot:
+    """SVG for the page; Markdown leaves it out, for the table beside it says the same."""
+
+    svg: str
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Rows of text; a cell that is a `Plot` is on the page only."""
+
+    head: tuple[str, ...]
+    rows: tuple[tuple[str | Plot, ...], ...]
+    words: tuple[int, ...] = (0,)
+    """Columns of words; the others are numbers and stand to the right."""
+
+
+@dataclass(frozen=True, slots=True)
+class Missed:
+    """A case that went wrong, with what was found instead."""
+
+    result: Result
+
+
+Block = Heading | Text | Plot | Table | Missed
+
+
+def blocks(report: Report) -> Iterator[Block]:
+    """The report, part by part."""
+    yield from _lead(report)
+    if report.other:
+        yield from _comparison(report)
+    for part, title in (("search", "What the search finds"), ("answers", "What is answered")):
+        rows = [(f, e) for f, e in report.figures if f.part == part and f.unit == "share"]
+        if rows:
+            yield Heading(title)
+            cells = (
+                (
+                    f.name,
+                    _dot(e),
+                    _share(e.mean) if e else UNKNOWN if is_measured(f, report.run.results) else NOT_MEASURED,
+                    _interval(e),
+                    str(e.n if e else 0),
+                    f.meaning,
+                )
+                for f, e in rows
+            )
+            yield Table(("Figure", "", "Value", "95 % interval", "Questions", "What it says"), tuple(cells), (0, 5))
+            if note := _few_papers(report, [e for _, e in rows if e]):
+                yield Text(note)
+        if part == "search":
+            yield from _recall(report)
+    yield from _refusals(report)
+    yield from _times(report)
+    yield from _papers(report)
+    yield from _misses(report)
+    yield from _made_how(report)
+
+
+def _lead(report: Report) -> Iterator[Block]:
+    run = report.run
+    about, k = run.about, run.settings["k"]
+    yield Text(
+        f"{report.n} questions ({_WHAT[about['kind']]}) asked of {_n(about['n_papers'], 'paper')} with "
+        f"{_n(about['n_chunks'], 'passage')}; the {k} best passages were looked at for each.",
+        lead=True,
+    )
+    found = {figure.name: estimate for figure, estimate in report.figures}
+    five, first = found.get("Hit@5") or found.get(f"Hit@{k}"), found["Hit@1"]
+    if five and first:
+        n = min(5, k)
+        yield Text(
+            f"{round(five.mean * five.n)} of {five.n} questions have {FOUND[about['kind']]} among the first {n} "
+            "passages" + (f", {round(first.mean * first.n)} of them as the first." if n > 1 else "."),
+            lead=True,
+        )
+    refused = report.answer_abstentions or report.search_abstentions
+    if refused.n_unanswerable:
+        yield Text(
+            f"“Not in your papers” was rightly said to {refused.right} of {refused.n_unanswerable} questions that they "
+            f"do not answer, and wrongly to {refused.false} of {refused.n_answerable} that they do.",
+            lead=True,
+        )
+    if report.errors:
+        first_error = _short(report.errors[0].error or "", 200)
+        yield Text(
+            f"{_n(len(report.errors), 'question')} could not be asked and count nowhere below. "
+            f"The first error: {first_error}"
+        )
+    asked = len(run.results)
+    if asked < about["n_cases"]:
+        yield Text(
+            f"These are {asked} of the set's {about['n_cases']:,} questions: a sample, or a run that was stopped."
+        )
+
+
+def _comparison(report: Report) -> Iterator[Block]:
+    assert report.other
+    yield Heading(f"Compared with {report.other.name}")
+    yield Text(
+        f"The same {report.n_common} questions in both runs. A difference counts as real where its interval leaves out "
+        "zero; with this many figures, look first at the one that you chose beforehand."
+    )
+    rows = []
+    for row in report.compared:
+        d, seconds = row.difference, row.figure.unit == "s"
+        unit = " s" if seconds else ""
+        rows.append(
+            (
+                row.figure.name,
+                _difference_dot(d) if not seconds else Plot(""),
+                _share(row.ours) + unit,
+                _share(row.theirs) + unit,
+                f"{d.mean:+.3f}",
+                UNKNOWN if d.low is None or d.high is None else f"{d.low:+.3f} to {d.high:+.3f}",
+                UNKNOWN if d.p is None else ("< 0.001" if d.p < 0.001 else f"{d.p:.3f}"),
+                f"{d.higher} / {d.lower} / {d.same}",
+            )
+        )
+    head = ("Figure", "", "This", "Other", "Difference", "95 % interval", "p", "Higher / lower / same")
+    yield Table(head, tuple(rows))
+    if missing := [f.name for f, _ in report.figures if not is_measured(f, report.other.results)]:
+        yield Text(f"Not measured in {report.other.name}: {', '.join(missing)}.")
+
+
+def _recall(report: Report) -> Iterator[Block]:
+    if len(report.recall) < 2:
+        return
+    yield Heading("How many passages are enough")
+    alike = all(recall == hit for _, recall, hit in report.recall)  # each question has one right place
+    series = [("Found" if alike else "Anything right (hit)", [(k, hit) for k, _, hit in report.recall])]
+    if not alike:
+        series.append(("Everything right (recall)", [(k, recall) for k, recall, _ in report.recall]))
+    lines = [Curve(name, tuple(Point(k, e.mean, e.low, e.high) for k, e in points)) for name, points in series]
+    yield Plot(curves(lines, x_label="passages, best first"))
+    ks = [row for row in report.recall if row[0] in (1, 2, 3, 5, 10, 20, 50, 100)]
+    yield Table(
+        ("Passages", *(str(k) for k, _, _ in ks)),
+        (("Hit", *(_share(hit.mean) for _, _, hit in ks)), ("Recall", *(_share(recall.mean) for _, recall, _ in ks))),
+    )
+
+
+def _refusals(report: Report) -> Iterator[Block]:
+    rows = []
+    for name, counted in (
+        ("Search alone: nothing bears on the question", report.search_abstentions),
+        ("Answer: “This is not in your papers.”", report.answer_abstentions),
+    ):
+        if counted and (counted.n_answerable or counted.n_unanswerable):
+            rows.append((name, *_counted(counted)))
+    if rows:
+        yield Heading("Saying that it is not there")
+        yield Table(("Who abstains", "Rightly, from what cannot be answered", "Wrongly, from what can"), tuple(rows))
+
+
+def _counted(counted: Abstentions) -> tuple[str, str]:
+    return (
+        f"{counted.right} of {counted.n_unanswerable}" if counted.n_unanswerable else UNKNOWN,
+        f"{counted.false} of {counted.n_answerable}" if counted.n_answerable else UNKNOWN,
+    )
+
+
+def _times(report: Report) -> Iterator[Block]:
+    if not report.seconds:
+        return
+    yield Heading("How long it takes")
+    half, most, *_ = report.stages["in all"]
+    scale, unit, digits = (1000.0, "ms", 1) if most < 2 else (1.0, "s", 2)
+    marks = [(f"{name}: {s * scale:.{digits}f} {unit}", s * scale) for name, s in (("half", half), ("95 %", most))]
+    yield Plot(histogram([s * scale for s in report.seconds], marks=marks, x_label=f"{unit} for one question"))
+    rows = [(name, *(f"{s * scale:.{digits}f}" for s in times)) for name, times in report.stages.items()]
+    yield Table((f"Stage ({unit})", "half of the questions", "95 %", "99 %", "slowest"), tuple(rows))
+    if report.tokens:
+        read, written = report.tokens
+        yield Text(f"Tokens: {read:,} read and {written:,} written by the model, as its server counted them.")
+    elif report.run.settings["answers"] is not None:
+        yield Text("Tokens: unknown in all, because not every answer came with a count.")
+
+
+def _papers(report: Report) -> Iterator[Block]:
+    if not report.papers:
+        return
+    yield Heading("By paper")
+    names = tuple(report.papers[0].values)
+    rows = [
+        (_short(row.group, 90), str(row.n), *(UNKNOWN if v is None else _share(v) for v in row.values.values()))
+        for row in report.papers[:PAPERS]
+    ]
+    yield Table(("Paper, most lost first", "Questions", *names), tuple(rows))
+    if len(report.papers) > PAPERS:
+        yield Text(f"At {len(report.papers) - PAPERS} more papers less was lost.")
+
+
+def _misses(report: Report) -> Iterator[Block]:
+    yield Heading("Where it went wrong")
+    if not report.worst:
+        yield Text("Nowhere that these questions show.")
+        return
+    yield Text(
+        "The questions whose right passage is missing or does not stand first, then those that were wrongly abstained "
+        "from or wrongly not, then those with an answer unlike the expected one; the worst of each sort, with what was "
+        "found."
+    )
+    for result in report.worst:
+        yield Missed(result)
+
+
+def _made_how(report: Report) -> Iterator[Block]:
+    run = report.run
+    settings, about = run.settings, run.about
+    yield Heading("How this was made")
+    rows = [
+        ("Questions", f"{settings['questions']}, digest {settings['questions_digest']}"),
+        ("Papers", f"{about['n_papers']:,}, digest of their passages {settings['papers_digest']}"),
+        ("Embedder", settings["embedder"]),
+        *((f"Answers: {name.replace('_', ' ')}", str(v)) for name, v in (settings["answers"] or {}).items()),
+        ("Code", f"digest {settings['code_digest']}"),
+        ("Machine", f"{about['machine']}, Python {about['python']}, begun {about['began']}"),
+    ]
+    if about["n_cut"]:
+        rows.append(("Cut off", f"{about['n_cut']:,} passages are longer than the embedder reads."))
+    yield Table(("", ""), tuple(rows), (0, 1))
+    yield Text(
+        f"Intervals: percentile bootstrap over papers, {RESAMPLES:,} draws, always the same seed; where questions "
+        "have no paper, over questions; none where all questions fared alike. nDCG as in trec_eval (gain = grade, "
+        "discount log2). Answer F1 and Evidence-F1 by the rules of QASPER (Dasigi et al. 2021). A question for which a "
+        "figure is unknown is left out of it; how many are in it stands beside it. docs/evaluation.md explains each."
+    )
+
+
+def _few_papers(report: Report, found: Sequence[Estimate]) -> str | None:
+    n = max((e.n_groups for e in found), default=0)
+    if n >= 10 or n == 0 or report.run.about["kind"] == "beir":
+        return None
+    return f"The intervals come from {_n(n, 'paper')} only and are too narrow: ask about ten papers or more."
+
+
+def _n(n: int, what: str) -> str:
+    return f"{n:,} {what}{'' if n == 1 else 's'}"
+
+
+def _share(value: float) -> str:
+    return f"{value:.3f}"
+
+
+def _interval(e: Estimate | None) -> str:
+    return UNKNOWN if e is None or e.low is None or e.high is None else f"{e.low:.3f} to {e.high:.3f}"
+
+
+def _dot(e: Estimate | None) -> Plot:
+    return Plot(interval(Point(0, e.mean, e.low, e.high)) if e else "")
+
+
+def _difference_dot(d: Difference) -> Plot:
+    reach = max(0.1, *(abs(v) for v in (d.mean, d.low, d.high) if v is not None))
+    return Plot(interval(Point(0, d.mean, d.low, d.high), start=-reach, end=reach))
+
+
+def _short(text: str, limit: int) -> str:
+    flat = " ".join(text.split())
+    return flat if len(flat) <= limit else flat[:limit].rsplit(" ", 1)[0] + " …"
+
+
+def told(result: Result) -> list[tuple[str, str]]:
+    """What a missed case says, as (label, text)."""
+    rank = first_right(result)
+    lines = [("Expected", "; ".join(result.expected[:4]) + (" …" if len(result.expected) > 4 else ""))]
+    if result.golds:
+        lines.append(("Expected answer", " / ".join(dict.fromkeys(_short(gold, 160) for gold in result.golds))))
+    if result.relevant:
+        lines.append(("Right passage", f"at rank {rank}" if rank else f"not among the first {len(result.ranked)}"))
+    if result.answer:
+        lines.append(("Answered", _short(result.answer.text, 300) or "nothing"))
+    if wrongly_refused(result):
+        lines.append(("Abstained", "wrongly: the question can be answered"))
+    if wrongly_answered(result):
+        lines.append(("Not abstained", "wrongly: the papers do not answer the question"))
+    return [(label, text) for label, text in lines if text]
+
+
+# -- Markdown ----------------------------------------------------------------------------------------------------------
+
+
+def to_markdown(report: Report) -> str:
+    """The report for a terminal, a repository or a message."""
+    lines = [f"# Evaluation: {_md(report.run.settings['questions'])}", ""]
+    for block in blocks(report):
+        match block:
+            case Heading(text):
+                lines += [f"## {_md(text)}", ""]
+            case Text(text):
+                lines += [_md(text), ""]
+            case Table():
+                lines += [*_markdown_table(block), ""]
+            case Missed(result):
+                lines += [*_markdown_case(result), ""]
+            case Plot():
+                pass
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _markdown_table(table: Table) -> Iterator[str]:
+    plots = {n for row in table.rows for n, cell in enumerate(row) if isinstance(cell, Plot)}
+    kept = [n for n in range(len(table.head)) if n not in plots]
+    yield "| " + " | ".join(table.head[n] for n in kept) + " |"
+    yield "|" + "|".join("---" if n in table.words else "--:" for n in kept) + "|"
+    for row in table.rows:
+        cells = [row[n] for n in kept]
+        yield "| " + " | ".join(_md(cell) for cell in cells if isinstance(cell, str)) + " |"
+
+
+def _markdown_case(result: Result) -> Iterator[str]:
+    yield f"**{_md(result.question)}**"
+    yield ""
+    for label, text in told(result):
+        yield f"- {label}: {_md(text)}"
+    for n, shown in enumerate(result.top[:3], start=1):
+        place = f", {_md(shown.place)}" if shown.place else ""
+        yield f"- Found {n}{' (right)' if shown.right else ''}: *{_md(shown.title)}*{place}: {_md(shown.text)}"
+
+
+def _md(text: str) -> str:
+    """The text with nothing in it that Markdown would act on."""
+    return re.sub(r"([\\`*_\[\]<>|#])", r"\\\1", text)

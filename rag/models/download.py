@@ -1,0 +1,203 @@
+"""Fetch one model's file: resumed where it broke off, checked against its checksum, in place only when it is whole."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import shutil
+import time
+from itertools import chain
+from typing import TYPE_CHECKING
+
+from ingest import put_in_place
+from rag.errors import DownloadError
+from rag.models.gguf import MAGIC
+from rag.models.machine import in_words
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    import httpx2
+
+    Tell = Callable[[int, int | None], None]
+    """Called with the bytes that are here and the bytes of the whole file, None where unknown."""
+
+PARTIAL = ".partial"
+"""Put after the name of a file that is not whole."""
+
+ATTEMPTS = 4
+"""How often a broken connection is taken up again before the user is asked to."""
+
+PAUSE = 1.0
+"""Seconds before that."""
+
+_SPARE_DISK = 200_000_000  # bytes that a download leaves free
+_PIECE = 1 << 20
+_TIMEOUT = 60.0  # seconds without a byte
+_CONNECT = 10.0
+_RANGE = re.compile(r"bytes (\d+)-\d+/(\d+)")
+
+
+def download(
+    url: str, target: Path, *, sha256: str | None, size: int | None, tell: Tell, proxy: str | None = None
+) -> None:
+    """Fetch the GGUF at `url` into `target`; nothing is there under that name until it is whole and checked.
+
+    A part of it (`target` with ".partial") stays when the connection breaks, and the next call goes on there, if a
+    checksum is known: without one, parts of two files could not be told from a whole one.
+
+    Args:
+        url: redirects are followed, but never from https to http.
+        target: its folder is made.
+        sha256: hexadecimal; None: it is not checked.
+        size: bytes that the file must have; None: not known.
+        tell: for progress.
+        proxy: the URL of a proxy to go through; those that the environment names are not used.
+
+    Raises:
+        DownloadError: it could not be fetched; it is not a GGUF, or another file; the disk is full.
+    """
+    part = target.with_name(target.name + PARTIAL)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if sha256 is None:
+            part.unlink(missing_ok=True)
+        for attempt in range(1, ATTEMPTS + 1):
+            if _fetch(url, part, size=size, tell=tell, proxy=proxy, last=attempt == ATTEMPTS):
+                break
+            time.sleep(PAUSE)
+        else:
+            raise DownloadError(
+                f"{target.name} did not come whole in {ATTEMPTS} attempts.", "Run the same command again."
+            )
+        _check(part, sha256=sha256)
+        put_in_place(part, target)
+    except OSError as error:
+        raise DownloadError(f"{target.name} could not be written ({error.strerror or error}).", "") from error
+
+
+def _fetch(url: str, part: Path, *, size: int | None, tell: Tell, proxy: str | None, last: bool) -> bool:
+    """One connection, from where `part` ends; True when the file is whole, False when the connection broke."""
+    import httpx2
+
+    def stay_private(request: httpx2.Request) -> None:
+        if url.startswith("https:") and request.url.scheme != "https":
+            raise DownloadError(f"{request.url.host} leads to an address without https.", "Nothing was taken from it.")
+
+    here = part.stat().st_size if part.exists() else 0
+    if size is not None and here == size:
+        return True
+    try:
+        with (
+            httpx2.Client(
+                trust_env=False,
+                proxy=proxy,
+                follow_redirects=True,
+                max_redirects=5,
+                timeout=httpx2.Timeout(_TIMEOUT, connect=_CONNECT),
+                event_hooks={"request": [stay_private]},
+            ) as client,
+            client.stream(
+                "GET", url, headers={"Accept-Encoding": "identity"} | ({"Range": f"bytes={here}-"} if here else {})
+            ) as response,
+        ):
+            if response.status_code == 416:  # it ends before our part does, so our part is not of it
+                part.unlink()
+                return False
+            _refuse(response)
+            begin, total = _extent(response, here)
+            if size is not None and total not in (None, size):
+                raise _another(f"{total:,}", size)
+            whole = size if total is None else total
+            _room(part, (whole or begin) - begin)
+            return _write(response, part, begin=begin, whole=whole, tell=tell)
+    except (httpx2.HTTPError, httpx2.InvalidURL, httpx2.StreamError) as error:
+        if not last and isinstance(error, httpx2.TransportError) and not isinstance(error, httpx2.ConnectError):
+            return False
+        here = part.stat().st_size if part.exists() else 0
+        what = f"broke after {in_words(here)}" if here else "could not be made"
+        raise DownloadError(
+            f"The connection {what} ({type(error).__name__}).", "Run the same command again: it goes on from there."
+        ) from error
+
+
+def _write(response: httpx2.Response, part: Path, *, begin: int, whole: int | None, tell: Tell) -> bool:
+    """Write the body into the part, from `begin` on; True when that makes it whole."""
+    pieces = response.iter_bytes(_PIECE)
+    first = next(pieces, b"")
+    if begin == 0 and not first.startswith(MAGIC):
+        raise DownloadError(
+            f"What {response.url.host} sent is not a model's file.", "Is there a sign-in page in between?"
+        )
+    with part.open("r+b" if begin else "wb") as file:
+        file.seek(begin)
+        for piece in chain((first,), pieces):
+            file.write(piece)
+            tell(file.tell(), whole)
+            if whole is None:
+                _room(part, 0)
+            elif file.tell() > whole:
+                raise _another("more", whole)
+        file.truncate()
+        return whole in (None, file.tell())
+
+
+def _another(found: str, wanted: int) -> DownloadError:
+    return DownloadError(
+        f"The file at that address has {found} bytes, not {wanted:,}: it is another one.",
+        "Look for a newer models.json.",
+    )
+
+
+def _refuse(response: httpx2.Response) -> None:
+    """Raise where the answer is not a file."""
+    status, host = response.status_code, response.url.host
+    if status in (401, 403):
+        raise DownloadError(
+            f"{host} does not give the file without a licence accepted there ({status}).",
+            "Sign in on its website, download the file there, and set its path.",
+        )
+    if status == 404:
+        raise DownloadError(f"{host} does not have this file any more (404).", "Look for a newer models.json.")
+    if status not in (200, 206):
+        raise DownloadError(f"{host} does not give the file now ({status}).", "Try again later.")
+    if "html" in response.headers.get("Content-Type", ""):
+        raise DownloadError(
+            f"{host} sent a web page instead of the file.", "Is there a sign-in page between you and the network?"
+        )
+
+
+def _extent(response: httpx2.Response, here: int) -> tuple[int, int | None]:
+    """Where the body begins in the file, and the bytes of the whole file; a server may ignore what was asked for."""
+    found = _RANGE.match(response.headers.get("Content-Range", "")) if response.status_code == 206 else None
+    if found and int(found[1]) == here:
+        return here, int(found[2])
+    if response.status_code == 206:
+        raise DownloadError(f"{response.url.host} sent another part of the file than was asked for.", "Try again.")
+    length = response.headers.get("Content-Length", "")
+    return 0, int(length) if length.isdigit() else None
+
+
+def _room(part: Path, n_bytes: int) -> None:
+    """Raise where the disk has no room for so many bytes more."""
+    free = shutil.disk_usage(part.parent).free
+    if n_bytes + _SPARE_DISK > free:
+        raise DownloadError(
+            f"The disk has {in_words(free)} free; {in_words(n_bytes)} are still to come.",
+            f"Free some space, or set SCHOLION_LIBRARY to another disk ({part.parent}).",
+        )
+
+
+def _check(part: Path, *, sha256: str | None) -> None:
+    """Compare the checksum; a file that is another one is removed."""
+    if sha256 is None:
+        return
+    with part.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    if digest != sha256:
+        part.unlink()
+        raise DownloadError(
+            f"What came is not the file that was wanted (SHA-256 {digest[:12]}…, not {sha256[:12]}…); it was removed.",
+            "Try again; if it happens twice, the file on the hub has changed.",
+        )

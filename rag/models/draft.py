@@ -1,0 +1,169 @@
+"""Have a model write one draft, and what that took. A model that repeats itself is stopped."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from contextlib import aclosing
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from ingest.sentences import sentence_spans
+from rag.answer import Draft
+from rag.costs.energy import energy_between, local_cost, read_counters
+from rag.costs.prices import price
+from rag.errors import ModelReplyError, ModelTimeoutError
+from rag.models.chat import Completion
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Sequence
+
+    from rag.costs.energy import Machine, Reading
+    from rag.message import Message
+    from rag.models.chat import ChatModel
+    from rag.privacy.permit import Permit
+
+REPEATED_CHARS = 48
+"""So many characters in a row are not said twice in a short answer, unless the model is caught in a loop."""
+
+THOUGHTS = ("<think>", "</think>")
+"""Between these a reasoning model thinks aloud, where its server does not set it apart."""
+
+_GOES_ON = "X"  # stands for the text that is missing
+
+
+async def write(
+    model: ChatModel,
+    messages: Sequence[Message],
+    *,
+    max_tokens: int,
+    seconds: float | None = None,
+    permit: Permit | None = None,
+) -> AsyncGenerator[str | Draft, None]:
+    """Pieces of text, then the draft.
+
+    Args:
+        model: who writes.
+        messages: what it reads.
+        max_tokens: the longest answer.
+        seconds: the longest time for all of it; None: as long as pieces keep coming.
+        permit: for a model that is not on this machine.
+
+    Raises:
+        ModelError: the model did not deliver, also after the first pieces.
+        NotAllowedError: it is not on this machine, and there is no permit for this.
+    """
+    text, began, held = "", time.monotonic(), 0.0
+    first: float | None = None
+    thoughts = Thoughts()
+    async with aclosing(model.stream(messages, max_tokens=max_tokens, permit=permit)) as stream:
+        while True:
+            left = None if seconds is None else seconds - (time.monotonic() - began - held)
+            try:
+                async with asyncio.timeout(left):
+                    piece = await anext(stream)
+            except TimeoutError as error:
+                raise ModelTimeoutError(
+                    f"{model.name} was not done after {seconds:.0f} seconds.", "Try again, or choose a faster model."
+                ) from error
+            if isinstance(piece, Completion):
+                rest = thoughts.finish()
+                if rest:
+                    text += rest
+                    yield rest
+                if not text.strip():
+                    raise ModelReplyError(f"{model.name} answered with no text.", "Try again, or choose another model.")
+                yield Draft(
+                    text=text.strip(),
+                    model=piece.model,
+                    usage=piece.usage,
+                    seconds=piece.seconds,
+                    first_token_seconds=piece.first_token_seconds if first is None else first,
+                    finish_reason=piece.finish_reason,
+                    mean_logprob=piece.mean_logprob,
+                    low_logprob=piece.low_logprob,
+                )
+                return
+            if not (shown := thoughts.feed(piece)):
+                continue
+            paused = time.monotonic()
+            first = paused - began if first is None else first
+            text += shown
+            yield shown
+            held += time.monotonic() - paused
+            if is_repeating(text):
+                break
+    yield Draft(
+        text=without_repetition(text).strip(),
+        model=model.name,
+        usage=None,  # a stream that is left early delivers none
+        seconds=time.monotonic() - began - held,
+        first_token_seconds=first,
+        finish_reason="repetition",
+        mean_logprob=None,
+    )
+
+
+def metered(draft: Draft, *, before: Reading, machine: Machine) -> Draft:
+    """The draft of a model on this machine with its energy and cost, each None where it is not known.
+
+    Args:
+        draft: just written.
+        before: the counters when it was begun.
+        machine: what the settings say of this one.
+    """
+    energy = energy_between(before, read_counters(), machine=machine)
+    return replace(draft, energy=energy, cost=local_cost(energy, draft.seconds, machine=machine).usd)
+
+
+def priced(draft: Draft, *, base_url: str, model: str) -> Draft:
+    """The draft of a model elsewhere with its price; unknown where the list has none for this model at this address."""
+    cost = price(draft.usage, model=model, base_url=base_url)
+    return replace(draft, cost=float(cost.usd) if cost else None)
+
+
+class Thoughts:
+    """Takes out of a stream what stands between the first `<think>` and its `</think>`; only at its beginning."""
+
+    def __init__(self) -> None:
+        self._held = ""
+        self._done = False
+
+    def feed(self, piece: str) -> str:
+        """What of the text so far can be shown and has not been."""
+        if self._done:
+            return piece
+        self._held += piece
+        begin, end = THOUGHTS
+        start = self._held.lstrip()
+        if start.startswith(begin):
+            if end in start:
+                self._done = True
+                return start.partition(end)[2].lstrip()
+            return ""
+        if begin.startswith(start):  # perhaps it begins just now
+            return ""
+        return self.finish()
+
+    def finish(self) -> str:
+        """What is still held back; of thoughts that never ended nothing."""
+        self._done, held, self._held = True, self._held, ""
+        return "" if held.lstrip().startswith(THOUGHTS[0]) else held
+
+
+def is_repeating(text: str) -> bool:
+    """Whether the last `REPEATED_CHARS` characters stood there before."""
+    return len(text) > 2 * REPEATED_CHARS and text[-REPEATED_CHARS:] in text[:-REPEATED_CHARS]
+
+
+def without_repetition(text: str) -> str:
+    """The text up to where it begins to repeat itself, without the sentence that it was in the middle of."""
+    return whole_sentences(text[:-REPEATED_CHARS])
+
+
+def whole_sentences(text: str) -> str:
+    """The text without the sentence that it breaks off in; all of it where it has only one."""
+    line = text.rfind("\n") + 1
+    *whole, _ = sentence_spans(f"{text}{_GOES_ON}", line)
+    end = whole[-1][1] if whole else line
+    return text[:end] if end else text

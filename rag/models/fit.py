@@ -1,0 +1,151 @@
+"""Which model fits this machine and this use: its memory, its time to read, and one recommendation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from rag.models.machine import Machine, in_words
+from rag.models.registry import Gguf, ModelCard, Wheel
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+Verdict = Literal["yes", "tight", "no"]
+"""yes: with a fifth to spare. tight: only just. no: it would be swapped out or killed."""
+
+Task = Literal["chat", "draft", "refine", "embed"]
+
+CONTEXT = 8192
+"""Tokens at which memory is told where nobody asks for another number: the default of SCHOLION_DRAFTER_CONTEXT."""
+
+SPARE = 0.2
+"""Part of the free memory that stays free for what else runs."""
+
+SECONDS = {"draft": 8.0, "chat": 30.0, "refine": 120.0}
+"""Longest time to read the passages before the first word, by task."""
+
+PROMPT_TOKENS = 1200
+"""Six passages of up to 160 word pieces, the question and the instructions."""
+
+_CACHE_BYTES = 2  # llama.cpp keeps keys and values as 16-bit floats unless told otherwise
+_BATCH = 512  # tokens that llama.cpp computes at once (n_ubatch)
+_PROCESS = 100_000_000  # the interpreter and the library; bench/model_memory.py
+# Parameters × tokens that one processor core reads in a second: 310 tokens of the 134.5M model in 0.6 s on two cores.
+_READ_PER_CORE = 310 * 134.5e6 / 0.6 / 2
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A recommendation and its reason, one or two sentences."""
+
+    card: ModelCard
+    reason: str
+
+
+def memory_needed(card: ModelCard, *, context: int, slots: int = 1) -> int | None:
+    """Return the bytes that serving the model takes: weights, KV cache, logits of a batch, and the process itself.
+
+    The KV cache is 2 · layers · KV heads · head size · tokens · 2 bytes, for keys and values (Kwon et al. 2023,
+    section 2.2). Layers with a sliding window keep the window and one batch, whatever the context. The logits are
+    batch · vocabulary · 4 bytes.
+
+    Args:
+        card: None is returned where its weights or its architecture are unknown, as they are of every service.
+        context: tokens of one slot; at most what the model was trained for counts.
+        slots: answers written at the same time.
+    """
+    shape = card.architecture
+    if shape is None or card.weights_bytes is None:
+        return None
+    tokens = min(context, card.context_window or context)
+    near = min(tokens, (shape.sliding_window or 0) + _BATCH)
+    cells = (shape.layers - shape.sliding_layers) * tokens + shape.sliding_layers * near
+    cache = 2 * shape.kv_heads * shape.head_size * cells * slots * _CACHE_BYTES
+    return card.weights_bytes + cache + _BATCH * (card.vocabulary or 0) * 4 + _PROCESS
+
+
+def fits(
+    card: ModelCard, machine: Machine, *, context: int = CONTEXT, slots: int = 1, on: Literal["ram", "vram"] = "ram"
+) -> Verdict | None:
+    """Return whether the machine has the memory; None where the need or the memory is unknown.
+
+    `on="ram"` is what Scholion's own server uses; "vram" is for a server of the user's that computes on the card.
+    """
+    needed = memory_needed(card, context=context, slots=slots)
+    free = machine.ram_available if on == "ram" else machine.vram_free
+    if needed is None or free is None:
+        return None
+    return "yes" if needed <= (1 - SPARE) * free else "tight" if needed <= free else "no"
+
+
+def may_use(card: ModelCard, *, commercial: bool) -> bool:
+    """Whether the licence allows it, under conditions or without; an unknown licence allows no commercial use."""
+    return not commercial or (card.licence is not None and card.licence.commercial != "no")
+
+
+def seconds_to_read(card: ModelCard, machine: Machine) -> float | None:
+    """Return about how long the processor takes to read a question's passages; None where the size is unknown.
+
+    A rule of proportion from one model on one machine; another processor may be three times as fast or slow.
+    """
+    parameters = card.active_parameters or card.parameters
+    return parameters * PROMPT_TOKENS / (_READ_PER_CORE * machine.cores) if parameters else None
+
+
+def select(
+    cards: Iterable[ModelCard], *, task: Task, machine: Machine, commercial: bool = False, context: int = CONTEXT
+) -> Choice | None:
+    """Return the model that Scholion can run here itself for this task, and why; None where there is none.
+
+    Of those that may be used, fit with a fifth to spare and read the passages in time, the largest: size is the only
+    guide to quality that all of them have. Never a service: nothing leaves the machine by recommendation. A model
+    that thinks first is for refining only. For embedding it is the one that search was measured and trained with.
+    """
+    allowed = [card for card in cards if may_use(card, commercial=commercial)]
+    if task == "embed":
+        ours = next((card for card in allowed if "embed" in card.roles and isinstance(card.source, Wheel)), None)
+        if ours is None:
+            return None
+        return Choice(ours, f"{ours.name} comes with Scholion, and search was measured and trained with it.")
+    wanted = {"chat": {"draft", "refine"}}.get(task, {task})
+    able = [
+        card
+        for card in allowed
+        if wanted & set(card.roles)
+        and isinstance(card.source, Wheel | Gguf)
+        and (task == "refine" or not card.thinks)
+        and (_on_card(card, machine, context) or _on_processor(card, machine, task, context))
+    ]
+    best = max(able, key=lambda card: (card.parameters or 0, card.name), default=None)
+    return None if best is None else Choice(best, _reason(best, task=task, machine=machine, context=context))
+
+
+def _on_card(card: ModelCard, machine: Machine, context: int) -> bool:
+    return fits(card, machine, context=context, on="vram") == "yes"
+
+
+def _on_processor(card: ModelCard, machine: Machine, task: Task, context: int) -> bool:
+    if isinstance(card.source, Wheel):  # always there to fall back on
+        return True
+    seconds = seconds_to_read(card, machine)
+    return fits(card, machine, context=context) == "yes" and seconds is not None and seconds <= SECONDS[task]
+
+
+def _reason(card: ModelCard, *, task: Task, machine: Machine, context: int) -> str:
+    needed = in_words(memory_needed(card, context=context))
+    if _on_processor(card, machine, task, context):
+        seconds = seconds_to_read(card, machine) or 0.0
+        reason = (
+            f"{card.name} is the largest that fits ({needed} of {in_words(machine.ram_available)} free) "
+            f"and reads a question's passages in about {max(1, round(seconds))} s on {machine.cores} cores."
+        )
+    else:
+        free = in_words(machine.vram_free)
+        reason = (
+            f"{card.name} is the largest that fits on the {machine.gpu} ({needed} of {free} free). "
+            "Serve it there with a server of your own; Scholion's uses the processor."
+        )
+    if card.licence and card.licence.commercial == "conditions":
+        reason += f" Its licence has conditions: {card.licence.terms}"
+    return reason

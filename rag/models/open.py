@@ -1,0 +1,132 @@
+"""From a setting to a model that can be asked: a file served here, or a server. Nothing is started or contacted."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from dotenv import dotenv_values
+
+from ingest.settings import PROJECT
+from rag.errors import ModelTimeoutError, NotAllowedError, UnknownModelError
+from rag.models.chat import ChatModel, EndpointChatModel
+from rag.models.local import LocalServer
+from rag.models.registry import load
+from rag.models.resolve import KEY_VARIABLE, ModelFile, resolve
+from rag.privacy.destination import Endpoint, is_here
+from rag.servers.discovery import served
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+    from pathlib import Path
+
+    from rag.models.adapters import Adapters
+    from rag.models.registry import ModelCard
+
+SAYING_SECONDS = 20.0
+"""Longest wait for what a server here says of its models: it is there, and may be busy with an answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A model, with what is known of it."""
+
+    model: ChatModel
+    server: LocalServer | None = None
+    """The process that serves it, where it is one of ours."""
+    card: ModelCard | None = None
+    """None: it is in no registry."""
+    plain: ChatModel | None = None
+    """The same model without its adapter, where it has one."""
+
+
+WITHOUT_ADAPTER = {"lora": [{"id": 0, "scale": 0.0}]}
+"""What llama.cpp's server is told to answer one request as without the adapter that it has loaded."""
+
+
+def open_model(
+    setting: str,
+    *,
+    library: Path,
+    context: int | None,
+    file_context: int,
+    slots: int,
+    threads: int | None,
+    timeout: float,
+    key: str = "",
+    adapters: Adapters | None = None,
+) -> Opened:
+    """The model that a setting names; see `rag.models.resolve`.
+
+    Args:
+        setting: a registry's name, the path of a GGUF file, or the address of a server with the model behind `#`.
+        library: the library's folder, which may have a `models.json` of its own and has what was downloaded.
+        context: its context window in tokens, for all slots; None: what the server or the list says.
+        file_context: the same for a file where `context` is None.
+        slots: answers that a file's server writes at the same time.
+        threads: processor threads of a file's server.
+        timeout: seconds to wait for the next piece of an answer.
+        key: for a server, where the environment variable that its entry names is not set.
+        adapters: of which the one that is on is served with a file that it was made for.
+
+    Raises:
+        UserFacingError: there is no such model, or it is not on this machine yet.
+    """
+    found = resolve(setting, registry=load(library), library=library)
+    if isinstance(found, ModelFile):
+        # no more than the model was trained for
+        most = slots * found.context_window if found.context_window else context or file_context
+        adapter = adapters.on_for(found.path) if adapters else None
+        server = LocalServer(
+            found.path,
+            context=min(context or file_context, most),
+            slots=slots,
+            threads=threads,
+            adapter=adapter.weights if adapter else None,
+        )
+        name = f"{server.name} + {adapter.name}" if adapter else server.name
+        model = EndpointChatModel(server.connect, name=name, timeout=timeout)
+        plain = EndpointChatModel(server.connect, name=server.name, timeout=timeout, extra=WITHOUT_ADAPTER)
+        return Opened(model, server, found.card, plain if adapter else None)
+    if found.model is None:
+        raise UnknownModelError(
+            f"Which model of {found.base_url} is to be used?",
+            f"Write its name behind the address: {found.base_url}#NAME; `python -m rag discover` lists them.",
+        )
+    variable = found.key_variable
+    named = _key(variable) if variable and variable != KEY_VARIABLE else ""
+    endpoint = Endpoint(
+        found.base_url, found.model, named or (key if variable else ""), context or found.context_window
+    )
+    return Opened(EndpointChatModel(_not_passed_on(endpoint), name=found.model, timeout=timeout), None, found.card)
+
+
+def _key(variable: str) -> str:
+    """What the variable holds, in the environment or in Scholion's file `.env`; empty where it is in neither."""
+    return os.environ.get(variable) or dotenv_values(PROJECT / ".env", interpolate=False).get(variable) or ""
+
+
+def _not_passed_on(endpoint: Endpoint) -> Callable[[], Awaitable[Endpoint]]:
+    """The `connect` of a server, which refuses a model that a server here serves and passes on to another machine."""
+    known = False
+
+    async def connect() -> Endpoint:
+        nonlocal known
+        if not known and await is_here(endpoint.base_url):
+            try:
+                served_here = await served(endpoint.base_url, model=endpoint.model, seconds=SAYING_SECONDS)
+            except TimeoutError as error:  # it may be one that is passed on
+                raise ModelTimeoutError(
+                    f"{endpoint.base_url} has not said in time whether {endpoint.model} runs here.",
+                    "Ask again when it is less busy. Nothing was asked of it.",
+                ) from error
+            if served_here and served_here.relayed_to:
+                raise NotAllowedError(
+                    f"{endpoint.model} only seems to run here: what it is asked goes on to {served_here.relayed_to}.",
+                    "Choose a model that runs here, or name its provider's own address, so that you are asked first.",
+                )
+            known = served_here is not None
+        return endpoint
+
+    return connect

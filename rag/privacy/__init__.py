@@ -1,0 +1,19 @@
+"""What may leave this machine: a request in, a permit for exactly its bytes out, or a refusal that says why."""
+
+from rag.privacy.consent import told
+from rag.privacy.destination import Destination, Endpoint, Target, locate
+from rag.privacy.gate import Consent, Gate, Verdict
+from rag.privacy.permit import Payload, Permit
+
+__all__ = [
+    "Consent",
+    "Destination",
+    "Endpoint",
+    "Gate",
+    "Payload",
+    "Permit",
+    "Target",
+    "Verdict",
+    "locate",
+    "told",
+]

@@ -1,0 +1,79 @@
+"""What the user is told before something leaves the machine, and the question in a terminal."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from typing import TYPE_CHECKING
+
+from rag.sanitise import printable
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from rag.message import Locality
+    from rag.privacy.gate import Consent, Verdict
+    from rag.privacy.permit import Payload
+
+WHERE: dict[Locality, str] = {
+    "machine": "this machine",
+    "network": "your own network, not this machine",
+    "remote": "beyond your network",
+}
+
+RELAYED = ", whose server passes it on to a cloud"
+
+_ANSWERS: dict[str, Verdict] = {
+    "o": "once",
+    "once": "once",
+    "c": "chat",
+    "chat": "chat",
+    "n": "never",
+    "never": "never",
+}
+
+
+def told(payload: Payload, *, titles: Mapping[str, str]) -> list[tuple[str, str]]:
+    """Label and value of all that one has to know to decide, as plain text; what is unknown is called so.
+
+    Args:
+        payload: what is to be sent.
+        titles: of the papers of the library, by id.
+    """
+    where = payload.destination
+    tokens = payload.input_tokens
+    rows = [
+        ("To", f"{where.host}, port {where.port} ({', '.join(where.addresses) or 'address unknown'})"),
+        ("Which is", f"{WHERE[where.locality]}{RELAYED if where.locality == 'machine' else ''}"),
+        ("Model", payload.model),
+        (
+            "Size",
+            f"{'' if tokens.exact else 'about '}{tokens.n:,} tokens, and at most {payload.max_output_tokens:,} back",
+        ),
+        ("Price", "unknown" if payload.price is None else f"at most ${payload.price:.4f}"),
+        ("Papers", "; ".join(titles.get(paper) or paper for paper in payload.paper_ids) or "none"),
+    ]
+    if payload.redactions:
+        rows.append(("Taken out", f"{payload.redactions} of your words (redact.txt)"))
+    if not where.secure:
+        rows.append(("Not encrypted", "whoever sits on the way there can read it"))
+    return rows
+
+
+def in_terminal(titles: Mapping[str, str]) -> Consent:
+    """A consent that shows the payload in the terminal and asks; where no person sits there, the answer is none."""
+
+    async def ask(payload: Payload) -> Verdict | None:
+        if not (sys.stdin.isatty() and sys.stderr.isatty()):
+            return None
+        width = max(len(label) for label, _ in told(payload, titles=titles))
+        # to standard error: standard output may be a file
+        print(f"\nThis would be sent:\n\n{printable(payload.text)}\n", file=sys.stderr)
+        for label, value in told(payload, titles=titles):
+            print(f"{label:>{width}}  {printable(value)}", file=sys.stderr)
+        print("\nSend it? once, for this chat (c), never in this chat (n); anything else: not now: ",
+              end="", file=sys.stderr, flush=True)  # fmt: skip
+        answer = await asyncio.to_thread(sys.stdin.readline)
+        return _ANSWERS.get(answer.strip().casefold())
+
+    return ask

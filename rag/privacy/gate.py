@@ -1,0 +1,272 @@
+"""The one gate for all that leaves the machine: policy, redaction, consent, budget, audit.
+
+What it cannot check it refuses.
+
+payload = await gate.payload(messages, expert=model, max_tokens=…, paper_ids=…)   # redacted: what is shown is sent
+permit = await gate.permit(payload, consent=ask_the_user, chat=key)               # for exactly these bytes, once
+model.stream(payload.messages, max_tokens=…, permit=permit)                       # rag.privacy.transport compares them
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Literal, Protocol, Self, cast
+
+from rag.costs import tokens
+from rag.errors import NotAllowedError
+from rag.privacy import budget
+from rag.privacy.audit import AuditError, AuditLog, read_plain
+from rag.privacy.permit import KEPT, Payload, Permit, issue
+from rag.privacy.policy import Policy, PolicyError, load_policy
+from rag.privacy.redaction import REDACT_FILE, Redaction, parse_redaction
+from rag.privacy.runs import KeptRuns
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from pathlib import Path
+
+    from ingest import Library
+    from rag.message import Message
+    from rag.privacy.destination import Target
+    from rag.settings import RagSettings
+
+log = logging.getLogger(__name__)
+
+Verdict = Literal["once", "chat", "never"]
+Consent = Callable[["Payload"], Awaitable[Verdict | None]]
+"""Shows the payload to the user and returns what they say; None: no answer, which is a no for this time."""
+
+
+class Recipient(Protocol):
+    """Whoever a payload would go to; every `ChatModel` is one."""
+
+    async def is_here(self) -> bool:
+        """Return whether it is known, without asking a name server, that a call stays on this machine."""
+
+    async def target(self, *, max_tokens: int, temperature: float = 0.0) -> Target:
+        """Return where a call would go; nothing is sent, but a name may be looked up."""
+
+
+class Gate:
+    """Decides for one library what may leave the machine. Reads policy, list and log anew for each payload.
+
+    Args:
+        folder: the library's.
+        limits: the budget.
+        text_of: the pages' text of a paper, to recognise what must stay; without it papers are known by id alone.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        limits: budget.Limits | None = None,
+        text_of: Callable[[str], Iterable[str]] | None = None,
+    ) -> None:
+        self.folder = folder
+        self.audit = AuditLog(folder)
+        self._limits = limits or budget.Limits()
+        self._runs = KeptRuns(text_of or (lambda _: ()))
+        self._chats: dict[tuple[str, ...], int] = {}
+        self._refused: set[str] = set()
+
+    @classmethod
+    def of(cls, library: Library, settings: RagSettings) -> Self:
+        """The gate of a library, with the budget that the settings state."""
+        return cls(
+            library.folder,
+            limits=budget.Limits.of(settings),
+            text_of=lambda paper_id: (page.text for page in library.pages(paper_id)),
+        )
+
+    def policy(self) -> Policy:
+        """What the user decided for this library.
+
+        Raises:
+            NotAllowedError: it cannot be read, or was changed without the command.
+        """
+        return load_policy(self.folder, self.audit)
+
+    def allowed(self, paper_ids: Iterable[str]) -> set[str]:
+        """Those of the papers whose passages may leave; none where the library is `local only`.
+
+        Raises:
+            NotAllowedError: the policy cannot be read, or was changed without the command.
+        """
+        policy = self.policy()
+        return set() if policy.library == "local only" else set(paper_ids) - policy.local_only
+
+    def local_words(self, text: str) -> set[str]:
+        """The `local only` papers of which `text` holds `RUN_WORDS` words in a row: a draft or history may quote them.
+
+        Raises:
+            NotAllowedError: the policy cannot be read, or was changed without the command.
+        """
+        return self._runs.quoted_in(text, of=self.policy().local_only)
+
+    async def payload(
+        self,
+        messages: Sequence[Message],
+        *,
+        expert: Recipient,
+        max_tokens: int,
+        temperature: float = 0.0,
+        paper_ids: Iterable[str] = (),
+    ) -> Payload:
+        """The request to a larger model; where it would leave this machine, with the user's words taken out.
+
+        Nothing is sent. Its `price` is unknown; `dataclasses.replace(payload, price=…)` sets it.
+
+        Raises:
+            NotAllowedError: the library is `local only` and the model is not known to be on this machine, for which no
+                name is looked up; or a file of the gate is broken.
+            ModelError: the model has no address that can be asked.
+        """
+        policy = await asyncio.to_thread(self.policy)
+        if policy.library == "local only" and not await expert.is_here():
+            raise _local_library()
+        target = await expert.target(max_tokens=max_tokens, temperature=temperature)
+        return await asyncio.to_thread(self._redacted, messages, target, max_tokens, paper_ids)
+
+    def _redacted(
+        self, messages: Sequence[Message], target: Target, max_tokens: int, paper_ids: Iterable[str]
+    ) -> Payload:
+        redaction = self._redaction() if target.leaves else Redaction()
+        kept, n = [], 0
+        for message in messages:
+            content, found = redaction.apply(message["content"])
+            kept.append(cast("Message", {"role": message["role"], "content": content}))
+            n += found
+        return Payload(
+            messages=tuple(kept),
+            model=target.model,
+            destination=target.destination,
+            parameters=target.parameters,
+            paper_ids=tuple(dict.fromkeys(paper_ids)),
+            input_tokens=tokens.count_messages(kept, model=target.model),
+            max_output_tokens=max_tokens,
+            redactions=n,
+        )
+
+    async def permit(self, payload: Payload, *, consent: Consent | None, chat: str) -> Permit:
+        """Leave to send the payload once, noted in the audit log before it is given.
+
+        Args:
+            payload: made by `payload`.
+            consent: asks the user; None where nobody can be asked.
+            chat: whatever tells chats apart: "for this chat" and "never" hold for it, this destination and this model.
+
+        Raises:
+            NotAllowedError: by policy, consent, budget or address, or something of this cannot be checked.
+        """
+        if not payload.leaves:
+            return issue(payload, audit=None)
+        policy = await asyncio.to_thread(self._check, payload)
+        if chat in self._refused:
+            raise NotAllowedError(f"You chose that nothing leaves this machine in this chat. {KEPT}")
+        key = (chat, payload.model, *payload.destination.identity)
+        verdict: Verdict | None = "chat"
+        if self._chats.get(key) != policy.revision:
+            if consent is None:
+                raise NotAllowedError(
+                    "The larger model is not on this machine, and nobody is here to agree to sending.",
+                    "Ask in the chat or in a terminal.",
+                )
+            verdict = await consent(payload)
+            policy = await asyncio.to_thread(self._check, payload)  # it may have changed while the user was thinking
+        if verdict not in {"once", "chat"}:
+            if verdict == "never":
+                self._refused.add(chat)
+            await asyncio.to_thread(self._note_refusal, payload, "never" if verdict == "never" else "no answer")
+            raise NotAllowedError(f"Nothing was sent. {KEPT}")
+        if verdict == "chat":
+            self._chats[key] = policy.revision
+        permit = issue(payload, audit=self.audit)
+        facts = {"permit": permit.name, "consent": verdict, **_facts(payload)}
+        await asyncio.to_thread(self.audit.append, "permitted", facts, if_=self._within(payload, policy))
+        return permit
+
+    def record_cost(self, permit: Permit, cost: float) -> None:
+        """Note what a call did cost, in US dollars, so that the budget counts this and not the highest price.
+
+        Raises:
+            AuditError: the log cannot be written.
+        """
+        self.audit.append("cost", {"permit": permit.name, "cost": cost})
+
+    def _check(self, payload: Payload) -> Policy:
+        if not payload.destination.addresses:
+            raise NotAllowedError(
+                f"The address of {payload.destination.host} cannot be looked up, so nothing is sent.",
+                "Check the address and your network.",
+            )
+        policy = self.policy()
+        if policy.library == "local only":
+            raise _local_library()
+        kept = set(payload.paper_ids) & policy.local_only
+        if not kept:
+            kept = self._runs.quoted_in(payload.said(), of=policy.local_only)
+        if kept:
+            raise NotAllowedError(
+                f"The text of {'a paper' if len(kept) == 1 else f'{len(kept)} papers'} that you keep on this machine "
+                f"({', '.join(sorted(kept))}) is in what would be sent, so nothing is sent.",
+                "Ask other papers, or allow it: `python -m rag privacy allow PAPER`.",
+            )
+        self._within(payload, policy)(self.audit.entries())
+        return policy
+
+    def _within(self, payload: Payload, policy: Policy) -> Callable[[list[dict[str, Any]]], None]:
+        """What has to hold of the log at the moment at which the permit is written into it."""
+
+        def check(lines: list[dict[str, Any]]) -> None:
+            if sum(line["event"] == "policy" for line in lines) != policy.revision:
+                raise PolicyError("The privacy policy was changed just now, so nothing is sent.", "Ask again.")
+            budget.check(lines, limits=self._limits, price=payload.price, now=datetime.now(UTC))
+
+        return check
+
+    def _note_refusal(self, payload: Payload, why: str) -> None:
+        try:
+            self.audit.append("refused", {"why": why, **_facts(payload)})
+        except AuditError:
+            log.warning("A refusal could not be noted in the audit log", exc_info=True)
+
+    def _redaction(self) -> Redaction:
+        try:
+            return parse_redaction(read_plain(self.folder / REDACT_FILE).decode())
+        except FileNotFoundError:
+            return Redaction()
+        except (OSError, UnicodeDecodeError) as error:
+            raise NotAllowedError(
+                f"The list of words to take out, {REDACT_FILE}, cannot be read, so nothing is sent.",
+                "It has to be a plain text file in UTF-8 in the library's folder.",
+            ) from error
+
+
+def _facts(payload: Payload) -> dict[str, Any]:
+    where = payload.destination
+    return {
+        "url": where.url,
+        "host": where.host,
+        "addresses": list(where.addresses),
+        "locality": where.locality,
+        "model": payload.model,
+        "input_tokens": payload.input_tokens.n,
+        "exact": payload.input_tokens.exact,
+        "max_output_tokens": payload.max_output_tokens,
+        "price": payload.price,
+        "papers": list(payload.paper_ids),
+        "redactions": payload.redactions,
+        "bytes": len(payload.body),
+        "sha256": payload.sha256,
+    }
+
+
+def _local_library() -> NotAllowedError:
+    return NotAllowedError(
+        "This library is “local only”: nothing of it leaves this machine. Drafts go on.",
+        "`python -m rag privacy library ask` changes that.",
+    )

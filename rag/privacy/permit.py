@@ -1,0 +1,189 @@
+"""What is shown and sent: a payload, whose bytes are made once, and the permit that lets exactly these through."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import secrets
+import time
+import weakref
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal, cast
+
+from rag.errors import NotAllowedError
+from rag.privacy.audit import AuditError, AuditLog
+from rag.privacy.destination import Destination, is_relayed
+from rag.sanitise import INVISIBLE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from rag.costs.accounting import Usage
+    from rag.costs.tokens import TokenCount
+    from rag.message import Message
+
+log = logging.getLogger(__name__)
+
+PERMIT_SECONDS = 60.0
+"""A permit that was not used within this time is void."""
+
+KEPT = "The draft stays as it is."
+
+_REDUCIBLE = frozenset({"temperature", "max_tokens", "logprobs", "top_logprobs", "stream_options"})
+"""What may be left out where a server refuses it. Nothing may ever be added."""
+_RETRIES = 4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Payload:
+    """One request, before anybody agreed to it. Its bytes are made once, here; they are what is shown and sent."""
+
+    messages: tuple[Message, ...]
+    model: str
+    destination: Destination
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    """What else the request says: temperature, longest answer, log-probabilities."""
+    paper_ids: tuple[str, ...] = ()
+    """The papers with a passage in the messages."""
+    input_tokens: TokenCount
+    max_output_tokens: int
+    price: float | None = None
+    """US dollars at most; None: unknown."""
+    redactions: int = 0
+    """How many words were taken out."""
+    body: bytes = field(init=False)
+
+    def __post_init__(self) -> None:
+        if self.parameters.keys() & {"model", "messages", "stream"}:
+            raise ValueError("the parameters would take the place of what was checked")
+        object.__setattr__(self, "messages", tuple(cast("Message", dict(message)) for message in self.messages))
+        request = {"model": self.model, "messages": self.messages, **self.parameters, "stream": True}
+        object.__setattr__(self, "body", encoded(request))
+
+    @property
+    def leaves(self) -> bool:
+        """Whether it would leave this machine: by its address, or because the server there passes it on."""
+        return self.destination.locality != "machine" or is_relayed(self.model)
+
+    @property
+    def text(self) -> str:
+        """The body of the request, to the letter: JSON, indented; characters that cannot be seen are escaped."""
+        return self.body.decode()
+
+    def said(self) -> str:
+        """Every string in the body, without JSON's escapes: what a reader at the other end gets to know."""
+        return "\n".join(_strings(json.loads(self.body)))
+
+    @property
+    def sha256(self) -> str:
+        """Of the body."""
+        return hashlib.sha256(self.body).hexdigest()
+
+    @property
+    def url(self) -> str:
+        """Where it is posted to."""
+        return f"{self.destination.url}/chat/completions"
+
+
+def encoded(request: Mapping[str, Any]) -> bytes:
+    """The request as JSON that a person can read: nothing in it is invisible, whatever the papers hold."""
+    text = json.dumps(request, ensure_ascii=False, indent=1)
+    return INVISIBLE.sub(lambda match: json.dumps(match[0])[1:-1], text).encode()
+
+
+def _strings(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict | list):
+        for part in value.items() if isinstance(value, dict) else value:
+            yield from _strings(list(part) if isinstance(part, tuple) else part)
+
+
+class Permit:
+    """Leave for one payload. Made by `Gate.permit` alone: another instance, or a copy, opens nothing."""
+
+    def __init__(self, payload: Payload, *, name: str, audit: AuditLog | None) -> None:
+        self._payload = payload
+        self.name = name
+        self.sent = False
+        """Whether bytes were handed to a connection."""
+        self._audit = audit
+        self._until = time.monotonic() + PERMIT_SECONDS
+        self._left = 1 + _RETRIES
+        self._closed = False
+        self._open = True
+        self._asked = dict(json.loads(payload.body))
+
+    @property
+    def payload(self) -> Payload:
+        """What it was given for."""
+        return self._payload
+
+    def admit(self, method: str, url: str, content: bytes) -> bytes:
+        """The bytes to send for a request that asks for leave: those of the payload.
+
+        After a refusal by the server (`reopen`) also without the parameters that it refuses.
+
+        Raises:
+            NotAllowedError: the permit is not the gate's, is used or too old, or was given for something else.
+        """
+        if self not in _issued:
+            raise NotAllowedError("This was not allowed by the privacy gate, so it was not sent.", KEPT)
+        if not self._open or self._left <= 0:
+            raise NotAllowedError("This consent was used already: it holds for one request.", KEPT)
+        if time.monotonic() > self._until:
+            raise NotAllowedError("This consent is too old: it was given over a minute ago.", "Ask again.")
+        body = self._body(content) if method == "POST" and url == self.payload.url else None
+        if body is None:
+            raise NotAllowedError("What was to be sent is not what was agreed to, so it was not sent.", KEPT)
+        self._open = False
+        self._left -= 1
+        return body
+
+    def reopen(self) -> None:
+        """Let the request be made again, with less: the server refused a parameter of it."""
+        self._open = True
+
+    def close(self, outcome: Literal["answered", "failed", "stopped"], *, usage: Usage | None = None) -> None:
+        """Void the permit and note in the log how it ended; a call that never left gives its place back."""
+        if self._closed or self not in _issued:
+            return
+        self._closed, self._left = True, 0
+        if self._audit is None:
+            return
+        facts: dict[str, Any] = {"permit": self.name}
+        if usage:
+            facts |= {"input_tokens": usage.input_tokens, "output_tokens": usage.output_tokens}
+        try:
+            self._audit.append(outcome if self.sent else "not sent", facts)
+        except AuditError:  # what was sent is in the log; the next call will fail on this
+            log.warning("The end of a call could not be noted in the audit log", exc_info=True)
+
+    def _body(self, content: bytes) -> bytes | None:
+        """The agreed bytes that fit what is asked for; None: nothing that was agreed to."""
+        try:
+            asked = json.loads(content)
+        except ValueError:
+            return None
+        if asked == self._asked:
+            return self.payload.body
+        if not isinstance(asked, dict) or self._left > _RETRIES:  # the first request is the whole one
+            return None
+        agreed = dict(self._asked)
+        if "max_tokens" not in asked and "max_tokens" in agreed:
+            agreed["max_completion_tokens"] = agreed["max_tokens"]  # OpenAI's reasoning models
+        if not asked.keys() <= agreed.keys() or not self._asked.keys() - asked.keys() <= _REDUCIBLE:
+            return None
+        kept = {key: agreed[key] for key in asked}
+        return encoded(kept) if kept == asked else None
+
+
+_issued: weakref.WeakSet[Permit] = weakref.WeakSet()
+
+
+def issue(payload: Payload, *, audit: AuditLog | None) -> Permit:
+    """A permit for one payload; for the gate alone. `audit`: where its end is noted; None: nowhere."""
+    permit = Permit(payload, name=secrets.token_hex(8), audit=audit)
+    _issued.add(permit)
+    return permit

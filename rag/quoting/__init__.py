@@ -1,0 +1,9 @@
+"""Answers in the papers' own words: readings and passages in, quotations out, chosen or the draft left to stand."""
+
+from rag.quoting.compose import Composer
+from rag.quoting.extract import Extract
+
+__all__ = [
+    "Composer",
+    "Extract",
+]

@@ -1,0 +1,311 @@
+"""Extract: what the reader takes for the answer, in the papers' own words. No model writes anything here.
+
+The reader says of each passage where the answer may stand, of what kind it is and which sentence carries it
+(`rag.reading.readings`). Here its readings of all passages of a question become one short answer, a word-for-word
+copy, with the sentences that it stands in: "30.01 % [2]" and the sentence of passage 2.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from rag.answer import QUOTATION, Confidence, Draft, Sentence
+from rag.costs.accounting import Usage
+from rag.verify.citations import Cited, citation_in
+from rag.verify.claims import read
+from rag.verify.ties import own_number
+from rag.words import content_words, words_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from rag.answer import Passage
+    from rag.reading.calibration import ReaderCalibration
+    from rag.reading.readings import Kind, Reading
+    from rag.verify.citations import PageText
+
+LIST_DROP: Final = 3.0
+"""A further item of a list has a score at most so much below that of the first."""
+
+MOST_SENTENCES: Final = 3
+"""Sentences that are quoted for one answer."""
+
+ALONE: Final = 5.0
+"""What stands for the lead over a second place where there is none."""
+
+MIN_WORDS: Final = 4
+"""Words of a sentence; less is a heading, a label or the rest of a formula."""
+
+EMBEDDED_SENTENCES: Final = 4
+"""How many sentences the embedded 135M model reads; see `prompts.sentence_messages`."""
+
+_MARK = re.compile(r"\s*\[\d{1,3}(?:\s*[,;–-]\s*\d{1,3})*\](?=[\s.,;:)]|$)")
+
+_AIM = re.compile(
+    r"\b(?:aims?|purpose|objectives?|goals?) (?:of|was|is|were|are)\b|\bwas (?:conducted|undertaken|designed) to\b"
+    r"|\b(?:we|study|paper|work|article) aim(?:s|ed)? (?:to|at)\b",
+    re.IGNORECASE,
+)
+_ASKS_AIM = re.compile(r"\b(?:aims?|purposes?|objectives?|goals?|why|motivat\w*)\b", re.IGNORECASE)
+_KEYWORDS = re.compile(r"\W*(?:key ?words?(?: and phrases)?|index terms)\b\s*[:.—–-]", re.IGNORECASE)
+_ASKS_KEYWORDS = re.compile(r"\bkey ?words?\b", re.IGNORECASE)
+_ADDRESS = re.compile(
+    r"^[^.;]{0,60}\b(?:department|institute|faculty|college|school|laboratory|division) of\b.*\b(?:universit\w+|"
+    r"institut\w+|hospital|college|academy)\b|\S@\S+\.\w",
+    re.IGNORECASE,
+)
+_ASKS_ADDRESS = re.compile(
+    r"\b(?:who|whom|whose|where|authors?|affiliat\w+|universit\w+|institut\w+|hospitals?|e-?mail|contact)\b",
+    re.IGNORECASE,
+)
+_REFERENCE = re.compile(
+    r"\b(?:19|20)\d\d[;,]\s?\d+\s?(?:\(\d+\))?[:,]\s?\w?\d+[-–]\w?\d+|\bdoi:\s?10\.|\barXiv:\d|\bIn Proceedings of\b",
+    re.IGNORECASE,
+)
+_ASKS_REFERENCE = re.compile(r"\b(?:references?|cite[sd]?|citations?|doi|published|arxiv|journal)\b", re.IGNORECASE)
+_NO_ANSWER: Final = (
+    (_AIM, _ASKS_AIM),
+    (_KEYWORDS, _ASKS_KEYWORDS),
+    (_ADDRESS, _ASKS_ADDRESS),
+    (_REFERENCE, _ASKS_REFERENCE),
+)
+"""Sentences that do not answer a question about a result, and the questions that they do answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """Words of a passage, and the sentence that they stand in."""
+
+    passage: Passage
+    words: tuple[int, int]
+    """Where they stand in the passage's text, as [start, end)."""
+    sentence: tuple[int, int]
+
+    @property
+    def text(self) -> str:
+        """The words on one line, without the paper's own reference marks: [12] would be taken for one of ours."""
+        start, end = self.words
+        flat = " ".join(self.passage.chunk.text[start:end].split())
+        return _MARK.sub("", flat).strip() or flat.strip("[]")
+
+
+@dataclass(frozen=True, slots=True)
+class Extract:
+    """The reader's answer."""
+
+    kind: Kind
+    items: tuple[Item, ...]
+    """In the order of the text, the best passage's first; for yes and no the sentence that says so."""
+    features: dict[str, float]
+    """What tells right extracts from wrong ones; see `ReaderCalibration`."""
+
+    @property
+    def said(self) -> str:
+        """The answer without markers."""
+        if self.kind in {"yes", "no"}:
+            return self.kind.capitalize()
+        return ", ".join(dict.fromkeys(item.text for item in self.items))
+
+    @property
+    def streamed(self) -> str:
+        """The answer and its sentences, to be read before everything is checked."""
+        sentences = dict.fromkeys(
+            (item.passage.marker, _MARK.sub("", " ".join(item.passage.chunk.text[slice(*item.sentence)].split())))
+            for item in self.items
+        )
+        return "\n\n".join((f"{self.said} {_chips(self.markers)}", *(f"“{words}” [{m}]" for m, words in sentences)))
+
+    @property
+    def markers(self) -> tuple[int, ...]:
+        """Of the passages, each once."""
+        return tuple(dict.fromkeys(item.passage.marker for item in self.items))
+
+
+def extract(question: str, passages: Sequence[Passage], readings: Sequence[Reading]) -> Extract | None:
+    """The answer in the words of the passages; None where no sentence of them may be an answer.
+
+    Args:
+        question: what was asked.
+        passages: best first.
+        readings: one for each of them.
+    """
+    places = [place for i, r in enumerate(readings) for place in _places(question, i, passages[i], r)]
+    if not places:
+        return None
+    kind = _kind(readings)
+    best = max(places, key=lambda place: place.score)
+    if kind in {"yes", "no"}:
+        for passage, sentence in best_sentences(question, passages, readings, n=1):
+            item = Item(passage, sentence, sentence)
+            return Extract(kind, (item,), _features(kind, (item,), places, passages, readings))
+    chosen = [best]
+    if kind == "list":
+        chosen = [p for p in places if p.i == best.i and p.score > best.score - LIST_DROP]
+    items = [Item(passages[p.i], (p.start, p.end), p.sentence) for p in sorted(chosen, key=lambda p: p.start)]
+    features = _features(kind, items, places, passages, readings)
+    if len(items) == 1:
+        items = [_of_what_was_asked(items[0], question)]
+    return Extract(kind, tuple(items), features)
+
+
+def _features(
+    kind: Kind,
+    items: Sequence[Item],
+    places: Sequence[_Place],
+    passages: Sequence[Passage],
+    readings: Sequence[Reading],
+) -> dict[str, float]:
+    """What tells right extracts from wrong ones, of the first item's passage and against the other passages."""
+    first = items[0]
+    i = next(i for i, passage in enumerate(passages) if passage is first.passage)
+    own = readings[i]
+    scores = sorted((span.score for span in own.spans), reverse=True)
+    best = sorted((max(p.score for p in places if p.i == j) for j in {p.i for p in places}), reverse=True)
+    odds = [math.log(found / (1 - found)) for p in passages if (found := min(max(p.score, 1e-6), 1 - 1e-6))]
+    carrying = [s.probability for s in own.sentences if s.start < first.words[1] and first.words[0] < s.end]
+    words = kind.split() if kind in {"yes", "no"} else [word for item in items for word in item.text.split()]
+    return {
+        "best": max(reading.relevance for reading in readings),
+        "total": best[0],
+        "found": max(odds),
+        "relevance": own.relevance,
+        "span": scores[0] if scores else 0.0,
+        "inner": scores[0] - scores[1] if len(scores) > 1 else ALONE,
+        "margin": best[0] - best[1] if len(best) > 1 else ALONE,
+        "sentence": max(carrying, default=0.0),
+        "search": odds[i],
+        "yes_no": float(kind in {"yes", "no"}),
+        "words": math.log1p(len(words)),
+    }
+
+
+def _of_what_was_asked(item: Item, question: str) -> Item:
+    """The item, or where it is the number of another thing of the same list, the number of the thing asked about."""
+    numbers, text = read(item.text).numbers, item.passage.chunk.text
+    if len(numbers) != 1 or not (own := own_number(read(question), text, numbers[0])):
+        return item
+    whole = re.compile(rf"(?<![\d.,]){re.escape(own.shown)}(?!\d|[.,]\d)")  # 5 is no part of 0.5 or 15
+    found = whole.search(text, *item.sentence)
+    return Item(item.passage, found.span(), item.sentence) if found else item
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    i: int
+    start: int
+    end: int
+    score: float
+    sentence: tuple[int, int]
+
+
+def _places(question: str, i: int, passage: Passage, reading: Reading) -> Iterator[_Place]:
+    """The spans that may be an answer, each with its sentence; their scores are comparable between passages."""
+    text = passage.chunk.text
+    for span in reading.spans:
+        own = [(s.start, s.end) for s in reading.sentences if s.start < span.end and span.start < s.end]
+        sentence = (own[0][0], own[-1][1]) if own else (span.start, span.end)
+        if may_answer(text[sentence[0] : sentence[1]], question, title=passage.paper.title):
+            yield _Place(i, span.start, span.end, reading.relevance + span.score, sentence)
+
+
+def _carrying(
+    question: str, passages: Sequence[Passage], readings: Sequence[Reading]
+) -> Iterator[tuple[float, Passage, tuple[int, int]]]:
+    """The sentences that may be an answer, with the log odds that they carry one in a passage that answers."""
+    for passage, reading in zip(passages, readings, strict=True):
+        for s in reading.sentences:
+            if may_answer(passage.chunk.text[s.start : s.end], question, title=passage.paper.title):
+                odds = math.log(max(s.probability, 1e-6) / max(1 - s.probability, 1e-6))
+                yield odds + reading.relevance, passage, (s.start, s.end)
+
+
+def best_sentences(
+    question: str, passages: Sequence[Passage], readings: Sequence[Reading], *, n: int
+) -> list[tuple[Passage, tuple[int, int]]]:
+    """The n sentences that carry the answer most likely, the likeliest first."""
+    found = sorted(_carrying(question, passages, readings), key=lambda row: -row[0])
+    return [(passage, place) for _, passage, place in found[:n]]
+
+
+def _kind(readings: Sequence[Reading]) -> Kind:
+    """What most readings say, each as far as its passage answers."""
+    votes: dict[Kind, float] = {}
+    for reading in readings:
+        if reading.kind != "none":
+            weight = reading.kind_probability * math.exp(min(20.0, reading.relevance))
+            votes[reading.kind] = votes.get(reading.kind, 0.0) + weight
+    return max(votes, key=votes.__getitem__) if votes else "span"
+
+
+def may_answer(sentence: str, question: str, *, title: str = "") -> bool:
+    """Whether a sentence may be an answer.
+
+    A title, a heading, a question, an aim, a list of keywords, an address or a reference is none, unless that is asked.
+    """
+    flat = " ".join(sentence.split())
+    if len(words_of(flat)) < MIN_WORDS or flat.endswith("?"):
+        return False
+    if title and content_words(flat) <= content_words(title):
+        return False
+    return not any(pattern.search(flat) and not asks.search(question) for pattern, asks in _NO_ANSWER)
+
+
+# -- the extract as an answer ------------------------------------------------------------------------------------------
+
+
+def draft_of(found: Extract, *, instead_of: Draft | None, seconds: float) -> Draft:
+    """The extract as a draft that no model wrote."""
+    return Draft(
+        text=f"{found.said} {_chips(found.markers)}",
+        model=QUOTATION,
+        usage=Usage(0, 0),
+        seconds=seconds,
+        first_token_seconds=None,
+        finish_reason="stop",
+        mean_logprob=None,
+        refines=instead_of,
+        cost=0.0,
+    )
+
+
+def _chips(markers: Sequence[int]) -> str:
+    return "".join(f"[{marker}]" for marker in markers)
+
+
+def cited(found: Extract, *, page_text: PageText) -> Cited:
+    """The extract with its sentences as quotes, each verified on its page.
+
+    "Yes" and "No" are read out of a sentence and stand nowhere: their support is not judged.
+    """
+    quotes = []
+    for item in found.items:
+        start, end = item.sentence
+        sentence = item.passage.chunk.text[start:end]
+        quote = citation_in(sentence, item.passage, item.sentence, page_text)
+        if quote not in quotes:
+            quotes.append(quote)
+    said = [Sentence(item.text, "supported", (item.passage.marker,)) for item in found.items]
+    if found.kind in {"yes", "no"}:
+        said = [Sentence(found.said, None, found.markers)]
+    return Cited(draft_of(found, instead_of=None, seconds=0.0).text, tuple(said), tuple(quotes[:MOST_SENTENCES]))
+
+
+def confidence_in(found: Extract, calibration: ReaderCalibration) -> Confidence:
+    """How sure it is that the extract answers the question, in words that agree with the figure."""
+    probability = calibration.weights.probability(found.features)
+    n = len({item.sentence for item in found.items})
+    told = "Quoted from your papers, word for word." if n == 1 else f"Quoted from {n} sentences of your papers."
+    if found.kind in {"yes", "no"}:
+        told = f"The sentence was taken for a {found.kind}."
+    sure = probability >= calibration.check
+    if not sure:
+        told += " Check that this is what you asked."
+    return Confidence(score=probability, reason=told, signals={**found.features, "sure": float(sure)})
+
+
+def is_sure(confidence: Confidence) -> bool:
+    """Whether what was extracted is likely enough the answer that nobody need be asked again."""
+    return confidence.signals.get("sure") == 1.0

@@ -1,0 +1,121 @@
+"""The reader's network: the body of all-MiniLM-L6-v2 with small heads, and its weights as 8-bit differences from it."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import nn
+from transformers import BertModel
+from transformers.utils import logging
+
+from rag.reading.readings import KINDS
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    import numpy.typing as npt
+
+UNTRAINED = "body.embeddings.word_embeddings.weight"
+"""Half of all weights: left as they are, so that the file need not hold them."""
+
+
+class Scores(NamedTuple):
+    """What the network says of a batch of pairs."""
+
+    start: torch.Tensor
+    """Shape (n, length): logits."""
+    end: torch.Tensor
+    relevance: torch.Tensor
+    """Shape (n,): log odds."""
+    kind: torch.Tensor
+    """Shape (n, len(KINDS)): logits."""
+    sentences: torch.Tensor
+    """Shape (n, most sentences): log odds."""
+
+
+class ReaderNetwork(nn.Module):
+    """[CLS] question [SEP] passage [SEP] → scores. The first piece stands for "no answer here", as in SQuAD 2."""
+
+    def __init__(self, folder: Path, *, attention: str = "sdpa") -> None:
+        """The heads are new; `folder` holds the body."""
+        super().__init__()
+        verbosity = logging.get_verbosity()
+        logging.set_verbosity_error()  # type: ignore[no-untyped-call]  # it would print what is not used: the pooler
+        logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+        self.body: Any = BertModel.from_pretrained(
+            str(folder),
+            add_pooling_layer=False,
+            attn_implementation=attention,
+            attention_probs_dropout_prob=0.0,
+            hidden_dropout_prob=0.0,
+            local_files_only=True,
+        )
+        logging.set_verbosity(verbosity)
+        width = self.body.config.hidden_size
+        self.span = nn.Linear(width, 2)
+        self.relevance = nn.Linear(width, 1)
+        self.kind = nn.Linear(width, len(KINDS))
+        self.sentence = nn.Linear(width, 1)
+
+    def forward(self, ids: torch.Tensor, types: torch.Tensor, sentence_of: torch.Tensor, n_sentences: int) -> Scores:
+        """The scores of a batch.
+
+        Args:
+            ids: shape (n, length), padded with 0.
+            types: 0 for the question's pieces, 1 for the passage's.
+            sentence_of: the number of each piece's sentence, counted from 1; 0 where it belongs to none.
+            n_sentences: the most sentences of a passage.
+        """
+        mask = (ids != 0).long()
+        states = self.body(input_ids=ids, token_type_ids=types, attention_mask=mask).last_hidden_state
+        spans, first = self.span(states).float(), states[:, 0]
+        member = nn.functional.one_hot(sentence_of, n_sentences + 1)[:, :, 1:].to(states.dtype)
+        sums = member.transpose(1, 2) @ states / member.sum(1).clamp(min=1)[:, :, None]
+        return Scores(
+            start=spans[:, :, 0],
+            end=spans[:, :, 1],
+            relevance=self.relevance(first)[:, 0].float(),
+            kind=self.kind(first).float(),
+            sentences=self.sentence(sums)[:, :, 0].float(),
+        )
+
+
+def digest(folder: Path) -> str:
+    """The start of the SHA-256 of the body's weights: differences fit no other."""
+    with (folder / "model.safetensors").open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()[:8]
+
+
+def packed(network: ReaderNetwork, folder: Path) -> dict[str, npt.NDArray[Any]]:
+    """The weights as arrays for a file: matrices of the body as 8-bit differences with one scale a row, else fp16."""
+    body = ReaderNetwork(folder).body.state_dict()
+    arrays: dict[str, npt.NDArray[Any]] = {"base": np.array(digest(folder))}
+    for name, weight in network.state_dict().items():
+        if name == UNTRAINED or not weight.is_floating_point():
+            continue
+        value = weight.detach().float().cpu()
+        if name.startswith("body."):
+            value = value - body[name.removeprefix("body.")]
+        if name.startswith("body.") and value.ndim == 2:
+            scale = value.abs().amax(1, keepdim=True).clamp(min=1e-8) / 127
+            arrays[f"{name}|scale"] = scale.numpy().astype(np.float32)
+            arrays[name] = (value / scale).round().clamp(-127, 127).to(torch.int8).numpy()
+        else:
+            arrays[name] = value.numpy().astype(np.float16)
+    return arrays
+
+
+def load_packed(network: ReaderNetwork, arrays: Mapping[str, npt.NDArray[Any]]) -> None:
+    """Puts the weights of a file into a new network, whose body is still the one that they were taken from."""
+    state = network.state_dict()
+    for name, weight in state.items():
+        if name not in arrays:
+            continue
+        value = torch.from_numpy(arrays[name].astype(np.float32))
+        if f"{name}|scale" in arrays:
+            value = value * torch.from_numpy(arrays[f"{name}|scale"])
+        weight.copy_(weight + value if name.startswith("body.") else value)

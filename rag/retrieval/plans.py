@@ -1,0 +1,127 @@
+"""The passages for a question of each kind, through the searches of `Retriever` and the order of the paper itself."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from rag.answer import Passage
+from rag.retrieval.retrieve import MIN_SENTENCE, Found, Retriever
+from rag.words import split_sentences
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from ingest import Chunk, Library, Paper
+    from ingest.embed import Vectors
+    from rag.retrieval.questions import Plan
+
+CANDIDATES = 200
+"""Passages among which the best one of each paper is looked for."""
+
+MAX_PAPERS = 12
+"""Papers that are listed at most."""
+
+_ABSTRACT = re.compile(r"\W*(?:[\divx]+\W+)?(?:abstract|summary|zusammenfassung)\b", re.IGNORECASE)
+_CONCLUSION = re.compile(
+    r"\W*(?:[\divx]+\W+)?(?:.*\bconclusions?\b|concluding remarks|discussion|summary and|fazit)", re.IGNORECASE
+)
+_BACK_MATTER = re.compile(
+    r"\W*(?:[a-z\divx]+\W+)?(?:references|bibliography|acknowledg|appendix|appendices|supplement|funding|conflicts? of"
+    r"|competing interests|author contributions|data availability|ethics|abbreviations)",
+    re.IGNORECASE,
+)
+
+
+def gather(plan: Plan, vector: Vectors, *, retriever: Retriever, library: Library, k: int) -> Found:
+    """The passages for a question, numbered from 1; for a fact question the k nearest.
+
+    Args:
+        plan: how the question is taken.
+        vector: the embedding of `plan.text`.
+        retriever: searches.
+        library: has the papers in their own order.
+        k: passages at most, but at least one for each paper that is compared or listed.
+    """
+    papers = plan.scope.papers
+    match plan.kind:
+        case "summary" if papers:
+            return _numbered(outline(library, paper, k=max(2, k // len(papers))) for paper in papers)
+        case "comparison":
+            each = max(1, k // len(papers))
+            if not plan.topical:
+                return _numbered(outline(library, paper, k=each) for paper in papers)
+            found = [retriever.search(plan.text, vector, k=each, paper_ids=[paper.id], read=True) for paper in papers]
+            return _numbered((f.passages for f in found), on_topic=any(f.on_topic for f in found))
+        case "papers":
+            return best_of_each(plan, vector, retriever=retriever)
+        case _:
+            return retriever.search(plan.text, vector, k=k, paper_ids=plan.scope.paper_ids, read=True)
+
+
+def outline(library: Library, paper: Paper, *, k: int) -> tuple[Passage, ...]:
+    """What tells a paper in short, the most telling first: abstract, conclusion, the beginning of each section.
+
+    The score falls with the place in this order, from 1; the paper's other passages follow in its order where k is
+    larger than the number of its sections.
+    """
+    chunks = sorted(library.chunks(library.chunk_ids([paper.id])).values(), key=lambda chunk: chunk.ordinal)
+    body = [chunk for chunk in chunks if not (chunk.section and _BACK_MATTER.match(chunk.section))] or chunks
+    heads = [chunk for before, chunk in zip([None, *body], body, strict=False) if _begins(before, chunk)]
+    conclusions = [chunk for chunk in heads if chunk.section and _CONCLUSION.match(chunk.section)]
+    order = dict.fromkeys(
+        chunk.id for chunk in (*_abstract(paper, body), *conclusions[-1:], *heads, *body[:k]) if chunk
+    )
+    by_id = {chunk.id: chunk for chunk in body}
+    return tuple(
+        Passage(marker=n, chunk=by_id[name], paper=paper, score=1 / n, sources=("outline",))
+        for n, name in enumerate(list(order)[:k], start=1)
+    )
+
+
+def best_of_each(plan: Plan, vector: Vectors, *, retriever: Retriever) -> Found:
+    """The best passage of each paper that bears on the question, the best paper first."""
+    found = retriever.search(plan.text, vector, k=CANDIDATES, paper_ids=plan.scope.paper_ids)
+    best: dict[str, Passage] = {}
+    for passage in found.passages:
+        best.setdefault(passage.paper.id, passage)
+    kept = []
+    for passage in list(best.values())[:MAX_PAPERS]:
+        alone = retriever.search(plan.text, vector, k=1, paper_ids=[passage.paper.id])
+        if alone.on_topic:
+            kept.append(passage)
+    if not kept:
+        return Found(found.passages[:MAX_PAPERS], on_topic=False)
+    return _numbered([kept])
+
+
+def leading_sentences(passages: Sequence[Passage], *, n: int) -> list[str]:
+    """The first n sentences of an outline, from as many passages as a summary of one or more papers begins with."""
+    papers = list(dict.fromkeys(passage.paper.id for passage in passages))
+    shares = {paper_id: max(1, n // len(papers)) for paper_id in papers}
+    kept: list[str] = []
+    for paper_id in papers:
+        own = [s for p in passages if p.paper.id == paper_id for s in split_sentences(p.chunk.text)]
+        kept += [sentence for sentence in own if len(sentence) >= MIN_SENTENCE][: shares[paper_id]]
+    return kept[:n]
+
+
+def _numbered(groups: Iterable[Sequence[Passage]], *, on_topic: bool = True) -> Found:
+    passages = [passage for group in groups for passage in group]
+    return Found(
+        tuple(replace(p, marker=n) for n, p in enumerate(passages, start=1)), on_topic=on_topic and bool(passages)
+    )
+
+
+def _abstract(paper: Paper, body: Sequence[Chunk]) -> list[Chunk]:
+    """The passages of the abstract, two at most; the first passage where none is marked as such."""
+    marked = [chunk for chunk in body[:6] if chunk.section and _ABSTRACT.match(chunk.section)]
+    if not marked and paper.abstract:
+        said = " ".join(paper.abstract.split())
+        marked = [chunk for chunk in body[:6] if " ".join(chunk.text.split())[:60] in said or said[:60] in chunk.text]
+    return (marked or list(body[:1]))[:2]
+
+
+def _begins(before: Chunk | None, chunk: Chunk) -> bool:
+    return before is None or before.section != chunk.section

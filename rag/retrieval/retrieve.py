@@ -1,0 +1,211 @@
+"""Dense and lexical search, fused; the passages for one question."""
+
+from __future__ import annotations
+
+import logging
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from rag.answer import Passage
+from rag.retrieval.ranker import ranker_for
+from rag.words import content_words, query_words, split_sentences, words_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ingest import Embedder, Library
+    from ingest.embed import Vectors
+    from rag.reading.reader import Reader
+    from rag.reading.readings import Reading
+    from rag.retrieval.terms import Terms
+
+_log = logging.getLogger(__name__)
+
+CANDIDATES = 100
+"""How many chunks each search contributes."""
+
+READ = 24
+"""How many of them the reader reads."""
+
+MOST_OF_ONE_PAPER = 3
+"""Passages of one paper among those shown where several papers are searched, as long as others have some."""
+
+SAME = 0.97
+"""Cosine from which two passages say the same (a preprint and its article; a paragraph printed twice): one is shown."""
+
+MIN_SENTENCE = 25
+"""Characters; shorter pieces are headings, labels and remains of formulas."""
+
+WORDS_WEIGHT = 0.5
+"""Weight of the share of the question's words in a sentence, beside its cosine of at most 1."""
+
+FLOOR_AT_ONE, FLOOR_PER_TENFOLD = 0.08, 0.09
+"""The cosine below which nothing bears on the question: for one chunk, and what ten times as many chunks add, since
+the best of many unrelated chunks is nearer than the best of few. One in twenty answerable questions of QASPER train is
+below (`bench/floor.py`)."""
+
+
+def match_expression(question: str, extra: Sequence[str] = ()) -> str:
+    """The question as an FTS5 query: its words, quoted, any of them; "" where it has none.
+
+    Args:
+        question: in the user's words.
+        extra: words and phrases that are searched for too; a phrase counts where its words stand side by side.
+    """
+    phrases = (" ".join(words_of(phrase)) for phrase in extra)
+    return " OR ".join(f'"{term}"' for term in dict.fromkeys((*query_words(question), *phrases)) if term)
+
+
+def floor(n_chunks: int) -> float:
+    """The cosine that the best of so many chunks must reach, where the question is to be in the papers."""
+    return FLOOR_AT_ONE + FLOOR_PER_TENFOLD * math.log10(max(1, n_chunks))
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The result of one search."""
+
+    passages: tuple[Passage, ...]
+    on_topic: bool
+    """Whether anything was found that bears on the question; if not, the passages are only the closest there are."""
+    readings: tuple[Reading, ...] = ()
+    """What the reader found in the first passages, one for each that it read; empty where it read none."""
+
+
+class Retriever:
+    """Finds passages in one library."""
+
+    def __init__(
+        self, library: Library, embedder: Embedder, *, terms: Terms | None = None, reader: Reader | None = None
+    ) -> None:
+        self._library = library
+        self._embedder = embedder
+        self._terms = terms
+        self._reader = reader
+
+    def embed(self, question: str) -> Vectors:
+        """The question's vector, shape (dimension,)."""
+        return self._embedder.embed_query(question)
+
+    def warm_up(self) -> None:
+        """Load the embedder and the reader, so that the first question need not wait for them."""
+        self.embed("warm up")
+        self._readings("warm up", ["warm up"])
+
+    def search(
+        self, question: str, vector: Vectors, *, k: int, paper_ids: Sequence[str] | None = None, read: bool = False
+    ) -> Found:
+        """The k best passages, best first, numbered from 1.
+
+        Args:
+            question: for the lexical search.
+            vector: its embedding, for the dense search.
+            k: how many at most.
+            paper_ids: search these papers only.
+            read: have the reader, where there is one, read the first `READ` and put them in order.
+
+        Raises:
+            LibraryMismatchError: the library was built with another embedder.
+            GlossaryError: the glossary cannot be read.
+        """
+        self._library.check_embedder(self._embedder.name)
+        ranker = ranker_for(self._embedder.name)
+        among = None if paper_ids is None else self._library.chunk_ids(paper_ids)
+        mapped = ranker.mapped(vector)
+        dense = dict(self._library.vectors.search(mapped / np.linalg.norm(mapped), CANDIDATES, among=among))
+        match = match_expression(question, self._terms.expand(question, paper_ids).words if self._terms else ())
+        lexical = dict(self._library.search_words(match, CANDIDATES, paper_ids=paper_ids)) if match else {}
+        best = self._library.highest_score(match_expression(question), paper_ids=paper_ids) or 1.0
+        chunks = self._library.chunks({*dense, *lexical})
+        rows = self._library.vectors_of(list(chunks))
+        names = [name for name in chunks if name in rows]  # another thread may have removed a paper meanwhile
+        if not names:
+            return Found((), on_topic=False)
+        vectors = np.stack([rows[name] for name in names])
+        scores = ranker.scores(
+            vector,
+            vectors,
+            words=[lexical.get(name, 0.0) / best for name in names],
+            texts=[chunks[name].text for name in names],
+            sections=[chunks[name].section for name in names],
+        )
+        order = sorted(range(len(names)), key=lambda i: (-scores[i], names[i]))
+        readings = self._readings(question, [chunks[names[i]].text for i in order[:READ]]) if read else ()
+        of_chunk = dict(zip(order, readings, strict=False))
+        if self._reader and of_chunk:
+            odds = np.clip(scores, 1e-6, 1 - 1e-6)
+            odds = self._reader.calibration.search * np.log(odds / (1 - odds))
+            order[:READ] = sorted(of_chunk, key=lambda i: -(of_chunk[i].relevance + float(odds[i])))
+        one_paper = paper_ids is not None and len(set(paper_ids)) == 1
+        chosen = _varied(
+            [chunks[names[i]].paper_id for i in order], vectors[order], k=k, per_paper=k if one_paper else None
+        )
+        shown = {chunks[names[order[j]]].paper_id for j in chosen}
+        papers = {paper.id: paper for paper in self._library.papers(shown)}
+        passages = tuple(
+            Passage(
+                marker=marker,
+                chunk=chunks[names[i]],
+                paper=papers[chunks[names[i]].paper_id],
+                score=float(scores[i]),
+                sources=(
+                    *(s for s, hits in (("dense", dense), ("lexical", lexical)) if names[i] in hits),
+                    *(["reader"] if i in of_chunk else []),
+                ),
+            )
+            for marker, i in enumerate((order[j] for j in chosen), start=1)
+            if chunks[names[i]].paper_id in papers
+        )
+        n_searched = len(among) if among is not None else self._library.n_chunks()
+        on_topic = bool((vectors @ vector).max() >= floor(n_searched))
+        by_name = {names[i]: reading for i, reading in of_chunk.items()}
+        return Found(passages, on_topic, tuple(by_name[p.chunk.id] for p in passages if p.chunk.id in by_name))
+
+    def _readings(self, question: str, texts: Sequence[str]) -> Sequence[Reading]:
+        """What the reader found; nothing where there is none, or where it fails: the search's own order stays then."""
+        if self._reader is None:
+            return ()
+        try:
+            return self._reader.read(question, texts)
+        except Exception:  # noqa: BLE001 an optional step: its fault costs this step, not the answer
+            _log.exception("The reader failed; the passages stay as the search ranks them")
+            self._reader = None
+            return ()
+
+    def sentences(self, question: str, vector: Vectors, passages: Sequence[Passage], *, n: int) -> list[str]:
+        """The n sentences of the passages that bear most on the question, best first: by cosine and shared words."""
+        found = [(p, s) for p in passages for s in split_sentences(p.chunk.text) if len(s) >= MIN_SENTENCE]
+        if not found:
+            return [p.chunk.text for p in passages[:n]]
+        cosines = self._embedder.embed_documents([sentence for _, sentence in found]) @ vector
+        asked = content_words(question)
+        scores = [
+            float(cosine) + WORDS_WEIGHT * len(asked & content_words(s)) / max(1, len(asked)) - 0.02 * p.marker
+            for cosine, (p, s) in zip(cosines, found, strict=True)
+        ]
+        order = sorted(range(len(found)), key=lambda i: -scores[i])
+        return [found[i][1] for i in order[:n]]
+
+
+def _varied(papers: Sequence[str], vectors: Vectors, *, k: int, per_paper: int | None) -> list[int]:
+    """The places of the k best, best first, without those that repeat a better one, and of several papers.
+
+    Where the others have too few, more than `per_paper` of one paper are taken, and repetitions last.
+    """
+    most = per_paper or max(MOST_OF_ONE_PAPER, -(-k // 2))
+    chosen: list[int] = []
+    crowded: list[int] = []
+    repeated: list[int] = []
+    for i, paper in enumerate(papers):
+        if len(chosen) == k:
+            break
+        if chosen and (vectors[chosen] @ vectors[i]).max() > SAME:
+            repeated.append(i)
+        elif sum(papers[j] == paper for j in chosen) >= most:
+            crowded.append(i)
+        else:
+            chosen.append(i)
+    return sorted((chosen + crowded + repeated)[:k])

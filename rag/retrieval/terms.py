@@ -1,0 +1,304 @@
+"""The domain's own terms in a question: abbreviations mined from the papers, and the team's glossary."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter, defaultdict
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from threading import Lock
+from typing import TYPE_CHECKING
+
+from rag.retrieval.abbreviations import Abbreviation, mine
+from rag.retrieval.glossary import Entry, Glossary
+from rag.words import STOP_WORDS, words_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from ingest import Library
+
+MAX_MEANINGS = 3
+"""Long forms of one abbreviation that a question is given; those of most papers."""
+
+MAX_WORDS = 12
+"""Words and phrases by which a question grows."""
+
+RARE = 1
+"""Chunks: an abbreviation that stands in more of them finds its passages without help."""
+
+MAX_DEFINITIONS = 8
+"""Definitions in a prompt."""
+
+_TOKEN = re.compile(r"\w+(?:[-/.’']\w+)*")
+
+
+@dataclass(frozen=True, slots=True)
+class Meaning:
+    """One long form of one abbreviation, with the papers that define it so."""
+
+    short: str
+    long: str
+    """In its most frequent spelling."""
+    papers: tuple[tuple[str, int], ...]
+    """(paper id, how often it is defined there), the most often first."""
+    ordinary: bool
+    """Whether the short form in small letters is also a word of these papers, as "aim" is beside AIM."""
+
+
+@dataclass(frozen=True, slots=True)
+class Definition:
+    """What a term means, for the model."""
+
+    term: str
+    text: str | None
+    """None where the glossary has only a spelling for it."""
+    preferred: str | None = None
+    """How to write it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """A term that stands in a question."""
+
+    asked: str
+    """As the question has it."""
+    words: tuple[str, ...]
+    """What else it is called."""
+    definition: Definition | None
+
+
+@dataclass(frozen=True, slots=True)
+class Expansion:
+    """What the terms add to a question."""
+
+    matches: tuple[Match, ...] = ()
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """Words and phrases to search for besides the question's own, at most `MAX_WORDS`."""
+        return tuple(dict.fromkeys(word for match in self.matches for word in match.words))[:MAX_WORDS]
+
+    @property
+    def definitions(self) -> tuple[Definition, ...]:
+        """What the terms mean, each once, at most `MAX_DEFINITIONS`."""
+        return tuple(dict.fromkeys(m.definition for m in self.matches if m.definition))[:MAX_DEFINITIONS]
+
+
+class Terms:
+    """The terms of one library. A paper is mined once, when it is first needed. Safe to use from several threads."""
+
+    def __init__(self, library: Library) -> None:
+        self._library = library
+        self.glossary = Glossary(library.folder / "glossary.csv")
+        self._mined: dict[str, tuple[Meaning, ...]] = {}
+        self._whole: tuple[frozenset[str], Index] = (frozenset(), Index(()))
+        self._guard = Lock()
+        self._warming = False
+
+    def warm_up(self) -> None:
+        """Mine all papers. A question that comes meanwhile does not wait: it knows the papers mined by then."""
+        self._warming = True
+        try:
+            for paper in self._library.papers():
+                self._mine(paper.id)
+        finally:
+            self._warming = False
+
+    def index(self, paper_ids: Iterable[str] | None = None) -> Index:
+        """The abbreviations of these papers, or of all; papers that are not there have none."""
+        everything = frozenset(paper.id for paper in self._library.papers())
+        if paper_ids is not None:
+            return Index(m for name in sorted(everything.intersection(paper_ids)) for m in self._mine(name))
+        if self._warming:
+            everything = everything.intersection(self._mined.copy())
+        known, index = self._whole
+        if known != everything:
+            with self._guard:
+                self._mined = {name: mined for name, mined in self._mined.items() if name in everything}
+            index = Index(m for name in sorted(everything) for m in self._mine(name))
+            self._whole = (everything, index)
+        return index
+
+    def _mine(self, paper_id: str) -> tuple[Meaning, ...]:
+        with self._guard:
+            if paper_id not in self._mined:
+                text = "\n".join(page.text for page in self._library.pages(paper_id))
+                self._mined[paper_id] = meanings_of(text, paper_id)
+            return self._mined[paper_id]
+
+    def expand(self, question: str, paper_ids: Sequence[str] | None = None) -> Expansion:
+        """What the terms of the glossary and of these papers, or of all, add to the search for a question.
+
+        What the papers themselves call it besides is searched for only where they hardly use the asked form: elsewhere
+        it finds little but the place of the definition (docs/decisions/0004-terms.md).
+
+        Raises:
+            GlossaryError: the glossary cannot be read.
+        """
+        told, mined = self._find(question, paper_ids)
+        return Expansion((*told, *(m if self._is_rare(m.asked, paper_ids) else replace(m, words=()) for m in mined)))
+
+    def definitions(self, question: str, paper_ids: Sequence[str]) -> tuple[Definition, ...]:
+        """What the terms in a question mean, in these papers where they say it.
+
+        Raises:
+            GlossaryError: the glossary cannot be read.
+        """
+        told, mined = self._find(question, paper_ids)
+        return Expansion((*told, *mined)).definitions
+
+    def _find(self, question: str, paper_ids: Sequence[str] | None) -> tuple[list[Match], list[Match]]:
+        """The glossary's matches, and the papers': these papers' meanings first, then those of the whole library."""
+        told, named = expand_by_glossary(question, self.glossary.entries())
+        scoped = [] if paper_ids is None else self.index(paper_ids).find(question)
+        known = named | {match.asked for match in scoped}
+        others = [m for m in self.index().find(question) if m.asked not in known]
+        return told, [*(m for m in scoped if m.asked not in named), *others]
+
+    def _is_rare(self, asked: str, paper_ids: Sequence[str] | None) -> bool:
+        phrase = " ".join(words_of(asked))
+        return len(self._library.search_words(f'"{phrase}"', RARE + 1, paper_ids=paper_ids)) <= RARE
+
+
+def meanings_of(text: str, paper_id: str) -> tuple[Meaning, ...]:
+    """The abbreviations of one paper, each with the long form that it is most often given there."""
+    found: dict[str, list[Abbreviation]] = defaultdict(list)
+    for abbreviation in mine(text):
+        found[abbreviation.short].append(abbreviation)
+    meanings = []
+    for short, uses in found.items():
+        (_, n), *_ = counts = Counter(_same(use.long) for use in uses).most_common()
+        long = next(use.long for use in uses if _same(use.long) == counts[0][0])
+        ordinary = short.casefold() in STOP_WORDS or f" {short.lower()} " in text
+        meanings.append(Meaning(short, long, ((paper_id, n),), ordinary))
+    return tuple(meanings)
+
+
+class Index:
+    """Abbreviations, to be found in a question by their short and their long forms."""
+
+    def __init__(self, meanings: Iterable[Meaning]) -> None:
+        grouped: dict[tuple[str, str], list[Meaning]] = defaultdict(list)
+        for meaning in meanings:
+            grouped[meaning.short, _same(meaning.long)].append(meaning)
+        shorts: dict[str, list[Meaning]] = defaultdict(list)
+        for same in grouped.values():
+            shorts[same[0].short].append(_merged(same))
+        self.shorts: Mapping[str, tuple[Meaning, ...]] = {
+            short: tuple(sorted(found, key=lambda m: (-len(m.papers), -sum(n for _, n in m.papers), m.long)))
+            for short, found in sorted(shorts.items())
+        }
+        """Short form → its meanings, that of most papers first."""
+        self._folded: dict[str, list[str]] = defaultdict(list)
+        self._longs: dict[str, list[tuple[tuple[str, ...], Meaning]]] = defaultdict(list)
+        for short, found in self.shorts.items():
+            self._folded[short.casefold()].append(short)
+            for meaning in found:
+                if stems := _stems(meaning.long):
+                    self._longs[stems[0]].append((stems, meaning))
+
+    def find(self, question: str) -> list[Match]:
+        """The abbreviations and the long forms that stand in a question, in that order."""
+        matches = []
+        for asked, short in self._asked_shorts(question).items():
+            meanings = self.shorts[short][:MAX_MEANINGS]
+            text = "; or ".join(meaning.long for meaning in meanings)
+            matches.append(Match(asked, tuple(m.long for m in meanings), Definition(short, text)))
+        for asked, same in self._asked_longs(question).items():
+            shorts = [m for m in same if m.short not in (match.asked for match in matches)]
+            if shorts:
+                words = tuple(m.short for m in shorts if not m.ordinary)
+                matches.append(Match(asked, words, Definition(shorts[0].short, shorts[0].long)))
+        return matches
+
+    def _asked_shorts(self, question: str) -> dict[str, str]:
+        """As asked → the short form. Capitals count, unless the question is written without a difference."""
+        found: dict[str, str] = {}
+        blind = question in (question.lower(), question.upper())
+        for token in _tokens(question):
+            if blind:
+                if sum(map(str.isalpha, token)) >= 3:
+                    for short in self._folded.get(token.casefold(), ()):
+                        if not any(meaning.ordinary for meaning in self.shorts[short]):
+                            found.setdefault(token, short)
+            elif token in self.shorts:
+                found[token] = token
+        return found
+
+    def _asked_longs(self, question: str) -> dict[str, list[Meaning]]:
+        """As asked → its meanings; a long form inside a longer one is left out."""
+        tokens = list(re.finditer(r"\w+", question))
+        stems = tuple(_stem(token[0].casefold()) for token in tokens)
+        found: dict[str, list[Meaning]] = {}
+        end = 0
+        for i, stem in enumerate(stems):
+            if i < end:
+                continue
+            fitting = [(long, m) for long, m in self._longs.get(stem, ()) if stems[i : i + len(long)] == long]
+            if fitting:
+                size = max(len(long) for long, _ in fitting)
+                end = i + size
+                asked = question[tokens[i].start() : tokens[end - 1].end()]
+                found[asked] = [m for long, m in fitting if len(long) == size][:MAX_MEANINGS]
+        return found
+
+
+def expand_by_glossary(question: str, entries: Sequence[Entry]) -> tuple[list[Match], set[str]]:
+    """The glossary's terms in a question, and all their names: what the team says of a term stands above the papers."""
+    matches: list[Match] = []
+    named: set[str] = set()
+    stems = f" {' '.join(_stems(question))} "
+    tokens = set(_tokens(question))
+    blind = question in (question.lower(), question.upper())
+    folded = {token.casefold() for token in tokens if blind and sum(map(str.isalpha, token)) >= 3} - STOP_WORDS
+    for entry in entries:
+        for name in entry.names:
+            if _is_abbreviation(name):
+                stands = name in tokens or name.casefold() in folded
+            else:
+                stands = f" {' '.join(_stems(name))} " in stems
+            if stands:
+                definition = Definition(entry.preferred or entry.term, entry.definition, entry.preferred)
+                others = tuple(n for n in entry.names if _same(n) != _same(name))
+                matches.append(Match(name, others, definition if entry.definition or entry.preferred else None))
+                named.update(entry.names)
+                break
+    return matches, named
+
+
+def _is_abbreviation(name: str) -> bool:
+    return " " not in name and sum(map(str.isupper, name)) >= 2
+
+
+def _tokens(question: str) -> list[str]:
+    """Words, the parts of words with hyphens, pairs of words; each also without the s of a plural. In order."""
+    words = _TOKEN.findall(question)
+    parts = [part for word in words for part in (word, *re.split(r"[-/.’']", word))]
+    pairs = [f"{a} {b}" for a, b in pairwise(words)]
+    singular = [t[:-1] for t in parts if t.endswith(("s", "S")) and len(t) > 2]
+    return list(dict.fromkeys((*parts, *pairs, *singular)))
+
+
+def _stems(text: str) -> tuple[str, ...]:
+    return tuple(_stem(part) for word in words_of(text) for part in re.findall(r"\w+", word))
+
+
+def _stem(word: str) -> str:
+    """Without the ending of a plural, "arteries" → "artery"; the word is case-folded."""
+    if len(word) > 4 and word.endswith("ies"):
+        return word[:-3] + "y"
+    return word[:-1] if len(word) > 3 and word.endswith("s") and not word.endswith("ss") else word
+
+
+def _same(text: str) -> str:
+    """Equal for "Inter-simple sequence repeats" and "intersimple sequence repeat"."""
+    return "".join(_stems(text))
+
+
+def _merged(same: Sequence[Meaning]) -> Meaning:
+    spellings = Counter(meaning.long for meaning in same)
+    best = max(spellings.values())
+    long = min((s for s, n in spellings.items() if n == best), key=lambda s: (s[:1].isupper(), len(s), s))
+    papers = sorted((paper for meaning in same for paper in meaning.papers), key=lambda p: (-p[1], p[0]))
+    return Meaning(same[0].short, long, tuple(papers), any(meaning.ordinary for meaning in same))

@@ -1,0 +1,11 @@
+"""The model servers that run on this machine: which engine answers where, and what it serves. Loopback only."""
+
+from rag.servers.discovery import discover, served
+from rag.servers.engines import Engine, ServedModel
+
+__all__ = [
+    "Engine",
+    "ServedModel",
+    "discover",
+    "served",
+]

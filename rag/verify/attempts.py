@@ -1,0 +1,155 @@
+"""When a draft is looked at again, and whether what comes of it takes its place."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from difflib import SequenceMatcher
+from typing import TYPE_CHECKING, Literal
+
+from rag.verify.citations import without_markers
+from rag.verify.conflicts import conflicts
+from rag.verify.support import abstains
+from rag.words import split_sentences
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from rag.answer import Answer, Draft, Sentence
+    from rag.verify.citations import Cited
+
+Fate = Literal["same", "gone", "new"]
+
+_REFUSES = re.compile(
+    r"^(?:i(?:'|’)?m sorry|sorry|i apologi[sz]e|as an ai|i (?:can(?:no|'|’)t|am (?:not able|unable)|won(?:'|’)t))\b",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """A draft with its sentences judged."""
+
+    draft: Draft
+    cited: Cited
+
+    @property
+    def judged(self) -> list[Sentence]:
+        """The sentences that claim something."""
+        return [sentence for sentence in self.cited.sentences if sentence.support is not None]
+
+    @classmethod
+    def at(cls, draft: Draft, *, check: Callable[[str], Cited], spell: Callable[[str], str]) -> Attempt:
+        """The draft judged, in the team's spellings where no sentence is carried less with them.
+
+        Args:
+            draft: as the model wrote it.
+            check: judges a text against the passages.
+            spell: writes a text as the glossary wants it.
+        """
+        first, spelled = cls(draft, check(draft.text)), spell(draft.text)
+        if spelled == draft.text:
+            return first
+        second = cls(replace(draft, text=spelled), check(spelled))
+        return second if second._carried() >= first._carried() else first
+
+    def _carried(self) -> tuple[int, int]:
+        """How many sentences are not unsupported, and how many are supported."""
+        verdicts = [sentence.support for sentence in self.judged]
+        return sum(v != "unsupported" for v in verdicts), sum(v == "supported" for v in verdicts)
+
+    def share(self, support: str) -> float | None:
+        """The share of the judged sentences with this verdict; None where none is judged."""
+        judged = self.judged
+        return sum(s.support == support for s in judged) / len(judged) if judged else None
+
+
+def answered(answer: Answer, attempt: Attempt) -> Answer:
+    """The answer with the text of this attempt, and where its passages disagree about what that speaks of."""
+    cited = attempt.cited
+    said = [sentence.text for sentence in cited.sentences]
+    return replace(
+        answer,
+        text=cited.text,
+        sentences=cited.sentences,
+        citations=cited.citations,
+        corrections=cited.corrections,
+        quotations=cited.quotations,
+        conflicts=conflicts(answer.searched or answer.question, said, passages=answer.passages),
+    )
+
+
+def doubt(attempt: Attempt) -> str | None:
+    """Why the draft is weak, in words; None where nothing speaks against it."""
+    judged = attempt.judged
+    if attempt.draft.finish_reason == "repetition":
+        return "the draft repeated itself"
+    if not judged:
+        return "nothing in the draft could be checked against your papers"
+    bare = sum(sentence.support == "unsupported" for sentence in judged)
+    if bare:
+        return f"{_of(bare, len(judged))} no support in your papers"
+    weak = sum(sentence.support == "weak" for sentence in judged)
+    return f"{_of(weak, len(judged))} only partial support in your papers" if weak else None
+
+
+def declines(text: str) -> bool:
+    """Whether a model says that it will not answer, or that the passages do not."""
+    plain = without_markers(text).strip()
+    return bool(_REFUSES.match(plain) or abstains(plain))
+
+
+def not_worse(new: Attempt, old: Attempt) -> bool:
+    """Whether `new` may take the place of `old`.
+
+    No larger share of its sentences is unsupported, nor more of them where the share is the same; and as many of them,
+    or as large a share, are supported. One in which nothing can be checked is worse than any in which something is
+    supported.
+    """
+    if not new.judged:
+        return not old.judged
+    if not old.judged:
+        return bool(new.share("supported"))
+    if _bare(new) > _bare(old):
+        return False
+    ours = [sentence.support for sentence in new.judged].count("supported")
+    theirs = [sentence.support for sentence in old.judged].count("supported")
+    return ours >= theirs or (new.share("supported") or 0.0) >= (old.share("supported") or 0.0)
+
+
+def _bare(attempt: Attempt) -> tuple[float, int]:
+    """The share of its judged sentences that are unsupported, and how many they are."""
+    return attempt.share("unsupported") or 0.0, len(unsupported(attempt))
+
+
+def unsupported(attempt: Attempt) -> list[str]:
+    """The sentences that the passages do not carry."""
+    return [sentence.text for sentence in attempt.judged if sentence.support == "unsupported"]
+
+
+def changes(before: str, after: str) -> list[tuple[Fate, str]]:
+    """What became of each sentence from one text to the other, in reading order; markers do not count."""
+    old, new = _sentences(before), _sentences(after)
+    found: list[tuple[Fate, str]] = []
+    codes = SequenceMatcher(None, [_plain(s) for s in old], [_plain(s) for s in new], autojunk=False).get_opcodes()
+    for tag, i1, i2, j1, j2 in codes:
+        if tag == "equal":
+            found += [("same", sentence) for sentence in new[j1:j2]]
+        else:
+            found += [("gone", sentence) for sentence in old[i1:i2]]
+            found += [("new", sentence) for sentence in new[j1:j2]]
+    return found
+
+
+def _of(count: int, total: int) -> str:
+    if total == 1:
+        return "its only sentence has"
+    return f"{'one' if count == 1 else count} of its {total} sentences {'has' if count == 1 else 'have'}"
+
+
+def _sentences(text: str) -> Sequence[str]:
+    return [part for line in text.split("\n") for part in split_sentences(line)]
+
+
+def _plain(sentence: str) -> str:
+    return " ".join(re.findall(r"\w+", without_markers(sentence).casefold()))

@@ -1,0 +1,66 @@
+"""Which calibration holds for a model: the user's own, or ours."""
+
+from __future__ import annotations
+
+import json
+import logging
+from functools import cache
+from pathlib import Path
+from typing import Final
+
+from rag.verify.confidence import Calibration
+
+_log = logging.getLogger(__name__)
+
+FILE: Final = "confidence.json"
+"""Beside this module ours, in a library's folder the user's own."""
+
+
+@cache
+def shipped() -> Calibration:
+    """The calibration of the embedded model."""
+    return Calibration.from_row(json.loads(Path(__file__).with_name(FILE).read_text(encoding="utf-8")))
+
+
+def calibration_for(model: str, *, library: Path) -> Calibration:
+    """The user's own calibration where it can be used and is of this model, else ours.
+
+    A file that cannot be used costs no answer: the log says so once, and again when the file has changed.
+
+    Args:
+        model: as its server reports it.
+        library: the library's folder.
+    """
+    path = library / FILE
+    try:
+        raw = path.read_bytes()
+    except FileNotFoundError:
+        return shipped()
+    except OSError as error:
+        raw, own = str(error).encode(), None
+    else:
+        own = _usable(raw)
+    if own is None:
+        _tell_once(path, raw)
+    return own if own and own.model == model else shipped()
+
+
+def _usable(raw: bytes) -> Calibration | None:
+    """The calibration in a file, or None where the file is damaged, or its figures give no probability."""
+    try:
+        own = Calibration.from_row(json.loads(raw))
+        sets = (own.with_logprobs, own.without_logprobs)
+        likely = [weights.probability(dict.fromkeys(weights.features, 1.0)) for weights in sets]
+        figures = [*likely, own.gated + 0.0, own.threshold + 0.0]
+    except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError):
+        return None
+    return own if isinstance(own.model, str) and all(0 <= figure <= 1 for figure in figures) else None
+
+
+@cache
+def _tell_once(path: Path, _content: bytes) -> None:
+    _log.warning(
+        "%s is damaged, so answers use the weights that come with Scholion. "
+        "Remove the file, or run `python -m rag calibrate` again.",
+        path,
+    )

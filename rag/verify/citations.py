@@ -1,0 +1,198 @@
+"""Read the markers back, drop what was invented, tie each sentence to the passage that carries its words."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from math import sqrt
+from typing import TYPE_CHECKING
+
+from ingest.paper import PAGE_BREAK
+from ingest.sentences import sentence_spans
+from ingest.verbatim import stands_in
+from rag.answer import Citation, Correction, Sentence
+from rag.verify.quotations import check, closest, quoted
+from rag.verify.support import judge
+from rag.words import content_words
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from ingest import Chunk
+    from rag.answer import Passage, Quotation
+
+    PageText = Callable[[str, int], str]
+
+MIN_QUOTE, MIN_QUOTE_WORDS = 20, 5
+"""Characters and words; less is a list's number or a remain of a formula, and quoted only where there is no more."""
+
+_MARKER = re.compile(r"\s*[\[【]\s*(?:passage\s*)?(\d{1,3}(?:\s*[,;–-]\s*\d{1,3})*)\s*[\]】]", re.IGNORECASE)
+_LEADING_MARK = re.compile(r"^(?:[-*•]|\d+[.)])\s+")
+
+
+@dataclass(frozen=True, slots=True)
+class Cited:
+    """An answer's text with the markers that hold, its sentences and its citations."""
+
+    text: str
+    sentences: tuple[Sentence, ...]
+    citations: tuple[Citation, ...]
+    corrections: tuple[Correction, ...] = ()
+    quotations: tuple[Quotation, ...] = ()
+
+
+def markers_in(text: str) -> list[int]:
+    """The markers that stand in a text, in order; [2, 5] is two and [2-4] is three."""
+    return _markers(text)
+
+
+def without_markers(text: str) -> str:
+    """The text without its markers."""
+    return _MARKER.sub("", text).strip()
+
+
+def cite(text: str, passages: Sequence[Passage], *, page_text: PageText, question: str = "") -> Cited:
+    """The answer with its markers checked.
+
+    Args:
+        text: what the model wrote.
+        passages: what it was shown; a marker that names none of them was invented and is dropped.
+        page_text: the stored text of (paper id, page), against which quotes are verified.
+        question: what was asked; its words between quotation marks are no quotation of a paper.
+
+    Each sentence is judged against the passages (`support.judge`); its own markers are kept, corrected or dropped
+    there, and a sentence without one gets that of the passage that carries it. What the model itself puts between
+    quotation marks is looked for in the passages (`quotations.check`).
+    """
+    known = {passage.marker: passage for passage in passages}
+    lines: list[str] = []
+    sentences: list[Sentence] = []
+    citations: dict[int, Citation] = {}
+    corrections: list[Correction] = []
+    quotations: list[Quotation] = []
+    for line in text.split("\n"):
+        marked = []
+        begun: list[tuple[int, int]] = []  # where each sentence of the line begins, and which one it is
+        for start, end in sentence_spans(line):
+            raw = line[start:end]
+            plain = _MARKER.sub("", raw).strip()
+            if not content_words(plain):
+                marked.append(plain)
+                continue
+            said = _LEADING_MARK.sub("", plain)
+            claimed = list(dict.fromkeys(_markers(raw)))
+            judged = judge(said, passages, hints=[marker for marker in claimed if marker in known])
+            for marker in judged.markers:
+                if marker not in citations:
+                    window = judged.window if marker == judged.marker else None
+                    citations[marker] = citation_in(plain, known[marker], window, page_text)
+            at, target = len(sentences), next(iter(judged.markers), None)
+            invented = [(marker, target) for marker in claimed if marker not in known]
+            changed = [(was, to) for was, to in judged.corrections if was is not None or not invented]
+            corrections += [Correction(at, was, to) for was, to in (*invented, *changed)]
+            begun.append((start, at))
+            sentences.append(Sentence(said, judged.support, judged.markers, judged.reasons))
+            marked.append(_with_markers(plain, judged.markers))
+        lines.append(" ".join(part for part in marked if part))
+        for place, words in quoted(line):
+            at = max((n for start, n in begun if start <= place), default=max(0, len(sentences) - len(begun)))
+            hints = sentences[at].markers if at < len(sentences) else ()
+            said = without_markers(words)
+            if not stands_in(said, question) and (found := check(said, passages, sentence=at, markers=hints)):
+                quotations.append(found)
+    ordered = tuple(citations[marker] for marker in sorted(citations))
+    return Cited("\n".join(lines).strip(), tuple(sentences), ordered, tuple(corrections), tuple(quotations))
+
+
+def _markers(text: str) -> list[int]:
+    found: list[int] = []
+    for match in _MARKER.finditer(text):
+        for part in re.split(r"[,;]", match[1]):
+            ends = [int(number) for number in re.findall(r"\d+", part)]
+            found += range(ends[0], ends[-1] + 1) if len(ends) == 2 else ends
+    return found
+
+
+def _with_markers(sentence: str, markers: Sequence[int]) -> str:
+    """The sentence with its markers before its full stop: "It is so [1]."."""
+    if not markers or not sentence:
+        return sentence
+    shown = "".join(f"[{marker}]" for marker in markers)
+    if sentence[-1] in ".!?":
+        return f"{sentence[:-1].rstrip()} {shown}{sentence[-1]}"
+    return f"{sentence} {shown}"
+
+
+def citation_in(sentence: str, passage: Passage, window: tuple[int, int] | None, page_text: PageText) -> Citation:
+    """The passage's sentence that shares most words with the answer's, and the page on which it stands.
+
+    Of a sentence that runs over the end of a page the part on one page is taken, so that the quote can be looked up.
+    """
+    text, words = passage.chunk.text, content_words(sentence)
+    first, last = window or (0, len(text))
+    pages = _pages(passage.chunk, page_text)
+    parts = [
+        (page, max(start, begin), min(end, stop))
+        for start, end in _unlisted(text)
+        for page, begin, stop in pages
+        if max(start, begin) < min(end, stop)
+    ]
+    near = [part for part in parts if first <= part[1] and part[2] <= last] or parts
+    long = [part for part in near if _is_quotable(text[part[1] : part[2]])]
+
+    def fit(part: tuple[int, int, int]) -> float:
+        said = content_words(text[part[1] : part[2]])
+        return len(words & said) / sqrt(1 + len(said))
+
+    page, start, end = _grown(max(long or near, key=fit), parts, text) if parts else (pages[0][0], 0, len(text))
+    quote = text[start:end].strip()
+    there = page_text(passage.paper.id, page)
+    verified = stands_in(quote, there)
+    diff = () if verified else closest(quote, [(page, there)])[1]
+    return Citation(marker=passage.marker, passage=passage, page=page, quote=quote, verified=verified, diff=diff)
+
+
+def _unlisted(text: str) -> list[tuple[int, int]]:
+    """The sentences without a list's number or bullet before them."""
+    spans = sentence_spans(text)
+    marks = [_LEADING_MARK.match(text[start:end]) for start, end in spans]
+    return [(start + (mark.end() if mark else 0), end) for (start, end), mark in zip(spans, marks, strict=True)]
+
+
+def _is_quotable(words: str) -> bool:
+    return len(words.strip()) >= MIN_QUOTE and len(words.split()) >= MIN_QUOTE_WORDS
+
+
+def _grown(part: tuple[int, int, int], parts: Sequence[tuple[int, int, int]], text: str) -> tuple[int, int, int]:
+    """The part of a page with the sentences behind it, then those before it, until it is long enough for a quote."""
+    page, start, end = part
+    same = [other for other in parts if other[0] == page]
+    behind = [other[2] for other in same if other[1] > start]
+    before = [other[1] for other in reversed(same) if other[1] < start]
+    while not _is_quotable(text[start:end]) and (behind or before):
+        if behind:
+            end = behind.pop(0)
+        else:
+            start = before.pop(0)
+    return page, start, end
+
+
+def _pages(chunk: Chunk, page_text: PageText) -> list[tuple[int, int, int]]:
+    """Each page of a chunk with the half-open range of the chunk's text that stands on it.
+
+    A page ends where the chunk goes on with a page break and the page's text has nothing more; where no such place is
+    found, the stored page is not the one that was cut, and the rest is taken to be on it.
+    """
+    parts: list[tuple[int, int, int]] = []
+    at = 0
+    for page in range(chunk.first_page, chunk.last_page):
+        there = page_text(chunk.paper_id, page)
+        end = len(chunk.text)
+        while (end := chunk.text.rfind(PAGE_BREAK, at, end)) >= 0:
+            if there.endswith(chunk.text[at:end]):
+                break
+        if end < 0:
+            return [*parts, (page, at, len(chunk.text))]
+        parts.append((page, at, end))
+        at = end + len(PAGE_BREAK)
+    return [*parts, (chunk.last_page, at, len(chunk.text))]

@@ -1,0 +1,355 @@
+"""How far the evidence carries a draft: gates that no figure outweighs, and a calibrated probability.
+
+The recipe is that of cascades with a learned scorer (Chen et al. 2023, FrugalGPT), over signals that a small model
+cannot talk itself into: how sure it was of its words, whether its sentences have support in the passages, whether it
+says more than the question. What a model says about its own confidence is never asked for.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import unicodedata
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, Self
+
+from rag.answer import Confidence
+from rag.verify.support import abstains, judge
+from rag.weights import Weights
+from rag.words import content_words, words_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Set as AbstractSet
+
+    from rag.answer import Correction, Draft, Passage, Sentence
+
+Signals = dict[str, float | None]
+
+MIN_VARIETY: Final = 0.5
+"""The share of different runs of three words, below which a text repeats itself."""
+
+FINISHED: Final = frozenset({"stop", "eos", "end_turn"})
+"""What servers say where a model ended by itself."""
+
+ESCALATING: Final = frozenset(
+    {"empty", "broken off", "cut off", "repetition", "echo", "no support", "number", "marker", "language"}
+)
+"""Gates for which a larger model is worth asking. Not among them: the model found no answer in the passages, or there
+are no passages. There another search helps, not another model."""
+
+_YES_OR_NO = re.compile(r"\W*(?:yes|no)\b", re.IGNORECASE)
+_ASKS_YES_OR_NO = re.compile(
+    r"\W*(?:is|are|was|were|do|does|did|can|could|has|have|had|will|would|should|may|might|must)\b", re.IGNORECASE
+)
+_ASKS_NUMBER = re.compile(
+    r"\bhow (?:many|much|large|big|long|often|high|small|old|far)\b"
+    r"|\b(?:percentage|proportion|number|size|amount) of\b",
+    re.IGNORECASE,
+)
+_NUMBER = re.compile(
+    r"\d|\b(?:one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|hundred|thousand|million)\b", re.IGNORECASE
+)
+_PREAMBLE = re.compile(
+    r"\W*(?:question\s*:|answer\s*:|the (?:correct )?answer (?:to (?:the|this) question )?is\b:?)\s*", re.IGNORECASE
+)
+_NUMBER_REASON = re.compile(r"number (?P<shown>\S.*?) is (?:not there|\S.* in the passage)")
+_WORD = re.compile(r"\w+(?:[-.,]\w+)*")
+_INSIDE = re.compile(r"\d|\w[A-Z]")
+_COUNTED = "no one two three four five six seven eight nine ten eleven twelve".split()
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """Something that speaks against a draft whatever its figures are."""
+
+    code: str
+    reason: str
+    """One sentence for the user."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Calibration:
+    """What a model's drafts have taught, as it stands in a file."""
+
+    model: str
+    """As its server reports it, quantisation included."""
+    data: str
+    """What it was calibrated on."""
+    date: str
+    n: int
+    """Drafts, and how many of them were right."""
+    n_right: int
+    label: str
+    """What "right" means, in words."""
+    gated: float
+    """The share of the right ones among drafts with a gate, which none of them is given more than."""
+    threshold: float
+    """In `auto`, a draft below it is handed to the larger model."""
+    threshold_reason: str
+    """How the threshold was chosen."""
+    with_logprobs: Weights
+    without_logprobs: Weights
+    """For servers that give no log-probabilities, and for every other model."""
+
+    @classmethod
+    def from_row(cls, row: Mapping[str, Any]) -> Self:
+        """The calibration from its JSON."""
+        sets: dict[str, Any] = {}
+        for name in ("with_logprobs", "without_logprobs"):
+            fields: dict[str, Any] = {
+                key: tuple(value) if isinstance(value, list) else value for key, value in row[name].items()
+            }
+            sets[name] = Weights(**fields)
+        return cls(**{**row, **sets})
+
+
+def signals(
+    draft: Draft, *, question: str, sentences: Sequence[Sentence], passages: Sequence[Passage]
+) -> dict[str, float | None]:
+    """What is looked at, by name; None where it is not known.
+
+    Args:
+        draft: what the model wrote.
+        question: what was asked.
+        sentences: the draft's, judged (`rag.verify.citations.cite`).
+        passages: what the model was shown.
+    """
+    said = _PREAMBLE.sub("", draft.text)
+    asked, answered = content_words(question), content_words(said)
+    new = beyond(answered, asked)
+    read = content_words(" ".join(passage.chunk.text for passage in passages))
+    judged = [sentence.support for sentence in sentences if sentence.support]
+    carried = [judge(sentence.text, passages).score for sentence in sentences if sentence.support]
+    scores = sorted((passage.score for passage in passages), reverse=True)
+    return {
+        "mean_logprob": draft.mean_logprob,
+        "low_logprob": draft.low_logprob,
+        "carried": sum(carried) / len(carried) if carried else None,
+        "supported": judged.count("supported") / len(judged) if judged else None,
+        "unsupported": judged.count("unsupported") / len(judged) if judged else None,
+        "new_words": len(new) / len(answered) if answered else 0.0,
+        "new_words_read": len(new & read) / len(new) if new else 0.0,
+        "specific": math.log1p(len(_named(said, question) & set(words_of(" ".join(p.chunk.text for p in passages))))),
+        "question_read": len(asked & read) / len(asked) if asked else None,
+        "kind_fits": _kind_fits(question, said),
+        "top_score": scores[0] if scores else None,
+        "margin": scores[0] - scores[-1] if scores else None,
+        "log_words": math.log1p(len(words_of(said))),
+    }
+
+
+def gates(
+    draft: Draft,
+    *,
+    question: str,
+    sentences: Sequence[Sentence],
+    passages: Sequence[Passage],
+    corrections: Sequence[Correction] = (),
+) -> tuple[Gate, ...]:
+    """What speaks against the draft outright, the most telling first; see `signals` for the arguments.
+
+    Args:
+        draft: what the model wrote.
+        question: what was asked.
+        sentences: the draft's, judged.
+        passages: what the model was shown.
+        corrections: what became of the markers that the model wrote.
+    """
+    return tuple(_found(draft, question, sentences, passages, corrections))
+
+
+def _found(
+    draft: Draft,
+    question: str,
+    sentences: Sequence[Sentence],
+    passages: Sequence[Passage],
+    corrections: Sequence[Correction],
+) -> Iterator[Gate]:
+    said = _PREAMBLE.sub("", draft.text).strip()
+    if not passages:
+        yield Gate("nothing found", "Nothing in your papers comes near the question.")
+    if not content_words(said) and not _YES_OR_NO.match(said):
+        yield Gate("empty", "The draft says nothing.")
+        return
+    if any(abstains(sentence.text) for sentence in sentences[:1]):
+        yield Gate("abstains", "The model says that it found no answer in the passages.")
+        return
+    yield from _of_form(draft, said, question)
+    known = {passage.marker for passage in passages}
+    invented = [c.was for c in corrections if c.was is not None and c.was not in known]
+    if invented:
+        yield Gate("marker", f"The draft cites passage {invented[0]}, which it was never shown.")
+    yield from _of_support([sentence for sentence in sentences if sentence.support])
+
+
+def _of_form(draft: Draft, said: str, question: str) -> Iterator[Gate]:
+    if draft.finish_reason == "repetition" or _repeats(said):
+        yield Gate("repetition", "The model began to repeat itself.")
+    elif draft.finish_reason == "length":
+        yield Gate("cut off", "The draft was cut off at the longest length allowed.")
+    elif draft.finish_reason not in FINISHED:
+        yield Gate("broken off", "The draft broke off before its end.")
+    if not beyond(content_words(said), content_words(question)) and not _YES_OR_NO.match(said):
+        instead = " instead of answering yes or no" if _ASKS_YES_OR_NO.match(question) else ""
+        yield Gate("echo", f"The draft only repeats the question{instead}.")
+    if _language(question) and _language(said) and _language(question) != _language(said):
+        yield Gate("language", "The draft is not in the question's language.")
+
+
+def _of_support(judged: Sequence[Sentence]) -> Iterator[Gate]:
+    if judged and all(sentence.support == "unsupported" for sentence in judged):
+        yield Gate("no support", _unsupported(len(judged), len(judged)))
+    wrong = [m for s in judged if s.support == "unsupported" for r in s.reasons if (m := _NUMBER_REASON.match(r))]
+    if wrong:
+        yield Gate("number", f"The draft gives the number {wrong[0]['shown']}, which its passage does not.")
+
+
+def score(
+    draft: Draft,
+    *,
+    question: str,
+    sentences: Sequence[Sentence],
+    passages: Sequence[Passage],
+    corrections: Sequence[Correction] = (),
+    calibration: Calibration,
+) -> Confidence:
+    """How far the evidence carries the draft, with the reason in words; see `gates` for the arguments.
+
+    A model other than the calibrated one has its log-probabilities left out, since their level is the model's own, and
+    the signal `calibrated` is 0: its figure is not to be shown.
+    """
+    found = gates(draft, question=question, sentences=sentences, passages=passages, corrections=corrections)
+    values = signals(draft, question=question, sentences=sentences, passages=passages)
+    own = draft.model == calibration.model
+    surest = own and values["mean_logprob"] is not None
+    weights = calibration.with_logprobs if surest else calibration.without_logprobs
+    probability = weights.probability(values)
+    if found:
+        probability = min(probability, calibration.gated)
+    reason = found[0].reason if found else _reason(values, sentences, weights, low=probability < calibration.threshold)
+    return Confidence(
+        score=probability,
+        reason=reason,
+        signals=values | {"calibrated": float(own)},
+        gates=tuple(gate.code for gate in found),
+    )
+
+
+def wants_expert(confidence: Confidence, *, calibration: Calibration) -> bool:
+    """Whether the evidence says that a larger model should be asked, in the mode `auto`."""
+    if confidence.gates and not ESCALATING & set(confidence.gates):
+        return False
+    return bool(confidence.gates) or confidence.score < calibration.threshold
+
+
+# -- in words ----------------------------------------------------------------------------------------------------------
+
+_WEAK_SIDES: Final = {
+    "carried": "Only a part of what the draft says stands in the passages.",
+    "mean_logprob": "The model was unsure of its words.",
+    "low_logprob": "The model was unsure of some of its words.",
+    "new_words": "The draft says little that the question does not.",
+    "new_words_read": "Much of what the draft says does not stand in the passages.",
+    "question_read": "The passages say little about what was asked.",
+    "top_score": "No passage is close to the question.",
+    "margin": "No passage stands out as the one with the answer.",
+}
+
+
+def _reason(values: Mapping[str, float | None], sentences: Sequence[Sentence], weights: Weights, *, low: bool) -> str:
+    """What decided the figure: the missing support where there is some, else the signal that lowers it most."""
+    judged = [sentence.support for sentence in sentences if sentence.support]
+    unsupported, supported = judged.count("unsupported"), judged.count("supported")
+    if unsupported:
+        return _unsupported(unsupported, len(judged))
+    if low:
+        lowering = {k: v for k, v in weights.contributions(values).items() if v < 0 and k in _WEAK_SIDES}
+        if lowering:
+            return _WEAK_SIDES[min(lowering, key=lowering.__getitem__)]
+    if judged and supported == len(judged):
+        return f"{_of(supported, supported)} support in your papers."
+    if judged:
+        return f"{_of(len(judged) - supported, len(judged))} only partial support in your papers."
+    return "There is no statement in the draft that could be checked."
+
+
+def _unsupported(n: int, of: int) -> str:
+    return f"{_of(n, of)} no support in your papers."
+
+
+def _of(n: int, of: int) -> str:
+    """So many of the sentences, as the beginning of what is said about them."""
+    if of == 1:
+        return "The draft's only sentence has"
+    if n == of:
+        return f"{'Both' if of == 2 else f'All {_count(of)}'} sentences have"
+    return f"{_count(n).capitalize()} of {_count(of)} sentences {'has' if n == 1 else 'have'}"
+
+
+def _count(n: int) -> str:
+    return _COUNTED[n] if n < len(_COUNTED) else str(n)
+
+
+# -- the parts of the signals ------------------------------------------------------------------------------------------
+
+
+def _kind_fits(question: str, said: str) -> float:
+    """1 where a yes-or-no question got a yes or no, or one for a number a number; -1 where not; 0 for the others."""
+    if _ASKS_YES_OR_NO.match(question):
+        return 1.0 if _YES_OR_NO.match(said) else -1.0
+    if _ASKS_NUMBER.search(question):
+        return 1.0 if _NUMBER.search(said) else -1.0
+    return 0.0
+
+
+def beyond(said: AbstractSet[str], asked: AbstractSet[str]) -> set[str]:
+    """The stems that the question does not have in any form: "reaches" is nothing new beside "reach"."""
+    forms = [stem for stem in asked if len(stem) >= 4]
+    return {
+        stem
+        for stem in said - asked
+        if len(stem) < 4 or not any(stem.startswith(form) or form.startswith(stem) for form in forms)
+    }
+
+
+def _named(said: str, question: str) -> set[str]:
+    """The names, abbreviations and numbers beyond the question's, case-folded."""
+    asked = set(words_of(question))
+    first = next(iter(_WORD.findall(said)), "")
+    found = [word for word in _WORD.findall(said) if word[0].isdigit() or not word.islower()]
+    return {word.casefold() for word in found if word != first or _INSIDE.search(word)} - asked
+
+
+def _repeats(text: str) -> bool:
+    """Whether fewer than half of the runs of three words are different ones, or a line stands there three times."""
+    words = words_of(text)
+    runs = list(zip(words, words[1:], words[2:], strict=False))
+    lines = Counter(line.strip() for line in text.splitlines() if line.strip())
+    return (len(runs) >= 8 and len(set(runs)) < MIN_VARIETY * len(runs)) or max(lines.values(), default=0) >= 3
+
+
+_FUNCTION_WORDS: Final = {
+    "en": "the of and is are was were what which how why does do did in to for with that it they this there who",
+    "de": "der die das und ist sind war waren was welche wie warum im in zu mit dass es sie nicht ein eine von wer",
+    "fr": "le la les et est sont quel quelle comment pourquoi dans pour avec que il ils ne un une des du qui",
+    "es": "el la los las y es son qué cuál cómo por para con que no un una del en quién se",
+    "it": "il la gli e è sono che quale come perché per con non un una del della nel chi di",
+    "pt": "o a os as e é são que qual como por para com não um uma do da no na quem",
+    "nl": "de het een en is zijn was waren wat welke hoe waarom in op te met dat niet van wie",
+}
+_LANGUAGES = {name: frozenset(words.split()) for name, words in _FUNCTION_WORDS.items()}
+
+
+def _language(text: str) -> str | None:
+    """The script, or for the Latin one the language whose function words are clearly the most; None where unclear."""
+    scripts = Counter(unicodedata.name(c, "?").split()[0] for c in text if c.isalpha())
+    if not scripts:
+        return None
+    script, _ = scripts.most_common(1)[0]
+    if script != "LATIN":
+        return script
+    words = words_of(text)
+    hits = sorted(((sum(w in known for w in words), name) for name, known in _LANGUAGES.items()), reverse=True)
+    return hits[0][1] if hits[0][0] >= 2 and hits[0][0] > 1.5 * hits[1][0] else None

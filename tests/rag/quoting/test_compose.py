@@ -1,0 +1,116 @@
+"""What is shown: the papers' own words where a draft would be worse, and no nonsense in any mode."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from fake_reader import WordReader
+from fakes import ScriptedChatModel
+from rag import Answered, Assistant, RagSettings, Retrieved, TextDelta
+from rag.answer import QUOTATION
+from rag.prompts import ABSTENTION
+from rag.render import changed, full_answer
+from rag.verify.citations import without_markers
+from waiting import events_of
+
+QUESTION = "How many bytes does the key-value cache need per token?"
+NONSENSE = "Ack! I'm glad you're on it!"
+
+
+def assistant(library, embedder, reply=NONSENSE, *, reader=None, quotes_first=True):
+    return Assistant(
+        library=library,
+        embedder=embedder,
+        drafter=ScriptedChatModel(*[reply] * 3),
+        settings=RagSettings(drafter_sentences=3),
+        reader=reader,
+        quotes_first=quotes_first and reader is not None,
+    )
+
+
+async def test_the_readers_words_come_before_any_model_writes_and_the_draft_is_never_streamed(
+    two_papers, hash_embedder
+) -> None:
+    asked = assistant(two_papers, hash_embedder, reader=WordReader())
+    events = await events_of(asked.ask(QUESTION))
+    streamed = [event for event in events if isinstance(event, TextDelta)]
+    assert isinstance(events[0], Retrieved)
+    assert isinstance(events[1], TextDelta)
+    assert len(streamed) == 1
+    assert "Ack" not in streamed[0].text
+    answer = events[-1].answer
+    assert [draft.model for draft in answer.drafts][1:] == [QUOTATION]
+    assert answer.shown == 1
+    assert "Ack" not in full_answer(answer)
+    assert "Ack" in changed(answer)
+    assert streamed[0].text.startswith(answer.text)
+
+
+async def test_its_sentences_are_quoted_with_their_page_and_verified(two_papers, hash_embedder) -> None:
+    answer = await assistant(two_papers, hash_embedder, reader=WordReader()).answer(QUESTION)
+    assert answer.citations
+    for citation in answer.citations:
+        assert citation.verified
+        assert f"page {citation.page}" in full_answer(answer)
+        assert answer.sentences[0].text in " ".join(citation.quote.split())
+    assert answer.confidence.signals["sure"] in {0.0, 1.0}
+
+
+async def test_the_readers_order_is_that_of_the_passages_and_its_sentences_are_what_the_drafter_reads(
+    two_papers, hash_embedder
+) -> None:
+    reader = WordReader()
+    asked = assistant(two_papers, hash_embedder, reader=reader)
+    answer = await asked.answer(QUESTION)
+    relevance = [r.relevance for r in reader.read(QUESTION, [p.chunk.text for p in answer.passages])]
+    assert relevance[0] == max(relevance)
+    assert [passage.marker for passage in answer.passages] == list(range(1, len(relevance) + 1))
+    assert " ".join(answer.citations[0].quote.split()) in asked.drafter.seen[0][-1]["content"]
+
+
+async def test_what_the_reader_finds_in_no_passage_is_not_in_the_papers_and_no_model_is_asked(
+    two_papers, hash_embedder
+) -> None:
+    strict = WordReader()
+    strict.calibration = replace(WordReader.calibration, floor=0.99)  # more than it ever gives
+    asked = assistant(two_papers, hash_embedder, reader=strict)
+    events = await events_of(asked.ask(QUESTION))
+    answer = events[-1].answer
+    assert answer.abstained
+    assert answer.text == ABSTENTION
+    assert [type(event) for event in events] == [Retrieved, Answered]
+    assert asked.drafter.seen == []
+
+
+@pytest.mark.parametrize("reader", [None, WordReader()])
+@pytest.mark.parametrize("question", [QUESTION, "Summarise the paper on terms.", "Compare these papers."])
+async def test_nonsense_is_shown_in_no_mode_and_for_no_kind_of_question(
+    two_papers, hash_embedder, reader, question
+) -> None:
+    for mode in ("draft", "auto", "refine"):
+        asked = assistant(two_papers, hash_embedder, reader=reader, quotes_first=False)
+        answer = await asked.answer(question, mode=mode)
+        assert answer.shown == 1, mode
+        assert "Ack" not in full_answer(answer)
+        assert {sentence.support for sentence in answer.sentences} == {"supported"}
+
+
+async def test_another_drafters_answer_that_holds_is_shown_as_it_was_written(two_papers, hash_embedder) -> None:
+    asked = assistant(
+        two_papers, hash_embedder, "It needs 128 KiB per token [1].", reader=WordReader(), quotes_first=False
+    )
+    answer = await asked.answer(QUESTION)
+    assert answer.shown == 0
+    assert without_markers(answer.text) == "It needs 128 KiB per token."
+
+
+async def test_a_reader_that_fails_costs_its_own_step_and_is_not_asked_again(two_papers, hash_embedder, caplog) -> None:
+    reader = WordReader(error=RuntimeError("no memory"))
+    asked = assistant(two_papers, hash_embedder, "It needs 128 KiB per token [1].", reader=reader)
+    answer = await asked.answer(QUESTION)
+    assert answer.text == "It needs 128 KiB per token [1]."
+    reader.error = None
+    assert (await asked.answer(QUESTION)).shown == 0
+    assert caplog.text.count("The reader failed") == 1

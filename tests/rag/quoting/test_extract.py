@@ -1,0 +1,160 @@
+"""An answer in the papers' own words, out of what the reader found."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from fake_reader import WordReader
+from ingest import Chunk, Paper
+from rag.answer import QUOTATION, Passage
+from rag.quoting.extract import best_sentences, cited, confidence_in, draft_of, extract, is_sure, may_answer
+from rag.reading.readings import Reading, Sentence, Span
+from rag.verify.citations import markers_in
+
+QUESTION = "Which data sets are used?"
+TEXTS = (
+    "Earlier work had rules. We use SST-2, MNLI and QNLI for all experiments. It took two hours.",
+    "We also evaluate on SQuAD. Training is rather short.",
+)
+
+
+def passage(marker: int, text: str, *, title: str = "A paper") -> Passage:
+    chunk = Chunk(
+        id=f"p:{marker:04d}", paper_id="p", ordinal=marker, text=text, start=0, end=len(text), first_page=4,
+        last_page=4, section=None, n_tokens=50,
+    )  # fmt: skip
+    return Passage(marker, chunk, Paper(id="p", title=title, n_pages=9, file_name="a.pdf"), 0.8, ("dense",))
+
+
+def reading(text: str, *words: str, kind="span", relevance=1.0, carrying: str | None = None) -> Reading:
+    """A reading in which these words are the spans, the first one with the best score."""
+    at = [text.index(word) for word in words]
+    spans = tuple(Span(a, a + len(word), 5.0 - i) for i, (a, word) in enumerate(zip(at, words, strict=True)))
+    sentences, start = [], 0
+    for part in text.split(". "):
+        end = min(len(text), start + len(part) + 1)
+        chance = 0.9 if (carrying or (words or ["#"])[0]) in text[start:end] else 0.1
+        sentences.append(Sentence(start, end, chance))
+        start = end + 1
+    return Reading(relevance, spans, 0.1, kind, 0.9, tuple(sentences))
+
+
+PASSAGES = tuple(passage(n, text) for n, text in enumerate(TEXTS, start=1))
+
+
+def test_the_best_span_of_all_passages_is_the_answer_with_the_sentence_that_it_stands_in() -> None:
+    found = extract(QUESTION, PASSAGES, [reading(TEXTS[0], "SST-2", relevance=0), reading(TEXTS[1], "SQuAD")])
+    assert (found.said, found.markers) == ("SQuAD", (2,))
+    start, end = found.items[0].sentence
+    assert TEXTS[1][start:end] == "We also evaluate on SQuAD."
+
+
+def test_of_a_list_with_respectively_the_number_of_the_thing_that_was_asked_about_is_taken() -> None:
+    text = "Ocimum sanctum and Curcuma longa showed clot lysis of 30.01% and 28.62%, respectively."
+    found = extract("What clot lysis did Ocimum sanctum show?", [passage(1, text)], [reading(text, "28.62%")])
+    assert found.said == "30.01%"
+    assert extract("What clot lysis was seen?", [passage(1, text)], [reading(text, "28.62%")]).said == "28.62%"
+
+
+def test_that_number_is_not_looked_for_inside_another() -> None:
+    text = "In 15 runs the extracts of basil and neem took 5 and 7 seconds, respectively."
+    found = extract("How long did basil take?", [passage(1, text)], [reading(text, "7")])
+    assert found.said == "5"
+    assert text[slice(*found.items[0].words)] == "5"
+    assert found.items[0].words[0] > text.index("took")
+
+
+def test_a_papers_own_reference_marks_are_not_taken_for_ours() -> None:
+    text = "The corpus is that of IMDb by [12] and GMB [13, 14] for all experiments here."
+    found = extract(QUESTION, [passage(1, text)], [reading(text, "IMDb by [12] and GMB [13, 14]")])
+    assert found.said == "IMDb by and GMB"
+    assert markers_in(draft_of(found, instead_of=None, seconds=0.0).text) == [1]
+    assert markers_in(found.streamed) == [1, 1]
+    alone = extract(QUESTION, [passage(1, text)], [reading(text, "[12]")])
+    assert markers_in(draft_of(alone, instead_of=None, seconds=0.0).text) == [1]
+
+
+def test_a_list_takes_several_spans_in_the_order_of_the_text() -> None:
+    found = extract(QUESTION, PASSAGES, [reading(TEXTS[0], "MNLI", "SST-2", "QNLI", kind="list"), reading(TEXTS[1])])
+    assert found.said == "SST-2, MNLI, QNLI"
+    assert found.markers == (1,)
+
+
+def test_yes_and_no_are_tied_to_the_sentence_that_says_so_and_not_called_supported() -> None:
+    found = extract(
+        "Is it short?",
+        PASSAGES,
+        [reading(TEXTS[0], relevance=-2), reading(TEXTS[1], "SQuAD", kind="yes", carrying="short")],
+    )
+    assert found.said == "Yes"
+    whole = cited(found, page_text=lambda *_: TEXTS[1])
+    assert whole.sentences[0].support is None
+    assert "Training is rather short." in whole.citations[0].quote
+
+
+def test_the_quotes_are_word_for_word_on_their_page_and_the_draft_is_a_quotation() -> None:
+    found = extract(QUESTION, PASSAGES, [reading(TEXTS[0], "SST-2, MNLI and QNLI"), reading(TEXTS[1], relevance=-2)])
+    whole = cited(found, page_text=lambda *_: TEXTS[0])
+    assert whole.text == "SST-2, MNLI and QNLI [1]"
+    assert [(s.text, s.support, s.markers) for s in whole.sentences] == [("SST-2, MNLI and QNLI", "supported", (1,))]
+    quote = whole.citations[0]
+    assert (quote.page, quote.verified) == (4, True)
+    assert quote.quote == "We use SST-2, MNLI and QNLI for all experiments."
+    draft = draft_of(found, instead_of=None, seconds=0.1)
+    assert (draft.model, draft.text, draft.usage.output_tokens) == (QUOTATION, whole.text, 0)
+
+
+def test_where_no_sentence_may_be_an_answer_there_is_none() -> None:
+    asks = "Which data sets are used in this work, and why are they chosen?"
+    only = passage(1, asks)
+    assert (
+        extract(QUESTION, [only], [Reading(1.0, (Span(6, 15, 3.0),), 0.1, "span", 0.9, (Sentence(0, len(asks), 0.9),))])
+        is None
+    )
+    assert extract(QUESTION, PASSAGES, [reading(TEXTS[0]), reading(TEXTS[1])]) is None
+
+
+@pytest.mark.parametrize(
+    ("sentence", "question", "may"),
+    [
+        ("The extract inhibited the enzyme by 49.8 %.", "How strong is the inhibition?", True),
+        ("The aim of this study was to evaluate the anxiolytic activity.", "How was activity measured?", False),
+        ("The aim of this study was to evaluate the anxiolytic activity.", "What is the aim of the study?", True),
+        ("Keywords: Ocimum sanctum, clot lysis, streptokinase.", "Which plant dissolves clots?", False),
+        ("Department of Pharmacy, University of Asia Pacific, Dhaka.", "How were mice kept?", False),
+        ("Department of Pharmacy, University of Asia Pacific, Dhaka.", "Where do the authors work?", True),
+        ("J. Ethnopharmacol. 2011;137:359-365.", "Which dose was given?", False),
+        ("Which dose was given to the animals?", "Which dose was given?", False),
+        ("Results and discussion", "What are the results?", False),
+        ("We thank the University of Dhaka for the animals used in this study.", "What was used?", True),
+    ],
+)
+def test_titles_aims_keywords_addresses_and_references_answer_only_who_asks_for_them(sentence, question, may) -> None:
+    assert may_answer(sentence, question) is may
+
+
+def test_a_papers_title_is_no_answer() -> None:
+    title = "Anxiolytic activity of basil in mice"
+    assert not may_answer("Anxiolytic activity of basil in mice", "How was activity measured?", title=title)
+    assert may_answer("Activity was measured in the elevated plus maze.", "How was activity measured?", title=title)
+
+
+def test_the_sentences_that_carry_the_answer_come_first() -> None:
+    readings = [reading(TEXTS[0], relevance=0, carrying="hours"), reading(TEXTS[1], carrying="SQuAD")]
+    best = best_sentences(QUESTION, PASSAGES, readings, n=2)
+    assert next(p.chunk.text[a:b] for p, (a, b) in best) == "We also evaluate on SQuAD."
+    assert len(best) == 2
+
+
+def test_the_words_agree_with_the_figure() -> None:
+    found = extract(QUESTION, PASSAGES, [reading(TEXTS[0], "SST-2"), reading(TEXTS[1])])
+    calibration = WordReader.calibration
+    sure = confidence_in(found, calibration)
+    assert sure.score == pytest.approx(0.731, abs=0.001)  # logistic of a relevance of 1
+    assert is_sure(sure)
+    assert "Check" not in sure.reason
+    unsure = confidence_in(found, replace(calibration, check=0.9))
+    assert not is_sure(unsure)
+    assert unsure.reason.endswith("Check that this is what you asked.")

@@ -1,0 +1,36 @@
+"""The embedded models read English: who asks in another language is told so, who asks in English is not."""
+
+from __future__ import annotations
+
+import gzip
+import json
+
+import pytest
+
+from rag.retrieval.languages import language_of
+
+
+@pytest.mark.parametrize(
+    ("question", "language"),
+    [
+        ("Was sind die Hauptbestandteile des ätherischen Öls?", "German"),
+        ("Wie viele Beispiele wurden benutzt?", "German"),
+        ("Welche Lizenz hat das Modell?", "German"),
+        ("Hauptbestandteile", None),
+        ("Какви данни са използвани?", "Bulgarian"),
+        ("What is the α-diversity in the Кирилица data set?", None),
+        ("What was the die size?", None),
+        ("What does 'der Hund' mean in the corpus?", None),
+        ("", None),
+        ("42?", None),
+    ],
+)
+def test_german_and_bulgarian_are_told_from_english(question, language) -> None:
+    assert language_of(question) == language
+
+
+def test_no_english_question_is_taken_for_another_language(shared_data) -> None:
+    with gzip.open(shared_data / "qasper" / "dev.json.gz", "rt") as file:
+        asked = [row["question"] for paper in json.load(file).values() for row in paper["qas"]]
+    assert len(asked) > 900
+    assert [question for question in asked if language_of(question)] == []

@@ -1,0 +1,46 @@
+"""WordReader: a fake that ranks."""
+
+from __future__ import annotations
+
+import re
+
+from ingest.sentences import sentence_spans
+from rag.reading.calibration import ReaderCalibration
+from rag.reading.readings import Reading, Sentence, Span
+from rag.weights import Weights
+from rag.words import content_words
+
+
+class WordReader:
+    """A fake reader: a sentence answers if it shares words with the question, its first other word is the answer.
+
+    Args:
+        error: raised by every `read`.
+    """
+
+    name = "fake-words@0"
+    calibration = ReaderCalibration(
+        reader=name, data="nothing", date="2026-11-29", n=0, n_right=0, search=0.5, floor=0.2, check=0.5,
+        there=Weights(("best",), (0.0,), (1.0,), (1.0,), 0.0),
+        weights=Weights(("relevance",), (0.0,), (1.0,), (1.0,), 0.0),
+    )  # fmt: skip
+
+    def __init__(self, *, error: Exception | None = None) -> None:
+        self.error = error
+
+    def read(self, question, passages):
+        if self.error:
+            raise self.error
+        return [self._reading(content_words(question), text) for text in passages]
+
+    def _reading(self, asked, text):
+        places = sentence_spans(text)
+        shares = [len(asked & content_words(text[a:b])) / max(1, len(asked)) for a, b in places]
+        share = max(shares, default=0.0)
+        spans = ()
+        if share:
+            start, end = places[shares.index(share)]
+            words = [m for m in re.finditer(r"\w+", text[start:end]) if not content_words(m[0]) <= asked]
+            spans = tuple(Span(start + m.start(), start + m.end(), 4 * share - 2) for m in words[:1])
+        sentences = tuple(Sentence(a, b, part) for (a, b), part in zip(places, shares, strict=True))
+        return Reading(4 * share - 2, spans, 1 - share, "span" if spans else "none", max(share, 1 - share), sentences)

@@ -1,0 +1,179 @@
+"""What keeps other web pages out: accepted hosts and origins, headers that keep the page at home, limits on what comes.
+
+Chainlit's websocket takes every Origin, so without this any page that the user visits could ask the library.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from ui.web.names import NameGuard
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from fastapi import FastAPI
+    from starlette.requests import HTTPConnection
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+MEGABYTE = 1024 * 1024
+
+BODY_MB = 16
+"""Largest body of a request that uploads no file: the order to add a folder of 50,000 papers is a third of it."""
+
+STATIC = ("/assets/", "/public/", "/favicon", "/logo", "/avatars/")
+"""What is the same for everybody; of all the rest nothing may stay in a browser's cache."""
+
+PRIVATE = (b"cache-control", b"no-store")
+
+LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
+
+
+def local_hosts(port: int) -> frozenset[str]:
+    """The values of a Host header that mean this server."""
+    return frozenset(f"{name}:{port}" for name in LOOPBACK)
+
+
+class OriginGuard:
+    """Refuses requests and websockets that come from another page or under another name (DNS rebinding)."""
+
+    def __init__(self, app: ASGIApp, hosts: frozenset[str]) -> None:
+        self.app = app
+        self.hosts = hosts
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: D102 - the ASGI protocol
+        if scope["type"] not in {"http", "websocket"} or self._is_ours(scope):
+            await self.app(scope, receive, send)
+        elif scope["type"] == "websocket":
+            await receive()
+            await send({"type": "websocket.close", "code": 1008})
+        else:
+            await send({"type": "http.response.start", "status": 403, "headers": [(b"content-type", b"text/plain")]})
+            await send({"type": "http.response.body", "body": b"This address answers only its own pages."})
+
+    def _is_ours(self, scope: Scope) -> bool:
+        headers = {name: value.decode("latin-1").lower() for name, value in scope["headers"]}
+        if headers.get(b"host", "") not in self.hosts:
+            return False
+        origin = headers.get(b"origin")
+        if origin is not None and urlsplit(origin).netloc not in self.hosts:
+            return False
+        elsewhere = headers.get(b"sec-fetch-site") in {"cross-site", "same-site"}
+        return not elsewhere or headers.get(b"sec-fetch-mode") == "navigate"
+
+
+class SecurityHeaders:
+    """Adds the headers that forbid every other host to the page, whatever stands in a message."""
+
+    def __init__(self, app: ASGIApp, hosts: frozenset[str]) -> None:
+        self.app = app
+        # Safari does not count them as 'self'; an IPv6 address is no valid source.
+        sockets = " ".join(f"ws://{host}" for host in sorted(hosts) if not host.startswith("["))
+        policy = (
+            "default-src 'self'",
+            # inline: Chainlit's index.html; eval: it compiles custom elements in the browser
+            "script-src 'self' 'unsafe-inline' 'unsafe-eval'",
+            "style-src 'self' 'unsafe-inline'",
+            "img-src 'self' data: blob:",
+            "font-src 'self' data:",
+            f"connect-src 'self' {sockets} data: blob:",
+            "worker-src 'self' blob:",
+            "media-src 'self' blob:",
+            "object-src 'none'",
+            "base-uri 'self'",
+            "form-action 'self'",
+            "frame-ancestors 'self'",
+        )
+        self.headers = [
+            (b"content-security-policy", "; ".join(policy).encode()),
+            (b"x-content-type-options", b"nosniff"),
+            (b"referrer-policy", b"same-origin"),
+            (b"cross-origin-resource-policy", b"same-origin"),
+        ]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: D102 - the ASGI protocol
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+
+        async def with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                added = self.headers if scope["path"].startswith(STATIC) else [*self.headers, PRIVATE]
+                ours = {name for name, _ in added}
+                kept = [(name, value) for name, value in message.get("headers", []) if name.lower() not in ours]
+                message = {**message, "headers": [*kept, *added]}
+            await send(message)
+
+        await self.app(scope, receive, with_headers)
+
+
+class _TooLargeError(Exception):
+    """More came than may."""
+
+
+class BodyLimit:
+    """Refuses a body that is too large: at once where its length is told, else as soon as more has come."""
+
+    def __init__(self, app: ASGIApp, upload_mb: int) -> None:
+        self.app = app
+        self.upload_mb = upload_mb
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: D102 - the ASGI protocol
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        megabytes = self.upload_mb if scope["path"] == "/project/file" else BODY_MB
+        limit = (megabytes + 1) * MEGABYTE  # the form around a file is no part of it
+        told = dict(scope["headers"]).get(b"content-length", b"")
+        came, begun, refused = 0, False, False
+
+        async def counted() -> Message:
+            nonlocal came, refused
+            message = await receive()
+            came += len(message.get("body", b""))
+            if came > limit:
+                refused = True
+                raise _TooLargeError
+            return message
+
+        async def unless_refused(message: Message) -> None:
+            nonlocal begun
+            if not refused:  # else the app takes it for a broken body
+                begun = True
+                await send(message)
+
+        if told.isdigit() and int(told) > limit:
+            await _say_too_large(send, megabytes)
+            return
+        try:
+            await self.app(scope, counted, unless_refused)
+        except Exception:
+            if not refused:
+                raise
+        if refused and not begun:
+            await _say_too_large(send, megabytes)
+
+
+async def _say_too_large(send: Send, megabytes: int) -> None:
+    text = f"This is larger than {megabytes} MB, the most that Scholion takes at once."
+    headers = [(b"content-type", b"application/json"), (b"connection", b"close")]
+    await send({"type": "http.response.start", "status": 413, "headers": headers})
+    await send({"type": "http.response.body", "body": json.dumps({"detail": text}).encode()})
+
+
+def check_host(host: str) -> None:
+    """End the program where the server would listen to other machines: `chainlit run --host`, CHAINLIT_HOST."""
+    if host not in {*LOOPBACK, "::1"}:
+        raise SystemExit(f"Scholion answers this machine only, not {host}. Start it with `make chat`.")
+
+
+def install(app: FastAPI, *, port: int, upload_mb: int, is_owner: Callable[[str, HTTPConnection], bool]) -> None:
+    """Put all of them in front of `app`; only before its first request, afterwards nothing happens."""
+    if app.middleware_stack is None:
+        hosts = local_hosts(port)
+        app.add_middleware(NameGuard, is_owner=is_owner)
+        app.add_middleware(BodyLimit, upload_mb=upload_mb)
+        app.add_middleware(SecurityHeaders, hosts=hosts)
+        app.add_middleware(OriginGuard, hosts=hosts)

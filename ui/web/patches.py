@@ -1,0 +1,143 @@
+"""Where Chainlit 2.12 does something else than we need: replaced here, and each replacement has a test."""
+
+from __future__ import annotations
+
+import functools
+import re
+import secrets
+import shutil
+import uuid
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+import chainlit.config
+import chainlit.server
+import chainlit.socket
+from chainlit.auth import get_token_from_cookies
+from chainlit.chat_context import chat_contexts
+from chainlit.config import config
+from chainlit.context import init_ws_context
+from chainlit.session import BaseSession, WebsocketSession, ws_sessions_id
+from chainlit.user import User
+from starlette.requests import HTTPConnection, cookie_parser
+
+from ui.web import names
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+_OUTSIDE_LINK = re.compile(r"<link[^>]*\bhref=\"https?://[^>]*>")
+
+_shared_files = chainlit.config.FILES_DIRECTORY
+_template = chainlit.server.get_html_template
+_ticket = chainlit.server.create_jwt
+_connect = chainlit.socket.connect
+_message = chainlit.socket.message
+_new_session = BaseSession.__init__
+
+
+def apply(*, incoming: Path) -> None:
+    """Put all replacements in place; doing so twice is the same as once.
+
+    Args:
+        incoming: where uploads lie until they are in the library.
+    """
+    incoming.mkdir(parents=True, exist_ok=True, mode=0o700)
+    chainlit.config.FILES_DIRECTORY = incoming
+    chainlit.server.FILES_DIRECTORY = incoming / str(uuid.uuid4())  # what the server removes when it ends: nothing
+    with suppress(OSError):  # made in the checkout when Chainlit was imported, which others may have in use
+        _shared_files.rmdir()
+    BaseSession.__init__ = named_session
+    BaseSession.files_dir = property(files_dir)
+    chainlit.server.create_jwt = ticket
+    chainlit.server.get_html_template = offline_page
+    for event, handler in (
+        ("connect", connect),
+        ("client_message", message),
+        ("edit_message", nothing),
+        ("stop", stop),
+    ):
+        chainlit.server.sio.on(event, handler)
+    config.ui.default_theme = "system"  # the page knows it, the checked config file does not
+
+
+@functools.wraps(_new_session)
+def named_session(session: BaseSession, id: str, *more: Any, **options: Any) -> None:  # noqa: A002 - chainlit's name
+    """Make a session whose own name and whose chat's name are ours: both go on into paths and SQL text."""
+    for name in (id, options.get("thread_id") or id):
+        if not names.is_made(name):
+            raise names.ForeignNameError(names.UNKNOWN)
+    _new_session(session, id, *more, **options)
+
+
+def files_dir(session: BaseSession) -> Path:
+    """Where the session's uploads lie: made and removed nowhere else than in our own folder."""
+    return names.inside(chainlit.config.FILES_DIRECTORY, session.id)
+
+
+def remove_uploads() -> None:
+    """Remove what is left of this process's uploads."""
+    for session in list(ws_sessions_id.values()):
+        shutil.rmtree(session.files_dir, ignore_errors=True)
+
+
+def ticket(user: User) -> str:
+    """What the cookie holds: unlike Chainlit's, never the same for two who sign in within one second."""
+    return str(_ticket(User(user.identifier, user.display_name, {"sign_in": secrets.token_urlsafe(16)})))
+
+
+def is_owner(session_id: str, connection: HTTPConnection) -> bool:
+    """Whether the session was opened by the browser that now names it."""
+    session = WebsocketSession.get_by_id(session_id)
+    return session is not None and _same(session.token, connection.cookies)
+
+
+async def connect(sid: str, environ: dict[str, Any], auth: Any) -> bool:
+    """Let a page in, if what it calls its session and its chat are names of ours, and the session is not another's."""
+    try:
+        names.check(auth if isinstance(auth, dict) and "sessionId" in auth else {"sessionId": None})
+    except names.ForeignNameError as error:
+        raise ConnectionRefusedError(str(error)) from None
+    session = WebsocketSession.get_by_id(auth["sessionId"])
+    if session and not _same(session.token, cookie_parser(environ.get("HTTP_COOKIE", ""))):
+        raise ConnectionRefusedError(names.UNKNOWN)
+    return bool(await _connect(sid, environ, auth))
+
+
+async def message(sid: str, payload: Any) -> None:
+    """Take a message, if every name in it is ours."""
+    names.check(payload)
+    await _message(sid, payload)
+
+
+async def nothing(sid: str, payload: Any) -> None:
+    """Edited messages are switched off in the settings, but Chainlit takes them all the same."""
+
+
+def _same(token: str | None, cookies: Mapping[str, str]) -> bool:
+    shown = get_token_from_cookies(cookies)
+    return bool(token and shown) and secrets.compare_digest(str(token).encode(), str(shown).encode())
+
+
+def offline_page(root_path: str) -> str:
+    """Chainlit's page without its links to Google Fonts and a CDN: behind a firewall they keep the page blank."""
+    return _OUTSIDE_LINK.sub("", _template(root_path))
+
+
+def forget_closed_chats() -> None:
+    """Drop the messages of sessions that are gone: Chainlit keeps them for ever."""
+    for session_id in chat_contexts.keys() - ws_sessions_id.keys():
+        del chat_contexts[session_id]
+
+
+async def stop(sid: str) -> None:
+    """Cancel what is being done, without the extra message "Task manually stopped."."""
+    session = WebsocketSession.get(sid)
+    if session is None:
+        return
+    init_ws_context(session)
+    if session.current_task:
+        session.current_task.cancel()
+    if config.code.on_stop:
+        await config.code.on_stop()

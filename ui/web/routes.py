@@ -1,0 +1,226 @@
+"""Our own addresses beside Chainlit's: is it us, the PDFs and their pages, attached files, the words on the page."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import secrets
+import threading
+from contextlib import closing, suppress
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import anyio
+from chainlit.auth import get_current_user
+from chainlit.config import config
+from fastapi import APIRouter, Depends, HTTPException, Query, Request
+from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, Response, StreamingResponse
+
+from ingest import Ingest, Source, UserFacingError, remote, remove_one, tag_papers
+from ingest.errors import UnknownPaperError
+from ingest.locate import MAX_QUOTE
+from ingest.picture import PictureError, page_picture
+from ui import core
+from ui.web import incoming, viewer
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Generator
+
+    from fastapi import FastAPI
+
+    from ingest import Paper
+    from ui.history import UploadFolder
+
+NAME = "scholion"
+
+_NUMBER = re.compile(r"([1-9]\d{0,4})(\.png)?")
+_ORDINAL = re.compile(r"\d{4,7}")
+
+_WORDS: dict[str, Any] = {
+    "chat.input.placeholder": "Ask your papers, or drop a PDF here",
+    "chat.messages.status.using": "Reading",
+    "chat.messages.status.used": "Read",
+    "chat.watermark": "Nothing leaves this machine unless you say so. Check an answer by its sources.",
+    "threadHistory.sidebar.empty": "No chats yet",
+    "threadHistory.thread.untitled": "Untitled chat",
+    "navigation.newChat.dialog.description": "This chat stays in the list on the left.",
+}
+
+
+_CLOSED = (
+    *("/docs", "/docs/oauth2-redirect", "/redoc", "/openapi.json"),
+    *("/mcp", "/project/share/{thread_id}", "/project/thread/share"),
+)
+"""What Chainlit's server offers besides and nothing of ours uses; to share a chat would open it without a login."""
+
+
+def install(app: FastAPI, *, uploads: UploadFolder) -> None:
+    """Put the routes in front of Chainlit's, whose last one answers every address."""
+    routes = app.router.routes
+    before = list(routes)
+    router = _router(uploads)
+    for closed in _CLOSED:
+        router.add_api_route(closed, _nothing_there, methods=["GET", "HEAD", "POST", "PUT", "DELETE"])
+    app.include_router(router)
+    ours = [route for route in routes if route not in before]
+    routes[:] = [*ours, *before]
+
+
+def _router(uploads: UploadFolder) -> APIRouter:
+    router = APIRouter(include_in_schema=False)
+    logged_in = [Depends(_logged_in)]
+
+    @router.get("/healthz")
+    def healthz() -> dict[str, str]:
+        return {"name": NAME, "library": str(core.library().folder)}
+
+    @router.get("/papers/{paper_id}.pdf", dependencies=logged_in)
+    def paper(paper_id: str) -> FileResponse:
+        found, path = _paper(paper_id)
+        return _inline_pdf(path, name=f"{found.id}.pdf")
+
+    # not `async`: pictures are drawn and words located in a thread, beside the event loop
+    @router.get("/page/{paper_id}/{number}", dependencies=logged_in)
+    def page(
+        paper_id: str,
+        number: str,
+        words: Annotated[list[str] | None, Query()] = None,
+        passage: str | None = None,
+        cited: int | None = None,
+    ) -> Response:
+        found, path = _paper(paper_id)
+        match = _NUMBER.fullmatch(number)
+        if match is None or int(match[1]) > found.n_pages:
+            raise HTTPException(404, "The paper has no such page.")
+        if match[2]:
+            return _picture(path, int(match[1]))
+        quotes = tuple(quote[:MAX_QUOTE] for quote in words or () if quote.strip())
+        ordinal = passage if passage and _ORDINAL.fullmatch(passage) else None
+        look = viewer.Look(paper=found, number=int(match[1]), words=quotes, passage=ordinal, cited=cited)
+        chunk = core.library().chunk(f"{found.id}:{ordinal}") if ordinal else None
+        return HTMLResponse(viewer.page(look, pdf=path, passage_text=chunk.text if chunk else None))
+
+    @router.get("/uploads/{key:path}", dependencies=logged_in)
+    def upload(key: str) -> FileResponse:
+        path = uploads.path(key)
+        if not _is_file_in(uploads.root, path):
+            raise HTTPException(404, "There is no such file.")
+        return _inline_pdf(path, name=path.name) if path.suffix == ".pdf" else FileResponse(path, filename=path.name)
+
+    router.add_api_route("/project/file", incoming.receive, methods=["POST"], dependencies=logged_in)
+
+    @router.post(remote.PATH, dependencies=[Depends(_is_local_command)])
+    async def order(order: dict[str, Any]) -> StreamingResponse:
+        cancel = threading.Event()
+        return StreamingResponse(
+            _lines(_carry_out(order, cancel=cancel), cancel=cancel), media_type="application/x-ndjson"
+        )
+
+    @router.get("/project/translations")
+    def words() -> JSONResponse:
+        return JSONResponse({"translation": _reworded(config.load_translation("en-US"))})
+
+    return router
+
+
+def _nothing_there() -> None:
+    raise HTTPException(404, "There is nothing here.")
+
+
+async def _logged_in(user: Annotated[Any, Depends(get_current_user)]) -> None:
+    if user is None:
+        raise HTTPException(401, "Open the page first.")
+
+
+def _is_local_command(request: Request) -> None:
+    """Only a command that can read the library's folder knows the key."""
+    said = request.headers.get("authorization", "")
+    if not secrets.compare_digest(said.encode(), f"Bearer {core.order_key()}".encode()):
+        raise HTTPException(401, "This address is for Scholion's own commands.")
+
+
+def _is_file_in(folder: Path, path: Path) -> bool:
+    try:
+        return path.resolve().is_relative_to(folder) and path.is_file()
+    except OSError:  # a name too long for the disk
+        return False
+
+
+async def _lines(rows: Generator[dict[str, Any], None, None], *, cancel: threading.Event) -> AsyncIterator[str]:
+    """Each row as a line of JSON. When the client leaves, the work is stopped and gives the library free, at once."""
+    following: asyncio.Future[Any] | None = None
+    try:
+        while True:
+            following = asyncio.ensure_future(asyncio.to_thread(next, rows, None))
+            row = await asyncio.shield(following)
+            if row is None:
+                return
+            yield json.dumps(row) + "\n"
+    finally:
+        cancel.set()
+        with anyio.CancelScope(shield=True):
+            with suppress(Exception):
+                await (following or asyncio.sleep(0))
+            await asyncio.to_thread(rows.close)
+
+
+def _carry_out(order: dict[str, Any], *, cancel: threading.Event) -> Generator[dict[str, Any], None, None]:
+    """What `python -m ingest add`, `remove`, `set`, `tag` and `untag` ask for while the app owns the library."""
+    if order.get("do") == "add":
+        sources = [Source(Path(path), Path(path).name) for path in order["paths"]]
+        work = Ingest(library=core.library(), embedder=core.assistant().embedder, cancel=cancel)
+        with closing(work.run(sources)) as reports:
+            for report in reports:
+                yield asdict(report)
+    elif order.get("do") == "remove":
+        yield from (remove_one(core.library(), paper_id) for paper_id in order["ids"])
+    elif order.get("do") == "describe":
+        yield _describe(order["id"], order["facts"])
+    elif order.get("do") in {"tag", "untag"}:
+        yield tag_papers(core.library(), order["ids"], order["tag"], take=order["do"] == "untag")
+
+
+def _describe(paper_id: str, facts: dict[str, Any]) -> dict[str, Any]:
+    known = {"title", "authors", "year", "doi", "arxiv_id"}
+    try:
+        paper = core.library().describe(paper_id, **{name: facts[name] for name in known & facts.keys()})
+    except UserFacingError as error:
+        return {"error": str(error)}
+    return {"paper_id": paper.id, "title": paper.title}
+
+
+def _paper(paper_id: str) -> tuple[Paper, Path]:
+    """The paper with exactly this id, and the library's copy of its PDF; 404 where there is none."""
+    try:
+        found = core.library().paper(paper_id)
+    except UnknownPaperError as error:
+        raise HTTPException(404, str(error)) from error
+    path = core.library().pdf_path(found.id)
+    if found.id != paper_id or not path.is_file():
+        raise HTTPException(404, "There is no such paper.")
+    return found, path
+
+
+def _picture(path: Path, number: int) -> Response:
+    """The page as a picture; it may be kept for ever, because a paper's id is made of its bytes."""
+    try:
+        content = page_picture(path, number)
+    except PictureError as error:
+        raise HTTPException(error.status, str(error)) from error
+    return Response(content, media_type="image/png", headers={"cache-control": "private, max-age=31536000, immutable"})
+
+
+def _inline_pdf(path: Any, *, name: str) -> FileResponse:
+    return FileResponse(path, media_type="application/pdf", filename=name, content_disposition_type="inline")
+
+
+def _reworded(translation: dict[str, Any]) -> dict[str, Any]:
+    for key, text in _WORDS.items():
+        *groups, last = key.split(".")
+        at = translation
+        for group in groups:
+            at = at.setdefault(group, {})
+        at[last] = text
+    return translation
