@@ -1,4 +1,4 @@
-"""Train rag/reader.npz: the reader, from the weights of all-MiniLM-L6-v2 (docs/reader.md).
+"""Train rag/reading/reader.npz: the reader, from the weights of all-MiniLM-L6-v2 (docs/reader.md).
 
     python bench/train_reader.py --steps 2400 [--out FOLDER] [--device cpu|cuda] | --write | --speed
 
@@ -9,8 +9,8 @@ The mixture is in MIXTURE; what a row is and what is held back, in bench/reader_
 
 Each step reads two batches of about TOKENS word pieces, one on each of two threads (on a GPU one after the other).
 Gradients are in bf16 where the processor or the GPU has it, their sums and the weights that learn in fp32. The table of
-word pieces stays as it is. `--write` packs the last checkpoint into rag/reader.npz and trains nothing; `--speed`
-compares bf16 with fp32.
+word pieces stays as it is. `--write` trains nothing and packs the last checkpoint into rag/reading/reader.npz, or the
+mean of it and others of the same run (`--mean FILE`); `--speed` compares bf16 with fp32.
 """
 
 from __future__ import annotations
@@ -344,13 +344,13 @@ def train(options: argparse.Namespace) -> None:
     print(f"{step} steps, {tokens} word pieces", flush=True)
 
 
-def network_of(checkpoint: Path) -> ReaderNetwork:
-    """The network of a checkpoint in fp32."""
+def network_of(*checkpoints: Path) -> ReaderNetwork:
+    """The network of a checkpoint in fp32; of several, with the mean of their weights."""
     network = ReaderNetwork(embedded_model())
-    state = torch.load(checkpoint, map_location="cpu")
+    states = [torch.load(checkpoint, map_location="cpu")["masters"] for checkpoint in checkpoints]
     with torch.no_grad():
-        for name, master in state["masters"].items():
-            network.get_parameter(name).copy_(master)
+        for name in states[0]:
+            network.get_parameter(name).copy_(sum(state[name] for state in states) / len(states))
     return network.eval()
 
 
@@ -377,9 +377,13 @@ def main() -> None:
     parser.add_argument("--fp32", action="store_true")
     parser.add_argument("--speed", action="store_true")
     parser.add_argument("--write", action="store_true", help="pack the last checkpoint into rag/reader.npz")
+    parser.add_argument(
+        "--mean", type=Path, nargs="*", default=[], metavar="FILE", help="of --write: average with these"
+    )
     options = parser.parse_args()
     if options.write:
-        np.savez_compressed(WEIGHTS, **packed(network_of(options.out / "last.pt"), embedded_model()))
+        network = network_of(options.out / "last.pt", *options.mean)
+        np.savez_compressed(WEIGHTS, **packed(network, embedded_model()))
         print(f"{WEIGHTS.stat().st_size / 1e6:.1f} MB")
         return
     if not DATA.is_dir():
