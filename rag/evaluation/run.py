@@ -33,8 +33,13 @@ TOP = 5
 BEGINNING = 280
 """Characters of such a passage."""
 
-NOT_THE_RUN = {f"rag/evaluation/{name}.py" for name in ("report", "report_page", "report_html", "measures", "plots")}
-"""Code that only reads the results: changing it does not make a run another one."""
+ROOT = Path(__file__).resolve().parents[2]
+NOT_THE_RUN = (
+    "rag/adapt/",
+    "rag/commands/",
+    *(f"rag/evaluation/{name}" for name in ("report", "measures.py", "metrics.py", "plots.py", "calibrate.py")),
+)
+"""How the paths begin of code that only reads the results: changing it does not make a run another one."""
 
 
 class Answers(Protocol):
@@ -120,11 +125,10 @@ def sampled(cases: Sequence[Case], limit: int | None) -> list[Case]:
     return [case for case in cases if case.id in chosen]
 
 
-def code_digest() -> str:
-    """Of the source files that a result can depend on."""
-    root = Path(__file__).resolve().parents[2]
+def code_digest(root: Path = ROOT) -> str:
+    """Of the source files below `root` that a result can depend on."""
     files = sorted(path for room in ("ingest", "rag") for path in (root / room).rglob("*.py"))
-    kept = [path.read_bytes() for path in files if path.relative_to(root).as_posix() not in NOT_THE_RUN]
+    kept = [path.read_bytes() for path in files if not path.relative_to(root).as_posix().startswith(NOT_THE_RUN)]
     return sha256(b"\0".join(kept)).hexdigest()[:16]
 
 

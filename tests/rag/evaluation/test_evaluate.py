@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -30,7 +31,7 @@ from rag.evaluation.report import as_json, report
 from rag.evaluation.report_html import to_html
 from rag.evaluation.report_page import to_markdown
 from rag.evaluation.rows import appending, whole_lines
-from rag.evaluation.run import evaluate, forget_run, read_run, sampled
+from rag.evaluation.run import code_digest, evaluate, forget_run, read_run, sampled
 from waiting import PATIENCE
 
 
@@ -436,3 +437,16 @@ def test_bad_input_gets_one_sentence_and_exit_1(shelf, tmp_path, capsys, text, w
 @pytest.mark.parametrize("arguments", [[], ["x.csv", "--k", "0"], ["x.csv", "--limit", "none"]])
 def test_wrong_usage_is_exit_2(capsys, arguments):
     assert command(capsys, *arguments)[0] == 2
+
+
+def test_only_code_that_makes_the_results_makes_a_run_another_one(tmp_path):
+    for room in ("ingest", "rag"):
+        shutil.copytree(ROOT / room, tmp_path / room, ignore=shutil.ignore_patterns("*.npz", "__pycache__"))
+    before = code_digest(tmp_path)
+    assert before == code_digest()
+    for name in ("metrics", "measures", "report_html", "plots", "calibrate"):
+        (tmp_path / "rag" / "evaluation" / f"{name}.py").write_text("changed = True\n")
+    (tmp_path / "rag" / "commands" / "evaluate.py").write_text("changed = True\n")
+    assert code_digest(tmp_path) == before
+    (tmp_path / "rag" / "quoting" / "extract.py").write_text("changed = True\n")
+    assert code_digest(tmp_path) != before
