@@ -354,7 +354,7 @@ def test_another_embedder_builds_beside_the_old_index_and_swaps_at_the_end(libra
     old, other = library.vectors.name, HashEmbedder(dimension=64)
     query = "low rank matrices"
     before = library.vectors.search(fake.embed_query(query), 3)
-    monkeypatch.setattr(Library, "_swap", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+    monkeypatch.setattr("ingest.repair._swap", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
     with pytest.raises(KeyboardInterrupt):
         rebuild(library, other)
     monkeypatch.undo()
