@@ -45,9 +45,7 @@ def test_the_button_and_the_modes_ask_the_larger_model(open_page, with_expert, s
     button.click()
     page.wait_for_selector(CHANGED)
     expect(page.locator(FOOTER)).to_have_count(2)
-    expect(page.locator(FOOTER).last).to_contain_text(
-        "Larger-135M Q4_1"
-    )  # its text, or the quotation
+    expect(page.locator(FOOTER).last).to_contain_text("Larger-135M Q4_1")  # its text, or the quotation
     page.wait_for_timeout(500)
     unfold(page.locator(CHANGED), page.get_by_text("sentence by sentence"))
     page.wait_for_timeout(500)
