@@ -64,3 +64,10 @@ def shut_out() -> dict[str, str]:
             del os.environ[name]
     os.environ |= OFFLINE
     return before
+
+
+def let_hub_in(proxy: str | None) -> None:
+    """Let this process ask the Hugging Face hub, once its user has agreed. Before the hub's client is imported."""
+    os.environ |= {"HF_HUB_OFFLINE": "0", "TRANSFORMERS_OFFLINE": "0", "HF_HUB_DISABLE_TELEMETRY": "1"}
+    if proxy:
+        os.environ["HTTPS_PROXY"] = proxy

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ingest import IngestSettings, embedder_from, open_library
+from ingest.environment import let_hub_in
 from rag.adapt.examples import of_abbreviations, of_glossary, of_paper, of_questions, of_texts
 from rag.adapt.prepare import default_out, needs, prepare
 from rag.adapt.recipe import Recipe
@@ -293,6 +294,8 @@ def _prepare(options: argparse.Namespace) -> int:
         print("That is more memory than is free.", file=sys.stderr)
     if not options.yes and not _agreed():
         return 1
+    if not takes.here:
+        let_hub_in(RagSettings().proxy)
     told = prepare(options.model, recipe, out)
     print(f"{printable(str(out))}: {told['parameters']:,} numbers, {told['of_the_adapter']:,} of them the adapter's.")
     return 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from dataclasses import replace
 from types import SimpleNamespace
@@ -345,6 +346,30 @@ def test_what_a_large_model_takes_is_told_before_anything_is_loaded(capsys, monk
     told = capsys.readouterr().err
     assert "GB of memory" in told
     assert "fetched from the Hugging Face hub" in told
+
+
+@pytest.mark.parametrize("here", [True, False])
+def test_the_hub_is_asked_only_where_the_user_agreed_to_it(small_mistral, monkeypatch, capsys, here) -> None:
+    asked = []
+
+    def prepare(model: str, *_: object) -> dict:
+        asked.append((model, os.environ["HF_HUB_OFFLINE"], os.environ.get("HTTPS_PROXY")))
+        return {"parameters": 2, "of_the_adapter": 1}
+
+    for name in ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"):
+        monkeypatch.setenv(name, "1")
+    monkeypatch.setenv("HF_HUB_DISABLE_TELEMETRY", "1")
+    monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
+    monkeypatch.delenv("HTTPS_PROXY")
+    monkeypatch.setenv("SCHOLION_PROXY", "http://127.0.0.1:1")
+    monkeypatch.setattr("rag.commands.adapt.prepare", prepare)
+    model = str(small_mistral) if here else "mistralai/Mistral-7B-v0.1"
+    assert main(["adapt", "prepare", "--model", model]) == 1
+    assert asked == []
+    assert os.environ["HF_HUB_OFFLINE"] == "1"
+    assert main(["adapt", "prepare", "--model", model, "--yes"]) == 0
+    assert asked == [(model, "1", None) if here else (model, "0", "http://127.0.0.1:1")]
+    assert capsys.readouterr().out
 
 
 def test_a_folder_of_another_family_is_named(tmp_path, capsys) -> None:
