@@ -35,14 +35,14 @@ _STARTERS = (
         "How large is the file of the rank-16 adapter on all seven matrices if it is stored with 16 bits per weight?",
     ),
     (
-        "How much memory does a KV cache take?",
+        "When does Llama need a licence of its own?",
         "Before You Run a Model: Licence, Quantisation and Memory",
-        "How many KiB of key-value cache does one token take in the example model with 16-bit numbers?",
+        "From how many monthly users on does a company have to ask Meta for its own licence for Llama 3.1?",
     ),
     (
-        "Own machine or provider?",
+        "How far are models behind people?",
         "Local or Cloud Language Models for a Research Group",
-        "At what monthly number of questions do own machine and provider cost the same?",
+        "By how much did the models tested on QASPER fall short of people when they had to work from the whole paper?",
     ),
 )
 
