@@ -376,7 +376,7 @@ def main() -> None:
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--fp32", action="store_true")
     parser.add_argument("--speed", action="store_true")
-    parser.add_argument("--write", action="store_true", help="pack the last checkpoint into rag/reader.npz")
+    parser.add_argument("--write", action="store_true", help="pack the last checkpoint into rag/reading/reader.npz")
     parser.add_argument(
         "--mean", type=Path, nargs="*", default=[], metavar="FILE", help="of --write: average with these"
     )
