@@ -75,6 +75,14 @@ def without_noise() -> None:
     warnings.filterwarnings("ignore", category=FutureWarning, module="transformers")
 
 
+def lora_config(recipe: Recipe) -> Any:
+    """The recipe as peft wants it."""
+    from peft import LoraConfig
+
+    targets = list(recipe.targets)
+    return LoraConfig(r=recipe.rank, lora_alpha=recipe.alpha, target_modules=targets, task_type="CAUSAL_LM")
+
+
 class Learner:
     """A base model with an adapter that learns. It begins as one that changes nothing.
 
@@ -89,7 +97,7 @@ class Learner:
 
     def __init__(self, base: Path, recipe: Recipe, *, device: str = "cpu") -> None:
         import torch
-        from peft import LoraConfig, get_peft_model
+        from peft import get_peft_model
         from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
 
         from rag.reading.reader import multiplies_bf16
@@ -118,10 +126,7 @@ class Learner:
                 f"{base.name} is of the family {network.config.model_type}, which cannot be taught here.",
                 f"Choose a model of {', '.join(FAMILIES)}.",
             )
-        config = LoraConfig(
-            r=recipe.rank, lora_alpha=recipe.alpha, target_modules=list(recipe.targets), task_type="CAUSAL_LM"
-        )
-        self.network: Any = get_peft_model(network, config, autocast_adapter_dtype=False)
+        self.network: Any = get_peft_model(network, lora_config(recipe), autocast_adapter_dtype=False)
         self.shape = network.config
         self.device = device
         self._working = [(name, p) for name, p in self.network.named_parameters() if p.requires_grad]
@@ -160,7 +165,6 @@ class Learner:
         held_out: Sequence[Encoded],
         *,
         tell: Callable[[int, int, float], None] = lambda *_: None,
-        stopped: Callable[[], bool] = lambda: False,
     ) -> list[Epoch]:
         """Teach the adapter; afterwards it is as after the best epoch.
 
@@ -168,7 +172,6 @@ class Learner:
             examples: what to learn from.
             held_out: what tells when to stop; with nothing here all epochs are learned.
             tell: called after each step with its number, how many there will be, and its loss.
-            stopped: whether to end after this step.
         """
         import torch
 
@@ -187,8 +190,6 @@ class Learner:
                 losses.append(self.step(shuffled[at : at + recipe.batch], optimiser))
                 step += 1
                 tell(step, steps, losses[-1])
-                if stopped():
-                    return [*epochs, Epoch(sum(losses) / len(losses), self.loss(held_out))]
             epochs.append(Epoch(sum(losses) / len(losses), self.loss(held_out)))
             held = epochs[-1].held_out
             if held is None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from ingest import write_atomically
-from rag.adapt.lora import FAMILIES, without_noise
+from rag.adapt.lora import FAMILIES, lora_config, without_noise
 from rag.errors import AdapterError
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ def prepare(model: str, recipe: Recipe, out: Path) -> dict[str, Any]:
         AdapterError: there is no such model, or it is of a family that is not known.
     """
     import torch
-    from peft import LoraConfig, get_peft_model
+    from peft import get_peft_model
     from transformers import AutoConfig, AutoModelForCausalLM
 
     without_noise()
@@ -102,10 +102,7 @@ def prepare(model: str, recipe: Recipe, out: Path) -> dict[str, Any]:
             f"{model} cannot be loaded ({type(error).__name__}).",
             "Give a folder with its config.json and *.safetensors, or its exact name on the Hugging Face hub.",
         ) from error
-    config = LoraConfig(
-        r=recipe.rank, lora_alpha=recipe.alpha, target_modules=list(recipe.targets), task_type="CAUSAL_LM"
-    )
-    prepared = get_peft_model(network, config)
+    prepared = get_peft_model(network, lora_config(recipe))
     part = out.with_name(f".{out.name}.part")
     out.parent.mkdir(parents=True, exist_ok=True)
     try:
