@@ -347,10 +347,11 @@ class Assistant:
 
     def _attempt(self, draft: Draft, answer: Answer, page_text: PageText) -> Attempt:
         question = answer.searched or answer.question
+        entries = () if draft.model == QUOTATION else self._terms.glossary.entries()  # quoted words stay as they are
         return Attempt.at(
             draft,
             check=lambda text: cite(text, answer.passages, page_text=page_text, question=question),
-            spell=lambda text: as_preferred(text, self._terms.glossary.entries()),
+            spell=lambda text: as_preferred(text, entries),
         )
 
     def _reason(self, mode: Mode, first: Attempt, answer: Answer) -> str | None:

@@ -14,6 +14,7 @@ from fakes import ScriptedChatModel
 from ingest import ingest_pdf
 from places import SAMPLES
 from rag import Answered, Assistant, Drafted, Escalated, RagSettings, TextDelta
+from rag.answer import QUOTATION
 from rag.errors import ModelFileError, NoExpertError, NotAllowedError, UnknownModelError
 from rag.expert import Expert
 from rag.models.chat import EndpointChatModel, fixed
@@ -139,6 +140,18 @@ async def test_the_button_refines_an_answer_that_was_given(papers, sentence):
     assert again.shown == len(again.drafts) - 1
     assert again.passages == answer.passages
     assert again.drafts[0] == answer.drafts[0]
+
+
+async def test_the_button_leaves_the_words_of_a_quotation_as_the_paper_has_them(papers):
+    asked = over(papers, "Ack! I'm glad you're on it!", ScriptedChatModel(POOR, name="large"))
+    answer = await asked.answer(QUESTION)
+    assert answer.drafts[answer.shown].model == QUOTATION
+    assert "key-value head" in answer.text
+    (papers.folder / "glossary.csv").write_text("term,preferred\nkey-value head,Key-Value Head\n")
+    again = (await events_of(asked.refine(answer)))[-1].answer
+    assert [draft.text for draft in again.drafts[:2]] == [draft.text for draft in answer.drafts]
+    assert again.shown == answer.shown
+    assert again.text == answer.text
 
 
 async def test_a_draft_that_the_button_does_not_better_keeps_its_citations_and_verdicts(papers, sentence):
