@@ -2,8 +2,8 @@
 
     python bench/model_memory.py [FILE.gguf …]
 
-The embedded model and any other file, at three contexts: computed by `rag.models.fit.memory_needed`, and the largest
-resident memory of the server's process after one question that fills three quarters of the context (Linux only).
+The embedded model and any other file, at three contexts: computed by `rag.models.hardware_fit.memory_needed`, and the
+largest resident memory of the server's process after one question that fills three quarters of the context (Linux).
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from rag.models.fit import memory_needed  # noqa: E402
 from rag.models.gguf import read_header  # noqa: E402
+from rag.models.hardware_fit import memory_needed  # noqa: E402
 from rag.models.local import LocalServer, embedded_model  # noqa: E402
 from rag.models.registry import Architecture, Gguf, ModelCard  # noqa: E402
 

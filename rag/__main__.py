@@ -23,7 +23,6 @@ from rag.answer import Answer, Answered, Escalated, Passage, Retrieved, TextDelt
 from rag.assistant import Assistant
 from rag.commands import adapt, calibrate, discover, evaluate, models, privacy
 from rag.commands.options import positive
-from rag.doubts import in_words
 from rag.errors import QuestionError
 from rag.expert import AskedBy
 from rag.privacy.consent import in_terminal
@@ -32,6 +31,7 @@ from rag.render import is_quoted, scope_words
 from rag.retrieval.retrieve import Found, Retriever
 from rag.retrieval.terms import Terms
 from rag.sanitise import printable
+from rag.sentence_marks import marks_in_words
 from rag.settings import RagSettings
 
 if TYPE_CHECKING:
@@ -271,7 +271,7 @@ def _print_passages(passages: Sequence[Passage]) -> None:
 
 
 def _print_answer(answer: Answer) -> None:
-    print(printable(in_words(answer.text, answer.sentences, reasons=True)))
+    print(printable(marks_in_words(answer.text, answer.sentences, reasons=True)))
     if is_quoted(answer):
         for citation in answer.citations:
             quote = " ".join(printable(citation.quote).split())

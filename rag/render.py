@@ -2,8 +2,8 @@
 
 Two kinds of text arrive here and neither is trusted. *Titles, sections and quotes* come out of PDFs: they are made
 inert, so that nothing in them is Markdown. *What a model wrote* may use Markdown, and goes through `rag.sanitise`
-first; then its markers become links, and each sentence in doubt gets a mark (`rag.doubts`), a link that leads nowhere.
-No other link is made anywhere.
+first; then its markers become links, and each sentence in doubt gets a mark (`rag.sentence_marks`), a link that leads
+nowhere. No other link is made anywhere.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 from rag.answer import QUOTATION
 from rag.costs.accounting import cost_words
 from rag.costs.energy import energy_words
-from rag.doubts import legend, placed, shown
 from rag.sanitise import INVISIBLE, JOINER, LITERAL, sanitised
+from rag.sentence_marks import legend, placed, shown
 from rag.verify.attempts import changes
 from rag.verify.citations import without_markers
 from rag.words import content_words, counted, split_sentences

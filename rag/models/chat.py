@@ -20,7 +20,7 @@ from rag.errors import (
     ModelReplyError,
     NotAllowedError,
 )
-from rag.models import faults
+from rag.models import error_translation
 from rag.privacy.destination import Target, checked, is_here, is_relayed, locate
 
 if TYPE_CHECKING:
@@ -237,7 +237,7 @@ class EndpointChatModel:
                     )
             except (openai.BadRequestError, openai.UnprocessableEntityError) as error:
                 named = {k for k in (*_EXTRAS, "temperature", "max_tokens") if k in str(error)} or set(_EXTRAS)
-                if faults.TOO_LONG.search(str(error)) or named <= rejected:
+                if error_translation.TOO_LONG.search(str(error)) or named <= rejected:
                     raise
                 rejected |= named
                 body = _without(body, rejected)
@@ -253,7 +253,7 @@ class EndpointChatModel:
                 chunk = await anext(chunks, None)
             return None if chunk is None else reply.take(chunk, name=self._name)
         except (AttributeError, LookupError, TypeError, RecursionError) as error:  # the client checks no shapes
-            raise faults.no_answer(self._name) from error
+            raise error_translation.no_answer(self._name) from error
 
     async def _slot_window(self, endpoint: Endpoint, *, http: httpx2.AsyncClient) -> int | None:
         """Return the context window of one slot of a llama.cpp server; None for any other server."""
@@ -296,10 +296,10 @@ class EndpointChatModel:
                 event_hooks={"request": [only_ours]},
             ) as http:
                 yield endpoint, http
-        except faults.foreign() as error:
+        except error_translation.foreign() as error:
             if isinstance(error.__cause__, UserFacingError):  # the client wraps what its transport raises
                 raise error.__cause__ from None
-            raise faults.translate(error, name=self._name) from error
+            raise error_translation.translate(error, name=self._name) from error
 
 
 def _load() -> None:
@@ -354,7 +354,7 @@ class _Reply:
         if self.blank and self.finish_reason:
             raise ModelReplyError(f"{name} answered with no text.", "Try again, or choose another model.")
         if self.blank:
-            raise faults.no_answer(name)
+            raise error_translation.no_answer(name)
         if not self.finish_reason:
             raise ModelReplyError(f"The answer of {name} broke off.", "Ask again.")
 

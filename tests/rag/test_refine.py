@@ -21,8 +21,8 @@ from rag.models.chat import EndpointChatModel, fixed
 from rag.models.draft import Thoughts
 from rag.models.local import embedded_model
 from rag.privacy.destination import Endpoint
-from rag.record import recalled, record
 from rag.render import changed, full_answer
+from rag.saved_answer import load_answer, save_answer
 from rag.verify.attempts import changes, declines
 from rag.verify.citations import without_markers
 from stub_server import DONE, delta, http, refusal, serving
@@ -157,7 +157,7 @@ async def test_the_button_leaves_the_words_of_a_quotation_as_the_paper_has_them(
 async def test_a_draft_that_the_button_does_not_better_keeps_its_citations_and_verdicts(papers, sentence):
     asked = over(papers, sentence, ScriptedChatModel(POOR, name="large"))
     answer = await asked.answer(QUESTION)
-    kept = recalled(json.loads(json.dumps(record(answer))), library=papers)
+    kept = load_answer(json.loads(json.dumps(save_answer(answer))), library=papers)
     again = (await events_of(asked.refine(kept)))[-1].answer
     assert again.shown == 0
     assert (again.text, again.sentences) == (answer.text, answer.sentences)

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-import engines as stubs
-from engines import Stub
-from engines import serving as engine
+import engine_stubs as stubs
+from engine_stubs import Stub
+from engine_stubs import serving as engine
 from hub_server import Hub, serving
 from ingest.errors import LibraryBusyError
 from ingest.remote import orders

@@ -11,8 +11,8 @@ from dataclasses import replace
 
 import pytest
 
-import engines as stubs
-from engines import ENGINES, Page, Stub, serving
+import engine_stubs as stubs
+from engine_stubs import ENGINES, Page, Stub, serving
 from rag import __main__ as command
 from rag.commands.discover import setting, widening
 from rag.errors import ModelTimeoutError

@@ -8,8 +8,8 @@ import threading
 
 import pytest
 
-import engines as stubs
-from engines import Page, Stub, serving
+import engine_stubs as stubs
+from engine_stubs import Page, Stub, serving
 from places import ROOT
 from rag.commands.discover import _abilities
 from rag.costs.tokens import count_messages, was_cut
