@@ -20,7 +20,7 @@ sys.path.insert(0, str(ROOT))
 
 from rag.models.gguf import read_header  # noqa: E402
 from rag.models.hardware_fit import memory_needed  # noqa: E402
-from rag.models.local import LocalServer, embedded_model  # noqa: E402
+from rag.models.local import LocalServer, embedded_drafter  # noqa: E402
 from rag.models.registry import Architecture, Gguf, ModelCard  # noqa: E402
 
 
@@ -68,7 +68,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("files", nargs="*", type=Path)
     print(f"{'model':40} {'context':>8} {'computed':>9} {'measured':>9}")
-    for path in parser.parse_args().files or [embedded_model()]:
+    for path in parser.parse_args().files or [embedded_drafter()]:
         for context in (1024, 2048, 4096):
             needed = memory_needed(card_of(path), context=context)
             taken = asyncio.run(measure(path, context=context))

@@ -35,7 +35,7 @@ from rag.costs.accounting import Usage
 from rag.evaluation.metrics import answer_f1, paired
 from rag.models.chat import Completion, EndpointChatModel
 from rag.models.draft import is_repeating, without_repetition
-from rag.models.local import LocalServer, embedded_model
+from rag.models.local import LocalServer, embedded_drafter
 from rag.prompts import sentence_messages
 from rag.quoting.quoted_answer import holds, quotation
 from rag.verify.calibration import shipped
@@ -57,7 +57,7 @@ def sentences_for(candidate, row):
 async def write(rows, candidates, out, threads):
     """Add what is not in the file yet: one line for each question and candidate."""
     there = {(line["id"], line["candidate"]) for line in read_drafts(out)}
-    server = LocalServer(embedded_model(), context=4096, slots=1, threads=threads)
+    server = LocalServer(embedded_drafter(), context=4096, slots=1, threads=threads)
     model = EndpointChatModel(server.connect, name=server.name, timeout=120)
     todo = [(row, name) for row in rows for name in candidates if (row["id"], name) not in there]
     began = time.monotonic()

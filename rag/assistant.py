@@ -25,12 +25,12 @@ from rag.answer import (
     with_notice,
 )
 from rag.costs.accounting import Trace
-from rag.costs.energy import Machine, read_counters
+from rag.costs.energy import MachineCosts, read_counters
 from rag.errors import NoExpertError, QuestionError
 from rag.expert import AskedBy, Expert
 from rag.models.adapters import Adapters
 from rag.models.draft import metered, write
-from rag.models.local import LocalServer, embedded_model
+from rag.models.local import LocalServer, embedded_drafter
 from rag.models.open import open_model
 from rag.privacy.gate import Gate
 from rag.prompter import Prompter
@@ -111,7 +111,7 @@ class Assistant:
         self._plain = plain or drafter
         self.expert = expert
         self._no_expert = no_expert or NO_EXPERT
-        self._machine = Machine.from_settings(settings)
+        self._machine = MachineCosts.from_settings(settings)
         self._slots = asyncio.Semaphore(settings.drafter_slots)
         self._settings = settings
         self._server = server
@@ -129,7 +129,7 @@ class Assistant:
         except UserFacingError as error:  # drafts go on without it
             expert, missing = None, str(error)
         drafter = open_model(
-            settings.drafter or str(embedded_model()),
+            settings.drafter or str(embedded_drafter()),
             library=library.folder,
             context=settings.drafter_context,
             file_context=settings.drafter_context,

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from ingest import Paper
     from rag.evaluation.cases import Case
     from rag.message import Message
-    from rag.retrieval.glossary import Entry
+    from rag.retrieval.glossary import GlossaryEntry
     from rag.retrieval.terms import Meaning
 
     Tell = Callable[[str, int, int], None]
@@ -80,7 +80,7 @@ def carried(answer: str, prompt: str) -> bool:
     return len(words & (content_words(prompt) | set(prompt.lower().split()))) >= CARRIES * len(words)
 
 
-def of_glossary(entries: Iterable[Entry]) -> list[Taught]:
+def of_glossary(entries: Iterable[GlossaryEntry]) -> list[Taught]:
     """What each term of the team's glossary means, asked for in two ways; the definition is what the model reads."""
     taught = []
     for entry in entries:

@@ -21,7 +21,7 @@ from rag.evaluation.corpora import load
 from rag.evaluation.corpus_library import corpus_library
 from rag.evaluation.run import sampled
 from rag.models.adapters import Adapters, checked
-from rag.models.local import embedded_model
+from rag.models.local import embedded_drafter
 from rag.models.machine import in_words, this_machine
 from rag.retrieval.terms import Terms
 from rag.sanitise import printable
@@ -143,7 +143,7 @@ def _train(options: argparse.Namespace) -> int:
 
 def _base(settings: RagSettings) -> Path:
     """The file of the drafter."""
-    path = Path(settings.drafter).expanduser() if settings.drafter else embedded_model()
+    path = Path(settings.drafter).expanduser() if settings.drafter else embedded_drafter()
     if not path.is_file():
         raise AdapterError(
             f"The drafter {settings.drafter} is no file on this machine, so no adapter can be served with it.",

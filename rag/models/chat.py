@@ -21,7 +21,7 @@ from rag.errors import (
     NotAllowedError,
 )
 from rag.models import error_translation
-from rag.privacy.destination import Target, checked, is_here, is_relayed, locate
+from rag.privacy.destination import ModelCall, checked, is_here, is_relayed, locate
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
@@ -82,7 +82,7 @@ class ChatModel(Protocol):
     async def is_here(self) -> bool:
         """Return whether it is known, without asking a name server, that a call stays on this machine."""
 
-    async def target(self, *, max_tokens: int, temperature: float = 0.0) -> Target:
+    async def planned_call(self, *, max_tokens: int, temperature: float = 0.0) -> ModelCall:
         """Return where a call would go; nothing is sent, but a name may be looked up."""
 
     def stream(
@@ -164,11 +164,11 @@ class EndpointChatModel:
         endpoint = await self._connect()
         return await is_here(endpoint.base_url) and not is_relayed(endpoint.model)
 
-    async def target(self, *, max_tokens: int, temperature: float = 0.0) -> Target:
+    async def planned_call(self, *, max_tokens: int, temperature: float = 0.0) -> ModelCall:
         """Return where a call would go; the address is looked up, and nothing is sent."""
         endpoint = await self._connect()
         wanted = {"max_tokens": max_tokens, "temperature": temperature}
-        return Target(await locate(endpoint.base_url), endpoint.model, _obliging(wanted, self._rejected))
+        return ModelCall(await locate(endpoint.base_url), endpoint.model, _obliging(wanted, self._rejected))
 
     async def stream(
         self,

@@ -19,7 +19,7 @@ from rag.errors import ModelFileError, NoExpertError, NotAllowedError, UnknownMo
 from rag.expert import Expert
 from rag.models.chat import EndpointChatModel, fixed
 from rag.models.draft import Thoughts
-from rag.models.local import embedded_model
+from rag.models.local import embedded_drafter
 from rag.privacy.destination import Endpoint
 from rag.render import changed, full_answer
 from rag.saved_answer import load_answer, save_answer
@@ -301,7 +301,7 @@ def test_an_expert_is_named_by_a_file_an_address_or_the_list(library):
 
     assert opened(None) is None
     assert opened("http://127.0.0.1:1/v1#qwen2.5:7b").name == "qwen2.5:7b"
-    assert opened(str(embedded_model())).name == "SmolLM2-135M-Instruct Q4_1"
+    assert opened(str(embedded_drafter())).name == "SmolLM2-135M-Instruct Q4_1"
     assert opened("smollm2-135m-instruct").name == "SmolLM2-135M-Instruct Q4_1"
     with pytest.raises(UnknownModelError, match="Which model of"):
         opened("http://127.0.0.1:1/v1")
@@ -370,7 +370,7 @@ async def test_two_real_models_draft_and_refine_in_every_mode(papers, real_model
         settings=settings,
         expert=Expert.open(
             RagSettings(
-                expert=str(embedded_model()),
+                expert=str(embedded_drafter()),
                 expert_output_tokens=64,
                 expert_seconds=PATIENCE,
                 timeout_seconds=PATIENCE,
