@@ -19,7 +19,7 @@ from ingest import IngestSettings, Library, UserFacingError, embedder_from, open
 from ingest.environment import shut_out
 from ingest.settings import bad_setting
 from ingest.trouble import in_words as disk_trouble
-from rag.answer import Answer, Answered, Escalated, Passage, Retrieved, TextDelta
+from rag.answer import Answer, Answered, Confidence, Escalated, Passage, Retrieved, TextDelta
 from rag.assistant import Assistant
 from rag.commands import adapt, calibrate, discover, evaluate, models, privacy
 from rag.commands.options import positive
@@ -324,6 +324,11 @@ def passage_row(passage: Passage) -> dict[str, Any]:
     }
 
 
+def _confidence_row(confidence: Confidence) -> dict[str, Any]:
+    """The vetoes stand under "gates", their name in every version so far."""
+    return {"gates" if name == "vetoes" else name: value for name, value in asdict(confidence).items()}
+
+
 def answer_row(answer: Answer) -> dict[str, Any]:
     """An answer as the command line's JSON shows it; what is not known is null."""
     return {
@@ -331,7 +336,7 @@ def answer_row(answer: Answer) -> dict[str, Any]:
         "text": answer.text,
         "abstained": answer.abstained,
         "escalated": answer.escalated,
-        "confidence": asdict(answer.confidence) if answer.confidence else None,
+        "confidence": _confidence_row(answer.confidence) if answer.confidence else None,
         "citations": [
             {
                 "marker": c.marker,

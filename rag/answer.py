@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 from rag.costs.accounting import total
 
@@ -19,6 +19,9 @@ Kind = Literal["fact", "summary", "comparison", "papers"]
 """What a question wants: one statement, a whole paper in short, papers beside each other, or which papers there are."""
 
 Support = Literal["supported", "weak", "unsupported"]
+
+PARTIALLY_SUPPORTED: Final = "weak"
+"""The verdict in the middle. Its value is older than its name: JSON, chats and links (`#weak`) have it."""
 
 QUOTATION = "quotation"
 """The `model` of a draft that none wrote: a sentence of a paper, word for word."""
@@ -163,8 +166,8 @@ class Confidence:
     reason: str
     """One sentence for the user."""
     signals: dict[str, float | None]
-    gates: tuple[str, ...] = ()
-    """What speaks against it whatever the score: the codes of `rag.verify.confidence.gates`, the most telling first."""
+    vetoes: tuple[str, ...] = ()
+    """What speaks against it whatever the score: codes of `rag.verify.confidence.vetoes`, the most telling first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -45,7 +45,7 @@ from rag.retrieval.questions import Plan, plan
 from rag.retrieval.retrieve import Retriever
 from rag.retrieval.spelling import as_preferred
 from rag.retrieval.terms import Terms
-from rag.verify.attempts import Attempt, answered, doubt
+from rag.verify.attempts import Attempt, answered, reason_to_refine
 from rag.verify.calibration import calibration_for
 from rag.verify.citations import cite
 from rag.verify.confidence import score, wants_expert
@@ -363,8 +363,8 @@ class Assistant:
         if first.draft.model == QUOTATION:
             return None if is_sure(sure) else "the sentences that were found may not be the answer"
         calibration = calibration_for(first.draft.model, library=self.library.folder)
-        if calibration.model != first.draft.model and not sure.gates:  # another model's threshold says nothing
-            return doubt(first)
+        if calibration.model != first.draft.model and not sure.vetoes:  # another model's threshold says nothing
+            return reason_to_refine(first)
         return sure.reason.rstrip(".") if wants_expert(sure, calibration=calibration) else None
 
     def _page_text(self) -> PageText:

@@ -11,6 +11,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from rag.answer import PARTIALLY_SUPPORTED
 from rag.sanitise import INVISIBLE, LITERAL, broken
 
 if TYPE_CHECKING:
@@ -18,12 +19,12 @@ if TYPE_CHECKING:
 
     from rag.answer import Answer, Correction, Sentence, Support
 
-SAID: Final[dict[Support, str]] = {"unsupported": "not in the passages", "weak": "partly in the passages"}
+SAID: Final[dict[Support, str]] = {"unsupported": "not in the passages", PARTIALLY_SUPPORTED: "partly in the passages"}
 """What is said of a doubted sentence behind it."""
 
 EXPLAINED: Final[dict[Support, str]] = {
     "unsupported": "no passage that was read says so, or one says otherwise",
-    "weak": "a part is missing, or stands elsewhere",
+    PARTIALLY_SUPPORTED: "a part is missing, or stands elsewhere",
 }
 
 BEGINS: Final = "\N{INVISIBLE SEPARATOR}"
@@ -124,13 +125,13 @@ def _said(sentence: Sentence) -> str:
 
 def _mark(sentence: Sentence) -> str:
     why = "; ".join(sentence.reasons) or (EXPLAINED[sentence.support] if sentence.support else "")
-    return _link(sentence.support or "weak", why)
+    return _link(sentence.support or PARTIALLY_SUPPORTED, why)
 
 
 def _link(support: Support, why: str) -> str:
     """`[*(partly in the passages)*](#weak "why")`: the page draws a sign in the place of slanted words."""
     words = f"({SAID[support]})"
-    return f'[{f"*{words}*" if support == "weak" else words}](#{support} "{_title(why)}")'
+    return f'[{f"*{words}*" if support == PARTIALLY_SUPPORTED else words}](#{support} "{_title(why)}")'
 
 
 def _title(why: str) -> str:

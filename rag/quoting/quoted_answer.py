@@ -1,7 +1,7 @@
 """What can be done for a draft without a larger model: where it is of no use, the nearest sentence, word for word.
 
 Several drafts of the same small model, from other sentences or at another temperature, did not help on QASPER; a
-quotation in place of a draft with a gate did (docs/confidence.md). No model edits anything here.
+quotation in place of a draft with a veto did (docs/confidence.md). No model edits anything here.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from rag.answer import Passage
 
 USELESS: Final = frozenset({"empty", "echo", "no support", "repetition"})
-"""Gates of drafts in which nothing can be made use of: they are shown as an answer in no mode."""
+"""Vetoes of drafts in which nothing can be made use of: they are shown as an answer in no mode."""
 
 QUOTED_RIGHT: Final = 0.065
 """The share of such quotations that were right on QASPER train: 4 of 68; of the drafts in whose place they stood, none
@@ -33,7 +33,7 @@ def holds(confidence: Confidence | None, *, wholly: bool = False) -> bool:
     carried by the passages.
     """
     against = ESCALATING if wholly else USELESS
-    return confidence is None or not against & set(confidence.gates)
+    return confidence is None or not against & set(confidence.vetoes)
 
 
 def quotation(

@@ -39,8 +39,8 @@ FIRST = Draft(
 )  # fmt: skip
 
 
-def weighed(*gates: str) -> Confidence:
-    return Confidence(0.01, "The draft only repeats the question.", {}, gates)
+def weighed(*vetoes: str) -> Confidence:
+    return Confidence(0.01, "The draft only repeats the question.", {}, vetoes)
 
 
 def test_a_draft_with_a_gate_gives_way_to_the_nearest_sentence_that_says_more_than_the_question():
@@ -76,12 +76,12 @@ def test_a_question_that_the_paper_asks_is_not_quoted():
     assert found.text == "It is Apache-2.0 [1]."
 
 
-@pytest.mark.parametrize("gates", [(), ("abstains",), ("nothing found",)])
-def test_a_draft_without_a_gate_stands_and_so_does_an_abstention(gates):
-    assert holds(weighed(*gates), wholly=True)
-    assert not holds(weighed("no support", *gates))
-    assert holds(weighed("number", *gates))
-    assert not holds(weighed("number", *gates), wholly=True)
+@pytest.mark.parametrize("vetoes", [(), ("abstains",), ("nothing found",)])
+def test_a_draft_without_a_veto_stands_and_so_does_an_abstention(vetoes):
+    assert holds(weighed(*vetoes), wholly=True)
+    assert not holds(weighed("no support", *vetoes))
+    assert holds(weighed("number", *vetoes))
+    assert not holds(weighed("number", *vetoes), wholly=True)
 
 
 def test_what_no_passage_has_is_not_quoted():
@@ -95,4 +95,4 @@ def test_the_reason_tells_what_stands_there_and_what_was_wrong_with_the_draft():
     assert found.reason.startswith("Quoted from your papers, word for word;")
     assert found.reason.endswith("The draft only repeats the question.")
     assert found.signals["calibrated"] == 0.0  # so that no figure is shown
-    assert found.gates == ()
+    assert found.vetoes == ()
