@@ -37,7 +37,7 @@ from rag.models.chat import Completion, EndpointChatModel
 from rag.models.draft import is_repeating, without_repetition
 from rag.models.local import LocalServer, embedded_drafter
 from rag.prompts import sentence_messages
-from rag.quoting.quoted_answer import holds, quotation
+from rag.quoting.quoted_answer import holds, quoted_answer
 from rag.verify.calibration import shipped
 from rag.verify.citations import cite, without_markers
 from rag.verify.confidence import score
@@ -118,7 +118,7 @@ def candidates_of(row, lines):
     quoted = None
     if not holds(first.confidence, wholly=True):
         asked = {"question": row["question"], "passages": passages_of(row)}
-        quoted = quotation(row["ranked"], **asked, instead_of=first.draft)
+        quoted = quoted_answer(row["ranked"], **asked, instead_of=first.draft)
     return judged | {"product": Judged.of(quoted, row) if quoted else first}
 
 

@@ -23,7 +23,7 @@ Support = Literal["supported", "weak", "unsupported"]
 PARTIALLY_SUPPORTED: Final = "weak"
 """The verdict in the middle. Its value is older than its name: JSON, chats and links (`#weak`) have it."""
 
-QUOTATION = "quotation"
+QUOTED_ANSWER = "quotation"
 """The `model` of a draft that none wrote: a sentence of a paper, word for word."""
 
 
@@ -212,8 +212,8 @@ class Answer:
 
     @property
     def escalated(self) -> bool:
-        """Whether a larger model was asked and answered; a quotation was written by none."""
-        return len(self.drafts) > 1 and self.drafts[-1].model != QUOTATION
+        """Whether a larger model was asked and answered; a quoted answer was written by none."""
+        return len(self.drafts) > 1 and self.drafts[-1].model != QUOTED_ANSWER
 
     @property
     def stayed(self) -> bool:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Self
 
 from ingest import Embedder, Library, UserFacingError, embedder_from
 from rag.answer import (
-    QUOTATION,
+    QUOTED_ANSWER,
     Answer,
     Answered,
     Draft,
@@ -265,7 +265,7 @@ class Assistant:
             asks = self.expert is not None and mode != "draft"  # then a larger model is to make up for it
             if read.first or not (asks or holds(sure, wholly=mode != "draft")):
                 first, answer = await asyncio.to_thread(
-                    self._composer.in_their_words, answer, first, read, vector=vector, page_text=page_text
+                    self._composer.quote_instead, answer, first, read, vector=vector, page_text=page_text
                 )
             reason = await asyncio.to_thread(self._reason, mode, first, answer)
         yield Drafted(answer.drafts[0], sure)
@@ -347,7 +347,8 @@ class Assistant:
 
     def _attempt(self, draft: Draft, answer: Answer, page_text: PageText) -> Attempt:
         question = answer.searched or answer.question
-        entries = () if draft.model == QUOTATION else self._terms.glossary.entries()  # quoted words stay as they are
+        # quoted words stay as they are
+        entries = () if draft.model == QUOTED_ANSWER else self._terms.glossary.entries()
         return Attempt.at(
             draft,
             check=lambda text: cite(text, answer.passages, page_text=page_text, question=question),
@@ -360,7 +361,7 @@ class Assistant:
             return ASKED_FOR if mode == "refine" else None
         sure = answer.confidence
         assert sure
-        if first.draft.model == QUOTATION:
+        if first.draft.model == QUOTED_ANSWER:
             return None if is_sure(sure) else "the sentences that were found may not be the answer"
         calibration = calibration_for(first.draft.model, library=self.library.folder)
         if calibration.model != first.draft.model and not sure.vetoes:  # another model's threshold says nothing

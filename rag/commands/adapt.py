@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from ingest import Library
     from rag.adapt.examples import Taught
-    from rag.adapt.teach import Taken
+    from rag.adapt.teach import Teaching
     from rag.commands.options import Tell
     from rag.models.adapters import Adapter
 
@@ -209,7 +209,7 @@ def _of_papers(library: Library) -> list[Taught]:
     return taught + of_texts(texts, most=MOST_TEXTS)
 
 
-def _print(taken: Taken, *, on: bool) -> None:
+def _print(taken: Teaching, *, on: bool) -> None:
     card = taken.card
     print(f"Learned from {card['learned_from']} examples in {card['training_seconds']:.0f} s; ", end="")
     print(f"{card['held_out']} were held out.")

@@ -1,6 +1,6 @@
 """What may leave this machine: a request in, a permit for exactly its bytes out, or a refusal that says why."""
 
-from rag.privacy.consent import told
+from rag.privacy.consent import consent_facts
 from rag.privacy.destination import Destination, Endpoint, ModelCall, locate
 from rag.privacy.gate import Consent, Gate, Verdict
 from rag.privacy.permit import Payload, Permit
@@ -14,6 +14,6 @@ __all__ = [
     "Payload",
     "Permit",
     "Verdict",
+    "consent_facts",
     "locate",
-    "told",
 ]

@@ -14,7 +14,7 @@ from fakes import ScriptedChatModel
 from ingest import ingest_pdf
 from places import SAMPLES
 from rag import Answered, Assistant, Drafted, Escalated, RagSettings, TextDelta
-from rag.answer import QUOTATION
+from rag.answer import QUOTED_ANSWER
 from rag.errors import ModelFileError, NoExpertError, NotAllowedError, UnknownModelError
 from rag.expert import Expert
 from rag.models.chat import EndpointChatModel, fixed
@@ -145,7 +145,7 @@ async def test_the_button_refines_an_answer_that_was_given(papers, sentence):
 async def test_the_button_leaves_the_words_of_a_quotation_as_the_paper_has_them(papers):
     asked = over(papers, "Ack! I'm glad you're on it!", ScriptedChatModel(POOR, name="large"))
     answer = await asked.answer(QUESTION)
-    assert answer.drafts[answer.shown].model == QUOTATION
+    assert answer.drafts[answer.shown].model == QUOTED_ANSWER
     assert "key-value head" in answer.text
     (papers.folder / "glossary.csv").write_text("term,preferred\nkey-value head,Key-Value Head\n")
     again = (await events_of(asked.refine(answer)))[-1].answer

@@ -15,7 +15,7 @@ from ingest.__main__ import main as ingest_main
 from places import SAMPLES
 from rag.__main__ import main
 from rag.adapt import teach as teaching
-from rag.adapt.examples import Taught, carried, of_glossary, of_paper, of_texts, right, said_of
+from rag.adapt.examples import Taught, carried, of_glossary, of_paper, of_texts, right, short_answer
 from rag.adapt.lora import Epoch, Example, Learner
 from rag.adapt.prepare import default_out, needs
 from rag.adapt.recipe import Recipe
@@ -64,10 +64,10 @@ def test_nothing_is_learned_that_could_not_be_read() -> None:
 
 
 def test_a_draft_is_counted_by_what_it_says() -> None:
-    assert said_of("Yes, because they say so [1].") == "Yes"
-    assert said_of("No.") == "No"
-    assert said_of(NOT_SAID) == UNANSWERABLE
-    assert said_of("Nobody knows.") == "Nobody knows."
+    assert short_answer("Yes, because they say so [1].") == "Yes"
+    assert short_answer("No.") == "No"
+    assert short_answer(NOT_SAID) == UNANSWERABLE
+    assert short_answer("Nobody knows.") == "Nobody knows."
     assert right("They used 512 examples.", ["512 examples"]) == pytest.approx(2 / 3)
 
 
