@@ -26,7 +26,7 @@ from rag.adapt.examples import Taught, right  # noqa: E402
 from rag.adapt.lora import Example  # noqa: E402
 from rag.adapt.teach import answers  # noqa: E402
 from rag.evaluation.metrics import UNANSWERABLE, answer_f1, estimate  # noqa: E402
-from rag.models.local import embedded_model  # noqa: E402
+from rag.models.local import embedded_drafter  # noqa: E402
 from rag.prompts import sentence_messages  # noqa: E402
 from rag.quoting.extract import EMBEDDED_SENTENCES, best_sentences, extract  # noqa: E402
 from rag.reading.calibration import calibration_of  # noqa: E402
@@ -85,7 +85,7 @@ def written(asked: Sequence[Taught], adapter: Path | None, what: str) -> list[st
         if n % 100 == 0:
             print(f"  {what}: {n} of {of}", file=sys.stderr, flush=True)
 
-    return asyncio.run(answers(embedded_model(), adapter, asked, what=what, threads=None, tell=tell))
+    return asyncio.run(answers(embedded_drafter(), adapter, asked, what=what, threads=None, tell=tell))
 
 
 def measured(part: str, options: argparse.Namespace) -> list[dict[str, Any]]:

@@ -37,7 +37,7 @@ from rag.adapt.lora import Example, Learner  # noqa: E402
 from rag.adapt.recipe import Recipe  # noqa: E402
 from rag.adapt.sentences import NOT_SAID, as_sentence  # noqa: E402
 from rag.evaluation.metrics import estimate  # noqa: E402
-from rag.models.local import embedded_model  # noqa: E402
+from rag.models.local import embedded_drafter  # noqa: E402
 from rag.prompts import sentence_messages  # noqa: E402
 from rag.quoting.extract import EMBEDDED_SENTENCES, best_sentences  # noqa: E402
 from rag.words import content_words  # noqa: E402
@@ -177,7 +177,7 @@ def examples() -> Iterator[Example]:
 
 def train(options: argparse.Namespace) -> None:
     options.out.mkdir(parents=True, exist_ok=True)
-    learner = Learner(embedded_model(), RECIPE, device=options.device)
+    learner = Learner(embedded_drafter(), RECIPE, device=options.device)
     steps, last = options.examples // RECIPE.batch, options.out / "last.pt"
     optimiser = torch.optim.AdamW(learner.masters, lr=RECIPE.rate, weight_decay=0.0)
     done, tokens, seconds = 0, 0, 0.0
@@ -228,7 +228,7 @@ def measure(options: argparse.Namespace) -> None:
         messages = tuple(sentence_messages(case.question, sentences))
         asked.append(Taught(Example(messages, ""), case.paper, case.question, tuple(case.golds)))
     for name, adapter in (("as it was", None), ("taught", options.out / "drafter.gguf")):
-        texts = asyncio.run(answers(embedded_model(), adapter, asked, what=name, threads=None, tell=lambda *_: None))
+        texts = asyncio.run(answers(embedded_drafter(), adapter, asked, what=name, threads=None, tell=lambda *_: None))
         found = estimate(
             [right(t, row.golds) for t, row in zip(texts, asked, strict=True)], [row.group for row in asked]
         )

@@ -72,7 +72,7 @@ TO_REWRITE: dict[str, set[str]] = {
     "rag/commands/adapt.py": {"only so many"},
     "rag/commands/evaluate.py": {"anew", "going on with", "rightly"},
     "rag/commands/privacy.py": {"anew"},
-    "rag/doubts.py": {"choose one in the text", "no passage that was read"},
+    "rag/sentence_marks.py": {"choose one in the text", "no passage that was read"},
     "rag/evaluation/report_page.py": {"rightly", "stands beside"},
     "rag/evaluation/run.py": {"anew"},
     "rag/models/download.py": {"come whole", "goes on from"},
@@ -85,7 +85,7 @@ TO_REWRITE: dict[str, set[str]] = {
     "rag/settings.py": {"only so many", "where set", "where unset"},
     "rag/verify/confidence.py": {"stand in the passages", "stands in the passages"},
     "rag/verify/support.py": {"its words are not there", "name {} is not there", "number {} is not there"},
-    "ui/consent.py": {"stands above"},
+    "ui/consent_question.py": {"stands above"},
     "ui/conversation.py": {"asked of:"},
 }
 """File → the phrases that it still has. This may only shrink: take a phrase out when the file no longer has it."""
