@@ -94,7 +94,7 @@ async def test_stop_ends_the_question(page):
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    assert page.steps[-1]["output"] == "*Nothing was sent: you stopped it.*"
+    assert page.steps[-1]["output"] == "*Nothing was sent: you stopped the answer.*"
     assert len(page.of("remove_action")) == 4
     assert page.of("clear_ask")
 
@@ -128,7 +128,7 @@ async def test_after_a_consent_the_answer_goes_on_below_the_question(app, page, 
     (removed,) = page.of("delete_message")
     gone = removed["id"]
     left = [step["output"] for step in page.steps if "message" in step["type"] and step["id"] != gone]
-    assert left[0] == "*You agreed to sending this once.*"
+    assert left[0] == "*You allowed this to be sent once.*"
     assert left[1].startswith("It is so")
     assert len(left) == 2
 
