@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 
     from rag.answer import Answer, Correction, Sentence, Support
 
-SAID: Final[dict[Support, str]] = {"unsupported": "not in the passages", "weak": "partly in the passages"}
+SAID: Final[dict[Support, str]] = {"unsupported": "not supported", "weak": "partially supported"}
 """What is said of a doubted sentence behind it."""
 
 EXPLAINED: Final[dict[Support, str]] = {
-    "unsupported": "no passage that was read says so, or one says otherwise",
-    "weak": "a part is missing, or stands elsewhere",
+    "unsupported": "none of the passages says this, or one says otherwise",
+    "weak": "only part of this is supported: the rest is missing, or elsewhere in the passages",
 }
 
 BEGINS: Final = "\N{INVISIBLE SEPARATOR}"
@@ -105,7 +105,7 @@ def legend(answer: Answer) -> str:
     """One line on the marks that the answer has, one on its corrected citations; empty where there is neither."""
     used = {doubt.sentence.support for doubt in doubts(answer.text, answer.sentences)}
     parts = [f"{_link(support, EXPLAINED[support])} {EXPLAINED[support]}" for support in SAID if support in used]
-    lines = [f"###### {' · '.join(parts)} · choose one in the text to see why"] if parts else []
+    lines = [f"###### {' · '.join(parts)} · select the mark to see why"] if parts else []
     changed = [correction for correction in answer.corrections if correction.was is not None]
     if changed:
         n = "1 citation was" if len(changed) == 1 else f"{len(changed)} citations were"
@@ -114,7 +114,7 @@ def legend(answer: Answer) -> str:
 
 
 def _corrected(correction: Correction) -> str:
-    became = "taken away" if correction.to is None else f"is now [{correction.to}]"
+    became = "was removed" if correction.to is None else f"is now [{correction.to}]"
     return f"[{correction.was}] {became}"
 
 
@@ -128,7 +128,7 @@ def _mark(sentence: Sentence) -> str:
 
 
 def _link(support: Support, why: str) -> str:
-    """`[*(partly in the passages)*](#weak "why")`: the page draws a sign in the place of slanted words."""
+    """`[*(partially supported)*](#weak "why")`: the page draws a sign in the place of slanted words."""
     words = f"({SAID[support]})"
     return f'[{f"*{words}*" if support == "weak" else words}](#{support} "{_title(why)}")'
 

@@ -385,7 +385,7 @@ def test_the_terminal_labels_what_a_model_quotes_wrongly() -> None:
         "Not verbatim: “trained for four days”",
         "  closest, in [2]: trained for [-four-] {+3.5+} days",
         "Not verbatim: “nothing of the kind”",
-        "  no passage comes close",
+        "  no passage is close",
     ]
     rows = answer_row(answer)["quotations"]
     assert [row["verified"] for row in rows] == [True, False, False]

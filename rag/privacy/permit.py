@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 PERMIT_SECONDS = 60.0
 """A permit that was not used within this time is void."""
 
-KEPT = "The draft stays as it is."
+KEPT = "The draft is kept."
 
 _REDUCIBLE = frozenset({"temperature", "max_tokens", "logprobs", "top_logprobs", "stream_options"})
 """What may be left out where a server refuses it. Nothing may ever be added."""

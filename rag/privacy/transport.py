@@ -53,7 +53,7 @@ class CheckedTransport(httpx2.AsyncBaseTransport):
             content = self._permit.admit(request.method, str(request.url), content)
         elif where.locality != "machine" or _relayed(content):
             raise NotAllowedError(
-                "The model is not on this machine, and nothing was allowed to leave it.", "The draft stays as it is."
+                "The model is not on this machine, and nothing was allowed to leave it.", "The draft is kept."
             )
         headers = [(name, value) for name, value in request.headers.raw if name.lower() != b"content-length"]
         failure: httpx2.TransportError = httpx2.ConnectError("the name has no address")

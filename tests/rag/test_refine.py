@@ -78,7 +78,7 @@ async def test_auto_asks_only_where_the_draft_is_weak_and_says_why(papers, sente
     events = await events_of(over(papers, POOR, expert).ask(QUESTION, mode="auto"))
     escalated = next(event for event in events if isinstance(event, Escalated))
     assert escalated.model == "large"
-    assert "no support in your papers" in escalated.reason
+    assert "not supported by your papers" in escalated.reason
     assert [event.draft for event in events if isinstance(event, TextDelta)][-1] == 1
     answer = events[-1].answer
     assert answer.shown == 1
@@ -191,7 +191,7 @@ async def test_without_a_larger_model_the_nearest_sentence_stands_for_a_draft_of
     assert (answer.shown, answer.drafts[1].model, answer.escalated) == (1, "quotation", False)
     assert any(said in " ".join(passage.chunk.text.split()) for passage in answer.passages)
     assert all(sentence.support == "supported" for sentence in answer.sentences)
-    assert "your papers' own words stand in its place" in answer.notice
+    assert "here is the closest text from your papers" in answer.notice
     assert "999" not in full_answer(answer)
     assert "999" in changed(answer)
 
@@ -272,7 +272,7 @@ async def test_any_other_end_keeps_the_draft_and_says_so(papers, sentence, how):
     assert answer.shown == 0
     assert "128 KiB" in answer.text
     assert words in answer.notice
-    assert "draft stays" in answer.notice
+    assert "draft is kept" in answer.notice
 
 
 async def test_a_closed_port_keeps_the_draft_and_says_so(papers, sentence):
@@ -280,7 +280,7 @@ async def test_a_closed_port_keeps_the_draft_and_says_so(papers, sentence):
         port = free.getsockname()[1]
     answer = await over(papers, sentence, expert_at(f"http://127.0.0.1:{port}/v1")).answer(QUESTION, mode="refine")
     assert answer.shown == 0
-    assert "Nothing answers at the address of large. Is its server running? The draft stays." in answer.notice
+    assert "Nothing answers at the address of large. Is its server running? The draft is kept." in answer.notice
 
 
 # Beyond this machine
@@ -289,7 +289,7 @@ async def test_a_closed_port_keeps_the_draft_and_says_so(papers, sentence):
 async def test_a_model_elsewhere_is_not_asked_without_a_gate(papers, sentence):
     expert = EndpointChatModel(fixed(Endpoint("http://192.0.2.1/v1", "x", "", 8192)), name="large", timeout=5)
     answer = await over(papers, sentence, expert).answer(QUESTION, mode="refine")
-    assert "large is not on this machine, so nothing is sent. The draft stays." in answer.notice
+    assert "large is not on this machine, so nothing was sent. The draft is kept." in answer.notice
 
 
 # Settings
