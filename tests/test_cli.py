@@ -338,7 +338,7 @@ def test_terms_lists_what_papers_and_the_team_say(run, folder):
         assert 'unknown column "word"' in err
     finally:
         glossary.unlink()
-    assert run(rag, "terms", "rank-one update of nothing")[:2] == (0, "No such term.\n")
+    assert run(rag, "terms", "rank-one update of nothing")[:2] == (0, "No matching term.\n")
 
 
 def test_tags_scope_lists_searches_and_answers(run):

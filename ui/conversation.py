@@ -116,7 +116,7 @@ class Reply:
         await self._keep()
         await self._folded(changes_title(self.answer), changed(self.answer))
         rest = not_cited(self.answer)
-        await self._folded(f"{counted(len(rest), 'more passage')} · also says", also_says(self.answer))
+        await self._folded(f"{counted(len(rest), 'more passage')}, not cited", also_says(self.answer))
 
     async def abandon(self, why: str) -> None:
         """Keep what was written so far, and say why there is no more."""

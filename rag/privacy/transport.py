@@ -89,9 +89,9 @@ class CheckedTransport(httpx2.AsyncBaseTransport):
         port = url.port or {"http": 80, "https": 443}.get(url.scheme)
         host = url.host.strip("[]").casefold()
         if where.url != self._url:
-            raise NotAllowedError("The consent was given for another address, so nothing was sent.")
+            raise NotAllowedError("The consent was for another address, so nothing was sent.")
         if (host, port, url.scheme == "https") != (where.host, where.port, where.secure) or url.userinfo:
-            raise NotAllowedError("A request was about to go to another address, so it was not sent.")
+            raise NotAllowedError("The request was for another address, so it was not sent.")
 
 
 def _relayed(content: bytes) -> bool:

@@ -109,7 +109,7 @@ def test_the_papers_own_words_are_the_answer_and_the_draft_is_folded_away(open_p
     said = answer.locator(".font-bold").first.inner_text()
     expect(quote.locator(".font-bold").first).to_have_text(said)
     folded = page.locator("button:has-text('what the model wrote')")
-    unfold(folded, page.get_by_text("wrote this, which is not shown"))
+    unfold(folded, page.get_by_text("wrote this, which is not part of the answer"))
     page.wait_for_timeout(500)
     shot(page, "quoted-dark")
     page.wait_for_url(re.compile("/thread/"))

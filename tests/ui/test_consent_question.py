@@ -53,7 +53,7 @@ async def test_everything_that_one_has_to_know_is_said_and_nothing_of_it_is_mark
     assert f"```json\n{payload().text}\n" in shown["output"].replace("`````", "```"), "to the letter"
     asked = page.of("ask")[0]["msg"]["output"]
     for part in ("fd00", "port 8000", "your own network, not this machine", "large", "about 1,200 tokens", "at most 9",
-                 "0123456789abcdef", "2 of your words", "whoever sits on the way"):  # fmt: skip
+                 "0123456789abcdef", "2 of your words", "others on the network can read it"):  # fmt: skip
         assert part in asked.replace("\\", ""), part
     assert "at most $0.0123" in asked.replace("\\", "")
     assert page.of("ask")[0]["spec"]["timeout"] == consent.ANSWER_SECONDS

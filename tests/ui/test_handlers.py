@@ -386,7 +386,7 @@ async def test_papers_chosen_in_the_list_are_asked_alone(app, chat, assistant, t
     await app.act_on_papers(cl.Action(name="delete_paper", payload={"id": tagged[1]}))
     await app.on_message(question())
     assert len(assistant.asked) == 1
-    assert "not in your library any more" in chat.texts[-1]
+    assert "no longer in your library" in chat.texts[-1]
 
 
 async def test_a_tag_given_in_the_list_can_be_picked_at_once(app, chat, assistant, tagged) -> None:
@@ -422,7 +422,7 @@ async def test_what_was_not_cited_is_a_folded_list_below_the_answer(app, chat, a
     assistant.script = script()
     await app.on_message(question())
     reading, answer, rest = chat.steps
-    assert (rest["type"], rest["name"]) == ("tool", "1 more passage · also says")
+    assert (rest["type"], rest["name"]) == ("tool", "1 more passage, not cited")
     assert rest["parentId"] == answer["parentId"] == reading["parentId"]
     assert "The words of the passage" in rest["output"]
 
