@@ -23,7 +23,7 @@ SAID: Final[dict[Support, str]] = {"unsupported": "not supported", "weak": "part
 
 EXPLAINED: Final[dict[Support, str]] = {
     "unsupported": "none of the passages says this, or one says otherwise",
-    "weak": "only part of this is supported: the rest is missing, or elsewhere in the passages",
+    "weak": "partially supported: a part is missing, or elsewhere in the passages",
 }
 
 BEGINS: Final = "\N{INVISIBLE SEPARATOR}"

@@ -337,7 +337,7 @@ def fenced(text: str, *, language: str = "text") -> str:
 def footer(answer: Answer, *, first_token_seconds: float | None = None) -> str:
     """One line: whether words were quoted, models, seconds, tokens, cost, and whether anything left this machine."""
     models = " → ".join(inert(draft.model) for draft in answer.drafts if draft.model != QUOTATION)
-    parts = [models or "no model was used"]
+    parts = [models or "no language model was used"]
     if is_quoted(answer):
         parts = ["quoted word for word"] + ([f"draft by {models}"] if models else [])
     if first_token_seconds is None and answer.drafts:

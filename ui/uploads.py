@@ -124,4 +124,7 @@ def _result(report: IngestReport) -> str:
         case "skipped":
             return f"{title} is already in your library."
         case _:
-            return f"**{inert(report.file)}** was not added. {inert(report.error or '')}"
+            reason = report.error or ""
+            if reason.startswith(f"{report.file} "):  # its name has been said
+                reason = f"It {reason.removeprefix(f'{report.file} ')}"
+            return f"**{inert(report.file)}** was not added. {inert(reason)}"

@@ -160,7 +160,7 @@ def test_a_click_on_a_citation_shows_its_words_marked_on_the_page(open_page, sho
     alone.wait_for_timeout(500)
     shot(alone, f"page-alone-{scheme}")
     alone.goto(alone.url.partition("?")[0] + f"?words=Nothing+of+this+stands+on+any+page.&cited={number}")
-    expect(alone.locator("#said")).to_have_text("The quoted words could not be highlighted on this page.")
+    expect(alone.locator("#said")).to_have_text("The cited text could not be highlighted on this page.")
     expect(alone.locator("#picture")).to_be_visible()
     shot(alone, f"page-without-marks-{scheme}")
     assert page.outside == []
@@ -199,7 +199,7 @@ def test_a_sentence_in_doubt_is_marked_and_says_why_also_when_the_chat_is_opened
         assert f"{DOUBTED} (not supported)" in answer.inner_text().replace("\u2063", ""), "not by a line alone"
         assert "(partially supported)" in answer.inner_text()
         expect(answer.locator("h6").first).to_contain_text(
-            "only part of this is supported: the rest is missing, or elsewhere in the passages"
+            "partially supported: a part is missing, or elsewhere in the passages"
         )
         false, partly = answer.locator("li a[href='#unsupported']"), answer.locator("li a[href='#weak']")
         why = page.locator("#scholion-why")
@@ -236,7 +236,7 @@ def test_what_is_not_in_the_papers_is_called_so(open_page, shot) -> None:
     shot(page, "abstention-dark")
     text = page.locator(ANSWER).last.inner_text()
     assert "not in your papers" in text.lower()
-    assert "tokens" not in text, "no model was used"
+    assert "tokens" not in text, "no language model was used"
 
 
 def test_an_attached_paper_is_added_and_asked_alone(open_page, shot, seeds_pdf: Path) -> None:

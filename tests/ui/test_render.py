@@ -186,7 +186,7 @@ def test_an_abstention_says_so_and_shows_the_closest_passages() -> None:
     assert shown.count("ot in your papers") == 1
     assert shown.startswith("**Not in your papers.**")
     assert "Closest passages" in shown
-    assert "no model was used" in shown
+    assert "no language model was used" in shown
 
 
 def test_the_footer_tells_model_times_and_tokens() -> None:

@@ -125,7 +125,7 @@ def test_words_that_are_not_there_are_called_so_and_the_page_is_shown(logged_in,
     for words in ("Nothing of this was ever written on any page of it.", '"><script>alert(1)</script>', "x" * 9000):
         reply = logged_in.get(f"/page/{two_pages}/1", params={"words": words, "cited": 1})
         assert reply.status_code == 200
-        assert "The quoted words could not be highlighted on this page." in reply.text
+        assert "The cited text could not be highlighted on this page." in reply.text
         assert f'src="/page/{two_pages}/1.png"' in reply.text
         assert "<script>alert" not in reply.text
 

@@ -75,11 +75,11 @@ def _said(marks: Sequence[Marks | None]) -> str:
     """What there is to say about the marks; nothing where all words are marked."""
     found = [one for one in marks if one is not None]
     if not found:
-        return "The quoted words could not be highlighted on this page."
+        return "The cited text could not be highlighted on this page."
     if len(found) < len(marks):
-        return "Some of the quoted words could not be highlighted on this page."
+        return "Some of the cited text could not be highlighted on this page."
     if any(one.share < 0.9 for one in found):
-        return "Only part of the quote could be highlighted on this page."
+        return "Only part of the cited text could be highlighted on this page."
     return ""
 
 
