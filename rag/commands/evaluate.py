@@ -151,7 +151,7 @@ def _print(finished: Report, out: Path) -> None:
         print(f"{figure.name:21} {found.mean:.3f}{between}  n={found.n}")
     refused = finished.answer_abstentions or finished.search_abstentions
     if refused.n_unanswerable:
-        print(f"{'Rightly abstained':21} {refused.right} of {refused.n_unanswerable}")
+        print(f"{'Correctly abstained':21} {refused.right} of {refused.n_unanswerable}")
         print(f"{'Wrongly abstained':21} {refused.false} of {refused.n_answerable}")
     for row in finished.compared:
         d = row.difference

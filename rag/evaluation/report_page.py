@@ -120,7 +120,7 @@ def _lead(report: Report) -> Iterator[Block]:
     refused = report.answer_abstentions or report.search_abstentions
     if refused.n_unanswerable:
         yield Text(
-            f"“Not in your papers” was rightly said for {refused.right} of {refused.n_unanswerable} questions the "
+            f"“Not in your papers” was correctly said for {refused.right} of {refused.n_unanswerable} questions the "
             f"papers do not answer, and wrongly for {refused.false} of {refused.n_answerable} that they do.",
             lead=True,
         )
@@ -193,7 +193,9 @@ def _refusals(report: Report) -> Iterator[Block]:
             rows.append((name, *_counted(counted)))
     if rows:
         yield Heading("Abstaining")
-        yield Table(("Who abstains", "Rightly, on unanswerable questions", "Wrongly, on answerable ones"), tuple(rows))
+        yield Table(
+            ("Who abstains", "Correctly, on unanswerable questions", "Wrongly, on answerable ones"), tuple(rows)
+        )
 
 
 def _counted(counted: Abstentions) -> tuple[str, str]:
