@@ -61,7 +61,7 @@ def load_policy(folder: Path, log: AuditLog) -> Policy:
             raise _broken("is damaged") from error
     known = [line["sha256"] for line in log.entries() if line["event"] == "policy"]
     if (known[-1] if known else _NONE) != (_hash(raw) if raw else _NONE):
-        raise _broken("was edited by hand" if raw else "is missing")
+        raise _broken("was changed outside Scholion" if raw else "is missing")
     return policy
 
 

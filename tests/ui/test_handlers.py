@@ -324,7 +324,7 @@ async def test_an_abstention_is_shown_with_the_closest_passages(app, chat, assis
     assistant.script = [Retrieved(passages), Answered(answer)]
     await app.on_message(question())
     assert chat.texts[-1].startswith("**Not in your papers.**")
-    assert "closest passages" in chat.texts[-1]
+    assert "Closest passages" in chat.texts[-1]
 
 
 async def test_the_stop_button_cancels_without_a_message(app, chat, assistant) -> None:

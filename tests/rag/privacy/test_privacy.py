@@ -287,10 +287,10 @@ async def test_a_deleted_policy_a_link_or_an_older_one_closes_the_gate(gate, tmp
     save_policy(Policy(local_only=frozenset(PAGES), revision=1), gate.folder, gate.audit)
     newer = file.read_bytes()
     file.unlink()
-    with pytest.raises(NotAllowedError, match="is gone"):
+    with pytest.raises(NotAllowedError, match="is missing"):
         gate.policy()
     file.write_bytes(older)
-    with pytest.raises(NotAllowedError, match="without the command"):
+    with pytest.raises(NotAllowedError, match="outside Scholion"):
         gate.policy()
     (tmp_path / "elsewhere.json").write_bytes(newer)
     file.unlink()
@@ -308,7 +308,7 @@ def test_a_new_log_does_not_free_the_papers(gate):
     save_policy(Policy(local_only=frozenset(PAGES)), gate.folder, gate.audit)
     for name in (LOG_FILE, HEAD_FILE):
         (gate.folder / name).unlink()
-    with pytest.raises(NotAllowedError, match="without the command"):
+    with pytest.raises(NotAllowedError, match="outside Scholion"):
         gate.policy()
     assert recovered_policy(gate.folder, gate.audit).local_only == set(PAGES)
 
