@@ -119,7 +119,7 @@ def test_a_wrong_list_is_said_once_and_the_command_goes_on(run, library):
     code, out, err = run()
     assert code == 0
     assert err.count("\n") == 1
-    assert "“x” is left out" in err
+    assert "“x” was ignored" in err
     assert "gpt-oss-20b" in out
 
 

@@ -189,7 +189,7 @@ def test_a_file_that_does_not_end_where_it_should_is_stopped(hub, target):
 
 def test_a_file_that_ends_too_early_without_saying_so_is_not_taken(hub, target):
     hub.says_length, hub.content = False, CONTENT[:3_000_000]
-    assert "in 4 attempts" in failing(hub, target)
+    assert "after 4 attempts" in failing(hub, target)
 
 
 def test_a_disk_that_fills_up_under_a_file_of_unknown_length_is_noticed(hub, target, monkeypatch):
