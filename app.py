@@ -117,7 +117,7 @@ async def on_message(message: cl.Message) -> None:
     elif papers:
         await uploads.offer(papers)
     elif question:
-        await cl.Message("Your question was not asked, because no file that came with it could be added.").send()
+        await cl.Message("Your question was not asked because none of its files could be added.").send()
 
 
 @cl.action_callback("ask_about")

@@ -288,7 +288,7 @@ async def test_a_file_that_is_no_model_is_named_and_not_waited_for(tmp_path, mon
 async def test_a_start_that_takes_too_long_is_given_up(monkeypatch):
     monkeypatch.setattr(local, "START_SECONDS", 0.05)
     server = LocalServer(embedded_drafter(), context=2048, slots=1, threads=None)
-    with pytest.raises(ModelUnreachableError, match="was not loaded within"):
+    with pytest.raises(ModelUnreachableError, match="did not load within"):
         await server.connect()
     assert server.pid is None
 
@@ -297,7 +297,7 @@ async def test_a_start_that_takes_too_long_is_given_up(monkeypatch):
 async def test_a_child_that_dies_at_the_start_is_reported_once(monkeypatch):
     monkeypatch.setattr(sys, "executable", shutil.which("false"))
     server = LocalServer(embedded_drafter(), context=2048, slots=1, threads=None)
-    with pytest.raises(ModelUnreachableError, match="stopped while it started"):
+    with pytest.raises(ModelUnreachableError, match="stopped while starting"):
         await server.connect()
 
 
