@@ -101,13 +101,16 @@ class Library:
         Raises:
             UnknownPaperError: there is none.
         """
-        found = [p for p in self.papers() if p.id == paper_id or (len(paper_id) >= 4 and p.id.startswith(paper_id))]
+        begins = paper_id.encode(errors="replace").decode()  # half a pair of surrogates stands in no id
+        after = f"{begins}\U0010ffff" if len(begins) >= 4 else begins
+        query = f"SELECT {_PAPER} FROM papers WHERE finished_at IS NOT NULL AND (id = ? OR id > ? AND id < ?) LIMIT 2"  # noqa: S608 constant columns
+        found = self._db.execute(query, (begins, begins, after)).fetchall()
         if len(found) != 1:
             raise UnknownPaperError(
                 f"This library has no paper with the id {paper_id!r}.",
                 "`python -m ingest list` shows the ids.",
             )
-        return found[0]
+        return _paper(found[0])
 
     def pages(self, paper_id: str) -> list[Page]:
         """The pages of a paper, in order."""

@@ -30,6 +30,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
+import psutil
+
 from ingest import confine, errors
 from ingest.environment import for_child
 from ingest.errors import (
@@ -508,24 +510,20 @@ class _Child:
             self._reader.join(0.01)
 
     def cpu_seconds(self) -> float | None:
-        """Processor seconds so far, without those of the programs it runs; None where the system does not say."""
+        """Processor seconds so far, without those of the programs it runs; None where it is gone."""
         try:
-            with open(f"/proc/{self.process.pid}/stat", encoding="ascii", errors="replace") as file:  # noqa: PTH123
-                fields = file.read().rpartition(")")[2].split()
-        except OSError:
+            used = psutil.Process(self.process.pid).cpu_times()
+        except psutil.Error:
             return None
         self.resident_mb()
-        # utime and stime are fields 14 and 15 of proc(5); `fields` begins with the third
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK") if len(fields) > 12 else None
+        return float(used.user + used.system)
 
     def resident_mb(self) -> float | None:
-        """Resident memory in MB; None where the system does not say."""
+        """Resident memory in MB; None where it is gone."""
         try:
-            with open(f"/proc/{self.process.pid}/statm", encoding="ascii") as file:  # noqa: PTH123
-                fields = file.read().split()
-        except OSError:
+            megabytes = float(psutil.Process(self.process.pid).memory_info().rss) / 1e6
+        except psutil.Error:
             return None
-        megabytes = int(fields[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6 if len(fields) > 1 else 0.0
         self.peak_mb = max(self.peak_mb, megabytes)
         return megabytes
 

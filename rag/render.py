@@ -129,7 +129,7 @@ def full_answer(answer: Answer, *, first_token_seconds: float | None = None) -> 
         answer: what to show.
         first_token_seconds: from the question to the first token, as the reader saw it.
     """
-    blocks = [_abstention(answer) if answer.abstained else answer_text(answer)]
+    blocks = ["**Not in your papers.**" if answer.abstained else answer_text(answer)]
     blocks.append(legend(answer))
     blocks.append(confidence_words(answer))
     blocks.append(disagreements(answer))
@@ -430,9 +430,3 @@ def _reference(paper: Paper, page: int) -> str:
 
 def _without_repeats(citations: Iterable[Citation]) -> list[Citation]:
     return list({(citation.page, citation.quote): citation for citation in citations}.values())
-
-
-def _abstention(answer: Answer) -> str:
-    text = model_text(answer.text).strip()
-    said = text.casefold().rstrip(".").endswith("not in your papers")
-    return "**Not in your papers.**" + (f" {text}" if text and not said else "")

@@ -308,7 +308,7 @@ def _hub_url(source: Gguf) -> str:
     from huggingface_hub import hf_hub_url
 
     mirror = os.environ.get("HF_ENDPOINT") or None
-    return hf_hub_url(source.repository, source.file, revision=source.revision or "main", endpoint=mirror)
+    return str(hf_hub_url(source.repository, source.file, revision=source.revision or "main", endpoint=mirror))
 
 
 def _nothing_to_pull(card: ModelCard) -> UnknownModelError:

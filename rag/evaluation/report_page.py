@@ -10,6 +10,7 @@ from rag.evaluation.measures import FOUND, is_measured
 from rag.evaluation.metrics import RESAMPLES
 from rag.evaluation.plots import Curve, Point, curves, histogram, interval
 from rag.evaluation.report import Report, first_right, wrongly_answered, wrongly_refused
+from rag.words import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -104,8 +105,8 @@ def _lead(report: Report) -> Iterator[Block]:
     run = report.run
     about, k = run.about, run.settings["k"]
     yield Text(
-        f"{report.n} questions ({_WHAT[about['kind']]}) asked of {_n(about['n_papers'], 'paper')} with "
-        f"{_n(about['n_chunks'], 'passage')}; the {k} best passages were looked at for each.",
+        f"{report.n} questions ({_WHAT[about['kind']]}) asked of {counted(about['n_papers'], 'paper')} with "
+        f"{counted(about['n_chunks'], 'passage')}; the {k} best passages were looked at for each.",
         lead=True,
     )
     found = {measure.name: estimate for measure, estimate in report.measures}
@@ -127,7 +128,7 @@ def _lead(report: Report) -> Iterator[Block]:
     if report.errors:
         first_error = _short(report.errors[0].error or "", 200)
         yield Text(
-            f"{_n(len(report.errors), 'question')} could not be asked and count nowhere below. "
+            f"{counted(len(report.errors), 'question')} could not be asked and count nowhere below. "
             f"The first error: {first_error}"
         )
     asked = len(run.results)
@@ -185,12 +186,12 @@ def _recall(report: Report) -> Iterator[Block]:
 
 def _refusals(report: Report) -> Iterator[Block]:
     rows = []
-    for name, counted in (
+    for name, refused in (
         ("Search alone: nothing relevant to the question", report.search_abstentions),
         ("Answer: “This is not in your papers.”", report.answer_abstentions),
     ):
-        if counted and (counted.n_answerable or counted.n_unanswerable):
-            rows.append((name, *_counted(counted)))
+        if refused and (refused.n_answerable or refused.n_unanswerable):
+            rows.append((name, *_shares(refused)))
     if rows:
         yield Heading("Abstaining")
         yield Table(
@@ -198,10 +199,10 @@ def _refusals(report: Report) -> Iterator[Block]:
         )
 
 
-def _counted(counted: Abstentions) -> tuple[str, str]:
+def _shares(refused: Abstentions) -> tuple[str, str]:
     return (
-        f"{counted.right} of {counted.n_unanswerable}" if counted.n_unanswerable else UNKNOWN,
-        f"{counted.false} of {counted.n_answerable}" if counted.n_answerable else UNKNOWN,
+        f"{refused.right} of {refused.n_unanswerable}" if refused.n_unanswerable else UNKNOWN,
+        f"{refused.false} of {refused.n_answerable}" if refused.n_answerable else UNKNOWN,
     )
 
 
@@ -277,11 +278,7 @@ def _few_papers(report: Report, found: Sequence[Estimate]) -> str | None:
     n = max((e.n_groups for e in found), default=0)
     if n >= 10 or n == 0 or report.run.about["kind"] == "beir":
         return None
-    return f"The intervals come from {_n(n, 'paper')} only and are too narrow: use questions about ten papers or more."
-
-
-def _n(n: int, what: str) -> str:
-    return f"{n:,} {what}{'' if n == 1 else 's'}"
+    return f"The intervals come from {counted(n, 'paper')} only and are too narrow: use questions about ten papers or more."
 
 
 def _share(value: float) -> str:

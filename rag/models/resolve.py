@@ -8,13 +8,13 @@
 from __future__ import annotations
 
 import difflib
-import importlib.util
 import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from ingest.installed import folders_of
 from rag.errors import ModelFileError, UnknownModelError
 from rag.models.gguf import read_header
 from rag.models.machine import in_words
@@ -100,12 +100,7 @@ def pulled_path(card: ModelCard, library: Path) -> Path | None:
         case Gguf(file=file):
             return (library / FOLDER / Path(file).name).absolute()
         case Wheel(package=package, file=file):
-            try:
-                spec = importlib.util.find_spec(package)  # finds without importing
-            except ValueError:  # it is none that was installed
-                return None
-            folders = (spec.submodule_search_locations if spec else None) or ()
-            return next((Path(folder) / file for folder in folders), None)
+            return next((folder / file for folder in folders_of(package)), None)
         case _:
             return None
 

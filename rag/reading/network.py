@@ -37,15 +37,15 @@ class Scores(NamedTuple):
     """Shape (n, most sentences): log odds."""
 
 
-class ReaderNetwork(nn.Module):
+class ReaderNetwork(nn.Module):  # type: ignore[misc]  # torch's types are not followed: they take a minute
     """[CLS] question [SEP] passage [SEP] → scores. The first piece stands for "no answer here", as in SQuAD 2."""
 
     def __init__(self, folder: Path, *, attention: str = "sdpa") -> None:
         """The heads are new; `folder` holds the body."""
         super().__init__()
         verbosity = logging.get_verbosity()
-        logging.set_verbosity_error()  # type: ignore[no-untyped-call]  # it would print what is not used: the pooler
-        logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+        logging.set_verbosity_error()  # it would print what is not used: the pooler
+        logging.disable_progress_bar()
         self.body: Any = BertModel.from_pretrained(
             str(folder),
             add_pooling_layer=False,

@@ -153,9 +153,11 @@ def test_old_encodings_are_read(tmp_path):
 
 
 @given(st.text(alphabet=st.sampled_from('@{}()"\\#=,%\n ab1~$article'), max_size=200))
-def test_no_text_makes_the_reader_raise(text):
-    parse_bibtex(text)
-    parse_bibtex(f"@article{{{text}")
+def test_whatever_stands_before_it_a_whole_entry_on_a_new_line_is_read_or_the_reason_is_told(text):
+    entries, problems = parse_bibtex(f"{text}\n@misc{{last, title = {{Whole}}}}\n")
+    assert problems or entries[-1].title == "Whole"
+    entries, problems = parse_bibtex(f"@article{{{text}")
+    assert entries or problems
 
 
 def test_many_unclosed_entries_take_linear_time():

@@ -93,9 +93,11 @@ def test_letters_stand_in_order_and_offsets_are_right(words, noise, reverse):
         assert " ".join(found.long.split()) in " ".join(text.split())
 
 
-@given(st.text(max_size=200))
-def test_no_text_breaks_the_miner(text):
-    mine(text)
+@given(st.text(max_size=200) | st.text(alphabet=st.sampled_from("aB ()[]-.,\n"), max_size=200))
+def test_whatever_is_mined_of_any_text_stands_in_it(text):
+    for found in mine(text):
+        assert text[found.start : found.start + len(found.short)] == found.short
+        assert " ".join(found.long.split()) in " ".join(text.split())
 
 
 def test_thousands_of_brackets_take_no_time():
