@@ -278,7 +278,8 @@ def _few_papers(report: Report, found: Sequence[Estimate]) -> str | None:
     n = max((e.n_groups for e in found), default=0)
     if n >= 10 or n == 0 or report.run.about["kind"] == "beir":
         return None
-    return f"The intervals come from {counted(n, 'paper')} only and are too narrow: use questions about ten papers or more."
+    few = counted(n, "paper")
+    return f"The intervals come from {few} only and are too narrow: use questions about ten papers or more."
 
 
 def _share(value: float) -> str:
