@@ -6,7 +6,7 @@ import argparse
 import json
 import os
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, astuple
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -141,7 +141,11 @@ def _run(library: Library, files: list[Path], options: argparse.Namespace) -> in
         return _add_through_app(library, files, options)
     sources = [Source(file, file.name) for file in files]
     with FileBar(files) as bar:
-        work = Ingest(library=library, embedder=embedder_from(library.settings.embedder), on_progress=bar.tell)
+        work = Ingest(
+            library=library,
+            embedder=embedder_from(library.settings.embedder),
+            on_progress=lambda at: bar.tell(*astuple(at)),
+        )
         return _report_all(zip(files, work.run(sources), strict=True), bar, options)
 
 
@@ -223,7 +227,11 @@ def _watch(library: Library, _: IngestSettings, options: argparse.Namespace) -> 
 def _resume(library: Library, _: IngestSettings, options: argparse.Namespace) -> int:
     _own(library)
     with FileBar([]) as bar:
-        work = Ingest(library=library, embedder=embedder_from(library.settings.embedder), on_progress=bar.tell)
+        work = Ingest(
+            library=library,
+            embedder=embedder_from(library.settings.embedder),
+            on_progress=lambda at: bar.tell(*astuple(at)),
+        )
         reports = work.retry() if options.failed else work.resume()
         return _report_all(((None, report) for report in reports), bar, options)
 

@@ -10,8 +10,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-    from ingest.pipeline import Progress
-
 
 class FileBar:
     """A progress bar in files, whose remaining time goes by the bytes that are left."""
@@ -33,10 +31,10 @@ class FileBar:
     def __exit__(self, *_: object) -> None:
         self._bar.close()
 
-    def tell(self, progress: Progress) -> None:
+    def tell(self, file: str, step: str, done: int, total: int) -> None:
         """Show where the file that is being indexed stands."""
-        if progress.step != "reading":
-            self._bar.set_postfix_str(f"{progress.file[:32]} {progress.step} {progress.done}/{progress.total}")
+        if step != "reading":
+            self._bar.set_postfix_str(f"{file[:32]} {step} {done}/{total}")
 
     def finish(self, file: Path | None) -> None:
         """Count one file as done."""

@@ -31,6 +31,7 @@ from ingest import files, folder, ledger, schema, tags
 from ingest.errors import LibraryBusyError, LibraryMismatchError, StorageError, UnknownPaperError
 from ingest.paper import Chunk, Page, Paper, ParsedPaper
 from ingest.schema import UNFINISHED
+from ingest.terminal import well_formed
 from ingest.trouble import in_words
 from ingest.vectors import ChromaIndex, ExactIndex, VectorIndex, probe
 from ingest.word_index import WordIndex
@@ -70,6 +71,11 @@ class Library:
         self._tags = tags.Tags(lambda: self._db)
         self._vectors: VectorIndex | None = None
         self._words = WordIndex(lambda: self._db)
+        if well_formed(str(self.folder)) != str(self.folder):
+            raise StorageError(
+                f"The name of the library's folder is not UTF-8: {well_formed(str(self.folder))}.",
+                "Rename it, or set SCHOLION_LIBRARY to another folder.",
+            )
         try:
             folder.prepare(self.folder)
             self._open_catalogue()

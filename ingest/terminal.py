@@ -35,7 +35,7 @@ _PLAIN = str.maketrans(
 
 def printable(text: str) -> str:
     """The text without what a terminal would obey and an eye would not see."""
-    return INVISIBLE.sub("", text)
+    return INVISIBLE.sub("", well_formed(text))
 
 
 def well_formed(text: str) -> str:

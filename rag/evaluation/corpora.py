@@ -7,10 +7,12 @@ import gzip
 import json
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from hashlib import sha256
 from io import StringIO
 from typing import TYPE_CHECKING, Any
 
+from ingest.terminal import well_formed
 from rag.errors import QuestionSetError
 from rag.evaluation.cases import Case, Document, Kind, QuestionSet, Reference, Target, paper_id_of
 from rag.evaluation.metrics import UNANSWERABLE
