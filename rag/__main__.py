@@ -20,11 +20,10 @@ from ingest.environment import shut_out
 from ingest.settings import bad_setting
 from ingest.terminal import all_well_formed, clean_arguments, prepare_output
 from ingest.trouble import in_words as disk_trouble
-from rag.answer import Answer, Answered, Escalated, Passage, Retrieved, TextDelta
+from rag.answer import Answer, Answered, Confidence, Escalated, Passage, Retrieved, TextDelta
 from rag.assistant import Assistant
 from rag.commands import adapt, calibrate, discover, evaluate, models, privacy
 from rag.commands.options import positive
-from rag.doubts import in_words
 from rag.errors import QuestionError
 from rag.expert import AskedBy
 from rag.privacy.consent import in_terminal
@@ -33,6 +32,7 @@ from rag.render import is_quoted, scope_words
 from rag.retrieval.retrieve import Found, Retriever
 from rag.retrieval.terms import Terms
 from rag.sanitise import printable
+from rag.sentence_marks import marks_in_words
 from rag.settings import RagSettings
 
 if TYPE_CHECKING:
@@ -296,7 +296,7 @@ def _print_passages(passages: Sequence[Passage]) -> None:
 
 
 def _print_answer(answer: Answer) -> None:
-    print(printable(in_words(answer.text, answer.sentences, reasons=True)))
+    print(printable(marks_in_words(answer.text, answer.sentences, reasons=True)))
     if is_quoted(answer):
         for citation in answer.citations:
             quote = " ".join(printable(citation.quote).split())
@@ -352,6 +352,11 @@ def passage_row(passage: Passage) -> dict[str, Any]:
     }
 
 
+def _confidence_row(confidence: Confidence) -> dict[str, Any]:
+    """The vetoes stand under "gates", their name in every version so far."""
+    return {"gates" if name == "vetoes" else name: value for name, value in asdict(confidence).items()}
+
+
 def answer_row(answer: Answer) -> dict[str, Any]:
     """An answer as the command line's JSON shows it; what is not known is null."""
     return {
@@ -359,7 +364,7 @@ def answer_row(answer: Answer) -> dict[str, Any]:
         "text": answer.text,
         "abstained": answer.abstained,
         "escalated": answer.escalated,
-        "confidence": asdict(answer.confidence) if answer.confidence else None,
+        "confidence": _confidence_row(answer.confidence) if answer.confidence else None,
         "citations": [
             {
                 "marker": c.marker,

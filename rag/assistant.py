@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Self
 from ingest import Embedder, Library, UserFacingError, embedder_from
 from ingest.terminal import well_formed
 from rag.answer import (
-    QUOTATION,
+    QUOTED_ANSWER,
     Answer,
     Answered,
     Draft,
@@ -26,12 +26,12 @@ from rag.answer import (
     with_notice,
 )
 from rag.costs.accounting import Trace
-from rag.costs.energy import Machine, read_counters
+from rag.costs.energy import MachineCosts, read_counters
 from rag.errors import NoExpertError, QuestionError
 from rag.expert import AskedBy, Expert
 from rag.models.adapters import Adapters
 from rag.models.draft import metered, write
-from rag.models.local import LocalServer, embedded_model
+from rag.models.local import LocalServer, embedded_drafter
 from rag.models.open import open_model
 from rag.privacy.gate import Gate
 from rag.prompter import Prompter
@@ -46,7 +46,7 @@ from rag.retrieval.questions import Plan, plan
 from rag.retrieval.retrieve import Retriever
 from rag.retrieval.spelling import as_preferred
 from rag.retrieval.terms import Terms
-from rag.verify.attempts import Attempt, answered, doubt
+from rag.verify.attempts import Attempt, answered, reason_to_refine
 from rag.verify.calibration import calibration_for
 from rag.verify.citations import cite
 from rag.verify.confidence import score, wants_expert
@@ -112,7 +112,7 @@ class Assistant:
         self._plain = plain or drafter
         self.expert = expert
         self._no_expert = no_expert or NO_EXPERT
-        self._machine = Machine.from_settings(settings)
+        self._machine = MachineCosts.from_settings(settings)
         self._slots = asyncio.Semaphore(settings.drafter_slots)
         self._settings = settings
         self._server = server
@@ -130,7 +130,7 @@ class Assistant:
         except UserFacingError as error:  # drafts go on without it
             expert, missing = None, str(error)
         drafter = open_model(
-            settings.drafter or str(embedded_model()),
+            settings.drafter or str(embedded_drafter()),
             library=library.folder,
             context=settings.drafter_context,
             file_context=settings.drafter_context,
@@ -266,7 +266,7 @@ class Assistant:
             asks = self.expert is not None and mode != "draft"  # then a larger model is to make up for it
             if read.first or not (asks or holds(sure, wholly=mode != "draft")):
                 first, answer = await asyncio.to_thread(
-                    self._composer.in_their_words, answer, first, read, vector=vector, page_text=page_text
+                    self._composer.quote_instead, answer, first, read, vector=vector, page_text=page_text
                 )
             reason = await asyncio.to_thread(self._reason, mode, first, answer)
         yield Drafted(answer.drafts[0], sure)
@@ -348,7 +348,8 @@ class Assistant:
 
     def _attempt(self, draft: Draft, answer: Answer, page_text: PageText) -> Attempt:
         question = answer.searched or answer.question
-        entries = () if draft.model == QUOTATION else self._terms.glossary.entries()  # quoted words stay as they are
+        # quoted words stay as they are
+        entries = () if draft.model == QUOTED_ANSWER else self._terms.glossary.entries()
         return Attempt.at(
             draft,
             check=lambda text: cite(text, answer.passages, page_text=page_text, question=question),
@@ -361,11 +362,11 @@ class Assistant:
             return ASKED_FOR if mode == "refine" else None
         sure = answer.confidence
         assert sure
-        if first.draft.model == QUOTATION:
+        if first.draft.model == QUOTED_ANSWER:
             return None if is_sure(sure) else "the sentences that were found may not be the answer"
         calibration = calibration_for(first.draft.model, library=self.library.folder)
-        if calibration.model != first.draft.model and not sure.gates:  # another model's threshold says nothing
-            return doubt(first)
+        if calibration.model != first.draft.model and not sure.vetoes:  # another model's threshold says nothing
+            return reason_to_refine(first)
         return sure.reason.rstrip(".") if wants_expert(sure, calibration=calibration) else None
 
     def _page_text(self) -> PageText:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Self
 
 from ingest import UserFacingError
 from rag.answer import Answered, Draft, Drafted, Escalated, TextDelta, with_notice
-from rag.costs.energy import Machine, read_counters
+from rag.costs.energy import MachineCosts, read_counters
 from rag.costs.prices import estimate
 from rag.costs.tokens import count_messages, was_cut
 from rag.errors import ContextTooLongError, NotAllowedError
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from rag.message import Locality, Message
     from rag.models.chat import ChatModel
     from rag.models.local import LocalServer
-    from rag.privacy.destination import Target
+    from rag.privacy.destination import ModelCall
     from rag.privacy.gate import Consent, Gate
     from rag.privacy.permit import Permit
     from rag.retrieval.terms import Definition
@@ -145,11 +145,11 @@ class Expert:
         began, held, second = time.monotonic(), trace.held, None
         try:
             shown = await asyncio.to_thread(self._may_see, answer, first, here=await self.model.is_here())
-            target = await self.model.target(max_tokens=1)
+            call = await self.model.planned_call(max_tokens=1)
             yield Escalated(self.name, reason)
             messages, passages = await self._prompt(answer, shown, define)
             permit, before = None, await asyncio.to_thread(read_counters)
-            if target.leaves:
+            if call.leaves:
                 permit = await self._permit(messages, passages, asked_by, trace)
                 messages = list(permit.payload.messages)
                 answer = replace(answer, sent_to=self.name)
@@ -158,7 +158,7 @@ class Expert:
                     if isinstance(piece, str):
                         yield TextDelta(piece, len(answer.drafts))
                     else:
-                        draft = replace(piece, refines=first.draft, locality=_locality(target))
+                        draft = replace(piece, refines=first.draft, locality=_locality(call))
             draft = await asyncio.to_thread(self._accounted, draft, permit, before)
             trace.add("refine", time.monotonic() - began - (trace.held - held))
             with trace.span("check"):
@@ -219,7 +219,7 @@ class Expert:
     def _accounted(self, draft: Draft, permit: Permit | None, before: Reading) -> Draft:
         """The draft with what it took; the budget counts that from now on, and not the highest price."""
         if permit is None:
-            return metered(draft, before=before, machine=Machine.from_settings(self._settings))
+            return metered(draft, before=before, machine=MachineCosts.from_settings(self._settings))
         payload = permit.payload
         draft = priced(draft, base_url=payload.destination.url, model=payload.model)
         if self.gate and draft.cost is not None:
@@ -292,10 +292,10 @@ class Expert:
                     yield piece
 
 
-def _locality(target: Target) -> Locality:
+def _locality(call: ModelCall) -> Locality:
     """Where it is written; a server here that passes it on does not count as here."""
-    near = target.destination.locality
-    return "remote" if target.leaves and near == "machine" else near
+    near = call.destination.locality
+    return "remote" if call.leaves and near == "machine" else near
 
 
 def _was(count: int) -> str:

@@ -2,8 +2,8 @@
 
 Two kinds of text arrive here and neither is trusted. *Titles, sections and quotes* come out of PDFs: they are made
 inert, so that nothing in them is Markdown. *What a model wrote* may use Markdown, and goes through `rag.sanitise`
-first; then its markers become links, and each sentence in doubt gets a mark (`rag.doubts`), a link that leads nowhere.
-No other link is made anywhere.
+first; then its markers become links, and each sentence in doubt gets a mark (`rag.sentence_marks`), a link that leads
+nowhere. No other link is made anywhere.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ import re
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from rag.answer import QUOTATION
+from rag.answer import QUOTED_ANSWER
 from rag.costs.accounting import cost_words
 from rag.costs.energy import energy_words
-from rag.doubts import legend, placed, shown
 from rag.sanitise import INVISIBLE, JOINER, LITERAL, sanitised
+from rag.sentence_marks import legend, placed, shown
 from rag.verify.attempts import changes
 from rag.verify.citations import without_markers
 from rag.words import content_words, counted, split_sentences
@@ -118,7 +118,7 @@ def scope_words(scope: Scope) -> str:
     return f"{listed} (named in the question)" if scope.named else listed
 
 
-def taken(answer: Answer) -> str:
+def query_line(answer: Answer) -> str:
     """One line on how the question was taken: the papers that were asked, the kind, the rewritten question."""
     parts = [f"Asked of: {inert(scope_words(answer.scope))}"] if answer.scope else []
     if answer.kind in _TAKEN_AS:
@@ -143,7 +143,7 @@ def full_answer(answer: Answer, *, first_token_seconds: float | None = None) -> 
     if answer.notice:
         blocks.append(f"*{inert(answer.notice)}*")
     blocks.append(sources(answer))
-    blocks.append(taken(answer))
+    blocks.append(query_line(answer))
     blocks.append(footer(answer, first_token_seconds=first_token_seconds))
     return "\n\n".join(block for block in blocks if block)
 
@@ -181,7 +181,7 @@ def answer_text(answer: Answer) -> str:
 
 def is_quoted(answer: Answer) -> bool:
     """Whether no model wrote what is shown: the words are the papers' own."""
-    return bool(answer.drafts) and answer.drafts[answer.shown].model == QUOTATION
+    return bool(answer.drafts) and answer.drafts[answer.shown].model == QUOTED_ANSWER
 
 
 def quoted_text(answer: Answer) -> str:
@@ -300,7 +300,7 @@ def with_references(text: str, cited: Iterable[tuple[int, Paper, int]]) -> str:
 
 def changes_title(answer: Answer) -> str:
     """What `changed` shows, in a few words."""
-    last_is_quoted = bool(answer.drafts) and answer.drafts[-1].model == QUOTATION
+    last_is_quoted = bool(answer.drafts) and answer.drafts[-1].model == QUOTED_ANSWER
     return "what the model wrote" if last_is_quoted else "the draft, and what changed"
 
 
@@ -310,7 +310,7 @@ def changed(answer: Answer) -> str:
         return ""
     refined = answer.drafts[-1]
     draft = refined.refines or answer.drafts[0]
-    if refined.model == QUOTATION:
+    if refined.model == QUOTED_ANSWER:
         wrote = " ".join(model_text(draft.text).split())
         return "\n\n".join(
             filter(None, (f"{inert(draft.model)} wrote this, which is not shown:", f"> {wrote}", figure(answer)))
@@ -326,7 +326,7 @@ def changed(answer: Answer) -> str:
     for change, sentence in changes(draft.text, refined.text):
         shown = " ".join(model_text(sentence, links=links).split())
         lines.append(f"- {told[change]} {shown}")
-    by = "Quoted from your papers" if draft.model == QUOTATION else f"Draft by {inert(draft.model)}"
+    by = "Quoted from your papers" if draft.model == QUOTED_ANSWER else f"Draft by {inert(draft.model)}"
     return f"{by}, sentence by sentence:\n\n" + "\n".join(lines)
 
 
@@ -339,7 +339,7 @@ def fenced(text: str, *, language: str = "text") -> str:
 
 def footer(answer: Answer, *, first_token_seconds: float | None = None) -> str:
     """One line: whether words were quoted, models, seconds, tokens, cost, and whether anything left this machine."""
-    models = " → ".join(inert(draft.model) for draft in answer.drafts if draft.model != QUOTATION)
+    models = " → ".join(inert(draft.model) for draft in answer.drafts if draft.model != QUOTED_ANSWER)
     parts = [models or "no model was asked"]
     if is_quoted(answer):
         parts = ["quoted word for word"] + ([f"draft by {models}"] if models else [])

@@ -12,7 +12,6 @@ from chainlit.utils import utc_now
 
 from rag.answer import Answer, Answered, Drafted, Escalated, Retrieved, TextDelta
 from rag.expert import AskedBy
-from rag.record import recalled
 from rag.render import (
     also_says,
     changed,
@@ -27,8 +26,9 @@ from rag.render import (
     scope_words,
 )
 from rag.sanitise import Sanitiser
+from rag.saved_answer import load_answer
 from rag.words import counted
-from ui import consent, core, ending, panel, references, refinement, scope
+from ui import consent_question, core, ending, export, panel, refinement, scope
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Collection, Coroutine, Iterable
@@ -107,7 +107,7 @@ class Reply:
             "question": self.answer.question,
             "answer": self.answer.text,
             "quotes": panel.quotes_of(self.answer),
-            **references.kept(self.answer),
+            **export.kept(self.answer),
             **refinement.kept(self.answer),
             **scope.kept(),
         }
@@ -192,7 +192,7 @@ async def refine(payload: Any) -> None:
         UserFacingError: the answer's passages are gone, or no larger model is set up.
     """
     kept = payload.get("record") if isinstance(payload, dict) else None
-    before = recalled(kept, library=core.library())
+    before = load_answer(kept, library=core.library())
     answer = await _show(core.assistant().refine(before, asked_by=_asked_by()))
     if answer:
         turns = [(q, answer.text if q == answer.question else a) for q, a in _turns()]
@@ -201,7 +201,7 @@ async def refine(payload: Any) -> None:
 
 def buttons(metadata: dict[str, Any]) -> list[cl.Action]:
     """The buttons under an answer, from what its message keeps."""
-    return [*refinement.actions(metadata), *references.actions(metadata)]
+    return [*refinement.actions(metadata), *export.actions(metadata)]
 
 
 async def offer_again(steps: Iterable[dict[str, Any]]) -> None:
@@ -212,7 +212,7 @@ async def offer_again(steps: Iterable[dict[str, Any]]) -> None:
 
 
 def _asked_by() -> AskedBy:
-    return AskedBy(consent.ask, chat=cl.context.session.thread_id)
+    return AskedBy(consent_question.ask, chat=cl.context.session.thread_id)
 
 
 async def _show(events: AsyncGenerator[Event, None]) -> Answer | None:

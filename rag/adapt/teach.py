@@ -51,7 +51,7 @@ _STYLE: Final = (
 
 
 @dataclass(frozen=True, slots=True)
-class Taken:
+class Teaching:
     """What came of teaching."""
 
     adapter: Adapter | None
@@ -99,7 +99,7 @@ async def teach(
     merged: Path | None = None,
     threads: int | None = None,
     tell: Tell = lambda *_: None,
-) -> Taken:
+) -> Teaching:
     """Teach `base` an adapter and keep it where it answers better what was held out.
 
     Args:
@@ -156,12 +156,12 @@ async def teach(
             },
         }
         if not better(figures[2], epochs):
-            return Taken(None, card, *figures)
+            return Teaching(None, card, *figures)
         write_atomically(making / RECIPE, recipe.as_toml())
         write_atomically(making / CURVE, curve(epochs))
         if merged:
             await asyncio.to_thread(learner.merged, merged)
-        return Taken(adapters.take(making, name, card), card, *figures)
+        return Teaching(adapters.take(making, name, card), card, *figures)
     finally:
         shutil.rmtree(making, ignore_errors=True)
 

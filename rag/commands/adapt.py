@@ -21,7 +21,7 @@ from rag.evaluation.corpora import load
 from rag.evaluation.corpus_library import corpus_library
 from rag.evaluation.run import sampled
 from rag.models.adapters import Adapters, checked
-from rag.models.local import embedded_model
+from rag.models.local import embedded_drafter
 from rag.models.machine import in_words, this_machine
 from rag.retrieval.terms import Terms
 from rag.sanitise import printable
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from ingest import Library
     from rag.adapt.examples import Taught
-    from rag.adapt.teach import Taken
+    from rag.adapt.teach import Teaching
     from rag.commands.options import Tell
     from rag.models.adapters import Adapter
 
@@ -143,7 +143,7 @@ def _train(options: argparse.Namespace) -> int:
 
 def _base(settings: RagSettings) -> Path:
     """The file of the drafter."""
-    path = Path(settings.drafter).expanduser() if settings.drafter else embedded_model()
+    path = Path(settings.drafter).expanduser() if settings.drafter else embedded_drafter()
     if not path.is_file():
         raise AdapterError(
             f"The drafter {settings.drafter} is no file on this machine, so no adapter can be served with it.",
@@ -209,7 +209,7 @@ def _of_papers(library: Library) -> list[Taught]:
     return taught + of_texts(texts, most=MOST_TEXTS)
 
 
-def _print(taken: Taken, *, on: bool) -> None:
+def _print(taken: Teaching, *, on: bool) -> None:
     card = taken.card
     print(f"Learned from {card['learned_from']} examples in {card['training_seconds']:.0f} s; ", end="")
     print(f"{card['held_out']} were held out.")

@@ -6,7 +6,7 @@ import asyncio
 import re
 import sys
 from contextlib import contextmanager
-from dataclasses import asdict, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,7 +24,7 @@ from rag.evaluation.run import code_digest, sampled
 from rag.settings import RagSettings
 from rag.verify.calibration import FILE
 from rag.verify.citations import cite, without_markers
-from rag.verify.confidence import gates, signals
+from rag.verify.confidence import signals, vetoes
 
 if TYPE_CHECKING:
     import argparse
@@ -128,7 +128,7 @@ async def _drafts(
     finally:
         await assistant.close()
     rows = [there[case.id] for case in questions.cases]
-    made = [Labelled(**row["draft"] | {"gates": tuple(row["draft"]["gates"])}) for row in rows if row["draft"]]
+    made = [Labelled.from_row(row["draft"]) for row in rows if row["draft"]]
     models = {row["model"] for row in rows if row["draft"]}
     return made, next(iter(models), assistant.drafter.name)
 
@@ -142,7 +142,7 @@ async def _one(case: Case, assistant: Assistant) -> dict[str, Any]:
         return {"draft": None, "model": None}
     if answer.abstained or not answer.drafts:
         return {"draft": None, "model": None}
-    return {"draft": asdict(labelled(answer, case)), "model": answer.drafts[0].model}
+    return {"draft": labelled(answer, case).as_row(), "model": answer.drafts[0].model}
 
 
 def labelled(answer: Answer, case: Case) -> Labelled:
@@ -151,9 +151,9 @@ def labelled(answer: Answer, case: Case) -> Labelled:
     cited = cite(draft.text, answer.passages, page_text=lambda *_: "", question=case.question)
     return Labelled(
         signals=signals(draft, question=case.question, sentences=cited.sentences, passages=answer.passages),
-        gates=tuple(
-            gate.code
-            for gate in gates(
+        vetoes=tuple(
+            veto.code
+            for veto in vetoes(
                 draft,
                 question=case.question,
                 sentences=cited.sentences,

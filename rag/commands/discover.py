@@ -11,7 +11,7 @@ from rag.errors import ModelUnreachableError
 from rag.sanitise import printable
 from rag.servers.discovery import PORTS, discover
 from rag.servers.loopback import loopback_address
-from rag.servers.probe import Capabilities, probe
+from rag.servers.probe import Capabilities, probe_server
 
 if TYPE_CHECKING:
     import argparse
@@ -90,7 +90,7 @@ async def _probed(engines: tuple[Engine, ...], wanted: str) -> dict[tuple[str, s
     for engine in engines:  # one at a time: each model may fill the memory
         for model in engine.models:
             if wanted in (EVERY, model.id) and setting(engine, model):
-                found[engine.base_url, model.id] = await probe(engine.base_url, model=model.id)
+                found[engine.base_url, model.id] = await probe_server(engine.base_url, model=model.id)
     return found
 
 

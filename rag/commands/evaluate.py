@@ -140,13 +140,13 @@ def _write(finished: Report, out: Path) -> None:
 
 def _print(finished: Report, out: Path) -> None:
     """The figures, and where the rest is."""
-    for figure, found in finished.figures:
+    for measure, found in finished.measures:
         if found is None:
-            print(f"{figure.name:21} {'unknown' if is_measured(figure, finished.run.results) else 'not measured'}")
+            print(f"{measure.name:21} {'unknown' if is_measured(measure, finished.run.results) else 'not measured'}")
             continue
         low, high = found.low, found.high
         between = "" if low is None or high is None else f"  ({low:.3f} to {high:.3f})"
-        print(f"{figure.name:21} {found.mean:.3f}{between}  n={found.n}")
+        print(f"{measure.name:21} {found.mean:.3f}{between}  n={found.n}")
     refused = finished.answer_abstentions or finished.search_abstentions
     if refused.n_unanswerable:
         print(f"{'Rightly abstained':21} {refused.right} of {refused.n_unanswerable}")
@@ -154,5 +154,5 @@ def _print(finished: Report, out: Path) -> None:
     for row in finished.compared:
         d = row.difference
         p = "" if d.p is None else f", p={d.p:.3g}"
-        print(f"{row.figure.name:21} {d.mean:+.3f} against {finished.other.name if finished.other else ''}{p}")
+        print(f"{row.measure.name:21} {d.mean:+.3f} against {finished.other.name if finished.other else ''}{p}")
     print(f"\nThe report: {out / 'report.html'}")

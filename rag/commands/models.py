@@ -16,7 +16,7 @@ from ingest import IngestSettings
 from rag.commands.options import positive
 from rag.errors import DownloadError, UnknownModelError
 from rag.models.download import PARTIAL, download
-from rag.models.fit import CONTEXT, fits, may_use, memory_needed, seconds_to_read, select
+from rag.models.hardware_fit import CONTEXT, fits, may_use, memory_needed, seconds_to_read, select
 from rag.models.machine import Machine, in_words, this_machine
 from rag.models.registry import Folder, Gguf, ModelCard, Registry, Service, Wheel, load
 from rag.models.resolve import pulled_path, unknown

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from rag.privacy.audit import LOG_FILE, AuditLog, last_hash
-from rag.privacy.budget import Limits, spent
+from rag.privacy.budget import BudgetLimits, spent
 from rag.privacy.policy import Policy, PolicyError, load_policy, recovered_policy, save_policy
 from rag.privacy.redaction import REDACT_FILE
 from rag.sanitise import printable
@@ -52,7 +52,7 @@ def _show(library: Library, options: argparse.Namespace) -> int:
     log = AuditLog(library.folder)
     policy = load_policy(library.folder, log)
     titles = {paper.id: paper.title for paper in library.papers()}
-    limits, entries, now = Limits.of(RagSettings()), log.entries(), datetime.now(UTC)
+    limits, entries, now = BudgetLimits.of(RagSettings()), log.entries(), datetime.now(UTC)
     periods = {
         name: spent(entries, since=f"{now:{since}}") for name, since in (("day", "%Y-%m-%d"), ("month", "%Y-%m"))
     }

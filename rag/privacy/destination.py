@@ -167,7 +167,7 @@ def checked(base_url: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
+class ModelCall:
     """What a call would go to, and what it would say beside the messages."""
 
     destination: Destination

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from ingest import Library
     from rag.message import Message
-    from rag.privacy.destination import Target
+    from rag.privacy.destination import ModelCall
     from rag.settings import RagSettings
 
 log = logging.getLogger(__name__)
@@ -46,7 +46,7 @@ class Recipient(Protocol):
     async def is_here(self) -> bool:
         """Return whether it is known, without asking a name server, that a call stays on this machine."""
 
-    async def target(self, *, max_tokens: int, temperature: float = 0.0) -> Target:
+    async def planned_call(self, *, max_tokens: int, temperature: float = 0.0) -> ModelCall:
         """Return where a call would go; nothing is sent, but a name may be looked up."""
 
 
@@ -63,12 +63,12 @@ class Gate:
         self,
         folder: Path,
         *,
-        limits: budget.Limits | None = None,
+        limits: budget.BudgetLimits | None = None,
         text_of: Callable[[str], Iterable[str]] | None = None,
     ) -> None:
         self.folder = folder
         self.audit = AuditLog(folder)
-        self._limits = limits or budget.Limits()
+        self._limits = limits or budget.BudgetLimits()
         self._runs = KeptRuns(text_of or (lambda _: ()))
         self._chats: dict[tuple[str, ...], int] = {}
         self._refused: set[str] = set()
@@ -78,7 +78,7 @@ class Gate:
         """The gate of a library, with the budget that the settings state."""
         return cls(
             library.folder,
-            limits=budget.Limits.of(settings),
+            limits=budget.BudgetLimits.of(settings),
             text_of=lambda paper_id: (page.text for page in library.pages(paper_id)),
         )
 
@@ -128,13 +128,13 @@ class Gate:
         policy = await asyncio.to_thread(self.policy)
         if policy.library == "local only" and not await expert.is_here():
             raise _local_library()
-        target = await expert.target(max_tokens=max_tokens, temperature=temperature)
-        return await asyncio.to_thread(self._redacted, messages, target, max_tokens, paper_ids)
+        call = await expert.planned_call(max_tokens=max_tokens, temperature=temperature)
+        return await asyncio.to_thread(self._redacted, messages, call, max_tokens, paper_ids)
 
     def _redacted(
-        self, messages: Sequence[Message], target: Target, max_tokens: int, paper_ids: Iterable[str]
+        self, messages: Sequence[Message], call: ModelCall, max_tokens: int, paper_ids: Iterable[str]
     ) -> Payload:
-        redaction = self._redaction() if target.leaves else Redaction()
+        redaction = self._redaction() if call.leaves else Redaction()
         kept, n = [], 0
         for message in messages:
             content, found = redaction.apply(message["content"])
@@ -142,11 +142,11 @@ class Gate:
             n += found
         return Payload(
             messages=tuple(kept),
-            model=target.model,
-            destination=target.destination,
-            parameters=target.parameters,
+            model=call.model,
+            destination=call.destination,
+            parameters=call.parameters,
             paper_ids=tuple(dict.fromkeys(paper_ids)),
-            input_tokens=tokens.count_messages(kept, model=target.model),
+            input_tokens=tokens.count_messages(kept, model=call.model),
             max_output_tokens=max_tokens,
             redactions=n,
         )

@@ -12,7 +12,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from rag.answer import QUOTATION, Confidence, Draft, Sentence
+from rag.answer import QUOTED_ANSWER, Confidence, Draft, Sentence
 from rag.costs.accounting import Usage
 from rag.verify.citations import Cited, citation_in
 from rag.verify.claims import read
@@ -256,11 +256,11 @@ def may_answer(sentence: str, question: str, *, title: str = "") -> bool:
 # -- the extract as an answer ------------------------------------------------------------------------------------------
 
 
-def draft_of(found: Extract, *, instead_of: Draft | None, seconds: float) -> Draft:
+def quoted_draft(found: Extract, *, instead_of: Draft | None, seconds: float) -> Draft:
     """The extract as a draft that no model wrote."""
     return Draft(
         text=f"{found.said} {_chips(found.markers)}",
-        model=QUOTATION,
+        model=QUOTED_ANSWER,
         usage=Usage(0, 0),
         seconds=seconds,
         first_token_seconds=None,
@@ -290,7 +290,7 @@ def cited(found: Extract, *, page_text: PageText) -> Cited:
     said = [Sentence(item.text, "supported", (item.passage.marker,)) for item in found.items]
     if found.kind in {"yes", "no"}:
         said = [Sentence(found.said, None, found.markers)]
-    return Cited(draft_of(found, instead_of=None, seconds=0.0).text, tuple(said), tuple(quotes[:MOST_SENTENCES]))
+    return Cited(quoted_draft(found, instead_of=None, seconds=0.0).text, tuple(said), tuple(quotes[:MOST_SENTENCES]))
 
 
 def confidence_in(found: Extract, calibration: ReaderCalibration) -> Confidence:

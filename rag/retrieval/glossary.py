@@ -21,7 +21,7 @@ MAX_BYTES = 2_000_000
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class GlossaryEntry:
     """One line of the glossary."""
 
     term: str
@@ -43,9 +43,9 @@ class Glossary:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._read: tuple[tuple[int, int] | None, tuple[Entry, ...]] = (None, ())
+        self._read: tuple[tuple[int, int] | None, tuple[GlossaryEntry, ...]] = (None, ())
 
-    def entries(self) -> tuple[Entry, ...]:
+    def entries(self) -> tuple[GlossaryEntry, ...]:
         """All entries in the order of the file, as it is now.
 
         Raises:
@@ -80,7 +80,7 @@ class Glossary:
             ) from error
 
 
-def read_glossary(text: str, *, name: str = "glossary.csv") -> list[Entry]:
+def read_glossary(text: str, *, name: str = "glossary.csv") -> list[GlossaryEntry]:
     """The entries of a glossary's text: comma, semicolon or tab between the columns, whichever the first line has.
 
     Raises:
@@ -89,7 +89,7 @@ def read_glossary(text: str, *, name: str = "glossary.csv") -> list[Entry]:
     head = text.lstrip().partition("\n")[0]
     rows = csv.reader(text.splitlines(keepends=True), delimiter=max(",;\t", key=head.count), strict=True)
     columns: list[str] | None = None
-    found: dict[str, Entry] = {}
+    found: dict[str, GlossaryEntry] = {}
     try:
         for row in rows:
             cells = [" ".join(cell.split()) for cell in row]
@@ -124,7 +124,7 @@ def _columns(cells: list[str], name: str) -> list[str]:
     return columns
 
 
-def _entry(columns: list[str], cells: list[str], name: str, line: int) -> Entry:
+def _entry(columns: list[str], cells: list[str], name: str, line: int) -> GlossaryEntry:
     if len(cells) > len(columns):
         raise GlossaryError(
             f"Line {line} of {name} has {len(cells)} cells, but there are {len(columns)} columns.",
@@ -146,4 +146,4 @@ def _entry(columns: list[str], cells: list[str], name: str, line: int) -> Entry:
         raise GlossaryError(
             f'Line {line} of {name} says nothing of "{term}".', "Give a definition, a synonym or a preferred spelling."
         )
-    return Entry(term, definition, synonyms, preferred, line)
+    return GlossaryEntry(term, definition, synonyms, preferred, line)

@@ -76,7 +76,7 @@ class _Probed:
             return None
 
 
-async def probe(base_url: str, *, model: str, key: str = "", seconds: float = PROBE_SECONDS) -> Capabilities:
+async def probe_server(base_url: str, *, model: str, key: str = "", seconds: float = PROBE_SECONDS) -> Capabilities:
     """Return what the server at `base_url` (ends with /v1) can do with `model`.
 
     The model writes up to 4 and up to 60 tokens to a fixed text of ours. `seconds` is the wait for the first ones, and

@@ -13,7 +13,7 @@ from test_browser import ADAPTER, ANSWER, FOOTER, say
 
 from conftest import unfold
 from listener import listening
-from rag.models.local import embedded_model
+from rag.models.local import embedded_drafter
 
 expect = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed: `make .venv/.dev`").expect
 
@@ -28,7 +28,7 @@ LOOKING = f"{ANSWER} >> text=is looking at this draft again"
 def with_expert(other_server, tmp_path):
     """A second server of the same weights, under another name, is the larger model: real, but no better."""
     expert = tmp_path / "Larger-135M-Q4_1.gguf"
-    expert.symlink_to(embedded_model())
+    expert.symlink_to(embedded_drafter())
     other_server.settings |= {"SCHOLION_EXPERT": str(expert), "SCHOLION_EXPERT_OUTPUT_TOKENS": "96"}
     other_server.settings |= {"SCHOLION_ANSWERS": "written"}
     other_server.start()

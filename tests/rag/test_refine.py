@@ -14,15 +14,15 @@ from fakes import ScriptedChatModel
 from ingest import ingest_pdf
 from places import SAMPLES
 from rag import Answered, Assistant, Drafted, Escalated, RagSettings, TextDelta
-from rag.answer import QUOTATION
+from rag.answer import QUOTED_ANSWER
 from rag.errors import ModelFileError, NoExpertError, NotAllowedError, UnknownModelError
 from rag.expert import Expert
 from rag.models.chat import EndpointChatModel, fixed
 from rag.models.draft import Thoughts
-from rag.models.local import embedded_model
+from rag.models.local import embedded_drafter
 from rag.privacy.destination import Endpoint
-from rag.record import recalled, record
 from rag.render import changed, full_answer
+from rag.saved_answer import load_answer, save_answer
 from rag.verify.attempts import changes, declines
 from rag.verify.citations import without_markers
 from stub_server import DONE, delta, http, refusal, serving
@@ -145,7 +145,7 @@ async def test_the_button_refines_an_answer_that_was_given(papers, sentence):
 async def test_the_button_leaves_the_words_of_a_quotation_as_the_paper_has_them(papers):
     asked = over(papers, "Ack! I'm glad you're on it!", ScriptedChatModel(POOR, name="large"))
     answer = await asked.answer(QUESTION)
-    assert answer.drafts[answer.shown].model == QUOTATION
+    assert answer.drafts[answer.shown].model == QUOTED_ANSWER
     assert "key-value head" in answer.text
     (papers.folder / "glossary.csv").write_text("term,preferred\nkey-value head,Key-Value Head\n")
     again = (await events_of(asked.refine(answer)))[-1].answer
@@ -157,7 +157,7 @@ async def test_the_button_leaves_the_words_of_a_quotation_as_the_paper_has_them(
 async def test_a_draft_that_the_button_does_not_better_keeps_its_citations_and_verdicts(papers, sentence):
     asked = over(papers, sentence, ScriptedChatModel(POOR, name="large"))
     answer = await asked.answer(QUESTION)
-    kept = recalled(json.loads(json.dumps(record(answer))), library=papers)
+    kept = load_answer(json.loads(json.dumps(save_answer(answer))), library=papers)
     again = (await events_of(asked.refine(kept)))[-1].answer
     assert again.shown == 0
     assert (again.text, again.sentences) == (answer.text, answer.sentences)
@@ -301,7 +301,7 @@ def test_an_expert_is_named_by_a_file_an_address_or_the_list(library):
 
     assert opened(None) is None
     assert opened("http://127.0.0.1:1/v1#qwen2.5:7b").name == "qwen2.5:7b"
-    assert opened(str(embedded_model())).name == "SmolLM2-135M-Instruct Q4_1"
+    assert opened(str(embedded_drafter())).name == "SmolLM2-135M-Instruct Q4_1"
     assert opened("smollm2-135m-instruct").name == "SmolLM2-135M-Instruct Q4_1"
     with pytest.raises(UnknownModelError, match="Which model of"):
         opened("http://127.0.0.1:1/v1")
@@ -370,7 +370,7 @@ async def test_two_real_models_draft_and_refine_in_every_mode(papers, real_model
         settings=settings,
         expert=Expert.open(
             RagSettings(
-                expert=str(embedded_model()),
+                expert=str(embedded_drafter()),
                 expert_output_tokens=64,
                 expert_seconds=PATIENCE,
                 timeout_seconds=PATIENCE,

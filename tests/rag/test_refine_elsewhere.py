@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-import engines
+import engine_stubs
 from fake_embedder import HashEmbedder
 from fakes import ScriptedChatModel, ScriptedUser
 from ingest import ingest_pdf
@@ -165,7 +165,7 @@ async def test_a_known_price_is_shown_before_and_noted_after(papers, gate, there
 
 async def test_a_model_that_a_server_here_passes_on_is_not_asked(papers, gate):
 
-    with engines.serving(engines.OLLAMA) as server:
+    with engine_stubs.serving(engine_stubs.OLLAMA) as server:
         settings = RagSettings(
             drafter_sentences=0,
             expert=f"http://127.0.0.1:{server.server_port}/v1#gpt-oss:120b-cloud",

@@ -106,11 +106,11 @@ async def test_a_refinement_replaces_the_draft(app, chat, assistant) -> None:
 
 
 def refinable(paper_id: str) -> dict:
-    from rag.record import record
+    from rag.saved_answer import save_answer
 
     answer = make_answer()
     passage = replace(answer.passages[0], chunk=replace(answer.passages[0].chunk, id=f"{paper_id}:0000"))
-    return record(replace(answer, passages=(passage,)))
+    return save_answer(replace(answer, passages=(passage,)))
 
 
 async def test_a_draft_has_a_button_that_asks_the_larger_model(app, chat, assistant, shelf_library, seeds_pdf):

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ingest import Chunk, Paper
-from rag.answer import QUOTATION, Answer, Citation, Confidence, Draft, Passage, Quotation, Scope, Sentence
+from rag.answer import QUOTED_ANSWER, Answer, Citation, Confidence, Draft, Passage, Quotation, Scope, Sentence
 from rag.costs.accounting import Trace, Usage
 from rag.render import (
     also_says,
@@ -278,7 +278,7 @@ def make_quoted(quote: str, text: str, *words: str, kind_is_said: bool = False) 
         text="Ack! I'm glad you're on it!", model="small", usage=Usage(9, 9), seconds=1.0, first_token_seconds=0.1,
         finish_reason="stop", mean_logprob=-0.1, cost=0.0,
     )  # fmt: skip
-    quoted = replace(wrote, text=text, model=QUOTATION, usage=Usage(0, 0), refines=wrote)
+    quoted = replace(wrote, text=text, model=QUOTED_ANSWER, usage=Usage(0, 0), refines=wrote)
     citation = Citation(marker=1, passage=make_passage(), page=3, quote=quote, verified=True)
     sentences = tuple(Sentence(word, None if kind_is_said else "supported", (1,)) for word in words)
     return make_answer(text=text, drafts=(wrote, quoted), shown=1, citations=(citation,), sentences=sentences)

@@ -17,7 +17,7 @@ from hub_server import Hub, serving
 from places import ROOT
 from rag.__main__ import main
 from rag.models.chat import Completion, EndpointChatModel
-from rag.models.local import LocalServer, embedded_model
+from rag.models.local import LocalServer, embedded_drafter
 from rag.models.registry import load
 from rag.models.resolve import resolve
 from waiting import PATIENCE
@@ -213,7 +213,7 @@ def test_what_is_no_file_is_said_with_the_way_to_it(run, name, words):
 
 async def test_a_pulled_model_answers(run, library, hub):
     """The whole way, with real weights: listed, downloaded through a broken connection, resolved, served, asked."""
-    hub.content = embedded_model().read_bytes()
+    hub.content = embedded_drafter().read_bytes()
     hub.breaks = [40_000_000]
     size, digest = len(hub.content), hashlib.sha256(hub.content).hexdigest()
     entry(library, sha256=digest, size=size, file="deep/er/real.Q4_1.gguf")

@@ -8,7 +8,7 @@ import pytest
 
 from ingest.embedders import KNOWN_EMBEDDERS
 from rag.models.gguf import read_header
-from rag.models.local import embedded_model
+from rag.models.local import embedded_drafter
 from rag.models.registry import Folder, Gguf, ModelCard, Service, Wheel, load
 from rag.privacy.destination import Endpoint
 
@@ -50,7 +50,7 @@ def test_every_file_to_download_is_pinned_and_everything_needed_to_count_its_mem
 
 def test_the_embedded_model_is_what_its_card_says():
     card = load().card("smollm2-135m-instruct")
-    path = embedded_model()
+    path = embedded_drafter()
     header = read_header(path)
     shape = card.architecture
     assert isinstance(card.source, Wheel)

@@ -12,7 +12,7 @@ from fakes import ScriptedChatModel, ScriptedUser, UntouchedChatModel
 from rag.errors import ModelUnreachableError, NotAllowedError
 from rag.privacy import budget
 from rag.privacy.audit import HEAD_FILE, LOG_FILE, AuditError, AuditLog
-from rag.privacy.budget import Limits
+from rag.privacy.budget import BudgetLimits
 from rag.privacy.destination import Destination, locality_of, locate
 from rag.privacy.gate import Gate
 from rag.privacy.policy import POLICY_FILE, Policy, load_policy, recovered_policy, save_policy
@@ -376,11 +376,11 @@ async def test_a_list_that_is_a_device_or_a_link_closes_the_gate(gate, folder):
         await payload_of(gate)
 
 
-# Budget
+# Limits
 
 
 async def test_calls_are_counted_and_the_last_sentence_says_that_drafts_go_on(folder):
-    gate = Gate(folder, limits=Limits(day_calls=2))
+    gate = Gate(folder, limits=BudgetLimits(day_calls=2))
     user = ScriptedUser("once", "once", "once")
     for _ in range(2):
         await gate.permit(await payload_of(gate), consent=user, chat="a")
@@ -388,11 +388,11 @@ async def test_calls_are_counted_and_the_last_sentence_says_that_drafts_go_on(fo
     assert "asked 2 times today" in said
     assert "Drafts go on" in said
     assert len(user.shown) == 2, "nobody is asked for what will not be done"
-    await refused(Gate(folder, limits=Limits(month_calls=2)), await payload_of(gate), consent=user)
+    await refused(Gate(folder, limits=BudgetLimits(month_calls=2)), await payload_of(gate), consent=user)
 
 
 async def test_dollars_are_counted_at_the_highest_price_until_the_real_one_is_known(folder):
-    gate = Gate(folder, limits=Limits(day_usd=0.10))
+    gate = Gate(folder, limits=BudgetLimits(day_usd=0.10))
     user = ScriptedUser("once", "once")
     first = await gate.permit(await payload_of(gate, price=0.08), consent=user, chat="a")
     assert "$0.0800 of the $0.1 for today" in await refused(gate, await payload_of(gate, price=0.03), consent=user)
@@ -404,15 +404,15 @@ async def test_dollars_are_counted_at_the_highest_price_until_the_real_one_is_kn
 
 async def test_an_unknown_price_is_refused_where_dollars_are_limited_and_counts_as_a_call_else(folder):
     assert "price of this call is unknown" in await refused(
-        Gate(folder, limits=Limits(month_usd=5.0)), await payload_of(Gate(folder)), consent=ScriptedUser("once")
+        Gate(folder, limits=BudgetLimits(month_usd=5.0)), await payload_of(Gate(folder)), consent=ScriptedUser("once")
     )
-    gate = Gate(folder, limits=Limits(day_calls=1))
+    gate = Gate(folder, limits=BudgetLimits(day_calls=1))
     await gate.permit(await payload_of(gate), consent=ScriptedUser("once"), chat="a")
     await refused(gate, await payload_of(gate), consent=ScriptedUser("once"))
 
 
 async def test_a_call_that_never_left_gives_its_place_back(folder):
-    gate = Gate(folder, limits=Limits(day_calls=1))
+    gate = Gate(folder, limits=BudgetLimits(day_calls=1))
     permit = await gate.permit(await payload_of(gate), consent=ScriptedUser("once"), chat="a")
     permit.close("failed")
     await gate.permit(await payload_of(gate), consent=ScriptedUser("once"), chat="a")
@@ -426,9 +426,9 @@ def test_a_new_day_and_a_new_month_begin_at_nothing():
         for name, used in (("day_calls", day_calls), ("month_calls", month_calls)):
             if used:
                 with pytest.raises(NotAllowedError):
-                    budget.check(rows, limits=Limits(**{name: 1}), price=None, now=now)
+                    budget.check(rows, limits=BudgetLimits(**{name: 1}), price=None, now=now)
             else:
-                budget.check(rows, limits=Limits(**{name: 1}), price=None, now=now)
+                budget.check(rows, limits=BudgetLimits(**{name: 1}), price=None, now=now)
 
 
 # The audit log

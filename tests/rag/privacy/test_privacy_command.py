@@ -17,7 +17,7 @@ from places import ROOT, SAMPLES
 from rag.__main__ import main
 from rag.errors import NotAllowedError
 from rag.privacy.audit import LOG_FILE
-from rag.privacy.budget import Limits
+from rag.privacy.budget import BudgetLimits
 from rag.privacy.gate import Gate
 from rag.privacy.policy import POLICY_FILE
 from waiting import PATIENCE
@@ -85,7 +85,7 @@ def test_an_unknown_paper_is_named_and_changes_nothing(run, folder):
 
 
 def test_the_log_is_shown_and_verified_and_a_cut_is_said(run, folder, paper):
-    gate = Gate(folder, limits=Limits(day_calls=9))
+    gate = Gate(folder, limits=BudgetLimits(day_calls=9))
     asyncio.run(_permit(gate))
     code, out, _ = run("log")
     assert code == 0

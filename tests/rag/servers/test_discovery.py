@@ -11,13 +11,13 @@ from dataclasses import replace
 
 import pytest
 
-import engines as stubs
-from engines import ENGINES, Page, Stub, serving
+import engine_stubs as stubs
+from engine_stubs import ENGINES, Page, Stub, serving
 from rag import __main__ as command
 from rag.commands.discover import setting, widening
 from rag.errors import ModelTimeoutError
 from rag.models import open as opening
-from rag.models.local import embedded_model
+from rag.models.local import embedded_drafter
 from rag.servers import discovery, loopback
 from rag.servers.discovery import PORTS, discover, served
 from rag.servers.engines import Engine, ServedModel
@@ -182,7 +182,7 @@ def llama_cpp():
     import xllamacpp
 
     params = xllamacpp.CommonParams()
-    params.model.path = str(embedded_model())
+    params.model.path = str(embedded_drafter())
     params.model_alias = {"SmolLM2"}
     params.n_ctx, params.n_parallel, params.port = 2048, 2, 0
     params.hostnames, params.ui, params.cache_ram_mib = ["127.0.0.1"], False, 0

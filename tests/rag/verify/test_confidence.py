@@ -11,7 +11,7 @@ from rag.answer import Draft, Passage
 from rag.costs.accounting import Usage
 from rag.verify.calibration import shipped
 from rag.verify.citations import cite
-from rag.verify.confidence import ESCALATING, gates, score, signals, wants_expert
+from rag.verify.confidence import ESCALATING, score, signals, vetoes, wants_expert
 
 TEXT = (
     "We train a convolutional network on 4,300 labelled tweets in Arabic. "
@@ -57,7 +57,7 @@ def judged(text: str, passages=None, question: str = QUESTION, **more):
 
 def gates_of(text: str, passages=None, question: str = QUESTION, **more) -> list[str]:
     parts = judged(text, passages, question, **more)
-    return [gate.code for gate in gates(parts.pop("draft"), **parts)]
+    return [veto.code for veto in vetoes(parts.pop("draft"), **parts)]
 
 
 def confidence(text: str, passages=None, question: str = QUESTION, **more):
@@ -110,9 +110,9 @@ def test_another_language_is_only_seen_where_there_is_enough_text_to_tell():
 def test_a_draft_with_a_gate_scores_no_more_than_such_drafts_deserved():
     for text in ("Question: Which accuracy does the model reach on the test set?", GOOD.replace("87.5", "92.1")):
         found = confidence(text)
-        assert found.gates
-        assert found.score <= shipped().gated
-    assert confidence(GOOD).score > shipped().gated
+        assert found.vetoes
+        assert found.score <= shipped().vetoed
+    assert confidence(GOOD).score > shipped().vetoed
 
 
 def test_less_evidence_means_less_confidence():
@@ -182,7 +182,7 @@ def test_auto_hands_on_what_is_weak_and_keeps_what_is_not():
 
 def test_no_larger_model_is_asked_where_another_search_would_help():
     abstained = confidence("The passages do not mention this.")
-    assert abstained.gates == ("abstains",)
+    assert abstained.vetoes == ("abstains",)
     assert not wants_expert(abstained, calibration=shipped())
     assert "nothing found" not in ESCALATING
 

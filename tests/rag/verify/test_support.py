@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ingest import Chunk, Paper
-from rag.answer import Correction, Passage
+from rag.answer import PARTIALLY_SUPPORTED, Correction, Passage
 from rag.verify.citations import cite
 from rag.verify.support import judge
 from rag.words import split_sentences
@@ -91,9 +91,9 @@ def test_a_changed_sentence_is_unsupported_and_says_why(sentence, reason):
     assert judged.markers == ()
 
 
-def test_a_sentence_of_which_only_a_part_is_there_is_weak():
+def test_a_sentence_of_which_only_a_part_is_there_is_partially_supported():
     judged = judge("Dropout never helped, so the authors removed the regularisation from later checkpoints.", PASSAGES)
-    assert (judged.support, judged.marker) == ("weak", 3)
+    assert (judged.support, judged.marker) == (PARTIALLY_SUPPORTED, 3)
 
 
 def test_a_no_that_answers_the_question_negates_nothing():

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from rag.models.fit import SPARE, fits, may_use, memory_needed, seconds_to_read, select
+from rag.models.hardware_fit import SPARE, fits, may_use, memory_needed, seconds_to_read, select
 from rag.models.machine import Machine
 from rag.models.registry import Gguf, Service, Wheel, load
 

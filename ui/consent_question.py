@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import chainlit as cl
 from chainlit.utils import utc_now
 
-from rag.privacy import told
+from rag.privacy import consent_facts
 from rag.render import fenced, inert
 from ui import core
 
@@ -46,7 +46,7 @@ async def ask(payload: Payload) -> Verdict | None:
     parts = [fenced(payload.text, language="json"), "The same messages as they are read:"]
     parts += [fenced(f"{message['role']}:\n{message['content']}") for message in payload.messages]
     shown.output = "\n\n".join(parts)
-    lines = [f"- {label}: **{inert(value)}**" for label, value in told(payload, titles=titles)]
+    lines = [f"- {label}: **{inert(value)}**" for label, value in consent_facts(payload, titles=titles)]
     head = "**May this leave your machine?** The larger model is not on it. Everything that would be sent stands above."
     buttons = [
         cl.Action(name="consent", label=label, icon=icon, payload={"verdict": verdict})

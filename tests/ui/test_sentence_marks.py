@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from ingest import Chunk, Paper
 from rag.answer import Answer, Citation, Correction, Passage, Sentence
 from rag.costs.accounting import Trace
-from rag.doubts import BEGINS, in_words, legend, placed, shown
 from rag.render import full_answer, model_text, with_references
 from rag.sanitise import broken
-from ui.references import COPY, actions, kept
+from rag.sentence_marks import BEGINS, legend, marks_in_words, placed, shown
+from ui.export import COPY, actions, kept
 
 NOT_THERE = '[(not in the passages)](#unsupported "Number 12 is 8 in the passage")'
 PARTLY = '[*(partly in the passages)*](#weak "Only a part of its words is there")'
@@ -71,7 +71,7 @@ def test_an_answer_without_doubts_has_no_marks_and_no_legend() -> None:
     plain = answer("It is so.", Sentence("It is so.", "supported", (1,)), corrections=(Correction(0, None, 1),))
     assert full_answer(plain).startswith("It is so.\n\n")
     assert legend(plain) == ""
-    assert in_words(plain.text, plain.sentences) == plain.text
+    assert marks_in_words(plain.text, plain.sentences) == plain.text
 
 
 def test_the_legend_explains_the_marks_that_are_there_and_only_those() -> None:
@@ -115,8 +115,8 @@ def test_a_copy_says_in_words_what_is_in_doubt() -> None:
     text = "It runs on 12 [1]. It stops."
     sentences = unsupported("It runs on 12."), weak("It stops.")
     said = "It runs on 12 [1]. (not in the passages) It stops. (partly in the passages)"
-    assert in_words(text, sentences) == said
-    assert "(not in the passages: number 12 is 8 in the passage)" in in_words(text, sentences, reasons=True)
+    assert marks_in_words(text, sentences) == said
+    assert "(not in the passages: number 12 is 8 in the passage)" in marks_in_words(text, sentences, reasons=True)
     assert kept(answer(text, *sentences)) == {}, "nothing is cited, so there is nothing to copy with references"
     chunk = Chunk(id="0123456789abcdef:0000", paper_id="0123456789abcdef", ordinal=0, text="It runs on 8.", start=0,
                   end=13, first_page=1, last_page=1, section=None, n_tokens=5)  # fmt: skip
