@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 import chromadb
 import chromadb.api.fastapi
 import httpx
+from chromadb.api.shared_system_client import SharedSystemClient
 from chromadb.config import Settings
 
 from ingest.errors import VectorServerError
@@ -25,7 +26,13 @@ _log = logging.getLogger(__name__)
 
 def embedded(folder: str) -> Any:
     """Chroma in this process, over its folder."""
-    return chromadb.PersistentClient(folder, settings=_settings()())
+    try:
+        return chromadb.PersistentClient(folder, settings=_settings()())
+    except BaseException:
+        # what failed on the way, on a full disk for one, stays in Chroma's list, and the next client would be given it
+        if folder not in SharedSystemClient._identifier_to_refcount:  # noqa: SLF001 - there is no other way
+            SharedSystemClient._identifier_to_system.pop(folder, None)  # noqa: SLF001
+        raise
 
 
 def server(url: str) -> Any:

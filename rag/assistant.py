@@ -10,6 +10,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Self
 
 from ingest import Embedder, Library, UserFacingError, embedder_from
+from ingest.terminal import well_formed
 from rag.answer import (
     QUOTED_ANSWER,
     Answer,
@@ -420,7 +421,7 @@ class Assistant:
         return Scope(tuple(paper for paper in tagged if chosen is None or paper in chosen), tag=tag)
 
     def _checked(self, question: str) -> str:
-        question = question.strip()
+        question = well_formed(question).strip()
         if not question:
             raise QuestionError("The question is empty.", "Type what you want to know.")
         if len(question) > self._settings.max_question_chars:

@@ -65,6 +65,12 @@ def short_title(paper: Paper) -> str:
     return inert(paper.title.strip() or paper.file_name, limit=TITLE_CHARS)
 
 
+def page_name(paper: Paper, page: int) -> str:
+    """What a page is called, inert: "1123 (1)" where its printed number is known and another, else its position."""
+    label = paper.page_label(page)
+    return f"{inert(label)} ({page})" if label else str(page)
+
+
 def cite_path(chunk: Chunk, *, page: int) -> str:
     """The path that the page turns into a look at the PDF: `/cite/<paper_id>/<page>/<ordinal>`."""
     return f"/cite/{chunk.paper_id}/{page}/{chunk.ordinal:04d}"
@@ -188,7 +194,7 @@ def quoted_text(answer: Answer) -> str:
     words = [sentence.text for sentence in answer.sentences if sentence.support]
     for citation in answer.citations:
         path = cite_path(citation.passage.chunk, page=citation.page)
-        where = f"[{citation.marker}]({path}) page {citation.page}"
+        where = f"[{citation.marker}]({path}) page {page_name(citation.passage.paper, citation.page)}"
         blocks.append(f"> “{_marked(_flat(citation.quote), words)}” {where}")
     return "\n\n".join(blocks)
 
@@ -379,7 +385,7 @@ def _links(answer: Answer) -> dict[int, str]:
 def _line(passage: Passage, *, page: int) -> str:
     path = cite_path(passage.chunk, page=page)
     parts = [str(passage.paper.year)] if passage.paper.year else []
-    parts.append(f"page {page}")
+    parts.append(f"page {page_name(passage.paper, page)}")
     parts += [inert(passage.chunk.section, limit=48)] if passage.chunk.section else []
     # the score of an outline's passage is only its place, and what the reader puts in order has another
     scored = not {"outline", "reader"} & set(passage.sources)
@@ -424,7 +430,9 @@ def _reference(paper: Paper, page: int) -> str:
     year = f"({paper.year})" if paper.year else ""
     doi = f" doi:{paper.doi}" if paper.doi else f" arXiv:{paper.arxiv_id}" if paper.arxiv_id else ""
     return _cut(
-        f"{' '.join(part for part in (authors, year) if part)}. ".lstrip(". ") + f"{title}, p. {page}.{doi}", limit=None
+        f"{' '.join(part for part in (authors, year) if part)}. ".lstrip(". ")
+        + f"{title}, p. {paper.page_name(page)}.{doi}",
+        limit=None,
     )
 
 

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from ingest import UserFacingError, environment
 from ingest.errors import LibraryBusyError
 from ingest.settings import PROJECT
+from ingest.terminal import prepare_output
 from ingest.trouble import in_words
 
 if TYPE_CHECKING:
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 HOST = "127.0.0.1"
 PORT = 8421
 """Not 8000, where vLLM and Chainlit itself listen."""
+STARTING_SECONDS = 60.0
+"""How long a second start waits for the first one to answer: with an empty library that adds its samples first."""
 SAMPLES = PROJECT / "docs" / "papers"
 
 
@@ -34,6 +37,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m ui", description="Start Scholion on this machine.")
     parser.add_argument("--port", type=int, default=PORT, help=f"first port to try (default: {PORT})")
     parser.add_argument("--no-browser", action="store_true", help="do not open the browser")
+    prepare_output()
     options = parser.parse_args(arguments)
     os.umask(0o077)  # what is written here is the user's alone
     may_open = not options.no_browser and sys.stdout.isatty() and _has_display()
@@ -64,9 +68,16 @@ def _start(first_port: int, *, may_open: bool) -> int:
     try:
         core.library().own(url=address, key=core.order_key())
     except LibraryBusyError as error:  # by one that was started at the same moment, or by a command
-        if url := core.library().owner().get("url"):
-            raise UserFacingError(f"Scholion is already starting at {url}.") from error
-        raise
+        url = core.library().owner().get("url")
+        if not url:
+            raise
+        print(f"Scholion is already starting at {url}. Waiting for it …", flush=True)
+        if running_at := _awaited(folder):
+            return _open_running(running_at, browser)
+        raise UserFacingError(
+            f"Scholion is already starting at {url}, but does not answer yet.",
+            "Open that address in a minute, or stop that Scholion and start again.",
+        ) from error
     names.remove_leftovers(folder / names.INCOMING)
     core.library().papers()  # a damaged catalogue is told here, not at the first question
     for said in start.mended(folder):
@@ -108,6 +119,18 @@ def _running_at(url: object, library: Path) -> str | None:
     """The address that the library's owner noted, if this library is served there now: the note may be old."""
     found = re.fullmatch(rf"http://{re.escape(HOST)}:(\d+)", str(url))
     return str(url) if found and _serves(int(found[1]), library) else None
+
+
+def _awaited(library: Path) -> str | None:
+    """The address that the library's owner notes, once it answers for this library; None where it does not in time."""
+    from ui import core
+
+    end = time.monotonic() + STARTING_SECONDS
+    while time.monotonic() < end:
+        if address := _running_at(core.library().owner().get("url"), library):
+            return address
+        time.sleep(0.2)
+    return None
 
 
 def _serves(port: int, library: Path) -> bool:

@@ -35,6 +35,7 @@ from chainlit.utils import utc_now
 from sqlalchemy import event, text
 from sqlalchemy.exc import SQLAlchemyError
 
+from ingest.terminal import all_well_formed
 from rag.sanitise import broken
 from ui.ending import BOUNDS
 
@@ -166,7 +167,7 @@ class ChatHistory(SQLAlchemyDataLayer):  # type: ignore[misc]  # chainlit's own 
         """Rows of a query, else the number of changed rows; None where it failed, which the user is told."""
         plain = {
             key: json.dumps(value) if isinstance(value, dict | list | tuple) else value
-            for key, value in parameters.items()
+            for key, value in all_well_formed(parameters).items()  # half an emoji is no text for SQLite
         }
         began = time.monotonic()
         while True:

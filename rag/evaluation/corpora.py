@@ -7,10 +7,12 @@ import gzip
 import json
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from hashlib import sha256
 from io import StringIO
 from typing import TYPE_CHECKING, Any
 
+from ingest.terminal import well_formed
 from rag.errors import QuestionSetError
 from rag.evaluation.cases import Case, Document, Kind, QuestionSet, Reference, Target, paper_id_of
 from rag.evaluation.metrics import UNANSWERABLE
@@ -276,14 +278,21 @@ def _paper_named(name: str, papers: Sequence[Paper], where: str) -> Paper:
 
 
 def _pages(part: str, paper: Paper, where: str) -> tuple[int, int]:
-    match = re.fullmatch(r"(?:pp?\.?\s*)?(\d{1,5})(?:\s*[-–]\s*(\d{1,5}))?", part.strip(), re.IGNORECASE)
-    if not match:
+    match = re.fullmatch(r"(?:pp?\.?\s*)?(\w{1,8})(?:\s*[-–]\s*(\w{1,8}))?", part.strip(), re.IGNORECASE)
+    first, last = (_position(name, paper) for name in (match[1], match[2] or match[1])) if match else (None, None)
+    if first is None or last is None:
         raise _unreadable(where, f"{part.strip()!r} is not a page", hint='Write a page as "3", "3-4" or "3, 7".')
-    first, last = int(match[1]), int(match[2] or match[1])
     if not 1 <= first <= last <= paper.n_pages:
-        hint = "Count from the first page of the file, not by printed page numbers."
+        hint = "Count from the first page of the file, or write the number printed on the page."
         raise _unreadable(where, f"{paper.file_name} has pages 1 to {paper.n_pages}, not {part.strip()}", hint=hint)
     return first, last
+
+
+def _position(name: str, paper: Paper) -> int | None:
+    """The page at this place in the file, else the one that is called so in print; None for no number at all."""
+    if name.isdecimal() and 1 <= int(name) <= paper.n_pages:
+        return int(name)
+    return next(iter(paper.pages_called(name)), int(name) if name.isdecimal() else None)
 
 
 def _page_key(paper: Paper, page: tuple[int, int]) -> str:
@@ -311,8 +320,11 @@ def _question_set(
 def _read(path: Path) -> str:
     try:
         data = path.read_bytes()
-        return (gzip.decompress(data) if path.suffix == ".gz" else data).decode("utf-8-sig")
+        data = gzip.decompress(data) if path.suffix == ".gz" else data
+        return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
+        with suppress(UnicodeDecodeError):  # half an emoji, as some programs cut them off
+            return well_formed(data.decode("utf-8-sig", "surrogatepass"))
         line = error.object.count(b"\n", 0, error.start) + 1
         raise _unreadable(
             f"Line {line} of {path.name}", "it is not UTF-8", hint='Save it as "CSV UTF-8" or as UTF-8 text.'

@@ -186,7 +186,7 @@ def _keys(case: Case, passages: Sequence[Passage]) -> Iterator[str]:
 
 def _shown(case: Case, passage: Passage) -> Shown:
     chunk, text = passage.chunk, " ".join(passage.chunk.text.split())
-    pages = f"p. {chunk.first_page}" + (f"-{chunk.last_page}" if chunk.last_page > chunk.first_page else "")
+    pages = f"p. {passage.paper.page_name(chunk.first_page, chunk.last_page)}"
     return Shown(
         title=passage.paper.title,
         place=(chunk.section or "") if case.paper_ids or passage.paper.n_pages == 1 else pages,
@@ -200,9 +200,9 @@ def _in_words(case: Case, papers: Mapping[str, Paper]) -> Iterator[str]:
     for target in case.targets:
         title = papers[target.paper_id].title if target.paper_id in papers else target.key
         if target.pages:
-            yield f"{title}, p. {target.pages[0]}" + (
-                f"-{target.pages[1]}" if target.pages[1] > target.pages[0] else ""
-            )
+            paper = papers.get(target.paper_id)
+            places = "-".join(map(str, dict.fromkeys(target.pages)))
+            yield f"{title}, p. {paper.page_name(*target.pages) if paper else places}"
         else:
             yield title if target.span is None else f"{title}, paragraph {int(target.key.rpartition('#')[2]) + 1}"
 

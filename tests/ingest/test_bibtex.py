@@ -17,15 +17,14 @@ from ingest.bibliography import write_bibtex
 from ingest.bibtex import (
     Entry,
     apply,
-    find_entry,
     parse_bibtex,
     read_bibtex,
     read_csl,
-    sidecar_entries,
 )
 from ingest.latex import from_latex, to_latex
 from ingest.metadata import Description
 from ingest.paper import Paper
+from ingest.sidecar import find_entry, sidecar_entries
 
 ZOTERO = r"""
 @article{vaswani_attention_2017,
@@ -236,7 +235,7 @@ def test_a_written_entry_reads_well():
     assert text == (
         "@misc{muller2021deep,\n"
         "  title = {The Deep {DNA} of {PyTorch}},\n"
-        '  author = {Ana M{\\"{u}}ller and {The ATLAS Collaboration}},\n'
+        '  author = {M{\\"{u}}ller, Ana and {The ATLAS Collaboration}},\n'
         "  year = {2021},\n"
         "  doi = {10.1/x_y},\n"
         "}\n"

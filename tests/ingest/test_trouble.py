@@ -238,14 +238,23 @@ def test_a_full_disk_is_a_sentence_while_adding_and_nothing_is_half_there(disk, 
     assert len(said) == 2, "with most room it was added, with least it was not"
 
 
-@pytest.mark.parametrize("left", [0, 4096, 20_000])
-def test_a_full_disk_is_a_sentence_at_the_start(disk, monkeypatch, capsys, left):
+@pytest.mark.parametrize("left", [0, 4096, 20_000, 60_000, 120_000, 200_000, 300_000, 500_000])
+def test_a_full_disk_is_a_sentence_at_the_start(disk, fake, monkeypatch, capsys, left):
     disk.fill(left)
     monkeypatch.setenv("SCHOLION_LIBRARY", str(disk.folder))
+    monkeypatch.setattr("ingest.__main__.embedder_from", lambda _: fake)
     assert ingest(["add", str(ONE)]) == 1
     said = capsys.readouterr()
-    assert "The disk is full" in said.err
-    assert "Traceback" not in said.err
+    assert said.err.strip().endswith("Free some space and try again; nothing that was stored before is lost.")
+    assert said.err.count("The disk is full") == 1
+    assert len(said.err.strip().splitlines()) == 1, said.err
+    disk.free()
+    with open_library(on(disk)) as library:
+        library.own()
+        assert library.papers() == []
+        assert library.ledger.entries() == []
+        assert list((library.folder / "papers").iterdir()) == []
+        assert ingest_pdf(ONE, library=library, embedder=fake).status == "added"
 
 
 def test_a_folder_that_cannot_be_written_is_a_sentence_at_the_start_and_while_adding(disk, fake, monkeypatch, capsys):
@@ -259,6 +268,7 @@ def test_a_folder_that_cannot_be_written_is_a_sentence_at_the_start_and_while_ad
         assert "cannot be" in said.err
         assert str(disk.folder) in said.err
         assert "Put a copy" not in said.err, "nothing is damaged"
+        assert not {"delete", "remove", "chmod", "777"} & set(said.err.lower().split()), "no harm is advised"
         assert "Traceback" not in said.err
     disk.writable()
     with open_library(on(disk)) as library:

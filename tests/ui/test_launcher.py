@@ -90,8 +90,29 @@ def test_the_address_of_the_instance_that_serves_the_library_is_told_whatever_po
         assert launcher.main(["--no-browser", "--port", str(other)]) == 0
         assert f"already running: http://127.0.0.1:{port}\n" in capsys.readouterr().out
         say({"library": "another"})  # that port is another library's now, and the owner has not come up yet
+        monkeypatch.setattr(launcher, "STARTING_SECONDS", 0.5)
         assert launcher.main(["--no-browser", "--port", str(other)]) == 1
         assert f"is already starting at http://127.0.0.1:{port}" in capsys.readouterr().err
+
+
+def test_an_instance_that_is_still_starting_is_waited_for(tmp_path, health, monkeypatch, capsys) -> None:
+    from ingest import IngestSettings, open_library
+    from ui import core
+
+    port, say = health
+    settings = IngestSettings(library=tmp_path / "library")
+    with open_library(settings) as owner, open_library(settings) as ours:
+        owner.own(url=f"http://127.0.0.1:{port}", key="k")
+        monkeypatch.setattr(core, "settings", lambda: settings)
+        monkeypatch.setattr(core, "library", lambda: ours)
+        answers = threading.Timer(1.0, say, [{"name": "scholion", "library": str(owner.folder)}])
+        answers.start()
+        assert launcher.main(["--no-browser", "--port", "18471"]) == 0
+        answers.join()
+    told = capsys.readouterr()
+    assert f"starting already, and will be at http://127.0.0.1:{port}" in told.out
+    assert f"running already: http://127.0.0.1:{port}" in told.out
+    assert not told.err
 
 
 def test_chainlit_is_not_imported_before_its_variables_are_ours() -> None:

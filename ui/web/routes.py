@@ -183,8 +183,9 @@ def _carry_out(order: dict[str, Any], *, cancel: threading.Event) -> Generator[d
 
 
 def _describe(paper_id: str, facts: dict[str, Any]) -> dict[str, Any]:
-    known = {"title", "authors", "year", "doi", "arxiv_id"}
+    known = {"title", "authors", "families", "year", "doi", "arxiv_id", "isbn"}
     try:
+        facts = {name: tuple(value) if isinstance(value, list) else value for name, value in facts.items()}
         paper = core.library().describe(paper_id, **{name: facts[name] for name in known & facts.keys()})
     except UserFacingError as error:
         return {"error": str(error)}

@@ -85,6 +85,7 @@ def _said(marks: Sequence[Marks | None]) -> str:
 
 def _html(look: Look, found: Sequence[Marks], *, said: str) -> str:
     paper, n = look.paper, look.number
+    called, label = escape(paper.page_name(n)), escape(paper.page_label(n) or "")
     name = escape(paper.title.strip() or paper.file_name)
     file = escape(paper.file_name if paper.file_name.lower().endswith(".pdf") else f"{paper.id}.pdf")
     return f"""<!doctype html>
@@ -92,7 +93,7 @@ def _html(look: Look, found: Sequence[Marks], *, said: str) -> str:
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{name}, page {n}</title>
+<title>{name}, page {called}</title>
 <link rel="icon" href="/public/favicon.svg">
 <link rel="stylesheet" href="/public/viewer.css">
 <script src="/public/viewer.js" defer></script>
@@ -101,7 +102,7 @@ def _html(look: Look, found: Sequence[Marks], *, said: str) -> str:
 <header>
 <nav aria-label="Pages">
 {_step(look, n - 1, "previous", "Previous page", "‹")}
-<span id="number">{n} / {paper.n_pages}</span>
+<span id="number">{f"p. {label} · " if label else ""}{n} / {paper.n_pages}</span>
 {_step(look, n + 1, "next", "Next page", "›")}
 </nav>
 <div class="zoom">
@@ -118,7 +119,7 @@ def _html(look: Look, found: Sequence[Marks], *, said: str) -> str:
 <p id="said" role="status"{"" if said else " hidden"}>{said}</p>
 <main>
 <figure>
-<img id="picture" src="/page/{paper.id}/{n}.png" alt="Page {n} of {name}">
+<img id="picture" src="/page/{paper.id}/{n}.png" alt="Page {called} of {name}">
 {"".join(map(_overlay, found))}</figure>
 </main>
 </body>
