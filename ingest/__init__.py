@@ -1,5 +1,6 @@
 """PDF → chunks → vectors. Synchronous. Knows nothing of questions or language models."""
 
+from ingest.attachments import save_attached
 from ingest.embed import Embedder, embedder_from
 from ingest.errors import UserFacingError
 from ingest.files import put_in_place, write_atomically
@@ -29,6 +30,7 @@ __all__ = [
     "pdf_files",
     "put_in_place",
     "remove_one",
+    "save_attached",
     "sentence_spans",
     "tag_papers",
     "write_atomically",

@@ -6,6 +6,7 @@ import argparse
 import json
 import os
 import sys
+import tempfile
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Self
 from pydantic import ValidationError
 from tqdm import tqdm
 
+from ingest.attachments import save_attached
 from ingest.bibliography import write_bibtex
 from ingest.confine import promises
 from ingest.embed import embedder_from
@@ -65,7 +67,9 @@ def _parser() -> argparse.ArgumentParser:
         sub.set_defaults(run=run)
         return sub
 
-    command("add", _add, "add PDFs, or all PDFs below a folder").add_argument("paths", nargs="+", type=Path)
+    add = command("add", _add, "add PDFs, or all PDFs below a folder")
+    add.add_argument("paths", nargs="+", type=Path)
+    add.add_argument("--attached", action="store_true", help="instead, add the PDFs that are attached to these")
     listing = command("list", _list, "list the papers")
     listing.add_argument("--tag", help="those that carry this tag only")
     for name, text in (("tag", "give papers a tag"), ("untag", "take a tag from papers")):
@@ -122,7 +126,10 @@ def _add(library: Library, _: IngestSettings, options: argparse.Namespace) -> in
             failed = True
     if not files:
         return 1
-    return _run(library, files, options) or int(failed)
+    with tempfile.TemporaryDirectory() as folder:
+        if options.attached:
+            files = [paper for file in files for paper in save_attached(file, Path(folder))]
+        return _run(library, files, options) or int(failed)
 
 
 def _run(library: Library, files: list[Path], options: argparse.Namespace) -> int:
@@ -297,6 +304,8 @@ def _report(report: IngestReport, options: argparse.Namespace, *, path: Path | N
         print(
             f"{report.status:8} {report.paper_id}  {report.title}  "
             f"({report.pages} pages, {report.chunks} chunks, {report.seconds:.1f} s)",
+            *report.notes,
+            sep="\n         ",
             flush=True,
         )
 
