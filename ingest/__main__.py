@@ -290,8 +290,7 @@ def _rebuild(library: Library, _: IngestSettings, options: argparse.Namespace) -
 
 def _own(library: Library) -> None:
     """Own the library, or say who does."""
-    if not _owned(library):
-        library.own()
+    _ = _owned(library) or library.own()
 
 
 def _report(report: IngestReport, options: argparse.Namespace, *, path: Path | None = None) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import unicodedata
 from collections import Counter
+from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -83,12 +84,16 @@ class _Alphabet(NamedTuple):
 _ALPHABETS = (_Alphabet("LATIN", _LATIN), _Alphabet("CYRILLIC", _CYRILLIC), _Alphabet("GREEK", _GREEK))
 
 
+@lru_cache(maxsize=256)
 def is_readable(text: str) -> bool:
     """Whether the text can be language, as far as its length allows to say."""
-    shown = Counter(char for char in text if not char.isspace())
+    shown = Counter(text)  # counted once, then looked at by kind of sign: this is done for every page
     letters = Counter({char: n for char, n in shown.items() if char.isalpha()})
-    n_shown, n_letters = shown.total(), letters.total()
-    n_digits = sum(n for token in text.split() if (n := sum(map(str.isdigit, token))) >= len(token) / 2)  # of numbers
+    n_letters = letters.total()
+    n_shown = sum(n for char, n in shown.items() if not char.isspace())
+    n_digits = sum(n for char, n in shown.items() if char.isdigit())
+    if n_digits > _MANY_DIGITS * n_letters:  # those of numbers
+        n_digits = sum(n for token in text.split() if (n := sum(map(str.isdigit, token))) >= len(token) / 2)
     if n_letters < MIN_LETTERS:
         return n_shown < 2 * MIN_LETTERS or n_letters + n_digits > 0.4 * n_shown
     if n_digits > _MANY_DIGITS * n_letters:
