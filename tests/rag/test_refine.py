@@ -18,8 +18,8 @@ from rag.answer import QUOTATION
 from rag.errors import ModelFileError, NoExpertError, NotAllowedError, UnknownModelError
 from rag.expert import Expert
 from rag.models.chat import EndpointChatModel, fixed
-from rag.models.draft import Thoughts
 from rag.models.local import embedded_model
+from rag.models.thoughts import Thoughts
 from rag.privacy.destination import Endpoint
 from rag.record import recalled, record
 from rag.render import changed, full_answer
