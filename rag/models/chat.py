@@ -20,8 +20,8 @@ from rag.errors import (
     ModelReplyError,
     NotAllowedError,
 )
-from rag.models import faults, replies
-from rag.privacy.destination import Target, checked, is_here, is_relayed, locate
+from rag.models import error_translation, replies
+from rag.privacy.destination import ModelCall, checked, is_here, is_relayed, locate
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
@@ -84,7 +84,7 @@ class ChatModel(Protocol):
     async def is_here(self) -> bool:
         """Return whether it is known, without asking a name server, that a call stays on this machine."""
 
-    async def target(self, *, max_tokens: int, temperature: float = 0.0) -> Target:
+    async def planned_call(self, *, max_tokens: int, temperature: float = 0.0) -> ModelCall:
         """Return where a call would go; nothing is sent, but a name may be looked up."""
 
     def stream(
@@ -166,11 +166,11 @@ class EndpointChatModel:
         endpoint = await self._connect()
         return await is_here(endpoint.base_url) and not is_relayed(endpoint.model)
 
-    async def target(self, *, max_tokens: int, temperature: float = 0.0) -> Target:
+    async def planned_call(self, *, max_tokens: int, temperature: float = 0.0) -> ModelCall:
         """Return where a call would go; the address is looked up, and nothing is sent."""
         endpoint = await self._connect()
         wanted = {"max_tokens": max_tokens, "temperature": temperature}
-        return Target(await locate(endpoint.base_url), endpoint.model, _obliging(wanted, self._rejected))
+        return ModelCall(await locate(endpoint.base_url), endpoint.model, _obliging(wanted, self._rejected))
 
     async def stream(
         self,
@@ -244,7 +244,7 @@ class EndpointChatModel:
                     )
             except (openai.BadRequestError, openai.UnprocessableEntityError) as error:
                 named = {k for k in (*_EXTRAS, "temperature", "max_tokens") if k in str(error)} or set(_EXTRAS)
-                if faults.TOO_LONG.search(str(error)) or named <= rejected:
+                if error_translation.TOO_LONG.search(str(error)) or named <= rejected:
                     raise
                 rejected |= named
                 body = _without(body, rejected)
@@ -260,7 +260,7 @@ class EndpointChatModel:
                 chunk = await anext(chunks, None)
             return None if chunk is None else reply.take(chunk, name=self._name)
         except (AttributeError, LookupError, TypeError, RecursionError) as error:  # the client checks no shapes
-            raise faults.no_answer(self._name) from error
+            raise error_translation.no_answer(self._name) from error
 
     async def _slot_window(self, endpoint: Endpoint, *, http: httpx2.AsyncClient) -> int | None:
         """Return the context window of one slot of a llama.cpp server; None for any other server."""
@@ -306,10 +306,10 @@ class EndpointChatModel:
                 event_hooks={"request": [only_ours], "response": [heard.listen] if heard else []},
             ) as http:
                 yield endpoint, http
-        except faults.foreign() as error:
+        except error_translation.foreign() as error:
             if isinstance(error.__cause__, UserFacingError):  # the client wraps what its transport raises
                 raise error.__cause__ from None
-            raise faults.translate(error, name=self._name) from error
+            raise error_translation.translate(error, name=self._name) from error
 
 
 def _load() -> None:
@@ -366,7 +366,7 @@ class _Reply:
             ModelReplyError: it is no answer but the report of an error.
         """
         if (said := heard.error()) is not None:
-            raise faults.reported(name, said)
+            raise error_translation.reported(name, said)
         if (whole := heard.completion()) is None:
             return ""
         return self.take(whole, name=name)
@@ -374,15 +374,15 @@ class _Reply:
     def check(self, name: str) -> None:
         """Raise where the reply is none, or only a part of one."""
         if self.finish_reason == "content_filter":
-            raise ModelRefusedError(f"The provider of {name} filtered the answer.", "Ask in other words.")
+            raise ModelRefusedError(f"The provider of {name} filtered the answer.", "Rephrase the question.")
         if self.blank and (self.thought or self.finish_reason == "length"):
             return  # who asked knows which limit it was
         if self.blank and self.finish_reason:
-            raise ModelReplyError(f"{name} answered with no text.", "Try again, or choose another model.")
+            raise ModelReplyError(f"{name} returned an empty answer.", "Try again, or choose another model.")
         if self.blank:
-            raise faults.no_answer(name)
+            raise error_translation.no_answer(name)
         if not self.finish_reason:
-            raise ModelReplyError(f"The answer of {name} broke off.", "Ask again.")
+            raise ModelReplyError(f"The answer from {name} was interrupted.", "Ask again.")
 
     def mean_logprob(self) -> float | None:
         if not self.logprobs or not all(map(math.isfinite, self.logprobs)):

@@ -20,7 +20,7 @@ from rag.models.thoughts import Thoughts
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Sequence
 
-    from rag.costs.energy import Machine, Reading
+    from rag.costs.energy import MachineCosts, Reading
     from rag.message import Message
     from rag.models.chat import ChatModel
     from rag.privacy.permit import Permit
@@ -67,7 +67,7 @@ async def write(
                     piece = await anext(stream)
             except TimeoutError as error:
                 raise ModelTimeoutError(
-                    f"{model.name} was not done after {seconds:.0f} seconds.", "Try again, or choose a faster model."
+                    f"{model.name} did not finish within {seconds:.0f} seconds.", "Try again, or choose a faster model."
                 ) from error
             if isinstance(piece, Completion):
                 cut_off = piece.finish_reason == "length"
@@ -122,13 +122,11 @@ def _silent(name: str, end: Completion, *, thought: bool, max_tokens: int, limit
     if end.finish_reason == "length":
         return ModelReplyError(f"{name} used its {max_tokens:,} tokens without giving an answer.", f"Raise {limit}.")
     if thought or end.thought:
-        return ModelReplyError(
-            f"{name} answered with no text, only with its thoughts.", f"Ask again, or raise {limit}."
-        )
-    return ModelReplyError(f"{name} answered with no text.", "Try again, or choose another model.")
+        return ModelReplyError(f"{name} returned only its thoughts and no answer.", f"Ask again, or raise {limit}.")
+    return ModelReplyError(f"{name} returned an empty answer.", "Try again, or choose another model.")
 
 
-def metered(draft: Draft, *, before: Reading, machine: Machine) -> Draft:
+def metered(draft: Draft, *, before: Reading, machine: MachineCosts) -> Draft:
     """The draft of a model on this machine with its energy and cost, each None where it is not known.
 
     Args:
