@@ -78,6 +78,7 @@ class Asked:
         self.library, self.scope, self.history, self.cited = library, scope, history, cited
         self.plain = Plain(question)
         self.papers = list(scope.papers)
+        self._pages: dict[str, dict[int, str]] = {}
         self.listed = listed_in(history[-1][1], self.papers) if history else []
         self.names = find_names(self.plain, self.papers, listed=self.listed, bare=True)
         self.marked = marked_text(self.plain, self.names)

@@ -234,7 +234,10 @@ class _Answering(Asked):
         return Reply(f"{head}:\n\n{words.numbered(lines)}", tuple(passages), tuple(citations))
 
     def _cited(self, passage: Passage, page: int, quote: str) -> Citation:
-        there = next((p.text for p in self.library.pages(passage.paper.id) if p.number == page), "")
+        pages = self._pages.setdefault(passage.paper.id, {})
+        if not pages:
+            pages |= {stored.number: stored.text for stored in self.library.pages(passage.paper.id)}
+        there = pages.get(page, "")
         return Citation(
             marker=passage.marker, passage=passage, page=page, quote=quote, verified=stands_in(quote, there)
         )

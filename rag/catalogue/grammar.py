@@ -139,7 +139,7 @@ _BY = _compiled(
     rf"(?:which|what|(?P<n>how many)){_OF} {_P}{_IN} (?:are|is|were) {_X}'s",
     rf"{_LIST}{_OF} {_P}{_IN} (?:written |published )?by {_X}",
     rf"(?:all |the |my |other |any )*{_P} by {_X}",
-    rf"(?:anything|something|everything|what else|what|is anything|what do i have)(?: is there)?(?: here)?(?: else)? by {_X}",
+    rf"(?:do i have |do we have |is there )?(?:anything|something|everything|what else|what|is anything|what do i have)(?: is there)?(?: here)?(?: else)? by {_X}",
     rf"(?:welche|(?P<n>wie viele)){_OF_DE} {_P_DE} (?:sind|stammen|gibt es|habe ich|wurden)(?: hier)? von {_X}(?: geschrieben| verfasst)?",
     rf"(?:was|(?:welche|(?P<n>wie viele)) {_P_DE}) (?:hat|haben) {_X} (?:geschrieben|veröffentlicht|publiziert|verfasst)",
     rf"(?:(?:zeig|zeige|liste|nenne)(?: mir)? )?(?:alle )?{_P_DE} von {_X}(?: auf)?",

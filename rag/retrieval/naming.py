@@ -371,6 +371,7 @@ def _by_place(text: str, listed: Sequence[Paper]) -> Iterator[_Found]:
             yield _Found(match.start(), match.end(), listed[n - 1 if n > 0 else -1], 0)
 
 
+_ARTICLE = re.compile(r"\b(?:the|that|der|die|das|den|dem|my|our|статията|публикацията|изследването|обзора|обзорът)\b")
 _PHRASES = (
     re.compile(
         rf"\b(?:the|der|die|das|den|dem|my|our) (?P<words>(?:[\w'-]+ ){{1,6}}?)(?P<noun>{NOUN})\b"
@@ -390,7 +391,8 @@ _PHRASES = (
 def _by_title_words(text: str, papers: Sequence[Paper]) -> Iterator[_Found]:
     """Find "the downy mildew paper", "the review on orientin": each of the words stands in the title."""
     for n, pattern in enumerate(_PHRASES):
-        for match in pattern.finditer(text):
+        begins = [found.start() for found in _ARTICLE.finditer(text)]  # "the DOI of the downy mildew paper"
+        for match in filter(None, (pattern.match(text, at) for at in begins)):
             words = match["words"].split()
             tries = [words] if n == 0 else [words[:end] for end in range(len(words), 0, -1)]
             for tried in tries:
