@@ -252,7 +252,7 @@ async def test_a_question_about_the_library_asks_no_model(papers, embedder):
     assert first.authors[0] in answer.text
     shown = full_answer(answer)
     assert "answered from your library's records" in shown
-    assert "no model was asked" in shown
+    assert not answer.drafts
     then = await asked.answer("And how many pages does it have?", history=[(answer.question, answer.text)])
     assert f"{first.n_pages} pages" in then.text
 
@@ -305,14 +305,13 @@ async def test_a_question_in_another_language_gets_the_passages_and_no_echo(pape
     assert "reads English" in answer.text
     assert answer.passages
     shown = full_answer(answer)
-    assert "The closest passages" in shown
+    assert "Closest passages" in shown
     assert "Not in your papers" not in shown
     assert question not in shown
 
 
 async def test_a_drafter_of_ones_own_is_asked_in_any_language(papers, embedder):
-    answer = await assistant(papers, embedder, "Es sind 128 KiB [1].").answer(
-        "Wie viele Bytes braucht der Cache pro Token?"
-    )
+    question = "Wie viele bytes braucht the key-value cache per token, und warum ist das so?"
+    answer = await assistant(papers, embedder, "Es sind 128 KiB [1].").answer(question)
     assert answer.language is None
     assert answer.drafts
