@@ -15,8 +15,9 @@ if TYPE_CHECKING:
 Mode = Literal["draft", "auto", "refine"]
 """draft: the local model only. auto: the larger model where the evidence is weak. refine: always the larger model."""
 
-Kind = Literal["fact", "summary", "comparison", "papers"]
-"""What a question wants: one statement, a whole paper in short, papers beside each other, or which papers there are."""
+Kind = Literal["fact", "summary", "comparison", "papers", "library"]
+"""What a question wants: one statement, a whole paper in short, papers beside each other, which papers there are, or
+what the library's records say, without any model (`rag.catalogue`)."""
 
 Support = Literal["supported", "weak", "unsupported"]
 
@@ -202,6 +203,10 @@ class Answer:
     """The papers that were asked; None: not said."""
     searched: str | None = None
     """A follow-up question as it was searched for; None: as it was asked."""
+    language: str | None = None
+    """That of the question, where the models that are there do not read it and were not asked."""
+    records: tuple[tuple[str, ...], ...] = ()
+    """Of papers that are compared, what the library knows of each: rows of cells, the first row the titles."""
 
     @property
     def cost(self) -> float | None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import chainlit as cl
 
 from ingest import IngestReport, ingest_pdf, save_attached
-from rag.render import inert
+from rag.inert import inert
 from rag.words import counted
 from ui import core
 from ui.errors import sentence
