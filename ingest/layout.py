@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections import Counter, defaultdict
-from dataclasses import dataclass, replace
-from itertools import pairwise
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ingest.blocks import find_pieces
-from ingest.headings import find_headings, is_references
+from ingest.headings import find_headings
+from ingest.known_headings import is_periodical, is_references
 from ingest.lines import Line, Style, clean, join, mended, vocabulary_of
+from ingest.margins import running_lines, without_line_numbers
+from ingest.outline import named_lines
 from ingest.paper import PAGE_BREAK, Block, Heading, Page
 from ingest.reference_list import find_references
 
@@ -19,13 +20,11 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ingest.blocks import Piece
+    from ingest.outline import OutlineEntry
 
 __all__ = ["PARAGRAPH_BREAK", "Layout", "Line", "Style", "clean", "is_references", "lay_out"]
 
 PARAGRAPH_BREAK = "\n\n"
-
-_PAGE_NUMBER = re.compile(r"\W*(?:page\s*)?(?:\d{1,5}|[ivxlc]{1,6})\s*(?:(?:of|/)\s*\d{1,5})?\W*", re.IGNORECASE)
-_LINE_NUMBER = re.compile(r"(\d{1,4})(?: \| |\s+|$)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,20 +44,25 @@ class Layout:
     n_columns: int = 1
 
 
-def lay_out(pages: Sequence[Sequence[Line]]) -> Layout:
-    """Pages of running text with their headings, blocks and references, from lines in the order of reading."""
+def lay_out(pages: Sequence[Sequence[Line]], outline: Sequence[OutlineEntry] = ()) -> Layout:
+    """Pages of running text with their headings, blocks and references, from lines in the order of reading.
+
+    `outline` is what the file itself says of its sections.
+    """
     sideways = tuple(line.text for lines in pages for line in lines if line.turned)
     whole = iter(mended(line for lines in pages for line in lines))
     pages = [[next(whole) for _ in lines] for lines in pages]
-    upright = [_without_line_numbers([line for line in lines if not line.turned]) for lines in pages]
-    running = _running_lines(upright)
+    upright = without_line_numbers([[line for line in lines if not line.turned] for lines in pages])
+    running = running_lines(upright)
     kept = [[line for line in lines if line not in running] for lines in upright]
     flat = [line for lines in kept for line in lines]
     body = _body_style(flat)
     vocabulary = vocabulary_of(flat)
-    title_lines = _title_lines(kept[0] if kept else [], body.size)
+    title_lines = _title_lines(
+        kept[0] if kept else [], body.size, "\n".join(x.text for lines in upright[:2] for x in lines)
+    )
     title = {i for i, line in enumerate(kept[0] if kept else []) if line in title_lines}
-    heads = find_headings(flat, body, title=title)
+    heads = find_headings(flat, body, title=title, outline=named_lines(flat, outline))
     references = find_references(flat, heads)
     inside = references.lines
     heads = [head for head in heads if head.first not in inside]
@@ -72,55 +76,6 @@ def lay_out(pages: Sequence[Sequence[Line]]) -> Layout:
         sideways=sideways,
         n_columns=_n_columns(kept, body),
     )
-
-
-def _without_line_numbers(lines: list[Line]) -> list[Line]:
-    """The lines of a page without the numbers that manuscripts print beside each of them."""
-    numbers = [(i, int(m[1])) for i, line in enumerate(lines) if (m := _LINE_NUMBER.match(line.text))]
-    steps = Counter(b[1] - a[1] for a, b in pairwise(numbers))
-    if not steps or len(numbers) < 8:
-        return lines
-    step, times = steps.most_common(1)[0]
-    alone = [i for i, _ in numbers if _LINE_NUMBER.match(lines[i].text + " ").end() > len(lines[i].text)]  # type: ignore[union-attr]
-    if step not in (1, 5) or times < 0.8 * (len(numbers) - 1):
-        return lines
-    if len(alone) > 0.8 * len(numbers):
-        edges = Counter(round(lines[i].x_end / 4) for i in alone)
-        if edges.most_common(1)[0][1] < 0.6 * len(alone):
-            return lines
-        drop = set(alone)
-        return [line for i, line in enumerate(lines) if i not in drop]
-    if len(numbers) < 0.6 * len(lines):
-        return lines
-    out = list(lines)
-    for i, _ in numbers:
-        cut = _LINE_NUMBER.match(lines[i].text).end()  # type: ignore[union-attr]
-        spans = tuple((max(0, start - cut), style) for start, style in lines[i].spans)
-        spans = tuple(s for s, after in zip(spans, [*spans[1:], (10**9, None)], strict=True) if after[0] > 0)
-        out[i] = replace(lines[i], text=lines[i].text[cut:], spans=spans)
-    return [line for line in out if line.text]
-
-
-def _running_lines(pages: list[list[Line]]) -> set[Line]:
-    """Heads, feet and page numbers: in the outer tenth of the page, and alike on several pages."""
-    edge = [line for lines in pages for line in lines if line.height > 0.91 or line.height < 0.09]
-    where: dict[str, set[int]] = defaultdict(set)
-    places: dict[tuple[str, int], set[int]] = defaultdict(set)
-    for line in edge:
-        where[_shape(line)].add(line.page)
-        places[_shape(line), round(line.y / 3)].add(line.page)
-    needed = max(2, min(3, math.ceil(len(pages) * 0.4)))
-    return {
-        line
-        for line in edge
-        if len(where[_shape(line)]) >= needed
-        or len(places[_shape(line), round(line.y / 3)]) >= 2
-        or _PAGE_NUMBER.fullmatch(line.text)
-    }
-
-
-def _shape(line: Line) -> str:
-    return re.sub(r"\d+", "#", line.text.lower())
 
 
 def _body_style(lines: Sequence[Line]) -> Style:
@@ -151,7 +106,7 @@ _NOT_A_TITLE = re.compile(
 )
 
 
-def _title_lines(first_page: list[Line], body: float) -> list[Line]:
+def _title_lines(first_page: list[Line], body: float, shown: str) -> list[Line]:
     """The most title-like group of neighbouring lines of one large size in the upper part of the first page."""
     groups: list[list[Line]] = []
     for line in first_page:
@@ -170,6 +125,7 @@ def _title_lines(first_page: list[Line], body: float) -> list[Line]:
             group[0].size
             * (1.0 if words >= 4 else 0.72 if words == 3 else 0.5)
             * (0.7 if _NOT_A_TITLE.search(text) else 1.0)
+            * (0.3 if is_periodical(text, shown) else 1.0)
         )
 
     return max(groups, key=score) if groups else []

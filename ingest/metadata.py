@@ -13,6 +13,7 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 from ingest.authors import PLACE, chosen, composed, is_prose, printed_authors, shown_in, stated_authors
+from ingest.known_headings import is_periodical
 from ingest.lines import clean, squash, unescaped
 
 if TYPE_CHECKING:
@@ -73,7 +74,7 @@ def describe(layout: Layout, info: DocumentInfo, *, file_name: str) -> Descripti
     xmp = read_xmp(info.xmp)
     pages = [clean(text[:_MAX_PAGE]) for text in info.opening[:2]] or [page.text for page in layout.pages[:2]]
     opening = "\n".join([*pages, *layout.sideways])
-    title = _title(layout, (xmp.title, info.title)) or PurePath(file_name).stem
+    title = _title(layout, (xmp.title, info.title), opening) or PurePath(file_name).stem
     doi = _doi(opening, xmp, subject=info.subject, file_name=file_name)
     arxiv = _arxiv_id(opening, doi, file_name)
     stated = max(stated_authors(xmp.creators), stated_authors((info.author,)), key=len)
@@ -122,7 +123,7 @@ _KIND_OF_ARTICLE = re.compile(
 )
 
 
-def _title(layout: Layout, stated: Sequence[str]) -> str | None:
+def _title(layout: Layout, stated: Sequence[str], opening: str) -> str | None:
     """The stated title if it has three words and the first page shows it, or what the page prints largest."""
     shown = squash("".join(line.text for line in layout.first_page) or (layout.pages[0].text if layout.pages else ""))
     pages = squash(layout.pages[0].text) if layout.pages else ""
@@ -130,6 +131,8 @@ def _title(layout: Layout, stated: Sequence[str]) -> str | None:
         title = unescaped(text)
         sought = squash(title)
         if len(title.split()) >= 3 and len(sought) >= 8 and (sought in shown or sought in pages):
+            if is_periodical(title, opening) and squash(layout.title or "") != sought:
+                continue
             return title
     printed = layout.title
     lines = [line.text for line in layout.title_lines]
@@ -248,7 +251,12 @@ def _abstract(layout: Layout) -> str | None:
     after = _AFTER_ABSTRACT.search(text, start)
     ends = [after.start()] if after else []
     if label:
-        ends += [h.start for h in layout.headings if start + 80 < h.start and squash(h.title) not in _LABELS]
+        # an abstract's own "Background" comes first in it
+        ends += [
+            h.start
+            for h in layout.headings
+            if start + 80 < h.start and (squash(h.title) not in _LABELS or squash(h.title) == "background")
+        ]
     elif not ends:
         return None
     body = text[start : min(ends, default=len(text))]

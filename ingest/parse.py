@@ -17,6 +17,7 @@ from ingest.layout import Layout, lay_out
 from ingest.lines import Line, Style, unread_share, words_of
 from ingest.metadata import DocumentInfo, describe
 from ingest.ocr import OcrError, has_letters, needs_ocr, read_page
+from ingest.outline import OutlineEntry, read_outline
 from ingest.paper import Paper, ParsedPaper, QualityReport
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ def parse_pdf(path: Path, *, file_name: str | None = None, ocr_languages: str = 
     # pypdf reports every oddity of a file, and some are whole font dictionaries
     logging.getLogger("pypdf").setLevel(logging.CRITICAL)
     file = _read(path, name, ocr_languages)
-    parts = lay_out(file.pages)
+    parts = lay_out(file.pages, file.outline)
     if not has_letters("".join(page.text for page in parts.pages), MIN_LETTERS):
         raise _no_text(file, name)
     known = describe(parts, file.info, file_name=name)
@@ -90,6 +91,7 @@ class _File:
 
     pages: list[list[Line]] = field(default_factory=list)
     info: DocumentInfo = field(default_factory=DocumentInfo)
+    outline: tuple[OutlineEntry, ...] = ()
     hidden_chars: int = 0
     second_engine_pages: int = 0
     ocr_pages: list[int] = field(default_factory=list)
@@ -130,6 +132,7 @@ def _read(path: Path, name: str, ocr_languages: str) -> _File:
             file.hidden_chars += n_hidden
         if failed == len(file.pages):
             return _read_with_pypdf(path, name)
+        file.outline = read_outline(document)
         reader = _pypdf(path)
         _read_badly_read_again(file, reader, document)
     file.info = _info(reader, file.pages)
