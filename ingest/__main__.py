@@ -299,6 +299,8 @@ def _report(report: IngestReport, options: argparse.Namespace, *, path: Path | N
             f"({report.pages} pages, {report.chunks} chunks, {report.seconds:.1f} s)",
             flush=True,
         )
+        if report.like:
+            print(f"{'':8} {report.like_sentence}", file=sys.stderr)
 
 
 def _row(library: Library, paper: Paper) -> dict[str, Any]:
@@ -313,6 +315,7 @@ def _row(library: Library, paper: Paper) -> dict[str, Any]:
         "chunks": library.n_chunks(paper.id),
         "file": paper.file_name,
         "tags": library.tags_of(paper.id),
+        "retracted": paper.retracted,
     }
 
 
@@ -325,7 +328,8 @@ def _list(library: Library, _: IngestSettings, options: argparse.Namespace) -> i
         for row in rows:
             year = row["year"] or "    "
             tags = f"  [{', '.join(row['tags'])}]" if row["tags"] else ""
-            print(f"{row['paper_id']}  {year}  {row['pages']:4} p  {row['title']}{tags}")
+            title = "RETRACTED: " * row["retracted"] + row["title"]
+            print(f"{row['paper_id']}  {year}  {row['pages']:4} p  {title}{tags}")
         if not rows:
             print("The library is empty. Add papers with `python -m ingest add PATH`.", file=sys.stderr)
     return 0

@@ -25,7 +25,7 @@ _FOOTNOTE = re.compile(r"[\d⁰¹²³⁴-⁹*†‡§¶#ᵃ-ᵛ]{1,3}\s*\S")
 _EQUATION = re.compile(r"[=≈≤≥∑∫∏√±∂∇∈⟨∥]")
 
 
-_HEADED = 320
+_HEADED = 240
 """Characters of a table after which its column headings are said again."""
 
 

@@ -84,3 +84,31 @@ def is_periodical(text: str, shown: str) -> bool:
     if not 1 <= len(words) <= 10:
         return False
     return bool(re.search(r"\b" + r"\W+".join(words) + _DATED, shown, re.IGNORECASE))
+
+
+_RETRACTED = re.compile(
+    r"\W*(?:this )?(?:article |paper |publication )?(?:has been |was )?(?:retracted|withdrawn)"
+    r"(?: article| paper| publication)?\W*",
+    re.IGNORECASE,
+)
+_NOTICE_TITLE = re.compile(
+    r"\W{0,3}(?:retracted(?: article| paper| publication)?|retraction(?: note| notice)?(?: to)?|withdrawn)\s*[:–—]",
+    re.IGNORECASE,
+)
+_NOTICE = re.compile(
+    r"\bthis (?:article|paper|publication|manuscript) (?:has been|is) (?:formally |fully )?retracted\b"
+    r"|\b(?:has|have) retracted this (?:article|paper|publication)\b",
+    re.IGNORECASE,
+)
+
+
+def is_retraction_stamp(text: str, *, large: bool) -> bool:
+    """Whether a line says "RETRACTED" and nothing else, in capitals: in several words, or set large."""
+    spaced = re.fullmatch(r"\W*(?:\w\s+)+\w\W*", text)
+    plain = "".join(text.split()) if spaced else text
+    return plain.isupper() and bool(_RETRACTED.fullmatch(plain)) and (large or len(plain.split()) > 1)
+
+
+def is_notice(title: str, text: str = "") -> bool:
+    """Whether a title, or the text of the first page, says that this paper has been retracted."""
+    return bool(_NOTICE_TITLE.match(title) or _NOTICE.search(" ".join(text.split())))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from ingest.blocks import find_pieces
 from ingest.headings import find_headings
-from ingest.known_headings import is_periodical, is_references
+from ingest.known_headings import is_periodical, is_references, is_retraction_stamp
 from ingest.lines import Line, Style, clean, join, mended, vocabulary_of
 from ingest.margins import running_lines, without_line_numbers
 from ingest.outline import named_lines
@@ -42,6 +42,8 @@ class Layout:
     sideways: tuple[str, ...] = ()
     """Lines that run in another direction than their page, such as arXiv's stamp; they are not in the text."""
     n_columns: int = 1
+    retracted: bool = False
+    """Whether a stamp says so."""
 
 
 def lay_out(pages: Sequence[Sequence[Line]], outline: Sequence[OutlineEntry] = ()) -> Layout:
@@ -53,7 +55,8 @@ def lay_out(pages: Sequence[Sequence[Line]], outline: Sequence[OutlineEntry] = (
     whole = iter(mended(line for lines in pages for line in lines))
     pages = [[next(whole) for _ in lines] for lines in pages]
     upright = without_line_numbers([[line for line in lines if not line.turned] for lines in pages])
-    running = running_lines(upright)
+    stamps = {x for lines in pages for x in lines if is_retraction_stamp(x.text, large=x.turned or x.size >= 16)}
+    running = running_lines(upright) | stamps
     kept = [[line for line in lines if line not in running] for lines in upright]
     flat = [line for lines in kept for line in lines]
     body = _body_style(flat)
@@ -75,6 +78,7 @@ def lay_out(pages: Sequence[Sequence[Line]], outline: Sequence[OutlineEntry] = (
         title_lines=tuple(title_lines),
         sideways=sideways,
         n_columns=_n_columns(kept, body),
+        retracted=bool(stamps),
     )
 
 
@@ -140,6 +144,7 @@ def _assembled(
     title_lines: tuple[Line, ...],
     sideways: tuple[str, ...],
     n_columns: int,
+    retracted: bool,
 ) -> Layout:
     by_page: dict[int, list[Piece]] = defaultdict(list)
     for piece in pieces:
@@ -177,6 +182,7 @@ def _assembled(
         references=tuple(references),
         sideways=sideways,
         n_columns=n_columns,
+        retracted=retracted,
     )
 
 

@@ -105,26 +105,26 @@ def _counts_lines(chain: Sequence[_Number], lines: Sequence[Line], *, leading: b
     prose = {
         i: line
         for i, line in enumerate(lines)
-        if len(rest := _rest(line.text, taken.get(i), leading=leading)) >= 25 and " | " not in rest
+        if len((rest := _rest(line.text, taken.get(i), leading=leading)).split()) >= 3
+        and len(rest) >= 14
+        and " | " not in rest
     }
-    prose_heights = [(line.y, 0.6 * line.size) for line in prose.values()]
-    beside = [n for n in chain if n.line in prose or any(abs(y - n.y) < room for y, room in prose_heights)]
+    heights = [(line.y, 0.6 * line.size) for line in prose.values()]
+    beside = [n for n in chain if n.line in prose or any(abs(y - n.y) < room for y, room in heights)]
     if len(beside) < 0.6 * len(chain):
         return False
-    step = Counter(b.value - a.value for a, b in pairwise(chain)).most_common(1)[0][0]
-    top, bottom, edge = chain[0].y, chain[-1].y, chain[0].x
-    column = [
+    edge, top, bottom = chain[0].x, chain[0].y + 1, chain[-1].y - 1
+    others = [
         line
         for i, line in prose.items()
-        if i not in taken
-        and bottom - 1 <= line.y <= top + 1
-        and not any(abs(line.y - n.y) < 0.6 * line.size for n in chain)
-        and -_DIGITS_WIDTH < (line.x - edge if leading else edge - line.x_end) < 60
+        if i not in taken and bottom <= line.y <= top and not any(abs(line.y - n.y) < 0.6 * line.size for n in chain)
     ]
+    across = [line for line in others if line.x < edge + 4 and line.x_end > edge - 4]
+    column = [line for line in others if (line.x >= edge + 4 if leading else line.x_end <= edge - 4)]
+    step = Counter(b.value - a.value for a, b in pairwise(chain)).most_common(1)[0][0]
     if step == 1:
-        return len(column) <= 0.4 * len(chain)
-    outside = [line for line in column if (line.x > edge + 4 if leading else line.x_end < edge - 4)]
-    return len(column) >= len(chain) and len(outside) >= 0.9 * len(column)
+        return len(column) + len(across) <= 0.4 * len(chain)
+    return len(column) >= len(chain) and len(across) <= 0.1 * len(column)
 
 
 def _rest(text: str, number: _Number | None, *, leading: bool) -> str:
@@ -193,7 +193,8 @@ def _rows_of_tables(
             # from the text outwards: what stands close to a row is a row
             for line in sorted(outer, key=lambda x: x.y if top else -x.y):
                 close = [other for other in text if _is_close(line, other, top=top)]
-                cells = any(" | " in other.text for other in (line, *close))
+                level = [x for x in lines if x is not line and abs(x.y - line.y) < 0.5]
+                cells = level or any(" | " in other.text for other in (line, *close))
                 if close and cells and not _counts_pages(alike[_shape(line), top]):
                     rows.add(line)
                     text.append(line)

@@ -13,7 +13,7 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 from ingest.authors import PLACE, chosen, composed, is_prose, printed_authors, shown_in, stated_authors
-from ingest.known_headings import is_periodical
+from ingest.known_headings import is_notice, is_periodical
 from ingest.lines import clean, squash, unescaped
 
 if TYPE_CHECKING:
@@ -57,6 +57,8 @@ class Description:
     arxiv_id: str | None = None
     """Without a version: `1706.03762` or `math.GT/0309136`."""
     abstract: str | None = None
+    retracted: bool = False
+    """Whether the file says that the paper has been retracted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +83,9 @@ def describe(layout: Layout, info: DocumentInfo, *, file_name: str) -> Descripti
     printed = printed_authors(layout, title)
     authors = chosen(shown_in(stated, opening), printed)
     year = _year(pages, info, xmp, doi=doi, arxiv_id=arxiv)
-    return Description(title, tuple(authors), year, doi, arxiv, _abstract(layout))
+    first_page = pages[0] if pages else ""
+    retracted = layout.retracted or any(is_notice(text, first_page) for text in (title, xmp.title, info.title))
+    return Description(title, tuple(authors), year, doi, arxiv, _abstract(layout), retracted)
 
 
 # ---- what the file states -------------------------------------------------------------------------------------------

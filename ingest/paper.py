@@ -25,6 +25,15 @@ class Paper:
     n_pages: int
     file_name: str
     """The name under which the user gave the file; the library's own copy is `papers/<id>.pdf`."""
+    retracted: bool = False
+    """Whether the file itself says so, by a stamp or a notice."""
+
+    @property
+    def marked_title(self) -> str:
+        """The title as it is cited: with "RETRACTED: " before it, as publishers write, where the paper is."""
+        if not self.retracted or self.title.casefold().startswith("retract"):
+            return self.title
+        return f"RETRACTED: {self.title}"
 
     @property
     def short_cite(self) -> str:
@@ -34,7 +43,8 @@ class Paper:
             return " ".join(words[:6]) + (" …" if len(words) > 6 else "")
         first = self.authors[0].split()[-1]
         others = {1: "", 2: f" and {self.authors[-1].split()[-1]}"}.get(len(self.authors), " et al.")
-        return f"{first}{others} {self.year}" if self.year else f"{first}{others}"
+        cite = f"{first}{others} {self.year}" if self.year else f"{first}{others}"
+        return f"{cite} (retracted)" if self.retracted else cite
 
 
 @dataclass(frozen=True, slots=True)

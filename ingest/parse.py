@@ -68,6 +68,7 @@ def parse_pdf(path: Path, *, file_name: str | None = None, ocr_languages: str = 
         abstract=known.abstract,
         n_pages=len(file.pages),
         file_name=name,
+        retracted=known.retracted,
     )
     return ParsedPaper(paper, parts.pages, parts.headings, parts.blocks, parts.references, _report(file, parts))
 

@@ -71,6 +71,13 @@ class IngestReport:
     chunks: int | None = None
     seconds: float
     error: str | None = None
+    like: str | None = None
+    """The title and file of a paper that was there before and is likely the same one, from another file."""
+
+    @property
+    def like_sentence(self) -> str:
+        """What to tell the user of a likely duplicate; empty where there is none."""
+        return f"It is likely the same paper as {self.like}; delete one if so." if self.like else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -278,6 +285,7 @@ class Ingest:
             pages=paper.n_pages,
             chunks=len(work.chunks),
             seconds=time.monotonic() - work.began,
+            like=f"“{other.title}” ({other.file_name})" if (other := library.like(paper)) else None,
         )
 
     def _embed(self, work: _Parsed | IngestReport) -> Vectors | None:
@@ -356,6 +364,7 @@ def _as_people_wrote_it(paper: Paper, pdf: Path) -> Paper:
     if entry is None:
         return paper
     guessed = Description(paper.title, paper.authors, paper.year, paper.doi, paper.arxiv_id, paper.abstract)
+    guessed = replace(guessed, retracted=paper.retracted)
     return replace(paper, **asdict(apply(entry, guessed)))
 
 

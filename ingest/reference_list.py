@@ -73,6 +73,7 @@ def _regions(lines: Sequence[Line], heads: Sequence[Head]) -> list[tuple[int, in
             if h.first > i
             and (h.level == 1 or (own and h.level <= own.level) or is_known(_title(lines, h)))
             and not _goes_on(lines, labels, h.first)
+            and (is_known(_title(lines, h)) or not _within_entry(lines, h))
         )
         regions.append((i + 1, next(later, len(lines))))
     return regions
@@ -87,6 +88,13 @@ def _goes_on(lines: Sequence[Line], labels: dict[int, int], at: int) -> bool:
     # an appendix that counts from where the list ended would be indented or set otherwise
     same_edge = abs(lines[after].size - lines[before].size) < 0.3
     return same_edge and 0 < labels[after] - labels[before] <= 2
+
+
+def _within_entry(lines: Sequence[Line], head: Head) -> bool:
+    """Whether what looks like a heading is set as an entry's next line is: a journal in italics."""
+    line, before = lines[head.first], lines[head.first - 1]
+    close = 0 < before.y - line.y < 1.4 * line.size and abs(before.size - line.size) < 0.3
+    return close and head.first == head.last and head.length < len(line.text) and not line.bold
 
 
 def _title(lines: Sequence[Line], head: Head) -> str:

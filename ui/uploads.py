@@ -118,7 +118,8 @@ def _result(report: IngestReport) -> str:
     match report.status:
         case "added":
             size = f"{counted(report.pages or 0, 'page')}, {counted(report.chunks or 0, 'passage')}"
-            return f"{title} is in your library: {size}, {report.seconds:.1f} s."
+            added = f"{title} is in your library: {size}, {report.seconds:.1f} s."
+            return f"{added} {inert(report.like_sentence)}".rstrip()
         case "skipped":
             return f"{title} was in your library already."
         case _:
