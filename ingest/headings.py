@@ -277,9 +277,10 @@ def _edge(lines: Sequence[Line], at: int) -> float:
 
 def _reads_as_heading(text: str) -> bool:
     letters = sum(char.isalpha() for char in text)
+    name = text.partition(" ")[2] if is_numbered(text) else text  # "2.1 Data" has few letters
     return (
         3 <= len(text) <= 220
-        and letters >= max(3, 0.6 * len(text.replace(" ", "")))
+        and letters >= max(3, 0.6 * len(name.replace(" ", "")))
         and len(text.split()) <= 28
         and not text.endswith((",", ";", "-"))
         and not text[0].islower()

@@ -31,6 +31,13 @@ _SHOWN = 0.5
 _SOURCE = re.compile(r"\b(?:1[89]|20)\d\d[a-z]?\b|\b10\.\d{4,9}/|https?:|\bin press\b|\bn\.\s?d\.", re.IGNORECASE)
 
 
+_AFTER_LIST = re.compile(
+    r"(?:conflicts? of interests?|competing interests?|publisher[’']s note|disclaimer:|copyright ©|©|submit your|"
+    r"how to cite|cite this article|edited by:|reviewed by:|received:|supporting information)\b|©",
+    re.IGNORECASE,
+)
+
+
 class References(NamedTuple):
     """The lines of the reference lists and those among them that begin an entry, as indices."""
 
@@ -103,6 +110,9 @@ def _title(lines: Sequence[Line], head: Head) -> str:
 
 def _entries(lines: Sequence[Line], region: range) -> References:
     """The members and beginnings of entries within a region; figures and other text in between are left out."""
+    # up to what a publisher prints below the list
+    below = next((i for i in region[6:] if _AFTER_LIST.match(lines[i].text)), region.stop)
+    region = range(region.start, below)
     if not region:
         return References(frozenset(), frozenset())
     starts = set(_numbered_starts(lines, region))

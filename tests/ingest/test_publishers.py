@@ -108,6 +108,29 @@ def test_a_numbered_heading_ends_at_its_stop_where_the_sentence_goes_on_in_itali
     assert found == ["3. Results", f"{number} {name}"]
 
 
+@pytest.mark.parametrize("name", ["2.1 Data", "2.1.1 Soil", "2.10. Sex"])
+def test_a_numbered_heading_of_one_short_word_is_one(tmp_path, name):
+    page = paragraphs(740, head("2 Methods", bold=True), LINES, head(name, bold=True), LINES)
+    assert titles(parse_pdf(write_pdf(tmp_path / "a.pdf", [TITLE, *page]))) == ["2 Methods", name]
+
+
+def test_what_a_publisher_prints_below_the_references_is_none_of_them(tmp_path):
+    hanging = [
+        text
+        for i, name in enumerate(["Berg, A.", "Dahl, C.", "Ek, D.", "Falk, E.", "Holm, G."])
+        for text in (Text(60, 720 - 24 * i, f"{name}, & Lind, K. (20{10 + i}). On the length of lines and", 8),
+                     Text(72, 710 - 24 * i, "of their ends. Journal of Lines, 3, 1-9.", 8))
+    ]  # fmt: skip
+    below = [
+        "Conflict of Interest Statement: The authors declare that there is none.",
+        "Copyright © 2019 Berg and Dahl.",
+    ]
+    page = [Text(60, 740, "References", bold=True), *hanging, *column(60, 590, below, size=8)]
+    paper = parse_pdf(write_pdf(tmp_path / "a.pdf", opening(tmp_path), page))
+    assert len(paper.references) == 5
+    assert "there is none" in paper.text
+
+
 def test_roles_of_authors_and_labels_of_files_are_no_sections(tmp_path):
     page = paragraphs(
         740, head("Introduction", bold=True, size=14), LINES, head("Results", bold=True, size=14), LINES,
