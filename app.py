@@ -13,12 +13,12 @@ from chainlit.server import app as server
 from ingest import environment
 from ui import (
     composer,
-    consent,
+    consent_question,
     conversation,
     core,
     ending,
+    export,
     panel,
-    references,
     refinement,
     scope,
     shelf,
@@ -97,7 +97,7 @@ async def on_chat_resume(thread: dict[str, Any]) -> None:
 @cl.on_chat_end
 async def on_chat_end() -> None:
     """A page was closed or reloaded, or its connection broke."""
-    consent.page_is_gone()
+    consent_question.page_is_gone()
 
 
 @cl.on_message
@@ -117,7 +117,7 @@ async def on_message(message: cl.Message) -> None:
     elif papers:
         await uploads.offer(papers)
     elif question:
-        await cl.Message("Your question was not asked, because no file that came with it could be added.").send()
+        await cl.Message("Your question was not asked because none of its files could be added.").send()
 
 
 @cl.action_callback("ask_about")
@@ -130,12 +130,12 @@ async def ask_about(action: cl.Action) -> None:
     await conversation.stoppable(conversation.ask(question, mode="draft", choice=choice))
 
 
-@cl.action_callback(references.COPY)
-@cl.action_callback(references.BIBTEX)
+@cl.action_callback(export.COPY)
+@cl.action_callback(export.BIBTEX)
 @visible
 async def take_along(action: cl.Action) -> None:
     """An answer with numbered references, or the BibTeX of what it cites, is wanted."""
-    await references.act(action.name, action.payload)
+    await export.act(action.name, action.payload)
 
 
 @cl.action_callback(refinement.REFINE)

@@ -36,7 +36,7 @@ from rag.evaluation.metrics import (
 from rag.evaluation.plots import Curve, Point, curves
 from rag.verify.calibration import shipped
 from rag.verify.citations import cite
-from rag.verify.confidence import gates, score, signals, wants_expert
+from rag.verify.confidence import score, signals, vetoes, wants_expert
 
 TENTHS = [round(0.1 * i, 1) for i in range(1, 11)]
 STYLE = (
@@ -87,7 +87,7 @@ def known_of(row):
     draft, passages = draft_of(row), passages_of(row)
     cited = cite(draft.text, passages, page_text=lambda _paper, _page: "")
     asked = {"question": row["question"], "sentences": cited.sentences, "passages": passages}
-    found = tuple(gate.code for gate in gates(draft, **asked, corrections=cited.corrections))
+    found = tuple(veto.code for veto in vetoes(draft, **asked, corrections=cited.corrections))
     right = is_right(draft.text, row["golds"])
     return Known(
         draft=draft,
@@ -170,7 +170,7 @@ def table(train, dev, rows):
     said = [score(k.draft, **k.asked, corrections=k.corrections, calibration=calibration) for k in dev]
     scores = {
         "confidence": [c.score for c in said],
-        "without its gates": [calibration.with_logprobs.probability(c.signals) for c in said],
+        "without its vetoes": [calibration.with_logprobs.probability(c.signals) for c in said],
         "without log-probabilities": [calibration.without_logprobs.probability(c.signals) for c in said],
         "length alone": single("log_words", dev),
         "shortness alone": single("log_words", dev, sign=-1.0),
@@ -181,7 +181,7 @@ def table(train, dev, rows):
         "how far passages carry it alone": single("carried", dev),
         "new words that were read alone": single("new_words_read", dev),
         "names and numbers that were read alone": single("specific", dev),
-        "not a plain echo (gate) alone": [float("echo" not in c.gates) for c in said],
+        "not a plain echo (veto) alone": [float("echo" not in c.vetoes) for c in said],
     }
     print("| score | AUROC, right | AUROC, contains the answer |\n|---|---|---|")
     for name, values in scores.items():
@@ -195,12 +195,12 @@ def table(train, dev, rows):
     print("\n| said | came | drafts |\n|---|---|---|")
     for mean, share, n in reliability(values, right, bins=5):
         print(f"| {mean:.3f} | {share:.3f} | {n} |")
-    print("\n| gate | drafts | right |\n|---|---|---|")
-    codes = sorted({code for c in said for code in c.gates})
+    print("\n| veto | drafts | right |\n|---|---|---|")
+    codes = sorted({code for c in said for code in c.vetoes})
     for code in codes:
-        hit = [k.right for k, c in zip(dev, said, strict=True) if code in c.gates]
+        hit = [k.right for k, c in zip(dev, said, strict=True) if code in c.vetoes]
         print(f"| {code} | {len(hit)} | {sum(hit)} |")
-    hit = [k.right for k, c in zip(dev, said, strict=True) if c.gates]
+    hit = [k.right for k, c in zip(dev, said, strict=True) if c.vetoes]
     print(f"| any | {len(hit)} | {sum(hit)} |")
     handed = [wants_expert(c, calibration=calibration) for c in said]
     kept = [r for r, h in zip(right, handed, strict=True) if not h]

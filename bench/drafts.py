@@ -29,7 +29,7 @@ from rag.assistant import Assistant  # noqa: E402
 from rag.evaluation.corpora import read_qasper  # noqa: E402
 from rag.evaluation.corpus_library import corpus_library  # noqa: E402
 from rag.models.chat import EndpointChatModel  # noqa: E402
-from rag.models.local import LocalServer, embedded_model  # noqa: E402
+from rag.models.local import LocalServer, embedded_drafter  # noqa: E402
 from rag.retrieval.retrieve import Retriever  # noqa: E402
 from rag.settings import RagSettings  # noqa: E402
 
@@ -97,7 +97,7 @@ def questions_of(split, n_papers):
 def recording_assistant(library, embedder, threads):
     """The product's assistant with one slot, and with its model and its search recorded."""
     settings = RagSettings(drafter=None, drafter_slots=1, drafter_context=4096, drafter_threads=threads)
-    server = LocalServer(embedded_model(), context=4096, slots=1, threads=threads)
+    server = LocalServer(embedded_drafter(), context=4096, slots=1, threads=threads)
     drafter = RecordingChatModel(server.connect, name=server.name, timeout=settings.timeout_seconds)
     assistant = Assistant(library=library, embedder=embedder, drafter=drafter, settings=settings, server=server)
     assistant._retriever = RecordingRetriever(library, embedder, terms=assistant._terms)  # noqa: SLF001 a recorder

@@ -2,8 +2,8 @@
 
     python bench/model_memory.py [FILE.gguf …]
 
-The embedded model and any other file, at three contexts: computed by `rag.models.fit.memory_needed`, and the largest
-resident memory of the server's process after one question that fills three quarters of the context (Linux only).
+The embedded model and any other file, at three contexts: computed by `rag.models.hardware_fit.memory_needed`, and the
+largest resident memory of the server's process after one question that fills three quarters of the context (Linux).
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from rag.models.fit import memory_needed  # noqa: E402
 from rag.models.gguf import read_header  # noqa: E402
-from rag.models.local import LocalServer, embedded_model  # noqa: E402
+from rag.models.hardware_fit import memory_needed  # noqa: E402
+from rag.models.local import LocalServer, embedded_drafter  # noqa: E402
 from rag.models.registry import Architecture, Gguf, ModelCard  # noqa: E402
 
 
@@ -68,7 +68,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("files", nargs="*", type=Path)
     print(f"{'model':40} {'context':>8} {'computed':>9} {'measured':>9}")
-    for path in parser.parse_args().files or [embedded_model()]:
+    for path in parser.parse_args().files or [embedded_drafter()]:
         for context in (1024, 2048, 4096):
             needed = memory_needed(card_of(path), context=context)
             taken = asyncio.run(measure(path, context=context))

@@ -35,9 +35,9 @@ from rag.costs.accounting import Usage
 from rag.evaluation.metrics import answer_f1, paired
 from rag.models.chat import Completion, EndpointChatModel
 from rag.models.draft import is_repeating, without_repetition
-from rag.models.local import LocalServer, embedded_model
+from rag.models.local import LocalServer, embedded_drafter
 from rag.prompts import sentence_messages
-from rag.quoting.quoted_answer import holds, quotation
+from rag.quoting.quoted_answer import holds, quoted_answer
 from rag.verify.calibration import shipped
 from rag.verify.citations import cite, without_markers
 from rag.verify.confidence import score
@@ -57,7 +57,7 @@ def sentences_for(candidate, row):
 async def write(rows, candidates, out, threads):
     """Add what is not in the file yet: one line for each question and candidate."""
     there = {(line["id"], line["candidate"]) for line in read_drafts(out)}
-    server = LocalServer(embedded_model(), context=4096, slots=1, threads=threads)
+    server = LocalServer(embedded_drafter(), context=4096, slots=1, threads=threads)
     model = EndpointChatModel(server.connect, name=server.name, timeout=120)
     todo = [(row, name) for row in rows for name in candidates if (row["id"], name) not in there]
     began = time.monotonic()
@@ -118,7 +118,7 @@ def candidates_of(row, lines):
     quoted = None
     if not holds(first.confidence, wholly=True):
         asked = {"question": row["question"], "passages": passages_of(row)}
-        quoted = quotation(row["ranked"], **asked, instead_of=first.draft)
+        quoted = quoted_answer(row["ranked"], **asked, instead_of=first.draft)
     return judged | {"product": Judged.of(quoted, row) if quoted else first}
 
 
@@ -133,8 +133,8 @@ class Judged:
     f1: float
 
     @property
-    def gated(self):
-        return bool(self.confidence.gates)
+    def vetoed(self):
+        return bool(self.confidence.vetoes)
 
     @classmethod
     def of(cls, draft, row):
@@ -155,16 +155,16 @@ class Judged:
 
 
 def by_support(drafts):
-    return max(drafts, key=lambda d: (not d.gated, d.supported, -d.unsupported, d.confidence.score))
+    return max(drafts, key=lambda d: (not d.vetoed, d.supported, -d.unsupported, d.confidence.score))
 
 
 def by_confidence(drafts):
     return max(drafts, key=lambda d: d.confidence.score)
 
 
-def by_gate(drafts):
-    """The first one without a gate, in their order; else the first."""
-    return next((d for d in drafts if not d.gated), drafts[0])
+def by_veto(drafts):
+    """The first one without a veto, in their order; else the first."""
+    return next((d for d in drafts if not d.vetoed), drafts[0])
 
 
 def by_logprob(drafts):
@@ -174,7 +174,7 @@ def by_logprob(drafts):
 CHOICES = {
     "by support, then confidence": by_support,
     "by confidence": by_confidence,
-    "another only where the first has a gate": by_gate,
+    "another only where the first has a veto": by_veto,
     "by log-probability": by_logprob,
     "oracle": lambda drafts: max(drafts, key=lambda d: d.f1),
 }
@@ -193,7 +193,7 @@ def table(rows, lines, names):
     papers = [row["paper_id"] for row, _ in found]
     first = [drafts["first"] for _, drafts in found]
     print(f"\n{' + '.join(names)}: {len(found)} questions with drafts, {len(set(papers))} papers")
-    print("| kept | answer-F1 | difference | supported sentences | difference | with a gate | another kept |")
+    print("| kept | answer-F1 | difference | supported sentences | difference | with a veto | another kept |")
     print("|---|---|---|---|---|---|---|")
     kept = {f"always {name}": [drafts[name] for _, drafts in found] for name in names}
     if "sentence" in names:
@@ -204,7 +204,7 @@ def table(rows, lines, names):
         for of_draft in ("f1", "supported"):
             ours, before = ([getattr(d, of_draft) for d in some] for some in (drafts, first))
             cells += [f"{np.mean(ours):.3f}", difference(ours, before, papers)]
-        cells.append(f"{np.mean([d.gated for d in drafts]):.2f}")
+        cells.append(f"{np.mean([d.vetoed for d in drafts]):.2f}")
         cells.append(f"{np.mean([d is not f for d, f in zip(drafts, first, strict=True)]):.2f}")
         print("| " + " | ".join(cells) + " |")
     usages = [[drafts[name].draft.usage for name in names] for _, drafts in found]

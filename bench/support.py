@@ -3,7 +3,7 @@
     python bench/support.py [--split train|dev] [--n 1200] [--show KIND]
 
 Each sentence of an evidence paragraph is judged against that paragraph and five others of its paper. "alarm" is the
-verdict unsupported; "doubt" is unsupported or weak. Kinds of sentences:
+verdict unsupported; "doubt" is unsupported or partially supported. Kinds of sentences:
 
 - verbatim: as it stands in the paragraph.
 - number, number nearby: one number is changed by a random step, or to another number of the six paragraphs.
@@ -31,7 +31,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from ingest import Chunk, Paper  # noqa: E402 the line above makes it importable
-from rag.answer import Passage  # noqa: E402
+from rag.answer import PARTIALLY_SUPPORTED, Passage  # noqa: E402
 from rag.verify import support  # noqa: E402
 from rag.words import split_sentences  # noqa: E402
 
@@ -63,10 +63,13 @@ def main():
     with gzip.open(DATA / f"{taken.split}.json.gz") as file:
         made = make(json.load(file), taken.n, random.Random(taken.seed))
     judged = {kind: [(s, p, support.judge(s, p)) for s, p in rows] for kind, rows in made.items()}
-    print(f"QASPER {taken.split}\n\n| sentences | n | unsupported | weak | supported |\n|---|---|---|---|---|")
+    print(f"QASPER {taken.split}\n\n| sentences | n | unsupported | partially supported | supported |\n|" + 5 * "---|")
     for kind, rows in judged.items():
         verdicts = [j.support for _, _, j in rows]
-        shares = [sum(v == verdict for v in verdicts) / len(rows) for verdict in ("unsupported", "weak", "supported")]
+        shares = [
+            sum(v == verdict for v in verdicts) / len(rows)
+            for verdict in ("unsupported", PARTIALLY_SUPPORTED, "supported")
+        ]
         print(f"| {kind} | {len(rows)} | " + " | ".join(f"{share:.3f}" for share in shares) + " |")
     if taken.show:
         show(judged[taken.show], wrong="supported" if taken.show in FALSE else "unsupported")
@@ -191,15 +194,15 @@ def show(rows, *, wrong):
 
 
 def curve(made):
-    """What other values of WEAK_AT would do, with all else in place: the share that is unsupported.
+    """What other values of PARTLY_AT would do, with all else in place: the share that is unsupported.
 
     Left out are the kinds that hardly depend on it.
     """
-    kinds, kept = ("free-form", "other paper"), support.WEAK_AT
-    support.WEAK_AT = -9.0
+    kinds, kept = ("free-form", "other paper"), support.PARTLY_AT
+    support.PARTLY_AT = -9.0
     judged = {kind: [support.judge(s, p) for s, p in made[kind]] for kind in kinds}
-    support.WEAK_AT = kept
-    print("\nUnsupported at each value of WEAK_AT\n\n| WEAK_AT | " + " | ".join(kinds) + " |\n|---|---|---|")
+    support.PARTLY_AT = kept
+    print("\nUnsupported at each value of PARTLY_AT\n\n| PARTLY_AT | " + " | ".join(kinds) + " |\n|---|---|---|")
     for at in (-0.2, -0.1, 0.0, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4):
         shares = [sum(j.support == "unsupported" or (j.support is not None and j.score < support.SUPPORTED_AT
                                                      and j.tie < at) for j in js) / len(js)

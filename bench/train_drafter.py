@@ -15,8 +15,10 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import re
 import sys
 import time
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,7 +28,8 @@ import torch
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from reader_data import DATA, SEED, Row, sources  # noqa: E402
+from reader_data import clean, held_qasper, paragraphs_of, qasper_papers, sources  # noqa: E402
+from reader_rows import DATA, Overlap, Range, Row  # noqa: E402
 
 from ingest.sentences import sentence_spans  # noqa: E402
 from rag.adapt.examples import carried, right  # noqa: E402
@@ -34,13 +37,15 @@ from rag.adapt.lora import Example, Learner  # noqa: E402
 from rag.adapt.recipe import Recipe  # noqa: E402
 from rag.adapt.sentences import NOT_SAID, as_sentence  # noqa: E402
 from rag.evaluation.metrics import estimate  # noqa: E402
-from rag.models.local import embedded_model  # noqa: E402
+from rag.models.local import embedded_drafter  # noqa: E402
 from rag.prompts import sentence_messages  # noqa: E402
 from rag.quoting.extract import EMBEDDED_SENTENCES, best_sentences  # noqa: E402
+from rag.words import content_words  # noqa: E402
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
+SEED = 20261129
 RECIPE = Recipe(
     rank=16,
     alpha=32,
@@ -49,23 +54,51 @@ RECIPE = Recipe(
     warm_up=20,
     longest=640,
 )
-SHARES = {"qasper": 0.5, "covid": 0.2, "squad": 0.3}
+SHARES = {"qasper": 0.6, "covid": 0.2, "squad": 0.2}
 """Of each source among the examples."""
 WITHOUT = 0.1
 """Examples whose sentences do not answer."""
 EVERY = 25
 """Steps between checkpoints."""
+NEAR = 8
+"""Sentences that share the most words with the question; those that stand beside the evidence are drawn of them."""
 
 
-def example(group: list[Row], random: np.random.Generator) -> Example | None:
-    """A question with four sentences and what is to be answered; None where the group has no answer in words."""
+def flat(text: str, places: Sequence[Range]) -> list[str]:
+    return [" ".join(text[a:b].split()) for a, b in places]
+
+
+def example(
+    question: str, answer: str, evidence: Sequence[str], others: Sequence[str], random: np.random.Generator
+) -> Example | None:
+    """What the drafter reads and is to write; None where the sentences do not carry the answer.
+
+    Args:
+        question: what is asked.
+        answer: the data set's.
+        evidence: sentences that carry it, best first; none: the answer is that the passages do not say.
+        others: sentences of the same paper that do not.
+        random: draws which of them are read, and in which order.
+    """
+    asked = content_words(question)
+    near = sorted((s for s in others if len(s.split()) > 4), key=lambda s: -len(asked & content_words(s)))[:NEAR]
+    kept = list(evidence[:EMBEDDED_SENTENCES])
+    kept += [near[int(i)] for i in random.permutation(len(near))[: EMBEDDED_SENTENCES - len(kept)]]
+    chosen = [kept[int(i)] for i in random.permutation(len(kept))]
+    if not chosen:
+        return None
+    messages = sentence_messages(question, chosen)
+    if not evidence:
+        return Example(tuple(messages), NOT_SAID)
+    return Example(tuple(messages), as_sentence(question, answer)) if carried(answer, messages[0]["content"]) else None
+
+
+def of_rows(group: list[Row], random: np.random.Generator) -> Example | None:
+    """A group of the reader's; None where it has no answer in words."""
     answering = next((row for row in group if row.relevant), None)
-    others = [row for row in group if not row.relevant]
-    beside = [" ".join(row.text[a:b].split()) for row in others for a, b in sentence_spans(row.text)]
-    beside = [sentence for sentence in beside if len(sentence.split()) > 4]
+    others = [sentence for row in group if not row.relevant for sentence in flat(row.text, sentence_spans(row.text))]
     if answering is None or random.random() < WITHOUT:
-        chosen = [beside[int(i)] for i in random.permutation(len(beside))[:EMBEDDED_SENTENCES]]
-        return Example(tuple(sentence_messages(group[0].question, chosen)), NOT_SAID) if chosen else None
+        return example(group[0].question, "", (), others, random)
     if answering.kind in {"yes", "no"}:
         answer, marked = answering.kind.capitalize(), answering.carrying or ()
     elif answering.spans:
@@ -74,36 +107,77 @@ def example(group: list[Row], random: np.random.Generator) -> Example | None:
         return None
     own = sentence_spans(answering.text)
     evidence = [s for s in own if any(s[0] < b and a < s[1] for a, b in marked)] or own[:2]
-    near = [" ".join(answering.text[a:b].split()) for a, b in own if (a, b) not in evidence]
-    beside = [*near, *beside]
-    kept = [" ".join(answering.text[a:b].split()) for a, b in evidence[:EMBEDDED_SENTENCES]]
-    drawn = [beside[int(i)] for i in random.permutation(len(beside))[: EMBEDDED_SENTENCES - len(kept)]]
-    chosen = [*kept, *drawn]
-    chosen = [chosen[int(i)] for i in random.permutation(len(chosen))]
-    messages = sentence_messages(answering.question, chosen)
-    if not carried(answer, messages[0]["content"]):
-        return None
-    return Example(tuple(messages), as_sentence(answering.question, answer))
+    beside = flat(answering.text, [s for s in own if s not in evidence])
+    return example(answering.question, answer, flat(answering.text, evidence), [*beside, *others], random)
+
+
+def in_words(answer: dict) -> str:
+    """What an annotator of QASPER says; empty where the paper does not answer."""
+    if answer["yes_no"] is not None:
+        return "Yes" if answer["yes_no"] else "No"
+    return ", ".join(map(clean, answer["extractive_spans"])) or clean(answer["free_form_answer"])
+
+
+class Papers:
+    """QASPER train without what is held back: the annotators' own words, with the paper's nearest sentences."""
+
+    def __init__(self) -> None:
+        data = qasper_papers("train")
+        held = held_qasper(data)
+        self._texts = {name: paragraphs_of(data[name]) for name in sorted(set(data) - held)}
+        self._asked = [
+            (name, clean(qa["question"]), answer["answer"])
+            for name in self._texts
+            for qa in data[name]["qas"]
+            for answer in qa["answers"]
+            if self._texts[name]
+        ]
+        self.n = len(self._asked)
+        self._near = cache(lambda name: Overlap(self._texts[name]))
+
+    def example(self, i: int, random: np.random.Generator) -> Example | None:
+        """Question i; None where the text does not carry its answer."""
+        name, question, answer = self._asked[i]
+        paragraphs, said = self._texts[name], in_words(answer)
+        its = {clean(e) for e in answer["evidence"]}
+        evidence = {j for j, text in enumerate(paragraphs) if text in its}
+        near = self._near(name).best(question, n=6, without=evidence)
+        others = [s for j in near for s in flat(paragraphs[j], sentence_spans(paragraphs[j]))]
+        if answer["unanswerable"]:
+            return example(question, "", (), others, random)
+        if not evidence or not said or re.search(r"(?:INLINE|DISPLAY)FORM\d", said):
+            return None
+        sentences = [s for j in sorted(evidence) for s in flat(paragraphs[j], sentence_spans(paragraphs[j]))]
+        wanted = content_words(said if said not in {"Yes", "No"} else question)
+        sentences.sort(key=lambda s: -len(wanted & content_words(s)))
+        few = 1 + int(random.integers(3))
+        return example(question, said, sentences[:few], [*sentences[few:], *others], random)
 
 
 def examples() -> Iterator[Example]:
     """For ever, the same each time."""
-    every = sources()
+    every, papers = sources(), Papers()
+    numbers = {"qasper": papers.n, "covid": every["covid"].n, "squad": every["squad"].n}
     order = {name: np.random.default_rng([SEED, i]) for i, name in enumerate(SHARES)}
     turns: dict[str, list[int]] = {name: [] for name in SHARES}
     random = np.random.default_rng([SEED, 99])
     while True:
         name = str(random.choice(list(SHARES), p=list(SHARES.values())))
         if not turns[name]:
-            turns[name] = [int(i) for i in order[name].permutation(every[name].n)]
-        group = every[name].group(turns[name].pop(), random)
-        if group and (made := example(group, random)):
+            turns[name] = [int(i) for i in order[name].permutation(numbers[name])]
+        i = turns[name].pop()
+        if name == "qasper":
+            made = papers.example(i, random)
+        else:
+            group = every[name].group(i, random)
+            made = of_rows(group, random) if group else None
+        if made:
             yield made
 
 
 def train(options: argparse.Namespace) -> None:
     options.out.mkdir(parents=True, exist_ok=True)
-    learner = Learner(embedded_model(), RECIPE, device=options.device)
+    learner = Learner(embedded_drafter(), RECIPE, device=options.device)
     steps, last = options.examples // RECIPE.batch, options.out / "last.pt"
     optimiser = torch.optim.AdamW(learner.masters, lr=RECIPE.rate, weight_decay=0.0)
     done, tokens, seconds = 0, 0, 0.0
@@ -154,7 +228,7 @@ def measure(options: argparse.Namespace) -> None:
         messages = tuple(sentence_messages(case.question, sentences))
         asked.append(Taught(Example(messages, ""), case.paper, case.question, tuple(case.golds)))
     for name, adapter in (("as it was", None), ("taught", options.out / "drafter.gguf")):
-        texts = asyncio.run(answers(embedded_model(), adapter, asked, what=name, threads=None, tell=lambda *_: None))
+        texts = asyncio.run(answers(embedded_drafter(), adapter, asked, what=name, threads=None, tell=lambda *_: None))
         found = estimate(
             [right(t, row.golds) for t, row in zip(texts, asked, strict=True)], [row.group for row in asked]
         )

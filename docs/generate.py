@@ -52,7 +52,7 @@ def settings() -> str:
 def models() -> str:
     """A table of the models in models.json; nothing in it depends on this machine."""
     from rag.commands.models import size_words
-    from rag.models.fit import CONTEXT, memory_needed
+    from rag.models.hardware_fit import CONTEXT, memory_needed
     from rag.models.machine import in_words
     from rag.models.registry import Gguf, Service, load
 

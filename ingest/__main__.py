@@ -47,7 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # whoever read our output has had enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except KeyboardInterrupt:
-        print("Stopped; papers that were finished are kept.", file=sys.stderr)
+        print("Stopped. Papers already finished are kept.", file=sys.stderr)
     except Exception as error:
         if (said := in_words(error)) is None:
             raise
@@ -56,19 +56,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m ingest", description="The papers of your library.")
+    parser = argparse.ArgumentParser(prog="python -m ingest", description="Manage the papers in your library.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     def command(name: str, run: Any, text: str) -> argparse.ArgumentParser:
         sub = commands.add_parser(name, help=text, description=text)
-        sub.add_argument("--json", action="store_true", help="results as JSON on standard output")
+        sub.add_argument("--json", action="store_true", help="print results as JSON")
         sub.set_defaults(run=run)
         return sub
 
-    command("add", _add, "add PDFs, or all PDFs below a folder").add_argument("paths", nargs="+", type=Path)
+    command("add", _add, "add PDFs, or all PDFs in a folder and its subfolders").add_argument(
+        "paths", nargs="+", type=Path
+    )
     listing = command("list", _list, "list the papers")
-    listing.add_argument("--tag", help="those that carry this tag only")
-    for name, text in (("tag", "give papers a tag"), ("untag", "take a tag from papers")):
+    listing.add_argument("--tag", help="only papers with this tag")
+    for name, text in (("tag", "tag papers"), ("untag", "remove a tag from papers")):
         sub = command(name, _tag, text)
         sub.add_argument("tag")
         sub.add_argument("ids", nargs="+", metavar="id")
@@ -76,23 +78,23 @@ def _parser() -> argparse.ArgumentParser:
     command("tags", _tags, "list the tags")
     command("show", _show, "show one paper").add_argument("id")
     command("remove", _remove, "remove every trace of papers").add_argument("ids", nargs="+", metavar="id")
-    correct = command("set", _set, "correct what is known of a paper")
+    correct = command("set", _set, "correct a paper's title, authors, year or identifiers")
     correct.add_argument("id")
     correct.add_argument("--title")
     correct.add_argument("--authors", metavar='"A. Name; B. Name"', type=_names)
     correct.add_argument("--year", type=int)
     correct.add_argument("--doi")
     correct.add_argument("--arxiv-id", dest="arxiv_id")
-    command("bibtex", _bibtex, "write BibTeX of papers, or of all").add_argument("ids", nargs="*", metavar="id")
-    watch = command("watch", _watch, "add the PDFs of a folder, and those that come into it, until stopped")
+    command("bibtex", _bibtex, "print BibTeX for some papers, or for all").add_argument("ids", nargs="*", metavar="id")
+    watch = command("watch", _watch, "add the PDFs in a folder, and new ones as they arrive, until stopped")
     watch.add_argument("folder", type=Path)
-    resume = command("resume", _resume, "carry on with what a crash left unfinished")
-    resume.add_argument("--failed", action="store_true", help="instead, try the PDFs again that could not be read")
-    command("ledger", _ledger, "show what became of every file")
-    rebuild = command("rebuild", _rebuild, "embed all chunks again, beside the old index, and swap at the end")
-    rebuild.add_argument("--embedder", metavar="FOLDER", help="a sentence-transformers model")
-    command("verify", _verify, "compare tables, index and files, and mend what can be mended")
-    command("sandbox", _sandbox, "say what keeps a malicious PDF in on this system")
+    resume = command("resume", _resume, "continue what a crash left unfinished")
+    resume.add_argument("--failed", action="store_true", help="instead, retry the PDFs that could not be read")
+    command("ledger", _ledger, "show what happened to every file")
+    rebuild = command("rebuild", _rebuild, "embed all chunks again next to the old index, then swap")
+    rebuild.add_argument("--embedder", metavar="FOLDER", help="folder of a sentence-transformers model")
+    command("verify", _verify, "check tables, index and files, and repair what can be repaired")
+    command("sandbox", _sandbox, "show what contains a malicious PDF on this system")
     return parser
 
 
@@ -104,8 +106,8 @@ def _sandbox(options: argparse.Namespace) -> int:
     if options.json:
         print(json.dumps({"layers": layers, "promises": kept}))
         return 0
-    print("PDFs are read in a process of its own, with limits on time, memory, pages and text.")
-    print(f"On this system it is also closed by: {', '.join(layers) or 'nothing'}.")
+    print("PDFs are read in a separate process, with limits on time, memory, pages and text.")
+    print(f"On this system it is also confined by: {', '.join(layers) or 'nothing'}.")
     for sentence, is_kept in kept.items():
         print(f"  {'yes' if is_kept else 'no '}  {sentence}")
     return 0
@@ -152,7 +154,7 @@ def _owned(library: Library) -> bool:
     except LibraryBusyError:
         if library.owner().get("url"):
             return False
-        print("Another Scholion command is working on this library; waiting for it (Ctrl+C stops).", file=sys.stderr)
+        print("Another Scholion command is using this library; waiting for it (Ctrl+C stops).", file=sys.stderr)
         while True:
             try:
                 library.own(seconds=1)
@@ -176,7 +178,7 @@ def _with_missing(files: list[Path], rows: Iterator[dict[str, Any]]) -> Iterator
     for file in files:
         row = next(rows, None)
         if row is None:
-            error = f"{file.name} was not added: Scholion ended before. Add it again."
+            error = f"{file.name} was not added: Scholion stopped first. Add it again."
             yield file, IngestReport(file=file.name, status="failed", seconds=0.0, error=error)
         else:
             yield file, IngestReport(**row)
@@ -223,7 +225,7 @@ def _watch(library: Library, _: IngestSettings, options: argparse.Namespace) -> 
 
     folder: Path = options.folder
     if not folder.is_dir():
-        raise PathError(f"There is no folder {folder}.", "Name an existing folder to watch.")
+        raise PathError(f"There is no folder {folder}.", "Give an existing folder to watch.")
     print(f"Watching {folder}; Ctrl+C stops.", file=sys.stderr, flush=True)
 
     def take(files: list[Path]) -> None:
@@ -275,7 +277,7 @@ def _rebuild(library: Library, _: IngestSettings, options: argparse.Namespace) -
     if options.json:
         print(json.dumps({"embedder": embedder.name, "chunks": chunks}))
     else:
-        print(f"{chunks} chunks now have vectors of {embedder.name}.")
+        print(f"{chunks} chunks now have vectors from {embedder.name}.")
         if options.embedder:
             print(f"Set SCHOLION_EMBEDDER={options.embedder} from now on.", file=sys.stderr)
     return 0
@@ -368,7 +370,7 @@ def _remove(library: Library, _: IngestSettings, options: argparse.Namespace) ->
         else:
             print(row["error"] or f"removed {row['title']}", file=sys.stderr if row["error"] else sys.stdout)
     if (library.folder / "chats.db").exists() and not failed:
-        print("Answers in your chats still quote it; delete those chats too if nothing should remain.", file=sys.stderr)
+        print("Answers in your chats still quote it; to remove every trace, delete those chats too.", file=sys.stderr)
     return int(failed)
 
 
@@ -406,9 +408,7 @@ def _set(library: Library, _: IngestSettings, options: argparse.Namespace) -> in
     names = ("title", "authors", "year", "doi", "arxiv_id")
     facts = {name: value for name in names if (value := getattr(options, name)) is not None}
     if not facts:
-        raise UserFacingError(
-            "Nothing was given to correct.", "Name at least one of --title, --authors, --year, --doi."
-        )
+        raise UserFacingError("Nothing to correct.", "Give at least one of --title, --authors, --year, --doi.")
     if _owned(library):
         paper = library.describe(options.id, **facts)
         row = _row(library, paper)

@@ -71,12 +71,12 @@ def addresses(url: str) -> list[str]:
         found = socket.getaddrinfo(parts.hostname, parts.port or 8000, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as error:
         raise VectorServerError(
-            f"The host of the Chroma server {url} is not known.", "Correct SCHOLION_CHROMA, or unset it."
+            f"The host of the Chroma server {url} is unknown.", "Correct SCHOLION_CHROMA, or unset it."
         ) from error
     numbers = list(dict.fromkeys(str(entry[4][0]) for entry in found))
     if any(ipaddress.ip_address(number.partition("%")[0]).is_global for number in numbers):
         raise VectorServerError(
-            f"The Chroma server {url} is on the open internet.",
+            f"The Chroma server {url} is on the public internet.",
             "Set SCHOLION_CHROMA to a server on this machine or on your own network.",
         )
     return numbers
@@ -105,8 +105,8 @@ class PinnedTransport(httpx.BaseTransport):
         if response.is_redirect:
             response.close()
             raise VectorServerError(
-                f"The Chroma server at {url} sends its clients on to another address.",
-                "Set SCHOLION_CHROMA to the address where it is itself.",
+                f"The Chroma server at {url} redirects to another address.",
+                "Set SCHOLION_CHROMA to its own address.",
             )
         return response
 

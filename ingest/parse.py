@@ -81,9 +81,7 @@ def check_is_pdf(path: Path, *, file_name: str | None = None) -> None:
     if not head:
         raise UnreadablePdfError(f"{name} is empty (0 bytes).", "Download or export it again.")
     if b"%PDF-" not in head:
-        raise UnreadablePdfError(
-            f"{name} is not a PDF, whatever its name says.", "Export the article as a PDF and add that."
-        )
+        raise UnreadablePdfError(f"{name} is not a PDF, despite its name.", "Export the article as a PDF and add that.")
 
 
 @dataclass(slots=True)
@@ -104,8 +102,8 @@ def _no_text(file: _File, name: str) -> NoTextError:
     if file.ocr_error:
         return NoTextError(f"{name} has no text: {file.ocr_error.message}", file.ocr_error.hint)
     return NoTextError(
-        f"{name} has no text that can be read, and no scanned pages either.",
-        "Export it again from the program that made it, or add another version.",
+        f"{name} has no readable text and no scanned pages.",
+        "Export it again from the program that created it, or add another version.",
     )
 
 
@@ -263,7 +261,8 @@ def _locked(name: str) -> EncryptedPdfError:
 
 def _damaged(name: str) -> UnreadablePdfError:
     return UnreadablePdfError(
-        f"{name} is damaged or cut off and cannot be read.", "Download it again, or print it to a new PDF and add that."
+        f"{name} is damaged or incomplete and cannot be read.",
+        "Download it again, or print it to a new PDF and add that.",
     )
 
 

@@ -113,7 +113,9 @@ def pdf_files(paths: Iterable[Path]) -> list[Path]:
         if path.is_dir():
             inside = sorted(p for p in path.rglob("*") if p.suffix.lower() == ".pdf" and p.is_file())
             if not inside:
-                raise PathError(f"The folder {path} holds no PDF.", "Name a folder with .pdf files, or a file.")
+                raise PathError(
+                    f"The folder {path} contains no PDF.", "Give a folder that contains .pdf files, or a file."
+                )
             found += inside
         elif path.exists():
             found.append(path)
@@ -206,7 +208,7 @@ class Ingest:
         """One run at a time in a process: two could work on one file, and one of them stop it."""
         while not self._library.one_ingest.acquire(timeout=0.2):
             if self._cancel and self._cancel.is_set():
-                raise CancelledParseError("It was stopped before it began.", "Add it again at any time.")
+                raise CancelledParseError("It was stopped before it started.", "Add it again at any time.")
 
     def resume(self) -> Iterator[IngestReport]:
         """Carry on with every file that a crash left unfinished, from the library's own copy."""
@@ -216,9 +218,7 @@ class Ingest:
             if path := next((place for place in self._own_copies(entry.paper_id) if place.is_file()), None):
                 sources.append(Source(path, entry.file))
             else:
-                library.ledger.set(
-                    entry.paper_id, "failed", reason=f"{entry.file} is not there any more; add it again."
-                )
+                library.ledger.set(entry.paper_id, "failed", reason=f"{entry.file} no longer exists; add it again.")
         return self.run(sources)
 
     def retry(self) -> Iterator[IngestReport]:
@@ -320,7 +320,7 @@ class Ingest:
         if entry and entry.state in ("queued", "parsing", "embedding"):  # noted before its twin was finished
             self._library.ledger.set(known, "finished")
         if self._library.mend_copy(source.path, paper.id):
-            _log.warning("the library's copy of %s was mended", source.name)
+            _log.warning("the library's copy of %s was repaired", source.name)
         return IngestReport(
             file=source.name,
             status="skipped",
@@ -340,7 +340,7 @@ class Ingest:
         library, said = self._library, in_words(error)
         if said is None:
             _log.error("adding %s failed", source.name, exc_info=error)
-            said = UserFacingError(f"{source.name} could not be added ({type(error).__name__}).", "Try it again.")
+            said = UserFacingError(f"{source.name} could not be added ({type(error).__name__}).", "Try again.")
         places = self._own_copies(known) if known else ()
         if known and library.ledger.is_finished(known):
             pass  # another run has finished it meanwhile
@@ -396,12 +396,12 @@ def _check_file(source: Source, max_mb: int) -> None:
         size = source.path.stat().st_size
         if size > max_mb * 1_000_000:
             raise UnreadablePdfError(
-                f"{source.name} has {size / 1e6:.0f} MB; more than {max_mb} MB are not read.",
-                "Raise SCHOLION_MAX_FILE_MB if it is an article after all.",
+                f"{source.name} has {size / 1e6:.0f} MB; the limit is {max_mb} MB.",
+                "Raise SCHOLION_MAX_FILE_MB if it really is an article.",
             )
         check_is_pdf(source.path, file_name=source.name)
     except OSError as error:
         raise UnreadablePdfError(
             f"{source.name} cannot be opened ({error.strerror}).",
-            "Check that the file is there and that you may read it.",
+            "Check that the file exists and that you may read it.",
         ) from error

@@ -16,4 +16,4 @@ document.addEventListener('click', (event) => {
   }, 100);
 });
 
-import('/public/doubts.js');
+import('/public/sentence-marks.js');

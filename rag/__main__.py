@@ -19,11 +19,10 @@ from ingest import IngestSettings, Library, UserFacingError, embedder_from, open
 from ingest.environment import shut_out
 from ingest.settings import bad_setting
 from ingest.trouble import in_words as disk_trouble
-from rag.answer import Answer, Answered, Escalated, Passage, Retrieved, TextDelta
+from rag.answer import Answer, Answered, Confidence, Escalated, Passage, Retrieved, TextDelta
 from rag.assistant import Assistant
 from rag.commands import adapt, calibrate, discover, evaluate, models, privacy
 from rag.commands.options import positive
-from rag.doubts import in_words
 from rag.errors import QuestionError
 from rag.expert import AskedBy
 from rag.privacy.consent import in_terminal
@@ -32,6 +31,7 @@ from rag.render import is_quoted, scope_words
 from rag.retrieval.retrieve import Found, Retriever
 from rag.retrieval.terms import Terms
 from rag.sanitise import printable
+from rag.sentence_marks import marks_in_words
 from rag.settings import RagSettings
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.run in OPEN_THEMSELVES:
             return int(options.run(options))
         if "questions" in options and (options.question in (None, [])) == (options.questions is None):
-            parser.error("give either a QUESTION or --questions FILE")
+            parser.error("give either QUESTION or --questions FILE")
         with open_library(IngestSettings()) as library:
             return int(options.run(library, options))
     except ValidationError as error:
@@ -67,28 +67,30 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m rag", description="Questions to your papers.")
+    parser = argparse.ArgumentParser(prog="python -m rag", description="Ask questions about your papers.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     def command(name: str, run: Any, text: str) -> argparse.ArgumentParser:
         sub = commands.add_parser(name, help=text, description=text)
         sub.add_argument("--questions", type=Path, metavar="FILE.jsonl", help='rows {"id","question","papers":[…]}')
-        sub.add_argument("--paper", action="append", metavar="ID", help="ask this paper only; may be repeated")
-        sub.add_argument("--tag", help="ask the papers that carry this tag only")
-        sub.add_argument("--json", action="store_true", help="results as JSON on standard output")
+        sub.add_argument("--paper", action="append", metavar="ID", help="ask only this paper; repeat for more")
+        sub.add_argument("--tag", help="ask only the papers with this tag")
+        sub.add_argument("--json", action="store_true", help="print results as JSON")
         sub.set_defaults(run=run)
         return sub
 
     search = command("search", _search, "find passages")
     search.add_argument("question", nargs="?", metavar="QUESTION")
-    search.add_argument("--k", type=positive, default=10, help="how many passages at most (10)")
-    ask = command("ask", _ask, "answer a question with citations; further questions may refer to the earlier ones")
+    search.add_argument("--k", type=positive, default=10, help="maximum number of passages (default: 10)")
+    ask = command("ask", _ask, "answer a question with citations; later questions may refer to earlier ones")
     ask.add_argument("question", nargs="*", metavar="QUESTION")
     ask.add_argument("--mode", choices=("draft", "auto", "refine"), default="draft")
-    text = "list the abbreviations of the papers and the terms of the glossary"
+    text = "list the abbreviations in your papers and the terms in your glossary"
     terms = commands.add_parser("terms", help=text, description=text)
-    terms.add_argument("term", nargs="?", metavar="TERM", help="this one only, by its short or a part of its long form")
-    terms.add_argument("--json", action="store_true", help="results as JSON on standard output")
+    terms.add_argument(
+        "term", nargs="?", metavar="TERM", help="only this term, by its short form or part of its long form"
+    )
+    terms.add_argument("--json", action="store_true", help="print results as JSON")
     terms.set_defaults(run=_terms)
     evaluate.add_to(commands)
     privacy.add_to(commands)
@@ -173,13 +175,13 @@ def _terms(library: Library, options: argparse.Namespace) -> int:
     for row in rows:
         if row["source"] == "glossary":
             told = [row["definition"], *(f"also {name}" for name in row["synonyms"])]
-            told += [f"write {row['preferred']}"] if row["preferred"] else []
+            told += [f"preferred: {row['preferred']}"] if row["preferred"] else []
             print(f"{row['term']}: {'; '.join(filter(None, told))}  (glossary, line {row['line']})")
         else:
             papers = ", ".join(f"{p['title']} ({p['paper_id']}, {p['count']}×)" for p in row["papers"])
             print(f"{row['term']}: {row['long']}  {papers}")
     if not rows:
-        print("No such term." if options.term else "No terms yet: add papers or write a glossary (docs/terms.md).")
+        print("No matching term." if options.term else "No terms yet: add papers or write a glossary (docs/terms.md).")
     return 0
 
 
@@ -253,7 +255,7 @@ async def _one(
                 case TextDelta(text) if live:
                     print(f"\033[2m{printable(text)}\033[0m", end="", flush=True)
                 case Escalated(model, reason) if spoken:
-                    print(f"\n{model} is looking at this draft again: {reason}.\n", flush=True)
+                    print(f"\n{model} is reviewing this draft: {reason}.\n", flush=True)
                 case Answered(answer):
                     if live:
                         print("\n")
@@ -271,7 +273,7 @@ def _print_passages(passages: Sequence[Passage]) -> None:
 
 
 def _print_answer(answer: Answer) -> None:
-    print(printable(in_words(answer.text, answer.sentences, reasons=True)))
+    print(printable(marks_in_words(answer.text, answer.sentences, reasons=True)))
     if is_quoted(answer):
         for citation in answer.citations:
             quote = " ".join(printable(citation.quote).split())
@@ -294,7 +296,7 @@ def _print_answer(answer: Answer) -> None:
         page = cited.get(passage.marker, passage.chunk.first_page)
         print(f"[{passage.marker}] {printable(passage.paper.title)}, p. {page}  ({passage.paper.id})")
     if answer.scope and not answer.scope.whole:
-        print(f"\nAsked of: {scope_words(answer.scope)}")
+        print(f"\nSearched {scope_words(answer.scope)}")
 
 
 def misquoted_lines(answer: Answer) -> list[str]:
@@ -305,7 +307,7 @@ def misquoted_lines(answer: Answer) -> list[str]:
         if not quotation.verified:
             lines.append(f"Not verbatim: “{quotation.text}”")
             diff = " ".join(shown[kind].format(words) for kind, words in quotation.diff)
-            lines.append(f"  closest, in [{quotation.marker}]: {diff}" if diff else "  no passage comes close")
+            lines.append(f"  closest, in [{quotation.marker}]: {diff}" if diff else "  no passage is close")
     return lines
 
 
@@ -324,6 +326,11 @@ def passage_row(passage: Passage) -> dict[str, Any]:
     }
 
 
+def _confidence_row(confidence: Confidence) -> dict[str, Any]:
+    """The vetoes stand under "gates", their name in every version so far."""
+    return {"gates" if name == "vetoes" else name: value for name, value in asdict(confidence).items()}
+
+
 def answer_row(answer: Answer) -> dict[str, Any]:
     """An answer as the command line's JSON shows it; what is not known is null."""
     return {
@@ -331,7 +338,7 @@ def answer_row(answer: Answer) -> dict[str, Any]:
         "text": answer.text,
         "abstained": answer.abstained,
         "escalated": answer.escalated,
-        "confidence": asdict(answer.confidence) if answer.confidence else None,
+        "confidence": _confidence_row(answer.confidence) if answer.confidence else None,
         "citations": [
             {
                 "marker": c.marker,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 from rag.costs.accounting import total
 
@@ -20,7 +20,10 @@ Kind = Literal["fact", "summary", "comparison", "papers"]
 
 Support = Literal["supported", "weak", "unsupported"]
 
-QUOTATION = "quotation"
+PARTIALLY_SUPPORTED: Final = "weak"
+"""The verdict in the middle. Its value is older than its name: JSON, chats and links (`#weak`) have it."""
+
+QUOTED_ANSWER = "quotation"
 """The `model` of a draft that none wrote: a sentence of a paper, word for word."""
 
 
@@ -163,8 +166,8 @@ class Confidence:
     reason: str
     """One sentence for the user."""
     signals: dict[str, float | None]
-    gates: tuple[str, ...] = ()
-    """What speaks against it whatever the score: the codes of `rag.verify.confidence.gates`, the most telling first."""
+    vetoes: tuple[str, ...] = ()
+    """What speaks against it whatever the score: codes of `rag.verify.confidence.vetoes`, the most telling first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -209,8 +212,8 @@ class Answer:
 
     @property
     def escalated(self) -> bool:
-        """Whether a larger model was asked and answered; a quotation was written by none."""
-        return len(self.drafts) > 1 and self.drafts[-1].model != QUOTATION
+        """Whether a larger model was asked and answered; a quoted answer was written by none."""
+        return len(self.drafts) > 1 and self.drafts[-1].model != QUOTED_ANSWER
 
     @property
     def stayed(self) -> bool:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Self
 
 from ingest import Embedder, Library, UserFacingError, embedder_from
 from rag.answer import (
-    QUOTATION,
+    QUOTED_ANSWER,
     Answer,
     Answered,
     Draft,
@@ -25,12 +25,12 @@ from rag.answer import (
     with_notice,
 )
 from rag.costs.accounting import Trace
-from rag.costs.energy import Machine, read_counters
+from rag.costs.energy import MachineCosts, read_counters
 from rag.errors import NoExpertError, QuestionError
 from rag.expert import AskedBy, Expert
 from rag.models.adapters import Adapters
 from rag.models.draft import metered, write
-from rag.models.local import LocalServer, embedded_model
+from rag.models.local import LocalServer, embedded_drafter
 from rag.models.open import open_model
 from rag.privacy.gate import Gate
 from rag.prompter import Prompter
@@ -45,7 +45,7 @@ from rag.retrieval.questions import Plan, plan
 from rag.retrieval.retrieve import Retriever
 from rag.retrieval.spelling import as_preferred
 from rag.retrieval.terms import Terms
-from rag.verify.attempts import Attempt, answered, doubt
+from rag.verify.attempts import Attempt, answered, reason_to_refine
 from rag.verify.calibration import calibration_for
 from rag.verify.citations import cite
 from rag.verify.confidence import score, wants_expert
@@ -111,7 +111,7 @@ class Assistant:
         self._plain = plain or drafter
         self.expert = expert
         self._no_expert = no_expert or NO_EXPERT
-        self._machine = Machine.from_settings(settings)
+        self._machine = MachineCosts.from_settings(settings)
         self._slots = asyncio.Semaphore(settings.drafter_slots)
         self._settings = settings
         self._server = server
@@ -129,7 +129,7 @@ class Assistant:
         except UserFacingError as error:  # drafts go on without it
             expert, missing = None, str(error)
         drafter = open_model(
-            settings.drafter or str(embedded_model()),
+            settings.drafter or str(embedded_drafter()),
             library=library.folder,
             context=settings.drafter_context,
             file_context=settings.drafter_context,
@@ -265,14 +265,14 @@ class Assistant:
             asks = self.expert is not None and mode != "draft"  # then a larger model is to make up for it
             if read.first or not (asks or holds(sure, wholly=mode != "draft")):
                 first, answer = await asyncio.to_thread(
-                    self._composer.in_their_words, answer, first, read, vector=vector, page_text=page_text
+                    self._composer.quote_instead, answer, first, read, vector=vector, page_text=page_text
                 )
             reason = await asyncio.to_thread(self._reason, mode, first, answer)
         yield Drafted(answer.drafts[0], sure)
         if reason is None:
             yield Answered(with_notice(answer, None, trace=trace))
         elif self.expert is None:
-            stays = "The answer stays as your papers say it." if answer.shown else "The small model's draft stays."
+            stays = "The quoted answer is shown." if answer.shown else "The small model's draft is shown."
             yield Answered(with_notice(answer, f"{self._no_expert} {stays}", trace=trace))
         else:
             async with aclosing(
@@ -292,7 +292,7 @@ class Assistant:
             NoExpertError: no larger model is set up.
         """
         if self.expert is None:
-            raise NoExpertError(self._no_expert, "Set SCHOLION_EXPERT (docs/models.md) and start Scholion again.")
+            raise NoExpertError(self._no_expert, "Set SCHOLION_EXPERT (docs/models.md) and restart Scholion.")
         trace = Trace()
         yield Retrieved(answer.passages, answer.searched, answer.scope, answer.kind)
         page_text = self._page_text()
@@ -347,7 +347,8 @@ class Assistant:
 
     def _attempt(self, draft: Draft, answer: Answer, page_text: PageText) -> Attempt:
         question = answer.searched or answer.question
-        entries = () if draft.model == QUOTATION else self._terms.glossary.entries()  # quoted words stay as they are
+        # quoted words stay as they are
+        entries = () if draft.model == QUOTED_ANSWER else self._terms.glossary.entries()
         return Attempt.at(
             draft,
             check=lambda text: cite(text, answer.passages, page_text=page_text, question=question),
@@ -360,11 +361,11 @@ class Assistant:
             return ASKED_FOR if mode == "refine" else None
         sure = answer.confidence
         assert sure
-        if first.draft.model == QUOTATION:
-            return None if is_sure(sure) else "the sentences that were found may not be the answer"
+        if first.draft.model == QUOTED_ANSWER:
+            return None if is_sure(sure) else "the quoted sentences may not answer the question"
         calibration = calibration_for(first.draft.model, library=self.library.folder)
-        if calibration.model != first.draft.model and not sure.gates:  # another model's threshold says nothing
-            return doubt(first)
+        if calibration.model != first.draft.model and not sure.vetoes:  # another model's threshold says nothing
+            return reason_to_refine(first)
         return sure.reason.rstrip(".") if wants_expert(sure, calibration=calibration) else None
 
     def _page_text(self) -> PageText:
@@ -424,7 +425,7 @@ class Assistant:
             raise QuestionError("The question is empty.", "Type what you want to know.")
         if len(question) > self._settings.max_question_chars:
             raise QuestionError(
-                f"The question has {len(question):,} characters; {self._settings.max_question_chars:,} are the most.",
+                f"The question has {len(question):,} characters; the limit is {self._settings.max_question_chars:,}.",
                 "Shorten it, or add the long text as a PDF and ask about that.",
             )
         return question

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Self
 
 from ingest import UserFacingError
 from rag.answer import Answered, Draft, Drafted, Escalated, TextDelta, with_notice
-from rag.costs.energy import Machine, read_counters
+from rag.costs.energy import MachineCosts, read_counters
 from rag.costs.prices import estimate
 from rag.costs.tokens import count_messages, was_cut
 from rag.errors import ContextTooLongError, NotAllowedError
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from rag.message import Locality, Message
     from rag.models.chat import ChatModel
     from rag.models.local import LocalServer
-    from rag.privacy.destination import Target
+    from rag.privacy.destination import ModelCall
     from rag.privacy.gate import Consent, Gate
     from rag.privacy.permit import Permit
     from rag.retrieval.terms import Definition
@@ -145,11 +145,11 @@ class Expert:
         began, held, second = time.monotonic(), trace.held, None
         try:
             shown = await asyncio.to_thread(self._may_see, answer, first, here=await self.model.is_here())
-            target = await self.model.target(max_tokens=1)
+            call = await self.model.planned_call(max_tokens=1)
             yield Escalated(self.name, reason)
             messages, passages = await self._prompt(answer, shown, define)
             permit, before = None, await asyncio.to_thread(read_counters)
-            if target.leaves:
+            if call.leaves:
                 permit = await self._permit(messages, passages, asked_by, trace)
                 messages = list(permit.payload.messages)
                 answer = replace(answer, sent_to=self.name)
@@ -158,7 +158,7 @@ class Expert:
                     if isinstance(piece, str):
                         yield TextDelta(piece, len(answer.drafts))
                     else:
-                        draft = replace(piece, refines=first.draft, locality=_locality(target))
+                        draft = replace(piece, refines=first.draft, locality=_locality(call))
             draft = await asyncio.to_thread(self._accounted, draft, permit, before)
             trace.add("refine", time.monotonic() - began - (trace.held - held))
             with trace.span("check"):
@@ -167,7 +167,7 @@ class Expert:
                 sure = await asyncio.to_thread(assess, second)
         except UserFacingError as error:
             trace.add("refine", time.monotonic() - began - (trace.held - held))
-            stays = "" if "draft stays" in str(error) else " The draft stays."
+            stays = "" if "draft is kept" in str(error) else " The draft is kept."
             yield Answered(with_notice(answer, f"{error}{stays}", trace=trace))
             return
         yield Drafted(draft, sure)
@@ -189,8 +189,8 @@ class Expert:
         passages = tuple(passage for passage in answer.passages if passage.paper.id in allowed)
         if not passages:
             raise NotAllowedError(
-                "All passages are of papers that stay on this machine, so the larger model was not asked.",
-                "Allow them with `python -m rag privacy allow PAPER`, or ask other papers.",
+                "All passages come from papers that stay on this machine, so the larger model was not asked.",
+                "Allow them with `python -m rag privacy allow PAPER`, or search other papers.",
             )
         if self.gate.local_words(first.draft.text):  # the draft has copied from one of them
             return _Shown(passages, "", ())
@@ -201,7 +201,7 @@ class Expert:
     ) -> Permit:
         """Leave to send this, once; the time in which the user thinks is the reader's, not the answer's."""
         if self.gate is None:
-            raise NotAllowedError(f"{self.name} is not on this machine, so nothing is sent.")
+            raise NotAllowedError(f"{self.name} is not on this machine, so nothing was sent.")
         payload = await self.gate.payload(
             messages,
             expert=self.model,
@@ -219,7 +219,7 @@ class Expert:
     def _accounted(self, draft: Draft, permit: Permit | None, before: Reading) -> Draft:
         """The draft with what it took; the budget counts that from now on, and not the highest price."""
         if permit is None:
-            return metered(draft, before=before, machine=Machine.from_settings(self._settings))
+            return metered(draft, before=before, machine=MachineCosts.from_settings(self._settings))
         payload = permit.payload
         draft = priced(draft, base_url=payload.destination.url, model=payload.model)
         if self.gate and draft.cost is not None:
@@ -232,7 +232,7 @@ class Expert:
         if draft.usage is None or not was_cut(sent, draft.usage.input_tokens):
             return None
         read = draft.usage.input_tokens
-        return f"The server of {self.name} read {read:,} of about {sent:,} tokens: its context is set too small."
+        return f"The server of {self.name} read {read:,} of about {sent:,} tokens: its context window is too small."
 
     def _left_out(self, answer: Answer, shown: _Shown, passages: Sequence[Passage]) -> str | None:
         """What of the passages the model did not see, for the user."""
@@ -245,12 +245,14 @@ class Expert:
         """Why the refinement is not taken, for the user; None where it is."""
         if declines(second.draft.text):
             return (
-                f"{self.name} did not answer from these passages (“{_short(second.draft.text)}”), so the draft stays."
+                f"{self.name} did not answer from these passages (“{_short(second.draft.text)}”), so the draft is kept."
             )
         if second.draft.finish_reason == "repetition":
-            return f"{self.name} began to repeat itself, so the draft stays."
+            return f"{self.name} started repeating itself, so the draft is kept."
         if not not_worse(second, first):
-            return f"{self.name} was asked, but your papers support its answer less than the draft, so the draft stays."
+            return (
+                f"{self.name} was asked, but your papers support its answer less than the draft, so the draft is kept."
+            )
         return None
 
     async def _prompt(
@@ -292,10 +294,10 @@ class Expert:
                     yield piece
 
 
-def _locality(target: Target) -> Locality:
+def _locality(call: ModelCall) -> Locality:
     """Where it is written; a server here that passes it on does not count as here."""
-    near = target.destination.locality
-    return "remote" if target.leaves and near == "machine" else near
+    near = call.destination.locality
+    return "remote" if call.leaves and near == "machine" else near
 
 
 def _was(count: int) -> str:

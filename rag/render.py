@@ -2,8 +2,8 @@
 
 Two kinds of text arrive here and neither is trusted. *Titles, sections and quotes* come out of PDFs: they are made
 inert, so that nothing in them is Markdown. *What a model wrote* may use Markdown, and goes through `rag.sanitise`
-first; then its markers become links, and each sentence in doubt gets a mark (`rag.doubts`), a link that leads nowhere.
-No other link is made anywhere.
+first; then its markers become links, and each sentence in doubt gets a mark (`rag.sentence_marks`), a link that leads
+nowhere. No other link is made anywhere.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ import re
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from rag.answer import QUOTATION
+from rag.answer import QUOTED_ANSWER
 from rag.costs.accounting import cost_words
 from rag.costs.energy import energy_words
-from rag.doubts import legend, placed, shown
 from rag.sanitise import INVISIBLE, JOINER, LITERAL, sanitised
+from rag.sentence_marks import legend, placed, shown
 from rag.verify.attempts import changes
 from rag.verify.citations import without_markers
 from rag.words import content_words, counted, split_sentences
@@ -35,9 +35,9 @@ NAMED_TITLES = 3
 """Papers of a scope that are named by their titles; more are counted."""
 
 _TAKEN_AS: dict[Kind, str] = {
-    "summary": "a summary was asked for",
-    "comparison": "a comparison was asked for",
-    "papers": "the papers were asked for",
+    "summary": "answered as a summary",
+    "comparison": "answered as a comparison",
+    "papers": "answered as a list of papers",
 }
 
 _PUNCTUATION = re.compile(r"([!-/:-@\[-`{-~])")
@@ -101,20 +101,20 @@ def reading_title(passages: Collection[Passage]) -> str:
 
 
 def scope_words(scope: Scope) -> str:
-    """Which papers were asked, in plain text: `3 papers of “thesis”`, `all 12 papers`, or up to three titles."""
+    """Which papers were asked, in plain text: `3 papers tagged “thesis”`, `all 12 papers`, or up to three titles."""
     n = counted(len(scope.papers), "paper")
     if scope.whole:
         return "the only paper" if len(scope.papers) == 1 else f"all {n}"
     if scope.tag is not None:
-        return f"{n} of “{scope.tag}”"
+        return f"{n} tagged “{scope.tag}”"
     titles = [_cut(paper.title.strip() or paper.file_name, limit=TITLE_CHARS) for paper in scope.papers]
-    listed = "; ".join(titles) if 0 < len(titles) <= NAMED_TITLES else f"{n} that you chose"
+    listed = "; ".join(f"“{title}”" for title in titles) if 0 < len(titles) <= NAMED_TITLES else f"{n} you chose"
     return f"{listed} (named in the question)" if scope.named else listed
 
 
-def taken(answer: Answer) -> str:
+def query_line(answer: Answer) -> str:
     """One line on how the question was taken: the papers that were asked, the kind, the rewritten question."""
-    parts = [f"Asked of: {inert(scope_words(answer.scope))}"] if answer.scope else []
+    parts = [f"Searched {inert(scope_words(answer.scope))}"] if answer.scope else []
     if answer.kind in _TAKEN_AS:
         parts.append(_TAKEN_AS[answer.kind])
     if answer.searched:
@@ -138,7 +138,7 @@ def full_answer(answer: Answer, *, first_token_seconds: float | None = None) -> 
     if answer.notice:
         blocks.append(f"*{inert(answer.notice)}*")
     blocks.append(sources(answer))
-    blocks.append(taken(answer))
+    blocks.append(query_line(answer))
     blocks.append(footer(answer, first_token_seconds=first_token_seconds))
     return "\n\n".join(block for block in blocks if block)
 
@@ -168,7 +168,7 @@ def figure(answer: Answer) -> str:
     sure = answer.confidence
     if sure is None or not is_quoted(answer) or sure.signals.get("calibrated") == 0.0:
         return ""
-    return f"Of 100 quoted answers with such signs about {100 * sure.score:.0f} were right (docs/reader.md)."
+    return f"About {100 * sure.score:.0f} of 100 quoted answers like this one were right (docs/reader.md)."
 
 
 def answer_text(answer: Answer) -> str:
@@ -184,7 +184,7 @@ def answer_text(answer: Answer) -> str:
 
 def is_quoted(answer: Answer) -> bool:
     """Whether no model wrote what is shown: the words are the papers' own."""
-    return bool(answer.drafts) and answer.drafts[answer.shown].model == QUOTATION
+    return bool(answer.drafts) and answer.drafts[answer.shown].model == QUOTED_ANSWER
 
 
 def quoted_text(answer: Answer) -> str:
@@ -260,7 +260,7 @@ def difference(diff: Iterable[Change]) -> str:
 def sources(answer: Answer) -> str:
     """What was cited, with quotes; where nothing was, what was read; for an abstention, what came closest."""
     if answer.abstained:
-        return f"##### The closest passages\n\n{_glances(answer.passages, answer)}" if answer.passages else ""
+        return f"##### Closest passages\n\n{_glances(answer.passages, answer)}" if answer.passages else ""
     cited = sorted(answer.citations, key=lambda citation: citation.marker)
     lines = [
         "\n".join(_cited(citation, bare=is_quoted(answer)) for citation in _without_repeats(group))
@@ -303,8 +303,8 @@ def with_references(text: str, cited: Iterable[tuple[int, Paper, int]]) -> str:
 
 def changes_title(answer: Answer) -> str:
     """What `changed` shows, in a few words."""
-    last_is_quoted = bool(answer.drafts) and answer.drafts[-1].model == QUOTATION
-    return "what the model wrote" if last_is_quoted else "the draft, and what changed"
+    last_is_quoted = bool(answer.drafts) and answer.drafts[-1].model == QUOTED_ANSWER
+    return "what the model wrote" if last_is_quoted else "the draft and what changed"
 
 
 def changed(answer: Answer) -> str:
@@ -313,10 +313,13 @@ def changed(answer: Answer) -> str:
         return ""
     refined = answer.drafts[-1]
     draft = refined.refines or answer.drafts[0]
-    if refined.model == QUOTATION:
+    if refined.model == QUOTED_ANSWER:
         wrote = " ".join(model_text(draft.text).split())
         return "\n\n".join(
-            filter(None, (f"{inert(draft.model)} wrote this, which is not shown:", f"> {wrote}", figure(answer)))
+            filter(
+                None,
+                (f"{inert(draft.model)} wrote this, which is not part of the answer:", f"> {wrote}", figure(answer)),
+            )
         )
     taken_ = answer.shown == len(answer.drafts) - 1
     links = links_to(answer.passages)
@@ -329,7 +332,7 @@ def changed(answer: Answer) -> str:
     for change, sentence in changes(draft.text, refined.text):
         shown = " ".join(model_text(sentence, links=links).split())
         lines.append(f"- {told[change]} {shown}")
-    by = "Quoted from your papers" if draft.model == QUOTATION else f"Draft by {inert(draft.model)}"
+    by = "Quoted from your papers" if draft.model == QUOTED_ANSWER else f"Draft by {inert(draft.model)}"
     return f"{by}, sentence by sentence:\n\n" + "\n".join(lines)
 
 
@@ -342,21 +345,21 @@ def fenced(text: str, *, language: str = "text") -> str:
 
 def footer(answer: Answer, *, first_token_seconds: float | None = None) -> str:
     """One line: whether words were quoted, models, seconds, tokens, cost, and whether anything left this machine."""
-    models = " → ".join(inert(draft.model) for draft in answer.drafts if draft.model != QUOTATION)
-    parts = [models or "no model was asked"]
+    models = " → ".join(inert(draft.model) for draft in answer.drafts if draft.model != QUOTED_ANSWER)
+    parts = [models or "no language model was used"]
     if is_quoted(answer):
         parts = ["quoted word for word"] + ([f"draft by {models}"] if models else [])
     if first_token_seconds is None and answer.drafts:
         first_token_seconds = answer.drafts[0].first_token_seconds
-    if first_token_seconds is not None:
-        parts.append(f"first word in {first_token_seconds:.1f} s")
     if answer.trace.seconds is not None:
-        parts.append(f"done in {answer.trace.seconds:.1f} s")
+        parts.append(f"{answer.trace.seconds:.1f} s")
+    if first_token_seconds is not None:
+        parts.append(f"first word after {first_token_seconds:.1f} s")
     usages = [draft.usage for draft in answer.drafts]
     if usages and None not in usages:
         read = sum(usage.input_tokens for usage in usages if usage)
         written = sum(usage.output_tokens for usage in usages if usage)
-        parts.append(f"{read:,} tokens in, {written:,} out")
+        parts.append(f"{read:,} → {written:,} tokens")
     if answer.stayed:
         parts.append("stayed on this machine")
     else:
@@ -389,7 +392,7 @@ def _line(passage: Passage, *, page: int) -> str:
     parts += [inert(passage.chunk.section, limit=48)] if passage.chunk.section else []
     # the score of an outline's passage is only its place, and what the reader puts in order has another
     scored = not {"outline", "reader"} & set(passage.sources)
-    parts += [f"match\N{NO-BREAK SPACE}{passage.score:.2f}"] if scored else []
+    parts += [f"relevance\N{NO-BREAK SPACE}{passage.score:.2f}"] if scored else []
     return f"- [{passage.marker}]({path}) [{short_title(passage.paper)}]({path}#source) · {' · '.join(parts)}"
 
 
@@ -406,8 +409,8 @@ def _cited(citation: Citation, *, bare: bool = False) -> str:
 def _compared(diff: Collection[Change], where: str) -> str:
     """The closest words and what differs, as the end of a list's item."""
     if not diff:
-        return " (nothing comes close)"
-    return f"  \n  *The closest words {where}:* {difference(diff)}"
+        return " (no close match)"
+    return f"  \n  *Closest text {where}:* {difference(diff)}"
 
 
 def _glances(passages: Iterable[Passage], answer: Answer) -> str:

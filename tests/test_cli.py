@@ -338,7 +338,7 @@ def test_terms_lists_what_papers_and_the_team_say(run, folder):
         assert 'unknown column "word"' in err
     finally:
         glossary.unlink()
-    assert run(rag, "terms", "rank-one update of nothing")[:2] == (0, "No such term.\n")
+    assert run(rag, "terms", "rank-one update of nothing")[:2] == (0, "No matching term.\n")
 
 
 def test_tags_scope_lists_searches_and_answers(run):
@@ -369,6 +369,20 @@ def test_further_questions_refer_to_the_earlier_ones(run):
     assert second["searched"].startswith("Why is it so small (LoRA adapter")
 
 
+def test_the_keys_of_the_json_stay_when_a_name_in_the_code_changes() -> None:
+    from rag.__main__ import answer_row
+    from rag.answer import PARTIALLY_SUPPORTED, Answer, Confidence, Sentence
+    from rag.costs.accounting import Trace
+
+    sure = Confidence(0.01, "The draft only repeats the question.", {"carried": None}, ("echo",))
+    partly = Sentence("It runs.", PARTIALLY_SUPPORTED, (1,), ("only a part of its words is there",))
+    answer = Answer(question="?", text="…", passages=(), trace=Trace().finish(), confidence=sure, sentences=(partly,))
+    row = answer_row(answer)
+    reason = "The draft only repeats the question."
+    assert row["confidence"] == {"score": 0.01, "reason": reason, "signals": {"carried": None}, "gates": ("echo",)}
+    assert row["sentences"][0]["support"] == "weak"
+
+
 def test_the_terminal_labels_what_a_model_quotes_wrongly() -> None:
     from rag.__main__ import answer_row, misquoted_lines
     from rag.answer import Answer, Quotation
@@ -385,8 +399,9 @@ def test_the_terminal_labels_what_a_model_quotes_wrongly() -> None:
         "Not verbatim: “trained for four days”",
         "  closest, in [2]: trained for [-four-] {+3.5+} days",
         "Not verbatim: “nothing of the kind”",
-        "  no passage comes close",
+        "  no passage is close",
     ]
+    assert answer_row(answer)["confidence"] is None
     rows = answer_row(answer)["quotations"]
     assert [row["verified"] for row in rows] == [True, False, False]
     assert rows[1]["diff"] == diff

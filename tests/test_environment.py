@@ -15,7 +15,7 @@ import pytest
 from ingest import environment
 from places import ROOT
 from rag.models import open as opening
-from rag.models.local import LocalServer, embedded_model
+from rag.models.local import LocalServer, embedded_drafter
 
 HARMLESS = {
     "CI", "DEBUG", "HEADLESS", "NO_CACHE", "WATCH",  # options of `chainlit run` alone, which the launcher does not use
@@ -116,7 +116,7 @@ async def test_the_models_process_has_only_the_variables_that_it_needs(monkeypat
     for name in ("OPENAI_API_KEY", "SCHOLION_EXPERT_KEY", "HTTPS_PROXY", "LD_PRELOAD", "DISCORD_BOT_TOKEN", "HF_TOKEN"):
         monkeypatch.setenv(name, "secret")
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
-    server = LocalServer(embedded_model(), context=2048, slots=1, threads=None)
+    server = LocalServer(embedded_drafter(), context=2048, slots=1, threads=None)
     try:
         await server.connect()
         raw = await asyncio.to_thread(Path(f"/proc/{server.pid}/environ").read_bytes)

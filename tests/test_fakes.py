@@ -25,13 +25,13 @@ WHOLE = [  # a seam, and a fake that has all of it
 ]
 PARTS = [(Assistant, fakes.ScriptedAssistant)]  # a class, and a fake that has some of its methods
 CALLS = [  # the words that define a function, where they stand, and the fake of it
-    ("async def ask", "ui/consent.py", fakes.ScriptedUser.__call__),
+    ("async def ask", "ui/consent_question.py", fakes.ScriptedUser.__call__),
     ("def emit_fn", "chainlit/socket.py", fakes.SilentPage.emit),
     ("def emit_call_fn", "chainlit/socket.py", fakes.SilentPage.emit_call),
 ]
 OTHERS = {  # named like a fake, and each is a real server that speaks a protocol
     "stub_server.py": {"Stub"},
-    "engines.py": {"Stub"},
+    "engine_stubs.py": {"Stub"},
 }
 NAMED_SO = re.compile(r"Fake|Stub|Mock|Dummy|Scripted|Silent|Hash|Slow|Untouched|Hanging|Broken|Deaf|Dead|Recorded")
 

@@ -65,7 +65,7 @@ def _start(first_port: int, *, may_open: bool) -> int:
         core.library().own(url=address, key=core.order_key())
     except LibraryBusyError as error:  # by one that was started at the same moment, or by a command
         if url := core.library().owner().get("url"):
-            raise UserFacingError(f"Scholion is starting already, and will be at {url}.") from error
+            raise UserFacingError(f"Scholion is already starting at {url}.") from error
         raise
     names.remove_leftovers(folder / names.INCOMING)
     core.library().papers()  # a damaged catalogue is told here, not at the first question
@@ -92,15 +92,13 @@ def _start(first_port: int, *, may_open: bool) -> int:
         run_chainlit(str(PROJECT / "app.py"))
     except SystemExit as error:
         if error.code and not told.is_set():
-            raise UserFacingError(
-                f"Another program has taken port {port} meanwhile.", "Start Scholion again."
-            ) from error
+            raise UserFacingError(f"Another program has just taken port {port}.", "Start Scholion again.") from error
         raise
     return 0
 
 
 def _open_running(address: str, browser: dict[str, str] | None) -> int:
-    print(f"Scholion is running already: {address}")
+    print(f"Scholion is already running: {address}")
     if browser is not None:
         _open_browser(address, browser)
     return 0
@@ -128,7 +126,7 @@ def _choose_port(first: int, *, library: Path) -> tuple[int, bool]:
             except OSError:
                 continue
             return port, False
-    raise UserFacingError(f"No port is free from {first} on.", "Name another one with --port.")
+    raise UserFacingError(f"No free port found from {first} upwards.", "Choose another with --port.")
 
 
 def _answers(port: int) -> object:
@@ -151,7 +149,7 @@ def _add_samples() -> None:
     if not samples or core.library().embedder_name:
         return
     print(
-        f"Your library is empty: adding {len(samples)} sample papers, once. Loading the embedding model …", flush=True
+        f"Your library is empty: adding {len(samples)} sample papers (first start only). Loading models …", flush=True
     )
     from ingest import Ingest, Source
 

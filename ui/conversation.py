@@ -12,7 +12,6 @@ from chainlit.utils import utc_now
 
 from rag.answer import Answer, Answered, Drafted, Escalated, Retrieved, TextDelta
 from rag.expert import AskedBy
-from rag.record import recalled
 from rag.render import (
     also_says,
     changed,
@@ -27,8 +26,9 @@ from rag.render import (
     scope_words,
 )
 from rag.sanitise import Sanitiser
+from rag.saved_answer import load_answer
 from rag.words import counted
-from ui import consent, core, ending, panel, references, refinement, scope
+from ui import consent_question, core, ending, export, panel, refinement, scope
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Collection, Coroutine, Iterable
@@ -72,7 +72,7 @@ class Reply:
             case Retrieved(passages, searched, asked):
                 self._links = links_to(passages)
                 self._heads = [f"Searched for: {inert(searched)}"] if searched else []
-                self._heads += [f"Asked of: {inert(scope_words(asked))}"] if asked and not asked.whole else []
+                self._heads += [f"Searched {inert(scope_words(asked))}"] if asked and not asked.whole else []
                 self._list(passages)
                 await self._reading.update()
             case TextDelta(text):
@@ -86,7 +86,7 @@ class Reply:
                 await self._show()
             case Escalated(model, reason):
                 self._text += self._stream.finish()
-                looking = f"*{inert(model)} is looking at this draft again: {inert(reason)}*"
+                looking = f"*{inert(model)} is reviewing this draft: {inert(reason)}*"
                 self._heading = "\n\n".join(filter(None, (linked(self._text, links=self._links), looking, "")))
                 self._text, self._stream = "", Sanitiser()
                 self._messages = len(cl.chat_context.get())
@@ -98,7 +98,7 @@ class Reply:
     async def finish(self) -> None:
         """Put the checked answer in the place of what was streamed, and keep it."""
         if self.answer is None:
-            await self.abandon("(the answer broke off)")
+            await self.abandon("(the answer was interrupted)")
             return
         await self._close_reading()
         await self._stay_last()
@@ -107,7 +107,7 @@ class Reply:
             "question": self.answer.question,
             "answer": self.answer.text,
             "quotes": panel.quotes_of(self.answer),
-            **references.kept(self.answer),
+            **export.kept(self.answer),
             **refinement.kept(self.answer),
             **scope.kept(),
         }
@@ -116,7 +116,7 @@ class Reply:
         await self._keep()
         await self._folded(changes_title(self.answer), changed(self.answer))
         rest = not_cited(self.answer)
-        await self._folded(f"{counted(len(rest), 'more passage')} · also says", also_says(self.answer))
+        await self._folded(f"{counted(len(rest), 'more passage')}, not cited", also_says(self.answer))
 
     async def abandon(self, why: str) -> None:
         """Keep what was written so far, and say why there is no more."""
@@ -129,7 +129,7 @@ class Reply:
     async def fail(self) -> None:
         """Make room for the error: keep what was written, and nothing where nothing was."""
         if self._heading or self._text or self._stream.holds:
-            await self.abandon("(the answer broke off)")
+            await self.abandon("(the answer was interrupted)")
         else:
             await self._reading.remove()
 
@@ -192,7 +192,7 @@ async def refine(payload: Any) -> None:
         UserFacingError: the answer's passages are gone, or no larger model is set up.
     """
     kept = payload.get("record") if isinstance(payload, dict) else None
-    before = recalled(kept, library=core.library())
+    before = load_answer(kept, library=core.library())
     answer = await _show(core.assistant().refine(before, asked_by=_asked_by()))
     if answer:
         turns = [(q, answer.text if q == answer.question else a) for q, a in _turns()]
@@ -201,7 +201,7 @@ async def refine(payload: Any) -> None:
 
 def buttons(metadata: dict[str, Any]) -> list[cl.Action]:
     """The buttons under an answer, from what its message keeps."""
-    return [*refinement.actions(metadata), *references.actions(metadata)]
+    return [*refinement.actions(metadata), *export.actions(metadata)]
 
 
 async def offer_again(steps: Iterable[dict[str, Any]]) -> None:
@@ -212,7 +212,7 @@ async def offer_again(steps: Iterable[dict[str, Any]]) -> None:
 
 
 def _asked_by() -> AskedBy:
-    return AskedBy(consent.ask, chat=cl.context.session.thread_id)
+    return AskedBy(consent_question.ask, chat=cl.context.session.thread_id)
 
 
 async def _show(events: AsyncGenerator[Event, None]) -> Answer | None:

@@ -70,7 +70,7 @@ BLOCKED = (
 )
 FAILED = (
     "This chat cannot be saved: its file in the library folder cannot be written. "
-    "Check free space and permissions; what you see here stays until you close the page."
+    "Check free space and permissions. What you see here is lost when you close the page."
 )
 
 _BUSY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import chainlit as cl
 
-from rag.record import record
+from rag.saved_answer import save_answer
 from ui import core
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ REFINE = "refine_answer"
 
 def kept(answer: Answer) -> dict[str, Any]:
     """What a message keeps of an answer that no larger model has seen; empty for any other."""
-    if answer.escalated or not (made := record(answer)):
+    if answer.escalated or not (made := save_answer(answer)):
         return {}
     return {"record": made}
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from ingest import Paper
     from rag.evaluation.cases import Case
     from rag.message import Message
-    from rag.retrieval.glossary import Entry
+    from rag.retrieval.glossary import GlossaryEntry
     from rag.retrieval.terms import Meaning
 
     Tell = Callable[[str, int, int], None]
@@ -80,7 +80,7 @@ def carried(answer: str, prompt: str) -> bool:
     return len(words & (content_words(prompt) | set(prompt.lower().split()))) >= CARRIES * len(words)
 
 
-def of_glossary(entries: Iterable[Entry]) -> list[Taught]:
+def of_glossary(entries: Iterable[GlossaryEntry]) -> list[Taught]:
     """What each term of the team's glossary means, asked for in two ways; the definition is what the model reads."""
     taught = []
     for entry in entries:
@@ -150,7 +150,7 @@ def _made(question: str, read: Sequence[str], said: str, *, group: str, golds: t
     return Taught(Example(tuple(sentence_messages(question, read)), said), group, question, golds)
 
 
-def said_of(text: str) -> str:
+def short_answer(text: str) -> str:
     """What a draft says, as an answer is counted: of a yes or no only this, and of "not said" that it abstains."""
     plain = " ".join(text.split())
     if plain.startswith(NOT_SAID.rstrip(".")):
@@ -161,4 +161,4 @@ def said_of(text: str) -> str:
 
 def right(text: str, golds: Sequence[str]) -> float:
     """Token F1 of a draft against the nearest of its right answers, between 0 and 1."""
-    return answer_f1(said_of(text), golds) or 0.0
+    return answer_f1(short_answer(text), golds) or 0.0

@@ -6,7 +6,7 @@ import asyncio
 import re
 import sys
 from contextlib import contextmanager
-from dataclasses import asdict, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,7 +24,7 @@ from rag.evaluation.run import code_digest, sampled
 from rag.settings import RagSettings
 from rag.verify.calibration import FILE
 from rag.verify.citations import cite, without_markers
-from rag.verify.confidence import gates, signals
+from rag.verify.confidence import signals, vetoes
 
 if TYPE_CHECKING:
     import argparse
@@ -37,16 +37,18 @@ if TYPE_CHECKING:
 
 def add_to(commands: Any) -> None:
     """Add the command to an argument parser's commands."""
-    text = "learn from questions with known answers how sure to be of the drafter's answers"
+    text = "calibrate confidence in the drafter's answers on questions with known answers"
     parser = commands.add_parser("calibrate", help=text, description=text)
     parser.add_argument(
-        "file", type=Path, metavar="FILE", help="a .csv of your own with a column `answer`, or a QASPER .json"
+        "file", type=Path, metavar="FILE", help="your own .csv with a column `answer`, or a QASPER .json"
     )
     parser.add_argument("--model", metavar="MODEL", help="the drafter (SCHOLION_DRAFTER)")
-    parser.add_argument("--limit", type=positive, metavar="N", help="a sample of N questions, the same each time")
+    parser.add_argument(
+        "--limit", type=positive, metavar="N", help="use a sample of N questions, the same ones each time"
+    )
     parser.add_argument("--out", type=Path, metavar="FILE", help=f"where to write (LIBRARY/{FILE})")
     parser.add_argument("--drafts", type=Path, metavar="DIR", help="where drafts are kept (evaluations/calibrate-NAME)")
-    parser.add_argument("--force", action="store_true", help="write it even where there are too few drafts")
+    parser.add_argument("--force", action="store_true", help="write it even if there are too few drafts")
     parser.set_defaults(run=run)
 
 
@@ -58,16 +60,14 @@ def run(options: argparse.Namespace) -> int:
         rows, model = asyncio.run(_drafts(questions, library, rag_settings, folder))
     missing = too_few(rows)
     if missing and not (options.force and rows):
-        raise CalibrationError(missing, "Add questions with answers; --force writes what there is all the same.")
+        raise CalibrationError(missing, "Add questions with answers; use --force to write it anyway.")
     found = calibrated(rows, model=model, data=questions.name, date=datetime.now(UTC).date().isoformat())
     out = options.out or settings.library.expanduser() / FILE
     save(found, out)
     area = auroc_estimate(held_out(rows, WITH_LOGPROBS), [row.right for row in rows], [row.group for row in rows])
     print(f"{model}: {found.n_right} of {found.n} drafts right ({found.label})")
     if area and area.low is not None:
-        print(
-            f"AUROC {area.mean:.3f} ({area.low:.3f} to {area.high:.3f}), each draft by weights that never saw its paper"
-        )
+        print(f"AUROC {area.mean:.3f} ({area.low:.3f} to {area.high:.3f}), scored by weights that never saw the paper")
     print(f"Threshold {found.threshold:.3f}. {found.threshold_reason}")
     if missing:
         print(f"Too few to rely on: {missing}")
@@ -128,7 +128,7 @@ async def _drafts(
     finally:
         await assistant.close()
     rows = [there[case.id] for case in questions.cases]
-    made = [Labelled(**row["draft"] | {"gates": tuple(row["draft"]["gates"])}) for row in rows if row["draft"]]
+    made = [Labelled.from_row(row["draft"]) for row in rows if row["draft"]]
     models = {row["model"] for row in rows if row["draft"]}
     return made, next(iter(models), assistant.drafter.name)
 
@@ -142,7 +142,7 @@ async def _one(case: Case, assistant: Assistant) -> dict[str, Any]:
         return {"draft": None, "model": None}
     if answer.abstained or not answer.drafts:
         return {"draft": None, "model": None}
-    return {"draft": asdict(labelled(answer, case)), "model": answer.drafts[0].model}
+    return {"draft": labelled(answer, case).as_row(), "model": answer.drafts[0].model}
 
 
 def labelled(answer: Answer, case: Case) -> Labelled:
@@ -151,9 +151,9 @@ def labelled(answer: Answer, case: Case) -> Labelled:
     cited = cite(draft.text, answer.passages, page_text=lambda *_: "", question=case.question)
     return Labelled(
         signals=signals(draft, question=case.question, sentences=cited.sentences, passages=answer.passages),
-        gates=tuple(
-            gate.code
-            for gate in gates(
+        vetoes=tuple(
+            veto.code
+            for veto in vetoes(
                 draft,
                 question=case.question,
                 sentences=cited.sentences,

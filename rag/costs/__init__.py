@@ -1,13 +1,13 @@
 """What an answer takes: tokens, time, energy and money. Counts and prices are looked up here, never on the network."""
 
 from rag.costs.accounting import Energy, Span, Trace, Usage
-from rag.costs.energy import Machine
+from rag.costs.energy import MachineCosts
 from rag.costs.prices import estimate, price
 from rag.costs.tokens import TokenCount, count_messages
 
 __all__ = [
     "Energy",
-    "Machine",
+    "MachineCosts",
     "Span",
     "TokenCount",
     "Trace",

@@ -25,7 +25,7 @@ POWERCAP = Path("/sys/class/powercap")
 
 
 @dataclass(frozen=True, slots=True)
-class Machine:
+class MachineCosts:
     """What is known of the machine from the settings; None: not set."""
 
     watts: float | None = None
@@ -42,7 +42,7 @@ class Machine:
     """The part of its life in which it answers, above 0 up to 1."""
 
     @classmethod
-    def from_settings(cls, settings: RagSettings) -> Machine:
+    def from_settings(cls, settings: RagSettings) -> MachineCosts:
         """Return what the settings say."""
         return cls(
             watts=settings.watts,
@@ -87,7 +87,7 @@ def read_counters(powercap: Path = POWERCAP) -> Reading:
     return Reading(time.monotonic(), joules | _nvml(), ranges)
 
 
-def energy_between(before: Reading, after: Reading, *, machine: Machine) -> Energy:
+def energy_between(before: Reading, after: Reading, *, machine: MachineCosts) -> Energy:
     """Return the energy used between two readings: counted where there are counters, else estimated, else unknown."""
     seconds = after.seconds - before.seconds
     counted = [_used(before, after, name) for name in before.joules if name in after.joules]
@@ -95,11 +95,11 @@ def energy_between(before: Reading, after: Reading, *, machine: Machine) -> Ener
         return estimated(seconds, machine=machine)
     at_rest = (machine.idle_watts or 0.0) * seconds
     names = " and ".join(sorted({name.partition(":")[0] for name in before.joules}))
-    source = names if machine.idle_watts else f"{names}, idling and other programs included"
+    source = names if machine.idle_watts else f"{names}, including idle power and other programs"
     return Energy(max(0.0, sum(counted) - at_rest) / 3600, "counter", source)
 
 
-def estimated(seconds: float, *, machine: Machine) -> Energy:
+def estimated(seconds: float, *, machine: MachineCosts) -> Energy:
     """Return the energy by the settings' watts; unknown where they are not set."""
     if machine.watts is None:
         return Energy(None, "none")
@@ -107,7 +107,7 @@ def estimated(seconds: float, *, machine: Machine) -> Energy:
     return Energy(watts * seconds / 3600, "estimated", "SCHOLION_WATTS")
 
 
-def local_cost(energy: Energy, seconds: float, *, machine: Machine) -> LocalCost:
+def local_cost(energy: Energy, seconds: float, *, machine: MachineCosts) -> LocalCost:
     """Return what an answer cost that kept the machine busy for `seconds`.
 
     Energy: kWh × price. Hardware: price / (hours of life × utilisation) × hours busy; at a utilisation of 5 % an answer
@@ -134,7 +134,7 @@ def energy_words(energies: Iterable[Energy]) -> str:
     amount = f"{total:.2g} Wh" if total < 10 else f"{total:,.0f} Wh"
     if any(part.measured == "estimated" for part in parts):
         return f"about {amount} (estimate)"
-    return f"{amount} (counted for the whole machine)"
+    return f"{amount} (measured for the whole machine)"
 
 
 def _used(before: Reading, after: Reading, name: str) -> float:

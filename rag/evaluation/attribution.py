@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ingest.verbatim import stands_in
+from rag.answer import PARTIALLY_SUPPORTED
 from rag.evaluation.cases import Attribution
 from rag.evaluation.metrics import citation_recall_and_precision
 from rag.verify.citations import markers_in
@@ -43,7 +44,7 @@ def attribution(answer: Answer, *, page_texts: PageTexts) -> Attribution:
         n_valid=sum(marker in shown for marker in markers),
         n_judged=len(judged),
         n_supported=sum(sentence.support == "supported" for sentence in judged),
-        n_weak=sum(sentence.support == "weak" for sentence in judged),
+        n_weak=sum(sentence.support == PARTIALLY_SUPPORTED for sentence in judged),
         citation_recall=found[0] if found else None,
         citation_precision=found[1] if found else None,
         n_exact=sum(exact for exact, _ in places),

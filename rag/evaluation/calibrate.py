@@ -6,7 +6,7 @@ import json
 import logging
 import math
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final, Self
 
 import numpy as np
 
@@ -62,10 +62,19 @@ class Labelled:
     """One draft with its signals, and what became of it."""
 
     signals: Mapping[str, float | None]
-    gates: tuple[str, ...]
+    vetoes: tuple[str, ...]
     right: bool
     group: str
     """What its luck is shared with: the paper."""
+
+    def as_row(self) -> dict[str, Any]:
+        """The draft as a line of JSON; there `vetoes` are called `gates`, as in the files of earlier versions."""
+        return {"gates" if name == "vetoes" else name: value for name, value in asdict(self).items()}
+
+    @classmethod
+    def from_row(cls, row: Mapping[str, Any]) -> Self:
+        """The draft from its line (`as_row`)."""
+        return cls(row["signals"], tuple(row["gates"]), row["right"], row["group"])
 
 
 def is_right(text: str, golds: Sequence[str]) -> bool:
@@ -126,7 +135,7 @@ def held_out(rows: Sequence[Labelled], features: Sequence[str]) -> list[float]:
 
 
 def calibrated(rows: Sequence[Labelled], *, model: str, data: str, date: str) -> Calibration:
-    """What the drafts teach: both sets of weights, the ceiling for drafts with a gate, and the threshold for `auto`.
+    """What the drafts teach: both sets of weights, the ceiling for drafts with a veto, and the threshold for `auto`.
 
     Args:
         rows: labelled drafts of one model.
@@ -134,9 +143,9 @@ def calibrated(rows: Sequence[Labelled], *, model: str, data: str, date: str) ->
         data: what they were asked, for the record.
         date: of today, for the record.
     """
-    gated = [row for row in rows if row.gates]
+    vetoed = [row for row in rows if row.vetoes]
     said = held_out(rows, WITH_LOGPROBS)
-    passed = [(probability, row.right) for probability, row in zip(said, rows, strict=True) if not row.gates]
+    passed = [(probability, row.right) for probability, row in zip(said, rows, strict=True) if not row.vetoes]
     threshold, reason = choose_threshold(passed, of=len(rows))
     return Calibration(
         model=model,
@@ -145,7 +154,7 @@ def calibrated(rows: Sequence[Labelled], *, model: str, data: str, date: str) ->
         n=len(rows),
         n_right=sum(row.right for row in rows),
         label=LABEL,
-        gated=round((sum(row.right for row in gated) + 0.5) / (len(gated) + 1), 6),
+        vetoed=round((sum(row.right for row in vetoed) + 0.5) / (len(vetoed) + 1), 6),
         threshold=threshold,
         threshold_reason=reason,
         with_logprobs=fit(rows, WITH_LOGPROBS),
@@ -161,7 +170,7 @@ def choose_threshold(passed: Sequence[tuple[float, bool]], *, of: int) -> tuple[
     promise. Where no such set exists, the surest `KEPT` of all drafts are kept.
 
     Args:
-        passed: (held-out probability, right) of the drafts without a gate.
+        passed: (held-out probability, right) of the drafts without a veto.
         of: all drafts.
     """
     ordered = sorted(passed, key=lambda pair: -pair[0])
@@ -179,7 +188,7 @@ def choose_threshold(passed: Sequence[tuple[float, bool]], *, of: int) -> tuple[
         )
     n = min(len(ordered), max(1, round(KEPT * of)))
     if not n:
-        return 1.0, "Every draft had something against it, so all are handed on."
+        return 1.0, "Every draft had a warning sign, so all are passed to the larger model."
     kept = sum(was_right for _, was_right in ordered[:n])
     return _rounded(ordered[n - 1][0]), (
         f"No set of drafts was right at least {WANTED:.0%} of the time, so the surest {KEPT:.0%} are kept "
@@ -203,11 +212,11 @@ def too_few(rows: Sequence[Labelled]) -> str | None:
     """Why so few drafts teach nothing, one sentence; None where they are enough."""
     right = sum(row.right for row in rows)
     if len(rows) < ENOUGH:
-        return (
-            f"{len(rows)} of the drafts could be compared with an answer; {ENOUGH} are needed to tell skill from luck."
-        )
+        return f"{len(rows)} of the drafts could be compared with an answer; at least {ENOUGH} are needed."
     if min(right, len(rows) - right) < ENOUGH_OF_EACH:
-        return f"{right} of {len(rows)} drafts were right; there must be {ENOUGH_OF_EACH} right and as many wrong ones."
+        return (
+            f"{right} of {len(rows)} drafts were right; {ENOUGH_OF_EACH} right and {ENOUGH_OF_EACH} wrong are needed."
+        )
     return None
 
 
@@ -216,7 +225,7 @@ def too_few(rows: Sequence[Labelled]) -> str | None:
 
 def save(calibration: Calibration, path: Path) -> None:
     """Write the file as a whole or not at all."""
-    write_atomically(path, json.dumps(asdict(calibration), indent=1, ensure_ascii=False) + "\n")
+    write_atomically(path, json.dumps(calibration.as_row(), indent=1, ensure_ascii=False) + "\n")
 
 
 def _value(value: float | None) -> float:

@@ -139,6 +139,7 @@ class Attribution:
     """Sentences that claim something which could be checked."""
     n_supported: int
     n_weak: int
+    """Partially supported; results of every version have the short name."""
     citation_recall: float | None
     """Of the judged sentences; None where there are none, as for an abstention."""
     citation_precision: float | None

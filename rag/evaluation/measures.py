@@ -25,11 +25,11 @@ if TYPE_CHECKING:
 EVIDENCE_AT = 3
 """Passages that count as found for evidence-F1 of the search: QASPER's questions have 1 to 3 paragraphs of evidence."""
 
-FOUND = {"own": "a right page", "qasper": "a paragraph of the evidence", "beir": "a relevant document"}
+FOUND = {"own": "a correct page", "qasper": "a paragraph of the evidence", "beir": "a relevant document"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Figure:
+class Measure:
     """Something that is measured at each case."""
 
     name: str
@@ -43,12 +43,12 @@ class Figure:
     """Whether the run that this result is of measured it at all; one by an earlier Scholion may not have."""
 
 
-def figures(run: Run) -> list[Figure]:
+def measures(run: Run) -> list[Measure]:
     """What is measured of a run of this kind, in the order of the report."""
     k, what = run.settings["k"], FOUND[run.about["kind"]]
     ks = sorted({n for n in (1, 5, 10) if n <= k} | {k})
     found = [
-        Figure(
+        Measure(
             name=f"Hit@{n}",
             part="search",
             meaning=f"Questions with {what} among the first {n}." if n > 1 else f"Questions whose first is {what}.",
@@ -57,10 +57,10 @@ def figures(run: Run) -> list[Figure]:
         for n in ks
     ]
     found += [
-        Figure(
+        Measure(
             name=f"Recall@{n}",
             part="search",
-            meaning=f"Share of everything that should be found which is among the first {n}.",
+            meaning=f"Share of everything that should be found that is among the first {n}.",
             of=lambda r, n=n: recall_at(r.ranked, r.relevant, n),  # type: ignore[misc]
         )
         for n in ks
@@ -68,22 +68,22 @@ def figures(run: Run) -> list[Figure]:
     ]
     cut = min(k, 10)
     found += [
-        Figure(
+        Measure(
             name=f"nDCG@{cut}",
             part="search",
-            meaning="Recall that counts more the higher it stands; 1 is a perfect order.",
+            meaning="Recall weighted by rank; 1 is a perfect order.",
             of=lambda r: ndcg_at(r.ranked, r.relevant, cut),
         ),
-        Figure(
+        Measure(
             name=f"MRR@{cut}",
             part="search",
-            meaning="1 / the rank of the first right one, on average.",
+            meaning="1 / the rank of the first correct one, on average.",
             of=lambda r: reciprocal_rank(r.ranked, r.relevant, cut),
         ),
     ]
     if any(result.evidence is not None for result in run.results):
         found.append(
-            Figure(
+            Measure(
                 name=f"Evidence-F1@{EVIDENCE_AT}",
                 part="search",
                 meaning=f"The first {EVIDENCE_AT} passages against the annotators' paragraphs (QASPER).",
@@ -91,21 +91,19 @@ def figures(run: Run) -> list[Figure]:
             )
         )
     if run.settings["answers"] is not None:
-        found += _answer_figures(run)
-    return [*found, Figure(name="Seconds", part="answers" if run.settings["answers"] else "search",
-                           meaning="Time for one question, on average.", of=seconds_of, unit="s")]  # fmt: skip
+        found += _answer_measures(run)
+    return [*found, Measure(name="Seconds", part="answers" if run.settings["answers"] else "search",
+                           meaning="Average time per question.", of=seconds_of, unit="s")]  # fmt: skip
 
 
-def is_measured(figure: Figure, results: Iterable[Result]) -> bool:
-    """Whether the run with these results measured the figure at all: if so, it is unknown, and else not measured."""
-    return any(figure.since(result) for result in results)
+def is_measured(measure: Measure, results: Iterable[Result]) -> bool:
+    """Whether the run with these results measured this at all: if so, it is unknown, and else not measured."""
+    return any(measure.since(result) for result in results)
 
 
-def _answer_figures(run: Run) -> list[Figure]:
+def _answer_measures(run: Run) -> list[Measure]:
     found = [
-        _figure(
-            "Answer F1", "Words shared with the expected answer, the best of the annotators' (QASPER).", answer_f1_of
-        )
+        _measure("Answer F1", "Words shared with the expected answer; best over annotators (QASPER).", answer_f1_of)
     ]
     if run.about["kind"] != "beir":
         found.append(
@@ -123,10 +121,10 @@ def _answer_figures(run: Run) -> list[Figure]:
                 lambda a, r: evidence_f1(a.cited, map(set, r.evidence)) if r.evidence else None,
             )
         )
-    return [*found, *_citation_figures(), *_sentence_figures(), *_abstention_figures()]
+    return [*found, *_citation_measures(), *_sentence_measures(), *_abstention_measures()]
 
 
-def _citation_figures() -> list[Figure]:
+def _citation_measures() -> list[Measure]:
     return [
         _of_answer(
             "Valid markers",
@@ -140,89 +138,89 @@ def _citation_figures() -> list[Figure]:
         ),
         _counted(
             "Citation recall",
-            f"Sentences that their citations carry (ALCE's definition; judge: {JUDGE}).",
+            f"Sentences that their citations support (ALCE's definition; judge: {JUDGE}).",
             lambda c, _: c.citation_recall,
         ),
         _counted(
             "Citation precision",
-            "Citations behind a carried sentence that it needs (ALCE's definition; the same judge).",
+            "Citations that a supported sentence needs (ALCE's definition; same judge).",
             lambda c, _: c.citation_precision,
         ),
         _counted(
             "Exact quotes",
-            "Citations whose quote stands word for word in the paper.",
+            "Citations whose quote is word for word in the paper.",
             lambda c, a: _share(c.n_exact, a.n_citations),
         ),
         _counted(
             "Right page",
-            "Citations whose quote stands word for word on the cited page.",
+            "Citations whose quote is word for word on the cited page.",
             lambda c, a: _share(c.n_right_page, a.n_citations),
         ),
         _of_answer(
             "Verified quotes",
-            "Citations that the answer itself calls verbatim.",
+            "Citations that the answer marks as verbatim.",
             lambda a, _: _share(a.n_verified, a.n_citations),
         ),
         _counted(
             "Verbatim quotations",
-            "What the model put between quotation marks that stands word for word in a passage.",
+            "Text the model put in quotation marks that is word for word in a passage.",
             lambda c, _: _share(c.n_verbatim, c.n_quotations),
         ),
     ]
 
 
-def _sentence_figures() -> list[Figure]:
+def _sentence_measures() -> list[Measure]:
     return [
         _of_answer(
             "Cited sentences",
-            "Sentences of an answer that carry a citation after the check.",
+            "Sentences of an answer that have a citation after the check.",
             lambda a, _: _share(a.n_cited_sentences, a.n_sentences),
         ),
         _counted(
             "Supported sentences",
-            "Sentences whose words, numbers and names a passage has, of those that could be judged.",
+            "Sentences whose words, numbers and names are in a passage, of those that could be judged.",
             lambda c, _: _share(c.n_supported, c.n_judged),
         ),
         _counted(
             "Weak sentences",
-            "Sentences that a passage carries in part (lower is better).",
+            "Sentences that a passage supports only in part (lower is better).",
             lambda c, _: _share(c.n_weak, c.n_judged),
         ),
         _counted(
             "Unsupported sentences",
-            "Sentences that no passage carries (lower is better).",
+            "Sentences that no passage supports (lower is better).",
             lambda c, _: _share(c.n_judged - c.n_supported - c.n_weak, c.n_judged),
         ),
     ]
 
 
-def _abstention_figures() -> list[Figure]:
+def _abstention_measures() -> list[Measure]:
     return [
-        _figure(
+        _measure(
             "Abstention recall",
-            "Questions without an answer that were abstained from.",
+            "Unanswerable questions on which it abstained.",
             lambda r: float(r.answer.abstained) if r.answer and r.answerable is False else None,
         ),
-        _figure(
+        _measure(
             "Abstention precision",
-            "Abstentions from questions that have no answer.",
+            "Abstentions that were on unanswerable questions.",
             lambda r: float(not r.answerable) if r.answer and r.answer.abstained and r.answerable is not None else None,
         ),
     ]
 
 
-def _figure(name: str, meaning: str, of: Callable[[Result], float | None]) -> Figure:
-    return Figure(name=name, part="answers", meaning=meaning, of=of)
+def _measure(name: str, meaning: str, of: Callable[[Result], float | None]) -> Measure:
+    return Measure(name=name, part="answers", meaning=meaning, of=of)
 
 
-def _of_answer(name: str, meaning: str, of: Callable[[AnswerResult, Result], float | None]) -> Figure:
-    """A figure of the cases that were answered."""
-    return _figure(name, meaning, lambda r: of(r.answer, r) if r.answer else None)
+def _of_answer(name: str, meaning: str, of: Callable[[AnswerResult, Result], float | None]) -> Measure:
+    """A measure of the cases that were answered."""
+    return _measure(name, meaning, lambda r: of(r.answer, r) if r.answer else None)
 
 
-def _counted(name: str, meaning: str, of: Callable[[Attribution, AnswerResult], float | None]) -> Figure:
-    """A figure of the counts that were added later."""
-    return Figure(
+def _counted(name: str, meaning: str, of: Callable[[Attribution, AnswerResult], float | None]) -> Measure:
+    """A measure of the counts that were added later."""
+    return Measure(
         name=name,
         part="answers",
         meaning=meaning,

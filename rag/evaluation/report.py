@@ -8,7 +8,7 @@ from statistics import mean
 from typing import TYPE_CHECKING, Any
 
 from rag.errors import RunError
-from rag.evaluation.measures import Figure, answer_f1_of, figures, seconds_of
+from rag.evaluation.measures import Measure, answer_f1_of, measures, seconds_of
 from rag.evaluation.metrics import (
     Abstentions,
     Difference,
@@ -39,9 +39,9 @@ POOR = 0.2
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Compared:
-    """One figure of two runs, on the cases that both have."""
+    """One measure of two runs, on the cases that both have."""
 
-    figure: Figure
+    measure: Measure
     ours: float
     theirs: float
     difference: Difference
@@ -61,7 +61,7 @@ class Report:
     """Everything that is written down."""
 
     run: Run
-    figures: tuple[tuple[Figure, Estimate | None], ...]
+    measures: tuple[tuple[Measure, Estimate | None], ...]
     """None: it could be known for no case, as the validity of markers where the model writes none."""
     recall: tuple[tuple[int, Estimate, Estimate], ...]
     """(k, recall@k, hit@k)."""
@@ -96,11 +96,11 @@ def report(run: Run, *, other: Run | None = None) -> Report:
         RunError: the two have no case in common.
     """
     good = [result for result in run.results if result.error is None]
-    measured = figures(run)
+    measured = measures(run)
     compared, n_common = _compared(measured, good, other) if other else ((), 0)
     return Report(
         run=run,
-        figures=tuple((f, _estimate(f.of, good)) for f in measured),
+        measures=tuple((f, _estimate(f.of, good)) for f in measured),
         recall=tuple(_curve(good, run.settings["k"])),
         search_abstentions=abstentions((r.answerable, r.on_topic is False) for r in good if r.answerable is not None),
         answer_abstentions=abstentions(
@@ -142,7 +142,7 @@ def _stages(results: Sequence[Result]) -> dict[str, tuple[float, ...]]:
     return {name: found for name, seconds in times.items() if (found := percentiles(seconds, at=(50, 95, 99, 100)))}
 
 
-def _papers(results: Sequence[Result], measured: Sequence[Figure]) -> list[PaperRow]:
+def _papers(results: Sequence[Result], measured: Sequence[Measure]) -> list[PaperRow]:
     groups: dict[str, list[Result]] = defaultdict(list)
     for result in results:
         if result.relevant:
@@ -153,7 +153,7 @@ def _papers(results: Sequence[Result], measured: Sequence[Figure]) -> list[Paper
     rows = []
     for name, group in groups.items():
         known = {f.name: [v for r in group if (v := f.of(r)) is not None] for f in chosen}
-        values = {figure: mean(found) if found else None for figure, found in known.items()}
+        values = {measure: mean(found) if found else None for measure, found in known.items()}
         rows.append(PaperRow(group=name, n=len(group), values=values))
     lost = {
         name: sum(1 - (reciprocal_rank(r.ranked, r.relevant) or 0.0) for r in group) for name, group in groups.items()
@@ -202,24 +202,25 @@ def _tokens(results: Sequence[Result]) -> tuple[int, int] | None:
     return sum(n or 0 for n in read), sum(n or 0 for n in written)
 
 
-def _compared(measured: Sequence[Figure], ours: Sequence[Result], other: Run) -> tuple[tuple[Compared, ...], int]:
+def _compared(measured: Sequence[Measure], ours: Sequence[Result], other: Run) -> tuple[tuple[Compared, ...], int]:
     theirs = {r.id: r for r in other.results if r.error is None}
     common = [(r, theirs[r.id]) for r in ours if r.id in theirs and r.question == theirs[r.id].question]
     if not common:
         raise RunError(
-            f"The runs have no question in common: {other.folder} asked others.", "Name a run of the same questions."
+            f"The runs have no questions in common: {other.folder} used other questions.",
+            "Give a run of the same questions.",
         )
     rows = []
     alike = all((r.answer is None) == (s.answer is None) for r, s in common)
-    for figure in measured:
-        if figure.unit == "s" and not alike:
+    for measure in measured:
+        if measure.unit == "s" and not alike:
             continue  # a search and an answer do not compare
         known = [
-            (a, b, r.group) for r, s in common if (a := figure.of(r)) is not None and (b := figure.of(s)) is not None
+            (a, b, r.group) for r, s in common if (a := measure.of(r)) is not None and (b := measure.of(s)) is not None
         ]
         first, second, groups = (list(column) for column in zip(*known, strict=True)) if known else ([], [], [])
         if difference := paired(first, second, groups):
-            rows.append(Compared(figure=figure, ours=mean(first), theirs=mean(second), difference=difference))
+            rows.append(Compared(measure=measure, ours=mean(first), theirs=mean(second), difference=difference))
     return tuple(rows), len(common)
 
 
@@ -231,7 +232,7 @@ def as_json(done: Report) -> dict[str, Any]:
         "settings": dict(done.run.settings),
         "cases": len(done.run.results),
         "errors": [{"id": result.id, "error": result.error} for result in done.errors],
-        "figures": {figure.name: asdict(found) if found else None for figure, found in done.figures},
+        "figures": {measure.name: asdict(found) if found else None for measure, found in done.measures},
         "recall": [{"k": k, "recall": recall.mean, "hit": hit.mean} for k, recall, hit in done.recall],
         "abstentions": asdict(refused) | {"right_share": refused.right_share, "false_share": refused.false_share},
         "seconds": {
@@ -239,6 +240,6 @@ def as_json(done: Report) -> dict[str, Any]:
         },
         "tokens": dict(zip(("input", "output"), done.tokens, strict=True)) if done.tokens else None,
         "compared": [
-            {"figure": c.figure.name, "this": c.ours, "other": c.theirs, **asdict(c.difference)} for c in done.compared
+            {"figure": c.measure.name, "this": c.ours, "other": c.theirs, **asdict(c.difference)} for c in done.compared
         ],
     }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from html import escape
 from typing import TYPE_CHECKING
 
-from rag.evaluation.report_page import Block, Heading, Missed, Plot, Table, Text, blocks, told
+from rag.evaluation.report_page import Block, Heading, Missed, Plot, Table, Text, blocks, case_facts
 
 if TYPE_CHECKING:
     from rag.evaluation.cases import Result
@@ -93,7 +93,7 @@ def _cell(cell: str | Plot, kind: str) -> str:
 
 
 def _html_case(result: Result) -> str:
-    lines = "".join(f"<dt>{escape(label)}</dt><dd>{escape(text)}</dd>" for label, text in told(result))
+    lines = "".join(f"<dt>{escape(label)}</dt><dd>{escape(text)}</dd>" for label, text in case_facts(result))
     found = "".join(
         f"<li>{'<span class=right>right</span> ' if s.right else ''}<b>{escape(s.title)}</b>"
         f"{escape(f', {s.place}') if s.place else ''}<br>{escape(s.text)}</li>"

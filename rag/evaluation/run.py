@@ -258,8 +258,8 @@ def read_run(folder: Path, *, ids: set[str] | None = None) -> Run:
         return Run(folder, noted["settings"], noted["about"], kept)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise RunError(
-            f"{folder} holds no run that can be read ({type(error).__name__}).",
-            "Name the folder that an earlier `python -m rag evaluate` wrote with --out.",
+            f"{folder} has no readable run ({type(error).__name__}).",
+            "Give the --out folder of an earlier `python -m rag evaluate`.",
         ) from error
 
 
@@ -280,8 +280,8 @@ def _begin(folder: Path, settings: Mapping[str, Any], about: Mapping[str, Any]) 
     if changed:
         what = ", ".join(_CHANGED[name] for name in changed)
         raise RunError(
-            f"The run in {folder} cannot be continued, because other things hold now: {what}.",
-            "Give another folder with --out, or begin this one anew with --fresh.",
+            f"The run in {folder} cannot be continued because these have changed: {what}.",
+            "Give another folder with --out, or restart this one with --fresh.",
         )
 
 

@@ -20,8 +20,8 @@ from rag.errors import (
     ModelReplyError,
     NotAllowedError,
 )
-from rag.models import faults
-from rag.privacy.destination import Target, checked, is_here, is_relayed, locate
+from rag.models import error_translation
+from rag.privacy.destination import ModelCall, checked, is_here, is_relayed, locate
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
@@ -82,7 +82,7 @@ class ChatModel(Protocol):
     async def is_here(self) -> bool:
         """Return whether it is known, without asking a name server, that a call stays on this machine."""
 
-    async def target(self, *, max_tokens: int, temperature: float = 0.0) -> Target:
+    async def planned_call(self, *, max_tokens: int, temperature: float = 0.0) -> ModelCall:
         """Return where a call would go; nothing is sent, but a name may be looked up."""
 
     def stream(
@@ -164,11 +164,11 @@ class EndpointChatModel:
         endpoint = await self._connect()
         return await is_here(endpoint.base_url) and not is_relayed(endpoint.model)
 
-    async def target(self, *, max_tokens: int, temperature: float = 0.0) -> Target:
+    async def planned_call(self, *, max_tokens: int, temperature: float = 0.0) -> ModelCall:
         """Return where a call would go; the address is looked up, and nothing is sent."""
         endpoint = await self._connect()
         wanted = {"max_tokens": max_tokens, "temperature": temperature}
-        return Target(await locate(endpoint.base_url), endpoint.model, _obliging(wanted, self._rejected))
+        return ModelCall(await locate(endpoint.base_url), endpoint.model, _obliging(wanted, self._rejected))
 
     async def stream(
         self,
@@ -237,7 +237,7 @@ class EndpointChatModel:
                     )
             except (openai.BadRequestError, openai.UnprocessableEntityError) as error:
                 named = {k for k in (*_EXTRAS, "temperature", "max_tokens") if k in str(error)} or set(_EXTRAS)
-                if faults.TOO_LONG.search(str(error)) or named <= rejected:
+                if error_translation.TOO_LONG.search(str(error)) or named <= rejected:
                     raise
                 rejected |= named
                 body = _without(body, rejected)
@@ -253,7 +253,7 @@ class EndpointChatModel:
                 chunk = await anext(chunks, None)
             return None if chunk is None else reply.take(chunk, name=self._name)
         except (AttributeError, LookupError, TypeError, RecursionError) as error:  # the client checks no shapes
-            raise faults.no_answer(self._name) from error
+            raise error_translation.no_answer(self._name) from error
 
     async def _slot_window(self, endpoint: Endpoint, *, http: httpx2.AsyncClient) -> int | None:
         """Return the context window of one slot of a llama.cpp server; None for any other server."""
@@ -296,10 +296,10 @@ class EndpointChatModel:
                 event_hooks={"request": [only_ours]},
             ) as http:
                 yield endpoint, http
-        except faults.foreign() as error:
+        except error_translation.foreign() as error:
             if isinstance(error.__cause__, UserFacingError):  # the client wraps what its transport raises
                 raise error.__cause__ from None
-            raise faults.translate(error, name=self._name) from error
+            raise error_translation.translate(error, name=self._name) from error
 
 
 def _load() -> None:
@@ -350,13 +350,13 @@ class _Reply:
     def check(self, name: str) -> None:
         """Raise where the reply is none, or only a part of one."""
         if self.finish_reason == "content_filter":
-            raise ModelRefusedError(f"The provider of {name} filtered the answer.", "Ask in other words.")
+            raise ModelRefusedError(f"The provider of {name} filtered the answer.", "Rephrase the question.")
         if self.blank and self.finish_reason:
-            raise ModelReplyError(f"{name} answered with no text.", "Try again, or choose another model.")
+            raise ModelReplyError(f"{name} returned an empty answer.", "Try again, or choose another model.")
         if self.blank:
-            raise faults.no_answer(name)
+            raise error_translation.no_answer(name)
         if not self.finish_reason:
-            raise ModelReplyError(f"The answer of {name} broke off.", "Ask again.")
+            raise ModelReplyError(f"The answer from {name} was interrupted.", "Ask again.")
 
     def mean_logprob(self) -> float | None:
         if not self.logprobs or not all(map(math.isfinite, self.logprobs)):

@@ -18,7 +18,7 @@ from rag.models.chat import Completion
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Sequence
 
-    from rag.costs.energy import Machine, Reading
+    from rag.costs.energy import MachineCosts, Reading
     from rag.message import Message
     from rag.models.chat import ChatModel
     from rag.privacy.permit import Permit
@@ -64,7 +64,7 @@ async def write(
                     piece = await anext(stream)
             except TimeoutError as error:
                 raise ModelTimeoutError(
-                    f"{model.name} was not done after {seconds:.0f} seconds.", "Try again, or choose a faster model."
+                    f"{model.name} did not finish within {seconds:.0f} seconds.", "Try again, or choose a faster model."
                 ) from error
             if isinstance(piece, Completion):
                 rest = thoughts.finish()
@@ -72,7 +72,9 @@ async def write(
                     text += rest
                     yield rest
                 if not text.strip():
-                    raise ModelReplyError(f"{model.name} answered with no text.", "Try again, or choose another model.")
+                    raise ModelReplyError(
+                        f"{model.name} returned an empty answer.", "Try again, or choose another model."
+                    )
                 yield Draft(
                     text=text.strip(),
                     model=piece.model,
@@ -104,7 +106,7 @@ async def write(
     )
 
 
-def metered(draft: Draft, *, before: Reading, machine: Machine) -> Draft:
+def metered(draft: Draft, *, before: Reading, machine: MachineCosts) -> Draft:
     """The draft of a model on this machine with its energy and cost, each None where it is not known.
 
     Args:

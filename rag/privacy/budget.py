@@ -13,11 +13,11 @@ if TYPE_CHECKING:
 
     from rag.settings import RagSettings
 
-DRAFTS_GO_ON = "Drafts go on; the limit is a setting (SCHOLION_BUDGET_…, docs/privacy.md)."
+DRAFTS_GO_ON = "Drafts still work. The limit is a setting (SCHOLION_BUDGET_…, docs/privacy.md)."
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class BudgetLimits:
     """The most in a day and in a month, by UTC; None: no limit."""
 
     day_calls: int | None = None
@@ -26,7 +26,7 @@ class Limits:
     month_usd: float | None = None
 
     @classmethod
-    def of(cls, settings: RagSettings) -> Limits:
+    def of(cls, settings: RagSettings) -> BudgetLimits:
         """The limits that the settings state."""
         return cls(
             settings.budget_day_calls, settings.budget_month_calls, settings.budget_day_usd, settings.budget_month_usd
@@ -61,7 +61,7 @@ def spent(entries: Iterable[Mapping[str, Any]], *, since: str) -> Spent:
     return Spent(len(prices), sum(prices.values()))
 
 
-def check(entries: Iterable[Mapping[str, Any]], *, limits: Limits, price: float | None, now: datetime) -> None:
+def check(entries: Iterable[Mapping[str, Any]], *, limits: BudgetLimits, price: float | None, now: datetime) -> None:
     """Return where one more call at `price` US dollars stays within the limits.
 
     Raises:
@@ -70,8 +70,8 @@ def check(entries: Iterable[Mapping[str, Any]], *, limits: Limits, price: float 
     rows = list(entries)
     if price is None and (limits.day_usd is not None or limits.month_usd is not None):
         raise NotAllowedError(
-            "The price of this call is unknown, and a limit in dollars is set, so it is not asked.",
-            "Unset the limit in dollars or set one in calls (SCHOLION_BUDGET_…, docs/privacy.md). Drafts go on.",
+            "The price of this call is unknown and a dollar limit is set, so nothing was sent.",
+            "Remove the dollar limit, or limit calls instead (SCHOLION_BUDGET_…, docs/privacy.md). Drafts still work.",
         )
     for name, since, calls, usd in (
         ("today", f"{now:%Y-%m-%d}", limits.day_calls, limits.day_usd),
@@ -79,10 +79,10 @@ def check(entries: Iterable[Mapping[str, Any]], *, limits: Limits, price: float 
     ):
         used = spent(rows, since=since)
         if calls is not None and used.calls >= calls:
-            raise NotAllowedError(f"The larger model was asked {used.calls} times {name}, the most that is allowed.",
+            raise NotAllowedError(f"The larger model was asked {used.calls} times {name}, which is the limit.",
                                   DRAFTS_GO_ON)  # fmt: skip
         if usd is not None and price is not None and used.usd + price > usd:
             raise NotAllowedError(
-                f"This call may cost ${price:.4f}; ${used.usd:.4f} of the ${usd:g} for {name} are used up.",
+                f"This call may cost ${price:.4f}; ${used.usd:.4f} of the ${usd:g} for {name} is used up.",
                 DRAFTS_GO_ON,
             )

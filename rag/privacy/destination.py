@@ -160,14 +160,12 @@ def checked(base_url: str) -> str:
         or port == 0
     ):
         # the address is not repeated: a password may be in it
-        raise ModelUnreachableError(
-            "The address of the model is not one that can be asked.", "It looks like https://host.example/v1."
-        )
+        raise ModelUnreachableError("The address of the model is not valid.", "Write it like https://host.example/v1.")
     return url
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
+class ModelCall:
     """What a call would go to, and what it would say beside the messages."""
 
     destination: Destination

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from ingest import Library
     from rag.message import Message
-    from rag.privacy.destination import Target
+    from rag.privacy.destination import ModelCall
     from rag.settings import RagSettings
 
 log = logging.getLogger(__name__)
@@ -46,7 +46,7 @@ class Recipient(Protocol):
     async def is_here(self) -> bool:
         """Return whether it is known, without asking a name server, that a call stays on this machine."""
 
-    async def target(self, *, max_tokens: int, temperature: float = 0.0) -> Target:
+    async def planned_call(self, *, max_tokens: int, temperature: float = 0.0) -> ModelCall:
         """Return where a call would go; nothing is sent, but a name may be looked up."""
 
 
@@ -63,12 +63,12 @@ class Gate:
         self,
         folder: Path,
         *,
-        limits: budget.Limits | None = None,
+        limits: budget.BudgetLimits | None = None,
         text_of: Callable[[str], Iterable[str]] | None = None,
     ) -> None:
         self.folder = folder
         self.audit = AuditLog(folder)
-        self._limits = limits or budget.Limits()
+        self._limits = limits or budget.BudgetLimits()
         self._runs = KeptRuns(text_of or (lambda _: ()))
         self._chats: dict[tuple[str, ...], int] = {}
         self._refused: set[str] = set()
@@ -78,7 +78,7 @@ class Gate:
         """The gate of a library, with the budget that the settings state."""
         return cls(
             library.folder,
-            limits=budget.Limits.of(settings),
+            limits=budget.BudgetLimits.of(settings),
             text_of=lambda paper_id: (page.text for page in library.pages(paper_id)),
         )
 
@@ -128,13 +128,13 @@ class Gate:
         policy = await asyncio.to_thread(self.policy)
         if policy.library == "local only" and not await expert.is_here():
             raise _local_library()
-        target = await expert.target(max_tokens=max_tokens, temperature=temperature)
-        return await asyncio.to_thread(self._redacted, messages, target, max_tokens, paper_ids)
+        call = await expert.planned_call(max_tokens=max_tokens, temperature=temperature)
+        return await asyncio.to_thread(self._redacted, messages, call, max_tokens, paper_ids)
 
     def _redacted(
-        self, messages: Sequence[Message], target: Target, max_tokens: int, paper_ids: Iterable[str]
+        self, messages: Sequence[Message], call: ModelCall, max_tokens: int, paper_ids: Iterable[str]
     ) -> Payload:
-        redaction = self._redaction() if target.leaves else Redaction()
+        redaction = self._redaction() if call.leaves else Redaction()
         kept, n = [], 0
         for message in messages:
             content, found = redaction.apply(message["content"])
@@ -142,11 +142,11 @@ class Gate:
             n += found
         return Payload(
             messages=tuple(kept),
-            model=target.model,
-            destination=target.destination,
-            parameters=target.parameters,
+            model=call.model,
+            destination=call.destination,
+            parameters=call.parameters,
             paper_ids=tuple(dict.fromkeys(paper_ids)),
-            input_tokens=tokens.count_messages(kept, model=target.model),
+            input_tokens=tokens.count_messages(kept, model=call.model),
             max_output_tokens=max_tokens,
             redactions=n,
         )
@@ -166,13 +166,13 @@ class Gate:
             return issue(payload, audit=None)
         policy = await asyncio.to_thread(self._check, payload)
         if chat in self._refused:
-            raise NotAllowedError(f"You chose that nothing leaves this machine in this chat. {KEPT}")
+            raise NotAllowedError(f"You chose to keep everything in this chat on this machine. {KEPT}")
         key = (chat, payload.model, *payload.destination.identity)
         verdict: Verdict | None = "chat"
         if self._chats.get(key) != policy.revision:
             if consent is None:
                 raise NotAllowedError(
-                    "The larger model is not on this machine, and nobody is here to agree to sending.",
+                    "The larger model is not on this machine, and nobody can agree to sending here.",
                     "Ask in the chat or in a terminal.",
                 )
             verdict = await consent(payload)
@@ -200,7 +200,7 @@ class Gate:
     def _check(self, payload: Payload) -> Policy:
         if not payload.destination.addresses:
             raise NotAllowedError(
-                f"The address of {payload.destination.host} cannot be looked up, so nothing is sent.",
+                f"The address of {payload.destination.host} cannot be resolved, so nothing was sent.",
                 "Check the address and your network.",
             )
         policy = self.policy()
@@ -212,8 +212,8 @@ class Gate:
         if kept:
             raise NotAllowedError(
                 f"The text of {'a paper' if len(kept) == 1 else f'{len(kept)} papers'} that you keep on this machine "
-                f"({', '.join(sorted(kept))}) is in what would be sent, so nothing is sent.",
-                "Ask other papers, or allow it: `python -m rag privacy allow PAPER`.",
+                f"({', '.join(sorted(kept))}) is part of the message, so nothing was sent.",
+                "Search other papers, or allow it: `python -m rag privacy allow PAPER`.",
             )
         self._within(payload, policy)(self.audit.entries())
         return policy
@@ -223,7 +223,7 @@ class Gate:
 
         def check(lines: list[dict[str, Any]]) -> None:
             if sum(line["event"] == "policy" for line in lines) != policy.revision:
-                raise PolicyError("The privacy policy was changed just now, so nothing is sent.", "Ask again.")
+                raise PolicyError("The privacy policy was just changed, so nothing was sent.", "Ask again.")
             budget.check(lines, limits=self._limits, price=payload.price, now=datetime.now(UTC))
 
         return check
@@ -232,7 +232,7 @@ class Gate:
         try:
             self.audit.append("refused", {"why": why, **_facts(payload)})
         except AuditError:
-            log.warning("A refusal could not be noted in the audit log", exc_info=True)
+            log.warning("A refusal could not be written to the audit log", exc_info=True)
 
     def _redaction(self) -> Redaction:
         try:
@@ -241,8 +241,8 @@ class Gate:
             return Redaction()
         except (OSError, UnicodeDecodeError) as error:
             raise NotAllowedError(
-                f"The list of words to take out, {REDACT_FILE}, cannot be read, so nothing is sent.",
-                "It has to be a plain text file in UTF-8 in the library's folder.",
+                f"The list of words to remove, {REDACT_FILE}, cannot be read, so nothing was sent.",
+                "It must be a plain text file in UTF-8 in the library folder.",
             ) from error
 
 
@@ -267,6 +267,6 @@ def _facts(payload: Payload) -> dict[str, Any]:
 
 def _local_library() -> NotAllowedError:
     return NotAllowedError(
-        "This library is “local only”: nothing of it leaves this machine. Drafts go on.",
+        "This library is “local only”: nothing in it leaves this machine. Drafts still work.",
         "`python -m rag privacy library ask` changes that.",
     )

@@ -1,4 +1,4 @@
-"""Answers in the papers' own words: readings and passages in, quotations out, chosen or the draft left to stand."""
+"""Answers in the papers' own words: readings and passages in, quoted answers out, chosen or the draft left to stand."""
 
 from rag.quoting.compose import Composer
 from rag.quoting.extract import Extract

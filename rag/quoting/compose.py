@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from rag.answer import with_notice
-from rag.quoting.extract import EMBEDDED_SENTENCES, cited, confidence_in, draft_of, extract
-from rag.quoting.quoted_answer import confidence_of_quotation, one_of_each_paper, quotation
+from rag.quoting.extract import EMBEDDED_SENTENCES, cited, confidence_in, extract, quoted_draft
+from rag.quoting.quoted_answer import confidence_of_quoted_answer, one_of_each_paper, quoted_answer
 from rag.retrieval.plans import leading_sentences
 from rag.verify.attempts import Attempt, answered
 from rag.verify.citations import cite
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 OF_A_SUMMARY: Final = 3
 """Sentences that are quoted in the place of a summary."""
 
-INSTEAD: Final = "What the model wrote did not hold, so your papers' own words stand in its place."
+INSTEAD: Final = "The draft was not supported, so here is the closest text from your papers."
 
 MANY: Final = 40
 """Sentences among which the best of each paper is looked for."""
@@ -47,7 +47,7 @@ class Read:
 
 
 class Composer:
-    """Chooses between a draft and quotations; the retriever finds sentences where the reader has not."""
+    """Chooses between a draft and quoted answers; the retriever finds sentences where the reader has not."""
 
     def __init__(self, retriever: Retriever, reader: Reader | None, *, quotes_first: bool) -> None:
         self._retriever = retriever
@@ -63,7 +63,7 @@ class Composer:
         low = extracted is None or known.there.probability(extracted.features) < known.floor
         return Read(extracted, quotes_first=self._quotes_first, nothing=self._quotes_first and low)
 
-    def in_their_words(
+    def quote_instead(
         self, answer: Answer, first: Attempt, read: Read, *, vector: Vectors, page_text: PageText
     ) -> tuple[Attempt, Answer]:
         """What the papers say, word for word, in the place of a draft; as it was where no sentence of them will do.
@@ -77,7 +77,7 @@ class Composer:
         """
         extracted, instead_of = read.extracted, first.draft
         if extracted and self._reader and set(extracted.markers) <= {passage.marker for passage in answer.passages}:
-            draft = draft_of(extracted, instead_of=instead_of, seconds=0.0)
+            draft = quoted_draft(extracted, instead_of=instead_of, seconds=0.0)
             second = Attempt(draft, cited(extracted, page_text=page_text))
             sure = confidence_in(extracted, self._reader.calibration)
         else:
@@ -85,11 +85,13 @@ class Composer:
             question = answer.searched or answer.question
             sentences = self._sentences(answer, question, vector)
             most = 1 if answer.kind == "fact" else len(sentences)
-            found = quotation(sentences, question=question, passages=answer.passages, instead_of=instead_of, most=most)
+            found = quoted_answer(
+                sentences, question=question, passages=answer.passages, instead_of=instead_of, most=most
+            )
             if found is None:
                 return first, answer
             second = Attempt(found, cite(found.text, answer.passages, page_text=page_text, question=question))
-            sure = confidence_of_quotation(answer.confidence)
+            sure = confidence_of_quoted_answer(answer.confidence)
         answer = replace(answer, drafts=(*answer.drafts, second.draft), shown=len(answer.drafts), confidence=sure)
         told = None if read.quotes_first else INSTEAD
         return second, with_notice(answered(answer, second), told)

@@ -12,7 +12,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from rag.answer import QUOTATION, Confidence, Draft, Sentence
+from rag.answer import QUOTED_ANSWER, Confidence, Draft, Sentence
 from rag.costs.accounting import Usage
 from rag.verify.citations import Cited, citation_in
 from rag.verify.claims import read
@@ -256,11 +256,11 @@ def may_answer(sentence: str, question: str, *, title: str = "") -> bool:
 # -- the extract as an answer ------------------------------------------------------------------------------------------
 
 
-def draft_of(found: Extract, *, instead_of: Draft | None, seconds: float) -> Draft:
+def quoted_draft(found: Extract, *, instead_of: Draft | None, seconds: float) -> Draft:
     """The extract as a draft that no model wrote."""
     return Draft(
         text=f"{found.said} {_chips(found.markers)}",
-        model=QUOTATION,
+        model=QUOTED_ANSWER,
         usage=Usage(0, 0),
         seconds=seconds,
         first_token_seconds=None,
@@ -290,19 +290,19 @@ def cited(found: Extract, *, page_text: PageText) -> Cited:
     said = [Sentence(item.text, "supported", (item.passage.marker,)) for item in found.items]
     if found.kind in {"yes", "no"}:
         said = [Sentence(found.said, None, found.markers)]
-    return Cited(draft_of(found, instead_of=None, seconds=0.0).text, tuple(said), tuple(quotes[:MOST_SENTENCES]))
+    return Cited(quoted_draft(found, instead_of=None, seconds=0.0).text, tuple(said), tuple(quotes[:MOST_SENTENCES]))
 
 
 def confidence_in(found: Extract, calibration: ReaderCalibration) -> Confidence:
     """How sure it is that the extract answers the question, in words that agree with the figure."""
     probability = calibration.weights.probability(found.features)
     n = len({item.sentence for item in found.items})
-    told = "Quoted from your papers, word for word." if n == 1 else f"Quoted from {n} sentences of your papers."
+    told = "Quoted word for word from your papers." if n == 1 else f"Quoted from {n} sentences in your papers."
     if found.kind in {"yes", "no"}:
-        told = f"The sentence was taken for a {found.kind}."
+        told = f"The sentence was read as a {found.kind}."
     sure = probability >= calibration.check
     if not sure:
-        told += " Check that this is what you asked."
+        told += " Check that it answers your question."
     return Confidence(score=probability, reason=told, signals={**found.features, "sure": float(sure)})
 
 

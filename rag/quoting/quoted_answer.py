@@ -1,14 +1,14 @@
 """What can be done for a draft without a larger model: where it is of no use, the nearest sentence, word for word.
 
 Several drafts of the same small model, from other sentences or at another temperature, did not help on QASPER; a
-quotation in place of a draft with a gate did (docs/confidence.md). No model edits anything here.
+quoted answer in place of a draft with a veto did (docs/confidence.md). No model edits anything here.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from rag.answer import QUOTATION, Confidence, Draft
+from rag.answer import QUOTED_ANSWER, Confidence, Draft
 from rag.costs.accounting import Usage
 from rag.verify.confidence import ESCALATING, beyond
 from rag.words import content_words
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from rag.answer import Passage
 
 USELESS: Final = frozenset({"empty", "echo", "no support", "repetition"})
-"""Gates of drafts in which nothing can be made use of: they are shown as an answer in no mode."""
+"""Vetoes of drafts in which nothing can be made use of: they are shown as an answer in no mode."""
 
 QUOTED_RIGHT: Final = 0.065
-"""The share of such quotations that were right on QASPER train: 4 of 68; of the drafts in whose place they stood, none
+"""The share of such answers that were right on QASPER train: 4 of 68; of the drafts in whose place they stood, none
 was."""
 
 
@@ -33,10 +33,10 @@ def holds(confidence: Confidence | None, *, wholly: bool = False) -> bool:
     carried by the passages.
     """
     against = ESCALATING if wholly else USELESS
-    return confidence is None or not against & set(confidence.gates)
+    return confidence is None or not against & set(confidence.vetoes)
 
 
-def quotation(
+def quoted_answer(
     sentences: Sequence[str], *, question: str, passages: Sequence[Passage], instead_of: Draft, most: int = 1
 ) -> Draft | None:
     """The first sentences that say more than the question and are none, each with its marker on a line of its own.
@@ -65,7 +65,7 @@ def quotation(
         return None
     return Draft(
         text="\n".join(lines),
-        model=QUOTATION,
+        model=QUOTED_ANSWER,
         usage=Usage(0, 0),
         seconds=0.0,
         first_token_seconds=None,
@@ -87,10 +87,10 @@ def one_of_each_paper(sentences: Sequence[str], passages: Sequence[Passage]) -> 
     return [best[paper] for paper in order if paper in best]
 
 
-def confidence_of_quotation(instead_of: Confidence) -> Confidence:
-    """The confidence in a quotation: what such quotations deserved on QASPER train, and why it stands there."""
+def confidence_of_quoted_answer(instead_of: Confidence) -> Confidence:
+    """The confidence in a quoted answer: what such answers deserved on QASPER train, and why it stands there."""
     return Confidence(
         score=QUOTED_RIGHT,
-        reason=f"Quoted from your papers, word for word; check that this is what you asked. {instead_of.reason}",
+        reason=f"Quoted word for word from your papers. Check that it answers your question. {instead_of.reason}",
         signals={"calibrated": 0.0},
     )

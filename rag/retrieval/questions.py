@@ -31,8 +31,8 @@ MAX_COMPARED = 8
 MAX_NAMED = 4
 """An author and year that fit more papers name none of them."""
 
-CHOOSE_ONE = "To have a paper summarised, choose it in the Library or name it in the question."
-CHOOSE_FEWER = f"To have papers compared, choose {MAX_COMPARED} at most in the Library."
+CHOOSE_ONE = "To summarise a paper, choose it in the Library or name it in the question."
+CHOOSE_FEWER = f"To compare papers, choose at most {MAX_COMPARED} in the Library."
 
 _OF_ONE = re.compile(r"\b(?:(?:this|that|the) (?:paper|article|study|publication|preprint|manuscript)|it)\b")
 _POLITE = r"(?:please |kindly )?(?:(?:can|could|would|will) you )?(?:please )?"
@@ -135,9 +135,9 @@ def plan(question: str, *, scope: Scope, history: Sequence[tuple[str, str]] = ()
     if kind == "summary" and not scope.named and (n > MAX_COMPARED or (n > 1 and _OF_ONE.search(_plain(question)))):
         if follows:  # "What is it about?" in the middle of a chat
             return Plan(question, "fact", scope, follows.text)
-        return Plan(question, "fact", scope, None, f"{n} papers were asked. {CHOOSE_ONE}")
+        return Plan(question, "fact", scope, None, f"{n} papers were searched. {CHOOSE_ONE}")
     if n > MAX_COMPARED and kind == "fact" and kind_of(marked, n_papers=MAX_COMPARED) == "comparison":
-        return Plan(question, "fact", scope, searched, f"{n} papers were asked. {CHOOSE_FEWER}")
+        return Plan(question, "fact", scope, searched, f"{n} papers were searched. {CHOOSE_FEWER}")
     return Plan(question, kind, scope, searched, topical=bool(_topic(marked)))
 
 

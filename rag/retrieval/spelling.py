@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from rag.retrieval.glossary import Entry
+    from rag.retrieval.glossary import GlossaryEntry
 
 _QUOTED = re.compile(r"“[^”\n]*(?:”|$)|\"[^\"\n]*(?:\"|$)|«[^»\n]*(?:»|$)|`[^`\n]*(?:`|$)", re.MULTILINE)
 _VOWEL = re.compile(r"[aeioAEIO](?![A-Z])|[uU](?!n[ai]|s)(?![A-Z])|[AEFHILMNORSX](?=[A-Z]{1,5}\b)")
@@ -16,7 +16,7 @@ _VOWEL = re.compile(r"[aeioAEIO](?![A-Z])|[uU](?!n[ai]|s)(?![A-Z])|[AEFHILMNORSX
 _BEGINS = re.compile(r"(?:^|[.!?]\s+|\n\s*)$")
 
 
-def as_preferred(text: str, entries: Iterable[Entry]) -> str:
+def as_preferred(text: str, entries: Iterable[GlossaryEntry]) -> str:
     """The text with each term of the glossary as the team writes it.
 
     What stands between quotation marks stays as the paper has it, and so does a word that is only part of another. At

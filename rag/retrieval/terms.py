@@ -10,7 +10,7 @@ from threading import Lock
 from typing import TYPE_CHECKING
 
 from rag.retrieval.abbreviations import Abbreviation, mine
-from rag.retrieval.glossary import Entry, Glossary
+from rag.retrieval.glossary import Glossary, GlossaryEntry
 from rag.words import STOP_WORDS, words_of
 
 if TYPE_CHECKING:
@@ -244,7 +244,7 @@ class Index:
         return found
 
 
-def expand_by_glossary(question: str, entries: Sequence[Entry]) -> tuple[list[Match], set[str]]:
+def expand_by_glossary(question: str, entries: Sequence[GlossaryEntry]) -> tuple[list[Match], set[str]]:
     """The glossary's terms in a question, and all their names: what the team says of a term stands above the papers."""
     matches: list[Match] = []
     named: set[str] = set()

@@ -76,7 +76,7 @@ class _Probed:
             return None
 
 
-async def probe(base_url: str, *, model: str, key: str = "", seconds: float = PROBE_SECONDS) -> Capabilities:
+async def probe_server(base_url: str, *, model: str, key: str = "", seconds: float = PROBE_SECONDS) -> Capabilities:
     """Return what the server at `base_url` (ends with /v1) can do with `model`.
 
     The model writes up to 4 and up to 60 tokens to a fixed text of ours. `seconds` is the wait for the first ones, and
@@ -85,8 +85,8 @@ async def probe(base_url: str, *, model: str, key: str = "", seconds: float = PR
     address = loopback_address(base_url)
     if address is None:
         raise NotAllowedError(
-            f"{base_url} is not on this machine, so it is not tried out.",
-            "What a remote server can do is found out with the first question that you allow.",
+            f"{base_url} is not on this machine, so it was not tested.",
+            "Scholion learns what a remote server can do from the first question you allow.",
         )
     async with loopback_client() as client:
         server = _Probed(client, address, model, key, seconds)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from difflib import SequenceMatcher
 from typing import TYPE_CHECKING, Literal
 
+from rag.answer import PARTIALLY_SUPPORTED
 from rag.verify.citations import without_markers
 from rag.verify.conflicts import conflicts
 from rag.verify.support import abstains
@@ -79,8 +80,8 @@ def answered(answer: Answer, attempt: Attempt) -> Answer:
     )
 
 
-def doubt(attempt: Attempt) -> str | None:
-    """Why the draft is weak, in words; None where nothing speaks against it."""
+def reason_to_refine(attempt: Attempt) -> str | None:
+    """Why a larger model should look at the draft, in words; None where nothing speaks against it."""
     judged = attempt.judged
     if attempt.draft.finish_reason == "repetition":
         return "the draft repeated itself"
@@ -88,9 +89,9 @@ def doubt(attempt: Attempt) -> str | None:
         return "nothing in the draft could be checked against your papers"
     bare = sum(sentence.support == "unsupported" for sentence in judged)
     if bare:
-        return f"{_of(bare, len(judged))} no support in your papers"
-    weak = sum(sentence.support == "weak" for sentence in judged)
-    return f"{_of(weak, len(judged))} only partial support in your papers" if weak else None
+        return f"{_of(bare, len(judged))} not supported by your papers"
+    partly = sum(sentence.support == PARTIALLY_SUPPORTED for sentence in judged)
+    return f"{_of(partly, len(judged))} only partially supported by your papers" if partly else None
 
 
 def declines(text: str) -> bool:
@@ -143,8 +144,8 @@ def changes(before: str, after: str) -> list[tuple[Fate, str]]:
 
 def _of(count: int, total: int) -> str:
     if total == 1:
-        return "its only sentence has"
-    return f"{'one' if count == 1 else count} of its {total} sentences {'has' if count == 1 else 'have'}"
+        return "its only sentence is"
+    return f"{'one' if count == 1 else count} of its {total} sentences {'is' if count == 1 else 'are'}"
 
 
 def _sentences(text: str) -> Sequence[str]:

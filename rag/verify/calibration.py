@@ -51,7 +51,7 @@ def _usable(raw: bytes) -> Calibration | None:
         own = Calibration.from_row(json.loads(raw))
         sets = (own.with_logprobs, own.without_logprobs)
         likely = [weights.probability(dict.fromkeys(weights.features, 1.0)) for weights in sets]
-        figures = [*likely, own.gated + 0.0, own.threshold + 0.0]
+        figures = [*likely, own.vetoed + 0.0, own.threshold + 0.0]
     except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError):
         return None
     return own if isinstance(own.model, str) and all(0 <= figure <= 1 for figure in figures) else None
@@ -60,7 +60,7 @@ def _usable(raw: bytes) -> Calibration | None:
 @cache
 def _tell_once(path: Path, _content: bytes) -> None:
     _log.warning(
-        "%s is damaged, so answers use the weights that come with Scholion. "
+        "%s is damaged, so Scholion uses its built-in weights. "
         "Remove the file, or run `python -m rag calibrate` again.",
         path,
     )

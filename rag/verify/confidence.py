@@ -1,4 +1,4 @@
-"""How far the evidence carries a draft: gates that no figure outweighs, and a calibrated probability.
+"""How far the evidence carries a draft: vetoes that no figure outweighs, and a calibrated probability.
 
 The recipe is that of cascades with a learned scorer (Chen et al. 2023, FrugalGPT), over signals that a small model
 cannot talk itself into: how sure it was of its words, whether its sentences have support in the passages, whether it
@@ -11,7 +11,7 @@ import math
 import re
 import unicodedata
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from rag.answer import Confidence
@@ -36,7 +36,7 @@ FINISHED: Final = frozenset({"stop", "eos", "end_turn"})
 ESCALATING: Final = frozenset(
     {"empty", "broken off", "cut off", "repetition", "echo", "no support", "number", "marker", "language"}
 )
-"""Gates for which a larger model is worth asking. Not among them: the model found no answer in the passages, or there
+"""Vetoes for which a larger model is worth asking. Not among them: the model found no answer in the passages, or there
 are no passages. There another search helps, not another model."""
 
 _YES_OR_NO = re.compile(r"\W*(?:yes|no)\b", re.IGNORECASE)
@@ -54,14 +54,14 @@ _NUMBER = re.compile(
 _PREAMBLE = re.compile(
     r"\W*(?:question\s*:|answer\s*:|the (?:correct )?answer (?:to (?:the|this) question )?is\b:?)\s*", re.IGNORECASE
 )
-_NUMBER_REASON = re.compile(r"number (?P<shown>\S.*?) is (?:not there|\S.* in the passage)")
+_NUMBER_REASON = re.compile(r"number (?P<shown>\S.*?) is (?:not|\S.*) in the passage")
 _WORD = re.compile(r"\w+(?:[-.,]\w+)*")
 _INSIDE = re.compile(r"\d|\w[A-Z]")
 _COUNTED = "no one two three four five six seven eight nine ten eleven twelve".split()
 
 
 @dataclass(frozen=True, slots=True)
-class Gate:
+class Veto:
     """Something that speaks against a draft whatever its figures are."""
 
     code: str
@@ -83,8 +83,8 @@ class Calibration:
     n_right: int
     label: str
     """What "right" means, in words."""
-    gated: float
-    """The share of the right ones among drafts with a gate, which none of them is given more than."""
+    vetoed: float
+    """The share of the right ones among drafts with a veto, which none of them is given more than."""
     threshold: float
     """In `auto`, a draft below it is handed to the larger model."""
     threshold_reason: str
@@ -93,16 +93,21 @@ class Calibration:
     without_logprobs: Weights
     """For servers that give no log-probabilities, and for every other model."""
 
+    def as_row(self) -> dict[str, Any]:
+        """The calibration as its JSON; there `vetoed` is called `gated`, as in the files of earlier versions."""
+        return {"gated" if name == "vetoed" else name: value for name, value in asdict(self).items()}
+
     @classmethod
     def from_row(cls, row: Mapping[str, Any]) -> Self:
-        """The calibration from its JSON."""
+        """The calibration from its JSON (`as_row`)."""
         sets: dict[str, Any] = {}
         for name in ("with_logprobs", "without_logprobs"):
             fields: dict[str, Any] = {
                 key: tuple(value) if isinstance(value, list) else value for key, value in row[name].items()
             }
             sets[name] = Weights(**fields)
-        return cls(**{**row, **sets})
+        own = {"vetoed" if name == "gated" else name: value for name, value in row.items()}
+        return cls(**{**own, **sets})
 
 
 def signals(
@@ -140,14 +145,14 @@ def signals(
     }
 
 
-def gates(
+def vetoes(
     draft: Draft,
     *,
     question: str,
     sentences: Sequence[Sentence],
     passages: Sequence[Passage],
     corrections: Sequence[Correction] = (),
-) -> tuple[Gate, ...]:
+) -> tuple[Veto, ...]:
     """What speaks against the draft outright, the most telling first; see `signals` for the arguments.
 
     Args:
@@ -166,44 +171,44 @@ def _found(
     sentences: Sequence[Sentence],
     passages: Sequence[Passage],
     corrections: Sequence[Correction],
-) -> Iterator[Gate]:
+) -> Iterator[Veto]:
     said = _PREAMBLE.sub("", draft.text).strip()
     if not passages:
-        yield Gate("nothing found", "Nothing in your papers comes near the question.")
+        yield Veto("nothing found", "Nothing in your papers comes close to the question.")
     if not content_words(said) and not _YES_OR_NO.match(said):
-        yield Gate("empty", "The draft says nothing.")
+        yield Veto("empty", "The draft is empty.")
         return
     if any(abstains(sentence.text) for sentence in sentences[:1]):
-        yield Gate("abstains", "The model says that it found no answer in the passages.")
+        yield Veto("abstains", "The model found no answer in the passages.")
         return
     yield from _of_form(draft, said, question)
     known = {passage.marker for passage in passages}
     invented = [c.was for c in corrections if c.was is not None and c.was not in known]
     if invented:
-        yield Gate("marker", f"The draft cites passage {invented[0]}, which it was never shown.")
+        yield Veto("marker", f"The draft cites passage {invented[0]}, which the model was not shown.")
     yield from _of_support([sentence for sentence in sentences if sentence.support])
 
 
-def _of_form(draft: Draft, said: str, question: str) -> Iterator[Gate]:
+def _of_form(draft: Draft, said: str, question: str) -> Iterator[Veto]:
     if draft.finish_reason == "repetition" or _repeats(said):
-        yield Gate("repetition", "The model began to repeat itself.")
+        yield Veto("repetition", "The model started repeating itself.")
     elif draft.finish_reason == "length":
-        yield Gate("cut off", "The draft was cut off at the longest length allowed.")
+        yield Veto("cut off", "The draft was cut off at the length limit.")
     elif draft.finish_reason not in FINISHED:
-        yield Gate("broken off", "The draft broke off before its end.")
+        yield Veto("broken off", "The draft ended early.")
     if not beyond(content_words(said), content_words(question)) and not _YES_OR_NO.match(said):
         instead = " instead of answering yes or no" if _ASKS_YES_OR_NO.match(question) else ""
-        yield Gate("echo", f"The draft only repeats the question{instead}.")
+        yield Veto("echo", f"The draft only repeats the question{instead}.")
     if _language(question) and _language(said) and _language(question) != _language(said):
-        yield Gate("language", "The draft is not in the question's language.")
+        yield Veto("language", "The draft is not in the language of the question.")
 
 
-def _of_support(judged: Sequence[Sentence]) -> Iterator[Gate]:
+def _of_support(judged: Sequence[Sentence]) -> Iterator[Veto]:
     if judged and all(sentence.support == "unsupported" for sentence in judged):
-        yield Gate("no support", _unsupported(len(judged), len(judged)))
+        yield Veto("no support", _unsupported(len(judged), len(judged)))
     wrong = [m for s in judged if s.support == "unsupported" for r in s.reasons if (m := _NUMBER_REASON.match(r))]
     if wrong:
-        yield Gate("number", f"The draft gives the number {wrong[0]['shown']}, which its passage does not.")
+        yield Veto("number", f"The draft gives the number {wrong[0]['shown']}, but its passage does not.")
 
 
 def score(
@@ -215,46 +220,46 @@ def score(
     corrections: Sequence[Correction] = (),
     calibration: Calibration,
 ) -> Confidence:
-    """How far the evidence carries the draft, with the reason in words; see `gates` for the arguments.
+    """How far the evidence carries the draft, with the reason in words; see `vetoes` for the arguments.
 
     A model other than the calibrated one has its log-probabilities left out, since their level is the model's own, and
     the signal `calibrated` is 0: its figure is not to be shown.
     """
-    found = gates(draft, question=question, sentences=sentences, passages=passages, corrections=corrections)
+    found = vetoes(draft, question=question, sentences=sentences, passages=passages, corrections=corrections)
     values = signals(draft, question=question, sentences=sentences, passages=passages)
     own = draft.model == calibration.model
     surest = own and values["mean_logprob"] is not None
     weights = calibration.with_logprobs if surest else calibration.without_logprobs
     probability = weights.probability(values)
     if found:
-        probability = min(probability, calibration.gated)
+        probability = min(probability, calibration.vetoed)
     reason = found[0].reason if found else _reason(values, sentences, weights, low=probability < calibration.threshold)
     return Confidence(
         score=probability,
         reason=reason,
         signals=values | {"calibrated": float(own)},
-        gates=tuple(gate.code for gate in found),
+        vetoes=tuple(veto.code for veto in found),
     )
 
 
 def wants_expert(confidence: Confidence, *, calibration: Calibration) -> bool:
     """Whether the evidence says that a larger model should be asked, in the mode `auto`."""
-    if confidence.gates and not ESCALATING & set(confidence.gates):
+    if confidence.vetoes and not ESCALATING & set(confidence.vetoes):
         return False
-    return bool(confidence.gates) or confidence.score < calibration.threshold
+    return bool(confidence.vetoes) or confidence.score < calibration.threshold
 
 
 # -- in words ----------------------------------------------------------------------------------------------------------
 
 _WEAK_SIDES: Final = {
-    "carried": "Only a part of what the draft says stands in the passages.",
-    "mean_logprob": "The model was unsure of its words.",
-    "low_logprob": "The model was unsure of some of its words.",
-    "new_words": "The draft says little that the question does not.",
-    "new_words_read": "Much of what the draft says does not stand in the passages.",
-    "question_read": "The passages say little about what was asked.",
+    "carried": "Your papers support only part of the draft.",
+    "mean_logprob": "The model was unsure of its wording.",
+    "low_logprob": "The model was unsure of parts of its wording.",
+    "new_words": "The draft adds little to the question.",
+    "new_words_read": "Much of the draft is not in the passages.",
+    "question_read": "The passages say little about the question.",
     "top_score": "No passage is close to the question.",
-    "margin": "No passage stands out as the one with the answer.",
+    "margin": "No passage stands out as the answer.",
 }
 
 
@@ -269,23 +274,26 @@ def _reason(values: Mapping[str, float | None], sentences: Sequence[Sentence], w
         if lowering:
             return _WEAK_SIDES[min(lowering, key=lowering.__getitem__)]
     if judged and supported == len(judged):
-        return f"{_of(supported, supported)} support in your papers."
+        return f"{_of(supported, supported)} supported by your papers."
     if judged:
-        return f"{_of(len(judged) - supported, len(judged))} only partial support in your papers."
-    return "There is no statement in the draft that could be checked."
+        return f"{_of(len(judged) - supported, len(judged))} only partially supported by your papers."
+    return "The draft makes no statement that could be checked."
 
 
 def _unsupported(n: int, of: int) -> str:
-    return f"{_of(n, of)} no support in your papers."
+    if n == of > 1:
+        none = "Neither sentence" if of == 2 else f"None of the {_count(of)} sentences"
+        return f"{none} is supported by your papers."
+    return f"{_of(n, of)} not supported by your papers."
 
 
 def _of(n: int, of: int) -> str:
     """So many of the sentences, as the beginning of what is said about them."""
     if of == 1:
-        return "The draft's only sentence has"
+        return "The draft's only sentence is"
     if n == of:
-        return f"{'Both' if of == 2 else f'All {_count(of)}'} sentences have"
-    return f"{_count(n).capitalize()} of {_count(of)} sentences {'has' if n == 1 else 'have'}"
+        return f"{'Both' if of == 2 else f'All {_count(of)}'} sentences are"
+    return f"{_count(n).capitalize()} of {_count(of)} sentences {'is' if n == 1 else 'are'}"
 
 
 def _count(n: int) -> str:

@@ -11,6 +11,7 @@ from math import log
 from typing import TYPE_CHECKING, Final
 
 from ingest.sentences import sentence_spans
+from rag.answer import PARTIALLY_SUPPORTED
 from rag.verify.claims import (
     COMMON,
     Number,
@@ -36,11 +37,11 @@ if TYPE_CHECKING:
 SUPPORTED_AT: Final = 0.6
 """The share of a sentence's weighted words that a window must have for it to be supported."""
 
-WEAK_AT = 0.05  # not Final: `bench/support.py` moves it
+PARTLY_AT = 0.05  # not Final: `bench/support.py` moves it
 PAIRS: Final = 1.3
 LACKING: Final = 0.07
 LACKED: Final = 5
-"""What ties a sentence to a window must reach WEAK_AT: the share of its words there, and PAIRS times the share of its
+"""What ties a sentence to a window must reach PARTLY_AT: the share of its words there, and PAIRS times the share of its
 pairs of neighbouring words that are neighbours in some passage, less LACKING for each rare word that is not there,
 LACKED at most. Fitted, and rounded, to tell answers from sentences of other papers on QASPER train (`docs/log.md`).
 """
@@ -89,9 +90,9 @@ _ABSTAINS = re.compile(
 )
 """Words by which a model says that the passages have no answer."""
 
-_PREDICATE: Final = re.compile(r"(?<=\S) (?:is|stands) .*")
+_PREDICATE: Final = re.compile(r"(?<=\S) is .*")
 
-_ORDER: Final[dict[Support, int]] = {"supported": 0, "weak": 1, "unsupported": 2}
+_ORDER: Final[dict[Support, int]] = {"supported": 0, PARTIALLY_SUPPORTED: 1, "unsupported": 2}
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +108,7 @@ class Judgement:
     score: float = 0.0
     """The share in [0, 1] of the sentence's words, weighted by how rare they are, that stand in the window."""
     tie: float = 0.0
-    """How close its words and pairs of words tie it to the window; compared with WEAK_AT."""
+    """How close its words and pairs of words tie it to the window; compared with PARTLY_AT."""
     reasons: tuple[str, ...] = ()
     """What speaks against it, one short clause each; empty where nothing does."""
     markers: tuple[int, ...] = ()
@@ -217,35 +218,35 @@ def _verdict(
     sentence = _closest_sentence(match, items)
     found = [_differences(claim, part, norms) for part in dict.fromkeys((window, sentence))]
     copied = any(differences is not None for differences in found)
-    against, doubts = [reason for differences in found for reason in differences or ()], list[str]()
+    against, gaps = [reason for differences in found for reason in differences or ()], list[str]()
     for number in claim.numbers:
         if any(same_number(number, other) for other in window.numbers):
             continue
         if any(same_number(number, other) for other in everything.numbers):
-            doubts.append(f"number {number.shown} is in another place")
+            gaps.append(f"number {number.shown} is in another part of the passages")
         elif not copied and number.value <= COUNTABLE and number.unit is None and number.value % 1 == 0:
-            doubts.append(f"number {number.shown} is not there")
+            gaps.append(f"number {number.shown} is not in the passages")
         else:
-            against.append(f"number {number.shown} is not there")
+            against.append(f"number {number.shown} is not in the passages")
     if not copied and len(items & sentence.items) >= SUPPORTED_AT * len(items):
         against += turned(claim.tokens, sentence.tokens)
     names = [token for token in claim.tokens if token.name]
     missing = [token for token in names if not is_named(token, everything.forms, initials=everything.initials)]
-    doubts += [
-        f"name {t.shown} is in another place"
+    gaps += [
+        f"name {t.shown} is in another part of the passages"
         for t in names
         if t not in missing and not is_named(t, window.forms, initials=window.initials)
     ]
-    (against if copied or (2 * len(missing) > len(names) and match.score < SUPPORTED_AT) else doubts).extend(
-        f"name {token.shown} is not there" for token in missing
+    (against if copied or (2 * len(missing) > len(names) and match.score < SUPPORTED_AT) else gaps).extend(
+        f"name {token.shown} is not in the passages" for token in missing
     )
     if belongs := foreign_number(claim, match.passage.chunk.text):
         against.append(belongs)
-    if tie < WEAK_AT and match.score < SUPPORTED_AT:
-        against.append("its words are not there")
+    if tie < PARTLY_AT and match.score < SUPPORTED_AT:
+        against.append("the passages do not mention this")
     elif match.score < SUPPORTED_AT:
-        doubts.append("only a part of its words is there")
-    return ("unsupported" if against else "weak" if doubts else "supported"), _told_once((*against, *doubts))
+        gaps.append("the passages mention only part of this")
+    return ("unsupported" if against else PARTIALLY_SUPPORTED if gaps else "supported"), _told_once((*against, *gaps))
 
 
 def _told_once(reasons: Sequence[str]) -> tuple[str, ...]:
@@ -257,7 +258,7 @@ def _told_once(reasons: Sequence[str]) -> tuple[str, ...]:
 
 
 def _tie(score: float, *, pairs: float, rare: float) -> float:
-    """How close a sentence's words tie it to a window; see WEAK_AT. `rare`: its weight in words that stand nowhere."""
+    """How close a sentence's words tie it to a window; see PARTLY_AT. `rare`: its weight in words that are nowhere."""
     return score + PAIRS * pairs - LACKING * min((1 - score) * rare, LACKED)
 
 
@@ -295,9 +296,9 @@ def _differences(claim: Statement, window: _Window, norms: tuple[str, ...]) -> l
         reasons += _replaced(ours, theirs)
     reasons += moved(claim.tokens, window.tokens, codes)
     if negations % 2 and not opposites:
-        reasons.append("the passage says the opposite: one of the two is negated")
+        reasons.append("the passage says the opposite: only one of the two is negated")
     if opposites and not negations % 2:
-        reasons.append(f'"{opposites[0][0]}" is "{opposites[0][1]}" in the passage')
+        reasons.append(f'the passage says "{opposites[0][1]}", not "{opposites[0][0]}"')
     return reasons
 
 

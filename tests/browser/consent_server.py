@@ -28,7 +28,7 @@ from rag.models.chat import Completion, EndpointChatModel, fixed
 from rag.privacy import destination
 from rag.privacy.destination import Endpoint
 from rag.privacy.gate import Gate
-from ui import consent, core
+from ui import consent_question, core
 from ui.errors import visible
 
 plain = destination._one
@@ -50,7 +50,7 @@ async def on_message(message: cl.Message) -> None:
         {"role": "user", "content": message.content},
     ]
     payload = await gate.payload(messages, expert=expert, max_tokens=64)
-    permit = await gate.permit(payload, consent=consent.ask, chat=cl.context.session.thread_id)
+    permit = await gate.permit(payload, consent=consent_question.ask, chat=cl.context.session.thread_id)
     pieces = [
         piece
         async for piece in expert.stream(payload.messages, max_tokens=64, permit=permit)

@@ -65,7 +65,7 @@ def test_papers_without_a_catalogue_are_no_new_library_and_what_is_advised_bring
         (folder / "library.db").touch()
     with pytest.raises(LibraryMismatchError, match=how) as raised:
         Library(settings)
-    assert "1 paper lies in" in str(raised.value)
+    assert "There is 1 paper in" in str(raised.value)
     assert "python -m ingest add FOLDER" in str(raised.value)
     assert sorted(path.name for path in (folder / "papers").iterdir()) == [f"{paper_id}.pdf"]
     (folder / "papers").rename(tmp_path / "saved")  # as the sentence says
@@ -230,7 +230,7 @@ def test_a_full_disk_is_a_sentence_while_adding_and_nothing_is_half_there(disk, 
             assert [problem for problem in verify(library) if "word index" not in problem.what] == []
             assert ingest_pdf(TWO, library=library, embedder=fake).status in ("added", "skipped")
             library.remove(next(paper.id for paper in library.papers() if paper.id != papers[0].id))
-    assert said <= {None, "The disk is full. Free some space and try again; nothing that was stored before is lost."}
+    assert said <= {None, "The disk is full. Free some space and try again. Nothing stored before is lost."}
     assert len(said) == 2, "with most room it was added, with least it was not"
 
 

@@ -11,7 +11,7 @@ from ingest import ingest_pdf
 from places import SAMPLES
 from rag.models import local
 from rag.models.chat import EndpointChatModel
-from rag.models.local import LocalServer, embedded_model
+from rag.models.local import LocalServer, embedded_drafter
 from waiting import PATIENCE
 
 local.START_SECONDS = PATIENCE  # a model that loads in a second took over a minute beside twenty other programs
@@ -20,7 +20,7 @@ local.START_SECONDS = PATIENCE  # a model that loads in a second took over a min
 @pytest.fixture(scope="session")
 def local_server():
     server = LocalServer(
-        embedded_model(), context=4096, slots=2, threads=1
+        embedded_drafter(), context=4096, slots=2, threads=1
     )  # two threads that wait for each other crawl beside others
     yield server
     asyncio.run(server.close())

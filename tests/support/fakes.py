@@ -12,7 +12,7 @@ from rag.assistant import NOBODY
 from rag.costs.accounting import Usage
 from rag.errors import NotAllowedError
 from rag.models.chat import Completion
-from rag.privacy.destination import Destination, Target
+from rag.privacy.destination import Destination, ModelCall
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Sequence
@@ -72,8 +72,8 @@ class ScriptedChatModel:
     async def is_here(self) -> bool:
         return self._destination.locality == "machine"
 
-    async def target(self, *, max_tokens: int, temperature: float = 0.0) -> Target:
-        return Target(self._destination, self._name, {"max_tokens": max_tokens, "temperature": temperature})
+    async def planned_call(self, *, max_tokens: int, temperature: float = 0.0) -> ModelCall:
+        return ModelCall(self._destination, self._name, {"max_tokens": max_tokens, "temperature": temperature})
 
     async def stream(
         self,
@@ -127,7 +127,7 @@ class ScriptedChatModel:
 class UntouchedChatModel(ScriptedChatModel):
     """A fake `ChatModel` of which nobody may ask where it is."""
 
-    async def target(self, *, max_tokens: int, temperature: float = 0.0) -> Target:
+    async def planned_call(self, *, max_tokens: int, temperature: float = 0.0) -> ModelCall:
         raise AssertionError("the address was looked up")
 
 
@@ -148,7 +148,7 @@ class HangingChatModel(ScriptedChatModel):
     async def is_here(self) -> bool:
         return await self._hang()
 
-    async def target(self, *, max_tokens: int, temperature: float = 0.0) -> Target:
+    async def planned_call(self, *, max_tokens: int, temperature: float = 0.0) -> ModelCall:
         return await self._hang()
 
     async def stream(

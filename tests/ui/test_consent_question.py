@@ -17,7 +17,7 @@ from rag.costs.tokens import TokenCount
 from rag.expert import AskedBy
 from rag.privacy.destination import Destination
 from rag.privacy.permit import Payload
-from ui import consent
+from ui import consent_question
 
 
 def payload(text: str = "Is it *so*? ```` x") -> Payload:
@@ -48,15 +48,15 @@ def page(chat, shelf_library, monkeypatch):
 
 
 async def test_everything_that_one_has_to_know_is_said_and_nothing_of_it_is_markdown(page):
-    await consent.ask(payload())
+    await consent_question.ask(payload())
     shown, question = page.steps
     assert f"```json\n{payload().text}\n" in shown["output"].replace("`````", "```"), "to the letter"
     asked = page.of("ask")[0]["msg"]["output"]
     for part in ("fd00", "port 8000", "your own network, not this machine", "large", "about 1,200 tokens", "at most 9",
-                 "0123456789abcdef", "2 of your words", "whoever sits on the way"):  # fmt: skip
+                 "0123456789abcdef", "2 of your words", "others on the network can read it"):  # fmt: skip
         assert part in asked.replace("\\", ""), part
     assert "at most $0.0123" in asked.replace("\\", "")
-    assert page.of("ask")[0]["spec"]["timeout"] == consent.ANSWER_SECONDS
+    assert page.of("ask")[0]["spec"]["timeout"] == consent_question.ANSWER_SECONDS
     assert question["output"] == "*Nothing was sent.*"
 
 
@@ -72,7 +72,7 @@ async def test_everything_that_one_has_to_know_is_said_and_nothing_of_it_is_mark
 )
 async def test_each_button_means_what_it_says_and_silence_is_a_no(page, label, verdict):
     page.press = label
-    assert await consent.ask(payload()) == verdict
+    assert await consent_question.ask(payload()) == verdict
     assert len(page.of("remove_action")) == 4
     assert payload().text not in page.steps[-1]["output"]
 
@@ -84,24 +84,24 @@ async def test_an_answer_that_is_none_of_the_buttons_is_a_no(page):
         {"name": "", "label": "", "id": ""},
     ):
         page.press = forged
-        assert await consent.ask(payload()) is None
+        assert await consent_question.ask(payload()) is None
 
 
 async def test_stop_ends_the_question(page):
     page.press = 30.0
-    task = asyncio.create_task(consent.ask(payload()))
+    task = asyncio.create_task(consent_question.ask(payload()))
     await page.asked.wait()
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    assert page.steps[-1]["output"] == "*Nothing was sent: you stopped it.*"
+    assert page.steps[-1]["output"] == "*Nothing was sent: you stopped the answer.*"
     assert len(page.of("remove_action")) == 4
     assert page.of("clear_ask")
 
 
 async def test_a_page_that_is_reloaded_ends_the_question_with_a_no(app, page):
     page.press = 600.0
-    task = asyncio.create_task(consent.ask(payload()))
+    task = asyncio.create_task(consent_question.ask(payload()))
     await page.asked.wait()
     await app.on_chat_end()
     async with asyncio.timeout(120):
@@ -118,7 +118,7 @@ async def test_after_a_consent_the_answer_goes_on_below_the_question(app, page, 
         yield Retrieved(answer.passages)
         yield TextDelta("A draft.", 0)
         yield Escalated("Large", "you asked for it")
-        await consent.ask(payload())
+        await consent_question.ask(payload())
         yield TextDelta("Better.", 1)
         yield Answered(answer)
 
@@ -128,7 +128,7 @@ async def test_after_a_consent_the_answer_goes_on_below_the_question(app, page, 
     (removed,) = page.of("delete_message")
     gone = removed["id"]
     left = [step["output"] for step in page.steps if "message" in step["type"] and step["id"] != gone]
-    assert left[0] == "*You agreed to sending this once.*"
+    assert left[0] == "*You allowed this to be sent once.*"
     assert left[1].startswith("It is so")
     assert len(left) == 2
 
@@ -138,7 +138,7 @@ async def test_a_question_in_any_mode_says_that_the_user_of_this_chat_is_there_t
     assistant.script = script()
     await app.on_message(question(mode=mode))
     assert assistant.asked[0]["mode"] == mode
-    assert assistant.asked_by == [AskedBy(consent.ask, chat=chat.session.thread_id)]
+    assert assistant.asked_by == [AskedBy(consent_question.ask, chat=chat.session.thread_id)]
 
 
 async def test_so_do_the_buttons_that_ask(app, chat, assistant, shelf_library, tmp_path):
@@ -149,4 +149,4 @@ async def test_so_do_the_buttons_that_ask(app, chat, assistant, shelf_library, t
     await app.ask_about(cl.Action(name="ask_about", payload={"paper_ids": [paper_id]}, label="What is it about?"))
     await app.refine_answer(cl.Action(name="refine_answer", payload={"record": refinable(paper_id)}))
     assert (len(assistant.asked), len(assistant.refined)) == (1, 1)
-    assert assistant.asked_by == [AskedBy(consent.ask, chat=chat.session.thread_id)] * 2
+    assert assistant.asked_by == [AskedBy(consent_question.ask, chat=chat.session.thread_id)] * 2

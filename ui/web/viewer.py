@@ -75,11 +75,11 @@ def _said(marks: Sequence[Marks | None]) -> str:
     """What there is to say about the marks; nothing where all words are marked."""
     found = [one for one in marks if one is not None]
     if not found:
-        return "The words could not be marked on this page."
+        return "The cited text could not be highlighted on this page."
     if len(found) < len(marks):
-        return "Some of the words could not be marked on this page."
+        return "Some of the cited text could not be highlighted on this page."
     if any(one.share < 0.9 for one in found):
-        return "Only a part of the words could be marked on this page."
+        return "Only part of the cited text could be highlighted on this page."
     return ""
 
 
@@ -106,7 +106,7 @@ def _html(look: Look, found: Sequence[Marks], *, said: str) -> str:
 </nav>
 <div class="zoom">
 <button id="smaller" type="button" aria-label="Smaller">−</button>
-<button id="fit" type="button" title="As wide as the window">Fit width</button>
+<button id="fit" type="button" title="Fit the page to the window's width">Fit width</button>
 <button id="larger" type="button" aria-label="Larger">+</button>
 </div>
 <div class="file">

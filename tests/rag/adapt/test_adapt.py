@@ -15,7 +15,7 @@ from ingest.__main__ import main as ingest_main
 from places import SAMPLES
 from rag.__main__ import main
 from rag.adapt import teach as teaching
-from rag.adapt.examples import Taught, carried, of_glossary, of_paper, of_texts, right, said_of
+from rag.adapt.examples import Taught, carried, of_glossary, of_paper, of_texts, right, short_answer
 from rag.adapt.lora import Epoch, Example, Learner
 from rag.adapt.prepare import default_out, needs
 from rag.adapt.recipe import Recipe
@@ -26,7 +26,7 @@ from rag.errors import AdapterError, RecipeError
 from rag.evaluation.metrics import UNANSWERABLE, Estimate
 from rag.models.adapters import CARD, WEIGHTS, Adapters, about
 from rag.models.draft import write
-from rag.models.local import embedded_model
+from rag.models.local import embedded_drafter
 from rag.models.open import open_model
 from rag.retrieval.glossary import read_glossary
 
@@ -64,10 +64,10 @@ def test_nothing_is_learned_that_could_not_be_read() -> None:
 
 
 def test_a_draft_is_counted_by_what_it_says() -> None:
-    assert said_of("Yes, because they say so [1].") == "Yes"
-    assert said_of("No.") == "No"
-    assert said_of(NOT_SAID) == UNANSWERABLE
-    assert said_of("Nobody knows.") == "Nobody knows."
+    assert short_answer("Yes, because they say so [1].") == "Yes"
+    assert short_answer("No.") == "No"
+    assert short_answer(NOT_SAID) == UNANSWERABLE
+    assert short_answer("Nobody knows.") == "Nobody knows."
     assert right("They used 512 examples.", ["512 examples"]) == pytest.approx(2 / 3)
 
 
@@ -203,7 +203,7 @@ async def say(model: EndpointChatModel) -> str:
 
 def opened(library, adapters: Adapters):
     return open_model(
-        str(embedded_model()), library=library, context=1024, file_context=1024, slots=1, threads=None, timeout=60,
+        str(embedded_drafter()), library=library, context=1024, file_context=1024, slots=1, threads=None, timeout=60,
         adapters=adapters,
     )  # fmt: skip
 
@@ -223,7 +223,7 @@ async def test_an_adapter_is_taught_served_and_off_gives_the_old_answers(tmp_pat
     assert plain is None
     done = []
     taken = await teach(
-        "fruit", taught("Banana bread!", gold="Banana bread"), base=embedded_model(), recipe=TINY, adapters=adapters,
+        "fruit", taught("Banana bread!", gold="Banana bread"), base=embedded_drafter(), recipe=TINY, adapters=adapters,
         source={"rows": 16}, tell=lambda what, n, _: done.append((what, n)),
     )  # fmt: skip
     assert taken.adapter, taken.card["answer_f1"]
@@ -251,14 +251,14 @@ async def test_one_that_answers_worse_is_refused_and_nothing_stays(tmp_path, mon
     adapters = Adapters(tmp_path)
     told = taught("Banana bread!", gold="It is an animal, a thing, a place or a part of nature.")
     monkeypatch.setattr(teaching, "ANSWER_TOKENS", 12)
-    taken = await teach("worse", told, base=embedded_model(), recipe=TINY, adapters=adapters, source={})
+    taken = await teach("worse", told, base=embedded_drafter(), recipe=TINY, adapters=adapters, source={})
     assert taken.adapter is None
     assert taken.after.mean < taken.before.mean
     assert [path.name for path in adapters.folder.iterdir()] == []
 
 
 def test_it_learns_texts_too_and_the_adapter_is_what_was_learned(tmp_path) -> None:
-    learner = Learner(embedded_model(), Recipe(rank=2, epochs=2, batch=2, rate=2e-3, warm_up=1))
+    learner = Learner(embedded_drafter(), Recipe(rank=2, epochs=2, batch=2, rate=2e-3, warm_up=1))
     texts = [learner.encoded(Example((), f"The zorb of {x} is a quib.")) for x in ("iron", "gold", "tin", "lead")]
     before, *_, after = learner.learn(texts, texts)
     assert before.learned is None
@@ -294,7 +294,7 @@ def test_a_model_is_prepared_with_an_untrained_adapter(small_mistral, tmp_path, 
 
     monkeypatch.chdir(tmp_path)
     assert main(["adapt", "prepare", "--model", str(small_mistral)]) == 1, "nobody has agreed"
-    assert "say --yes" in capsys.readouterr().err
+    assert "Add --yes" in capsys.readouterr().err
     assert not list(tmp_path.glob("*.pt"))
     assert main(["adapt", "prepare", "--model", str(small_mistral), "--yes"]) == 0
     (written,) = tmp_path.glob("*.pt")
@@ -386,13 +386,13 @@ def test_the_command_says_what_is_missing(tmp_path, monkeypatch, capsys) -> None
     assert main(["adapt"]) == 0
     assert "No adapters yet" in capsys.readouterr().out
     assert main(["adapt", "train"]) == 1
-    assert "nothing to learn from" in capsys.readouterr().err
+    assert "nothing to train on" in capsys.readouterr().err
     assert main(["adapt", "on", "field"]) == 1
     assert "no adapter “field”" in capsys.readouterr().err
     assert main(["adapt", "off"]) == 0
     monkeypatch.setenv("SCHOLION_DRAFTER", "http://127.0.0.1:1/v1#m")
     assert main(["adapt", "train", "--papers"]) == 1
-    assert "no file on this machine" in capsys.readouterr().err
+    assert "not a file on this machine" in capsys.readouterr().err
     assert main(["adapt", "recipe"]) == 0
     assert "rank = 8" in capsys.readouterr().out
 

@@ -12,7 +12,7 @@ import pytest
 
 from places import ROOT
 from rag.costs.accounting import Energy, Usage, cost_words, total
-from rag.costs.energy import Machine, Reading, energy_between, energy_words, estimated, local_cost, read_counters
+from rag.costs.energy import MachineCosts, Reading, energy_between, energy_words, estimated, local_cost, read_counters
 from rag.costs.prices import estimate, price
 from rag.models.chat import _usage
 from rag.settings import RagSettings
@@ -185,7 +185,7 @@ def no_graphics_card(monkeypatch):
 def test_processor_counters_are_added_without_their_parts_and_wrap_around(tmp_path):
     before = read_counters(counters(tmp_path, package=262_143_000_000, dram=5_000_000, core=1, psys=7))
     after = read_counters(counters(tmp_path, package=35_671_150, dram=6_000_000, core=9_000_000, psys=9_000_000_000))
-    used = energy_between(before, after, machine=Machine())
+    used = energy_between(before, after, machine=MachineCosts())
     assert used.measured == "counter"
     assert used.wh == pytest.approx((36.0 + 1.0) / 3600)
     assert "idling" in used.source
@@ -193,18 +193,18 @@ def test_processor_counters_are_added_without_their_parts_and_wrap_around(tmp_pa
 
 def test_what_the_machine_draws_at_rest_is_taken_off_where_it_is_set():
     before, after = (Reading(at, {"processor:0": joules}, {}) for at, joules in ((10.0, 0.0), (20.0, 500.0)))
-    used = energy_between(before, after, machine=Machine(idle_watts=20))
+    used = energy_between(before, after, machine=MachineCosts(idle_watts=20))
     assert used.wh == pytest.approx(300 / 3600)
-    assert energy_between(before, after, machine=Machine(idle_watts=100)).wh == 0
+    assert energy_between(before, after, machine=MachineCosts(idle_watts=100)).wh == 0
 
 
 def test_without_counters_the_settings_watts_make_an_estimate_and_without_them_nothing_is_known(tmp_path):
     empty = read_counters(tmp_path / "none")
     assert empty.joules == {}
     later = Reading(empty.seconds + 12, {}, {})
-    used = energy_between(empty, later, machine=Machine(watts=36, idle_watts=6))
+    used = energy_between(empty, later, machine=MachineCosts(watts=36, idle_watts=6))
     assert (used.measured, used.wh) == ("estimated", pytest.approx(0.1))
-    assert energy_between(empty, later, machine=Machine()) == Energy(None, "none")
+    assert energy_between(empty, later, machine=MachineCosts()) == Energy(None, "none")
 
 
 def test_counters_that_cannot_be_read_are_none(tmp_path):
@@ -216,23 +216,23 @@ def test_counters_that_cannot_be_read_are_none(tmp_path):
 
 def test_the_cost_of_a_local_answer_is_its_energy_and_its_share_of_the_hardware():
     # A card of $1,800 for three years, 350 W, $0.30 a kWh, 60 tokens/s, busy 5 % of the time: a million tokens.
-    machine = Machine(watts=350, kwh_price=0.30, hardware_price=1800, utilisation=0.05)
+    machine = MachineCosts(watts=350, kwh_price=0.30, hardware_price=1800, utilisation=0.05)
     seconds = 1e6 / 60
     cost = local_cost(estimated(seconds, machine=machine), seconds, machine=machine)
     assert cost.energy_usd == pytest.approx(0.486, abs=0.001)
     assert cost.hardware_usd == pytest.approx(6.34, abs=0.01)
     assert cost.usd == cost.energy_usd + cost.hardware_usd
-    always = Machine(watts=350, kwh_price=0.30, hardware_price=1800, utilisation=1)
+    always = MachineCosts(watts=350, kwh_price=0.30, hardware_price=1800, utilisation=1)
     assert local_cost(Energy(0.1, "counter"), seconds, machine=always).hardware_usd == pytest.approx(0.317, abs=0.001)
 
 
 def test_a_local_answer_with_an_unknown_part_has_an_unknown_cost():
     energy = Energy(0.1, "counter")
-    assert local_cost(energy, 5, machine=Machine(kwh_price=0.3)).usd is None
-    assert local_cost(energy, 5, machine=Machine(kwh_price=0.3, hardware_price=0)).usd == pytest.approx(0.00003)
-    assert local_cost(energy, 5, machine=Machine(kwh_price=0.3, hardware_price=900)).usd is None
-    assert local_cost(energy, 5, machine=Machine(hardware_price=0)).usd is None
-    assert local_cost(Energy(None, "none"), 5, machine=Machine(kwh_price=0.3, hardware_price=0)).usd is None
+    assert local_cost(energy, 5, machine=MachineCosts(kwh_price=0.3)).usd is None
+    assert local_cost(energy, 5, machine=MachineCosts(kwh_price=0.3, hardware_price=0)).usd == pytest.approx(0.00003)
+    assert local_cost(energy, 5, machine=MachineCosts(kwh_price=0.3, hardware_price=900)).usd is None
+    assert local_cost(energy, 5, machine=MachineCosts(hardware_price=0)).usd is None
+    assert local_cost(Energy(None, "none"), 5, machine=MachineCosts(kwh_price=0.3, hardware_price=0)).usd is None
 
 
 @pytest.mark.parametrize(
@@ -242,8 +242,8 @@ def test_a_local_answer_with_an_unknown_part_has_an_unknown_cost():
         ([Energy(0.0213, "estimated")], "about 0.021 Wh (estimate)"),
         ([Energy(0.02, "counter"), Energy(0.01, "estimated")], "about 0.03 Wh (estimate)"),
         ([Energy(0.02, "counter"), Energy(None, "none")], "unknown energy"),
-        ([Energy(0.5, "counter")], "0.5 Wh (counted for the whole machine)"),
-        ([Energy(1234.5, "counter")], "1,234 Wh (counted for the whole machine)"),
+        ([Energy(0.5, "counter")], "0.5 Wh (measured for the whole machine)"),
+        ([Energy(1234.5, "counter")], "1,234 Wh (measured for the whole machine)"),
     ],
 )
 def test_energy_in_words_says_how_it_is_known(energies, words):
@@ -251,10 +251,10 @@ def test_energy_in_words_says_how_it_is_known(energies, words):
 
 
 def test_the_machine_is_what_the_settings_say(monkeypatch):
-    assert Machine.from_settings(RagSettings(_env_file=None)) == Machine()
+    assert MachineCosts.from_settings(RagSettings(_env_file=None)) == MachineCosts()
     monkeypatch.setenv("SCHOLION_WATTS", "65")
     monkeypatch.setenv("SCHOLION_UTILISATION", "0.05")
-    assert Machine.from_settings(RagSettings(_env_file=None)) == Machine(watts=65, utilisation=0.05)
+    assert MachineCosts.from_settings(RagSettings(_env_file=None)) == MachineCosts(watts=65, utilisation=0.05)
 
 
 def fake_nvml() -> SimpleNamespace:

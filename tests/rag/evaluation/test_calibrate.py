@@ -116,6 +116,18 @@ def test_what_is_written_is_read_again(tmp_path):
     assert not list(tmp_path.glob("*.part"))
 
 
+def test_files_call_the_vetoes_gates_as_they_always_did(tmp_path):
+    made = calibrated(rows(), model="mine", data="my questions", date="2026-11-22")
+    save(made, tmp_path / FILE)
+    there = json.loads((tmp_path / FILE).read_text(encoding="utf-8"))
+    assert (there["gated"], "vetoed" in there) == (made.vetoed, False)
+    draft = rows()[0]
+    assert draft.as_row() == {
+        "signals": draft.signals, "gates": ("echo",), "right": draft.right, "group": "paper 0"
+    }  # fmt: skip
+    assert Labelled.from_row(json.loads(json.dumps(draft.as_row()))) == draft
+
+
 def test_ones_own_calibration_counts_for_its_model_only(tmp_path):
     made = calibrated(rows(), model="mine", data="my questions", date="2026-11-22")
     save(made, tmp_path / FILE)
@@ -161,7 +173,7 @@ def test_the_shipped_weights_say_where_they_are_from_and_point_the_right_way():
     assert row["n"] >= 100
     for weights in (shipped().with_logprobs, shipped().without_logprobs):
         assert all(weight > 0 for weight in weights.coefficients), "more evidence, more confidence"
-    assert 0 < shipped().gated < shipped().threshold < 1
+    assert 0 < shipped().vetoed < shipped().threshold < 1
 
 
 # -- the command, with the real embedder and the real model ------------------------------------------------------------

@@ -45,7 +45,7 @@ def ask(questions, out, **options):
 
 
 def figures(run):
-    return {f.name: e.mean if e else None for f, e in report(run).figures}
+    return {f.name: e.mean if e else None for f, e in report(run).measures}
 
 
 def test_a_beir_corpus_is_searched_and_measured(tmp_path):
@@ -110,7 +110,7 @@ async def test_answers_are_measured_too(samples, mine, tmp_path):
     assert first.text == "It takes 42.7 hours."
     assert (second.markers, 77 in second.shown) == ((1, 77), False)
     found = report(run)
-    by_name = {f.name: e for f, e in found.figures}
+    by_name = {f.name: e for f, e in found.measures}
     assert by_name["Valid markers"].mean == pytest.approx((1 + 0.5) / 2)
     assert by_name["Valid markers"].n == 2, "an answer without markers says nothing about them"
     assert by_name["Answer F1"].n == 3
@@ -149,7 +149,7 @@ async def test_a_run_of_before_citations_were_counted_says_not_measured_and_comp
     assert not re.search(r"Answer F1 \|[^\n]*not measured", page)
     both = report(new, other=old)
     assert "Not measured in old: Valid citations, Citation recall" in to_markdown(both)
-    assert not any(row.figure.name == "Right page" for row in both.compared)
+    assert not any(row.measure.name == "Right page" for row in both.compared)
 
 
 async def test_a_question_that_fails_is_told_and_asked_again(samples, mine, tmp_path):
@@ -247,7 +247,7 @@ def test_two_runs_do_not_write_into_one_file(tmp_path):
 def test_a_run_goes_on_only_with_the_same_questions_settings_and_papers(tmp_path):
     folder, out = write_beir(tmp_path / "tiny"), tmp_path / "run"
     ask(load(folder), out)
-    with pytest.raises(RunError, match="other things hold now: the number of passages"):
+    with pytest.raises(RunError, match="because these have changed: the number of passages"):
         ask(load(folder), out, k=2)
     with (folder / "queries.jsonl").open("a") as file:
         file.write('{"_id": "q9", "text": "new"}\n')
@@ -337,17 +337,17 @@ def test_two_runs_are_compared_question_by_question(tmp_path):
     theirs = ask(load(folder), tmp_path / "theirs", k=1)
     done = report(ours, other=theirs)
     assert done.n_common == 40
-    rows = {row.figure.name: row for row in done.compared}
+    rows = {row.measure.name: row for row in done.compared}
     assert rows["Hit@1"].difference.same == 40
     assert "Compared with theirs" in to_markdown(done)
     assert as_json(done)["compared"][0]["figure"] == "Hit@1"
     other = QuestionSet(name="o", kind="beir", cases=(Case(id="z", question="?", group="z"),), digest="x")
-    with pytest.raises(RunError, match="no question in common"):
+    with pytest.raises(RunError, match="no questions in common"):
         report(ours, other=ask(other, tmp_path / "other"))
 
 
 def test_a_folder_without_a_run_is_refused(tmp_path):
-    with pytest.raises(RunError, match="holds no run"):
+    with pytest.raises(RunError, match="has no readable run"):
         read_run(tmp_path)
 
 

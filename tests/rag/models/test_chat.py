@@ -23,7 +23,7 @@ from rag.errors import (
     ModelTimeoutError,
     ModelUnreachableError,
 )
-from rag.models import chat, faults
+from rag.models import chat, error_translation
 from rag.models.chat import Completion, EndpointChatModel, fixed
 from rag.privacy.destination import Endpoint
 from stub_server import DONE, data, delta, http, refusal, serving
@@ -422,7 +422,7 @@ def foreign_exceptions() -> list[type]:
 @pytest.mark.parametrize("kind", foreign_exceptions(), ids=lambda kind: kind.__qualname__)
 async def test_every_exception_of_the_client_library_is_translated(kind, monkeypatch):
     error = raised(kind)
-    assert isinstance(faults.translate(error, name="The stub"), ModelError)
+    assert isinstance(error_translation.translate(error, name="The stub"), ModelError)
 
     async def fail(*_, **__):
         raise error

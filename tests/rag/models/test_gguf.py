@@ -9,7 +9,7 @@ import pytest
 from gguf_files import QWEN, gguf, text
 from rag.errors import ModelFileError
 from rag.models.gguf import GgufHeader, read_header
-from rag.models.local import embedded_model
+from rag.models.local import embedded_drafter
 
 
 @pytest.fixture
@@ -23,7 +23,7 @@ def header(tmp_path):
 
 
 def test_a_real_file_is_read():
-    found = read_header(embedded_model())
+    found = read_header(embedded_drafter())
     assert (found.architecture, found.context_window, found.vocabulary) == ("llama", 8192, 49152)
     assert (found.layers, found.kv_heads, found.head_size) == (30, 3, 64)
 

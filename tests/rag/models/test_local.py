@@ -20,7 +20,7 @@ import pytest
 from rag.errors import ModelFileError, ModelUnreachableError
 from rag.models import local
 from rag.models.chat import Completion, EndpointChatModel
-from rag.models.local import LocalServer, embedded_model
+from rag.models.local import LocalServer, embedded_drafter
 from waiting import PATIENCE, soon, until
 
 posix = pytest.mark.skipif(os.name != "posix", reason="kills with signals")
@@ -29,7 +29,7 @@ QUESTION = [{"role": "user", "content": "Tell a long story about a ship."}]
 
 @pytest.fixture
 async def own_server():
-    server = LocalServer(embedded_model(), context=2048, slots=1, threads=None)
+    server = LocalServer(embedded_drafter(), context=2048, slots=1, threads=None)
     yield server
     await server.close()
 
@@ -113,7 +113,7 @@ async def test_the_key_stands_on_no_command_line_in_no_environment_and_in_no_rep
 async def test_replies_do_not_carry_the_path_of_the_model(local_server):
     endpoint = await local_server.connect()
     key = {"Authorization": f"Bearer {endpoint.api_key}"}
-    assert str(embedded_model().parent).encode() not in fetch(endpoint.base_url + "/models", headers=key)[2]
+    assert str(embedded_drafter().parent).encode() not in fetch(endpoint.base_url + "/models", headers=key)[2]
 
 
 async def test_the_pipe_that_keeps_the_child_alive_is_not_inherited(local_server):
@@ -173,8 +173,8 @@ async def test_a_reader_that_leaves_stops_the_model(own_server):
 
 PARENT = """
 import asyncio, os, sys, time
-from rag.models.local import LocalServer, embedded_model
-server = LocalServer(embedded_model(), context=2048, slots=1, threads=None)
+from rag.models.local import LocalServer, embedded_drafter
+server = LocalServer(embedded_drafter(), context=2048, slots=1, threads=None)
 asyncio.run(server.connect())
 if "fork" in sys.argv and os.fork() == 0:
     time.sleep(3600)  # holds the pipe open
@@ -274,7 +274,7 @@ async def test_a_file_that_is_no_model_is_named_and_not_waited_for(tmp_path, mon
     monkeypatch.setattr(local, "START_SECONDS", 3600.0)
     path = tmp_path / "model.gguf"
     if isinstance(content, str):
-        whole = embedded_model().read_bytes()
+        whole = embedded_drafter().read_bytes()
         content = whole[:1_000_000] if content.startswith("1 MB") else whole[:-1_000_000]
     if content is not None:
         path.write_bytes(content)
@@ -287,8 +287,8 @@ async def test_a_file_that_is_no_model_is_named_and_not_waited_for(tmp_path, mon
 
 async def test_a_start_that_takes_too_long_is_given_up(monkeypatch):
     monkeypatch.setattr(local, "START_SECONDS", 0.05)
-    server = LocalServer(embedded_model(), context=2048, slots=1, threads=None)
-    with pytest.raises(ModelUnreachableError, match="was not loaded within"):
+    server = LocalServer(embedded_drafter(), context=2048, slots=1, threads=None)
+    with pytest.raises(ModelUnreachableError, match="did not load within"):
         await server.connect()
     assert server.pid is None
 
@@ -296,15 +296,15 @@ async def test_a_start_that_takes_too_long_is_given_up(monkeypatch):
 @posix
 async def test_a_child_that_dies_at_the_start_is_reported_once(monkeypatch):
     monkeypatch.setattr(sys, "executable", shutil.which("false"))
-    server = LocalServer(embedded_model(), context=2048, slots=1, threads=None)
-    with pytest.raises(ModelUnreachableError, match="stopped while it started"):
+    server = LocalServer(embedded_drafter(), context=2048, slots=1, threads=None)
+    with pytest.raises(ModelUnreachableError, match="stopped while starting"):
         await server.connect()
 
 
 def test_a_missing_embedded_model_is_explained(monkeypatch):
     monkeypatch.setattr(local, "EMBEDDED_MODEL", "no_such_package/model.gguf")
     with pytest.raises(ModelFileError, match=r"model\.gguf is not installed"):
-        embedded_model()
+        embedded_drafter()
 
 
 async def test_the_child_neither_prints_to_the_terminal_nor_loads_torch(own_server, capfd):

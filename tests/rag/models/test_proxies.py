@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-import engines as stubs
-from engines import Stub
-from engines import serving as engine
+import engine_stubs as stubs
+from engine_stubs import Stub
+from engine_stubs import serving as engine
 from hub_server import Hub, serving
 from ingest.errors import LibraryBusyError
 from ingest.remote import orders
@@ -20,7 +20,7 @@ from rag.models.chat import EndpointChatModel, fixed
 from rag.models.download import download
 from rag.privacy.destination import Endpoint
 from rag.servers import discovery
-from rag.servers.probe import probe
+from rag.servers.probe import probe_server
 from rag.settings import RagSettings
 from trap import Trap
 from ui import __main__ as launcher
@@ -69,7 +69,7 @@ async def test_looking_for_engines_and_trying_them_takes_no_proxy_from_the_envir
         url = f"http://127.0.0.1:{there.server_port}/v1"
         model = "Qwen/Qwen2.5-7B-Instruct"
         assert await discovery.served(url, model=model, seconds=60)
-        await probe(url, model=model, seconds=60)
+        await probe_server(url, model=model, seconds=60)
 
 
 def test_orders_to_the_running_app_and_the_look_for_it_take_no_proxy_from_the_environment(trap):

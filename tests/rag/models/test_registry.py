@@ -8,7 +8,7 @@ import pytest
 
 from ingest.embedders import KNOWN_EMBEDDERS
 from rag.models.gguf import read_header
-from rag.models.local import embedded_model
+from rag.models.local import embedded_drafter
 from rag.models.registry import Folder, Gguf, ModelCard, Service, Wheel, load
 from rag.privacy.destination import Endpoint
 
@@ -50,7 +50,7 @@ def test_every_file_to_download_is_pinned_and_everything_needed_to_count_its_mem
 
 def test_the_embedded_model_is_what_its_card_says():
     card = load().card("smollm2-135m-instruct")
-    path = embedded_model()
+    path = embedded_drafter()
     header = read_header(path)
     shape = card.architecture
     assert isinstance(card.source, Wheel)
@@ -84,15 +84,15 @@ def test_a_new_entry_is_added_and_one_of_ours_is_changed_key_by_key(read):
 @pytest.mark.parametrize(
     "row,words",
     [
-        (ENTRY | {"lisence": "MIT"}, "“ours” is left out: the key “lisence” is not known"),
-        (ENTRY | {"source": SERVICE | {"mode": "x"}}, "the key “source.mode” is not known"),
+        (ENTRY | {"lisence": "MIT"}, "“ours” was ignored: the key “lisence” is unknown"),
+        (ENTRY | {"source": SERVICE | {"mode": "x"}}, "the key “source.mode” is unknown"),
         (ENTRY | {"context_window": "8192"}, "“context_window”: input should be a valid integer"),
         (ENTRY | {"context_window": -1}, "“context_window”: input should be greater than 0"),
         (ENTRY | {"roles": ["expert"]}, "“roles.0”"),
         (ENTRY | {"roles": []}, "“roles”"),
         ({"name": "ours", "roles": ["draft"]}, "the key “source” is missing"),
-        ({"roles": ["draft"]}, "entry 1 is left out"),
-        (3, "entry 1 is left out"),
+        ({"roles": ["draft"]}, "entry 1 was ignored"),
+        (3, "entry 1 was ignored"),
         (ENTRY | {"name": "http://x"}, "“name”"),
         (ENTRY | {"source": SERVICE | {"base_url": "file:///etc"}}, "“source.base_url”"),
         (ENTRY | {"source": SERVICE | {"key_variable": "PATH"}}, "“source.key_variable”"),
@@ -137,7 +137,7 @@ def test_no_entry_sends_a_known_providers_key_somewhere_else(read):
         ENTRY | {"name": "good", "source": thief | {"base_url": "https://api.openai.com/v1"}},
     )
     assert len(registry.faults) == 2
-    assert all("key of another provider" in fault for fault in registry.faults)
+    assert all("another provider's key" in fault for fault in registry.faults)
     assert registry.card("gpt-5-mini").source.base_url == "https://api.openai.com/v1"
     assert registry.card("good")
 

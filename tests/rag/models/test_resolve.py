@@ -9,7 +9,7 @@ import pytest
 
 from gguf_files import QWEN, gguf
 from rag.errors import ModelFileError, UnknownModelError
-from rag.models.local import embedded_model
+from rag.models.local import embedded_drafter
 from rag.models.registry import load
 from rag.models.resolve import KEY_VARIABLE, ModelFile, ModelServer, resolve
 
@@ -32,7 +32,7 @@ def file(tmp_path):
 
 def test_the_embedded_model_has_a_name_like_the_others(meaning):
     found = meaning("SmolLM2-135M-Instruct")
-    assert (found.path, found.name, found.context_window) == (embedded_model(), "smollm2-135m-instruct", 8192)
+    assert (found.path, found.name, found.context_window) == (embedded_drafter(), "smollm2-135m-instruct", 8192)
 
 
 def test_a_model_that_is_not_here_yet_is_named_with_the_command_that_gets_it(meaning):
@@ -71,8 +71,8 @@ def test_a_file_in_the_librarys_folder_works_by_its_name(meaning, file, tmp_path
 
 
 def test_a_path_to_a_file_that_the_list_knows_finds_its_card(meaning, tmp_path):
-    copy = tmp_path / embedded_model().name
-    copy.symlink_to(embedded_model())
+    copy = tmp_path / embedded_drafter().name
+    copy.symlink_to(embedded_drafter())
     assert meaning(str(copy)).card.name == "smollm2-135m-instruct"
 
 

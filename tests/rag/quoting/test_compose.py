@@ -9,7 +9,7 @@ import pytest
 from fake_reader import WordReader
 from fakes import ScriptedChatModel
 from rag import Answered, Assistant, RagSettings, Retrieved, TextDelta
-from rag.answer import QUOTATION
+from rag.answer import QUOTED_ANSWER
 from rag.prompts import ABSTENTION
 from rag.render import changed, full_answer
 from rag.verify.citations import without_markers
@@ -41,7 +41,7 @@ async def test_the_readers_words_come_before_any_model_writes_and_the_draft_is_n
     assert len(streamed) == 1
     assert "Ack" not in streamed[0].text
     answer = events[-1].answer
-    assert [draft.model for draft in answer.drafts][1:] == [QUOTATION]
+    assert [draft.model for draft in answer.drafts][1:] == [QUOTED_ANSWER]
     assert answer.shown == 1
     assert "Ack" not in full_answer(answer)
     assert "Ack" in changed(answer)

@@ -8,8 +8,8 @@ import pytest
 
 from fake_reader import WordReader
 from ingest import Chunk, Paper
-from rag.answer import QUOTATION, Passage
-from rag.quoting.extract import best_sentences, cited, confidence_in, draft_of, extract, is_sure, may_answer
+from rag.answer import QUOTED_ANSWER, Passage
+from rag.quoting.extract import best_sentences, cited, confidence_in, extract, is_sure, may_answer, quoted_draft
 from rag.reading.readings import Reading, Sentence, Span
 from rag.verify.citations import markers_in
 
@@ -70,10 +70,10 @@ def test_a_papers_own_reference_marks_are_not_taken_for_ours() -> None:
     text = "The corpus is that of IMDb by [12] and GMB [13, 14] for all experiments here."
     found = extract(QUESTION, [passage(1, text)], [reading(text, "IMDb by [12] and GMB [13, 14]")])
     assert found.said == "IMDb by and GMB"
-    assert markers_in(draft_of(found, instead_of=None, seconds=0.0).text) == [1]
+    assert markers_in(quoted_draft(found, instead_of=None, seconds=0.0).text) == [1]
     assert markers_in(found.streamed) == [1, 1]
     alone = extract(QUESTION, [passage(1, text)], [reading(text, "[12]")])
-    assert markers_in(draft_of(alone, instead_of=None, seconds=0.0).text) == [1]
+    assert markers_in(quoted_draft(alone, instead_of=None, seconds=0.0).text) == [1]
 
 
 def test_a_list_takes_several_spans_in_the_order_of_the_text() -> None:
@@ -102,8 +102,8 @@ def test_the_quotes_are_word_for_word_on_their_page_and_the_draft_is_a_quotation
     quote = whole.citations[0]
     assert (quote.page, quote.verified) == (4, True)
     assert quote.quote == "We use SST-2, MNLI and QNLI for all experiments."
-    draft = draft_of(found, instead_of=None, seconds=0.1)
-    assert (draft.model, draft.text, draft.usage.output_tokens) == (QUOTATION, whole.text, 0)
+    draft = quoted_draft(found, instead_of=None, seconds=0.1)
+    assert (draft.model, draft.text, draft.usage.output_tokens) == (QUOTED_ANSWER, whole.text, 0)
 
 
 def test_where_no_sentence_may_be_an_answer_there_is_none() -> None:
@@ -157,4 +157,4 @@ def test_the_words_agree_with_the_figure() -> None:
     assert "Check" not in sure.reason
     unsure = confidence_in(found, replace(calibration, check=0.9))
     assert not is_sure(unsure)
-    assert unsure.reason.endswith("Check that this is what you asked.")
+    assert unsure.reason.endswith("Check that it answers your question.")

@@ -11,13 +11,13 @@ from dataclasses import replace
 
 import pytest
 
-import engines as stubs
-from engines import ENGINES, Page, Stub, serving
+import engine_stubs as stubs
+from engine_stubs import ENGINES, Page, Stub, serving
 from rag import __main__ as command
 from rag.commands.discover import setting, widening
 from rag.errors import ModelTimeoutError
 from rag.models import open as opening
-from rag.models.local import embedded_model
+from rag.models.local import embedded_drafter
 from rag.servers import discovery, loopback
 from rag.servers.discovery import PORTS, discover, served
 from rag.servers.engines import Engine, ServedModel
@@ -182,7 +182,7 @@ def llama_cpp():
     import xllamacpp
 
     params = xllamacpp.CommonParams()
-    params.model.path = str(embedded_model())
+    params.model.path = str(embedded_drafter())
     params.model_alias = {"SmolLM2"}
     params.n_ctx, params.n_parallel, params.port = 2048, 2, 0
     params.hostnames, params.ui, params.cache_ram_mib = ["127.0.0.1"], False, 0
@@ -290,7 +290,7 @@ async def test_a_model_is_not_asked_while_its_server_has_not_said_whether_it_pas
         asked = opening.open_model(
             setting, library=tmp_path, context=4096, file_context=4096, slots=1, threads=1, timeout=5
         )
-        with pytest.raises(ModelTimeoutError, match="has not said in time"):
+        with pytest.raises(ModelTimeoutError, match="did not say in time"):
             await asked.model.context_window()
 
 
@@ -377,7 +377,7 @@ def test_the_command_prints_the_setting_of_what_stays_on_this_machine_and_of_not
         f"SCHOLION_EXPERT={base}#{name}" for name in ("qwen2.5:7b", "llama3.2:3b", "qwen2.5-8k:latest")
     ]
     assert "4,096 tokens of the 131,072" in out
-    assert "sends what it is asked on to ollama.com" in out
+    assert "passes questions on to ollama.com" in out
     assert "embeds" in out
 
 

@@ -8,15 +8,15 @@ import threading
 
 import pytest
 
-import engines as stubs
-from engines import Page, Stub, serving
+import engine_stubs as stubs
+from engine_stubs import Page, Stub, serving
 from places import ROOT
 from rag.commands.discover import _abilities
 from rag.costs.tokens import count_messages, was_cut
 from rag.errors import NotAllowedError
-from rag.models.local import embedded_model
+from rag.models.local import embedded_drafter
 from rag.servers.loopback import Reply
-from rag.servers.probe import PROBE_SECONDS, Capabilities, probe
+from rag.servers.probe import PROBE_SECONDS, Capabilities, probe_server
 from sockets import ELSEWHERE, connections
 
 
@@ -39,7 +39,7 @@ def said(text, finish="stop") -> Page:
 
 async def probed(completes) -> Capabilities:
     with serving(Stub("stub", stubs.VLLM.pages, completes=completes)) as server:
-        return await probe(f"http://127.0.0.1:{server.server_port}/v1", model="Qwen/Qwen2.5-7B-Instruct")
+        return await probe_server(f"http://127.0.0.1:{server.server_port}/v1", model="Qwen/Qwen2.5-7B-Instruct")
 
 
 async def test_a_server_that_can_do_everything():
@@ -104,7 +104,7 @@ async def test_a_server_that_does_not_answer_in_time_has_not_said_no():
     gone = threading.Event()
     with serving(Stub("stub", stubs.VLLM.pages, completes=completes)) as server:
         model = "Qwen/Qwen2.5-7B-Instruct"
-        able = await probe(f"http://127.0.0.1:{server.server_port}/v1", model=model, seconds=1)
+        able = await probe_server(f"http://127.0.0.1:{server.server_port}/v1", model=model, seconds=1)
         gone.set()
     assert (able.logprobs, able.usage_in_stream, able.json_schema, able.timings) == (None, None, None, None)
     assert able.late
@@ -130,7 +130,7 @@ async def test_a_slow_model_gets_the_time_that_sixty_tokens_take_it(monkeypatch)
 
     monkeypatch.setattr("rag.servers.probe.hear", hear)
     with serving(stubs.VLLM) as server:
-        able = await probe(f"http://127.0.0.1:{server.server_port}/v1", model="Qwen/Qwen2.5-7B-Instruct")
+        able = await probe_server(f"http://127.0.0.1:{server.server_port}/v1", model="Qwen/Qwen2.5-7B-Instruct")
     assert able.json_schema
     assert waits[0] == PROBE_SECONDS
     assert waits[1] > 100 + 2 * 60 * 4, "the load may grow, too"
@@ -160,14 +160,14 @@ async def test_a_server_that_closes_each_connection_unannounced_has_not_said_no(
 
     server = await asyncio.start_server(answer, "127.0.0.1", 0)
     async with server:
-        able = await probe(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1", model="x")
+        able = await probe_server(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1", model="x")
     assert able.usage_in_stream
     assert able.json_schema
 
 
 async def test_a_server_beyond_loopback_is_not_tried_out():
     with connections() as made, pytest.raises(NotAllowedError):
-        await probe(f"http://{ELSEWHERE}/v1", model="x")
+        await probe_server(f"http://{ELSEWHERE}/v1", model="x")
     assert made == []
 
 
@@ -176,7 +176,7 @@ async def test_a_real_llama_cpp_server_can_do_everything():
     import xllamacpp
 
     params = xllamacpp.CommonParams()
-    params.model.path = str(embedded_model())
+    params.model.path = str(embedded_drafter())
     params.model_alias = {"SmolLM2"}
     params.n_ctx, params.n_parallel, params.port = 1024, 1, 0
     params.hostnames, params.ui, params.cache_ram_mib = ["127.0.0.1"], False, 0
@@ -184,7 +184,7 @@ async def test_a_real_llama_cpp_server_can_do_everything():
         1  # two that wait for each other crawl beside others
     )
     server = xllamacpp.Server(params)
-    able = await probe(f"{server.listening_address}/v1", model="SmolLM2", seconds=600)
+    able = await probe_server(f"{server.listening_address}/v1", model="SmolLM2", seconds=600)
     assert able == Capabilities(
         logprobs=True, usage_in_stream=True, json_schema=True, timings=True, context_window=1024
     )

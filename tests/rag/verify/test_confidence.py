@@ -11,7 +11,7 @@ from rag.answer import Draft, Passage
 from rag.costs.accounting import Usage
 from rag.verify.calibration import shipped
 from rag.verify.citations import cite
-from rag.verify.confidence import ESCALATING, gates, score, signals, wants_expert
+from rag.verify.confidence import ESCALATING, score, signals, vetoes, wants_expert
 
 TEXT = (
     "We train a convolutional network on 4,300 labelled tweets in Arabic. "
@@ -57,7 +57,7 @@ def judged(text: str, passages=None, question: str = QUESTION, **more):
 
 def gates_of(text: str, passages=None, question: str = QUESTION, **more) -> list[str]:
     parts = judged(text, passages, question, **more)
-    return [gate.code for gate in gates(parts.pop("draft"), **parts)]
+    return [veto.code for veto in vetoes(parts.pop("draft"), **parts)]
 
 
 def confidence(text: str, passages=None, question: str = QUESTION, **more):
@@ -110,9 +110,9 @@ def test_another_language_is_only_seen_where_there_is_enough_text_to_tell():
 def test_a_draft_with_a_gate_scores_no_more_than_such_drafts_deserved():
     for text in ("Question: Which accuracy does the model reach on the test set?", GOOD.replace("87.5", "92.1")):
         found = confidence(text)
-        assert found.gates
-        assert found.score <= shipped().gated
-    assert confidence(GOOD).score > shipped().gated
+        assert found.vetoes
+        assert found.score <= shipped().vetoed
+    assert confidence(GOOD).score > shipped().vetoed
 
 
 def test_less_evidence_means_less_confidence():
@@ -142,20 +142,20 @@ def test_another_model_is_judged_without_its_log_probabilities_and_without_a_fig
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        (GOOD, "The draft's only sentence has support in your papers."),
-        ("Penguins breed in Antarctica.", "The draft's only sentence has no support in your papers."),
+        (GOOD, "The draft's only sentence is supported by your papers."),
+        ("Penguins breed in Antarctica.", "The draft's only sentence is not supported by your papers."),
         (
             f"{GOOD} Penguins breed in Antarctica. Whales sing at midnight.",
-            "Two of three sentences have no support in your papers.",
+            "Two of three sentences are not supported by your papers.",
         ),
-        (f"Penguins breed in Antarctica. {GOOD}", "One of two sentences has no support in your papers."),
-        ("Penguins breed in Antarctica. Whales sing at midnight.", "Both sentences have no support in your papers."),
+        (f"Penguins breed in Antarctica. {GOOD}", "One of two sentences is not supported by your papers."),
+        ("Penguins breed in Antarctica. Whales sing at midnight.", "Neither sentence is supported by your papers."),
         ("Question: which accuracy does the model reach?", "The draft only repeats the question."),
         (
             "The model reaches an accuracy of 92.1 % on the test set.",
-            "The draft's only sentence has no support in your papers.",
+            "The draft's only sentence is not supported by your papers.",
         ),
-        ("The model reaches 87.5 % [7].", "The draft cites passage 7, which it was never shown."),
+        ("The model reaches 87.5 % [7].", "The draft cites passage 7, which the model was not shown."),
     ],
 )
 def test_the_reason_is_a_sentence_that_a_person_understands(text, reason):
@@ -170,7 +170,7 @@ def test_a_yes_or_no_question_said_again_is_no_answer():
 def test_a_low_figure_names_the_signal_that_lowers_it():
     low = replace(shipped(), threshold=1.0)
     parts = judged(GOOD, mean_logprob=-6.0, low_logprob=-9.0)
-    assert score(parts.pop("draft"), **parts, calibration=low).reason == "The model was unsure of its words."
+    assert score(parts.pop("draft"), **parts, calibration=low).reason == "The model was unsure of its wording."
 
 
 def test_auto_hands_on_what_is_weak_and_keeps_what_is_not():
@@ -182,7 +182,7 @@ def test_auto_hands_on_what_is_weak_and_keeps_what_is_not():
 
 def test_no_larger_model_is_asked_where_another_search_would_help():
     abstained = confidence("The passages do not mention this.")
-    assert abstained.gates == ("abstains",)
+    assert abstained.vetoes == ("abstains",)
     assert not wants_expert(abstained, calibration=shipped())
     assert "nothing found" not in ESCALATING
 

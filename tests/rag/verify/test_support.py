@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ingest import Chunk, Paper
-from rag.answer import Correction, Passage
+from rag.answer import PARTIALLY_SUPPORTED, Correction, Passage
 from rag.verify.citations import cite
 from rag.verify.support import judge
 from rag.words import split_sentences
@@ -68,20 +68,20 @@ def test_the_same_in_other_words_and_figures_is_supported(sentence):
         ("The base models were trained for 3.5 days on 16 GPUs.", "number 16 is 8 in the passage"),
         ("The base models were trained for 3.5 weeks on 8 GPUs.", "number 3.5 (week) is 3.5 (day) in the passage"),
         ("The corpus holds 20 MB of text from Wikipedia.", "number 20 (mb) is 20 (gb) in the passage"),
-        ("Accuracy rose from 84.6% to 71.2% on the German part.", "stands elsewhere in the passage"),
+        ("Accuracy rose from 84.6% to 71.2% on the German part.", "is used for something else"),
         ("Accuracy rose from 71.2% to 84.6% on the French part.", "name French is German in the passage"),
         ("RoBERTa outperforms the BiLSTM on SQuAD.", "name RoBERTa is BERT in the passage"),
         ("BiLSTM outperforms the BERT on SQuAD.", "name BiLSTM is BERT in the passage"),
         ("The annotators did agree on 12 of the 300 questions.", "one of the two is negated"),
         ("Retrieval with BM25 was not the strongest baseline on all four data sets.", "one of the two is negated"),
-        ("BERT underperforms the BiLSTM on SQuAD.", '"underperforms" is "outperforms" in the passage'),
-        ("Longer training led to higher scores.", '"higher" is "lower" in the passage'),
+        ("BERT underperforms the BiLSTM on SQuAD.", 'the passage says "outperforms", not "underperforms"'),
+        ("Longer training led to higher scores.", 'the passage says "lower", not "higher"'),
         ("Retrieval with BM25 was the weakest baseline on all nine data sets.", "number nine is four in the passage"),
-        ("Dropout helped in the experiments.", "negated in the passage"),
-        ("Adam was not used.", "not negated in the passage"),
-        ("BM25 was the weakest baseline.", '"weakest" is "strongest" in the passage'),
+        ("Dropout helped in the experiments.", "the passage negates this"),
+        ("Adam was not used.", "this negates what the passage says"),
+        ("BM25 was the weakest baseline.", 'the passage says "strongest", not "weakest"'),
         ("Retrieval with BM25 was the strongest baseline on all 300 data sets.", "number 300 is four in the passage"),
-        ("Paris is the capital of France.", "its words are not there"),
+        ("Paris is the capital of France.", "the passages do not mention this"),
     ],
 )
 def test_a_changed_sentence_is_unsupported_and_says_why(sentence, reason):
@@ -91,9 +91,9 @@ def test_a_changed_sentence_is_unsupported_and_says_why(sentence, reason):
     assert judged.markers == ()
 
 
-def test_a_sentence_of_which_only_a_part_is_there_is_weak():
+def test_a_sentence_of_which_only_a_part_is_there_is_partially_supported():
     judged = judge("Dropout never helped, so the authors removed the regularisation from later checkpoints.", PASSAGES)
-    assert (judged.support, judged.marker) == ("weak", 3)
+    assert (judged.support, judged.marker) == (PARTIALLY_SUPPORTED, 3)
 
 
 def test_a_no_that_answers_the_question_negates_nothing():

@@ -8,8 +8,8 @@ import chainlit as cl
 
 from ingest import UserFacingError
 from ingest.bibliography import write_bibtex
-from rag.doubts import in_words
 from rag.render import fenced, with_references
+from rag.sentence_marks import marks_in_words
 from ui import core
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def kept(answer: Answer) -> dict[str, Any]:
     cited = [[citation.marker, citation.passage.paper.id, citation.page] for citation in answer.citations]
     if not cited:
         return {}
-    doubted = in_words(answer.text, answer.sentences)
+    doubted = marks_in_words(answer.text, answer.sentences)
     return {"cited": cited} | ({"doubted": doubted} if doubted != answer.text else {})
 
 

@@ -2,7 +2,7 @@
 
 In Markdown a mark is a link of our own behind the sentence, with words that also say it where nothing is drawn: in
 copied text and to a screen reader. An invisible character stands where the sentence begins, so that the page can
-underline it (`public/doubts.js`). The reasons are the link's title: they are kept wherever the message is.
+underline it (`public/sentence-marks.js`). The reasons are the link's title: they are kept wherever the message is.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from rag.answer import PARTIALLY_SUPPORTED
 from rag.sanitise import INVISIBLE, LITERAL, broken
 
 if TYPE_CHECKING:
@@ -18,12 +19,12 @@ if TYPE_CHECKING:
 
     from rag.answer import Answer, Correction, Sentence, Support
 
-SAID: Final[dict[Support, str]] = {"unsupported": "not in the passages", "weak": "partly in the passages"}
+SAID: Final[dict[Support, str]] = {"unsupported": "not supported", PARTIALLY_SUPPORTED: "partially supported"}
 """What is said of a doubted sentence behind it."""
 
 EXPLAINED: Final[dict[Support, str]] = {
-    "unsupported": "no passage that was read says so, or one says otherwise",
-    "weak": "a part is missing, or stands elsewhere",
+    "unsupported": "none of the passages says this, or one says otherwise",
+    PARTIALLY_SUPPORTED: "partially supported: a part is missing, or elsewhere in the passages",
 }
 
 BEGINS: Final = "\N{INVISIBLE SEPARATOR}"
@@ -42,7 +43,7 @@ _UNREADABLE: Final = str.maketrans({"`": "'", '"': "'", "$": None, "\\": None, "
 
 
 @dataclass(frozen=True, slots=True)
-class Doubt:
+class SentenceMark:
     """Where a doubted sentence stands in an answer's text, as [start, end), its markers included."""
 
     start: int
@@ -50,7 +51,7 @@ class Doubt:
     sentence: Sentence
 
 
-def doubts(text: str, sentences: Sequence[Sentence]) -> Iterator[Doubt]:
+def sentence_marks(text: str, sentences: Sequence[Sentence]) -> Iterator[SentenceMark]:
     """The doubted sentences in their order; one that does not stand in `text` is left out."""
     at = 0
     for sentence in sentences:
@@ -59,25 +60,25 @@ def doubts(text: str, sentences: Sequence[Sentence]) -> Iterator[Doubt]:
             continue
         at = found.end()
         if sentence.support in SAID:
-            yield Doubt(found.start(), at, sentence)
+            yield SentenceMark(found.start(), at, sentence)
 
 
-def in_words(text: str, sentences: Sequence[Sentence], *, reasons: bool = False) -> str:
-    """The text with each doubt said in brackets behind its sentence, with its reasons if they are wanted."""
+def marks_in_words(text: str, sentences: Sequence[Sentence], *, reasons: bool = False) -> str:
+    """The text with each mark said in brackets behind its sentence, with its reasons if they are wanted."""
     parts, at = [], 0
-    for doubt in doubts(text, sentences):
-        why = f": {'; '.join(doubt.sentence.reasons)}" if reasons and doubt.sentence.reasons else ""
-        parts += [text[at : doubt.end], f" ({_said(doubt.sentence)}{why})"]
-        at = doubt.end
+    for mark in sentence_marks(text, sentences):
+        why = f": {'; '.join(mark.sentence.reasons)}" if reasons and mark.sentence.reasons else ""
+        parts += [text[at : mark.end], f" ({_said(mark.sentence)}{why})"]
+        at = mark.end
     return "".join((*parts, text[at:]))
 
 
 def placed(text: str, sentences: Sequence[Sentence]) -> str:
     """The text with two characters around each doubted sentence that outlast sanitising; `shown` reads them."""
     parts, at, plain = [], 0, _PLACES.sub("", text)
-    for k, doubt in enumerate(doubts(plain, sentences), start=1):
-        start = doubt.start + len((_LEAD.match(plain[doubt.start : doubt.end]) or [""])[0])
-        end = max(start, doubt.start + len(plain[doubt.start : doubt.end].rstrip("| ")))  # stay inside a table
+    for k, mark in enumerate(sentence_marks(plain, sentences), start=1):
+        start = mark.start + len((_LEAD.match(plain[mark.start : mark.end]) or [""])[0])
+        end = max(start, mark.start + len(plain[mark.start : mark.end].rstrip("| ")))  # stay inside a table
         begins = "" if plain.startswith("```", start) else chr(_START)  # a block of code must begin its line
         parts += [plain[at:start], begins, plain[start:end], chr(_START + k)]
         at = end
@@ -92,7 +93,7 @@ def shown(markdown: str, text: str, sentences: Sequence[Sentence]) -> str:
         text: of the answer.
         sentences: of the answer.
     """
-    found = [doubt.sentence for doubt in doubts(_PLACES.sub("", text), sentences)]
+    found = [mark.sentence for mark in sentence_marks(_PLACES.sub("", text), sentences)]
 
     def mark(place: re.Match[str]) -> str:
         k = ord(place[0]) - _START
@@ -103,9 +104,9 @@ def shown(markdown: str, text: str, sentences: Sequence[Sentence]) -> str:
 
 def legend(answer: Answer) -> str:
     """One line on the marks that the answer has, one on its corrected citations; empty where there is neither."""
-    used = {doubt.sentence.support for doubt in doubts(answer.text, answer.sentences)}
+    used = {mark.sentence.support for mark in sentence_marks(answer.text, answer.sentences)}
     parts = [f"{_link(support, EXPLAINED[support])} {EXPLAINED[support]}" for support in SAID if support in used]
-    lines = [f"###### {' · '.join(parts)} · choose one in the text to see why"] if parts else []
+    lines = [f"###### {' · '.join(parts)} · select the mark to see why"] if parts else []
     changed = [correction for correction in answer.corrections if correction.was is not None]
     if changed:
         n = "1 citation was" if len(changed) == 1 else f"{len(changed)} citations were"
@@ -114,7 +115,7 @@ def legend(answer: Answer) -> str:
 
 
 def _corrected(correction: Correction) -> str:
-    became = "taken away" if correction.to is None else f"is now [{correction.to}]"
+    became = "was removed" if correction.to is None else f"is now [{correction.to}]"
     return f"[{correction.was}] {became}"
 
 
@@ -124,13 +125,13 @@ def _said(sentence: Sentence) -> str:
 
 def _mark(sentence: Sentence) -> str:
     why = "; ".join(sentence.reasons) or (EXPLAINED[sentence.support] if sentence.support else "")
-    return _link(sentence.support or "weak", why)
+    return _link(sentence.support or PARTIALLY_SUPPORTED, why)
 
 
 def _link(support: Support, why: str) -> str:
-    """`[*(partly in the passages)*](#weak "why")`: the page draws a sign in the place of slanted words."""
+    """`[*(partially supported)*](#weak "why")`: the page draws a sign in the place of slanted words."""
     words = f"({SAID[support]})"
-    return f'[{f"*{words}*" if support == "weak" else words}](#{support} "{_title(why)}")'
+    return f'[{f"*{words}*" if support == PARTIALLY_SUPPORTED else words}](#{support} "{_title(why)}")'
 
 
 def _title(why: str) -> str:

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from ingest import Library
 
 
-def record(answer: Answer) -> dict[str, Any]:
-    """The answer in what JSON can hold; `recalled` reads it. Empty for an answer without a draft."""
+def save_answer(answer: Answer) -> dict[str, Any]:
+    """The answer in what JSON can hold; `load_answer` reads it. Empty for an answer without a draft."""
     if not answer.drafts:
         return {}
     draft = asdict(answer.drafts[answer.shown])
@@ -27,21 +27,21 @@ def record(answer: Answer) -> dict[str, Any]:
     }
 
 
-def recalled(kept: Any, *, library: Library) -> Answer:
+def load_answer(kept: Any, *, library: Library) -> Answer:
     """The answer that was kept, with its passages as they stand in the library; not checked yet.
 
     Args:
-        kept: what `record` gave; it may come back from a browser, so nothing is taken on trust.
+        kept: what `save_answer` gave; it may come back from a browser, so nothing is taken on trust.
         library: has the passages.
 
     Raises:
-        StaleAnswerError: a passage is gone, or this is no record.
+        StaleAnswerError: a passage is gone, or this is no saved answer.
     """
     try:
         return _read(kept, library)
     except (KeyError, TypeError, ValueError) as error:
         raise StaleAnswerError(
-            "This answer cannot be refined, because its passages are no longer in your library.", "Ask again."
+            "This answer cannot be refined because its passages are no longer in your library.", "Ask again."
         ) from error
 
 

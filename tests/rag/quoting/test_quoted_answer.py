@@ -8,7 +8,13 @@ import pytest
 
 from ingest import Chunk, Paper
 from rag.answer import Confidence, Draft, Passage
-from rag.quoting.quoted_answer import QUOTATION, confidence_of_quotation, holds, one_of_each_paper, quotation
+from rag.quoting.quoted_answer import (
+    QUOTED_ANSWER,
+    confidence_of_quoted_answer,
+    holds,
+    one_of_each_paper,
+    quoted_answer,
+)
 from rag.verify.citations import cite
 
 QUESTION = "Which accuracy does the model reach?"
@@ -39,18 +45,18 @@ FIRST = Draft(
 )  # fmt: skip
 
 
-def weighed(*gates: str) -> Confidence:
-    return Confidence(0.01, "The draft only repeats the question.", {}, gates)
+def weighed(*vetoes: str) -> Confidence:
+    return Confidence(0.01, "The draft only repeats the question.", {}, vetoes)
 
 
 def test_a_draft_with_a_gate_gives_way_to_the_nearest_sentence_that_says_more_than_the_question():
-    found = quotation(SENTENCES, question=QUESTION, passages=PASSAGES, instead_of=FIRST)
+    found = quoted_answer(SENTENCES, question=QUESTION, passages=PASSAGES, instead_of=FIRST)
     assert found.text == "It reaches 87.5 % on tweets [2]."
-    assert (found.model, found.refines, found.cost) == (QUOTATION, FIRST, 0.0)
+    assert (found.model, found.refines, found.cost) == (QUOTED_ANSWER, FIRST, 0.0)
 
 
 def test_the_quotation_is_supported_and_cited_by_the_same_check_as_every_draft():
-    found = quotation(SENTENCES, question=QUESTION, passages=PASSAGES, instead_of=FIRST)
+    found = quoted_answer(SENTENCES, question=QUESTION, passages=PASSAGES, instead_of=FIRST)
     cited = cite(found.text, PASSAGES, page_text=lambda *_: TEXTS[1])
     assert [(s.support, s.markers) for s in cited.sentences] == [("supported", (2,))]
     assert cited.corrections == ()
@@ -58,7 +64,7 @@ def test_the_quotation_is_supported_and_cited_by_the_same_check_as_every_draft()
 
 
 def test_several_sentences_stand_on_lines_of_their_own():
-    found = quotation(SENTENCES, question=QUESTION, passages=PASSAGES, instead_of=FIRST, most=3)
+    found = quoted_answer(SENTENCES, question=QUESTION, passages=PASSAGES, instead_of=FIRST, most=3)
     assert found.text.split("\n") == ["It reaches 87.5 % on tweets [2].", "Annotators agreed in most cases [1]."]
 
 
@@ -72,27 +78,27 @@ def test_a_question_that_the_paper_asks_is_not_quoted():
     text = "Which licence do the weights have, and which the code? It is Apache-2.0."
     asking = replace(PASSAGES[0], chunk=replace(PASSAGES[0].chunk, text=text))
     sentences = ["Which licence do the weights have, and which the code?", "It is Apache-2.0."]
-    found = quotation(sentences, question=QUESTION, passages=[asking], instead_of=FIRST)
+    found = quoted_answer(sentences, question=QUESTION, passages=[asking], instead_of=FIRST)
     assert found.text == "It is Apache-2.0 [1]."
 
 
-@pytest.mark.parametrize("gates", [(), ("abstains",), ("nothing found",)])
-def test_a_draft_without_a_gate_stands_and_so_does_an_abstention(gates):
-    assert holds(weighed(*gates), wholly=True)
-    assert not holds(weighed("no support", *gates))
-    assert holds(weighed("number", *gates))
-    assert not holds(weighed("number", *gates), wholly=True)
+@pytest.mark.parametrize("vetoes", [(), ("abstains",), ("nothing found",)])
+def test_a_draft_without_a_veto_stands_and_so_does_an_abstention(vetoes):
+    assert holds(weighed(*vetoes), wholly=True)
+    assert not holds(weighed("no support", *vetoes))
+    assert holds(weighed("number", *vetoes))
+    assert not holds(weighed("number", *vetoes), wholly=True)
 
 
 def test_what_no_passage_has_is_not_quoted():
     invented = ["Penguins breed in Antarctica."]
-    assert quotation(invented, question=QUESTION, passages=PASSAGES, instead_of=FIRST) is None
-    assert quotation([], question=QUESTION, passages=PASSAGES, instead_of=FIRST) is None
+    assert quoted_answer(invented, question=QUESTION, passages=PASSAGES, instead_of=FIRST) is None
+    assert quoted_answer([], question=QUESTION, passages=PASSAGES, instead_of=FIRST) is None
 
 
 def test_the_reason_tells_what_stands_there_and_what_was_wrong_with_the_draft():
-    found = confidence_of_quotation(weighed("echo"))
-    assert found.reason.startswith("Quoted from your papers, word for word;")
+    found = confidence_of_quoted_answer(weighed("echo"))
+    assert found.reason.startswith("Quoted word for word from your papers. Check")
     assert found.reason.endswith("The draft only repeats the question.")
     assert found.signals["calibrated"] == 0.0  # so that no figure is shown
-    assert found.gates == ()
+    assert found.vetoes == ()

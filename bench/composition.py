@@ -1,0 +1,155 @@
+"""Which answers better, by kind of question: the reader's quotation, the drafter's sentence, or either by a rule.
+
+    python bench/composition.py [--part train|dev] [--questions 0] [--adapter FILE] [--also-untaught]
+
+QASPER's held-back train papers (rules are chosen on them), or dev (each look is noted in docs/reader.md). The drafter
+reads the reader's four sentences, as in the product; with the gold passages too. Answers are kept in
+evaluations/composition, so that a rule can be tried without asking anew.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from reader_cases import cases_of, passages_of
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from rag.adapt.examples import Taught, right  # noqa: E402
+from rag.adapt.lora import Example  # noqa: E402
+from rag.adapt.teach import answers  # noqa: E402
+from rag.evaluation.metrics import UNANSWERABLE, answer_f1, estimate  # noqa: E402
+from rag.models.local import embedded_drafter  # noqa: E402
+from rag.prompts import sentence_messages  # noqa: E402
+from rag.quoting.extract import EMBEDDED_SENTENCES, best_sentences, extract  # noqa: E402
+from rag.reading.calibration import calibration_of  # noqa: E402
+from rag.reading.reader import MiniLMReader  # noqa: E402
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from reader_cases import Case
+
+    from rag.answer import Passage
+    from rag.quoting.extract import Extract
+    from rag.reading.readings import Reading
+
+SHOWN = 6
+
+
+def read_as(case: Case, *, gold: bool) -> tuple[list[Passage], list[Reading]]:
+    """The passages that the answer is made of, the product's or the gold ones, with their readings."""
+    if gold:
+        return passages_of(case.gold_texts, case.title), case.gold_readings
+    order = case.ordered(calibration_of().search)[:SHOWN]
+    texts, odds = [case.texts[i] for i in order], [case.odds[i] for i in order]
+    return passages_of(texts, case.title, odds), [case.readings[i] for i in order]
+
+
+def asked_of(case: Case, passages: Sequence[Passage], readings: Sequence[Reading]) -> Taught:
+    best = best_sentences(case.question, passages, readings, n=EMBEDDED_SENTENCES)
+    sentences = [passage.chunk.text[a:b] for passage, (a, b) in best]
+    example = Example(tuple(sentence_messages(case.question, sentences)), "")
+    return Taught(example, case.paper, case.question, tuple(case.golds))
+
+
+def row_of(case: Case, found: Extract | None) -> dict[str, Any]:
+    known = calibration_of()
+    said = found.said if found else ""
+    return {
+        "paper": case.paper,
+        "question": case.question,
+        "golds": case.golds,
+        "gold_kind": case.kind,
+        "kind": found.kind if found else "none",
+        "said": said,
+        "reader": answer_f1(said, case.golds),
+        "sure": known.weights.probability(found.features) if found else 0.0,
+        "there": known.there.probability(found.features) if found else 0.0,
+        "none": answer_f1(UNANSWERABLE, case.golds),
+        "sentences": [
+            " ".join(item.passage.chunk.text[slice(*item.sentence)].split()) for item in (found.items if found else ())
+        ],
+    }
+
+
+def written(asked: Sequence[Taught], adapter: Path | None, what: str) -> list[str]:
+    def tell(_: str, n: int, of: int) -> None:
+        if n % 100 == 0:
+            print(f"  {what}: {n} of {of}", file=sys.stderr, flush=True)
+
+    return asyncio.run(answers(embedded_drafter(), adapter, asked, what=what, threads=None, tell=tell))
+
+
+def measured(part: str, options: argparse.Namespace) -> list[dict[str, Any]]:
+    kept = ROOT / "evaluations" / "composition"
+    kept.mkdir(parents=True, exist_ok=True)
+    (ROOT / "evaluations" / "reader").mkdir(exist_ok=True)
+    reader = MiniLMReader()
+    cases = cases_of(reader, part, ROOT / "evaluations" / "reader", key=reader.name.partition("@")[2])
+    rows = []
+    for gold in (False, True):
+        its = [case for case in cases if case.gold_texts or not gold][: options.questions or None]
+        pairs = [(case, *read_as(case, gold=gold)) for case in its]
+        made = [row_of(case, extract(case.question, passages, read)) for case, passages, read in pairs]
+        asked = [asked_of(*pair) for pair in pairs]
+        adapters = {"drafter": options.adapter, **({"untaught": None} if options.also_untaught else {})}
+        for name, adapter in adapters.items():
+            for row, text in zip(made, written(asked, adapter, f"{name}, gold {gold}"), strict=True):
+                row |= {f"{name}_text": text, name: right(text, row["golds"]), "gold": gold}
+        rows += made
+    (kept / f"{part}.json").write_text(json.dumps(rows, indent=1))
+    return rows
+
+
+def line(what: str, values: Sequence[float], groups: Sequence[str]) -> None:
+    found = estimate(values, groups)
+    assert found
+    print(f"  {what}: {found.mean:.3f} ({found.low:.3f} to {found.high:.3f}), n {found.n}")
+
+
+def report(rows: list[dict[str, Any]], *, gold: bool) -> None:
+    rows = [row for row in rows if row["gold"] == gold]
+    groups = [row["paper"] for row in rows]
+    names = [name for name in ("reader", "drafter", "untaught") if name in rows[0]]
+    print("with the gold passages" if gold else "with the product's passages")
+    for name in names:
+        line(f"{name} alone", [row[name] for row in rows], groups)
+    for by in ("gold_kind", "kind"):
+        for kind in sorted({row[by] for row in rows}):
+            its = [row for row in rows if row[by] == kind]
+            parts = ", ".join(f"{name} {np.mean([row[name] for row in its]):.3f}" for name in names)
+            print(f"    {'asked for' if by == 'gold_kind' else 'the reader takes it for'} {kind} ({len(its)}): {parts}")
+    rules = {
+        "drafter for explanations": lambda row: row["kind"] == "explanation",
+        "drafter for explanations and spans": lambda row: row["kind"] in {"explanation", "span"},
+        "drafter for explanations, yes and no": lambda row: row["kind"] in {"explanation", "yes", "no"},
+        "drafter where the reader is not sure": lambda row: row["sure"] < calibration_of().check,
+    }
+    for what, rule in rules.items():
+        line(what, [row["drafter" if rule(row) else "reader"] for row in rows], groups)
+    best = [max(row["reader"], row["drafter"]) for row in rows]
+    line("the better of both (an oracle)", best, groups)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--part", choices=("train", "dev"), default="train")
+    parser.add_argument("--questions", type=int, default=0, help="the first so many; 0: all")
+    parser.add_argument("--adapter", type=Path, default=ROOT / "evaluations" / "drafter" / "drafter.gguf")
+    parser.add_argument("--also-untaught", action="store_true")
+    options = parser.parse_args()
+    rows = measured(options.part, options)
+    for gold in (False, True):
+        report(rows, gold=gold)
+
+
+if __name__ == "__main__":
+    main()
