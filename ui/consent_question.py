@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import chainlit as cl
 from chainlit.utils import utc_now
 
+from rag.privacy import consent_facts
 from rag.render import fenced, inert
 from ui import core
 
