@@ -46,7 +46,7 @@ def as_data(text: str) -> str:
 
 def passage_text(passage: Passage, *, titled: bool = False) -> str:
     """One passage as the model sees it: its number, the title of its paper where asked for, and its words."""
-    title = f"({as_data(passage.paper.title)}) " if titled else ""
+    title = f"({as_data(passage.paper.marked_title)}) " if titled else ""
     return f"[{passage.marker}] {title}{as_data(passage.chunk.text)}"
 
 
