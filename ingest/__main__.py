@@ -1,4 +1,7 @@
-"""`python -m ingest add|list|show|tag|remove|verify`: the library from the terminal."""
+"""`python -m ingest add|list|show|tag|remove|verify`: the library from the terminal.
+
+A long file: one short function for each command, to be read beside the parser of its options.
+"""
 
 from __future__ import annotations
 

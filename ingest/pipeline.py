@@ -1,4 +1,7 @@
-"""ingest_pdf() and ingest_all(): the steps in order, idempotent, resumable. The finished mark is written last."""
+"""ingest_pdf() and ingest_all(): the steps in order, idempotent, resumable. The finished mark is written last.
+
+A long file, because it is one story: what happens to a file from its arrival to its line in the ledger.
+"""
 
 from __future__ import annotations
 

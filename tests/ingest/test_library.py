@@ -382,12 +382,16 @@ def test_a_broken_chroma_is_set_aside_and_rebuilt(settings, fake):
         assert verify(library) == []
 
 
+NEWER = ("isbn", "families", "page_labels", "retracted")
+"""Columns of `papers` that version 4 brought."""
+
+
 def test_a_library_of_the_first_version_opens(settings, fake):
     with open_library(settings) as library:
         add(library, ONE, fake)
         db = library._db
         with db:
-            for column in ("arxiv_id", "abstract", "report", "refs", "retracted"):
+            for column in ("arxiv_id", "abstract", "report", "refs", *NEWER):
                 db.execute(f"ALTER TABLE papers DROP COLUMN {column}")
             db.execute("PRAGMA user_version=1")
     with open_library(settings) as library:
@@ -409,7 +413,8 @@ def test_the_word_index_of_an_older_library_gets_the_headings(settings, fake):
             )
             for name in ("chunk_added AFTER INSERT", "chunk_removed AFTER DELETE"):
                 db.execute(f"CREATE TRIGGER {name} ON chunks BEGIN SELECT 1; END")
-            db.execute("ALTER TABLE papers DROP COLUMN retracted")
+            for column in NEWER:
+                db.execute(f"ALTER TABLE papers DROP COLUMN {column}")
             db.execute("PRAGMA user_version=2")
     with open_library(settings) as library:
         assert library.search_words('section : "introduction"', 5)
@@ -714,7 +719,8 @@ def test_a_library_of_the_second_version_gets_tags(settings, fake):
         one = add(library, ONE, fake).paper_id
         with library._db as db:
             db.execute("DROP TABLE tags")
-            db.execute("ALTER TABLE papers DROP COLUMN retracted")
+            for column in NEWER:
+                db.execute(f"ALTER TABLE papers DROP COLUMN {column}")
             db.execute("PRAGMA user_version=2")
     for _ in range(2):
         with open_library(settings) as library:

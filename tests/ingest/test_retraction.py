@@ -73,7 +73,8 @@ def test_a_library_of_an_older_version_knows_of_no_retraction(tmp_path):
     with opened(IngestSettings(library=tmp_path / "library")) as library:
         ingest_pdf(paper(tmp_path / "a.pdf"), library=library, embedder=HashEmbedder())
     with sqlite3.connect(tmp_path / "library" / "library.db") as db:
-        db.execute("ALTER TABLE papers DROP COLUMN retracted")
+        for column in ("isbn", "families", "page_labels", "retracted"):
+            db.execute(f"ALTER TABLE papers DROP COLUMN {column}")
         db.execute("PRAGMA user_version=3")
     with opened(IngestSettings(library=tmp_path / "library")) as library:
         assert [one.retracted for one in library.papers()] == [False]
