@@ -9,7 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from ingest.blocks import Piece, find_pieces
-from ingest.headings import Head, find_headings
+from ingest.headings import Head, Named, find_headings
 from ingest.known_headings import is_periodical, is_references, is_retraction_stamp
 from ingest.lines import Line, Style, clean, join, mended, vocabulary_of
 from ingest.margins import running_lines, without_line_numbers
@@ -76,7 +76,7 @@ def lay_out(
     opening = "\n".join(line.text for lines in upright[:2] for line in lines)
     title_lines = steps.attempt("title", list[Line], _title_lines, kept[0] if kept else [], body.size, opening)
     title = {i for i, line in enumerate(kept[0] if kept else []) if line in title_lines}
-    named = steps.attempt_all("outline", n_pages, lambda: named_lines(flat, ()), named_lines, flat, outline)
+    named = steps.attempt_all("outline", n_pages, list[Named], named_lines, flat, outline)
     heads = steps.attempt_all("headings", n_pages, list[Head], find_headings, flat, body, title=title, outline=named)
     references = steps.attempt_all("references", n_pages, lambda: NO_REFERENCES, find_references, flat, heads)
     inside = references.lines

@@ -3,7 +3,8 @@
 Two kinds of text arrive here and neither is trusted. *Titles, sections and quotes* come out of PDFs: they are made
 inert, so that nothing in them is Markdown. *What a model wrote* may use Markdown, and goes through `rag.sanitise`
 first; then its markers become links, and each sentence in doubt gets a mark (`rag.sentence_marks`), a link that leads
-nowhere. No other link is made anywhere. A long file: every part of an answer that people see, in the order in which they see it.
+nowhere. No other link is made anywhere. A long file: every part of an answer that people see, in the order in which
+they see it.
 """
 
 from __future__ import annotations
