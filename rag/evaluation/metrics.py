@@ -326,8 +326,8 @@ def estimate(values: Sequence[float], groups: Sequence[str]) -> Estimate | None:
 def paired(ours: Sequence[float], theirs: Sequence[float], groups: Sequence[str]) -> Difference | None:
     """The mean difference of paired values, with interval and p by the bootstrap of `estimate`; None without values.
 
-    p = 2 · (1 + resamples on the other side of zero) / (1 + resamples), so it is never 0 (Davison and Hinkley 1997,
-    4.2).
+    p = min(1, 2 · (1 + resamples on the other side of zero) / (1 + resamples)), so it is never 0 (Davison and
+    Hinkley 1997, 4.2).
     """
     if not ours:
         return None
