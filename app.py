@@ -11,6 +11,7 @@ from chainlit.config import config
 from chainlit.server import app as server
 
 from ingest import environment
+from ingest.terminal import well_formed
 from ui import (
     composer,
     consent_question,
@@ -108,7 +109,7 @@ async def on_message(message: cl.Message) -> None:
         await shelf.show()
         return
     papers = await uploads.add(message.elements)
-    question = message.content.strip()
+    question = well_formed(message.content).strip()
     mode = composer.mode_of(message)
     if question and (papers or not message.elements):
         choice = scope.of_papers(papers) if papers else scope.of_message(message)
@@ -117,7 +118,7 @@ async def on_message(message: cl.Message) -> None:
     elif papers:
         await uploads.offer(papers)
     elif question:
-        await cl.Message("Your question was not asked, because no file that came with it could be added.").send()
+        await cl.Message("Your question was not asked because none of its files could be added.").send()
 
 
 @cl.action_callback("ask_about")

@@ -6,9 +6,9 @@ import argparse
 import json
 import os
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, astuple
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 from tqdm import tqdm
@@ -18,12 +18,16 @@ from ingest.confine import promises
 from ingest.embed import embedder_from
 from ingest.environment import shut_out
 from ingest.errors import LibraryBusyError, PathError, UserFacingError
+from ingest.file_bar import FileBar
+from ingest.identifiers import isbn13
 from ingest.library import Library, open_library
-from ingest.pipeline import Ingest, IngestReport, Progress, Source, pdf_files, remove_one, tag_papers
+from ingest.names import given_first
+from ingest.pipeline import Ingest, IngestReport, Source, is_companion, pdf_files, pdfs_below, remove_one, tag_papers
 from ingest.remote import orders
 from ingest.repair import rebuild, verify
 from ingest.sandbox import Parser
 from ingest.settings import IngestSettings, bad_setting
+from ingest.terminal import clean_arguments, prepare_output, printable
 from ingest.trouble import in_words
 
 if TYPE_CHECKING:
@@ -34,7 +38,10 @@ if TYPE_CHECKING:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command. 0: all well; 1: something failed for a stated reason; 2: wrong usage."""
+    prepare_output()
     options = _parser().parse_args(arguments)
+    prepare_output(json=options.json)
+    clean_arguments(options)
     os.umask(0o077)  # what is written here is the user's alone
     try:
         if options.run == _sandbox:  # which wants no library
@@ -47,7 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # whoever read our output has had enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except KeyboardInterrupt:
-        print("Stopped; papers that were finished are kept.", file=sys.stderr)
+        print("Stopped. Papers already finished are kept.", file=sys.stderr)
     except Exception as error:
         if (said := in_words(error)) is None:
             raise
@@ -56,19 +63,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m ingest", description="The papers of your library.")
+    parser = argparse.ArgumentParser(prog="python -m ingest", description="Manage the papers in your library.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     def command(name: str, run: Any, text: str) -> argparse.ArgumentParser:
         sub = commands.add_parser(name, help=text, description=text)
-        sub.add_argument("--json", action="store_true", help="results as JSON on standard output")
+        sub.add_argument("--json", action="store_true", help="print results as JSON")
         sub.set_defaults(run=run)
         return sub
 
-    command("add", _add, "add PDFs, or all PDFs below a folder").add_argument("paths", nargs="+", type=Path)
+    command("add", _add, "add PDFs, or all PDFs in a folder and its subfolders").add_argument(
+        "paths", nargs="+", type=Path
+    )
     listing = command("list", _list, "list the papers")
-    listing.add_argument("--tag", help="those that carry this tag only")
-    for name, text in (("tag", "give papers a tag"), ("untag", "take a tag from papers")):
+    listing.add_argument("--tag", help="only papers with this tag")
+    for name, text in (("tag", "tag papers"), ("untag", "remove a tag from papers")):
         sub = command(name, _tag, text)
         sub.add_argument("tag")
         sub.add_argument("ids", nargs="+", metavar="id")
@@ -76,23 +85,24 @@ def _parser() -> argparse.ArgumentParser:
     command("tags", _tags, "list the tags")
     command("show", _show, "show one paper").add_argument("id")
     command("remove", _remove, "remove every trace of papers").add_argument("ids", nargs="+", metavar="id")
-    correct = command("set", _set, "correct what is known of a paper")
+    correct = command("set", _set, "correct a paper's title, authors, year or identifiers")
     correct.add_argument("id")
     correct.add_argument("--title")
-    correct.add_argument("--authors", metavar='"A. Name; B. Name"', type=_names)
+    correct.add_argument("--authors", metavar='"A. Name; Family Name, Given"', type=_names)
     correct.add_argument("--year", type=int)
     correct.add_argument("--doi")
     correct.add_argument("--arxiv-id", dest="arxiv_id")
-    command("bibtex", _bibtex, "write BibTeX of papers, or of all").add_argument("ids", nargs="*", metavar="id")
-    watch = command("watch", _watch, "add the PDFs of a folder, and those that come into it, until stopped")
+    correct.add_argument("--isbn", type=_isbn)
+    command("bibtex", _bibtex, "print BibTeX for some papers, or for all").add_argument("ids", nargs="*", metavar="id")
+    watch = command("watch", _watch, "add the PDFs in a folder, and new ones as they arrive, until stopped")
     watch.add_argument("folder", type=Path)
-    resume = command("resume", _resume, "carry on with what a crash left unfinished")
-    resume.add_argument("--failed", action="store_true", help="instead, try the PDFs again that could not be read")
-    command("ledger", _ledger, "show what became of every file")
-    rebuild = command("rebuild", _rebuild, "embed all chunks again, beside the old index, and swap at the end")
-    rebuild.add_argument("--embedder", metavar="FOLDER", help="a sentence-transformers model")
-    command("verify", _verify, "compare tables, index and files, and mend what can be mended")
-    command("sandbox", _sandbox, "say what keeps a malicious PDF in on this system")
+    resume = command("resume", _resume, "continue what a crash left unfinished")
+    resume.add_argument("--failed", action="store_true", help="instead, retry the PDFs that could not be read")
+    command("ledger", _ledger, "show what happened to every file")
+    rebuild = command("rebuild", _rebuild, "embed all chunks again next to the old index, then swap")
+    rebuild.add_argument("--embedder", metavar="FOLDER", help="folder of a sentence-transformers model")
+    command("verify", _verify, "check tables, index and files, and repair what can be repaired")
+    command("sandbox", _sandbox, "show what contains a malicious PDF on this system")
     return parser
 
 
@@ -104,8 +114,8 @@ def _sandbox(options: argparse.Namespace) -> int:
     if options.json:
         print(json.dumps({"layers": layers, "promises": kept}))
         return 0
-    print("PDFs are read in a process of its own, with limits on time, memory, pages and text.")
-    print(f"On this system it is also closed by: {', '.join(layers) or 'nothing'}.")
+    print("PDFs are read in a separate process, with limits on time, memory, pages and text.")
+    print(f"On this system it is also confined by: {', '.join(layers) or 'nothing'}.")
     for sentence, is_kept in kept.items():
         print(f"  {'yes' if is_kept else 'no '}  {sentence}")
     return 0
@@ -121,6 +131,8 @@ def _add(library: Library, _: IngestSettings, options: argparse.Namespace) -> in
             _report(IngestReport(file=str(path), status="failed", seconds=0.0, error=str(error)), options)
             failed = True
     if not files:
+        if not failed:
+            print("These are files that macOS made beside others; there is no PDF among them.", file=sys.stderr)
         return 1
     return _run(library, files, options) or int(failed)
 
@@ -130,12 +142,16 @@ def _run(library: Library, files: list[Path], options: argparse.Namespace) -> in
     if not _owned(library):
         return _add_through_app(library, files, options)
     sources = [Source(file, file.name) for file in files]
-    with _Bar(files) as bar:
-        work = Ingest(library=library, embedder=embedder_from(library.settings.embedder), on_progress=bar.tell)
+    with FileBar(files) as bar:
+        work = Ingest(
+            library=library,
+            embedder=embedder_from(library.settings.embedder),
+            on_progress=lambda at: bar.tell(*astuple(at)),
+        )
         return _report_all(zip(files, work.run(sources), strict=True), bar, options)
 
 
-def _report_all(reports: Iterable[tuple[Path | None, IngestReport]], bar: _Bar, options: argparse.Namespace) -> int:
+def _report_all(reports: Iterable[tuple[Path | None, IngestReport]], bar: FileBar, options: argparse.Namespace) -> int:
     failed = False
     for file, report in reports:
         with tqdm.external_write_mode():
@@ -152,7 +168,7 @@ def _owned(library: Library) -> bool:
     except LibraryBusyError:
         if library.owner().get("url"):
             return False
-        print("Another Scholion command is working on this library; waiting for it (Ctrl+C stops).", file=sys.stderr)
+        print("Another Scholion command is using this library; waiting for it (Ctrl+C stops).", file=sys.stderr)
         while True:
             try:
                 library.own(seconds=1)
@@ -167,7 +183,7 @@ def _owned(library: Library) -> bool:
 def _add_through_app(library: Library, files: list[Path], options: argparse.Namespace) -> int:
     owner = library.owner()
     rows = orders(owner, {"do": "add", "paths": [str(file.resolve()) for file in files]})
-    with _Bar(files) as bar:
+    with FileBar(files) as bar:
         return _report_all(_with_missing(files, rows), bar, options)
 
 
@@ -176,45 +192,10 @@ def _with_missing(files: list[Path], rows: Iterator[dict[str, Any]]) -> Iterator
     for file in files:
         row = next(rows, None)
         if row is None:
-            error = f"{file.name} was not added: Scholion ended before. Add it again."
+            error = f"{file.name} was not added: Scholion stopped first. Add it again."
             yield file, IngestReport(file=file.name, status="failed", seconds=0.0, error=error)
         else:
             yield file, IngestReport(**row)
-
-
-class _Bar:
-    """A progress bar in files, whose remaining time goes by the bytes that are left."""
-
-    def __init__(self, files: Iterable[Path]) -> None:
-        self._sizes = {file: file.stat().st_size if file.is_file() else 0 for file in files}
-        self._bar = tqdm(
-            total=sum(self._sizes.values()) or 1,
-            disable=None,
-            leave=False,
-            bar_format="{desc} {percentage:3.0f}%|{bar}| about {remaining} left {postfix}",
-        )
-        self._done = 0
-
-    def __enter__(self) -> Self:
-        self._label()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._bar.close()
-
-    def tell(self, progress: Progress) -> None:
-        """Show where the file that is being indexed stands."""
-        if progress.step != "reading":
-            self._bar.set_postfix_str(f"{progress.file[:32]} {progress.step} {progress.done}/{progress.total}")
-
-    def finish(self, file: Path | None) -> None:
-        """Count one file as done."""
-        self._done += 1
-        self._bar.update(self._sizes.get(file, 0) if file else 0)
-        self._label()
-
-    def _label(self) -> None:
-        self._bar.set_description_str(f"{self._done}/{len(self._sizes)} files")
 
 
 def _watch(library: Library, _: IngestSettings, options: argparse.Namespace) -> int:
@@ -223,7 +204,7 @@ def _watch(library: Library, _: IngestSettings, options: argparse.Namespace) -> 
 
     folder: Path = options.folder
     if not folder.is_dir():
-        raise PathError(f"There is no folder {folder}.", "Name an existing folder to watch.")
+        raise PathError(f"There is no folder {folder}.", "Give an existing folder to watch.")
     print(f"Watching {folder}; Ctrl+C stops.", file=sys.stderr, flush=True)
 
     def take(files: list[Path]) -> None:
@@ -238,16 +219,21 @@ def _watch(library: Library, _: IngestSettings, options: argparse.Namespace) -> 
     # A file counts as arrived when nothing has been written to it for a second. The folder is read once the watch has
     # begun, since what comes while its first papers are added must not be missed.
     for changes in watch(folder, debounce=1600, step=1000, rust_timeout=500, yield_on_timeout=True):
-        paths = {Path(path) for change, path in changes if change is not Change.deleted} if begun else folder.rglob("*")
+        come = {Path(path) for change, path in changes if change is not Change.deleted}
+        arrived = [path for path in come if path.suffix.lower() == ".pdf" and path.is_file() and not is_companion(path)]
+        take(sorted(arrived) if begun else pdfs_below(folder))
         begun = True
-        take(sorted(path for path in paths if path.suffix.lower() == ".pdf" and path.is_file()))
     return 0
 
 
 def _resume(library: Library, _: IngestSettings, options: argparse.Namespace) -> int:
     _own(library)
-    with _Bar([]) as bar:
-        work = Ingest(library=library, embedder=embedder_from(library.settings.embedder), on_progress=bar.tell)
+    with FileBar([]) as bar:
+        work = Ingest(
+            library=library,
+            embedder=embedder_from(library.settings.embedder),
+            on_progress=lambda at: bar.tell(*astuple(at)),
+        )
         reports = work.retry() if options.failed else work.resume()
         return _report_all(((None, report) for report in reports), bar, options)
 
@@ -258,7 +244,7 @@ def _ledger(library: Library, _: IngestSettings, options: argparse.Namespace) ->
         print(json.dumps([asdict(entry) for entry in entries], ensure_ascii=False, indent=1))
     else:
         for entry in entries:
-            print(f"{entry.state:9} {entry.paper_id}  {entry.file}  {entry.reason or ''}".rstrip())
+            print(printable(f"{entry.state:9} {entry.paper_id}  {entry.file}  {entry.reason or ''}".rstrip()))
     return 0
 
 
@@ -275,7 +261,7 @@ def _rebuild(library: Library, _: IngestSettings, options: argparse.Namespace) -
     if options.json:
         print(json.dumps({"embedder": embedder.name, "chunks": chunks}))
     else:
-        print(f"{chunks} chunks now have vectors of {embedder.name}.")
+        print(f"{chunks} chunks now have vectors from {embedder.name}.")
         if options.embedder:
             print(f"Set SCHOLION_EMBEDDER={options.embedder} from now on.", file=sys.stderr)
     return 0
@@ -292,10 +278,10 @@ def _report(report: IngestReport, options: argparse.Namespace, *, path: Path | N
         row = asdict(report) | {"file": str(path) if path else report.file, "seconds": round(report.seconds, 3)}
         print(json.dumps(row, ensure_ascii=False), flush=True)
     elif report.error:
-        print(f"failed   {report.error}", file=sys.stderr)
+        print(printable(f"failed   {report.error}"), file=sys.stderr)
     else:
         print(
-            f"{report.status:8} {report.paper_id}  {report.title}  "
+            f"{report.status:8} {report.paper_id}  {printable(report.title or '')}  "
             f"({report.pages} pages, {report.chunks} chunks, {report.seconds:.1f} s)",
             flush=True,
         )
@@ -309,11 +295,16 @@ def _row(library: Library, paper: Paper) -> dict[str, Any]:
         "authors": list(paper.authors),
         "year": paper.year,
         "doi": paper.doi,
+        "isbn": paper.isbn,
         "pages": paper.n_pages,
         "chunks": library.n_chunks(paper.id),
         "file": paper.file_name,
         "tags": library.tags_of(paper.id),
     }
+
+
+def _line(text: str) -> str:
+    return " ".join(text.split())
 
 
 def _list(library: Library, _: IngestSettings, options: argparse.Namespace) -> int:
@@ -325,7 +316,7 @@ def _list(library: Library, _: IngestSettings, options: argparse.Namespace) -> i
         for row in rows:
             year = row["year"] or "    "
             tags = f"  [{', '.join(row['tags'])}]" if row["tags"] else ""
-            print(f"{row['paper_id']}  {year}  {row['pages']:4} p  {row['title']}{tags}")
+            print(printable(f"{row['paper_id']}  {year}  {row['pages']:4} p  {_line(row['title'])}{tags}"))
         if not rows:
             print("The library is empty. Add papers with `python -m ingest add PATH`.", file=sys.stderr)
     return 0
@@ -334,7 +325,8 @@ def _list(library: Library, _: IngestSettings, options: argparse.Namespace) -> i
 def _show(library: Library, _: IngestSettings, options: argparse.Namespace) -> int:
     paper = library.paper(options.id)
     texts = [page.text for page in library.pages(paper.id)]
-    more = {"arxiv_id": paper.arxiv_id, "abstract": paper.abstract, "report": library.report(paper.id)}
+    more: dict[str, Any] = {"arxiv_id": paper.arxiv_id, "abstract": paper.abstract, "report": library.report(paper.id)}
+    more |= {"family_names": list(paper.family_names), "page_labels": list(paper.page_labels)}
     row = {**_row(library, paper), **more, "references": library.references(paper.id)}
     if options.json:
         print(json.dumps({**row, "page_texts": texts}, ensure_ascii=False, indent=1))
@@ -345,9 +337,9 @@ def _show(library: Library, _: IngestSettings, options: argparse.Namespace) -> i
             elif name == "report" and value:
                 print(f"{name:10} " + ", ".join(f"{key} {found}" for key, found in value.items()))
             else:
-                print(f"{name:10} {', '.join(value) if isinstance(value, list) else value}")
+                print(printable(f"{name:10} {', '.join(value) if isinstance(value, list) else value}"))
         for number, text in enumerate(texts, start=1):
-            print(f"\n--- page {number} ---\n{text}")
+            print(printable(f"\n--- page {paper.page_name(number)} ---\n{text}"))
     return 0
 
 
@@ -362,9 +354,12 @@ def _remove(library: Library, _: IngestSettings, options: argparse.Namespace) ->
         if options.json:
             print(json.dumps(row, ensure_ascii=False))
         else:
-            print(row["error"] or f"removed {row['title']}", file=sys.stderr if row["error"] else sys.stdout)
+            print(
+                printable(row["error"] or f"removed {_line(row['title'])}"),
+                file=sys.stderr if row["error"] else sys.stdout,
+            )
     if (library.folder / "chats.db").exists() and not failed:
-        print("Answers in your chats still quote it; delete those chats too if nothing should remain.", file=sys.stderr)
+        print("Answers in your chats still quote it; to remove every trace, delete those chats too.", file=sys.stderr)
     return int(failed)
 
 
@@ -390,21 +385,28 @@ def _tags(library: Library, _: IngestSettings, options: argparse.Namespace) -> i
         print(json.dumps(tags, ensure_ascii=False, indent=1))
     else:
         for tag, papers in tags.items():
-            print(f"{len(papers):4}  {tag}")
+            print(printable(f"{len(papers):4}  {tag}"))
     return 0
 
 
-def _names(text: str) -> tuple[str, ...]:
-    return tuple(name.strip() for name in text.split(";") if name.strip())
+def _names(text: str) -> list[tuple[str, str]]:
+    """Each author with the family name, which a comma parts off: "García Márquez, Gabriel"."""
+    return [given_first(name) for name in text.split(";") if name.strip(" ,")]
+
+
+def _isbn(text: str) -> str:
+    if (found := isbn13(text)) is None:
+        raise argparse.ArgumentTypeError(f"{text!r} is not an ISBN: the check digit is wrong")
+    return found
 
 
 def _set(library: Library, _: IngestSettings, options: argparse.Namespace) -> int:
-    names = ("title", "authors", "year", "doi", "arxiv_id")
+    names = ("title", "authors", "year", "doi", "arxiv_id", "isbn")
     facts = {name: value for name in names if (value := getattr(options, name)) is not None}
     if not facts:
-        raise UserFacingError(
-            "Nothing was given to correct.", "Name at least one of --title, --authors, --year, --doi."
-        )
+        raise UserFacingError("Nothing to correct.", "Give at least one of --title, --authors, --year, --doi, --isbn.")
+    if "authors" in facts:
+        facts |= {"authors": tuple(n for n, _ in facts["authors"]), "families": tuple(f for _, f in facts["authors"])}
     if _owned(library):
         paper = library.describe(options.id, **facts)
         row = _row(library, paper)
@@ -413,7 +415,9 @@ def _set(library: Library, _: IngestSettings, options: argparse.Namespace) -> in
         if row.get("error"):
             raise UserFacingError(row["error"])
         row = _row(library, library.paper(row["paper_id"]))
-    print(json.dumps(row, ensure_ascii=False) if options.json else f"{row['paper_id']}  {row['title']}")
+    print(
+        json.dumps(row, ensure_ascii=False) if options.json else printable(f"{row['paper_id']}  {_line(row['title'])}")
+    )
     return 0
 
 

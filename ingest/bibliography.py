@@ -8,6 +8,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from ingest.latex import to_latex
+from ingest.names import parted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,9 +17,6 @@ if TYPE_CHECKING:
 
 _SMALL = frozenset(
     "a an the on of for in to and or with from by at as is are do does how what why towards toward using".split()
-)
-_CORPORATE = re.compile(
-    r"\b(?:consortium|collaboration|group|investigators|initiative|network|team|committee)\b", re.IGNORECASE
 )
 
 
@@ -44,14 +42,18 @@ def _key(paper: Paper) -> str:
 
     words = [plain(word) for word in re.split(r"[\s\-–—/:]+", paper.title)]
     word = next((word for word in words if word and word not in _SMALL), "")
-    family = plain(paper.authors[0].split()[-1]) if paper.authors and paper.authors[0].split() else ""
+    family = plain(paper.family_names[0]) if paper.authors else ""
     return f"{family or 'anon'}{paper.year or ''}{word}"
 
 
 def _entry_text(key: str, paper: Paper) -> str:
     fields = {
         "title": _keeping_capitals(paper.title),
-        "author": " and ".join(_written_name(name) for name in paper.authors if name.split()),
+        "author": " and ".join(
+            _written_name(name, family)
+            for name, family in zip(paper.authors, paper.family_names, strict=True)
+            if name.split()
+        ),
     }
     if paper.year:
         fields["year"] = str(paper.year)
@@ -59,6 +61,8 @@ def _entry_text(key: str, paper: Paper) -> str:
         fields["doi"] = paper.doi
     if paper.arxiv_id:
         fields |= {"eprint": paper.arxiv_id, "archiveprefix": "arXiv"}
+    if paper.isbn:
+        fields["isbn"] = paper.isbn
     lines = "".join(f"  {name} = {{{value}}},\n" for name, value in fields.items() if value)
     return f"@misc{{{key},\n{lines}}}\n"  # which kind it is, a PDF does not say; @misc asks for no other field
 
@@ -70,11 +74,10 @@ def _keeping_capitals(title: str) -> str:
     )
 
 
-def _written_name(name: str) -> str:
-    """One author; in braces where BibTeX would otherwise take the name apart wrongly."""
-    whole = (
-        "," in name
-        or bool(re.search(r"(?:^|\s)(?:and|others)(?:\s|$)", name, re.IGNORECASE))
-        or bool(_CORPORATE.search(name))
-    )
-    return f"{{{to_latex(name)}}}" if whole else to_latex(name)
+def _written_name(name: str, family: str) -> str:
+    """One author, family name first; in braces where the name is not to be taken apart, such as a group's."""
+    given, family, suffix = parted(name, family)
+    whole = not given or any(re.search(r",|(?:^|\s)(?:and|others)(?:\s|$)", part, re.IGNORECASE) for part in (name,))
+    if whole:
+        return f"{{{to_latex(name)}}}" if " " in " ".join(name.split()) or "," in name else to_latex(name)
+    return ", ".join(to_latex(part) for part in (family, suffix, given) if part)

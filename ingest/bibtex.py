@@ -7,24 +7,22 @@ CSL-JSON is citationstyles.org's schema 1.0.2.
 
 from __future__ import annotations
 
-import base64
 import html
 import json
 import logging
-import plistlib
 import re
-import unicodedata
 from bisect import bisect_left
 from dataclasses import dataclass, replace
-from itertools import takewhile
-from pathlib import Path, PureWindowsPath
 from typing import TYPE_CHECKING, Any
 
+from ingest.attachments import attached_files
+from ingest.identifiers import ARXIV_ID, doi_in_field, isbn_in_field, normal_arxiv_id
 from ingest.latex import from_latex
-from ingest.lines import squash
+from ingest.names import family_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
 
     from ingest.metadata import Description
 
@@ -45,7 +43,10 @@ class Entry:
     year: int | None = None
     doi: str | None = None
     arxiv_id: str | None = None
+    isbn: str | None = None
     abstract: str | None = None
+    families: tuple[str, ...] = ()
+    """The authors' family names, one each: "van der Burg", "García Márquez", all of a group's name."""
     files: tuple[str, ...] = ()
     """The attached files' paths as the program wrote them, often of another machine."""
     source: Path | None = None
@@ -85,20 +86,6 @@ def read_csl(path: Path) -> list[Entry]:
     return [entry for item in items if isinstance(item, dict) and (entry := _csl_entry(item, path))]
 
 
-def sidecar_entries(pdf: Path) -> list[Entry]:
-    """The entries of the bibliography with the PDF's own name, else of all bibliographies in its folder."""
-    own = [path for suffix in (".bib", ".json") if (path := pdf.with_suffix(suffix)).is_file()]
-    found: list[Entry] = []
-    folder = pdf.parent
-    for path in own or sorted([*folder.glob("*.bib"), *folder.glob("*.json")]):
-        try:
-            if path.stat().st_size <= MAX_BYTES:
-                found += read_bibtex(path) if path.suffix == ".bib" else read_csl(path)
-        except OSError as error:
-            _log.warning("%s: %s", path.name, error.strerror or error)
-    return found
-
-
 def parse_bibtex(text: str, *, source: Path | None = None) -> tuple[list[Entry], list[str]]:
     """The entries of a BibTeX text, and one sentence for each that could not be read."""
     macros: dict[str, str] = {month: month for month in "jan feb mar apr may jun jul aug sep oct nov dec".split()}
@@ -125,8 +112,7 @@ def parse_bibtex(text: str, *, source: Path | None = None) -> tuple[list[Entry],
 
 _OPENING = re.compile(r"@[ \t]*([A-Za-z]+)\s*([{(])")
 _NEXT = re.compile(r"\n[ \t]*@[ \t]*[A-Za-z]+\s*[{(]")
-_ARXIV_ID = r"(\d{4}\.\d{4,5}|[a-z-]+(?:\.[A-Z]{2})?/\d{7})"
-_ARXIV = re.compile(rf"arxiv(?:\.org/abs/|[:./ ])\s*{_ARXIV_ID}", re.IGNORECASE)
+_ARXIV = re.compile(rf"arxiv(?:\.org/(?:abs|pdf)/|[:./ ])\s*({ARXIV_ID})", re.IGNORECASE)
 _BARE = re.compile(r"[^\s{}(),\"#=]+")
 
 
@@ -203,17 +189,27 @@ def _bibtex_entry(key: str, fields: Mapping[str, str], source: Path | None) -> E
     elsewhere = " ".join(fields.get(name, "") for name in ("journal", "note", "number", "url", "doi"))
     arxiv = _ARXIV.search(elsewhere)
     if "arxiv" in fields.get("archiveprefix", fields.get("eprinttype", "")).lower():
-        arxiv = re.search(_ARXIV_ID, fields.get("eprint", "")) or arxiv
+        arxiv = re.search(ARXIV_ID, fields.get("eprint", ""), re.IGNORECASE) or arxiv
+    elif fields.get("arxivid"):
+        arxiv = re.search(ARXIV_ID, fields["arxivid"], re.IGNORECASE)
+    elif fields.get("eprint") and not fields.get("eprinttype"):
+        arxiv = re.fullmatch(rf"({ARXIV_ID})(?:v\d+)?", fields["eprint"].strip(), re.IGNORECASE) or arxiv
+    doi = doi_in_field(fields.get("doi", "")) or doi_in_field(
+        "".join(re.findall(r"\S*doi\.org/\S+", fields.get("url", "")))
+    )
     abstract = from_latex(fields.get("abstract", ""))
+    people = list(_names(fields.get("author", "") or fields.get("editor", "")))
     return Entry(
         key=key,
         title=from_latex(fields.get("title", "")),
-        authors=tuple(_names(fields.get("author", ""))),
+        authors=tuple(name for name, _ in people),
+        families=tuple(family for _, family in people),
         year=_year(fields.get("year", "") or fields.get("date", "")),
-        doi=_doi(fields.get("doi", "")) or _doi("".join(re.findall(r"doi\.org/\S+", fields.get("url", "")))),
-        arxiv_id=arxiv[1] if arxiv else None,
+        doi=doi,
+        arxiv_id=normal_arxiv_id(arxiv[arxiv.lastindex or 0]) if arxiv else None,
+        isbn=isbn_in_field(fields.get("isbn", "")),
         abstract=abstract or None,
-        files=tuple(_files(fields)),
+        files=tuple(attached_files(fields)),
         source=source,
     )
 
@@ -231,24 +227,33 @@ def _csl_entry(item: Mapping[str, Any], source: Path) -> Entry | None:
     if not text("title") or not (item.get("type") or item.get("id")):
         return None
     people = item.get("author")
+    named = [pair for person in (people if isinstance(people, list) else []) if (pair := _csl_name(person))[0]]
     arxiv = _ARXIV.search(" ".join(text(name) for name in ("number", "note", "URL", "DOI", "container-title")))
     return Entry(
         key=str(item.get("citation-key") or item.get("id") or ""),
         title=text("title"),
-        authors=tuple(name for person in (people if isinstance(people, list) else []) if (name := _csl_name(person))),
+        authors=tuple(name for name, _ in named),
+        families=tuple(family for _, family in named),
         year=_csl_year(item.get("issued")),
-        doi=_doi(text("DOI")),
-        arxiv_id=arxiv[1] if arxiv else None,
+        doi=doi_in_field(text("DOI")),
+        arxiv_id=normal_arxiv_id(arxiv[1]) if arxiv else None,
+        isbn=isbn_in_field(text("ISBN")),
         abstract=text("abstract") or None,
         source=source,
     )
 
 
-def _csl_name(person: object) -> str:
+def _csl_name(person: object) -> tuple[str, str]:
+    """A person's name, given names first, and the family name with its particles; empty where there is none."""
     if not isinstance(person, dict):
-        return ""
-    parts = [person.get(part) for part in ("given", "dropping-particle", "non-dropping-particle", "family", "suffix")]
-    return " ".join(" ".join(part for part in [*parts, person.get("literal")] if isinstance(part, str)).split())
+        return "", ""
+
+    def joined(*parts: str) -> str:
+        return " ".join(" ".join(value for part in parts if isinstance(value := person.get(part), str)).split())
+
+    family = joined("dropping-particle", "non-dropping-particle", "family")
+    name = joined("given", "dropping-particle", "non-dropping-particle", "family", "suffix", "literal")
+    return name, family or name
 
 
 def _csl_year(issued: object) -> int | None:
@@ -265,28 +270,37 @@ def _year(text: str) -> int | None:
     return int(found[0]) if found else None
 
 
-def _doi(text: str) -> str | None:
-    """The DOI in a field or an address, as it stands there: some end in signs that a sentence would add."""
-    found = re.search(r"10\.\d{4,9}/\S+", re.sub(r"\{?\\([_%&#$<>])\}?", r"\1", text))
-    return found[0] if found else None
-
-
 # ---- names ----------------------------------------------------------------------------------------------------------
 
 
-def _names(field: str) -> Iterator[str]:
-    """The people of an author field, given names first ("Tame the BeaST", 11); "others" is nobody."""
+def _names(field: str) -> Iterator[tuple[str, str]]:
+    """The people of an author field, given names first, each with the family name ("Tame the BeaST", 11).
+
+    "others" is nobody.
+    """
     for part in _split_outside_braces(field, re.compile(r"\s+and\s+", re.IGNORECASE)):
         if part.strip() == "others":
             continue
         pieces = [from_latex(piece) for piece in _split_outside_braces(part.strip(), re.compile(r","))]
         match [piece for piece in pieces if piece]:
             case [whole]:
-                yield whole
+                yield whole, _last(part.strip())
             case [family, given]:
-                yield f"{given} {family}"
+                yield f"{given} {family}", family
             case [family, suffix, *given]:
-                yield " ".join([*given, family, suffix])
+                yield " ".join([*given, family, suffix]), family
+
+
+def _last(name: str) -> str:
+    """The family name of one that is written given names first; what stands in braces is one word."""
+    words = [from_latex(word) for word in _split_outside_braces(name, re.compile(r"[\s~]+"))]
+    words = [word for word in words if word]
+    if words and " " in words[-1]:
+        start = len(words) - 1
+        while start > 0 and words[start - 1].islower():
+            start -= 1
+        return " ".join(words[start:])
+    return family_of(from_latex(name))
 
 
 def _split_outside_braces(text: str, separator: re.Pattern[str]) -> list[str]:
@@ -301,88 +315,16 @@ def _split_outside_braces(text: str, separator: re.Pattern[str]) -> list[str]:
     return [*parts, text[start:]]
 
 
-# ---- attached files -------------------------------------------------------------------------------------------------
-
-
-def _files(fields: Mapping[str, str]) -> Iterator[str]:
-    r"""The PDFs named in an entry, in the form of each program.
-
-    JabRef and Mendeley write `description:path:type`, Zotero the same with a MIME type, Better BibTeX bare paths, each
-    list parted by `;` with `\:`, `\;` and `\\` as escapes. BibDesk keeps a property list in Base64.
-    """
-    for name in ("file", "pdf", "localfile", "local-url"):
-        plain = fields.get(name, "").replace(r"$\backslash$", "\\").replace(r"{\_}", "_").replace(r"\_", "_")
-        for attachment in re.split(r"(?<!\\);", plain):
-            parts = [re.sub(r"\\([:;\\{}&%#])", r"\1", part) for part in re.split(r"(?<!\\):", attachment)]
-            # a drive's letter stands alone before its colon
-            parts = [
-                f"{a}:{b}" if re.fullmatch(r"[A-Za-z]", a) and b[:1] in "/\\" else b
-                for a, b in zip(["", *parts], parts, strict=False)
-            ]
-            yield from [part.strip() for part in parts if part.strip().lower().endswith(".pdf")][-1:]
-    for name, value in fields.items():
-        if name.startswith("bdsk-file-"):
-            yield from _bibdesk_paths(value)
-
-
-def _bibdesk_paths(value: str) -> list[str]:
-    try:
-        packed = plistlib.loads(base64.b64decode("".join(value.split())), fmt=plistlib.FMT_BINARY)
-    except Exception:  # noqa: BLE001 a damaged property list makes plistlib raise nearly anything
-        return []
-    path = packed.get("relativePath") if isinstance(packed, dict) else None
-    if isinstance(path, str):
-        return [path]
-    objects = packed.get("$objects") if isinstance(packed, dict) else None  # NSKeyedArchiver, BibDesk before 1.7
-    return [item for item in objects or [] if isinstance(item, str) and item.lower().endswith(".pdf")]
-
-
-# ---- which entry is it? ---------------------------------------------------------------------------------------------
-
-
-def find_entry(pdf: Path, entries: Sequence[Entry], *, title: str, doi: str | None) -> Entry | None:
-    """The entry for a PDF: by its attached file, its bibliography's name, its DOI, then its title; or None.
-
-    Of several with a file of that name, the one whose path agrees in most folders is meant; a tie decides nothing.
-    """
-    attached = [(_shared_tail(path, pdf), entry) for entry in entries for path in entry.files]
-    best = max((agreed for agreed, _ in attached), default=0)
-    named = [entry for agreed, entry in attached if agreed == best]
-    if best and all(entry == named[0] for entry in named):
-        return named[0]
-    own = [entry for entry in entries if entry.source and entry.source.stem == pdf.stem]
-    if len(own) == 1:
-        return own[0]
-    if doi and (same := [entry for entry in entries if entry.doi and entry.doi.lower() == doi.lower()]):
-        return same[0]
-    sought = squash(title)
-    exact = [entry for entry in entries if len(sought) >= 8 and squash(entry.title) == sought]
-    # a long title with a subtitle on one side only
-    begun = [
-        entry
-        for entry in entries
-        if min(len(a := squash(entry.title)), len(sought)) >= 30 and (a.startswith(sought) or sought.startswith(a))
-    ]
-    return exact[0] if exact else begun[0] if len(begun) == 1 else None
-
-
-def _shared_tail(path: str, pdf: Path) -> int:
-    """How many names at the ends of two paths agree: 0 where the files' names differ."""
-    ends = (
-        [unicodedata.normalize("NFC", part).casefold() for part in reversed(parts)]
-        for parts in (PureWindowsPath(path).parts, pdf.absolute().parts)  # this kind takes both slashes
-    )
-    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(*ends, strict=False)))
-
-
 def apply(entry: Entry, description: Description) -> Description:
     """The description with all that the entry says in the place of what was guessed."""
     return replace(
         description,
         title=entry.title or description.title,
         authors=entry.authors or description.authors,
+        families=entry.families if entry.authors else description.families,
         year=entry.year or description.year,
         doi=entry.doi or description.doi,
         arxiv_id=entry.arxiv_id or description.arxiv_id,
+        isbn=entry.isbn or description.isbn,
         abstract=entry.abstract or description.abstract,
     )

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 import chromadb
 import chromadb.api.fastapi
 import httpx
+from chromadb.api.shared_system_client import SharedSystemClient
 from chromadb.config import Settings
 
 from ingest.errors import VectorServerError
@@ -25,7 +26,13 @@ _log = logging.getLogger(__name__)
 
 def embedded(folder: str) -> Any:
     """Chroma in this process, over its folder."""
-    return chromadb.PersistentClient(folder, settings=_settings()())
+    try:
+        return chromadb.PersistentClient(folder, settings=_settings()())
+    except BaseException:
+        # what failed on the way, on a full disk for one, stays in Chroma's list, and the next client would be given it
+        if folder not in SharedSystemClient._identifier_to_refcount:  # noqa: SLF001 - there is no other way
+            SharedSystemClient._identifier_to_system.pop(folder, None)  # noqa: SLF001
+        raise
 
 
 def server(url: str) -> Any:
@@ -71,12 +78,12 @@ def addresses(url: str) -> list[str]:
         found = socket.getaddrinfo(parts.hostname, parts.port or 8000, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as error:
         raise VectorServerError(
-            f"The host of the Chroma server {url} is not known.", "Correct SCHOLION_CHROMA, or unset it."
+            f"The host of the Chroma server {url} is unknown.", "Correct SCHOLION_CHROMA, or unset it."
         ) from error
     numbers = list(dict.fromkeys(str(entry[4][0]) for entry in found))
     if any(ipaddress.ip_address(number.partition("%")[0]).is_global for number in numbers):
         raise VectorServerError(
-            f"The Chroma server {url} is on the open internet.",
+            f"The Chroma server {url} is on the public internet.",
             "Set SCHOLION_CHROMA to a server on this machine or on your own network.",
         )
     return numbers
@@ -105,8 +112,8 @@ class PinnedTransport(httpx.BaseTransport):
         if response.is_redirect:
             response.close()
             raise VectorServerError(
-                f"The Chroma server at {url} sends its clients on to another address.",
-                "Set SCHOLION_CHROMA to the address where it is itself.",
+                f"The Chroma server at {url} redirects to another address.",
+                "Set SCHOLION_CHROMA to its own address.",
             )
         return response
 

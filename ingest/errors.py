@@ -111,7 +111,7 @@ HINT_COSTLY = "Print it to a new PDF with your PDF viewer and add that, or leave
 def too_large(name: str, memory_mb: int) -> TooCostlyPdfError:
     """A file of which the parser takes too much memory."""
     return TooCostlyPdfError(
-        f"{name} was given up: reading it takes more than the {memory_mb:,} MB of memory that are allowed.",
+        f"{name} was not read: it needs more than the {memory_mb:,} MB of memory allowed.",
         HINT_COSTLY,
     )
 
@@ -119,5 +119,5 @@ def too_large(name: str, memory_mb: int) -> TooCostlyPdfError:
 def too_many_pages(name: str, pages: int, most: int) -> TooCostlyPdfError:
     """A file with more pages than are read."""
     return TooCostlyPdfError(
-        f"{name} has {pages:,} pages; more than {most:,} are not read.", "Split it, and add the parts that you need."
+        f"{name} has {pages:,} pages; the limit is {most:,}.", "Split it and add the parts you need."
     )

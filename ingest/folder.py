@@ -39,7 +39,10 @@ def prepare(folder: Path) -> None:
     catalogue = folder / "library.db"
     if not catalogue.exists() or not catalogue.stat().st_size:
         if n := sum(1 for _ in (folder / "papers").glob("*.pdf")):
-            papers, state = "1 paper lies" if n == 1 else f"{n} papers lie", "empty" if catalogue.exists() else "gone"
+            papers, state = (
+                "There is 1 paper" if n == 1 else f"There are {n} papers",
+                "empty" if catalogue.exists() else "gone",
+            )
             raise LibraryMismatchError(
                 f"{papers} in {folder / 'papers'}, but library.db beside it is {state}.", REBUILD
             )

@@ -18,6 +18,8 @@ CREATE TABLE IF NOT EXISTS ledger (
     WITHOUT ROWID;
 """
 
+_ENTRIES = "SELECT paper_id, file, state, reason, changed_at FROM ledger"  # in the order of `Entry`
+
 
 @dataclass(frozen=True, slots=True)
 class Entry:
@@ -68,9 +70,10 @@ class Ledger:
 
     def get(self, paper_id: str) -> Entry | None:
         """The row of one file, or None."""
-        return next((entry for entry in self.entries() if entry.paper_id == paper_id), None)
+        row = self._db().execute(f"{_ENTRIES} WHERE paper_id = ?", (paper_id,)).fetchone()
+        return Entry(*row) if row else None
 
     def entries(self, *states: State) -> list[Entry]:
         """All rows, or those in one of these states; the latest change last."""
-        rows = self._db().execute("SELECT paper_id, file, state, reason, changed_at FROM ledger ORDER BY changed_at")
+        rows = self._db().execute(f"{_ENTRIES} ORDER BY changed_at")
         return [entry for entry in (Entry(*row) for row in rows) if not states or entry.state in states]

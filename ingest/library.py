@@ -31,6 +31,7 @@ from ingest import files, folder, ledger, schema, tags
 from ingest.errors import LibraryBusyError, LibraryMismatchError, StorageError, UnknownPaperError
 from ingest.paper import Chunk, Page, Paper, ParsedPaper
 from ingest.schema import UNFINISHED
+from ingest.terminal import well_formed
 from ingest.trouble import in_words
 from ingest.vectors import ChromaIndex, ExactIndex, VectorIndex, probe
 from ingest.word_index import WordIndex
@@ -43,7 +44,9 @@ if TYPE_CHECKING:
     from ingest.settings import IngestSettings
 
 _CHUNK = 'c.id, c.paper_id, c.ordinal, c.text, c.start, c."end", c.first_page, c.last_page, c.section, c.n_tokens'
-_PAPER = "id, title, authors, year, doi, arxiv_id, abstract, n_pages, file_name"
+_PAPER = "id, title, authors, year, doi, arxiv_id, abstract, n_pages, file_name, isbn, families, page_labels"
+_LISTS = ("authors", "families", "page_labels")
+"""The columns of `_PAPER` that hold a list as JSON; null, in a library of an older version, is an empty one."""
 
 
 class _Connection(sqlite3.Connection):
@@ -68,6 +71,11 @@ class Library:
         self._tags = tags.Tags(lambda: self._db)
         self._vectors: VectorIndex | None = None
         self._words = WordIndex(lambda: self._db)
+        if well_formed(str(self.folder)) != str(self.folder):
+            raise StorageError(
+                f"The name of the library's folder is not UTF-8: {well_formed(str(self.folder))}.",
+                "Rename it, or set SCHOLION_LIBRARY to another folder.",
+            )
         try:
             folder.prepare(self.folder)
             self._open_catalogue()
@@ -81,7 +89,8 @@ class Library:
             db.execute("PRAGMA journal_mode=WAL")
             if not schema.brought_up_to_date(db):
                 raise LibraryMismatchError(
-                    f"The library {self.folder} was written by a newer Scholion.", "Update Scholion and start it again."
+                    f"The library {self.folder} was written by a newer version of Scholion.",
+                    "Update Scholion and start it again.",
                 )
 
     # -- reading -----------------------------------------------------------------------------------------------------
@@ -100,13 +109,16 @@ class Library:
         Raises:
             UnknownPaperError: there is none.
         """
-        found = [p for p in self.papers() if p.id == paper_id or (len(paper_id) >= 4 and p.id.startswith(paper_id))]
+        begins = paper_id.encode(errors="replace").decode()  # half a pair of surrogates stands in no id
+        after = f"{begins}\U0010ffff" if len(begins) >= 4 else begins
+        query = f"SELECT {_PAPER} FROM papers WHERE finished_at IS NOT NULL AND (id = ? OR id > ? AND id < ?) LIMIT 2"  # noqa: S608 constant columns
+        found = self._db.execute(query, (begins, begins, after)).fetchall()
         if len(found) != 1:
             raise UnknownPaperError(
-                f"There is no paper with the id {paper_id!r} in this library.",
+                f"This library has no paper with the id {paper_id!r}.",
                 "`python -m ingest list` shows the ids.",
             )
-        return found[0]
+        return _paper(found[0])
 
     def pages(self, paper_id: str) -> list[Page]:
         """The pages of a paper, in order."""
@@ -313,7 +325,7 @@ class Library:
             kept_tags = self._tags.of(paper.id)
             db.execute("DELETE FROM chunks WHERE paper_id = ?", (paper.id,))  # fires the trigger; REPLACE would not
             db.execute("DELETE FROM papers WHERE id = ?", (paper.id,))
-            values = {**asdict(paper), "authors": json.dumps(paper.authors), "now": _now()}
+            values = {**_columns(paper), "now": _now()}
             values |= {"report": json.dumps(asdict(parsed.report)) if parsed.report else None}
             values |= {"refs": json.dumps(parsed.references)}
             db.execute(
@@ -404,20 +416,23 @@ class Library:
         return paper
 
     def describe(self, paper_id: str, **facts: Any) -> Paper:
-        """Correct what is known of a paper (title, authors, year, doi, arxiv_id, abstract) and return it as it is now.
+        """Correct what is known of a paper (title, authors, year, doi, isbn, …) and return it as it is now.
+
+        Family names belong to authors: where these are given without `families`, those are told by rule from then on.
 
         Raises:
             UnknownPaperError: there is none.
             LibraryBusyError: another process owns the library.
         """
         self.own()
+        if "authors" in facts:
+            facts.setdefault("families", ())
         paper = replace(self.paper(paper_id), **facts)
-        values = {**asdict(paper), "authors": json.dumps(paper.authors)}
         with self._db as db:
             db.execute(
                 "UPDATE papers SET title = :title, authors = :authors, year = :year, doi = :doi, "
-                "arxiv_id = :arxiv_id, abstract = :abstract WHERE id = :id",
-                values,
+                "arxiv_id = :arxiv_id, abstract = :abstract, isbn = :isbn, families = :families WHERE id = :id",
+                _columns(paper),
             )
         return paper
 
@@ -570,8 +585,12 @@ def open_library(settings: IngestSettings) -> Iterator[Library]:
 
 
 def _paper(row: tuple[Any, ...]) -> Paper:
-    values = dict(zip(Paper.__slots__, row, strict=True))
-    return Paper(**{**values, "authors": tuple(json.loads(values["authors"]))})
+    values = dict(zip(_PAPER.split(", "), row, strict=True))
+    return Paper(**values | {name: tuple(json.loads(values[name] or "[]")) for name in _LISTS})
+
+
+def _columns(paper: Paper) -> dict[str, Any]:
+    return asdict(paper) | {name: json.dumps(getattr(paper, name)) for name in _LISTS}
 
 
 def _plain(paper_id: str) -> str:
@@ -582,8 +601,8 @@ def _plain(paper_id: str) -> str:
     """
     if re.fullmatch(r"[A-Za-z0-9][\w-]*", paper_id) is None:
         raise LibraryMismatchError(
-            f"The catalogue library.db names a file outside the library ({paper_id!r}).",
-            "Do not use this library: somebody has changed it.",
+            f"The catalogue library.db points to a file outside the library ({paper_id!r}).",
+            "Do not use this library: someone has tampered with it.",
         )
     return paper_id
 

@@ -1,4 +1,4 @@
-"""Title, authors, year and DOI from what the file says of itself and from its first page.
+"""Title, authors, year, DOI, arXiv id and ISBN from what the file says of itself and from its first page.
 
 Three sources, in the order in which they are believed: what a person wrote beside the file (`ingest/bibtex.py`), what
 the file states of itself where its first pages show the same (document information; XMP, ISO 16684-1, with Dublin Core
@@ -13,6 +13,19 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 from ingest.authors import PLACE, chosen, composed, is_prose, printed_authors, shown_in, stated_authors
+from ingest.identifiers import (
+    HYPHENS,
+    arxiv_id_in_doi,
+    arxiv_id_in_name,
+    find_dois,
+    find_isbns,
+    isbn_in_doi,
+    isbn_in_field,
+    printed_arxiv_id,
+    stamped_arxiv_id,
+    year_in_doi,
+    year_of_arxiv_id,
+)
 from ingest.lines import clean, squash, unescaped
 
 if TYPE_CHECKING:
@@ -27,6 +40,9 @@ _MAX_XMP = 500_000
 _MAX_PAGE = 60_000
 """Characters of a page that are looked at."""
 
+FRONT_PAGES = 8
+"""Pages on which a book says what it is: half title, title, copyright."""
+
 
 @dataclass(frozen=True, slots=True)
 class DocumentInfo:
@@ -39,8 +55,9 @@ class DocumentInfo:
     xmp: bytes = b""
     """The document's XMP packet as it stands in the file (the catalogue's `/Metadata` stream), or empty."""
     opening: tuple[str, ...] = ()
-    """The whole text of the first two pages, with the running heads and turned lines that a reader skips: DOIs and
-    arXiv's stamp stand there. Where it is empty, the pages' running text serves."""
+    """The whole text of the first pages, with the running heads and turned lines that a reader skips: DOIs and
+    arXiv's stamp stand on the first two, a book's ISBN on one of the first eight. Where it is empty, the pages' running
+    text serves."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +73,10 @@ class Description:
     arxiv_id: str | None = None
     """Without a version: `1706.03762` or `math.GT/0309136`."""
     abstract: str | None = None
+    isbn: str | None = None
+    """Of the book that it is or stands in: 13 digits."""
+    families: tuple[str, ...] = ()
+    """Each author's family name, where a bibliography says it; empty where nobody does (`ingest/names.py`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,21 +87,24 @@ class Xmp:
     creators: tuple[str, ...] = ()
     doi: str | None = None
     year: int | None = None
+    isbn: str | None = None
 
 
 def describe(layout: Layout, info: DocumentInfo, *, file_name: str) -> Description:
     """The best description that the file offers; where it offers no title, the file's name serves."""
     xmp = read_xmp(info.xmp)
-    pages = [clean(text[:_MAX_PAGE]) for text in info.opening[:2]] or [page.text for page in layout.pages[:2]]
+    front = [clean(text[:_MAX_PAGE]) for text in info.opening] or [page.text for page in layout.pages[:FRONT_PAGES]]
+    pages = front[:2]
     opening = "\n".join([*pages, *layout.sideways])
     title = _title(layout, (xmp.title, info.title)) or PurePath(file_name).stem
     doi = _doi(opening, xmp, subject=info.subject, file_name=file_name)
-    arxiv = _arxiv_id(opening, doi, file_name)
+    arxiv = _arxiv_id(opening, pages[0] if pages else "", doi, file_name)
     stated = max(stated_authors(xmp.creators), stated_authors((info.author,)), key=len)
     printed = printed_authors(layout, title)
     authors = chosen(shown_in(stated, opening), printed)
     year = _year(pages, info, xmp, doi=doi, arxiv_id=arxiv)
-    return Description(title, tuple(authors), year, doi, arxiv, _abstract(layout))
+    isbn = _isbn(front, xmp, doi)
+    return Description(title, tuple(authors), year, doi, arxiv, _abstract(layout), isbn)
 
 
 # ---- what the file states -------------------------------------------------------------------------------------------
@@ -99,6 +123,7 @@ def read_xmp(packet: bytes) -> Xmp:
         creators=tuple(name for name in _xmp_values(text, "dc:creator") if name),
         doi=next((doi for value in identifiers for doi in find_dois(value)), None),
         year=next((int(found[0]) for date in dates if (found := _A_YEAR.search(date))), None),
+        isbn=next((isbn for value in _xmp_values(text, "prism:isbn") if (isbn := isbn_in_field(value))), None),
     )
 
 
@@ -138,17 +163,12 @@ def _title(layout: Layout, stated: Sequence[str]) -> str | None:
     return composed(printed).rstrip(" *†‡§¶∗") or None if printed else None
 
 
-# ---- DOI, arXiv id, year --------------------------------------------------------------------------------------------
+# ---- DOI, arXiv id, ISBN, year --------------------------------------------------------------------------------------
 
-_DOI = re.compile(r"(?<![\d.])10\.\d{4,9}/[^\s\"<>“”|]+")
 _A_YEAR = re.compile(r"(?<!\d)(?:19|20)\d\d(?!\d)")
-_HYPHENS = str.maketrans(dict.fromkeys("\u2010\u2011\u2012\u2013\u00ad", "-"))
 _REPOSITORIES = ("10.5281/", "10.6084/", "10.17605/", "10.5061/", "10.7910/", "10.48550/")
 """Zenodo, figshare, OSF, Dryad, Dataverse, arXiv: what a paper deposits or cites is seldom the paper."""
 _REFERENCES = re.compile(r"\n\W{0,9}(?:references|bibliography|literature cited)\W{0,9}\n", re.IGNORECASE)
-_NEW_ARXIV = r"(\d{4}\.\d{4,5})(?:v\d+)?"
-_OLD_ARXIV = r"([a-z-]+(?:\.[A-Z]{2})?/\d{7})(?:v\d+)?"
-_STAMP = re.compile(rf"arXiv:\s*(?:{_NEW_ARXIV}|{_OLD_ARXIV})\s*\[[a-zA-Z.-]+\]")
 _MONTH = r"(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec|spring|summer|autumn|fall|winter)[a-z]{0,6}\.?,?\s+"
 _DAY = rf"(?:\d{{1,2}}(?:st|nd|rd|th)?[\s./-]+)?(?:\d{{1,2}}[./-]|{_MONTH})?(?:\d{{1,2}}(?:st|nd|rd|th)?,?\s+)?"
 _DATED = rf"(?:\s+online|\s+on)?\s*(?:date)?\s*[:,]?\s*{_DAY}((?:19|20)\d\d)(?!\d)"
@@ -157,21 +177,25 @@ _PUBLISHED = (
     re.compile(r"(?:©|\(c\)|copyright)[^\d\n]{0,60}((?:19|20)\d\d)(?!\d)", re.IGNORECASE),
     re.compile(r"(?<!\d)((?:19|20)\d\d)\s*[;,)]\s*\d+\s*[(:,]"),  # 2016; 10(2): or (2015) 16:413
     re.compile(r"\bvol(?:ume)?\b\.?\s*\d+[^\n]{0,60}?(?<!\d)((?:19|20)\d\d)(?!\d)", re.IGNORECASE),
-    *(re.compile(rf"\b{word}{_DATED}", re.IGNORECASE) for word in ("accepted", "revised", "received", "dated?:")),
 )
-
-
-def find_dois(text: str) -> list[str]:
-    """All DOIs in a text in order, without what a sentence adds to them (doi.org's handbook, 2.2)."""
-    joined = re.sub(r"(10\.\d{4,9}/)\s+(?=\S)", r"\1", text.translate(_HYPHENS))
-    joined = re.sub(r"(10\.\d{4,9}/\S{0,99}[-_/.])\n(?=[\da-z])", r"\1", joined)
-    found = []
-    for match in _DOI.finditer(joined):
-        doi = match[0].rstrip(".,;:]}'’")
-        while doi.endswith(")") and doi.count(")") > doi.count("("):
-            doi = doi[:-1].rstrip(".,;:]}'’")
-        found.append(doi)
-    return found
+_HISTORY = tuple(
+    re.compile(rf"\b{word}{_DATED}", re.IGNORECASE) for word in ("accepted", "revised", "received", "dated?:")
+)
+_VOLUME = r"(?<![\d.,/-])\d{1,4}(?:\s?[:.]\s?\d{1,3}|\s?\(\d{1,3}(?:[-–/]\d{1,3})?\))?"
+_PAGE = r"(?:pp?\.?\s?|Art(?:icle)?\.?\s?(?:No\.?\s?|ID\s?)?|e)?[A-Z]{0,2}\d{1,8}(?:\s?[-–—]\s?[A-Z]{0,2}\d{1,8})?"
+_MONTH_OR_NONE = rf"(?:(?i:{_MONTH}))?"
+_ISSUE = (
+    re.compile(rf"{_VOLUME},?\s?\(((?:19|20)\d\d)\),?\s?{_PAGE}(?![\d.]\d)"),  # 14 (2019) 101-109
+    re.compile(
+        rf"{_VOLUME}\s?[,:]\s?{_PAGE}\s?\((?:\d{{1,2}}\s)?{_MONTH_OR_NONE}((?:19|20)\d\d)\)"
+    ),  # 521, 436-444 (2015)
+    re.compile(rf"{_VOLUME}\s?,\s?{_PAGE},\s?((?:19|20)\d\d)\s?\W?$"),  # Biogeosciences, 14, 101-109, 2019
+)
+_NUMBERED = re.compile(r"\W*\d{1,3}\W{1,2}\s*[A-Z]")
+_MAX_CITATION = 400
+"""Characters; a longer line is a paragraph."""
+_HEAD_LINES = 30
+"""Lines of the first page among which a preprint's number stands."""
 
 
 def _doi(opening: str, xmp: Xmp, *, subject: str, file_name: str) -> str | None:
@@ -185,37 +209,56 @@ def _doi(opening: str, xmp: Xmp, *, subject: str, file_name: str) -> str | None:
     labelled = [
         doi
         for doi in printed
-        if re.search(rf"doi[\s:./org]{{0,12}}{re.escape(doi)}", before.translate(_HYPHENS), re.IGNORECASE)
+        if re.search(rf"doi[\s:./org]{{0,12}}{re.escape(doi)}", before.translate(HYPHENS), re.IGNORECASE)
     ]
     own = [doi for doi in (*labelled, *printed, *find_dois(subject)) if not doi.startswith(_REPOSITORIES)]
     return own[0] if own else xmp.doi
 
 
-def _arxiv_id(opening: str, doi: str | None, file_name: str) -> str | None:
+def _arxiv_id(opening: str, first: str, doi: str | None, file_name: str) -> str | None:
     """From arXiv's stamp, its DOI or its file name; an id that the text merely mentions is somebody else's."""
-    if stamp := _STAMP.search(opening):
-        return stamp[1] or stamp[2]
+    if stamp := stamped_arxiv_id(opening):
+        return stamp
     for text in (doi or "", *(found for found in find_dois(opening) if found.lower().startswith("10.48550/"))):
-        if found := re.fullmatch(rf"10\.48550/arxiv\.{_NEW_ARXIV}", text, re.IGNORECASE):
-            return found[1]
-    named = re.fullmatch(rf"(?:arxiv[-_.:]?)?{_NEW_ARXIV}", PurePath(file_name).stem, re.IGNORECASE)
-    return named[1] if named and 1 <= int(named[1][2:4]) <= 12 else None
+        if found := arxiv_id_in_doi(text):
+            return found
+    head = "\n".join(_REFERENCES.split(first, maxsplit=1)[0].split("\n")[:_HEAD_LINES])
+    return printed_arxiv_id(head) or arxiv_id_in_name(PurePath(file_name).stem)
+
+
+def _isbn(front: Sequence[str], xmp: Xmp, doi: str | None) -> str | None:
+    """Stated, printed on one of the first pages, or in the DOI of a book and its chapters."""
+    printed = find_isbns(_REFERENCES.split("\n".join(front), maxsplit=1)[0])
+    return xmp.isbn or (printed[0] if printed else None) or (isbn_in_doi(doi) if doi else None)
 
 
 def _year(pages: Sequence[str], info: DocumentInfo, xmp: Xmp, *, doi: str | None, arxiv_id: str | None) -> int | None:
     """The year of publication: stated, printed, in the DOI, or of production where the page shows the same."""
-    if arxiv_id and arxiv_id[:4].isdigit():
-        return 2000 + int(arxiv_id[:2])
+    if arxiv_id:
+        return year_of_arxiv_id(arxiv_id)
     if xmp.year:
         return xmp.year
     first = pages[0] if pages else ""
-    for pattern in _PUBLISHED:
-        if found := pattern.search(first):
-            return int(found[1])
-    if doi and (named := re.search(r"(?<=[./])((?:19|20)\d\d)(?=[./])", doi)):
-        return int(named[1])
+    year = _first_year(_PUBLISHED, first) or _year_of_issue(first) or _first_year(_HISTORY, first)
+    if year or (year := year_in_doi(doi or "")):
+        return year
     created = re.match(r"D?:?((?:19|20)\d\d)", info.created)
     return int(created[1]) if created and created[1] in first else None
+
+
+def _first_year(patterns: Sequence[re.Pattern[str]], text: str) -> int | None:
+    return next((int(found[1]) for pattern in patterns if (found := pattern.search(text))), None)
+
+
+def _year_of_issue(first: str) -> int | None:
+    """The year in a line that says where it was printed: "J. Peat 14 (2019) 101-109"; not in a numbered reference."""
+    for line in _REFERENCES.split(first, maxsplit=1)[0].split("\n"):
+        if _NUMBERED.match(line) or len(line) > _MAX_CITATION:
+            continue
+        for pattern in _ISSUE:
+            if (found := pattern.search(line)) and not is_prose(line[: found.start()]):
+                return int(found[1])
+    return None
 
 
 # ---- the abstract ---------------------------------------------------------------------------------------------------

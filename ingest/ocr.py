@@ -120,7 +120,7 @@ def read_page(page: pypdfium2.PdfPage, *, languages: str = "eng", seconds: float
     """
     program = shutil.which("tesseract")
     if program is None:
-        raise OcrError("A page is a scanned picture and Tesseract is not installed.", INSTALL)
+        raise OcrError("A page is a scanned image and Tesseract is not installed.", INSTALL)
     before_page()
     picture = png(_rendered(page))
     command = [program, "-", "-", "--dpi", str(DPI), "--psm", "1", "-l", languages]
@@ -135,7 +135,8 @@ def read_page(page: pypdfium2.PdfPage, *, languages: str = "eng", seconds: float
         )
     except subprocess.TimeoutExpired as error:
         raise OcrError(
-            f"A scanned page was not recognised within {seconds:.0f} seconds.", "Add a version of the paper with text."
+            f"A scanned page was not recognised within {seconds:.0f} seconds.",
+            "Add a version of the paper that has text.",
         ) from error
     except OSError as error:
         raise OcrError(f"Tesseract could not be started ({error.strerror}).", INSTALL) from error
@@ -148,7 +149,7 @@ def read_page(page: pypdfium2.PdfPage, *, languages: str = "eng", seconds: float
                 "another language.",
             )
         why = " ".join(said.split())[-120:] or f"exit status {done.returncode}"
-        raise OcrError(f"Tesseract failed on a scanned page ({why}).", "Add a version of the paper with text.")
+        raise OcrError(f"Tesseract failed on a scanned page ({why}).", "Add a version of the paper that has text.")
     return done.stdout.decode("utf-8", errors="replace").replace("\f", "").strip()
 
 

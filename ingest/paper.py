@@ -6,6 +6,8 @@ from bisect import bisect_right
 from dataclasses import dataclass
 from typing import Literal
 
+from ingest.names import families_of
+
 PAGE_BREAK = "\n"
 """What stands between two pages in `ParsedPaper.text`."""
 
@@ -25,6 +27,17 @@ class Paper:
     n_pages: int
     file_name: str
     """The name under which the user gave the file; the library's own copy is `papers/<id>.pdf`."""
+    isbn: str | None = None
+    """Of the book that it is or stands in: 13 digits."""
+    families: tuple[str, ...] = ()
+    """The authors' family names as a bibliography says them, one each; empty where none does. See `family_names`."""
+    page_labels: tuple[str, ...] = ()
+    """What each page is called in print, "" where that is unknown; empty where all go by their place in the file."""
+
+    @property
+    def family_names(self) -> tuple[str, ...]:
+        """The authors' family names, one each: "García Márquez", "van der Burg", all of a group's name."""
+        return families_of(self.authors, self.families)
 
     @property
     def short_cite(self) -> str:
@@ -32,9 +45,30 @@ class Paper:
         if not self.authors:
             words = self.title.split()
             return " ".join(words[:6]) + (" …" if len(words) > 6 else "")
-        first = self.authors[0].split()[-1]
-        others = {1: "", 2: f" and {self.authors[-1].split()[-1]}"}.get(len(self.authors), " et al.")
-        return f"{first}{others} {self.year}" if self.year else f"{first}{others}"
+        families = self.family_names
+        others = {1: "", 2: f" and {families[-1]}"}.get(len(families), " et al.")
+        return f"{families[0]}{others} {self.year}" if self.year else f"{families[0]}{others}"
+
+    def page_label(self, number: int) -> str | None:
+        """What the page at this 1-based position is called in print, where that is known and not its position."""
+        label = self.page_labels[number - 1] if 1 <= number <= len(self.page_labels) else ""
+        return label if label not in ("", str(number)) else None
+
+    def page_name(self, first: int, last: int | None = None) -> str:
+        """Pages as one cites them, with their place in the file behind: "1123 (1)", "1123-1124 (1-2)"; else "1-2"."""
+        ends = [first] if last is None or last <= first else [first, last]
+        places = "-".join(map(str, ends))
+        if not any(self.page_label(number) for number in ends):
+            return places
+        return f"{'-'.join(self.page_label(number) or str(number) for number in ends)} ({places})"
+
+    def pages_called(self, name: str) -> list[int]:
+        """The positions of the pages that are called so in print; where none is, the page at that position."""
+        sought = name.casefold()
+        found = [number for number, label in enumerate(self.page_labels, start=1) if label.casefold() == sought]
+        if not found and name.isdecimal() and 1 <= int(name) <= self.n_pages:
+            return [int(name)]
+        return found
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,8 +15,9 @@ from ingest.hidden import visible_lines
 from ingest.injections import flag_sentences
 from ingest.layout import Layout, lay_out
 from ingest.lines import Line, Style, unread_share, words_of
-from ingest.metadata import DocumentInfo, describe
+from ingest.metadata import FRONT_PAGES, DocumentInfo, describe
 from ingest.ocr import OcrError, has_letters, needs_ocr, read_page
+from ingest.page_labels import page_labels
 from ingest.paper import Paper, ParsedPaper, QualityReport
 
 if TYPE_CHECKING:
@@ -67,6 +68,8 @@ def parse_pdf(path: Path, *, file_name: str | None = None, ocr_languages: str = 
         abstract=known.abstract,
         n_pages=len(file.pages),
         file_name=name,
+        isbn=known.isbn,
+        page_labels=page_labels(file.labels, file.pages),
     )
     return ParsedPaper(paper, parts.pages, parts.headings, parts.blocks, parts.references, _report(file, parts))
 
@@ -79,9 +82,7 @@ def check_is_pdf(path: Path, *, file_name: str | None = None) -> None:
     if not head:
         raise UnreadablePdfError(f"{name} is empty (0 bytes).", "Download or export it again.")
     if b"%PDF-" not in head:
-        raise UnreadablePdfError(
-            f"{name} is not a PDF, whatever its name says.", "Export the article as a PDF and add that."
-        )
+        raise UnreadablePdfError(f"{name} is not a PDF, despite its name.", "Export the article as a PDF and add that.")
 
 
 @dataclass(slots=True)
@@ -90,6 +91,8 @@ class _File:
 
     pages: list[list[Line]] = field(default_factory=list)
     info: DocumentInfo = field(default_factory=DocumentInfo)
+    labels: list[str] = field(default_factory=list)
+    """What the file calls its pages; empty where it does not say."""
     hidden_chars: int = 0
     second_engine_pages: int = 0
     ocr_pages: list[int] = field(default_factory=list)
@@ -101,8 +104,8 @@ def _no_text(file: _File, name: str) -> NoTextError:
     if file.ocr_error:
         return NoTextError(f"{name} has no text: {file.ocr_error.message}", file.ocr_error.hint)
     return NoTextError(
-        f"{name} has no text that can be read, and no scanned pages either.",
-        "Export it again from the program that made it, or add another version.",
+        f"{name} has no readable text and no scanned pages.",
+        "Export it again from the program that created it, or add another version.",
     )
 
 
@@ -130,6 +133,7 @@ def _read(path: Path, name: str, ocr_languages: str) -> _File:
             file.hidden_chars += n_hidden
         if failed == len(file.pages):
             return _read_with_pypdf(path, name)
+        file.labels = [document.get_page_label(number) or "" for number in range(len(document))]
         reader = _pypdf(path)
         _read_badly_read_again(file, reader, document)
     file.info = _info(reader, file.pages)
@@ -227,6 +231,8 @@ def _read_with_pypdf(path: Path, name: str) -> _File:
             failed += 1
     if failed == len(pages):
         raise _damaged(name)
+    with contextlib.suppress(Exception):  # as the document information, a convenience
+        file.labels = list(reader.page_labels) if "/PageLabels" in reader.root_object else []
     file.info = _info(reader, file.pages)
     return file
 
@@ -259,13 +265,14 @@ def _locked(name: str) -> EncryptedPdfError:
 
 def _damaged(name: str) -> UnreadablePdfError:
     return UnreadablePdfError(
-        f"{name} is damaged or cut off and cannot be read.", "Download it again, or print it to a new PDF and add that."
+        f"{name} is damaged or incomplete and cannot be read.",
+        "Download it again, or print it to a new PDF and add that.",
     )
 
 
 def _info(reader: PdfReader | None, pages: Sequence[Sequence[Line]]) -> DocumentInfo:
-    """What the file states of itself, and what its first two pages show, running heads and stamps included."""
-    opening = tuple("\n".join(line.text for line in lines) for lines in pages[:2])
+    """What the file states of itself, and what its first pages show, running heads and stamps included."""
+    opening = tuple("\n".join(line.text for line in lines) for lines in pages[:FRONT_PAGES])
     stated: dict[str, str] = {}
     xmp = b""
     if reader is not None:

@@ -102,6 +102,6 @@ def _draw(bitmap: Any, page: Any, width: int, height: int) -> None:
     )
     pdfium.FPDF_RenderPage_Close(page.raw)
     if status == pdfium.FPDF_RENDER_TOBECONTINUED:
-        raise PictureError(f"This page takes more than {MAX_SECONDS:.0f} seconds to draw.", "Open the PDF instead.")
+        raise PictureError(f"This page takes more than {MAX_SECONDS:.0f} seconds to display.", "Open the PDF instead.")
     if status != pdfium.FPDF_RENDER_DONE:
-        raise PictureError("This page cannot be drawn.", "Open the PDF in another program.")
+        raise PictureError("This page cannot be displayed.", "Open the PDF in another program.")

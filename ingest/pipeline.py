@@ -8,12 +8,12 @@ import time
 from collections import deque
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from ingest.bibtex import apply, find_entry, sidecar_entries
+from ingest.bibtex import apply
 from ingest.chunk import chunk_paper
 from ingest.errors import (
     CancelledParseError,
@@ -28,6 +28,7 @@ from ingest.files import paper_id
 from ingest.metadata import Description
 from ingest.parse import check_is_pdf
 from ingest.sandbox import Parser
+from ingest.sidecar import find_entry, sidecar_entries
 from ingest.trouble import in_words
 
 if TYPE_CHECKING:
@@ -96,7 +97,7 @@ class _Parsed:
 
 
 def pdf_files(paths: Iterable[Path]) -> list[Path]:
-    """The files among `paths`, and all PDFs below the folders among them, sorted.
+    """The files among `paths`, and all PDFs below the folders among them, sorted; no companions that macOS made.
 
     Raises:
         PathError: a path is not there, or a folder holds no PDF.
@@ -104,15 +105,50 @@ def pdf_files(paths: Iterable[Path]) -> list[Path]:
     found: list[Path] = []
     for path in paths:
         if path.is_dir():
-            inside = sorted(p for p in path.rglob("*") if p.suffix.lower() == ".pdf" and p.is_file())
+            inside = pdfs_below(path)
             if not inside:
-                raise PathError(f"The folder {path} holds no PDF.", "Name a folder with .pdf files, or a file.")
+                raise PathError(
+                    f"The folder {path} contains no PDF.", "Give a folder that contains .pdf files, or a file."
+                )
             found += inside
         elif path.exists():
-            found.append(path)
+            found += [] if is_companion(path) else [path]
         else:
             raise PathError(f"There is no file {path}.", "Check the spelling of the path.")
     return found
+
+
+def pdfs_below(folder: Path) -> list[Path]:
+    """All PDFs in a folder and the folders in it, sorted. Links to folders are followed, each folder is read once."""
+    found: list[Path] = []
+    seen: set[tuple[int, int]] = set()
+    waiting: deque[Path] = deque([folder])
+    links: deque[Path] = deque()
+    while waiting or links:
+        here = waiting.popleft() if waiting else links.popleft()  # a folder is known by its own name before a link's
+        with suppress(OSError):  # it went meanwhile, or is not ours to read
+            state = here.stat()
+            if (key := (state.st_dev, state.st_ino)) in seen:
+                continue
+            seen.add(key)
+            for path in here.iterdir():
+                if path.is_dir():
+                    if path.name != "__MACOSX":  # companions, in an archive that macOS made
+                        (links if path.is_symlink() else waiting).append(path)
+                elif path.suffix.lower() == ".pdf" and path.is_file() and not is_companion(path):
+                    found.append(path)
+    return sorted(found)
+
+
+def is_companion(path: Path) -> bool:
+    """Whether a file is what macOS puts beside another on foreign disks: `._x.pdf`, which begins as no PDF does."""
+    if not path.name.startswith("._"):
+        return path.name == ".DS_Store"
+    try:
+        with path.open("rb") as file:
+            return b"%PDF-" not in file.read(1024)
+    except OSError:
+        return True
 
 
 def ingest_pdf(
@@ -199,7 +235,7 @@ class Ingest:
         """One run at a time in a process: two could work on one file, and one of them stop it."""
         while not self._library.one_ingest.acquire(timeout=0.2):
             if self._cancel and self._cancel.is_set():
-                raise CancelledParseError("It was stopped before it began.", "Add it again at any time.")
+                raise CancelledParseError("It was stopped before it started.", "Add it again at any time.")
 
     def resume(self) -> Iterator[IngestReport]:
         """Carry on with every file that a crash left unfinished, from the library's own copy."""
@@ -209,9 +245,7 @@ class Ingest:
             if path := next((place for place in self._own_copies(entry.paper_id) if place.is_file()), None):
                 sources.append(Source(path, entry.file))
             else:
-                library.ledger.set(
-                    entry.paper_id, "failed", reason=f"{entry.file} is not there any more; add it again."
-                )
+                library.ledger.set(entry.paper_id, "failed", reason=f"{entry.file} no longer exists; add it again.")
         return self.run(sources)
 
     def retry(self) -> Iterator[IngestReport]:
@@ -312,7 +346,7 @@ class Ingest:
         if entry and entry.state in ("queued", "parsing", "embedding"):  # noted before its twin was finished
             self._library.ledger.set(known, "finished")
         if self._library.mend_copy(source.path, paper.id):
-            _log.warning("the library's copy of %s was mended", source.name)
+            _log.warning("the library's copy of %s was repaired", source.name)
         return IngestReport(
             file=source.name,
             status="skipped",
@@ -332,7 +366,7 @@ class Ingest:
         library, said = self._library, in_words(error)
         if said is None:
             _log.error("adding %s failed", source.name, exc_info=error)
-            said = UserFacingError(f"{source.name} could not be added ({type(error).__name__}).", "Try it again.")
+            said = UserFacingError(f"{source.name} could not be added ({type(error).__name__}).", "Try again.")
         places = self._own_copies(known) if known else ()
         if known and library.ledger.is_finished(known):
             pass  # another run has finished it meanwhile
@@ -355,7 +389,8 @@ def _as_people_wrote_it(paper: Paper, pdf: Path) -> Paper:
     entry = find_entry(pdf, sidecar_entries(pdf), title=paper.title, doi=paper.doi)
     if entry is None:
         return paper
-    guessed = Description(paper.title, paper.authors, paper.year, paper.doi, paper.arxiv_id, paper.abstract)
+    names = [field.name for field in fields(Description)]
+    guessed = Description(**{name: getattr(paper, name) for name in names})
     return replace(paper, **asdict(apply(entry, guessed)))
 
 
@@ -387,12 +422,12 @@ def _check_file(source: Source, max_mb: int) -> None:
         size = source.path.stat().st_size
         if size > max_mb * 1_000_000:
             raise UnreadablePdfError(
-                f"{source.name} has {size / 1e6:.0f} MB; more than {max_mb} MB are not read.",
-                "Raise SCHOLION_MAX_FILE_MB if it is an article after all.",
+                f"{source.name} has {size / 1e6:.0f} MB; the limit is {max_mb} MB.",
+                "Raise SCHOLION_MAX_FILE_MB if it really is an article.",
             )
         check_is_pdf(source.path, file_name=source.name)
     except OSError as error:
         raise UnreadablePdfError(
             f"{source.name} cannot be opened ({error.strerror}).",
-            "Check that the file is there and that you may read it.",
+            "Check that the file exists and that you may read it.",
         ) from error

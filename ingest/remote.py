@@ -28,7 +28,7 @@ def orders(owner: dict[str, Any], order: dict[str, Any]) -> Iterator[dict[str, A
     """
     address = urlsplit(str(owner.get("url")))
     busy = LibraryBusyError(
-        f"The library is in use by Scholion at {owner.get('url')}, which does not take orders.",
+        f"The library is in use by Scholion at {owner.get('url')}, which does not accept commands.",
         "Add the paper in the chat, or close Scholion first.",
     )
     if address.hostname not in ("127.0.0.1", "localhost", "::1"):

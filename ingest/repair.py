@@ -47,7 +47,7 @@ def rebuild(library: Library, embedder: Embedder, *, on_progress: Callable[[int,
     if todo and max(embedder.count_tokens([text for _, text in todo])) > embedder.max_tokens:
         raise LibraryMismatchError(
             f"Some chunks are longer than the {embedder.max_tokens} tokens that {embedder.name} reads.",
-            "Add the papers anew to another library folder with this embedder.",
+            "Add the papers again to a new library folder with this embedder.",
         )
     for start in range(0, len(todo), 64):
         batch = todo[start : start + 64]
@@ -110,7 +110,7 @@ def verify(library: Library) -> list[Problem]:
             )
         elif entry.state == "finished" and entry.paper_id not in known:
             library.ledger.forget(entry.paper_id)
-            problems.append(Problem(entry.paper_id, "the ledger named a paper that is not there", repaired=True))
+            problems.append(Problem(entry.paper_id, "the ledger listed a missing paper", repaired=True))
     problems += _clear_away(library, known)
     problems += [Problem(None, what, repaired=True) for what in library.mend_index()]
     try:
@@ -135,5 +135,5 @@ def _clear_away(library: Library, known: set[str]) -> list[Problem]:
         else:
             aside = folder.made(library.folder / "stray")
             path.replace(aside / path.name)
-            problems.append(Problem(None, f"{path.name} belonged to no paper; it is in {aside} now", repaired=True))
+            problems.append(Problem(None, f"{path.name} belonged to no paper and was moved to {aside}", repaired=True))
     return problems

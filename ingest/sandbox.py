@@ -30,6 +30,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
+import psutil
+
 from ingest import confine, errors
 from ingest.environment import for_child
 from ingest.errors import (
@@ -312,7 +314,7 @@ class _Answer:
                 case {"done": True}:
                     return self.paper()
                 case _:
-                    raise ValueError("a line of no known kind")
+                    raise ValueError("an unknown kind of line")
         return None
 
     def paper(self) -> ParsedPaper:
@@ -321,7 +323,7 @@ class _Answer:
             parsed = ParsedPaper(**self._fields | {field: tuple(items) for field, items in self._items.items()})
         # The id becomes a file's name, so it is not taken from the child's word.
         if parsed.paper.id != paper_id(job.path) or parsed.paper.file_name != job.name:
-            raise _unreadable(job, "an answer about another file")
+            raise _unreadable(job, "a reply about another file")
         if len(parsed.pages) > job.limits.max_pages:
             raise too_many_pages(job.name, len(parsed.pages), job.limits.max_pages)
         if sum(len(page.text) for page in parsed.pages) > job.limits.max_text_chars:
@@ -334,7 +336,7 @@ class _Answer:
             yield
         except (TypeError, ValueError, KeyError, RecursionError) as error:
             _log.exception("the parser's child sent no paper for %s", self._job.name)
-            raise _unreadable(self._job, "an answer that makes no sense") from error
+            raise _unreadable(self._job, "a reply that makes no sense") from error
 
 
 # ---- messages -------------------------------------------------------------------------------------------------------
@@ -342,7 +344,7 @@ class _Answer:
 
 def _stop_if(cancel: threading.Event | None, job: _Job) -> None:
     if cancel and cancel.is_set():
-        raise CancelledParseError(f"Adding {job.name} was stopped; nothing of it was kept.")
+        raise CancelledParseError(f"Adding {job.name} was stopped. Nothing from it was kept.")
 
 
 def _of_pages(pages: int | None) -> str:
@@ -351,15 +353,14 @@ def _of_pages(pages: int | None) -> str:
 
 def _too_slow(job: _Job, *, seconds: float, pages: int | None) -> TooCostlyPdfError:
     return TooCostlyPdfError(
-        f"{job.name} was given up: reading it took more than the {math.ceil(seconds)} seconds that are allowed"
-        f"{_of_pages(pages)}.",
+        f"{job.name} was not read: it took more than the {math.ceil(seconds)} seconds allowed{_of_pages(pages)}.",
         HINT_COSTLY,
     )
 
 
 def _too_much_text(job: _Job) -> TooCostlyPdfError:
     return TooCostlyPdfError(
-        f"{job.name} was given up: it holds more text than a book of {job.limits.max_pages:,} pages.", HINT_COSTLY
+        f"{job.name} was not read: it has more text than a book of {job.limits.max_pages:,} pages.", HINT_COSTLY
     )
 
 
@@ -381,7 +382,7 @@ def _crashed(job: _Job, child: _Child) -> UserFacingError:
         why = f"signal {-code}"
     return UnreadablePdfError(
         f"{job.name} cannot be read: it crashed the PDF parser ({why}).",
-        "It is damaged or made to do harm; print it to a new PDF with your PDF viewer and add that, or leave it out.",
+        "It is damaged or malicious. Print it to a new PDF with your PDF viewer and add that, or leave it out.",
     )
 
 
@@ -433,7 +434,7 @@ class _Child:
     @classmethod
     def start(cls) -> _Child:
         """Return a child with its libraries loaded. ParserStartError where there is none within START_SECONDS."""
-        hint = "Close other programs and try again; if it stays so, set up Scholion again with `make chat`."
+        hint = "Close other programs and try again. If that does not help, set up Scholion again with `make chat`."
         # One thread: many cores' worth of BLAS buffers would fill the address space, and Tesseract is faster with one.
         inbox = confine.inbox()
         one = dict.fromkeys(("OMP_NUM_THREADS", "OMP_THREAD_LIMIT", "OPENBLAS_NUM_THREADS"), "1")
@@ -509,24 +510,20 @@ class _Child:
             self._reader.join(0.01)
 
     def cpu_seconds(self) -> float | None:
-        """Processor seconds so far, without those of the programs it runs; None where the system does not say."""
+        """Processor seconds so far, without those of the programs it runs; None where it is gone."""
         try:
-            with open(f"/proc/{self.process.pid}/stat", encoding="ascii", errors="replace") as file:  # noqa: PTH123
-                fields = file.read().rpartition(")")[2].split()
-        except OSError:
+            used = psutil.Process(self.process.pid).cpu_times()
+        except psutil.Error:
             return None
         self.resident_mb()
-        # utime and stime are fields 14 and 15 of proc(5); `fields` begins with the third
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK") if len(fields) > 12 else None
+        return float(used.user + used.system)
 
     def resident_mb(self) -> float | None:
-        """Resident memory in MB; None where the system does not say."""
+        """Resident memory in MB; None where it is gone."""
         try:
-            with open(f"/proc/{self.process.pid}/statm", encoding="ascii") as file:  # noqa: PTH123
-                fields = file.read().split()
-        except OSError:
+            megabytes = float(psutil.Process(self.process.pid).memory_info().rss) / 1e6
+        except psutil.Error:
             return None
-        megabytes = int(fields[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6 if len(fields) > 1 else 0.0
         self.peak_mb = max(self.peak_mb, megabytes)
         return megabytes
 

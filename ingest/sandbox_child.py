@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import dataclasses
 import json
 import logging
@@ -19,6 +18,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from ingest import confine
 from ingest.errors import UserFacingError, too_large, too_many_pages
+from ingest.orphan import send_on_parent_death
 from ingest.parse import parse_pdf
 from ingest.typed_json import to_json
 
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from ingest.paper import ParsedPaper
 
 _STARTED_MB = 400  # address space where the start size cannot be read
-_PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
 def _serve() -> None:
@@ -36,9 +35,7 @@ def _serve() -> None:
     parent = int(sys.argv[1])
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl+C is for the parent
     if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != parent:  # it went before we asked
-            os._exit(0)
+        send_on_parent_death(signal.SIGKILL, parent=parent)
     ours = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # whatever a library prints goes nowhere
     logging.disable(logging.CRITICAL)

@@ -10,14 +10,14 @@ from ingest import ledger, tags
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-VERSION = 3
+VERSION = 4
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS papers (
     id TEXT PRIMARY KEY, title TEXT NOT NULL, authors TEXT NOT NULL, year INTEGER, doi TEXT,
     arxiv_id TEXT, abstract TEXT, n_pages INTEGER NOT NULL, file_name TEXT NOT NULL,
-    report TEXT, refs TEXT, added_at TEXT NOT NULL, finished_at TEXT);
+    report TEXT, refs TEXT, isbn TEXT, families TEXT, page_labels TEXT, added_at TEXT NOT NULL, finished_at TEXT);
 CREATE TABLE IF NOT EXISTS rebuilt (
     id TEXT PRIMARY KEY REFERENCES chunks(id) ON DELETE CASCADE, embedder TEXT NOT NULL, vector BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS pages (
@@ -54,6 +54,12 @@ DROP TRIGGER chunk_removed;
 DROP TABLE words;
 """
 
+_FROM_3_TO_4 = """
+ALTER TABLE papers ADD COLUMN isbn TEXT;
+ALTER TABLE papers ADD COLUMN families TEXT;
+ALTER TABLE papers ADD COLUMN page_labels TEXT;
+"""
+
 _WORDS_AGAIN = "INSERT INTO words(words) VALUES ('rebuild');"
 
 UNFINISHED = "(SELECT id FROM papers WHERE finished_at IS NULL)"
@@ -69,6 +75,7 @@ def brought_up_to_date(db: sqlite3.Connection) -> bool:
         db.execute("BEGIN IMMEDIATE")
         version = _version(db)  # read again: another process may have been faster
         older = (_FROM_1_TO_2 if version == 1 else "") + (_FROM_2_TO_3 if version in (1, 2) else "")
+        older += _FROM_3_TO_4 if version in (1, 2, 3) else ""
         newer = _WORDS_AGAIN if version in (1, 2) else ""
         for statement in _statements(older + _SCHEMA + ledger.SCHEMA + tags.SCHEMA + newer):
             db.execute(statement)

@@ -17,26 +17,26 @@ class IngestSettings(BaseSettings):
         env_prefix="SCHOLION_", env_file=PROJECT / ".env", extra="ignore", frozen=True, env_ignore_empty=True
     )
 
-    library: Path = Field(default=PROJECT / "library", description="The folder that holds papers, index and chats.")
+    library: Path = Field(default=PROJECT / "library", description="The folder with papers, index and chats.")
     embedder: str | None = Field(
         default=None,
         description="Folder of a sentence-transformers model, or a known name such as `bge-small-en-v1.5` "
-        "(docs/ingest.md) whose weights are on this machine; the embedded all-MiniLM-L6-v2 where unset.",
+        "(docs/ingest.md) whose weights are on this machine. If unset: the embedded all-MiniLM-L6-v2.",
     )
     chunk_tokens: int = Field(
-        default=160, ge=32, le=512, description="Most word pieces in a chunk, by the embedder's own tokenizer."
+        default=160, ge=32, le=512, description="Maximum length of a chunk, in tokens of the embedder."
     )
     chroma: str | None = Field(
         default=None,
         pattern=r"^https?://[^/\s?#@]+/?$",
-        description="URL of a Chroma server on this machine or on your own network; Chroma in the library's folder "
-        "where unset. The server gets numbers and ids, no text.",
+        description="URL of a Chroma server on this machine or on your own network. If unset: Chroma in the library "
+        "folder. The server gets numbers and ids, no text.",
     )
     max_file_mb: int = Field(default=200, ge=1, description="Larger files are refused.")
     ocr_languages: str = Field(
         default="eng",
         pattern=r"^[a-zA-Z_]+(\+[a-zA-Z_]+)*$",
-        description="What scans are written in, by Tesseract's names.",
+        description="Languages of scanned pages, as Tesseract names them.",
     )
 
 

@@ -52,8 +52,8 @@ class Tags:
         for name in tags:
             if name.casefold() == _clean(tag).casefold():
                 return name
-        there = f"The tags are: {', '.join(tags)}." if tags else "`python -m ingest tag TAG ID` gives a paper a tag."
-        raise TagError(f"No paper carries the tag {tag!r}.", there)
+        there = f"The tags are: {', '.join(tags)}." if tags else "Tag a paper with `python -m ingest tag TAG ID`."
+        raise TagError(f"No paper has the tag {tag!r}.", there)
 
     def add(self, paper_ids: Sequence[str], tag: str) -> str:
         """Give papers a tag and return it as it is spelled: as in the library where it is known.
@@ -92,5 +92,5 @@ def _clean(tag: str) -> str:
     if not name:
         raise TagError("The tag is empty.", "Give it a name, for example thesis.")
     if len(name) > MAX_TAG_CHARS:
-        raise TagError(f"The tag has {len(name)} characters; {MAX_TAG_CHARS} are the most.", "Shorten it.")
+        raise TagError(f"The tag has {len(name)} characters; the limit is {MAX_TAG_CHARS}.", "Shorten it.")
     return name

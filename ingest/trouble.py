@@ -15,26 +15,26 @@ if TYPE_CHECKING:
 
 _FULL = (
     "The disk is full.",
-    "Free some space and try again; nothing that was stored before is lost.",
+    "Free some space and try again. Nothing stored before is lost.",
 )
 _READ_ONLY = (
-    "The library's folder cannot be written.",
-    "Check permissions and whether its disk is mounted read-only, or set SCHOLION_LIBRARY to another folder.",
+    "The library folder cannot be written to.",
+    "Check its permissions and whether the disk is read-only, or set SCHOLION_LIBRARY to another folder.",
 )
 REBUILD = (
     "Put a copy of library.db back. Without one, move library.db away and papers/ to another folder, and add that "
     "folder with `python -m ingest add FOLDER`: only tags and corrections are lost."
 )
 _INDEX = (
-    "The index of meanings in the library's folder is damaged.",
-    "Close Scholion, remove the folder chroma/ there and start again: it is made anew, without embedding anything.",
+    "The search index in the library folder is damaged.",
+    "Close Scholion, remove the folder chroma/ there and start again. Nothing needs to be embedded again.",
 )
 _DAMAGED = ("The library's database is damaged.", f"Close Scholion. {REBUILD}")
 _FAILING = (
     "The disk with the library reports an error.",
-    "Check the disk, and copy the library's folder to another one before you go on.",
+    "Check the disk, and copy the library folder to another disk before you continue.",
 )
-_BUSY = ("A database in the library's folder is in use by another program.", "Close that program and try again.")
+_BUSY = ("A database in the library folder is in use by another program.", "Close that program and try again.")
 
 _BY_ERRNO = {
     **dict.fromkeys((errno.ENOSPC, errno.EDQUOT, errno.EFBIG), _FULL),

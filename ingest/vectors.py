@@ -188,16 +188,16 @@ class ChromaIndex:
                 raise
             if isinstance(error, NotFoundError):
                 raise VectorServerError(
-                    f"The Chroma server at {self._url} does not know this library any more.",
+                    f"The Chroma server at {self._url} no longer knows this library.",
                     "Start Scholion again: it fills the server from the library, without embedding anything again.",
                 ) from error
             if (isinstance(error, ChromaError) or type(error) is Exception) and "Could not connect" not in str(error):
                 raise VectorServerError(
-                    f"The Chroma server at {self._url} could not do it ({str(error)[:200]}).",
-                    "Look at what the server printed, then start it again.",
+                    f"The Chroma server at {self._url} failed ({str(error)[:200]}).",
+                    "Check the output of the server, then start it again.",
                 ) from error
             raise VectorServerError(
-                f"The Chroma server at {self._url} does not answer.",
+                f"The Chroma server at {self._url} does not respond.",
                 f"Start it with `chroma run --path FOLDER --port {urlsplit(self._url).port or 8000}`, "
                 "or unset SCHOLION_CHROMA to search without a server.",
             ) from error

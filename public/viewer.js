@@ -57,7 +57,7 @@ const picture = document.getElementById('picture');
 const settle = () => marked?.scrollIntoView({ block: 'center', inline: 'center' });
 const fail = () => {
   const said = document.getElementById('said');
-  said.textContent = 'This page could not be drawn. Open the PDF instead.';
+  said.textContent = 'This page cannot be shown. Open the PDF instead.';
   said.hidden = false;
   document.querySelector('figure').hidden = true;
 };

@@ -18,6 +18,7 @@ from pydantic import ValidationError
 from ingest import IngestSettings, Library, UserFacingError, embedder_from, open_library
 from ingest.environment import shut_out
 from ingest.settings import bad_setting
+from ingest.terminal import all_well_formed, clean_arguments, prepare_output
 from ingest.trouble import in_words as disk_trouble
 from rag.answer import Answer, Answered, Confidence, Escalated, Passage, Retrieved, TextDelta
 from rag.assistant import Assistant
@@ -44,13 +45,16 @@ OPEN_THEMSELVES = (evaluate.run, calibrate.run, models.run, discover.run, adapt.
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command. 0: success; 1: failure with a stated reason; 2: wrong usage."""
     parser = _parser()
+    prepare_output()
     options = parser.parse_args(arguments)
+    prepare_output(json=bool(getattr(options, "json", False) or getattr(options, "questions", None)))
+    clean_arguments(options)
     os.umask(0o077)  # files written here are for the user only
     try:
         if options.run in OPEN_THEMSELVES:
             return int(options.run(options))
         if "questions" in options and (options.question in (None, [])) == (options.questions is None):
-            parser.error("give either a QUESTION or --questions FILE")
+            parser.error("give either QUESTION or --questions FILE")
         with open_library(IngestSettings()) as library:
             return int(options.run(library, options))
     except ValidationError as error:
@@ -67,28 +71,30 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m rag", description="Questions to your papers.")
+    parser = argparse.ArgumentParser(prog="python -m rag", description="Ask questions about your papers.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     def command(name: str, run: Any, text: str) -> argparse.ArgumentParser:
         sub = commands.add_parser(name, help=text, description=text)
         sub.add_argument("--questions", type=Path, metavar="FILE.jsonl", help='rows {"id","question","papers":[…]}')
-        sub.add_argument("--paper", action="append", metavar="ID", help="ask this paper only; may be repeated")
-        sub.add_argument("--tag", help="ask the papers that carry this tag only")
-        sub.add_argument("--json", action="store_true", help="results as JSON on standard output")
+        sub.add_argument("--paper", action="append", metavar="ID", help="ask only this paper; repeat for more")
+        sub.add_argument("--tag", help="ask only the papers with this tag")
+        sub.add_argument("--json", action="store_true", help="print results as JSON")
         sub.set_defaults(run=run)
         return sub
 
     search = command("search", _search, "find passages")
     search.add_argument("question", nargs="?", metavar="QUESTION")
-    search.add_argument("--k", type=positive, default=10, help="how many passages at most (10)")
-    ask = command("ask", _ask, "answer a question with citations; further questions may refer to the earlier ones")
+    search.add_argument("--k", type=positive, default=10, help="maximum number of passages (default: 10)")
+    ask = command("ask", _ask, "answer a question with citations; later questions may refer to earlier ones")
     ask.add_argument("question", nargs="*", metavar="QUESTION")
     ask.add_argument("--mode", choices=("draft", "auto", "refine"), default="draft")
-    text = "list the abbreviations of the papers and the terms of the glossary"
+    text = "list the abbreviations in your papers and the terms in your glossary"
     terms = commands.add_parser("terms", help=text, description=text)
-    terms.add_argument("term", nargs="?", metavar="TERM", help="this one only, by its short or a part of its long form")
-    terms.add_argument("--json", action="store_true", help="results as JSON on standard output")
+    terms.add_argument(
+        "term", nargs="?", metavar="TERM", help="only this term, by its short form or part of its long form"
+    )
+    terms.add_argument("--json", action="store_true", help="print results as JSON")
     terms.set_defaults(run=_terms)
     evaluate.add_to(commands)
     privacy.add_to(commands)
@@ -105,22 +111,41 @@ def _rows(options: argparse.Namespace) -> list[dict[str, Any]]:
         questions = [options.question] if isinstance(options.question, str) else options.question
         return [{"id": None, "question": question, "papers": options.paper} for question in questions]
     try:
-        lines = options.questions.read_text(encoding="utf-8").splitlines()
-        rows = [json.loads(line) for line in lines if line.strip()]
-        return [
-            {
-                "id": row["id"],
-                "question": row["question"] + "",
-                "papers": row.get("papers") or options.paper,
-                "history": [(asked + "", answered + "") for asked, answered in row.get("history") or ()],
-            }
-            for row in rows
-        ]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        lines = options.questions.read_bytes().splitlines()
+    except OSError as error:
         raise QuestionError(
-            f"The questions in {options.questions} cannot be read ({error}).",
-            'Each line must be a JSON object like {"id": "1", "question": "…", "papers": ["…"]}.',
+            f"The questions in {options.questions} cannot be read ({error.strerror}).",
+            "Check that the file is there and that you may read it.",
         ) from error
+    rows = [_row(line, number, options) for number, line in enumerate(lines, start=1) if line.strip()]
+    if rows and all("fault" in row for row in rows):
+        raise QuestionError(
+            f"The questions in {options.questions} cannot be read ({rows[0]['fault']}).",
+            'Each line must be a JSON object like {"id": "1", "question": "…", "papers": ["…"]}.',
+        )
+    return rows
+
+
+def _row(line: bytes, number: int, options: argparse.Namespace) -> dict[str, Any]:
+    """One line of a question file; one that cannot be read has a "fault", and its neighbours are asked all the same."""
+    row: Any = {}
+    try:
+        row = all_well_formed(json.loads(line.decode("utf-8-sig", "surrogateescape")))
+        return {
+            "id": row["id"],
+            "question": row["question"] + "",
+            "papers": row.get("papers") or options.paper,
+            "history": [(asked + "", answered + "") for asked, answered in row.get("history") or ()],
+        }
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        name = row.get("id") if isinstance(row, dict) else None
+        fault = f"line {number}: {error!r}" if isinstance(error, KeyError) else f"line {number}: {error}"
+        return {"id": name, "question": "", "papers": None, "fault": fault}
+
+
+def _checked(row: dict[str, Any]) -> None:
+    if fault := row.get("fault"):
+        raise QuestionError(f"This row cannot be read ({fault}).", 'It needs an "id" and a "question".')
 
 
 def _search(library: Library, options: argparse.Namespace) -> int:
@@ -151,6 +176,7 @@ def _search(library: Library, options: argparse.Namespace) -> int:
 
 
 def _find(retriever: Retriever, library: Library, row: dict[str, Any], *, k: int, tag: str | None) -> Found:
+    _checked(row)
     papers = _papers(library, row)
     if tag is not None:
         papers = [paper.id for paper in library.tagged(tag) if papers is None or paper.id in papers]
@@ -173,13 +199,13 @@ def _terms(library: Library, options: argparse.Namespace) -> int:
     for row in rows:
         if row["source"] == "glossary":
             told = [row["definition"], *(f"also {name}" for name in row["synonyms"])]
-            told += [f"write {row['preferred']}"] if row["preferred"] else []
+            told += [f"preferred: {row['preferred']}"] if row["preferred"] else []
             print(f"{row['term']}: {'; '.join(filter(None, told))}  (glossary, line {row['line']})")
         else:
             papers = ", ".join(f"{p['title']} ({p['paper_id']}, {p['count']}×)" for p in row["papers"])
             print(f"{row['term']}: {row['long']}  {papers}")
     if not rows:
-        print("No such term." if options.term else "No terms yet: add papers or write a glossary (docs/terms.md).")
+        print("No matching term." if options.term else "No terms yet: add papers or write a glossary (docs/terms.md).")
     return 0
 
 
@@ -234,6 +260,7 @@ async def _ask_all(library: Library, options: argparse.Namespace) -> int:
 async def _one(
     assistant: Assistant, row: dict[str, Any], options: argparse.Namespace, *, history: Sequence[tuple[str, str]]
 ) -> Answer:
+    _checked(row)
     spoken = not (options.json or options.questions)
     live = spoken and sys.stdout.isatty()
     titles = {paper.id: paper.title for paper in assistant.library.papers()}
@@ -253,7 +280,7 @@ async def _one(
                 case TextDelta(text) if live:
                     print(f"\033[2m{printable(text)}\033[0m", end="", flush=True)
                 case Escalated(model, reason) if spoken:
-                    print(f"\n{model} is looking at this draft again: {reason}.\n", flush=True)
+                    print(f"\n{model} is reviewing this draft: {reason}.\n", flush=True)
                 case Answered(answer):
                     if live:
                         print("\n")
@@ -264,8 +291,8 @@ async def _one(
 def _print_passages(passages: Sequence[Passage]) -> None:
     for passage in passages:
         chunk = passage.chunk
-        pages = f"p. {chunk.first_page}" + (f"-{chunk.last_page}" if chunk.last_page > chunk.first_page else "")
-        where = printable(f"{passage.paper.title}, {pages}  {chunk.section or ''}")
+        pages = passage.paper.page_name(chunk.first_page, chunk.last_page)
+        where = printable(f"{passage.paper.title}, p. {pages}  {chunk.section or ''}")
         print(f"[{passage.marker}] {passage.score:.3f}  {where}")
         print(f"    {' '.join(printable(chunk.text).split())}\n")
 
@@ -275,7 +302,8 @@ def _print_answer(answer: Answer) -> None:
     if is_quoted(answer):
         for citation in answer.citations:
             quote = " ".join(printable(citation.quote).split())
-            print(f"\n  “{quote}” [{citation.marker}], p. {citation.page}")
+            place = citation.passage.paper.page_name(citation.page)
+            print(f"\n  “{quote}” [{citation.marker}], p. {printable(place)}")
     for conflict in answer.conflicts:
         print("\nYour papers disagree:")
         for marker, quote in zip(conflict.markers, conflict.quotes, strict=True):
@@ -292,9 +320,10 @@ def _print_answer(answer: Answer) -> None:
     print("\nSources:" if cited else "\nClosest passages:")
     for passage in shown:
         page = cited.get(passage.marker, passage.chunk.first_page)
-        print(f"[{passage.marker}] {printable(passage.paper.title)}, p. {page}  ({passage.paper.id})")
+        where = printable(f"{passage.paper.title}, p. {passage.paper.page_name(page)}")
+        print(f"[{passage.marker}] {where}  ({passage.paper.id})")
     if answer.scope and not answer.scope.whole:
-        print(f"\nAsked of: {scope_words(answer.scope)}")
+        print(f"\nSearched {scope_words(answer.scope)}")
 
 
 def misquoted_lines(answer: Answer) -> list[str]:
@@ -305,7 +334,7 @@ def misquoted_lines(answer: Answer) -> list[str]:
         if not quotation.verified:
             lines.append(f"Not verbatim: “{quotation.text}”")
             diff = " ".join(shown[kind].format(words) for kind, words in quotation.diff)
-            lines.append(f"  closest, in [{quotation.marker}]: {diff}" if diff else "  no passage comes close")
+            lines.append(f"  closest, in [{quotation.marker}]: {diff}" if diff else "  no passage is close")
     return lines
 
 
@@ -318,6 +347,7 @@ def passage_row(passage: Passage) -> dict[str, Any]:
         "title": passage.paper.title,
         "first_page": passage.chunk.first_page,
         "last_page": passage.chunk.last_page,
+        "page_name": passage.paper.page_name(passage.chunk.first_page, passage.chunk.last_page),
         "section": passage.chunk.section,
         "score": passage.score,
         "text": passage.chunk.text,
@@ -342,6 +372,7 @@ def answer_row(answer: Answer) -> dict[str, Any]:
                 "marker": c.marker,
                 "paper_id": c.passage.paper.id,
                 "page": c.page,
+                "page_name": c.passage.paper.page_name(c.page),
                 "quote": c.quote,
                 "verified": c.verified,
                 "diff": c.diff,

@@ -10,6 +10,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Self
 
 from ingest import Embedder, Library, UserFacingError, embedder_from
+from ingest.terminal import well_formed
 from rag.answer import (
     QUOTED_ANSWER,
     Answer,
@@ -272,7 +273,7 @@ class Assistant:
         if reason is None:
             yield Answered(with_notice(answer, None, trace=trace))
         elif self.expert is None:
-            stays = "The answer stays as your papers say it." if answer.shown else "The small model's draft stays."
+            stays = "The quoted answer is shown." if answer.shown else "The small model's draft is shown."
             yield Answered(with_notice(answer, f"{self._no_expert} {stays}", trace=trace))
         else:
             async with aclosing(
@@ -292,7 +293,7 @@ class Assistant:
             NoExpertError: no larger model is configured.
         """
         if self.expert is None:
-            raise NoExpertError(self._no_expert, "Set SCHOLION_EXPERT (docs/models.md) and start Scholion again.")
+            raise NoExpertError(self._no_expert, "Set SCHOLION_EXPERT (docs/models.md) and restart Scholion.")
         trace = Trace()
         yield Retrieved(answer.passages, answer.searched, answer.scope, answer.kind)
         page_text = self._page_text()
@@ -362,7 +363,7 @@ class Assistant:
         sure = answer.confidence
         assert sure
         if first.draft.model == QUOTED_ANSWER:
-            return None if is_sure(sure) else "the sentences that were found may not be the answer"
+            return None if is_sure(sure) else "the quoted sentences may not answer the question"
         calibration = calibration_for(first.draft.model, library=self.library.folder)
         if calibration.model != first.draft.model and not sure.vetoes:  # the threshold is for another model
             return reason_to_refine(first)
@@ -420,12 +421,12 @@ class Assistant:
         return Scope(tuple(paper for paper in tagged if chosen is None or paper in chosen), tag=tag)
 
     def _checked(self, question: str) -> str:
-        question = question.strip()
+        question = well_formed(question).strip()
         if not question:
             raise QuestionError("The question is empty.", "Type what you want to know.")
         if len(question) > self._settings.max_question_chars:
             raise QuestionError(
-                f"The question has {len(question):,} characters; {self._settings.max_question_chars:,} are the most.",
+                f"The question has {len(question):,} characters; the limit is {self._settings.max_question_chars:,}.",
                 "Shorten it, or add the long text as a PDF and ask about that.",
             )
         return question

@@ -167,7 +167,7 @@ class Expert:
                 sure = await asyncio.to_thread(assess, second)
         except UserFacingError as error:
             trace.add("refine", time.monotonic() - began - (trace.held - held))
-            stays = "" if "draft stays" in str(error) else " The draft stays."
+            stays = "" if "draft is kept" in str(error) else " The draft is kept."
             yield Answered(with_notice(answer, f"{error}{stays}", trace=trace))
             return
         yield Drafted(draft, sure)
@@ -189,8 +189,8 @@ class Expert:
         passages = tuple(passage for passage in answer.passages if passage.paper.id in allowed)
         if not passages:
             raise NotAllowedError(
-                "All passages are of papers that stay on this machine, so the larger model was not asked.",
-                "Allow them with `python -m rag privacy allow PAPER`, or ask other papers.",
+                "All passages come from papers that stay on this machine, so the larger model was not asked.",
+                "Allow them with `python -m rag privacy allow PAPER`, or search other papers.",
             )
         if self.gate.local_words(first.draft.text):  # the draft quotes one of them
             return _Shown(passages, "", ())
@@ -201,7 +201,7 @@ class Expert:
     ) -> Permit:
         """Permission to send this once. Time the user takes to decide is not counted as the answer's."""
         if self.gate is None:
-            raise NotAllowedError(f"{self.name} is not on this machine, so nothing is sent.")
+            raise NotAllowedError(f"{self.name} is not on this machine, so nothing was sent.")
         payload = await self.gate.payload(
             messages,
             expert=self.model,
@@ -232,7 +232,7 @@ class Expert:
         if draft.usage is None or not was_cut(sent, draft.usage.input_tokens):
             return None
         read = draft.usage.input_tokens
-        return f"The server of {self.name} read {read:,} of about {sent:,} tokens: its context is set too small."
+        return f"The server of {self.name} read {read:,} of about {sent:,} tokens: its context window is too small."
 
     def _left_out(self, answer: Answer, shown: _Shown, passages: Sequence[Passage]) -> str | None:
         """Which passages the model was not shown, for the user."""
@@ -245,12 +245,14 @@ class Expert:
         """Why the refinement is rejected, for the user; None if it is accepted."""
         if declines(second.draft.text):
             return (
-                f"{self.name} did not answer from these passages (“{_short(second.draft.text)}”), so the draft stays."
+                f"{self.name} did not answer from these passages (“{_short(second.draft.text)}”), so the draft is kept."
             )
         if second.draft.finish_reason == "repetition":
-            return f"{self.name} began to repeat itself, so the draft stays."
+            return f"{self.name} started repeating itself, so the draft is kept."
         if not not_worse(second, first):
-            return f"{self.name} was asked, but your papers support its answer less than the draft, so the draft stays."
+            return (
+                f"{self.name} was asked, but your papers support its answer less than the draft, so the draft is kept."
+            )
         return None
 
     async def _prompt(

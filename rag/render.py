@@ -35,9 +35,9 @@ NAMED_TITLES = 3
 """A scope with more papers is shown as a count instead of titles."""
 
 _TAKEN_AS: dict[Kind, str] = {
-    "summary": "a summary was asked for",
-    "comparison": "a comparison was asked for",
-    "papers": "the papers were asked for",
+    "summary": "answered as a summary",
+    "comparison": "answered as a comparison",
+    "papers": "answered as a list of papers",
 }
 
 _PUNCTUATION = re.compile(r"([!-/:-@\[-`{-~])")
@@ -63,6 +63,12 @@ def _cut(text: str, *, limit: int | None) -> str:
 def short_title(paper: Paper) -> str:
     """The title, escaped and at most 72 characters; the file name if there is no title."""
     return inert(paper.title.strip() or paper.file_name, limit=TITLE_CHARS)
+
+
+def page_name(paper: Paper, page: int) -> str:
+    """What a page is called, inert: "1123 (1)" where its printed number is known and another, else its position."""
+    label = paper.page_label(page)
+    return f"{inert(label)} ({page})" if label else str(page)
 
 
 def cite_path(chunk: Chunk, *, page: int) -> str:
@@ -101,20 +107,20 @@ def reading_title(passages: Collection[Passage]) -> str:
 
 
 def scope_words(scope: Scope) -> str:
-    """Which papers were asked, as plain text: `3 papers of “thesis”`, `all 12 papers`, or up to three titles."""
+    """Which papers were asked, as plain text: `3 papers tagged “thesis”`, `all 12 papers`, or up to three titles."""
     n = counted(len(scope.papers), "paper")
     if scope.whole:
         return "the only paper" if len(scope.papers) == 1 else f"all {n}"
     if scope.tag is not None:
-        return f"{n} of “{scope.tag}”"
+        return f"{n} tagged “{scope.tag}”"
     titles = [_cut(paper.title.strip() or paper.file_name, limit=TITLE_CHARS) for paper in scope.papers]
-    listed = "; ".join(titles) if 0 < len(titles) <= NAMED_TITLES else f"{n} that you chose"
+    listed = "; ".join(f"“{title}”" for title in titles) if 0 < len(titles) <= NAMED_TITLES else f"{n} you chose"
     return f"{listed} (named in the question)" if scope.named else listed
 
 
 def query_line(answer: Answer) -> str:
     """One line on how the question was understood: the papers asked, the kind, the rewritten question."""
-    parts = [f"Asked of: {inert(scope_words(answer.scope))}"] if answer.scope else []
+    parts = [f"Searched {inert(scope_words(answer.scope))}"] if answer.scope else []
     if answer.kind in _TAKEN_AS:
         parts.append(_TAKEN_AS[answer.kind])
     if answer.searched:
@@ -129,7 +135,7 @@ def full_answer(answer: Answer, *, first_token_seconds: float | None = None) -> 
         answer: what to show.
         first_token_seconds: time from the question to the first token, as the consumer saw it.
     """
-    blocks = [_abstention(answer) if answer.abstained else answer_text(answer)]
+    blocks = ["**Not in your papers.**" if answer.abstained else answer_text(answer)]
     blocks.append(legend(answer))
     blocks.append(confidence_words(answer))
     blocks.append(disagreements(answer))
@@ -159,7 +165,7 @@ def figure(answer: Answer) -> str:
     sure = answer.confidence
     if sure is None or not is_quoted(answer) or sure.signals.get("calibrated") == 0.0:
         return ""
-    return f"Of 100 quoted answers with such signs about {100 * sure.score:.0f} were right (docs/reader.md)."
+    return f"About {100 * sure.score:.0f} of 100 quoted answers like this one were right (docs/reader.md)."
 
 
 def answer_text(answer: Answer) -> str:
@@ -188,7 +194,7 @@ def quoted_text(answer: Answer) -> str:
     words = [sentence.text for sentence in answer.sentences if sentence.support]
     for citation in answer.citations:
         path = cite_path(citation.passage.chunk, page=citation.page)
-        where = f"[{citation.marker}]({path}) page {citation.page}"
+        where = f"[{citation.marker}]({path}) page {page_name(citation.passage.paper, citation.page)}"
         blocks.append(f"> “{_marked(_flat(citation.quote), words)}” {where}")
     return "\n\n".join(blocks)
 
@@ -251,7 +257,7 @@ def difference(diff: Iterable[Change]) -> str:
 def sources(answer: Answer) -> str:
     """The cited passages with quotes; if there are none, those read; for an abstention, the closest ones."""
     if answer.abstained:
-        return f"##### The closest passages\n\n{_glances(answer.passages, answer)}" if answer.passages else ""
+        return f"##### Closest passages\n\n{_glances(answer.passages, answer)}" if answer.passages else ""
     cited = sorted(answer.citations, key=lambda citation: citation.marker)
     lines = [
         "\n".join(_cited(citation, bare=is_quoted(answer)) for citation in _without_repeats(group))
@@ -295,7 +301,7 @@ def with_references(text: str, cited: Iterable[tuple[int, Paper, int]]) -> str:
 def changes_title(answer: Answer) -> str:
     """The title for `changed`, in a few words."""
     last_is_quoted = bool(answer.drafts) and answer.drafts[-1].model == QUOTED_ANSWER
-    return "what the model wrote" if last_is_quoted else "the draft, and what changed"
+    return "what the model wrote" if last_is_quoted else "the draft and what changed"
 
 
 def changed(answer: Answer) -> str:
@@ -307,7 +313,10 @@ def changed(answer: Answer) -> str:
     if refined.model == QUOTED_ANSWER:
         wrote = " ".join(model_text(draft.text).split())
         return "\n\n".join(
-            filter(None, (f"{inert(draft.model)} wrote this, which is not shown:", f"> {wrote}", figure(answer)))
+            filter(
+                None,
+                (f"{inert(draft.model)} wrote this, which is not part of the answer:", f"> {wrote}", figure(answer)),
+            )
         )
     taken_ = answer.shown == len(answer.drafts) - 1
     links = links_to(answer.passages)
@@ -334,20 +343,20 @@ def fenced(text: str, *, language: str = "text") -> str:
 def footer(answer: Answer, *, first_token_seconds: float | None = None) -> str:
     """One line: whether words were quoted, models, seconds, tokens, cost, and whether anything left this machine."""
     models = " → ".join(inert(draft.model) for draft in answer.drafts if draft.model != QUOTED_ANSWER)
-    parts = [models or "no model was asked"]
+    parts = [models or "no language model was used"]
     if is_quoted(answer):
         parts = ["quoted word for word"] + ([f"draft by {models}"] if models else [])
     if first_token_seconds is None and answer.drafts:
         first_token_seconds = answer.drafts[0].first_token_seconds
-    if first_token_seconds is not None:
-        parts.append(f"first word in {first_token_seconds:.1f} s")
     if answer.trace.seconds is not None:
-        parts.append(f"done in {answer.trace.seconds:.1f} s")
+        parts.append(f"{answer.trace.seconds:.1f} s")
+    if first_token_seconds is not None:
+        parts.append(f"first word after {first_token_seconds:.1f} s")
     usages = [draft.usage for draft in answer.drafts]
     if usages and None not in usages:
         read = sum(usage.input_tokens for usage in usages if usage)
         written = sum(usage.output_tokens for usage in usages if usage)
-        parts.append(f"{read:,} tokens in, {written:,} out")
+        parts.append(f"{read:,} → {written:,} tokens")
     if answer.stayed:
         parts.append("stayed on this machine")
     else:
@@ -376,11 +385,11 @@ def _links(answer: Answer) -> dict[int, str]:
 def _line(passage: Passage, *, page: int) -> str:
     path = cite_path(passage.chunk, page=page)
     parts = [str(passage.paper.year)] if passage.paper.year else []
-    parts.append(f"page {page}")
+    parts.append(f"page {page_name(passage.paper, page)}")
     parts += [inert(passage.chunk.section, limit=48)] if passage.chunk.section else []
     # an outline's score is only its rank, and the reader's order does not follow the search's score
     scored = not {"outline", "reader"} & set(passage.sources)
-    parts += [f"match\N{NO-BREAK SPACE}{passage.score:.2f}"] if scored else []
+    parts += [f"relevance\N{NO-BREAK SPACE}{passage.score:.2f}"] if scored else []
     return f"- [{passage.marker}]({path}) [{short_title(passage.paper)}]({path}#source) · {' · '.join(parts)}"
 
 
@@ -397,8 +406,8 @@ def _cited(citation: Citation, *, bare: bool = False) -> str:
 def _compared(diff: Collection[Change], where: str) -> str:
     """The closest words and the differences, for the end of a list item."""
     if not diff:
-        return " (nothing comes close)"
-    return f"  \n  *The closest words {where}:* {difference(diff)}"
+        return " (no close match)"
+    return f"  \n  *Closest text {where}:* {difference(diff)}"
 
 
 def _glances(passages: Iterable[Passage], answer: Answer) -> str:
@@ -421,15 +430,11 @@ def _reference(paper: Paper, page: int) -> str:
     year = f"({paper.year})" if paper.year else ""
     doi = f" doi:{paper.doi}" if paper.doi else f" arXiv:{paper.arxiv_id}" if paper.arxiv_id else ""
     return _cut(
-        f"{' '.join(part for part in (authors, year) if part)}. ".lstrip(". ") + f"{title}, p. {page}.{doi}", limit=None
+        f"{' '.join(part for part in (authors, year) if part)}. ".lstrip(". ")
+        + f"{title}, p. {paper.page_name(page)}.{doi}",
+        limit=None,
     )
 
 
 def _without_repeats(citations: Iterable[Citation]) -> list[Citation]:
     return list({(citation.page, citation.quote): citation for citation in citations}.values())
-
-
-def _abstention(answer: Answer) -> str:
-    text = model_text(answer.text).strip()
-    said = text.casefold().rstrip(".").endswith("not in your papers")
-    return "**Not in your papers.**" + (f" {text}" if text and not said else "")

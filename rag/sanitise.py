@@ -14,13 +14,11 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-JOINER = "\N{WORD JOINER}"
+from ingest.terminal import INVISIBLE, printable
 
-INVISIBLE = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x84\x86-\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180e\u200b-\u200f"
-    "\u2028-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff9-\ufffb\ud800-\udfff\U000e0000-\U000e0fff]"
-)
-"""Invisible characters: controls, directions, joiners, tags; and lone surrogates, which cannot be sent."""
+__all__ = ["INVISIBLE", "printable"]
+
+JOINER = "\N{WORD JOINER}"
 
 MARKER = re.compile(r"\[(\d{1,3})\]")
 OWN_LINK = r'\((?:/cite/[0-9a-f]{16}/\d{1,5}/\d{4,7}(?:#source)?|#(?:unsupported|weak)(?: "[^"\\`\n]*")?)\)'
@@ -226,11 +224,6 @@ def sanitised(text: str) -> str:
     """The whole text as Markdown without a live link, image, address or HTML tag."""
     whole = Sanitiser()
     return whole.feed(text) + whole.finish()
-
-
-def printable(text: str) -> str:
-    """The text without terminal control codes and invisible characters."""
-    return INVISIBLE.sub("", text)
 
 
 def broken(text: str, *, own_links: bool = False) -> str:

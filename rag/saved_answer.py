@@ -41,7 +41,7 @@ def load_answer(kept: Any, *, library: Library) -> Answer:
         return _read(kept, library)
     except (KeyError, TypeError, ValueError) as error:
         raise StaleAnswerError(
-            "This answer cannot be refined, because its passages are no longer in your library.", "Ask again."
+            "This answer cannot be refined because its passages are no longer in your library.", "Ask again."
         ) from error
 
 

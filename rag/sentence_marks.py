@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 
     from rag.answer import Answer, Correction, Sentence, Support
 
-SAID: Final[dict[Support, str]] = {"unsupported": "not in the passages", PARTIALLY_SUPPORTED: "partly in the passages"}
+SAID: Final[dict[Support, str]] = {"unsupported": "not supported", PARTIALLY_SUPPORTED: "partially supported"}
 """The words shown after a doubtful sentence."""
 
 EXPLAINED: Final[dict[Support, str]] = {
-    "unsupported": "no passage that was read says so, or one says otherwise",
-    PARTIALLY_SUPPORTED: "a part is missing, or stands elsewhere",
+    "unsupported": "none of the passages says this, or one says otherwise",
+    PARTIALLY_SUPPORTED: "partially supported: a part is missing, or elsewhere in the passages",
 }
 
 BEGINS: Final = "\N{INVISIBLE SEPARATOR}"
@@ -106,7 +106,7 @@ def legend(answer: Answer) -> str:
     """A line that explains the marks used, and a line on corrected citations; empty if there are neither."""
     used = {mark.sentence.support for mark in sentence_marks(answer.text, answer.sentences)}
     parts = [f"{_link(support, EXPLAINED[support])} {EXPLAINED[support]}" for support in SAID if support in used]
-    lines = [f"###### {' · '.join(parts)} · choose one in the text to see why"] if parts else []
+    lines = [f"###### {' · '.join(parts)} · select the mark to see why"] if parts else []
     changed = [correction for correction in answer.corrections if correction.was is not None]
     if changed:
         n = "1 citation was" if len(changed) == 1 else f"{len(changed)} citations were"
@@ -115,7 +115,7 @@ def legend(answer: Answer) -> str:
 
 
 def _corrected(correction: Correction) -> str:
-    became = "taken away" if correction.to is None else f"is now [{correction.to}]"
+    became = "was removed" if correction.to is None else f"is now [{correction.to}]"
     return f"[{correction.was}] {became}"
 
 
@@ -129,7 +129,7 @@ def _mark(sentence: Sentence) -> str:
 
 
 def _link(support: Support, why: str) -> str:
-    """`[*(partly in the passages)*](#weak "why")`: the page draws a sign instead of italic words."""
+    """`[*(partially supported)*](#weak "why")`: the page draws a sign instead of italic words."""
     words = f"({SAID[support]})"
     return f'[{f"*{words}*" if support == PARTIALLY_SUPPORTED else words}](#{support} "{_title(why)}")'
 

@@ -20,42 +20,42 @@ class RagSettings(BaseSettings):
     drafter: str | None = Field(
         default=None,
         description="The model that drafts, on this machine: a name from `python -m rag models`, a GGUF file, or the "
-        "address of a server here with the model behind `#`; the embedded SmolLM2-135M-Instruct where unset.",
+        "address of a server here followed by `#` and the model. If unset: the embedded SmolLM2-135M-Instruct.",
     )
     drafter_context: int = Field(
         default=8192, ge=1024, description="Context window of the drafter, shared by its slots."
     )
-    drafter_slots: int = Field(default=2, ge=1, le=16, description="Answers that the drafter writes at the same time.")
+    drafter_slots: int = Field(default=2, ge=1, le=16, description="Answers the drafter writes at the same time.")
     drafter_threads: int | None = Field(
-        default=None, ge=1, description="Processor threads; where unset all cores read, half of them write."
+        default=None, ge=1, description="Processor threads; if unset, all cores read and half of them write."
     )
     drafter_sentences: int | None = Field(
         default=None,
         ge=0,
-        description="Show the drafter only so many best sentences of the passages, 0 for whole passages; "
-        "where unset 4 for the embedded model and 0 for any other.",
+        description="How many of the best sentences the drafter sees; 0 shows whole passages. "
+        "If unset: 4 for the embedded model, 0 for any other.",
     )
     answers: Literal["quoted", "written"] | None = Field(
         default=None,
-        description="Whether a question for a fact is answered with the sentences of your papers, or with what the "
-        "drafter writes; where unset quoted with the embedded drafter and written with any other.",
+        description="Answer questions for a fact with sentences quoted from your papers (`quoted`) or with the "
+        "drafter's own words (`written`). If unset: quoted with the embedded drafter, written with any other.",
     )
     expert: str | None = Field(
         default=None,
         description="The larger model that refines: a name from `python -m rag models`, a GGUF file, or the address of "
-        "a server with the model behind `#`, like `http://127.0.0.1:11434/v1#qwen2.5:7b`; none where unset.",
+        "a server followed by `#` and the model, like `http://127.0.0.1:11434/v1#qwen2.5:7b`. If unset: none.",
     )
     expert_key: SecretStr = Field(
-        default=SecretStr(""), description="The key for the expert's server, where it asks for one."
+        default=SecretStr(""), description="The key for the expert's server, if it needs one."
     )
     expert_context: int | None = Field(
         default=None,
         ge=1024,
-        description="Context window of the expert; where unset what its server says, 8192 for a GGUF file.",
+        description="Context window of the expert. If unset: what its server says, 8192 for a GGUF file.",
     )
-    expert_seconds: float = Field(default=180.0, gt=0, description="Longest wait for the expert's whole answer.")
+    expert_seconds: float = Field(default=180.0, gt=0, description="Longest wait for the expert's complete answer.")
     expert_output_tokens: int = Field(
-        default=1024, ge=16, description="Longest answer of the expert, in its tokens, its thoughts included."
+        default=1024, ge=16, description="Longest answer from the expert, in its tokens, thinking included."
     )
     max_output_tokens: int = Field(default=320, ge=16, description="Longest answer, in the model's tokens.")
     max_question_chars: int = Field(default=4000, ge=100, description="Longer questions are refused.")
@@ -65,27 +65,29 @@ class RagSettings(BaseSettings):
         default=None,
         pattern=r"^https?://[^/\s?#]+/?$",
         description="A proxy for `python -m rag models pull`, like `http://proxy.example:3128`. Nothing else goes "
-        "through a proxy, and HTTP_PROXY and its like are not read.",
+        "through a proxy, and variables like HTTP_PROXY are ignored.",
     )
     budget_day_calls: int | None = Field(
-        default=None, ge=0, description="Most calls in a day (UTC) of a larger model that is not on this machine."
+        default=None, ge=0, description="Most calls per day (UTC) to a larger model that is not on this machine."
     )
-    budget_month_calls: int | None = Field(default=None, ge=0, description="The same in a calendar month.")
+    budget_month_calls: int | None = Field(default=None, ge=0, description="The same per calendar month.")
     budget_day_usd: float | None = Field(
-        default=None, ge=0, description="Most US dollars in a day; models with an unknown price are not asked then."
+        default=None, ge=0, description="Most US dollars per day; if set, models with an unknown price are not used."
     )
-    budget_month_usd: float | None = Field(default=None, ge=0, description="The same in a calendar month.")
+    budget_month_usd: float | None = Field(default=None, ge=0, description="The same per calendar month.")
     watts: float | None = Field(
-        default=None, gt=0, description="What this machine draws while it answers, for an estimate without counters."
+        default=None, gt=0, description="Power this machine draws while answering, for an estimate without counters."
     )
     idle_watts: float | None = Field(
-        default=None, ge=0, description="What it draws at rest; where set, only what is above it counts."
+        default=None, ge=0, description="Power it draws when idle; if set, only the power above it counts."
     )
     kwh_price: float | None = Field(default=None, ge=0, description="Price of a kilowatt-hour, in US dollars.")
     hardware_price: float | None = Field(
-        default=None, ge=0, description="Price of the hardware that answers, in US dollars; 0 where it is paid for."
+        default=None,
+        ge=0,
+        description="Price of the hardware that answers, in US dollars; 0 if it is already paid for.",
     )
-    hardware_hours: float = Field(default=26_280.0, gt=0, description="Hours that the hardware lasts: three years.")
+    hardware_hours: float = Field(default=26_280.0, gt=0, description="Lifetime of the hardware in hours: three years.")
     utilisation: float | None = Field(
-        default=None, gt=0, le=1, description="The part of that time in which it answers, as 0.05."
+        default=None, gt=0, le=1, description="The share of that time it spends answering, for example 0.05."
     )

@@ -46,5 +46,5 @@ def content_words(text: str) -> set[str]:
 
 
 def counted(number: int, noun: str) -> str:
-    """`1 page`, `2 pages`."""
-    return f"{number} {noun}" + ("" if number == 1 else "s")
+    """`1 page`, `2 pages`, `1,000 pages`."""
+    return f"{number:,} {noun}" + ("" if number == 1 else "s")

@@ -39,6 +39,16 @@ hypothesis_settings.register_profile("scholion", deadline=None, suppress_health_
 hypothesis_settings.load_profile("scholion")
 
 
+@pytest.fixture(autouse=True, scope="session")
+def _samples_are_parsed_once():
+    """In this process; what tests start in others parses as ever."""
+    from parsed_once import ParserOfSamples
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("ingest.pipeline.Parser", ParserOfSamples)
+        yield
+
+
 @pytest.fixture(autouse=True)
 def _umask():
     """A command that a test runs in this process closes its files to others, for that test only."""

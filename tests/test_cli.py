@@ -338,7 +338,7 @@ def test_terms_lists_what_papers_and_the_team_say(run, folder):
         assert 'unknown column "word"' in err
     finally:
         glossary.unlink()
-    assert run(rag, "terms", "rank-one update of nothing")[:2] == (0, "No such term.\n")
+    assert run(rag, "terms", "rank-one update of nothing")[:2] == (0, "No matching term.\n")
 
 
 def test_tags_scope_lists_searches_and_answers(run):
@@ -399,7 +399,7 @@ def test_the_terminal_labels_what_a_model_quotes_wrongly() -> None:
         "Not verbatim: “trained for four days”",
         "  closest, in [2]: trained for [-four-] {+3.5+} days",
         "Not verbatim: “nothing of the kind”",
-        "  no passage comes close",
+        "  no passage is close",
     ]
     assert answer_row(answer)["confidence"] is None
     rows = answer_row(answer)["quotations"]

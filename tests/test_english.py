@@ -57,37 +57,7 @@ INSTEAD = {  # what must not come back → what to write
     r"\bwhich were read\b": "that were read",
     r"\bthereof\b|\bwhereby\b|\bwherein\b|\bhereby\b": "plain words",
 }
-TO_REWRITE: dict[str, set[str]] = {
-    "docs/chat.md": {"asked of:"},
-    "docs/evaluation.md": {"rightly"},
-    "docs/modes.md": {"have no support in"},
-    "docs/support.md": {"name roberta is not there"},
-    "ingest/__main__.py": {"mend", "mended"},
-    "ingest/pipeline.py": {"mended"},
-    "ingest/repair.py": {"anew"},
-    "ingest/sandbox.py": {"made to do harm"},
-    "ingest/settings.py": {"where unset"},
-    "ingest/trouble.py": {"anew"},
-    "rag/__main__.py": {"asked of:"},
-    "rag/commands/adapt.py": {"only so many"},
-    "rag/commands/evaluate.py": {"anew", "going on with", "rightly"},
-    "rag/commands/privacy.py": {"anew"},
-    "rag/sentence_marks.py": {"choose one in the text", "no passage that was read"},
-    "rag/evaluation/report_page.py": {"rightly", "stands beside"},
-    "rag/evaluation/run.py": {"anew"},
-    "rag/models/download.py": {"come whole", "goes on from"},
-    "rag/models/open.py": {"is to be used"},
-    "rag/privacy/consent.py": {"sits on the way"},
-    "rag/privacy/policy.py": {"anew"},
-    "rag/privacy/redaction.py": {"mend"},
-    "rag/quoting/compose.py": {"did not hold", "stand in its place"},
-    "rag/render.py": {"asked of:", "done in {} s", "tokens in, "},
-    "rag/settings.py": {"only so many", "where set", "where unset"},
-    "rag/verify/confidence.py": {"stand in the passages", "stands in the passages"},
-    "rag/verify/support.py": {"its words are not there", "name {} is not there", "number {} is not there"},
-    "ui/consent_question.py": {"stands above"},
-    "ui/conversation.py": {"asked of:"},
-}
+TO_REWRITE: dict[str, set[str]] = {}
 """File → the phrases that it still has. This may only shrink: take a phrase out when the file no longer has it."""
 
 AMERICAN = re.compile(

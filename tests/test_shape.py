@@ -69,6 +69,7 @@ PURE = {
     "ingest/paper.py", "ingest/layout.py", "ingest/metadata.py", "ingest/chunk.py",
     "ingest/blocks.py", "ingest/latex.py", "ingest/lines.py", "ingest/headings.py", "ingest/reference_list.py",
     "ingest/verbatim.py", "ingest/sentences.py", "ingest/authors.py", "ingest/injections.py", "ingest/bibliography.py",
+    "ingest/identifiers.py", "ingest/names.py", "ingest/page_labels.py", "rag/retrieval/pages.py",
     "rag/answer.py", "rag/message.py", "rag/weights.py",
     "rag/prompts.py", "rag/verify/citations.py", "rag/words.py", "rag/render.py",
     "rag/verify/claims.py", "rag/verify/support.py", "rag/verify/conflicts.py", "rag/verify/quotations.py",

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from ingest import UserFacingError, environment
 from ingest.errors import LibraryBusyError
 from ingest.settings import PROJECT
+from ingest.terminal import prepare_output
 from ingest.trouble import in_words
 
 if TYPE_CHECKING:
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 HOST = "127.0.0.1"
 PORT = 8421
 """Not 8000, the default port of vLLM and Chainlit."""
+STARTING_SECONDS = 60.0
+"""How long a second start waits for the first one to answer, which in an empty library adds the samples first."""
 SAMPLES = PROJECT / "docs" / "papers"
 
 
@@ -34,6 +37,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m ui", description="Start Scholion on this machine.")
     parser.add_argument("--port", type=int, default=PORT, help=f"first port to try (default: {PORT})")
     parser.add_argument("--no-browser", action="store_true", help="do not open the browser")
+    prepare_output()
     options = parser.parse_args(arguments)
     os.umask(0o077)  # files written here are for the user only
     may_open = not options.no_browser and sys.stdout.isatty() and _has_display()
@@ -64,9 +68,16 @@ def _start(first_port: int, *, may_open: bool) -> int:
     try:
         core.library().own(url=address, key=core.order_key())
     except LibraryBusyError as error:  # busy with another start at the same moment, or with a command
-        if url := core.library().owner().get("url"):
-            raise UserFacingError(f"Scholion is starting already, and will be at {url}.") from error
-        raise
+        url = core.library().owner().get("url")
+        if not url:
+            raise
+        print(f"Scholion is already starting at {url}. Waiting for it …", flush=True)
+        if running_at := _awaited(folder):
+            return _open_running(running_at, browser)
+        raise UserFacingError(
+            f"Scholion is already starting at {url}, but does not answer yet.",
+            "Open that address in a minute, or stop that Scholion and start again.",
+        ) from error
     names.remove_leftovers(folder / names.INCOMING)
     core.library().papers()  # report a damaged catalogue now, not at the first question
     for said in start.mended(folder):
@@ -92,15 +103,13 @@ def _start(first_port: int, *, may_open: bool) -> int:
         run_chainlit(str(PROJECT / "app.py"))
     except SystemExit as error:
         if error.code and not told.is_set():
-            raise UserFacingError(
-                f"Another program has taken port {port} meanwhile.", "Start Scholion again."
-            ) from error
+            raise UserFacingError(f"Another program has just taken port {port}.", "Start Scholion again.") from error
         raise
     return 0
 
 
 def _open_running(address: str, browser: dict[str, str] | None) -> int:
-    print(f"Scholion is running already: {address}")
+    print(f"Scholion is already running: {address}")
     if browser is not None:
         _open_browser(address, browser)
     return 0
@@ -110,6 +119,18 @@ def _running_at(url: object, library: Path) -> str | None:
     """The address noted by the library's owner, if the library is served there now; the note may be outdated."""
     found = re.fullmatch(rf"http://{re.escape(HOST)}:(\d+)", str(url))
     return str(url) if found and _serves(int(found[1]), library) else None
+
+
+def _awaited(library: Path) -> str | None:
+    """The address that the library's owner notes, once it answers for this library; None where it does not in time."""
+    from ui import core
+
+    end = time.monotonic() + STARTING_SECONDS
+    while time.monotonic() < end:
+        if address := _running_at(core.library().owner().get("url"), library):
+            return address
+        time.sleep(0.2)
+    return None
 
 
 def _serves(port: int, library: Path) -> bool:
@@ -128,7 +149,7 @@ def _choose_port(first: int, *, library: Path) -> tuple[int, bool]:
             except OSError:
                 continue
             return port, False
-    raise UserFacingError(f"No port is free from {first} on.", "Name another one with --port.")
+    raise UserFacingError(f"No free port found from {first} upwards.", "Choose another with --port.")
 
 
 def _answers(port: int) -> object:
@@ -151,7 +172,7 @@ def _add_samples() -> None:
     if not samples or core.library().embedder_name:
         return
     print(
-        f"Your library is empty: adding {len(samples)} sample papers, once. Loading the embedding model …", flush=True
+        f"Your library is empty: adding {len(samples)} sample papers (first start only). Loading models …", flush=True
     )
     from ingest import Ingest, Source
 

@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 LIBRARY = "Library"
 """The command that shows the papers."""
 
-NONE_SET_UP = " None is set up yet: see docs/modes.md."
+NONE_SET_UP = " No larger model is set up yet: see docs/modes.md."
 
 _MODES = (
-    ("draft", "Draft", "zap", "The small model on this machine answers. Fast and private."),
-    ("auto", "Auto", "wand-sparkles", "A larger model looks again where the draft is weakly supported."),
-    ("refine", "Refine", "sparkles", "A larger model rewrites every draft."),
+    ("draft", "Draft", "zap", "Only the small models on this machine answer. Fast and private."),
+    ("auto", "Auto", "wand-sparkles", "A larger model steps in when the draft is poorly supported."),
+    ("refine", "Refine", "sparkles", "A larger model reviews every draft."),
 )
 
 _STARTERS = (
@@ -35,12 +35,12 @@ _STARTERS = (
         "How large is the file of the rank-16 adapter on all seven matrices if it is stored with 16 bits per weight?",
     ),
     (
-        "When does Llama need a licence of its own?",
+        "When does Llama need a separate licence?",
         "Before You Run a Model: Licence, Quantisation and Memory",
         "From how many monthly users on does a company have to ask Meta for its own licence for Llama 3.1?",
     ),
     (
-        "How far are models behind people?",
+        "How far behind people are models?",
         "Local or Cloud Language Models for a Research Group",
         "By how much did the models tested on QASPER fall short of people when they had to work from the whole paper?",
     ),
@@ -51,7 +51,7 @@ async def show_controls() -> None:
     """Set the pickers and commands; needed when a chat starts and when it is resumed."""
     await show_pickers()
     await cl.context.emitter.set_commands(
-        [{"id": LIBRARY, "icon": "library", "description": "Your papers: look, filter, delete", "button": True}]
+        [{"id": LIBRARY, "icon": "library", "description": "Your papers: open, filter, tag, delete", "button": True}]
     )
 
 

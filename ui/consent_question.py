@@ -26,9 +26,9 @@ _BUTTONS: tuple[tuple[Verdict | None, str, str], ...] = (
     ("never", "Never in this chat", "ban"),
 )
 _OUTCOMES: dict[Verdict | None, str] = {
-    "once": "You agreed to sending this once.",
-    "chat": "You agreed to sending to this model at this address in this chat.",
-    "never": "Nothing was sent, and nothing will be in this chat.",
+    "once": "You allowed this to be sent once.",
+    "chat": "You allowed sending to this model at this address for this chat.",
+    "never": "Nothing was sent, and nothing will be sent in this chat.",
     None: "Nothing was sent.",
 }
 
@@ -40,14 +40,14 @@ async def ask(payload: Payload) -> Verdict | None:
     asks again.
     """
     titles = {paper.id: paper.title for paper in core.library().papers()}
-    shown = cl.Step(name="what would be sent, to the letter", type="tool", show_input=False)
+    shown = cl.Step(name="exactly what would be sent", type="tool", show_input=False)
     shown.start = shown.end = utc_now()
     # first the exact payload, which is what counts; then the same messages with real line breaks
-    parts = [fenced(payload.text, language="json"), "The same messages as they are read:"]
+    parts = [fenced(payload.text, language="json"), "The same messages with their line breaks:"]
     parts += [fenced(f"{message['role']}:\n{message['content']}") for message in payload.messages]
     shown.output = "\n\n".join(parts)
     lines = [f"- {label}: **{inert(value)}**" for label, value in consent_facts(payload, titles=titles)]
-    head = "**May this leave your machine?** The larger model is not on it. Everything that would be sent stands above."
+    head = "**May this leave your machine?** The larger model runs elsewhere. All that would be sent is shown above."
     buttons = [
         cl.Action(name="consent", label=label, icon=icon, payload={"verdict": verdict})
         for verdict, label, icon in _BUTTONS
@@ -58,7 +58,7 @@ async def ask(payload: Payload) -> Verdict | None:
     try:
         answer = await _pressed(question)
     except asyncio.CancelledError:
-        await _close(question, buttons, "Nothing was sent: you stopped it.")
+        await _close(question, buttons, "Nothing was sent: you stopped the answer.")
         raise
     except _PageIsGoneError:
         await _close(question, buttons, "Nothing was sent: the page was closed or reloaded before you answered.")

@@ -72,7 +72,7 @@ class Reply:
             case Retrieved(passages, searched, asked):
                 self._links = links_to(passages)
                 self._heads = [f"Searched for: {inert(searched)}"] if searched else []
-                self._heads += [f"Asked of: {inert(scope_words(asked))}"] if asked and not asked.whole else []
+                self._heads += [f"Searched {inert(scope_words(asked))}"] if asked and not asked.whole else []
                 self._list(passages)
                 await self._reading.update()
             case TextDelta(text):
@@ -86,7 +86,7 @@ class Reply:
                 await self._show()
             case Escalated(model, reason):
                 self._text += self._stream.finish()
-                looking = f"*{inert(model)} is looking at this draft again: {inert(reason)}*"
+                looking = f"*{inert(model)} is reviewing this draft: {inert(reason)}*"
                 self._heading = "\n\n".join(filter(None, (linked(self._text, links=self._links), looking, "")))
                 self._text, self._stream = "", Sanitiser()
                 self._messages = len(cl.chat_context.get())
@@ -98,7 +98,7 @@ class Reply:
     async def finish(self) -> None:
         """Replace the streamed text by the checked answer, and store it."""
         if self.answer is None:
-            await self.abandon("(the answer broke off)")
+            await self.abandon("(the answer was interrupted)")
             return
         await self._close_reading()
         await self._stay_last()
@@ -116,7 +116,7 @@ class Reply:
         await self._keep()
         await self._folded(changes_title(self.answer), changed(self.answer))
         rest = not_cited(self.answer)
-        await self._folded(f"{counted(len(rest), 'more passage')} · also says", also_says(self.answer))
+        await self._folded(f"{counted(len(rest), 'more passage')}, not cited", also_says(self.answer))
 
     async def abandon(self, why: str) -> None:
         """Keep the text so far, and say why there is no more."""
@@ -129,7 +129,7 @@ class Reply:
     async def fail(self) -> None:
         """Make room for an error message: keep any text so far, else remove the message."""
         if self._heading or self._text or self._stream.holds:
-            await self.abandon("(the answer broke off)")
+            await self.abandon("(the answer was interrupted)")
         else:
             await self._reading.remove()
 

@@ -27,7 +27,7 @@ def sentence(error: Exception) -> str:
         return str(said)
     number = secrets.token_hex(3)
     log.error("Error %s", number, exc_info=error)
-    return f"Something went wrong on our side. The log has the details under the number {number}."
+    return f"Something went wrong in Scholion. The log has the details: error {number}."
 
 
 def visible(handler: Callable[P, Awaitable[T]]) -> Callable[P, Awaitable[T | None]]:

@@ -34,6 +34,7 @@ from chainlit.utils import utc_now
 from sqlalchemy import event, text
 from sqlalchemy.exc import SQLAlchemyError
 
+from ingest.terminal import all_well_formed
 from rag.sanitise import broken
 from ui.ending import BOUNDS
 
@@ -69,7 +70,7 @@ BLOCKED = (
 )
 FAILED = (
     "This chat cannot be saved: its file in the library folder cannot be written. "
-    "Check free space and permissions; what you see here stays until you close the page."
+    "Check free space and permissions. What you see here is lost when you close the page."
 )
 
 _BUSY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
@@ -165,7 +166,7 @@ class ChatHistory(SQLAlchemyDataLayer):  # type: ignore[misc]  # chainlit's own 
         """The rows of a query, or the number of changed rows; None if it failed, which the user is told."""
         plain = {
             key: json.dumps(value) if isinstance(value, dict | list | tuple) else value
-            for key, value in parameters.items()
+            for key, value in all_well_formed(parameters).items()  # half an emoji is no text for SQLite
         }
         began = time.monotonic()
         while True:

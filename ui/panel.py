@@ -99,7 +99,7 @@ async def show(paper_id: str, *, page: int = 1, words: Sequence[str] = (), passa
     cited = page if words or passage else None
     props = {
         "address": viewer.address(paper.id, page, words=words, passage=passage, cited=cited),
-        "title": f"{title}, page {page}",
+        "title": f"{title}, page {paper.page_name(page)}",
     }
     # Chainlit searches for an element's name in every text; this one occurs in none
     element = cl.CustomElement(name="ScholionPage", props=props, display="page")

@@ -42,7 +42,7 @@ def picker() -> cl.Mode:
     here = now if now in {option[0] for option in options} else ALL
     return cl.Mode(
         id=PICKER,
-        name="Papers to ask",
+        name="Papers to search",
         options=[
             cl.ModeOption(id=name, name=label, icon=icon, description=text, default=name == here)
             for name, label, icon, text in options
@@ -77,7 +77,8 @@ def current() -> Choice:
     if ids := [paper_id for paper_id in _chosen() if paper_id in there]:
         return Choice(paper_ids=ids)
     raise UserFacingError(
-        "The papers that you chose are not in your library any more.", "Choose others in the Library, or all papers."
+        "The papers you chose are no longer in your library.",
+        "Choose other papers in the Library, or search all papers.",
     )
 
 
@@ -93,7 +94,9 @@ def choose(paper_ids: Sequence[str]) -> str:
     cl.user_session.set("chosen", ids)
     cl.user_session.set(PICKER, CHOSEN if ids else ALL)
     return (
-        f"Your questions go to {counted(len(ids), 'chosen paper')} now." if ids else "Your questions go to all papers."
+        f"Your questions now search {counted(len(ids), 'chosen paper')}."
+        if ids
+        else "Your questions now search all papers."
     )
 
 

@@ -69,4 +69,4 @@ def _delete(paper_id: str) -> str | None:
     if library.paper(paper_id).id != paper_id:  # the library accepts abbreviated ids; from a browser we do not
         return None
     library.remove(paper_id)
-    return "Deleted. Answers in your chats still quote the paper; delete those chats too if nothing should remain."
+    return "Deleted. Answers in your chats still quote the paper; to remove every trace, delete those chats too."

@@ -33,6 +33,6 @@ def mended(folder: Path) -> Iterator[str]:
     """
     if (found := salvage(folder / "chats.db")) is not None:
         yield (
-            f"The file with your chats was damaged. {found.chats} chats with {found.messages} messages could be read "
-            f"and are here again; the damaged file is {found.aside}."
+            f"The file with your chats was damaged. Scholion recovered {found.chats} chats with "
+            f"{found.messages} messages and kept the damaged file as {found.aside}."
         )

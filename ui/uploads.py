@@ -42,7 +42,7 @@ async def offer(papers: list[Paper]) -> None:
         icon="message-circle-question",
         payload={"paper_ids": [paper.id for paper in papers]},
     )
-    await cl.Message(f"Ask about {these} below; questions go to your whole library.", actions=[action]).send()
+    await cl.Message(f"Ask about {these} below. Questions search your whole library.", actions=[action]).send()
 
 
 def is_pdf(path: Path) -> bool:
@@ -54,10 +54,12 @@ def is_pdf(path: Path) -> bool:
 async def _add_one(path: Path, name: str) -> Paper | None:
     if not await asyncio.to_thread(is_pdf, path):
         await cl.Message(
-            f"**{inert(name)}** is not a PDF, and only PDFs can be added. Export it as PDF and try again."
+            f"**{inert(name)}** is not a PDF, and only PDFs can be added. Export it as a PDF and try again."
         ).send()
         return None
-    message = cl.Message(f"**{inert(name)}** is waiting for its turn …" if _one_at_a_time.locked() else _progress(name))
+    message = cl.Message(
+        f"**{inert(name)}** is waiting for the files before it …" if _one_at_a_time.locked() else _progress(name)
+    )
     await message.send()
     async with _one_at_a_time:
         report = await _ingest(path, name=name, message=message)
@@ -120,6 +122,9 @@ def _result(report: IngestReport) -> str:
             size = f"{counted(report.pages or 0, 'page')}, {counted(report.chunks or 0, 'passage')}"
             return f"{title} is in your library: {size}, {report.seconds:.1f} s."
         case "skipped":
-            return f"{title} was in your library already."
+            return f"{title} is already in your library."
         case _:
-            return f"**{inert(report.file)}** was not added. {inert(report.error or '')}"
+            reason = report.error or ""
+            if reason.startswith(f"{report.file} "):  # its name has been said
+                reason = f"It {reason.removeprefix(f'{report.file} ')}"
+            return f"**{inert(report.file)}** was not added. {inert(reason)}"

@@ -27,7 +27,7 @@ export default function Library() {
       if (answer?.said) setSaid(answer.said)
       return Boolean(answer) && !answer.error
     } catch {
-      setError('Scholion does not answer. Reload the page and try again.')
+      setError('Scholion is not responding. Reload the page and try again.')
     } finally {
       setBusy(false)
       setAsking(null)
@@ -93,9 +93,9 @@ export default function Library() {
                 <div className="mt-1 flex flex-wrap gap-1">
                   {paper.tags.map((name) => (
                     <Badge key={name} variant="outline" className="gap-1 font-normal">
-                      <button type="button" className="hover:underline" title={`Show what carries ${name}`}
+                      <button type="button" className="hover:underline" title={`Show papers tagged ${name}`}
                         onClick={() => setFilter(name)}>{name}</button>
-                      <button type="button" disabled={busy} aria-label={`Take the tag ${name} from ${paper.title}`}
+                      <button type="button" disabled={busy} aria-label={`Remove the tag ${name} from ${paper.title}`}
                         onClick={() => act('untag_paper', { id: paper.id, tag: name })}><X className="h-3 w-3" /></button>
                     </Badge>
                   ))}
@@ -114,7 +114,7 @@ export default function Library() {
             )}
           </li>
         ))}
-        {shown.length === 0 ? <li className="py-2 text-muted-foreground">{papers.length ? 'No paper matches.' : 'No papers yet.'}</li> : null}
+        {shown.length === 0 ? <li className="py-2 text-muted-foreground">{papers.length ? 'No papers match.' : 'No papers yet.'}</li> : null}
       </ul>
     </div>
   )

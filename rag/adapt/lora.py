@@ -118,12 +118,12 @@ class Learner:
             network = network.to(device, kind)
         except (OSError, ValueError, KeyError) as error:
             raise ModelFileError(
-                f"{base.name} cannot be taught ({type(error).__name__}).",
-                "Choose a GGUF file of the Llama family, or a folder as Hugging Face's transformers saves it.",
+                f"{base.name} cannot be trained ({type(error).__name__}).",
+                "Choose a GGUF file of the Llama family, or a folder saved by Hugging Face transformers.",
             ) from error
         if network.config.model_type not in FAMILIES:
             raise ModelFileError(
-                f"{base.name} is of the family {network.config.model_type}, which cannot be taught here.",
+                f"{base.name} belongs to the {network.config.model_type} family, which cannot be trained here.",
                 f"Choose a model of {', '.join(FAMILIES)}.",
             )
         self.network: Any = get_peft_model(network, lora_config(recipe), autocast_adapter_dtype=False)

@@ -90,7 +90,7 @@ def prepare(model: str, recipe: Recipe, out: Path) -> dict[str, Any]:
         family = AutoConfig.from_pretrained(place, local_files_only=folder.is_dir()).model_type
         if family not in FAMILIES:
             raise AdapterError(
-                f"{model} is of the family {family}, which cannot be prepared here.",
+                f"{model} belongs to the {family} family, which cannot be prepared here.",
                 f"Choose a model of {', '.join(FAMILIES)}.",
             )
         torch.manual_seed(recipe.seed)

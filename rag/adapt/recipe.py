@@ -21,20 +21,22 @@ class Recipe(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    rank: int = Field(default=8, ge=1, le=256, description="columns of the thin matrices")
-    alpha: float = Field(default=16.0, gt=0, description="their product is multiplied with alpha / rank")
+    rank: int = Field(default=8, ge=1, le=256, description="rank of the adapter matrices")
+    alpha: float = Field(default=16.0, gt=0, description="their product is scaled by alpha / rank")
     targets: tuple[Projection, ...] = Field(
         default=ATTENTION, min_length=1, description="the matrices of each layer that get an adapter"
     )
-    rate: float = Field(default=5e-4, gt=0, le=0.1, description="learning rate at its highest")
-    epochs: int = Field(default=3, ge=1, le=100, description="passes over the examples, at most")
-    batch: int = Field(default=16, ge=1, description="examples for one step")
-    warm_up: int = Field(default=10, ge=1, description="steps in which the rate rises; then it falls as a cosine")
-    longest: int = Field(default=768, ge=32, description="tokens of an example; longer ones are left out")
-    clip: float = Field(default=1.0, gt=0, description="longest gradient")
-    patience: int = Field(default=1, ge=1, description="epochs without gain on what is held out, then it stops")
+    rate: float = Field(default=5e-4, gt=0, le=0.1, description="peak learning rate")
+    epochs: int = Field(default=3, ge=1, le=100, description="maximum passes over the examples")
+    batch: int = Field(default=16, ge=1, description="examples per step")
+    warm_up: int = Field(default=10, ge=1, description="warm-up steps; then cosine decay")
+    longest: int = Field(default=768, ge=32, description="maximum tokens of an example; longer ones are left out")
+    clip: float = Field(default=1.0, gt=0, description="gradient clipping norm")
+    patience: int = Field(
+        default=1, ge=1, description="stop after this many epochs without gain on the held-out questions"
+    )
     held_out: float = Field(default=0.2, gt=0, lt=1, description="share of the papers whose questions are held out")
-    seed: int = Field(default=20261129, ge=0, description="of every draw")
+    seed: int = Field(default=20261129, ge=0, description="random seed")
 
     @classmethod
     def read(cls, path: Path) -> Self:
@@ -47,13 +49,14 @@ class Recipe(BaseModel):
             return cls.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
         except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
             raise RecipeError(
-                f"The recipe {path} cannot be read ({error}).", "Write it like `rag adapt recipe` prints it."
+                f"The recipe {path} cannot be read ({error}).", "Use the format that `rag adapt recipe` prints."
             ) from error
         except ValidationError as error:
             first = error.errors()[0]
             name = ".".join(map(str, first["loc"]))
             raise RecipeError(
-                f"`{name}` in {path.name} will not do: {first['msg'].lower()}.", "`rag adapt recipe` prints all names."
+                f"`{name}` in {path.name} is not valid: {first['msg'].lower()}.",
+                "`rag adapt recipe` lists all settings.",
             ) from error
 
     def as_toml(self) -> str:

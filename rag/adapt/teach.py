@@ -72,8 +72,8 @@ def split(taught: Sequence[Taught], share: float) -> tuple[list[Taught], list[Ta
     rows = [row for row in taught if row.example.answer]
     if len(rows) < LEAST:
         raise AdapterError(
-            f"There are {len(rows)} examples that can be learned from; {LEAST} are the fewest.",
-            "Add questions with answers that your papers hold.",
+            f"Only {len(rows)} examples can be used for training; at least {LEAST} are needed.",
+            "Add questions that your papers answer.",
         )
     names = sorted({row.group for row in taught}, key=lambda name: sha256(name.encode()).digest())
     held: set[str] = set()
@@ -82,9 +82,7 @@ def split(taught: Sequence[Taught], share: float) -> tuple[list[Taught], list[Ta
         if sum(row.group in held for row in taught) >= share * len(taught):
             break
     if not held:
-        raise AdapterError(
-            "All the examples are about one paper.", "Add questions about another one: they are held out."
-        )
+        raise AdapterError("All the examples are about one paper.", "Add questions about another paper, to hold out.")
     return [row for row in rows if row.group not in held], [row for row in taught if row.group in held]
 
 
@@ -186,7 +184,8 @@ def _learn(
     encoded = [kept for row in learned if (kept := learner.encoded(row.example))]
     if not encoded:
         raise AdapterError(
-            f"All the examples are longer than {learner.recipe.longest} tokens.", "Give the recipe a larger `longest`."
+            f"All the examples are longer than {learner.recipe.longest} tokens.",
+            "Set a larger `longest` in the recipe.",
         )
     unseen = [kept for row in held if row.example.answer and (kept := learner.encoded(row.example))]
     epochs = learner.learn(encoded, unseen, tell=lambda step, steps, _: tell("learning", step, steps))

@@ -49,7 +49,7 @@ MOST_TEXTS = 400
 
 def add_to(commands: Any) -> None:
     """Add the command to an argument parser's commands."""
-    text = "teach the small model that drafts from questions, a glossary or papers of your own field"
+    text = "fine-tune the small drafting model on questions, a glossary or papers from your field"
     parser = commands.add_parser("adapt", help=text, description=text)
     parser.set_defaults(run=run, do=_list, json=False)
     actions = parser.add_subparsers(metavar="ACTION")
@@ -59,33 +59,37 @@ def add_to(commands: Any) -> None:
         sub.set_defaults(do=do)
         return sub
 
-    train = action("train", _train, "teach an adapter; it is kept where it answers what was held out better")
+    train = action("train", _train, "train an adapter; it is kept if it answers the held-out questions better")
     train.add_argument(
         "file", type=Path, nargs="?", metavar="FILE", help="questions with answers, as `rag evaluate` reads them"
     )
-    train.add_argument("--glossary", action="store_true", help="learn the terms of the library's glossary")
+    train.add_argument("--glossary", action="store_true", help="learn the terms in the library's glossary")
     train.add_argument("--papers", action="store_true", help="learn from the papers alone: their text and their terms")
-    train.add_argument("--model", type=Path, metavar="PATH", help="teach this GGUF file or folder, not the drafter")
-    train.add_argument("--merged", type=Path, metavar="DIR", help="write the whole taught model too, for other engines")
-    train.add_argument("--name", default="field", help="the adapter's name (field)")
+    train.add_argument(
+        "--model", type=Path, metavar="PATH", help="train this GGUF file or folder instead of the drafter"
+    )
+    train.add_argument(
+        "--merged", type=Path, metavar="DIR", help="also write the whole trained model, for other engines"
+    )
+    train.add_argument("--name", default="field", help="name of the adapter (default: field)")
     train.add_argument("--config", type=Path, metavar="FILE.toml", help="the recipe; `adapt recipe` prints one")
-    train.add_argument("--limit", type=positive, metavar="N", help="only so many questions, the same each time")
-    train.add_argument("--off", action="store_true", help="do not switch it on")
-    train.add_argument("--json", action="store_true", help="the card as JSON on standard output")
-    listed = action("list", _list, "the adapters of this library")
-    listed.add_argument("--json", action="store_true", help="as JSON on standard output")
-    action("recipe", _recipe, "print the recipe, to be changed and given with --config")
+    train.add_argument("--limit", type=positive, metavar="N", help="use at most N questions, the same ones each time")
+    train.add_argument("--off", action="store_true", help="do not turn it on")
+    train.add_argument("--json", action="store_true", help="print the card as JSON")
+    listed = action("list", _list, "list the adapters in this library")
+    listed.add_argument("--json", action="store_true", help="print as JSON")
+    action("recipe", _recipe, "print the recipe, to edit and pass with --config")
     for name, do, told in (
-        ("on", _on, "serve the drafter with this adapter"),
+        ("on", _on, "use the drafter with this adapter"),
         ("remove", _remove, "delete this adapter"),
     ):
         action(name, do, told).add_argument("name", metavar="NAME")
-    action("off", _off, "serve the drafter as it was")
-    ready = action("prepare", _prepare, "write a model with an untrained adapter, to be trained elsewhere")
+    action("off", _off, "use the drafter without an adapter")
+    ready = action("prepare", _prepare, "write a model with an untrained adapter, to train elsewhere")
     ready.add_argument("--model", required=True, metavar="NAME", help="a folder, or a name on the Hugging Face hub")
     ready.add_argument("--out", type=Path, metavar="FILE.pt", help="what to write (FAMILY_with_lora.pt)")
     ready.add_argument("--config", type=Path, metavar="FILE.toml", help="the recipe")
-    ready.add_argument("--yes", action="store_true", help="do not ask")
+    ready.add_argument("--yes", action="store_true", help="do not ask for confirmation")
 
 
 def run(options: argparse.Namespace) -> int:
@@ -99,7 +103,7 @@ def _adapters() -> Adapters:
 
 def _train(options: argparse.Namespace) -> int:
     if not (options.file or options.glossary or options.papers):
-        raise AdapterError("There is nothing to learn from.", "Give a file of questions, --glossary or --papers.")
+        raise AdapterError("There is nothing to train on.", "Give a file of questions, --glossary or --papers.")
     recipe = Recipe.read(options.config) if options.config else Recipe()
     settings, rag_settings = IngestSettings(), RagSettings()
     adapters = Adapters(settings.library)
@@ -108,14 +112,14 @@ def _train(options: argparse.Namespace) -> int:
     if not base.exists():
         raise AdapterError(f"There is no {base}.", "Name a GGUF file, or a folder with config.json and *.safetensors.")
     if options.merged and options.merged.exists():
-        raise AdapterError(f"{options.merged} is there already.", "Name a folder that is not, for --merged.")
+        raise AdapterError(f"{options.merged} already exists.", "Give a folder that does not exist yet for --merged.")
     print(_told(base), file=sys.stderr)
     with progress() as tell:
         taught, source = _examples(options, settings, tell)
         if len(taught) < FEW:
             print(
-                f"Only {len(taught)} examples: below {FEW} a model mostly learns how they are worded. "
-                "It is kept only where it answers better.",
+                f"Only {len(taught)} examples: with fewer than {FEW} a model mostly learns their wording. "
+                "The adapter is kept only if it answers better.",
                 file=sys.stderr,
             )
         taken = asyncio.run(
@@ -146,8 +150,8 @@ def _base(settings: RagSettings) -> Path:
     path = Path(settings.drafter).expanduser() if settings.drafter else embedded_drafter()
     if not path.is_file():
         raise AdapterError(
-            f"The drafter {settings.drafter} is no file on this machine, so no adapter can be served with it.",
-            "Set SCHOLION_DRAFTER to a GGUF file, or leave it unset for the embedded model.",
+            f"The drafter {settings.drafter} is not a file on this machine, so it cannot use an adapter.",
+            "Set SCHOLION_DRAFTER to a GGUF file, or unset it to use the embedded model.",
         )
     return path
 
@@ -157,7 +161,7 @@ def _told(base: Path) -> str:
     parameters = needs(str(base)).parameters if base.is_dir() else base.stat().st_size * 8 // BITS
     memory = "an unknown amount" if parameters is None else f"about {in_words(4 * parameters + COMPUTED)}"
     free = in_words(this_machine().ram_available)
-    return printable(f"Teaching {base.stem} takes {memory} of memory; {free} are free. Nothing leaves this machine.")
+    return printable(f"Training {base.stem} takes {memory} of memory; {free} is free. Nothing leaves this machine.")
 
 
 def _examples(options: argparse.Namespace, settings: IngestSettings, tell: Tell) -> tuple[list[Taught], dict[str, Any]]:
@@ -216,17 +220,20 @@ def _print(taken: Teaching, *, on: bool) -> None:
     if taken.before and taken.after and taken.difference:
         d = taken.difference
         between = "" if d.low is None or d.high is None else f" ({d.low:+.3f} to {d.high:+.3f})"
-        print(f"Answer-F1 on what was held out: {taken.before.mean:.3f} before, {taken.after.mean:.3f} after: ", end="")
+        print(
+            f"Answer-F1 on the held-out questions: {taken.before.mean:.3f} before, {taken.after.mean:.3f} after: ",
+            end="",
+        )
         print(f"{d.mean:+.3f}{between}, n={d.n}")
     if taken.adapter is None:
-        print("It answers no better, so it was not kept; the drafter stays as it was.")
+        print("It does not answer better, so it was not kept. The drafter is unchanged.")
         return
     print(f"Kept in {printable(str(taken.adapter.folder))}, {in_words(card['bytes'])}.")
     name = taken.adapter.name
     if on:
-        print("It is on from the next start of Scholion; `python -m rag adapt off` switches it off.")
+        print("Restart Scholion to use it. `python -m rag adapt off` turns it off.")
     else:
-        print(f"`python -m rag adapt on {name}` switches it on.")
+        print(f"`python -m rag adapt on {name}` turns it on.")
 
 
 def _list(options: argparse.Namespace) -> int:
@@ -240,7 +247,7 @@ def _list(options: argparse.Namespace) -> int:
     for adapter, is_on in rows:
         print(f"{'*' if is_on else ' '} {adapter.name}: {_in_short(adapter)}")
     if not rows:
-        print("No adapters yet: `python -m rag adapt train FILE` teaches one (docs/adapt.md).")
+        print("No adapters yet: `python -m rag adapt train FILE` trains one (docs/adapt.md).")
     return 0
 
 
@@ -256,21 +263,21 @@ def _in_short(adapter: Adapter) -> str:
 
 def _on(options: argparse.Namespace) -> int:
     adapter, base = _adapters().switch_on(options.name), _base(RagSettings())
-    print(f"{adapter.name} is on from the next start of Scholion.")
+    print(f"{adapter.name} is on. Restart Scholion to use it.")
     if not adapter.is_for(base):
-        print(f"It was made for {adapter.card['base']['name']}: with {base.name} as the drafter it does nothing.")
+        print(f"It was made for {adapter.card['base']['name']}: it has no effect with {base.name} as the drafter.")
     return 0
 
 
 def _off(_: argparse.Namespace) -> int:
     _adapters().switch_off()
-    print("The drafter is served as it was, from the next start of Scholion.")
+    print("The adapter is off. Restart Scholion to use the drafter without it.")
     return 0
 
 
 def _remove(options: argparse.Namespace) -> int:
     _adapters().remove(options.name)
-    print(f"{options.name} is gone.")
+    print(f"{options.name} was removed.")
     return 0
 
 
@@ -284,8 +291,8 @@ def _prepare(options: argparse.Namespace) -> int:
     out, takes = options.out or default_out(options.model), needs(options.model)
     memory = "an unknown amount of memory" if takes.memory is None else f"about {in_words(takes.memory)} of memory"
     free = this_machine().ram_available
-    fetched = "" if takes.here else " It is fetched from the Hugging Face hub first."
-    minutes = "" if takes.seconds is None else f", and very roughly {max(1, round(takes.seconds / 60))} min"
+    fetched = "" if takes.here else " It is downloaded from the Hugging Face hub first."
+    minutes = "" if takes.seconds is None else f" and very roughly {max(1, round(takes.seconds / 60))} min"
     print(
         printable(
             f"Preparing {options.model} takes {memory} ({in_words(free)} are free), as much on the disk for "
@@ -294,7 +301,7 @@ def _prepare(options: argparse.Namespace) -> int:
         file=sys.stderr,
     )
     if takes.memory and free and takes.memory > free:
-        print("That is more memory than is free.", file=sys.stderr)
+        print("That is more memory than you have free.", file=sys.stderr)
     if not options.yes and not _agreed():
         return 1
     if not takes.here:
@@ -307,9 +314,9 @@ def _prepare(options: argparse.Namespace) -> int:
 def _agreed() -> bool:
     """Ask the user. Without a terminal the answer is no."""
     if not sys.stdin.isatty():
-        print("Nothing was loaded: say --yes to agree.", file=sys.stderr)
+        print("Nothing was loaded. Add --yes to agree.", file=sys.stderr)
         return False
     try:
-        return input("Go on? [y/N] ").strip().lower() in ("y", "yes")
+        return input("Continue? [y/N] ").strip().lower() in ("y", "yes")
     except EOFError:
         return False

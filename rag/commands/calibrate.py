@@ -37,16 +37,18 @@ if TYPE_CHECKING:
 
 def add_to(commands: Any) -> None:
     """Add the command to an argument parser's commands."""
-    text = "learn from questions with known answers how sure to be of the drafter's answers"
+    text = "calibrate confidence in the drafter's answers on questions with known answers"
     parser = commands.add_parser("calibrate", help=text, description=text)
     parser.add_argument(
-        "file", type=Path, metavar="FILE", help="a .csv of your own with a column `answer`, or a QASPER .json"
+        "file", type=Path, metavar="FILE", help="your own .csv with a column `answer`, or a QASPER .json"
     )
     parser.add_argument("--model", metavar="MODEL", help="the drafter (SCHOLION_DRAFTER)")
-    parser.add_argument("--limit", type=positive, metavar="N", help="a sample of N questions, the same each time")
+    parser.add_argument(
+        "--limit", type=positive, metavar="N", help="use a sample of N questions, the same ones each time"
+    )
     parser.add_argument("--out", type=Path, metavar="FILE", help=f"where to write (LIBRARY/{FILE})")
     parser.add_argument("--drafts", type=Path, metavar="DIR", help="where drafts are kept (evaluations/calibrate-NAME)")
-    parser.add_argument("--force", action="store_true", help="write it even where there are too few drafts")
+    parser.add_argument("--force", action="store_true", help="write it even if there are too few drafts")
     parser.set_defaults(run=run)
 
 
@@ -58,16 +60,14 @@ def run(options: argparse.Namespace) -> int:
         rows, model = asyncio.run(_drafts(questions, library, rag_settings, folder))
     missing = too_few(rows)
     if missing and not (options.force and rows):
-        raise CalibrationError(missing, "Add questions with answers; --force writes what there is all the same.")
+        raise CalibrationError(missing, "Add questions with answers; use --force to write it anyway.")
     found = calibrated(rows, model=model, data=questions.name, date=datetime.now(UTC).date().isoformat())
     out = options.out or settings.library.expanduser() / FILE
     save(found, out)
     area = auroc_estimate(held_out(rows, WITH_LOGPROBS), [row.right for row in rows], [row.group for row in rows])
     print(f"{model}: {found.n_right} of {found.n} drafts right ({found.label})")
     if area and area.low is not None:
-        print(
-            f"AUROC {area.mean:.3f} ({area.low:.3f} to {area.high:.3f}), each draft by weights that never saw its paper"
-        )
+        print(f"AUROC {area.mean:.3f} ({area.low:.3f} to {area.high:.3f}), scored by weights that never saw the paper")
     print(f"Threshold {found.threshold:.3f}. {found.threshold_reason}")
     if missing:
         print(f"Too few to rely on: {missing}")

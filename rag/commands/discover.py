@@ -27,17 +27,17 @@ EVERY = "*"
 
 def add_to(commands: Any) -> None:
     """Add the command to an argument parser's commands."""
-    text = "find the model servers that run on this machine; nothing else is contacted, and none is used"
+    text = "find model servers on this machine; nothing else is contacted, and none is put to use"
     parser = commands.add_parser("discover", help=text, description=text)
     parser.add_argument(
         "--probe",
         nargs="?",
         const=EVERY,
         metavar="MODEL",
-        help="try out what this model's server can do, or every model's: it loads them and asks for a few words",
+        help="test what this model's server can do, or every model's; this loads them and asks for a few words",
     )
-    parser.add_argument("--at", action="append", default=[], metavar="URL", help="look here too; may be repeated")
-    parser.add_argument("--json", action="store_true", help="results as JSON on standard output")
+    parser.add_argument("--at", action="append", default=[], metavar="URL", help="also look here; repeat for more")
+    parser.add_argument("--json", action="store_true", help="print results as JSON")
     parser.set_defaults(run=run)
 
 
@@ -77,11 +77,13 @@ def widening(engine: Engine, model: ServedModel) -> str | None:
     room = min(ROOM, model.trained_context or ROOM)
     if (model.context_window or 0) >= room:
         return None
-    has = f"gives {model.context_window:,} tokens" if model.context_window else "has not said how many tokens it gives"
+    has = (
+        f"allows {model.context_window:,} tokens" if model.context_window else "does not say how many tokens it allows"
+    )
     return (
-        f"Ollama {has}, and cuts longer prompts without a word. Start it with OLLAMA_CONTEXT_LENGTH={room}, or make a "
+        f"Ollama {has}, and silently cuts longer prompts. Start it with OLLAMA_CONTEXT_LENGTH={room}, or make a "
         f"variant: a file with the lines `FROM {model.id}` and `PARAMETER num_ctx {room}`, then "
-        "`ollama create NAME -f FILE`. Its OpenAI-compatible interface cannot be told in a question."
+        "`ollama create NAME -f FILE`. Its OpenAI-compatible interface cannot set this per question."
     )
 
 
@@ -106,7 +108,7 @@ def _row(engine: Engine, found: dict[tuple[str, str], Capabilities]) -> dict[str
 def _print(engine: Engine, found: dict[tuple[str, str], Capabilities]) -> None:
     print(printable(" ".join(filter(None, (engine.name, engine.version, "at", engine.base_url)))))
     if engine.locked:
-        print("  It wants a key, so what it serves is not known.")
+        print("  It requires a key, so its models are unknown.")
     if engine.note:
         print(f"  {engine.note}")
     for model in engine.models:
@@ -114,9 +116,9 @@ def _print(engine: Engine, found: dict[tuple[str, str], Capabilities]) -> None:
         window = (able and able.context_window) or model.context_window
         print(printable(f"  {model.id}: {_window(window, model.trained_context)}"))
         if model.relayed_to:
-            print(printable(f"    Not offered: the engine sends what it is asked on to {model.relayed_to}."))
+            print(printable(f"    Not offered: the server passes questions on to {model.relayed_to}."))
         elif not model.chat:
-            print("    Not offered: it embeds, and does not write.")
+            print("    Not offered: it is an embedding model.")
         else:
             print(printable(f"    {setting(engine, model)}"))
         if able:
@@ -127,8 +129,8 @@ def _print(engine: Engine, found: dict[tuple[str, str], Capabilities]) -> None:
 
 def _window(given: int | None, trained: int | None) -> str:
     if given is None:
-        return "window unknown" + (f" (made for {trained:,} tokens)" if trained else "")
-    return f"{given:,} tokens" + (f" of the {trained:,} that it was made for" if trained and trained != given else "")
+        return "window unknown" + (f" (trained for {trained:,} tokens)" if trained else "")
+    return f"{given:,} tokens" + (f" of the {trained:,} it was trained for" if trained and trained != given else "")
 
 
 def _abilities(able: Capabilities) -> str:

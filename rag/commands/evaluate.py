@@ -41,19 +41,21 @@ ANSWER_SETTINGS = ("drafter_context", "drafter_sentences", "max_output_tokens", 
 
 def add_to(commands: Any) -> None:
     """Add the command to an argument parser's commands."""
-    text = "ask a set of questions and report how well they are found and answered"
+    text = "ask a set of questions and report how well search and answers do"
     parser = commands.add_parser("evaluate", help=text, description=text)
     parser.add_argument(
-        "file", type=Path, metavar="FILE", help="a .csv of your own, a folder in BEIR's layout, or a QASPER .json"
+        "file", type=Path, metavar="FILE", help="your own .csv, a folder in BEIR's layout, or a QASPER .json"
     )
-    parser.add_argument("--answers", action="store_true", help="answer the questions too, at temperature 0")
-    parser.add_argument("--limit", type=positive, metavar="N", help="a sample of N questions, the same each time")
-    parser.add_argument("--k", type=positive, metavar="N", help="passages to look at (10; for BEIR 100)")
+    parser.add_argument("--answers", action="store_true", help="also answer the questions, at temperature 0")
+    parser.add_argument(
+        "--limit", type=positive, metavar="N", help="use a sample of N questions, the same ones each time"
+    )
+    parser.add_argument("--k", type=positive, metavar="N", help="passages to look at (default: 10; for BEIR 100)")
     parser.add_argument("--out", type=Path, metavar="DIR", help="where to write (evaluations/NAME)")
     parser.add_argument("--corpus", type=Path, metavar="DIR", help="where embedded corpora are kept (DIR/corpus)")
-    parser.add_argument("--compare", type=Path, metavar="DIR", help="another run of the same questions")
-    parser.add_argument("--fresh", action="store_true", help="begin anew instead of going on with the run in DIR")
-    parser.add_argument("--json", action="store_true", help="the figures as JSON on standard output")
+    parser.add_argument("--compare", type=Path, metavar="DIR", help="compare with another run of the same questions")
+    parser.add_argument("--fresh", action="store_true", help="start again instead of continuing the run in DIR")
+    parser.add_argument("--json", action="store_true", help="print the figures as JSON")
     parser.set_defaults(run=run)
 
 
@@ -149,7 +151,7 @@ def _print(finished: Report, out: Path) -> None:
         print(f"{measure.name:21} {found.mean:.3f}{between}  n={found.n}")
     refused = finished.answer_abstentions or finished.search_abstentions
     if refused.n_unanswerable:
-        print(f"{'Rightly abstained':21} {refused.right} of {refused.n_unanswerable}")
+        print(f"{'Correctly abstained':21} {refused.right} of {refused.n_unanswerable}")
         print(f"{'Wrongly abstained':21} {refused.false} of {refused.n_answerable}")
     for row in finished.compared:
         d = row.difference

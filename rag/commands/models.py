@@ -31,7 +31,7 @@ _ALLOWED = {"yes": "yes", "no": "no", "conditions": "with conditions"}
 
 def add_to(commands: Any) -> None:
     """Add the command to an argument parser's commands."""
-    text = "list the models that Scholion knows, choose one for this machine, download one"
+    text = "list the models Scholion knows, choose one for this machine, download one"
     parser = commands.add_parser("models", help=text, description=text)
     parser.set_defaults(run=run, do=_list)
     _common(parser)
@@ -42,15 +42,15 @@ def add_to(commands: Any) -> None:
         sub.set_defaults(do=do)
         return sub
 
-    show = action("show", _show, "all that is known of one model")
+    show = action("show", _show, "show everything known about one model")
     show.add_argument("name", metavar="NAME")
-    choose = action("select", _select, "recommend one model that runs here, and say why")
+    choose = action("select", _select, "recommend a model that runs here, and say why")
     choose.add_argument("--task", choices=("chat", "draft", "refine", "embed"), default="chat")
-    pull = action("pull", _pull, "download one model into the library's folder, after asking")
+    pull = action("pull", _pull, "download a model into the library folder, after asking")
     pull.add_argument("name", metavar="NAME")
-    pull.add_argument("--yes", action="store_true", help="do not ask")
-    pull.add_argument("--checksum", metavar="SHA256", type=_sha256, help="what the file's SHA-256 must be")
-    pull.add_argument("--unchecked", action="store_true", help="take a file whose checksum is not known")
+    pull.add_argument("--yes", action="store_true", help="do not ask for confirmation")
+    pull.add_argument("--checksum", metavar="SHA256", type=_sha256, help="expected SHA-256 of the file")
+    pull.add_argument("--unchecked", action="store_true", help="accept a file with an unknown checksum")
     for sub in (show, choose):
         _common(sub)
 
@@ -58,10 +58,16 @@ def add_to(commands: Any) -> None:
 def _common(parser: argparse.ArgumentParser) -> None:
     """Options of the list and of every action that prints; their defaults must not override an option given earlier."""
     hidden = argparse.SUPPRESS
-    parser.add_argument("--json", action="store_true", default=hidden, help="results as JSON on standard output")
-    parser.add_argument("--commercial", action="store_true", default=hidden, help="only what may be used commercially")
+    parser.add_argument("--json", action="store_true", default=hidden, help="print results as JSON")
     parser.add_argument(
-        "--context", type=positive, default=hidden, metavar="N", help=f"tokens to count memory for ({CONTEXT})"
+        "--commercial", action="store_true", default=hidden, help="only models that allow commercial use"
+    )
+    parser.add_argument(
+        "--context",
+        type=positive,
+        default=hidden,
+        metavar="N",
+        help=f"context length in tokens for the memory estimate (default: {CONTEXT})",
     )
 
 
@@ -103,7 +109,7 @@ def _list(registry: Registry, library: Path, options: argparse.Namespace) -> int
         rows = [card_row(card, machine, library, context=options.context) for card in cards]
         print(json.dumps({"machine": asdict(machine), "models": rows}, ensure_ascii=False, indent=1))
         return 0
-    print(f"{_machine_words(machine)} Memory is counted for a context of {options.context:,} tokens.\n")
+    print(f"{_machine_words(machine)} Memory is estimated for a context of {options.context:,} tokens.\n")
     graphics = machine.gpu is not None
     head = [
         "model",
@@ -224,7 +230,7 @@ def _select(registry: Registry, library: Path, options: argparse.Namespace) -> i
         row = choice and card_row(choice.card, machine, library, context=options.context)
         print(json.dumps({"model": row, "reason": choice and choice.reason}, ensure_ascii=False, indent=1))
     elif choice is None:
-        print("No model that Scholion knows fits this machine and this use.", file=sys.stderr)
+        print("No model that Scholion knows fits this machine and use.", file=sys.stderr)
     else:
         print(printable(choice.reason))
         path = pulled_path(choice.card, library)
@@ -247,11 +253,11 @@ def _pull(registry: Registry, library: Path, options: argparse.Namespace) -> int
     if (verdict := fits(card, machine := this_machine())) in ("tight", "no"):
         needed, free = in_words(memory_needed(card, context=CONTEXT)), in_words(machine.ram_available)
         how = "does not fit this machine" if verdict == "no" else "only just fits this machine"
-        print(f"It {how} now: it needs {needed} of memory, and {free} are free.")
+        print(f"It {how} now: it needs {needed} of memory, and {free} is free.")
     if checksum is None and not options.unchecked:
         raise DownloadError(
             f"The file of {card.name} cannot be checked: its checksum is not known.",
-            "Give it with --checksum, or take the file as it comes with --unchecked.",
+            "Give the checksum with --checksum, or accept the file unchecked with --unchecked.",
         )
     if not options.yes and not _agreed():
         return 1
@@ -272,13 +278,13 @@ def _pull(registry: Registry, library: Path, options: argparse.Namespace) -> int
 def _announce(card: ModelCard, source: Gguf, target: Path, *, host: str, checked: bool) -> str:
     """What would be downloaded: source, size, licence, and whether it can be verified."""
     part = target.with_name(target.name + PARTIAL)
-    here = f", {in_words(part.stat().st_size)} of it are here already" if checked and part.exists() else ""
+    here = f", {in_words(part.stat().st_size)} already downloaded" if checked and part.exists() else ""
     licence = f"{card.licence.name}. {card.licence.terms}" if card.licence else "unknown."
     lines = (
         f"Download {source.file} of {source.repository} at {source.revision or 'its main branch'} from {host}",
         f"  {in_words(card.weights_bytes)}{here}, to {target}",
         f"  licence: {licence}",
-        "  checked against its SHA-256 when it is here" if checked else "  it cannot be checked: no checksum is known",
+        "  its SHA-256 is checked after the download" if checked else "  cannot be checked: no checksum is known",
     )
     return "\n".join(map(printable, lines))
 
@@ -286,7 +292,7 @@ def _announce(card: ModelCard, source: Gguf, target: Path, *, host: str, checked
 def _agreed() -> bool:
     """Ask the user. Without a terminal the answer is no."""
     if not sys.stdin.isatty():
-        print("Nothing was downloaded: say --yes to agree.", file=sys.stderr)
+        print("Nothing was downloaded. Add --yes to agree.", file=sys.stderr)
         return False
     try:
         agreed = input("Download it? [y/N] ").strip().lower() in ("y", "yes")
@@ -302,15 +308,15 @@ def _hub_url(source: Gguf) -> str:
     from huggingface_hub import hf_hub_url
 
     mirror = os.environ.get("HF_ENDPOINT") or None
-    return hf_hub_url(source.repository, source.file, revision=source.revision or "main", endpoint=mirror)
+    return str(hf_hub_url(source.repository, source.file, revision=source.revision or "main", endpoint=mirror))
 
 
 def _nothing_to_pull(card: ModelCard) -> UnknownModelError:
     match card.source:
         case Folder(repository=repository):
-            hint = f"Fetch its folder with `hf download {repository}`, then set SCHOLION_EMBEDDER={card.name}."
+            hint = f"Download its folder with `hf download {repository}`, then set SCHOLION_EMBEDDER={card.name}."
         case Service(key_variable=variable):
-            hint = f"It is asked over the network{f', with the key in {variable}' if variable else ''}."
+            hint = f"It runs over the network{f', with the key in {variable}' if variable else ''}."
         case _:
             hint = "It comes with Scholion."
-    return UnknownModelError(f"{card.name} is not a file to download.", hint)
+    return UnknownModelError(f"{card.name} is not a file you can download.", hint)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from ingest import Library
 
-TEXT = "decide what may leave this machine, and see what has"
+TEXT = "control what may leave this machine, and see what has"
 
 
 def add_to(commands: Any) -> None:
@@ -34,18 +34,18 @@ def add_to(commands: Any) -> None:
         made.set_defaults(run=run)
         return made
 
-    show = verb("show", _show, "the policy, the budget and where the files are")
-    keep = verb("local-only", _keep, "keep these papers' text on this machine, whoever consents")
+    show = verb("show", _show, "show the policy, the budget and where the files are")
+    keep = verb("local-only", _keep, "keep these papers' text on this machine, whatever anyone agrees to")
     keep.add_argument("papers", nargs="+", metavar="PAPER", help="a paper's id, as `python -m ingest list` shows it")
-    allow = verb("allow", _allow, "let these papers' text leave with a consent again")
+    allow = verb("allow", _allow, "allow these papers' text to be sent again, with consent")
     allow.add_argument("papers", nargs="+", metavar="PAPER")
-    library = verb("library", _library, "ask before anything leaves, or let nothing of this library leave")
+    library = verb("library", _library, "ask before anything is sent, or never send anything from this library")
     library.add_argument("choice", choices=("ask", "local-only"))
-    verb("revoke", _revoke, "end the consents that were given for a chat, in a running app too")
-    log = verb("log", _log, "what was allowed to leave, what became of it, and what was refused")
-    log.add_argument("--verify", action="store_true", help="say whether the log is whole, and its last hash")
+    verb("revoke", _revoke, "revoke consents given for a chat, also in a running app")
+    log = verb("log", _log, "show what was allowed to leave, what became of it, and what was refused")
+    log.add_argument("--verify", action="store_true", help="check that the log is complete, and show its last hash")
     for parts in (show, log):
-        parts.add_argument("--json", action="store_true", help="as JSON on standard output")
+        parts.add_argument("--json", action="store_true", help="print as JSON")
 
 
 def _show(library: Library, options: argparse.Namespace) -> int:
@@ -62,19 +62,19 @@ def _show(library: Library, options: argparse.Namespace) -> int:
         print(json.dumps({"library": policy.library, "local_only": papers, "used": used}, indent=1))
         return 0
     print(
-        "This library is local only: nothing of it leaves this machine."
+        "This library is local only: nothing in it leaves this machine."
         if policy.library == "local only"
         else "This library asks: nothing leaves this machine without your consent."
     )
     for name in sorted(policy.local_only):
-        print(f"local only: {printable(titles.get(name) or 'a paper that is not in the library now')}  ({name})")
+        print(f"local only: {printable(titles.get(name) or 'a paper no longer in the library')}  ({name})")
     for words, period, calls, usd in (
         ("Today", periods["day"], limits.day_calls, limits.day_usd),
         ("This month", periods["month"], limits.month_calls, limits.month_usd),
     ):
         print(f"{words} (UTC): {counted(period.calls, 'call')} ({_most(calls)}), ${period.usd:.4f} ({_most(usd, '$')})")
     listed = library.folder / REDACT_FILE
-    print(f"Words to take out: {listed}{'' if listed.exists() else ' (not there: nothing is taken out)'}")
+    print(f"Words to remove: {listed}{'' if listed.exists() else ' (no such file: nothing is removed)'}")
     print(f"Log: {library.folder / LOG_FILE}, {counted(len(entries), 'line')}")
     return 0
 
@@ -104,7 +104,7 @@ def _library(library: Library, options: argparse.Namespace) -> int:
         policy = load_policy(library.folder, log)
     except PolicyError as error:  # this command is how the user recovers
         policy = recovered_policy(library.folder, log)
-        print(f"{error.message} It is set anew, with every paper that it or the log kept here.")
+        print(f"{error.message} It is set again, with every paper that it or the log kept local.")
     chosen = "ask" if options.choice == "ask" else "local only"
     save_policy(Policy(chosen, policy.local_only, policy.revision), library.folder, log)  # type: ignore[arg-type]
     return _show(library, options)
@@ -113,14 +113,14 @@ def _library(library: Library, options: argparse.Namespace) -> int:
 def _revoke(library: Library, _options: argparse.Namespace) -> int:
     log = AuditLog(library.folder)
     save_policy(load_policy(library.folder, log), library.folder, log)
-    print("Every chat asks again before something leaves.")
+    print("Every chat asks again before anything is sent.")
     return 0
 
 
 def _log(library: Library, options: argparse.Namespace) -> int:
     entries = AuditLog(library.folder).entries()
     if options.verify:
-        print(f"The log is whole: {counted(len(entries), 'line')}, last hash {last_hash(entries)}")
+        print(f"The log is complete: {counted(len(entries), 'line')}, last hash {last_hash(entries)}")
         return 0
     if options.json:
         print(json.dumps(entries, indent=1))
@@ -128,7 +128,7 @@ def _log(library: Library, options: argparse.Namespace) -> int:
     for line in entries:
         print(printable(_words(line)))
     if not entries:
-        print("Nothing ever left this machine, and nothing was refused.")
+        print("Nothing has left this machine, and nothing was refused.")
     return 0
 
 

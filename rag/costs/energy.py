@@ -95,7 +95,7 @@ def energy_between(before: Reading, after: Reading, *, machine: MachineCosts) ->
         return estimated(seconds, machine=machine)
     at_rest = (machine.idle_watts or 0.0) * seconds
     names = " and ".join(sorted({name.partition(":")[0] for name in before.joules}))
-    source = names if machine.idle_watts else f"{names}, idling and other programs included"
+    source = names if machine.idle_watts else f"{names}, including idle power and other programs"
     return Energy(max(0.0, sum(counted) - at_rest) / 3600, "counter", source)
 
 
@@ -134,7 +134,7 @@ def energy_words(energies: Iterable[Energy]) -> str:
     amount = f"{total:.2g} Wh" if total < 10 else f"{total:,.0f} Wh"
     if any(part.measured == "estimated" for part in parts):
         return f"about {amount} (estimate)"
-    return f"{amount} (counted for the whole machine)"
+    return f"{amount} (measured for the whole machine)"
 
 
 def _used(before: Reading, after: Reading, name: str) -> float:

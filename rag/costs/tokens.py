@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import importlib.util
 import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from ingest.installed import folders_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -115,6 +116,4 @@ def _folder_with(encoding: str) -> Path | None:
 def _bundled() -> list[Path]:
     """Where the wheel of llama-index-core keeps tiktoken's rank files."""
     # Finding the namespace package imports nothing; importing llama_index.core would take seconds.
-    spec = importlib.util.find_spec("llama_index")
-    roots = (spec.submodule_search_locations if spec else None) or ()
-    return [Path(root) / "core" / "_static" / "tiktoken_cache" for root in roots]
+    return [root / "core" / "_static" / "tiktoken_cache" for root in folders_of("llama_index")]

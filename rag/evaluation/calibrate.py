@@ -189,7 +189,7 @@ def choose_threshold(passed: Sequence[tuple[float, bool]], *, of: int) -> tuple[
         )
     n = min(len(ordered), max(1, round(KEPT * of)))
     if not n:
-        return 1.0, "Every draft had something against it, so all are handed on."
+        return 1.0, "Every draft had a warning sign, so all are passed to the larger model."
     kept = sum(was_right for _, was_right in ordered[:n])
     return _rounded(ordered[n - 1][0]), (
         f"No set of drafts was right at least {WANTED:.0%} of the time, so the surest {KEPT:.0%} are kept "
@@ -213,11 +213,11 @@ def too_few(rows: Sequence[Labelled]) -> str | None:
     """Why the drafts are too few to calibrate on, in one sentence; None if there are enough."""
     right = sum(row.right for row in rows)
     if len(rows) < ENOUGH:
-        return (
-            f"{len(rows)} of the drafts could be compared with an answer; {ENOUGH} are needed to tell skill from luck."
-        )
+        return f"{len(rows)} of the drafts could be compared with an answer; at least {ENOUGH} are needed."
     if min(right, len(rows) - right) < ENOUGH_OF_EACH:
-        return f"{right} of {len(rows)} drafts were right; there must be {ENOUGH_OF_EACH} right and as many wrong ones."
+        return (
+            f"{right} of {len(rows)} drafts were right; {ENOUGH_OF_EACH} right and {ENOUGH_OF_EACH} wrong are needed."
+        )
     return None
 
 

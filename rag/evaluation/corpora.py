@@ -7,10 +7,12 @@ import gzip
 import json
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from hashlib import sha256
 from io import StringIO
 from typing import TYPE_CHECKING, Any
 
+from ingest.terminal import well_formed
 from rag.errors import QuestionSetError
 from rag.evaluation.cases import Case, Document, Kind, QuestionSet, Reference, Target, paper_id_of
 from rag.evaluation.metrics import UNANSWERABLE
@@ -47,7 +49,7 @@ def load(path: Path, *, papers: Sequence[Paper] = ()) -> QuestionSet:
     if name.endswith((".csv", ".tsv")):
         return read_csv(path, papers=papers)
     raise QuestionSetError(
-        f"{path.name} is no question set.", "Give a .csv file, a QASPER .json file, or a folder in BEIR's layout."
+        f"{path.name} is not a question set.", "Give a .csv file, a QASPER .json file, or a folder in BEIR's layout."
     )
 
 
@@ -121,7 +123,7 @@ def read_qasper(path: Path) -> QuestionSet:
     except json.JSONDecodeError as error:
         raise _unreadable(f"Line {error.lineno} of {path.name}", f"it is not JSON: {error.msg}") from error
     except (KeyError, TypeError, AttributeError) as error:
-        raise _unreadable(path.name, f"{error} is not as in a QASPER file") from error
+        raise _unreadable(path.name, f"{error} does not match the QASPER format") from error
     name = path.name.removesuffix(".gz").removesuffix(".json")
     return _question_set(f"{path.resolve().parent.name}/{name}", "qasper", cases, documents, files=(path,))
 
@@ -219,9 +221,9 @@ def _own_case(cells: Mapping[str, str], papers: Sequence[Paper], where: str) -> 
         raise _unreadable(where, f"{cells['answerable']!r} is neither yes nor no")
     refused = cells["answerable"].lower() in _NO or answer.lower() == UNANSWERABLE.lower()
     if refused and cells["paper"]:
-        raise _unreadable(where, "the question is said to be unanswerable, and yet has a paper")
+        raise _unreadable(where, "the question is marked unanswerable but has a paper")
     if cells["page"] and not cells["paper"]:
-        raise _unreadable(where, "there is a page without a paper")
+        raise _unreadable(where, "a page is given without a paper")
     paper = _paper_named(cells["paper"], papers, where) if cells["paper"] else None
     pages = [_pages(part, paper, where) for part in re.split(r"[,;]", cells["page"]) if part.strip()] if paper else []
     case_id = cells["id"] or sha256(" ".join(question.casefold().split()).encode()).hexdigest()[:8]
@@ -244,7 +246,7 @@ def _merged(first: Case | None, second: Case, where: str) -> Case:
     if first is None:
         return second
     if first.question.casefold().split() != second.question.casefold().split():
-        raise _unreadable(where, f"the id {second.id!r} has stood before another question")
+        raise _unreadable(where, f"the id {second.id!r} is already used by another question")
     if False in (first.answerable, second.answerable) and first.answerable != second.answerable:
         raise _unreadable(where, "the same question is answerable in one line and unanswerable in another")
     return Case(
@@ -271,19 +273,26 @@ def _paper_named(name: str, papers: Sequence[Paper], where: str) -> Paper:
         return found[0]
     hint = "`python -m ingest list` shows the ids, titles and file names."
     if found:
-        raise _unreadable(where, f"{len(found)} papers of the library could be {name!r}", hint=hint)
+        raise _unreadable(where, f"{len(found)} papers in the library match {name!r}", hint=hint)
     raise _unreadable(where, f"there is no paper {name!r} in the library", hint=hint)
 
 
 def _pages(part: str, paper: Paper, where: str) -> tuple[int, int]:
-    match = re.fullmatch(r"(?:pp?\.?\s*)?(\d{1,5})(?:\s*[-–]\s*(\d{1,5}))?", part.strip(), re.IGNORECASE)
-    if not match:
-        raise _unreadable(where, f"{part.strip()!r} is no page", hint='Write a page as "3", "3-4" or "3, 7".')
-    first, last = int(match[1]), int(match[2] or match[1])
+    match = re.fullmatch(r"(?:pp?\.?\s*)?(\w{1,8})(?:\s*[-–]\s*(\w{1,8}))?", part.strip(), re.IGNORECASE)
+    first, last = (_position(name, paper) for name in (match[1], match[2] or match[1])) if match else (None, None)
+    if first is None or last is None:
+        raise _unreadable(where, f"{part.strip()!r} is not a page", hint='Write a page as "3", "3-4" or "3, 7".')
     if not 1 <= first <= last <= paper.n_pages:
-        hint = "Count from the file's first page, whatever is printed on it."
+        hint = "Count from the first page of the file, or write the number printed on the page."
         raise _unreadable(where, f"{paper.file_name} has pages 1 to {paper.n_pages}, not {part.strip()}", hint=hint)
     return first, last
+
+
+def _position(name: str, paper: Paper) -> int | None:
+    """The page at this place in the file, else the one that is called so in print; None for no number at all."""
+    if name.isdecimal() and 1 <= int(name) <= paper.n_pages:
+        return int(name)
+    return next(iter(paper.pages_called(name)), int(name) if name.isdecimal() else None)
 
 
 def _page_key(paper: Paper, page: tuple[int, int]) -> str:
@@ -311,8 +320,11 @@ def _question_set(
 def _read(path: Path) -> str:
     try:
         data = path.read_bytes()
-        return (gzip.decompress(data) if path.suffix == ".gz" else data).decode("utf-8-sig")
+        data = gzip.decompress(data) if path.suffix == ".gz" else data
+        return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
+        with suppress(UnicodeDecodeError):  # half an emoji, as some programs cut them off
+            return well_formed(data.decode("utf-8-sig", "surrogatepass"))
         line = error.object.count(b"\n", 0, error.start) + 1
         raise _unreadable(
             f"Line {line} of {path.name}", "it is not UTF-8", hint='Save it as "CSV UTF-8" or as UTF-8 text.'
@@ -339,7 +351,7 @@ def _json_lines(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
 def _text(row: Mapping[str, Any], name: str, where: str, default: str | None = None) -> str:
     value = row.get(name, default)
     if not isinstance(value, str):
-        raise _unreadable(where, f"it has no text {name!r}")
+        raise _unreadable(where, f"it has no text field {name!r}")
     return _clean(value)
 
 

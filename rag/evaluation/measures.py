@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 EVIDENCE_AT = 3
 """Evidence F1 of the search uses this many passages: QASPER's questions have 1 to 3 paragraphs of evidence."""
 
-FOUND = {"own": "a right page", "qasper": "a paragraph of the evidence", "beir": "a relevant document"}
+FOUND = {"own": "a correct page", "qasper": "a paragraph of the evidence", "beir": "a relevant document"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +60,7 @@ def measures(run: Run) -> list[Measure]:
         Measure(
             name=f"Recall@{n}",
             part="search",
-            meaning=f"Share of everything that should be found which is among the first {n}.",
+            meaning=f"Share of everything that should be found that is among the first {n}.",
             of=lambda r, n=n: recall_at(r.ranked, r.relevant, n),  # type: ignore[misc]
         )
         for n in ks
@@ -71,13 +71,13 @@ def measures(run: Run) -> list[Measure]:
         Measure(
             name=f"nDCG@{cut}",
             part="search",
-            meaning="Recall that counts more the higher it stands; 1 is a perfect order.",
+            meaning="Recall weighted by rank; 1 is a perfect order.",
             of=lambda r: ndcg_at(r.ranked, r.relevant, cut),
         ),
         Measure(
             name=f"MRR@{cut}",
             part="search",
-            meaning="1 / the rank of the first right one, on average.",
+            meaning="1 / the rank of the first correct one, on average.",
             of=lambda r: reciprocal_rank(r.ranked, r.relevant, cut),
         ),
     ]
@@ -93,7 +93,7 @@ def measures(run: Run) -> list[Measure]:
     if run.settings["answers"] is not None:
         found += _answer_measures(run)
     return [*found, Measure(name="Seconds", part="answers" if run.settings["answers"] else "search",
-                           meaning="Time for one question, on average.", of=seconds_of, unit="s")]  # fmt: skip
+                           meaning="Average time per question.", of=seconds_of, unit="s")]  # fmt: skip
 
 
 def is_measured(measure: Measure, results: Iterable[Result]) -> bool:
@@ -103,9 +103,7 @@ def is_measured(measure: Measure, results: Iterable[Result]) -> bool:
 
 def _answer_measures(run: Run) -> list[Measure]:
     found = [
-        _measure(
-            "Answer F1", "Words shared with the expected answer, the best of the annotators' (QASPER).", answer_f1_of
-        )
+        _measure("Answer F1", "Words shared with the expected answer; best over annotators (QASPER).", answer_f1_of)
     ]
     if run.about["kind"] != "beir":
         found.append(
@@ -140,32 +138,32 @@ def _citation_measures() -> list[Measure]:
         ),
         _counted(
             "Citation recall",
-            f"Sentences that their citations carry (ALCE's definition; judge: {JUDGE}).",
+            f"Sentences that their citations support (ALCE's definition; judge: {JUDGE}).",
             lambda c, _: c.citation_recall,
         ),
         _counted(
             "Citation precision",
-            "Citations behind a carried sentence that it needs (ALCE's definition; the same judge).",
+            "Citations that a supported sentence needs (ALCE's definition; same judge).",
             lambda c, _: c.citation_precision,
         ),
         _counted(
             "Exact quotes",
-            "Citations whose quote stands word for word in the paper.",
+            "Citations whose quote is word for word in the paper.",
             lambda c, a: _share(c.n_exact, a.n_citations),
         ),
         _counted(
             "Right page",
-            "Citations whose quote stands word for word on the cited page.",
+            "Citations whose quote is word for word on the cited page.",
             lambda c, a: _share(c.n_right_page, a.n_citations),
         ),
         _of_answer(
             "Verified quotes",
-            "Citations that the answer itself calls verbatim.",
+            "Citations that the answer marks as verbatim.",
             lambda a, _: _share(a.n_verified, a.n_citations),
         ),
         _counted(
             "Verbatim quotations",
-            "What the model put between quotation marks that stands word for word in a passage.",
+            "Text the model put in quotation marks that is word for word in a passage.",
             lambda c, _: _share(c.n_verbatim, c.n_quotations),
         ),
     ]
@@ -175,22 +173,22 @@ def _sentence_measures() -> list[Measure]:
     return [
         _of_answer(
             "Cited sentences",
-            "Sentences of an answer that carry a citation after the check.",
+            "Sentences of an answer that have a citation after the check.",
             lambda a, _: _share(a.n_cited_sentences, a.n_sentences),
         ),
         _counted(
             "Supported sentences",
-            "Sentences whose words, numbers and names a passage has, of those that could be judged.",
+            "Sentences whose words, numbers and names are in a passage, of those that could be judged.",
             lambda c, _: _share(c.n_supported, c.n_judged),
         ),
         _counted(
             "Weak sentences",
-            "Sentences that a passage carries in part (lower is better).",
+            "Sentences that a passage supports only in part (lower is better).",
             lambda c, _: _share(c.n_weak, c.n_judged),
         ),
         _counted(
             "Unsupported sentences",
-            "Sentences that no passage carries (lower is better).",
+            "Sentences that no passage supports (lower is better).",
             lambda c, _: _share(c.n_judged - c.n_supported - c.n_weak, c.n_judged),
         ),
     ]
@@ -200,12 +198,12 @@ def _abstention_measures() -> list[Measure]:
     return [
         _measure(
             "Abstention recall",
-            "Questions without an answer that were abstained from.",
+            "Unanswerable questions on which it abstained.",
             lambda r: float(r.answer.abstained) if r.answer and r.answerable is False else None,
         ),
         _measure(
             "Abstention precision",
-            "Abstentions from questions that have no answer.",
+            "Abstentions that were on unanswerable questions.",
             lambda r: float(not r.answerable) if r.answer and r.answer.abstained and r.answerable is not None else None,
         ),
     ]

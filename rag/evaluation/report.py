@@ -207,7 +207,8 @@ def _compared(measured: Sequence[Measure], ours: Sequence[Result], other: Run) -
     common = [(r, theirs[r.id]) for r in ours if r.id in theirs and r.question == theirs[r.id].question]
     if not common:
         raise RunError(
-            f"The runs have no question in common: {other.folder} asked others.", "Name a run of the same questions."
+            f"The runs have no questions in common: {other.folder} used other questions.",
+            "Give a run of the same questions.",
         )
     rows = []
     alike = all((r.answer is None) == (s.answer is None) for r, s in common)

@@ -10,6 +10,7 @@ from rag.evaluation.measures import FOUND, is_measured
 from rag.evaluation.metrics import RESAMPLES
 from rag.evaluation.plots import Curve, Point, curves, histogram, interval
 from rag.evaluation.report import Report, first_right, wrongly_answered, wrongly_refused
+from rag.words import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -73,7 +74,7 @@ def blocks(report: Report) -> Iterator[Block]:
     yield from _lead(report)
     if report.other:
         yield from _comparison(report)
-    for part, title in (("search", "What the search finds"), ("answers", "What is answered")):
+    for part, title in (("search", "Search"), ("answers", "Answers")):
         rows = [(f, e) for f, e in report.measures if f.part == part and f.unit == "share"]
         if rows:
             yield Heading(title)
@@ -88,7 +89,7 @@ def blocks(report: Report) -> Iterator[Block]:
                 )
                 for f, e in rows
             )
-            yield Table(("Figure", "", "Value", "95 % interval", "Questions", "What it says"), tuple(cells), (0, 5))
+            yield Table(("Figure", "", "Value", "95 % interval", "Questions", "Meaning"), tuple(cells), (0, 5))
             if note := _few_papers(report, [e for _, e in rows if e]):
                 yield Text(note)
         if part == "search":
@@ -104,8 +105,8 @@ def _lead(report: Report) -> Iterator[Block]:
     run = report.run
     about, k = run.about, run.settings["k"]
     yield Text(
-        f"{report.n} questions ({_WHAT[about['kind']]}) asked of {_n(about['n_papers'], 'paper')} with "
-        f"{_n(about['n_chunks'], 'passage')}; the {k} best passages were looked at for each.",
+        f"{report.n} questions ({_WHAT[about['kind']]}) asked of {counted(about['n_papers'], 'paper')} with "
+        f"{counted(about['n_chunks'], 'passage')}; the {k} best passages were looked at for each.",
         lead=True,
     )
     found = {measure.name: estimate for measure, estimate in report.measures}
@@ -120,14 +121,14 @@ def _lead(report: Report) -> Iterator[Block]:
     refused = report.answer_abstentions or report.search_abstentions
     if refused.n_unanswerable:
         yield Text(
-            f"“Not in your papers” was rightly said to {refused.right} of {refused.n_unanswerable} questions that they "
-            f"do not answer, and wrongly to {refused.false} of {refused.n_answerable} that they do.",
+            f"“Not in your papers” was correctly said for {refused.right} of {refused.n_unanswerable} questions the "
+            f"papers do not answer, and wrongly for {refused.false} of {refused.n_answerable} that they do.",
             lead=True,
         )
     if report.errors:
         first_error = _short(report.errors[0].error or "", 200)
         yield Text(
-            f"{_n(len(report.errors), 'question')} could not be asked and count nowhere below. "
+            f"{counted(len(report.errors), 'question')} could not be asked and count nowhere below. "
             f"The first error: {first_error}"
         )
     asked = len(run.results)
@@ -141,8 +142,8 @@ def _comparison(report: Report) -> Iterator[Block]:
     assert report.other
     yield Heading(f"Compared with {report.other.name}")
     yield Text(
-        f"The same {report.n_common} questions in both runs. A difference counts as real where its interval leaves out "
-        "zero; with this many figures, look first at the one that you chose beforehand."
+        f"The same {report.n_common} questions in both runs. A difference counts as real if its interval excludes "
+        "zero; with this many figures, look first at the one you chose beforehand."
     )
     rows = []
     for row in report.compared:
@@ -185,39 +186,41 @@ def _recall(report: Report) -> Iterator[Block]:
 
 def _refusals(report: Report) -> Iterator[Block]:
     rows = []
-    for name, counted in (
-        ("Search alone: nothing bears on the question", report.search_abstentions),
+    for name, refused in (
+        ("Search alone: nothing relevant to the question", report.search_abstentions),
         ("Answer: “This is not in your papers.”", report.answer_abstentions),
     ):
-        if counted and (counted.n_answerable or counted.n_unanswerable):
-            rows.append((name, *_counted(counted)))
+        if refused and (refused.n_answerable or refused.n_unanswerable):
+            rows.append((name, *_shares(refused)))
     if rows:
-        yield Heading("Saying that it is not there")
-        yield Table(("Who abstains", "Rightly, from what cannot be answered", "Wrongly, from what can"), tuple(rows))
+        yield Heading("Abstaining")
+        yield Table(
+            ("Who abstains", "Correctly, on unanswerable questions", "Wrongly, on answerable ones"), tuple(rows)
+        )
 
 
-def _counted(counted: Abstentions) -> tuple[str, str]:
+def _shares(refused: Abstentions) -> tuple[str, str]:
     return (
-        f"{counted.right} of {counted.n_unanswerable}" if counted.n_unanswerable else UNKNOWN,
-        f"{counted.false} of {counted.n_answerable}" if counted.n_answerable else UNKNOWN,
+        f"{refused.right} of {refused.n_unanswerable}" if refused.n_unanswerable else UNKNOWN,
+        f"{refused.false} of {refused.n_answerable}" if refused.n_answerable else UNKNOWN,
     )
 
 
 def _times(report: Report) -> Iterator[Block]:
     if not report.seconds:
         return
-    yield Heading("How long it takes")
+    yield Heading("Time")
     half, most, *_ = report.stages["in all"]
     scale, unit, digits = (1000.0, "ms", 1) if most < 2 else (1.0, "s", 2)
     marks = [(f"{name}: {s * scale:.{digits}f} {unit}", s * scale) for name, s in (("half", half), ("95 %", most))]
-    yield Plot(histogram([s * scale for s in report.seconds], marks=marks, x_label=f"{unit} for one question"))
+    yield Plot(histogram([s * scale for s in report.seconds], marks=marks, x_label=f"{unit} per question"))
     rows = [(name, *(f"{s * scale:.{digits}f}" for s in times)) for name, times in report.stages.items()]
     yield Table((f"Stage ({unit})", "half of the questions", "95 %", "99 %", "slowest"), tuple(rows))
     if report.tokens:
         read, written = report.tokens
         yield Text(f"Tokens: {read:,} read and {written:,} written by the model, as its server counted them.")
     elif report.run.settings["answers"] is not None:
-        yield Text("Tokens: unknown in all, because not every answer came with a count.")
+        yield Text("Total tokens: unknown, because some answers came without a count.")
 
 
 def _papers(report: Report) -> Iterator[Block]:
@@ -229,20 +232,20 @@ def _papers(report: Report) -> Iterator[Block]:
         (_short(row.group, 90), str(row.n), *(UNKNOWN if v is None else _share(v) for v in row.values.values()))
         for row in report.papers[:PAPERS]
     ]
-    yield Table(("Paper, most lost first", "Questions", *names), tuple(rows))
+    yield Table(("Paper, worst first", "Questions", *names), tuple(rows))
     if len(report.papers) > PAPERS:
-        yield Text(f"At {len(report.papers) - PAPERS} more papers less was lost.")
+        yield Text(f"{len(report.papers) - PAPERS} more papers did better.")
 
 
 def _misses(report: Report) -> Iterator[Block]:
-    yield Heading("Where it went wrong")
+    yield Heading("Failures")
     if not report.worst:
-        yield Text("Nowhere that these questions show.")
+        yield Text("None on these questions.")
         return
     yield Text(
-        "The questions whose right passage is missing or does not stand first, then those that were wrongly abstained "
-        "from or wrongly not, then those with an answer unlike the expected one; the worst of each sort, with what was "
-        "found."
+        "First the questions whose correct passage was missing or not ranked first, then wrong abstentions and wrong "
+        "answers to unanswerable questions, then answers that differ from the expected one: the worst of each kind, "
+        "with what was found."
     )
     for result in report.worst:
         yield Missed(result)
@@ -251,23 +254,23 @@ def _misses(report: Report) -> Iterator[Block]:
 def _made_how(report: Report) -> Iterator[Block]:
     run = report.run
     settings, about = run.settings, run.about
-    yield Heading("How this was made")
+    yield Heading("Method")
     rows = [
         ("Questions", f"{settings['questions']}, digest {settings['questions_digest']}"),
         ("Papers", f"{about['n_papers']:,}, digest of their passages {settings['papers_digest']}"),
         ("Embedder", settings["embedder"]),
         *((f"Answers: {name.replace('_', ' ')}", str(v)) for name, v in (settings["answers"] or {}).items()),
         ("Code", f"digest {settings['code_digest']}"),
-        ("Machine", f"{about['machine']}, Python {about['python']}, begun {about['began']}"),
+        ("Machine", f"{about['machine']}, Python {about['python']}, started {about['began']}"),
     ]
     if about["n_cut"]:
-        rows.append(("Cut off", f"{about['n_cut']:,} passages are longer than the embedder reads."))
+        rows.append(("Cut off", f"{about['n_cut']:,} passages are longer than the embedder can read."))
     yield Table(("", ""), tuple(rows), (0, 1))
     yield Text(
         f"Intervals: percentile bootstrap over papers, {RESAMPLES:,} draws, always the same seed; where questions "
-        "have no paper, over questions; none where all questions fared alike. nDCG as in trec_eval (gain = grade, "
-        "discount log2). Answer F1 and Evidence-F1 by the rules of QASPER (Dasigi et al. 2021). A question for which a "
-        "figure is unknown is left out of it; how many are in it stands beside it. docs/evaluation.md explains each."
+        "have no paper, over questions; none if all values are equal. nDCG as in trec_eval (gain = grade, "
+        "discount log2). Answer F1 and Evidence-F1 by the rules of QASPER (Dasigi et al. 2021). Questions for which "
+        "a figure is unknown are left out of it; n says how many are in. docs/evaluation.md explains each."
     )
 
 
@@ -275,11 +278,8 @@ def _few_papers(report: Report, found: Sequence[Estimate]) -> str | None:
     n = max((e.n_groups for e in found), default=0)
     if n >= 10 or n == 0 or report.run.about["kind"] == "beir":
         return None
-    return f"The intervals come from {_n(n, 'paper')} only and are too narrow: ask about ten papers or more."
-
-
-def _n(n: int, what: str) -> str:
-    return f"{n:,} {what}{'' if n == 1 else 's'}"
+    few = counted(n, "paper")
+    return f"The intervals come from {few} only and are too narrow: use questions about ten papers or more."
 
 
 def _share(value: float) -> str:

@@ -35,7 +35,7 @@ def appending(path: Path) -> Iterator[Callable[[dict[str, Any]], None]]:
     try:
         lock = FileLock(path.with_name(path.name + ".lock"), thread_local=False).acquire(timeout=0)
     except Timeout as error:
-        raise RunError(f"Another Scholion command is writing {path}.", "Wait until it has finished.") from error
+        raise RunError(f"Another Scholion command is writing to {path}.", "Wait until it has finished.") from error
     with lock, path.open("ab") as file:
         data = path.read_bytes()
         file.truncate(data.rfind(b"\n") + 1)

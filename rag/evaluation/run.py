@@ -186,7 +186,7 @@ def _keys(case: Case, passages: Sequence[Passage]) -> Iterator[str]:
 
 def _shown(case: Case, passage: Passage) -> Shown:
     chunk, text = passage.chunk, " ".join(passage.chunk.text.split())
-    pages = f"p. {chunk.first_page}" + (f"-{chunk.last_page}" if chunk.last_page > chunk.first_page else "")
+    pages = f"p. {passage.paper.page_name(chunk.first_page, chunk.last_page)}"
     return Shown(
         title=passage.paper.title,
         place=(chunk.section or "") if case.paper_ids or passage.paper.n_pages == 1 else pages,
@@ -200,9 +200,9 @@ def _in_words(case: Case, papers: Mapping[str, Paper]) -> Iterator[str]:
     for target in case.targets:
         title = papers[target.paper_id].title if target.paper_id in papers else target.key
         if target.pages:
-            yield f"{title}, p. {target.pages[0]}" + (
-                f"-{target.pages[1]}" if target.pages[1] > target.pages[0] else ""
-            )
+            paper = papers.get(target.paper_id)
+            places = "-".join(map(str, dict.fromkeys(target.pages)))
+            yield f"{title}, p. {paper.page_name(*target.pages) if paper else places}"
         else:
             yield title if target.span is None else f"{title}, paragraph {int(target.key.rpartition('#')[2]) + 1}"
 
@@ -258,8 +258,8 @@ def read_run(folder: Path, *, ids: set[str] | None = None) -> Run:
         return Run(folder, noted["settings"], noted["about"], kept)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise RunError(
-            f"{folder} holds no run that can be read ({type(error).__name__}).",
-            "Name the folder that an earlier `python -m rag evaluate` wrote with --out.",
+            f"{folder} has no readable run ({type(error).__name__}).",
+            "Give the --out folder of an earlier `python -m rag evaluate`.",
         ) from error
 
 
@@ -280,8 +280,8 @@ def _begin(folder: Path, settings: Mapping[str, Any], about: Mapping[str, Any]) 
     if changed:
         what = ", ".join(_CHANGED[name] for name in changed)
         raise RunError(
-            f"The run in {folder} cannot be continued, because other things hold now: {what}.",
-            "Give another folder with --out, or begin this one anew with --fresh.",
+            f"The run in {folder} cannot be continued because these have changed: {what}.",
+            "Give another folder with --out, or restart this one with --fresh.",
         )
 
 

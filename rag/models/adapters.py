@@ -62,7 +62,7 @@ class Adapters:
         """
         adapter = self._read(self.folder / checked(name))
         if adapter is None:
-            raise AdapterError(f"There is no adapter “{name}”.", "`python -m rag adapt list` shows those there are.")
+            raise AdapterError(f"There is no adapter “{name}”.", "`python -m rag adapt list` lists the adapters.")
         return adapter
 
     def on(self) -> Adapter | None:
@@ -96,7 +96,7 @@ class Adapters:
         """Raise AdapterError if the name is taken."""
         if (self.folder / checked(name)).exists():
             raise AdapterError(
-                f"There is an adapter “{name}” already.",
+                f"An adapter “{name}” already exists.",
                 f"Choose another --name, or remove it with `python -m rag adapt remove {name}`.",
             )
 
@@ -148,7 +148,9 @@ def checked(name: str) -> str:
         AdapterError: it contains characters other than letters, digits, `-` and `_`.
     """
     if not _NAME.fullmatch(name):
-        raise AdapterError(f"“{name}” cannot be an adapter's name.", "Use letters, digits, - and _, at most 40.")
+        raise AdapterError(
+            f"“{name}” cannot be an adapter's name.", "Use letters, digits, - and _, at most 40 characters."
+        )
     return name
 
 

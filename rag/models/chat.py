@@ -350,13 +350,13 @@ class _Reply:
     def check(self, name: str) -> None:
         """Raise where the reply is none, or only a part of one."""
         if self.finish_reason == "content_filter":
-            raise ModelRefusedError(f"The provider of {name} filtered the answer.", "Ask in other words.")
+            raise ModelRefusedError(f"The provider of {name} filtered the answer.", "Rephrase the question.")
         if self.blank and self.finish_reason:
-            raise ModelReplyError(f"{name} answered with no text.", "Try again, or choose another model.")
+            raise ModelReplyError(f"{name} returned an empty answer.", "Try again, or choose another model.")
         if self.blank:
             raise error_translation.no_answer(name)
         if not self.finish_reason:
-            raise ModelReplyError(f"The answer of {name} broke off.", "Ask again.")
+            raise ModelReplyError(f"The answer from {name} was interrupted.", "Ask again.")
 
     def mean_logprob(self) -> float | None:
         if not self.logprobs or not all(map(math.isfinite, self.logprobs)):

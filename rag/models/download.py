@@ -69,7 +69,7 @@ def download(
             time.sleep(PAUSE)
         else:
             raise DownloadError(
-                f"{target.name} did not come whole in {ATTEMPTS} attempts.", "Run the same command again."
+                f"Download of {target.name} failed after {ATTEMPTS} attempts.", "Run the same command again."
             )
         _check(part, sha256=sha256)
         put_in_place(part, target)
@@ -83,7 +83,9 @@ def _fetch(url: str, part: Path, *, size: int | None, tell: Tell, proxy: str | N
 
     def stay_private(request: httpx2.Request) -> None:
         if url.startswith("https:") and request.url.scheme != "https":
-            raise DownloadError(f"{request.url.host} leads to an address without https.", "Nothing was taken from it.")
+            raise DownloadError(
+                f"{request.url.host} redirects to an address without https.", "Nothing was downloaded from it."
+            )
 
     here = part.stat().st_size if part.exists() else 0
     if size is not None and here == size:
@@ -116,9 +118,9 @@ def _fetch(url: str, part: Path, *, size: int | None, tell: Tell, proxy: str | N
         if not last and isinstance(error, httpx2.TransportError) and not isinstance(error, httpx2.ConnectError):
             return False
         here = part.stat().st_size if part.exists() else 0
-        what = f"broke after {in_words(here)}" if here else "could not be made"
+        what = f"broke after {in_words(here)}" if here else "could not be opened"
         raise DownloadError(
-            f"The connection {what} ({type(error).__name__}).", "Run the same command again: it goes on from there."
+            f"The connection {what} ({type(error).__name__}).", "Run the same command again to continue from there."
         ) from error
 
 
@@ -128,7 +130,7 @@ def _write(response: httpx2.Response, part: Path, *, begin: int, whole: int | No
     first = next(pieces, b"")
     if begin == 0 and not first.startswith(MAGIC):
         raise DownloadError(
-            f"What {response.url.host} sent is not a model's file.", "Is there a sign-in page in between?"
+            f"{response.url.host} did not send a model file.", "Check for a sign-in page between you and the network."
         )
     with part.open("r+b" if begin else "wb") as file:
         file.seek(begin)
@@ -145,7 +147,7 @@ def _write(response: httpx2.Response, part: Path, *, begin: int, whole: int | No
 
 def _another(found: str, wanted: int) -> DownloadError:
     return DownloadError(
-        f"The file at that address has {found} bytes, not {wanted:,}: it is another one.",
+        f"The file at that address has {found} bytes, not {wanted:,}: it is a different file.",
         "Look for a newer models.json.",
     )
 
@@ -155,16 +157,16 @@ def _refuse(response: httpx2.Response) -> None:
     status, host = response.status_code, response.url.host
     if status in (401, 403):
         raise DownloadError(
-            f"{host} does not give the file without a licence accepted there ({status}).",
+            f"{host} requires you to accept a licence there first ({status}).",
             "Sign in on its website, download the file there, and set its path.",
         )
     if status == 404:
-        raise DownloadError(f"{host} does not have this file any more (404).", "Look for a newer models.json.")
+        raise DownloadError(f"{host} no longer has this file (404).", "Look for a newer models.json.")
     if status not in (200, 206):
-        raise DownloadError(f"{host} does not give the file now ({status}).", "Try again later.")
+        raise DownloadError(f"{host} cannot provide the file right now ({status}).", "Try again later.")
     if "html" in response.headers.get("Content-Type", ""):
         raise DownloadError(
-            f"{host} sent a web page instead of the file.", "Is there a sign-in page between you and the network?"
+            f"{host} sent a web page instead of the file.", "Check for a sign-in page between you and the network."
         )
 
 
@@ -174,7 +176,7 @@ def _extent(response: httpx2.Response, here: int) -> tuple[int, int | None]:
     if found and int(found[1]) == here:
         return here, int(found[2])
     if response.status_code == 206:
-        raise DownloadError(f"{response.url.host} sent another part of the file than was asked for.", "Try again.")
+        raise DownloadError(f"{response.url.host} sent a different part of the file than requested.", "Try again.")
     length = response.headers.get("Content-Length", "")
     return 0, int(length) if length.isdigit() else None
 
@@ -184,7 +186,7 @@ def _room(part: Path, n_bytes: int) -> None:
     free = shutil.disk_usage(part.parent).free
     if n_bytes + _SPARE_DISK > free:
         raise DownloadError(
-            f"The disk has {in_words(free)} free; {in_words(n_bytes)} are still to come.",
+            f"The disk has {in_words(free)} free; {in_words(n_bytes)} are still needed.",
             f"Free some space, or set SCHOLION_LIBRARY to another disk ({part.parent}).",
         )
 
@@ -198,6 +200,6 @@ def _check(part: Path, *, sha256: str | None) -> None:
     if digest != sha256:
         part.unlink()
         raise DownloadError(
-            f"What came is not the file that was wanted (SHA-256 {digest[:12]}…, not {sha256[:12]}…); it was removed.",
+            f"The download is not the expected file (SHA-256 {digest[:12]}…, not {sha256[:12]}…); it was removed.",
             "Try again; if it happens twice, the file on the hub has changed.",
         )

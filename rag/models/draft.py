@@ -64,7 +64,7 @@ async def write(
                     piece = await anext(stream)
             except TimeoutError as error:
                 raise ModelTimeoutError(
-                    f"{model.name} was not done after {seconds:.0f} seconds.", "Try again, or choose a faster model."
+                    f"{model.name} did not finish within {seconds:.0f} seconds.", "Try again, or choose a faster model."
                 ) from error
             if isinstance(piece, Completion):
                 rest = thoughts.finish()
@@ -72,7 +72,9 @@ async def write(
                     text += rest
                     yield rest
                 if not text.strip():
-                    raise ModelReplyError(f"{model.name} answered with no text.", "Try again, or choose another model.")
+                    raise ModelReplyError(
+                        f"{model.name} returned an empty answer.", "Try again, or choose another model."
+                    )
                 yield Draft(
                     text=text.strip(),
                     model=piece.model,

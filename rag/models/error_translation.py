@@ -13,7 +13,7 @@ from rag.errors import (
     ModelUnreachableError,
 )
 
-_NO_ANSWER = ("What came from the address of {} is not an answer.", "Is this the address of a model's server?")
+_NO_ANSWER = ("The reply from the address of {} is not an answer.", "Check that this is the address of a model server.")
 TOO_LONG = re.compile(
     r"context.{0,20}(length|size|window|exceeded)|exceed.{0,20}context|prompt is too long|maximum.{0,20}tokens",
     re.IGNORECASE,
@@ -26,7 +26,7 @@ _FAULTS: tuple[tuple[set[str], type[ModelError], str, str], ...] = (
         {"ConnectError", "ConnectTimeout"},
         ModelUnreachableError,
         "Nothing answers at the address of {}.",
-        "Is its server running?",
+        "Check that its server is running.",
     ),
     (
         {"APITimeoutError", "TimeoutException", "TimeoutError"},
@@ -50,9 +50,9 @@ _FAULTS: tuple[tuple[set[str], type[ModelError], str, str], ...] = (
 )
 _REFUSALS = {
     401: ("The server of {} does not accept the key.", "Check the API key."),
-    403: ("The server of {} does not allow this with this key.", "Check the API key and what it may do."),
-    404: ("The server does not know {}.", "Check the model's name and the address."),
-    429: ("The server of {} takes no more requests for now.", "Wait a little, or check the quota."),
+    403: ("The server of {} does not allow this with this key.", "Check the API key and its permissions."),
+    404: ("The server does not have {}.", "Check the model's name and the address."),
+    429: ("The server of {} is not accepting more requests right now.", "Wait a moment, or check the quota."),
 }
 
 
@@ -72,16 +72,17 @@ def translate(error: Exception, *, name: str) -> ModelError:
         if kinds & classes:
             return made(sentence.format(name), hint)
     if type(error).__name__ == "APIError":  # an error in the middle of the stream
-        return ModelReplyError(f"{name} failed while it answered.", words or "Try again.")
+        return ModelReplyError(f"{name} failed while answering.", words or "Try again.")
     return no_answer(name)
 
 
 def _refusal(status: int, *, name: str, words: str) -> ModelError:
     if status < 400:
         return ModelReplyError(
-            f"The server of {name} points to another address, which is not followed.", "Set the address it moved to."
+            f"The server of {name} redirects to another address. Scholion does not follow redirects.",
+            "Use the address it moved to.",
         )
-    fault = f"reports a fault of its own ({status})" if status >= 500 else f"refused the request ({status})"
+    fault = f"reported an internal error ({status})" if status >= 500 else f"refused the request ({status})"
     sentence, hint = _REFUSALS.get(status, (f"The server of {{}} {fault}.", "Try again in a moment."))
     if status not in {401, 403}:  # these messages may repeat the key
         hint = f"{hint} {words}".strip()

@@ -49,7 +49,7 @@ def read_header(path: Path) -> GgufHeader:
                 raise ModelFileError(f"{path.name} is not a GGUF file.", "Choose a model in GGUF format.")
             values = _values(file)
     except OSError as error:
-        raise ModelFileError(f"The model's file {path} cannot be read.", "Check the path.") from error
+        raise ModelFileError(f"The model file {path} cannot be read.", "Check the path.") from error
     except (struct.error, ValueError, KeyError, OverflowError) as error:
         raise ModelFileError(f"The header of {path.name} is damaged.", "Download the file again.") from error
     kind = values.get("general.architecture")

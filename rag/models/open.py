@@ -91,8 +91,8 @@ def open_model(
         return Opened(model, server, found.card, plain if adapter else None)
     if found.model is None:
         raise UnknownModelError(
-            f"Which model of {found.base_url} is to be used?",
-            f"Write its name behind the address: {found.base_url}#NAME; `python -m rag discover` lists them.",
+            f"Which model at {found.base_url} should be used?",
+            f"Add its name to the address: {found.base_url}#NAME. `python -m rag discover` lists the names.",
         )
     variable = found.key_variable
     named = _key(variable) if variable and variable != KEY_VARIABLE else ""
@@ -118,13 +118,13 @@ def _not_passed_on(endpoint: Endpoint) -> Callable[[], Awaitable[Endpoint]]:
                 served_here = await served(endpoint.base_url, model=endpoint.model, seconds=SAYING_SECONDS)
             except TimeoutError as error:  # the model may be one that is forwarded
                 raise ModelTimeoutError(
-                    f"{endpoint.base_url} has not said in time whether {endpoint.model} runs here.",
-                    "Ask again when it is less busy. Nothing was asked of it.",
+                    f"{endpoint.base_url} did not say in time whether {endpoint.model} runs here.",
+                    "No question was sent to it. Ask again when it is less busy.",
                 ) from error
             if served_here and served_here.relayed_to:
                 raise NotAllowedError(
-                    f"{endpoint.model} only seems to run here: what it is asked goes on to {served_here.relayed_to}.",
-                    "Choose a model that runs here, or name its provider's own address, so that you are asked first.",
+                    f"{endpoint.model} does not run here: its server passes questions on to {served_here.relayed_to}.",
+                    "Choose a model that runs here, or set its provider's own address; then you are asked first.",
                 )
             known = served_here is not None
         return endpoint

@@ -177,7 +177,7 @@ def load(folder: Path | None = None) -> Registry:
     try:
         theirs = _entries(json.loads(path.read_text(encoding="utf-8")))
     except (OSError, ValueError, RecursionError) as error:
-        return Registry(tuple(cards.values()), (f"{path} is left out: it cannot be read ({error}).",))
+        return Registry(tuple(cards.values()), (f"{path} was ignored: it cannot be read ({error}).",))
     hosts = _key_hosts(cards.values())
     faults = []
     for number, row in enumerate(theirs, 1):
@@ -187,10 +187,10 @@ def load(folder: Path | None = None) -> Registry:
             known = rows.get(name, {}) if isinstance(name, str) else {}
             card = _CARD.validate_json(json.dumps(known | row if isinstance(row, dict) else row))
         except ValidationError as error:
-            faults.append(f"{label} is left out: {_words(error)}.")
+            faults.append(f"{label} was ignored: {_words(error)}.")
             continue
         if _takes_key(card, hosts):
-            faults.append(f"{label} is left out: it would send the key of another provider to its address.")
+            faults.append(f"{label} was ignored: it would send another provider's key to its address.")
             continue
         cards[card.name] = card
     return Registry(tuple(cards.values()), tuple(faults))
@@ -213,9 +213,9 @@ def _words(error: ValidationError) -> str:
     where = ".".join(str(part) for part in first["loc"] if part not in ("wheel", "gguf", "folder", "service"))
     match first["type"]:
         case "unexpected_keyword_argument" | "extra_forbidden" if where == "locality":
-            return "the key “locality” is not known (where a model runs is taken from its address)"
+            return "the key “locality” is unknown (the address says where a model runs)"
         case "unexpected_keyword_argument" | "extra_forbidden":
-            return f"the key “{where}” is not known"
+            return f"the key “{where}” is unknown"
         case "missing" | "missing_keyword_only_argument":
             return f"the key “{where}” is missing"
         case _:

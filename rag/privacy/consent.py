@@ -21,7 +21,7 @@ WHERE: dict[Locality, str] = {
     "remote": "beyond your network",
 }
 
-RELAYED = ", whose server passes it on to a cloud"
+RELAYED = ", but its server passes it on to a cloud"
 
 _ANSWERS: dict[str, Verdict] = {
     "o": "once",
@@ -44,19 +44,19 @@ def consent_facts(payload: Payload, *, titles: Mapping[str, str]) -> list[tuple[
     tokens = payload.input_tokens
     rows = [
         ("To", f"{where.host}, port {where.port} ({', '.join(where.addresses) or 'address unknown'})"),
-        ("Which is", f"{WHERE[where.locality]}{RELAYED if where.locality == 'machine' else ''}"),
+        ("Where", f"{WHERE[where.locality]}{RELAYED if where.locality == 'machine' else ''}"),
         ("Model", payload.model),
         (
             "Size",
-            f"{'' if tokens.exact else 'about '}{tokens.n:,} tokens, and at most {payload.max_output_tokens:,} back",
+            f"{'' if tokens.exact else 'about '}{tokens.n:,} tokens, at most {payload.max_output_tokens:,} in reply",
         ),
         ("Price", "unknown" if payload.price is None else f"at most ${payload.price:.4f}"),
         ("Papers", "; ".join(titles.get(paper) or paper for paper in payload.paper_ids) or "none"),
     ]
     if payload.redactions:
-        rows.append(("Taken out", f"{payload.redactions} of your words (redact.txt)"))
+        rows.append(("Removed", f"{payload.redactions} of your words (redact.txt)"))
     if not where.secure:
-        rows.append(("Not encrypted", "whoever sits on the way there can read it"))
+        rows.append(("Not encrypted", "others on the network can read it"))
     return rows
 
 
@@ -71,7 +71,7 @@ def in_terminal(titles: Mapping[str, str]) -> Consent:
         print(f"\nThis would be sent:\n\n{printable(payload.text)}\n", file=sys.stderr)
         for label, value in consent_facts(payload, titles=titles):
             print(f"{label:>{width}}  {printable(value)}", file=sys.stderr)
-        print("\nSend it? once, for this chat (c), never in this chat (n); anything else: not now: ",
+        print("\nSend it? [o]nce, for this [c]hat, [n]ever in this chat; anything else means not now: ",
               end="", file=sys.stderr, flush=True)  # fmt: skip
         answer = await asyncio.to_thread(sys.stdin.readline)
         return _ANSWERS.get(answer.strip().casefold())

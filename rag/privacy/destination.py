@@ -160,9 +160,7 @@ def checked(base_url: str) -> str:
         or port == 0
     ):
         # do not repeat the address: it may contain a password
-        raise ModelUnreachableError(
-            "The address of the model is not one that can be asked.", "It looks like https://host.example/v1."
-        )
+        raise ModelUnreachableError("The address of the model is not valid.", "Write it like https://host.example/v1.")
     return url
 
 

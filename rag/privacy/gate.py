@@ -166,13 +166,13 @@ class Gate:
             return issue(payload, audit=None)
         policy = await asyncio.to_thread(self._check, payload)
         if chat in self._refused:
-            raise NotAllowedError(f"You chose that nothing leaves this machine in this chat. {KEPT}")
+            raise NotAllowedError(f"You chose to keep everything in this chat on this machine. {KEPT}")
         key = (chat, payload.model, *payload.destination.identity)
         verdict: Verdict | None = "chat"
         if self._chats.get(key) != policy.revision:
             if consent is None:
                 raise NotAllowedError(
-                    "The larger model is not on this machine, and nobody is here to agree to sending.",
+                    "The larger model is not on this machine, and nobody can agree to sending here.",
                     "Ask in the chat or in a terminal.",
                 )
             verdict = await consent(payload)
@@ -200,7 +200,7 @@ class Gate:
     def _check(self, payload: Payload) -> Policy:
         if not payload.destination.addresses:
             raise NotAllowedError(
-                f"The address of {payload.destination.host} cannot be looked up, so nothing is sent.",
+                f"The address of {payload.destination.host} cannot be resolved, so nothing was sent.",
                 "Check the address and your network.",
             )
         policy = self.policy()
@@ -212,8 +212,8 @@ class Gate:
         if kept:
             raise NotAllowedError(
                 f"The text of {'a paper' if len(kept) == 1 else f'{len(kept)} papers'} that you keep on this machine "
-                f"({', '.join(sorted(kept))}) is in what would be sent, so nothing is sent.",
-                "Ask other papers, or allow it: `python -m rag privacy allow PAPER`.",
+                f"({', '.join(sorted(kept))}) is part of the message, so nothing was sent.",
+                "Search other papers, or allow it: `python -m rag privacy allow PAPER`.",
             )
         self._within(payload, policy)(self.audit.entries())
         return policy
@@ -223,7 +223,7 @@ class Gate:
 
         def check(lines: list[dict[str, Any]]) -> None:
             if sum(line["event"] == "policy" for line in lines) != policy.revision:
-                raise PolicyError("The privacy policy was changed just now, so nothing is sent.", "Ask again.")
+                raise PolicyError("The privacy policy was just changed, so nothing was sent.", "Ask again.")
             budget.check(lines, limits=self._limits, price=payload.price, now=datetime.now(UTC))
 
         return check
@@ -232,7 +232,7 @@ class Gate:
         try:
             self.audit.append("refused", {"why": why, **_facts(payload)})
         except AuditError:
-            log.warning("A refusal could not be noted in the audit log", exc_info=True)
+            log.warning("A refusal could not be written to the audit log", exc_info=True)
 
     def _redaction(self) -> Redaction:
         try:
@@ -241,8 +241,8 @@ class Gate:
             return Redaction()
         except (OSError, UnicodeDecodeError) as error:
             raise NotAllowedError(
-                f"The list of words to take out, {REDACT_FILE}, cannot be read, so nothing is sent.",
-                "It has to be a plain text file in UTF-8 in the library's folder.",
+                f"The list of words to remove, {REDACT_FILE}, cannot be read, so nothing was sent.",
+                "It must be a plain text file in UTF-8 in the library folder.",
             ) from error
 
 
@@ -267,6 +267,6 @@ def _facts(payload: Payload) -> dict[str, Any]:
 
 def _local_library() -> NotAllowedError:
     return NotAllowedError(
-        "This library is “local only”: nothing of it leaves this machine. Drafts go on.",
+        "This library is “local only”: nothing in it leaves this machine. Drafts still work.",
         "`python -m rag privacy library ask` changes that.",
     )

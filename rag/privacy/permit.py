@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 PERMIT_SECONDS = 60.0
 """A permit not used within this time is void."""
 
-KEPT = "The draft stays as it is."
+KEPT = "The draft is kept."
 
 _REDUCIBLE = frozenset({"temperature", "max_tokens", "logprobs", "top_logprobs", "stream_options"})
 """Parameters that may be dropped if a server refuses them. Nothing may ever be added."""
@@ -129,14 +129,14 @@ class Permit:
             NotAllowedError: the permit is not the gate's, is used up or expired, or was issued for something else.
         """
         if self not in _issued:
-            raise NotAllowedError("This was not allowed by the privacy gate, so it was not sent.", KEPT)
+            raise NotAllowedError("The privacy gate did not allow this, so it was not sent.", KEPT)
         if not self._open or self._left <= 0:
-            raise NotAllowedError("This consent was used already: it holds for one request.", KEPT)
+            raise NotAllowedError("This consent was already used: it is valid for one request.", KEPT)
         if time.monotonic() > self._until:
-            raise NotAllowedError("This consent is too old: it was given over a minute ago.", "Ask again.")
+            raise NotAllowedError("This consent has expired: it was given over a minute ago.", "Ask again.")
         body = self._body(content) if method == "POST" and url == self.payload.url else None
         if body is None:
-            raise NotAllowedError("What was to be sent is not what was agreed to, so it was not sent.", KEPT)
+            raise NotAllowedError("The message differs from what you agreed to, so it was not sent.", KEPT)
         self._open = False
         self._left -= 1
         return body
@@ -158,7 +158,7 @@ class Permit:
         try:
             self._audit.append(outcome if self.sent else "not sent", facts)
         except AuditError:  # the call itself is in the log; the next one will fail on this
-            log.warning("The end of a call could not be noted in the audit log", exc_info=True)
+            log.warning("The end of a call could not be written to the audit log", exc_info=True)
 
     def _body(self, content: bytes) -> bytes | None:
         """The agreed bytes that match the request; None if nothing agreed matches."""

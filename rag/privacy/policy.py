@@ -62,7 +62,7 @@ def load_policy(folder: Path, log: AuditLog) -> Policy:
             raise _broken("is damaged") from error
     known = [line["sha256"] for line in log.entries() if line["event"] == "policy"]
     if (known[-1] if known else _NONE) != (_hash(raw) if raw else _NONE):
-        raise _broken("was changed without the command" if raw else "is gone")
+        raise _broken("was changed outside Scholion" if raw else "is missing")
     return policy
 
 
@@ -115,5 +115,5 @@ def _hash(raw: bytes) -> str:
 def _broken(how: str) -> PolicyError:
     return PolicyError(
         f"The privacy policy {POLICY_FILE} {how}, so nothing is sent.",
-        "Set it anew: `python -m rag privacy library local-only` or `python -m rag privacy library ask`.",
+        "Set it again: `python -m rag privacy library local-only` or `python -m rag privacy library ask`.",
     )

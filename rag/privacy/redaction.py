@@ -66,7 +66,7 @@ def _rules(text: str) -> Iterator[tuple[re.Pattern[str], bool]]:
             except re.error as error:
                 raise NotAllowedError(
                     f"Line {number} of {REDACT_FILE} is not a regular expression ({error}), so nothing is sent.",
-                    "Mend the line, or write the words without the slashes.",
+                    "Correct the line, or write the words without the slashes.",
                 ) from error
             yield pattern, True
         elif parts := _folded(words)[0].split():

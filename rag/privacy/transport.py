@@ -53,7 +53,7 @@ class CheckedTransport(httpx2.AsyncBaseTransport):
             content = self._permit.admit(request.method, str(request.url), content)
         elif where.locality != "machine" or _relayed(content):
             raise NotAllowedError(
-                "The model is not on this machine, and nothing was allowed to leave it.", "The draft stays as it is."
+                "The model is not on this machine, and nothing was allowed to leave it.", "The draft is kept."
             )
         headers = [(name, value) for name, value in request.headers.raw if name.lower() != b"content-length"]
         failure: httpx2.TransportError = httpx2.ConnectError("the name has no address")
@@ -89,9 +89,9 @@ class CheckedTransport(httpx2.AsyncBaseTransport):
         port = url.port or {"http": 80, "https": 443}.get(url.scheme)
         host = url.host.strip("[]").casefold()
         if where.url != self._url:
-            raise NotAllowedError("The consent was given for another address, so nothing was sent.")
+            raise NotAllowedError("The consent was for another address, so nothing was sent.")
         if (host, port, url.scheme == "https") != (where.host, where.port, where.secure) or url.userinfo:
-            raise NotAllowedError("A request was about to go to another address, so it was not sent.")
+            raise NotAllowedError("The request was for another address, so it was not sent.")
 
 
 def _relayed(content: bytes) -> bool:

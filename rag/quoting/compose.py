@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 OF_A_SUMMARY: Final = 3
 """Sentences quoted instead of a summary."""
 
-INSTEAD: Final = "What the model wrote did not hold, so your papers' own words stand in its place."
+INSTEAD: Final = "The draft was not supported, so here is the closest text from your papers."
 
 MANY: Final = 40
 """Sentences searched for the best one of each paper."""

@@ -297,12 +297,12 @@ def confidence_in(found: Extract, calibration: ReaderCalibration) -> Confidence:
     """The probability that the extract answers the question, and a reason in words that matches it."""
     probability = calibration.weights.probability(found.features)
     n = len({item.sentence for item in found.items})
-    told = "Quoted from your papers, word for word." if n == 1 else f"Quoted from {n} sentences of your papers."
+    told = "Quoted word for word from your papers." if n == 1 else f"Quoted from {n} sentences in your papers."
     if found.kind in {"yes", "no"}:
-        told = f"The sentence was taken for a {found.kind}."
+        told = f"The sentence was read as a {found.kind}."
     sure = probability >= calibration.check
     if not sure:
-        told += " Check that this is what you asked."
+        told += " Check that it answers your question."
     return Confidence(score=probability, reason=told, signals={**found.features, "sure": float(sure)})
 
 

@@ -89,6 +89,6 @@ def confidence_of_quoted_answer(instead_of: Confidence) -> Confidence:
     """Confidence in a quoted answer: the accuracy of such answers on QASPER train, and why it replaces the draft."""
     return Confidence(
         score=QUOTED_RIGHT,
-        reason=f"Quoted from your papers, word for word; check that this is what you asked. {instead_of.reason}",
+        reason=f"Quoted word for word from your papers. Check that it answers your question. {instead_of.reason}",
         signals={"calibrated": 0.0},
     )

@@ -37,15 +37,15 @@ class Scores(NamedTuple):
     """Shape (n, max sentences): log odds."""
 
 
-class ReaderNetwork(nn.Module):
+class ReaderNetwork(nn.Module):  # type: ignore[misc]  # torch's types are not followed: that would take a minute
     """[CLS] question [SEP] passage [SEP] → scores. As in SQuAD 2, the first token stands for "no answer here"."""
 
     def __init__(self, folder: Path, *, attention: str = "sdpa") -> None:
         """Load the encoder from `folder`; the heads are freshly initialised."""
         super().__init__()
         verbosity = logging.get_verbosity()
-        logging.set_verbosity_error()  # type: ignore[no-untyped-call]  # else it warns about unused pooler weights
-        logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+        logging.set_verbosity_error()  # otherwise it warns about unused pooler weights
+        logging.disable_progress_bar()
         self.body: Any = BertModel.from_pretrained(
             str(folder),
             add_pooling_layer=False,

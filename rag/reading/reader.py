@@ -144,7 +144,7 @@ class MiniLMReader:
         with np.load(self._weights) as arrays, torch.inference_mode():
             if str(arrays["base"]) != digest(self._folder):
                 raise UserFacingError(
-                    f"The reader's weights do not fit the installed all-MiniLM-L6-v2 ({self._weights}).",
+                    f"The reader's weights do not match the installed all-MiniLM-L6-v2 ({self._weights}).",
                     "Install both again from the same release.",
                 )
             network = ReaderNetwork(self._folder)

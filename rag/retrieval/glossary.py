@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 COLUMNS = ("term", "definition", "synonyms", "preferred")
-HINT = f"The first line names the columns: {', '.join(COLUMNS)}; only term is needed. See docs/terms.md."
+HINT = f"The first line must name the columns: {', '.join(COLUMNS)}; only term is required. See docs/terms.md."
 
 MAX_DEFINITION = 400
 """Characters; definitions share the prompt with the passages."""
@@ -56,7 +56,9 @@ class Glossary:
         except FileNotFoundError:
             return ()
         except OSError as error:
-            raise GlossaryError(f"The glossary {self.path} cannot be read ({error}).", "Check its rights.") from error
+            raise GlossaryError(
+                f"The glossary {self.path} cannot be read ({error}).", "Check its permissions."
+            ) from error
         stamp = (state.st_mtime_ns, state.st_size)
         known, entries = self._read
         if known != stamp:
@@ -67,13 +69,15 @@ class Glossary:
     def _text(self, size: int) -> str:
         if size > MAX_BYTES:
             raise GlossaryError(
-                f"The glossary {self.path} has {size:,} bytes; {MAX_BYTES:,} are the most.",
-                "Remove what is not needed.",
+                f"The glossary {self.path} has {size:,} bytes; the limit is {MAX_BYTES:,}.",
+                "Remove entries you do not need.",
             )
         try:
             return self.path.read_text(encoding="utf-8-sig")
         except OSError as error:
-            raise GlossaryError(f"The glossary {self.path} cannot be read ({error}).", "Check its rights.") from error
+            raise GlossaryError(
+                f"The glossary {self.path} cannot be read ({error}).", "Check its permissions."
+            ) from error
         except UnicodeDecodeError as error:
             raise GlossaryError(
                 f"The glossary {self.path} is not written in UTF-8.", 'Save it again as "CSV UTF-8".'
@@ -102,13 +106,13 @@ def read_glossary(text: str, *, name: str = "glossary.csv") -> list[GlossaryEntr
             for called in entry.names:
                 if other := found.get(called):
                     raise GlossaryError(
-                        f'Lines {other.line} and {entry.line} of {name} both speak of "{called}".', "Make one of them."
+                        f'Lines {other.line} and {entry.line} of {name} both define "{called}".', "Merge them into one."
                     )
             found |= dict.fromkeys(entry.names, entry)
     except csv.Error as error:
         raise GlossaryError(
             f"Line {rows.line_num} of {name} cannot be read as CSV ({error}).",
-            'Put "…" around a cell that has a comma, and write a quotation mark inside it twice.',
+            'Put "…" around a cell that contains a comma, and double any quotation mark inside it.',
         ) from error
     return list({entry.line: entry for entry in found.values()}.values())
 
@@ -128,7 +132,7 @@ def _entry(columns: list[str], cells: list[str], name: str, line: int) -> Glossa
     if len(cells) > len(columns):
         raise GlossaryError(
             f"Line {line} of {name} has {len(cells)} cells, but there are {len(columns)} columns.",
-            'Put "…" around a cell that has a comma; separate synonyms with ";".',
+            'Put "…" around a cell that contains a comma; separate synonyms with ";".',
         )
     row = dict(zip(columns, cells, strict=False))
     term, definition = row["term"], row.get("definition") or None
@@ -137,13 +141,14 @@ def _entry(columns: list[str], cells: list[str], name: str, line: int) -> Glossa
     if definition and len(definition) > MAX_DEFINITION:
         raise GlossaryError(
             f'The definition of "{term}" in line {line} of {name} has {len(definition)} characters; '
-            f"{MAX_DEFINITION} are the most.",
+            f"the limit is {MAX_DEFINITION}.",
             "Shorten it.",
         )
     synonyms = tuple(s for s in (part.strip() for part in row.get("synonyms", "").split(";")) if s and s != term)
     preferred = row.get("preferred") or None
     if not (definition or synonyms or preferred):
         raise GlossaryError(
-            f'Line {line} of {name} says nothing of "{term}".', "Give a definition, a synonym or a preferred spelling."
+            f'Line {line} of {name} says nothing about "{term}".',
+            "Give a definition, a synonym or a preferred spelling.",
         )
     return GlossaryEntry(term, definition, synonyms, preferred, line)

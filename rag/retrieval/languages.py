@@ -18,8 +18,8 @@ _CYRILLIC = re.compile(r"[\u0400-\u04ff]")
 _LETTER = re.compile(r"[^\W\d_]")
 
 NOTICE: Final = (
-    "The embedded models read English, and this question looks {language}. Ask in English; docs/languages.md says what "
-    "another language needs."
+    "The embedded models only read English, and this question looks {language}. Ask in English, or see "
+    "docs/languages.md for other languages."
 )
 
 

@@ -11,7 +11,7 @@ from rag.retrieval.retrieve import MIN_SENTENCE, Found, Retriever
 from rag.words import split_sentences
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from ingest import Chunk, Library, Paper
     from ingest.embed import Vectors
@@ -22,6 +22,9 @@ CANDIDATES = 200
 
 MAX_PAPERS = 12
 """Papers that are listed at most."""
+
+WHOLE_PAGE = 10
+"""Passages of a page that is asked for as a whole, at most."""
 
 _ABSTRACT = re.compile(r"\W*(?:[\divx]+\W+)?(?:abstract|summary|zusammenfassung)\b", re.IGNORECASE)
 _CONCLUSION = re.compile(
@@ -45,6 +48,8 @@ def gather(plan: Plan, vector: Vectors, *, retriever: Retriever, library: Librar
         k: passages at most, but at least one for each paper that is compared or listed.
     """
     papers = plan.scope.papers
+    if plan.pages is not None:
+        return on_pages(plan, plan.pages, vector, retriever=retriever, library=library, k=k)
     match plan.kind:
         case "summary" if papers:
             return _numbered(outline(library, paper, k=max(2, k // len(papers))) for paper in papers)
@@ -58,6 +63,39 @@ def gather(plan: Plan, vector: Vectors, *, retriever: Retriever, library: Librar
             return best_of_each(plan, vector, retriever=retriever)
         case _:
             return retriever.search(plan.text, vector, k=k, paper_ids=plan.scope.paper_ids, read=True)
+
+
+def on_pages(
+    plan: Plan,
+    pages: Mapping[str, tuple[int, int]],
+    vector: Vectors,
+    *,
+    retriever: Retriever,
+    library: Library,
+    k: int,
+) -> Found:
+    """What stands on these pages, in its order where all of it is asked for; else the k nearest passages of them."""
+    chunks = library.chunks(library.chunk_ids(list(pages))).values()
+    there = [chunk for chunk in chunks if _overlaps(chunk, *pages[chunk.paper_id])]
+    if plan.kind != "summary" and there:
+        within = [chunk.id for chunk in there]
+        found = retriever.search(plan.text, vector, k=k, paper_ids=list(pages), within=within, read=True)
+        return replace(found, on_topic=bool(found.passages))
+    each = max(2, max(k, WHOLE_PAGE) // max(1, len(pages)))
+    groups = []
+    for paper in plan.scope.papers:
+        own = sorted((chunk for chunk in there if chunk.paper_id == paper.id), key=lambda chunk: chunk.ordinal)
+        groups.append(
+            [
+                Passage(marker=n, chunk=chunk, paper=paper, score=1 / n, sources=("outline",))
+                for n, chunk in enumerate(own[:each], start=1)
+            ]
+        )
+    return _numbered(groups)
+
+
+def _overlaps(chunk: Chunk, first: int, last: int) -> bool:
+    return chunk.first_page <= last and first <= chunk.last_page
 
 
 def outline(library: Library, paper: Paper, *, k: int) -> tuple[Passage, ...]:

@@ -7,14 +7,16 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from ingest.names import is_body
 from rag.retrieval.followups import follow_up
+from rag.retrieval.pages import MAX_PAPERS, AskedPage, asked_page, papers_with
 from rag.words import content_words, words_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from ingest import Paper
     from rag.answer import Kind, Scope
@@ -31,8 +33,8 @@ MAX_COMPARED = 8
 MAX_NAMED = 4
 """An author and year that fit more papers name none of them."""
 
-CHOOSE_ONE = "To have a paper summarised, choose it in the Library or name it in the question."
-CHOOSE_FEWER = f"To have papers compared, choose {MAX_COMPARED} at most in the Library."
+CHOOSE_ONE = "To summarise a paper, choose it in the Library or name it in the question."
+CHOOSE_FEWER = f"To compare papers, choose at most {MAX_COMPARED} in the Library."
 
 _OF_ONE = re.compile(r"\b(?:(?:this|that|the) (?:paper|article|study|publication|preprint|manuscript)|it)\b")
 _POLITE = r"(?:please |kindly )?(?:(?:can|could|would|will) you )?(?:please )?"
@@ -114,6 +116,8 @@ class Plan:
     """What the user should know, one sentence."""
     topical: bool = True
     """Whether it says what a comparison is about; "Compare these papers" does not."""
+    pages: Mapping[str, tuple[int, int]] | None = None
+    """The first and last page that are asked, 1-based, for each paper of the scope by its id; None: all of them."""
 
     @property
     def text(self) -> str:
@@ -123,6 +127,30 @@ class Plan:
 
 def plan(question: str, *, scope: Scope, history: Sequence[tuple[str, str]] = ()) -> Plan:
     """How to take a question that is asked of the papers in `scope`, in a chat with this history."""
+    if page := asked_page(" ".join(question.split())):
+        return _page_plan(question, page, scope, history)
+    return _plan(question, scope, history)
+
+
+def _page_plan(question: str, page: AskedPage, scope: Scope, history: Sequence[tuple[str, str]]) -> Plan:
+    """A question for a page is asked of that page alone, where the papers that have it are few."""
+    named, marked = _mentioned(page.rest, scope.papers)
+    scope = scope.narrowed(tuple(named)) if named else scope
+    having = papers_with(page, scope.papers)
+    if 0 < len(having) <= MAX_PAPERS:
+        papers = tuple(paper for paper in scope.papers if paper.id in having)
+        scope = scope if len(papers) == len(scope.papers) else scope.narrowed(papers)
+        whole = replace(page, rest=marked).is_whole(NAMED)
+        return Plan(question, "summary" if whole else "fact", scope, pages=having)
+    taken = _plan(question, scope, history)
+    n = f"page {page.first}" if page.first == page.last else f"pages {page.first} to {page.last}"
+    told = f"{len(having)} papers have a {n}. Name the paper to ask that page alone." if having else ""
+    of = "The paper has" if len(scope.papers) == 1 else "None of the papers has"
+    told = told or (f"{of} no {n}." if len(scope.papers) == 1 else f"{of} a {n}.") * bool(scope.papers)
+    return replace(taken, notice=" ".join(filter(None, (taken.notice, told))) or None)
+
+
+def _plan(question: str, scope: Scope, history: Sequence[tuple[str, str]]) -> Plan:
     follows = follow_up(question, history)
     named, marked = named_papers(question, scope.papers)
     if not named and follows:
@@ -135,9 +163,9 @@ def plan(question: str, *, scope: Scope, history: Sequence[tuple[str, str]] = ()
     if kind == "summary" and not scope.named and (n > MAX_COMPARED or (n > 1 and _OF_ONE.search(_plain(question)))):
         if follows:  # "What is it about?" in the middle of a chat
             return Plan(question, "fact", scope, follows.text)
-        return Plan(question, "fact", scope, None, f"{n} papers were asked. {CHOOSE_ONE}")
+        return Plan(question, "fact", scope, None, f"{n} papers were searched. {CHOOSE_ONE}")
     if n > MAX_COMPARED and kind == "fact" and kind_of(marked, n_papers=MAX_COMPARED) == "comparison":
-        return Plan(question, "fact", scope, searched, f"{n} papers were asked. {CHOOSE_FEWER}")
+        return Plan(question, "fact", scope, searched, f"{n} papers were searched. {CHOOSE_FEWER}")
     return Plan(question, kind, scope, searched, topical=bool(_topic(marked)))
 
 
@@ -159,6 +187,22 @@ def named_papers(question: str, papers: Sequence[Paper]) -> tuple[tuple[Paper, .
     A paper that is only mentioned is not asked: "Which papers build on Smith 2019?", "better than Smith 2019".
     Asked by name with papers that are not there, or with too many that fit, no paper is named.
     """
+    found, marked = _mentioned(question, papers)
+    if not found:
+        return (), question
+    marked = re.sub(rf"(?:the )?{NAMED}(?:'s)? {_NOUN}\b|{_NOUN} {NAMED}", NAMED, marked).replace(f"{NAMED}'s", NAMED)
+    marked = re.sub(rf"[{_MARKS}]?{NAMED}[{_MARKS}]?", NAMED, marked)
+    asked = _COMPARISON.fullmatch(marked) or _SUMMARY.fullmatch(marked) or _ASKS_NAMED.fullmatch(marked)
+    if not asked or _PAPERS.fullmatch(marked):
+        return (), question
+    return tuple(found), marked
+
+
+def _mentioned(question: str, papers: Sequence[Paper]) -> tuple[list[Paper], str]:
+    """The papers whose names stand in a question, and the plain question with `NAMED` in their place.
+
+    Where too many fit, none is named.
+    """
     marked, found = _plain(question), []
     words = set(words_of(marked))
     for paper in papers:
@@ -166,16 +210,11 @@ def named_papers(question: str, papers: Sequence[Paper]) -> tuple[tuple[Paper, .
             if pattern.search(marked):
                 found.append((paper, pattern))
                 break
-    if not found or len(found) > MAX_NAMED:
-        return (), question
+    if len(found) > MAX_NAMED:
+        found = []
     for _, pattern in found:
         marked = pattern.sub(NAMED, marked)
-    marked = re.sub(rf"(?:the )?{NAMED}(?:'s)? {_NOUN}\b|{_NOUN} {NAMED}", NAMED, marked).replace(f"{NAMED}'s", NAMED)
-    marked = re.sub(rf"[{_MARKS}]?{NAMED}[{_MARKS}]?", NAMED, marked)
-    asked = _COMPARISON.fullmatch(marked) or _SUMMARY.fullmatch(marked) or _ASKS_NAMED.fullmatch(marked)
-    if not asked or _PAPERS.fullmatch(marked):
-        return (), question
-    return tuple(paper for paper, _ in found), marked
+    return [paper for paper, _ in found], marked
 
 
 def _topic(question: str) -> set[str]:
@@ -203,14 +242,28 @@ def _mentions(paper: Paper, *, among: set[str]) -> Iterable[re.Pattern[str]]:
     name, colon, _ = paper.title.partition(":")
     if colon and len(name.split()) == 1 and len(name) > 2 and _fold(name) in among:
         yield re.compile(rf"\b{re.escape(_fold(name))}(?= paper\b)|(?<=paper ){re.escape(_fold(name))}\b")
-    family = _fold(paper.authors[0].split()[-1]) if paper.authors else ""
-    if not family or not among.issuperset(words_of(family)):
+    called = [_fold(name) for name in _called(paper)]
+    called = [name for name in called if words_of(name) and among.issuperset(words_of(name))]
+    if not called:
         return
-    first = re.escape(family)
-    others = r"(?:,? et al\.?,?|,? (?:and|&) (?:colleagues|others|co-authors)| (?:and|&) [\w-]+)"
+    first = rf"(?:{'|'.join(map(re.escape, called))})(?:,? (?:jr|sr)\b\.?)?"
+    others = r"(?:,? et al\.?,?|,? (?:and|&) (?:colleagues|others|co-authors)| (?:and|&)(?: [\w'-]+){1,4}?)"
     if paper.year:
         yield re.compile(rf"\b{first}(?:'s)?{others}?,? ?(?:'s )?[(\[]?{paper.year}[a-z]?\b[)\]]?")
     yield re.compile(rf"\b{first}(?:,? et al\.?|,? (?:and|&) (?:colleagues|co-authors))(?! ?,? ?[(\[]?(?:19|20)\d\d)")
+    if is_body(paper.authors[0]):
+        yield re.compile(rf"\b{re.escape(called[0])}\b(?! ?,? ?[(\[]?(?:19|20)\d\d)")
+
+
+def _called(paper: Paper) -> list[str]:
+    """What the first author is called: the whole family name, or one word of it: "García Márquez", "Márquez"."""
+    if not paper.authors:
+        return []
+    family = paper.family_names[0]
+    words = family.split()
+    if family == paper.authors[0]:  # a group's
+        return [family]
+    return [family, *(word for word in words if word[0].isupper() and len(words) > 1)]
 
 
 def _plain(question: str) -> str:

@@ -14,7 +14,7 @@ from rag.retrieval.ranker import ranker_for
 from rag.words import content_words, query_words, split_sentences, words_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from ingest import Embedder, Library
     from ingest.embed import Vectors
@@ -100,7 +100,14 @@ class Retriever:
         self._readings("warm up", ["warm up"])
 
     def search(
-        self, question: str, vector: Vectors, *, k: int, paper_ids: Sequence[str] | None = None, read: bool = False
+        self,
+        question: str,
+        vector: Vectors,
+        *,
+        k: int,
+        paper_ids: Sequence[str] | None = None,
+        within: Collection[str] | None = None,
+        read: bool = False,
     ) -> Found:
         """The k best passages, best first, numbered from 1.
 
@@ -109,6 +116,7 @@ class Retriever:
             vector: its embedding, for the dense search.
             k: maximum number of passages.
             paper_ids: search only these papers.
+            within: ids of chunks of these papers; nothing else is found.
             read: have the reader, if there is one, re-rank the first `READ`.
 
         Raises:
@@ -118,10 +126,14 @@ class Retriever:
         self._library.check_embedder(self._embedder.name)
         ranker = ranker_for(self._embedder.name)
         among = None if paper_ids is None else self._library.chunk_ids(paper_ids)
+        if within is not None:
+            among = [name for name in among or self._library.chunk_ids() if name in set(within)]
         mapped = ranker.mapped(vector)
         dense = dict(self._library.vectors.search(mapped / np.linalg.norm(mapped), CANDIDATES, among=among))
         match = match_expression(question, self._terms.expand(question, paper_ids).words if self._terms else ())
         lexical = dict(self._library.search_words(match, CANDIDATES, paper_ids=paper_ids)) if match else {}
+        if within is not None:
+            lexical = {name: score for name, score in lexical.items() if name in set(within)}
         best = self._library.highest_score(match_expression(question), paper_ids=paper_ids) or 1.0
         chunks = self._library.chunks({*dense, *lexical})
         rows = self._library.vectors_of(list(chunks))

@@ -86,8 +86,8 @@ async def probe_server(base_url: str, *, model: str, key: str = "", seconds: flo
     address = loopback_address(base_url)
     if address is None:
         raise NotAllowedError(
-            f"{base_url} is not on this machine, so it is not tried out.",
-            "What a remote server can do is found out with the first question that you allow.",
+            f"{base_url} is not on this machine, so it was not tested.",
+            "Scholion learns what a remote server can do from the first question you allow.",
         )
     async with loopback_client() as client:
         server = _Probed(client, address, model, key, seconds)

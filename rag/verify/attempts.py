@@ -89,9 +89,9 @@ def reason_to_refine(attempt: Attempt) -> str | None:
         return "nothing in the draft could be checked against your papers"
     bare = sum(sentence.support == "unsupported" for sentence in judged)
     if bare:
-        return f"{_of(bare, len(judged))} no support in your papers"
+        return f"{_of(bare, len(judged))} not supported by your papers"
     partly = sum(sentence.support == PARTIALLY_SUPPORTED for sentence in judged)
-    return f"{_of(partly, len(judged))} only partial support in your papers" if partly else None
+    return f"{_of(partly, len(judged))} only partially supported by your papers" if partly else None
 
 
 def declines(text: str) -> bool:
@@ -144,8 +144,8 @@ def changes(before: str, after: str) -> list[tuple[Fate, str]]:
 
 def _of(count: int, total: int) -> str:
     if total == 1:
-        return "its only sentence has"
-    return f"{'one' if count == 1 else count} of its {total} sentences {'has' if count == 1 else 'have'}"
+        return "its only sentence is"
+    return f"{'one' if count == 1 else count} of its {total} sentences {'is' if count == 1 else 'are'}"
 
 
 def _sentences(text: str) -> Sequence[str]:

@@ -60,7 +60,7 @@ def _usable(raw: bytes) -> Calibration | None:
 @cache
 def _tell_once(path: Path, _content: bytes) -> None:
     _log.warning(
-        "%s is damaged, so answers use the weights that come with Scholion. "
+        "%s is damaged, so Scholion uses its built-in weights. "
         "Remove the file, or run `python -m rag calibrate` again.",
         path,
     )

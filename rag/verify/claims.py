@@ -259,12 +259,12 @@ def turned(ours: Sequence[Token], theirs: Sequence[Token]) -> list[str]:
     """What a paraphrase negates or reverses and its source does not, or the other way round."""
     here, there = denied(ours), denied(theirs)
     if there & {stem for token in ours for stem in token.stems} and not any(map(negates, ours)):
-        return ["negated in the passage"]
+        return ["the passage negates this"]
     if here & {stem for token in theirs for stem in token.stems} and not any(map(negates, theirs)):
-        return ["not negated in the passage"]
+        return ["this negates what the passage says"]
     said, read_ = {token.norm for token in ours}, {token.norm for token in theirs}
     opposites = [(a, b) for a in said - read_ for b in read_ - said if is_opposite(a, b)]
-    return [f'"{a}" is "{b}" in the passage' for a, b in opposites[:1] if not any(map(negates, (*ours, *theirs)))]
+    return [f'the passage says "{b}", not "{a}"' for a, b in opposites[:1] if not any(map(negates, (*ours, *theirs)))]
 
 
 def denied(tokens: Sequence[Token]) -> set[str]:
@@ -287,7 +287,7 @@ def moved(ours: Sequence[Token], theirs: Sequence[Token], codes: Sequence[tuple[
         for j in range(j1, j2):
             before.setdefault(theirs[j].norm, set()).add(theirs[j - 1].norm if j else "")
     return [
-        f"number {ours[i].shown} stands elsewhere in the passage"
+        f"number {ours[i].shown} is used for something else"
         for _, i1, i2, _, _ in changed
         for i in range(i1, i2)
         if ours[i].number and ours[i].norm in before and (ours[i - 1].norm if i else "") not in before[ours[i].norm]

@@ -54,7 +54,7 @@ _NUMBER = re.compile(
 _PREAMBLE = re.compile(
     r"\W*(?:question\s*:|answer\s*:|the (?:correct )?answer (?:to (?:the|this) question )?is\b:?)\s*", re.IGNORECASE
 )
-_NUMBER_REASON = re.compile(r"number (?P<shown>\S.*?) is (?:not there|\S.* in the passage)")
+_NUMBER_REASON = re.compile(r"number (?P<shown>\S.*?) is (?:not|\S.*) in the passage")
 _WORD = re.compile(r"\w+(?:[-.,]\w+)*")
 _INSIDE = re.compile(r"\d|\w[A-Z]")
 _COUNTED = "no one two three four five six seven eight nine ten eleven twelve".split()
@@ -174,33 +174,33 @@ def _found(
 ) -> Iterator[Veto]:
     said = _PREAMBLE.sub("", draft.text).strip()
     if not passages:
-        yield Veto("nothing found", "Nothing in your papers comes near the question.")
+        yield Veto("nothing found", "Nothing in your papers comes close to the question.")
     if not content_words(said) and not _YES_OR_NO.match(said):
-        yield Veto("empty", "The draft says nothing.")
+        yield Veto("empty", "The draft is empty.")
         return
     if any(abstains(sentence.text) for sentence in sentences[:1]):
-        yield Veto("abstains", "The model says that it found no answer in the passages.")
+        yield Veto("abstains", "The model found no answer in the passages.")
         return
     yield from _of_form(draft, said, question)
     known = {passage.marker for passage in passages}
     invented = [c.was for c in corrections if c.was is not None and c.was not in known]
     if invented:
-        yield Veto("marker", f"The draft cites passage {invented[0]}, which it was never shown.")
+        yield Veto("marker", f"The draft cites passage {invented[0]}, which the model was not shown.")
     yield from _of_support([sentence for sentence in sentences if sentence.support])
 
 
 def _of_form(draft: Draft, said: str, question: str) -> Iterator[Veto]:
     if draft.finish_reason == "repetition" or _repeats(said):
-        yield Veto("repetition", "The model began to repeat itself.")
+        yield Veto("repetition", "The model started repeating itself.")
     elif draft.finish_reason == "length":
-        yield Veto("cut off", "The draft was cut off at the longest length allowed.")
+        yield Veto("cut off", "The draft was cut off at the length limit.")
     elif draft.finish_reason not in FINISHED:
-        yield Veto("broken off", "The draft broke off before its end.")
+        yield Veto("broken off", "The draft ended early.")
     if not beyond(content_words(said), content_words(question)) and not _YES_OR_NO.match(said):
         instead = " instead of answering yes or no" if _ASKS_YES_OR_NO.match(question) else ""
         yield Veto("echo", f"The draft only repeats the question{instead}.")
     if _language(question) and _language(said) and _language(question) != _language(said):
-        yield Veto("language", "The draft is not in the question's language.")
+        yield Veto("language", "The draft is not in the language of the question.")
 
 
 def _of_support(judged: Sequence[Sentence]) -> Iterator[Veto]:
@@ -208,7 +208,7 @@ def _of_support(judged: Sequence[Sentence]) -> Iterator[Veto]:
         yield Veto("no support", _unsupported(len(judged), len(judged)))
     wrong = [m for s in judged if s.support == "unsupported" for r in s.reasons if (m := _NUMBER_REASON.match(r))]
     if wrong:
-        yield Veto("number", f"The draft gives the number {wrong[0]['shown']}, which its passage does not.")
+        yield Veto("number", f"The draft gives the number {wrong[0]['shown']}, but its passage does not.")
 
 
 def score(
@@ -252,14 +252,14 @@ def wants_expert(confidence: Confidence, *, calibration: Calibration) -> bool:
 # -- in words ----------------------------------------------------------------------------------------------------------
 
 _WEAK_SIDES: Final = {
-    "carried": "Only a part of what the draft says stands in the passages.",
-    "mean_logprob": "The model was unsure of its words.",
-    "low_logprob": "The model was unsure of some of its words.",
-    "new_words": "The draft says little that the question does not.",
-    "new_words_read": "Much of what the draft says does not stand in the passages.",
-    "question_read": "The passages say little about what was asked.",
+    "carried": "Your papers support only part of the draft.",
+    "mean_logprob": "The model was unsure of its wording.",
+    "low_logprob": "The model was unsure of parts of its wording.",
+    "new_words": "The draft adds little to the question.",
+    "new_words_read": "Much of the draft is not in the passages.",
+    "question_read": "The passages say little about the question.",
     "top_score": "No passage is close to the question.",
-    "margin": "No passage stands out as the one with the answer.",
+    "margin": "No passage stands out as the answer.",
 }
 
 
@@ -274,23 +274,26 @@ def _reason(values: Mapping[str, float | None], sentences: Sequence[Sentence], w
         if lowering:
             return _WEAK_SIDES[min(lowering, key=lowering.__getitem__)]
     if judged and supported == len(judged):
-        return f"{_of(supported, supported)} support in your papers."
+        return f"{_of(supported, supported)} supported by your papers."
     if judged:
-        return f"{_of(len(judged) - supported, len(judged))} only partial support in your papers."
-    return "There is no statement in the draft that could be checked."
+        return f"{_of(len(judged) - supported, len(judged))} only partially supported by your papers."
+    return "The draft makes no statement that could be checked."
 
 
 def _unsupported(n: int, of: int) -> str:
-    return f"{_of(n, of)} no support in your papers."
+    if n == of > 1:
+        none = "Neither sentence" if of == 2 else f"None of the {_count(of)} sentences"
+        return f"{none} is supported by your papers."
+    return f"{_of(n, of)} not supported by your papers."
 
 
 def _of(n: int, of: int) -> str:
     """The start of a sentence about n of the draft's sentences."""
     if of == 1:
-        return "The draft's only sentence has"
+        return "The draft's only sentence is"
     if n == of:
-        return f"{'Both' if of == 2 else f'All {_count(of)}'} sentences have"
-    return f"{_count(n).capitalize()} of {_count(of)} sentences {'has' if n == 1 else 'have'}"
+        return f"{'Both' if of == 2 else f'All {_count(of)}'} sentences are"
+    return f"{_count(n).capitalize()} of {_count(of)} sentences {'is' if n == 1 else 'are'}"
 
 
 def _count(n: int) -> str:

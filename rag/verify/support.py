@@ -94,7 +94,7 @@ _ABSTAINS = re.compile(
 )
 """Phrases with which a model says that the passages have no answer."""
 
-_PREDICATE: Final = re.compile(r"(?<=\S) (?:is|stands) .*")
+_PREDICATE: Final = re.compile(r"(?<=\S) is .*")
 
 _ORDER: Final[dict[Support, int]] = {"supported": 0, PARTIALLY_SUPPORTED: 1, "unsupported": 2}
 
@@ -227,29 +227,29 @@ def _verdict(
         if any(same_number(number, other) for other in window.numbers):
             continue
         if any(same_number(number, other) for other in everything.numbers):
-            gaps.append(f"number {number.shown} is in another place")
+            gaps.append(f"number {number.shown} is in another part of the passages")
         elif not copied and number.value <= COUNTABLE and number.unit is None and number.value % 1 == 0:
-            gaps.append(f"number {number.shown} is not there")
+            gaps.append(f"number {number.shown} is not in the passages")
         else:
-            against.append(f"number {number.shown} is not there")
+            against.append(f"number {number.shown} is not in the passages")
     if not copied and len(items & sentence.items) >= SUPPORTED_AT * len(items):
         against += turned(claim.tokens, sentence.tokens)
     names = [token for token in claim.tokens if token.name]
     missing = [token for token in names if not is_named(token, everything.forms, initials=everything.initials)]
     gaps += [
-        f"name {t.shown} is in another place"
+        f"name {t.shown} is in another part of the passages"
         for t in names
         if t not in missing and not is_named(t, window.forms, initials=window.initials)
     ]
     (against if copied or (2 * len(missing) > len(names) and match.score < SUPPORTED_AT) else gaps).extend(
-        f"name {token.shown} is not there" for token in missing
+        f"name {token.shown} is not in the passages" for token in missing
     )
     if belongs := foreign_number(claim, match.passage.chunk.text):
         against.append(belongs)
     if tie < PARTLY_AT and match.score < SUPPORTED_AT:
-        against.append("its words are not there")
+        against.append("the passages do not mention this")
     elif match.score < SUPPORTED_AT:
-        gaps.append("only a part of its words is there")
+        gaps.append("the passages mention only part of this")
     return ("unsupported" if against else PARTIALLY_SUPPORTED if gaps else "supported"), _told_once((*against, *gaps))
 
 
@@ -300,9 +300,9 @@ def _differences(claim: Statement, window: _Window, norms: tuple[str, ...]) -> l
         reasons += _replaced(ours, theirs)
     reasons += moved(claim.tokens, window.tokens, codes)
     if negations % 2 and not opposites:
-        reasons.append("the passage says the opposite: one of the two is negated")
+        reasons.append("the passage says the opposite: only one of the two is negated")
     if opposites and not negations % 2:
-        reasons.append(f'"{opposites[0][0]}" is "{opposites[0][1]}" in the passage')
+        reasons.append(f'the passage says "{opposites[0][1]}", not "{opposites[0][0]}"')
     return reasons
 
 

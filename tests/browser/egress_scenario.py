@@ -66,7 +66,7 @@ def main() -> None:
             report["composer_seconds"] = round(time.monotonic() - opened, 1)
             page.fill("#chat-input", "How is the size of the key-value cache computed?")
             page.click("#chat-submit:not([disabled])")
-            page.wait_for_selector("h6:has-text('tokens in'), h6:has-text('stayed on this machine')")
+            page.wait_for_selector("h6:has-text(' tokens'), h6:has-text('stayed on this machine')")
             page.locator(".message-content a[href^='/cite/']").first.click()
             page.frame_locator("#page-of-paper").locator("img").first.wait_for()
             text = [f"Line {n} of a note on keeping seeds dry and cold in closed jars." for n in range(20)]

@@ -109,7 +109,7 @@ def test_the_papers_own_words_are_the_answer_and_the_draft_is_folded_away(open_p
     said = answer.locator(".font-bold").first.inner_text()
     expect(quote.locator(".font-bold").first).to_have_text(said)
     folded = page.locator("button:has-text('what the model wrote')")
-    unfold(folded, page.get_by_text("wrote this, which is not shown"))
+    unfold(folded, page.get_by_text("wrote this, which is not part of the answer"))
     page.wait_for_timeout(500)
     shot(page, "quoted-dark")
     page.wait_for_url(re.compile("/thread/"))
@@ -160,7 +160,7 @@ def test_a_click_on_a_citation_shows_its_words_marked_on_the_page(open_page, sho
     alone.wait_for_timeout(500)
     shot(alone, f"page-alone-{scheme}")
     alone.goto(alone.url.partition("?")[0] + f"?words=Nothing+of+this+stands+on+any+page.&cited={number}")
-    expect(alone.locator("#said")).to_have_text("The words could not be marked on this page.")
+    expect(alone.locator("#said")).to_have_text("The cited text could not be highlighted on this page.")
     expect(alone.locator("#picture")).to_be_visible()
     shot(alone, f"page-without-marks-{scheme}")
     assert page.outside == []
@@ -196,16 +196,18 @@ def test_a_sentence_in_doubt_is_marked_and_says_why_also_when_the_chat_is_opened
         lines = page.evaluate(UNDERLINED)
         assert lines["scholion-unsupported"] == DOUBTED
         assert lines["scholion-weak"].replace(" .", ".") == PARTLY, "the chip of its marker is left out"
-        assert f"{DOUBTED} (not in the passages)" in answer.inner_text().replace("\u2063", ""), "not by a line alone"
-        assert "(partly in the passages)" in answer.inner_text()
-        expect(answer.locator("h6").first).to_contain_text("a part is missing, or stands elsewhere")
+        assert f"{DOUBTED} (not supported)" in answer.inner_text().replace("\u2063", ""), "not by a line alone"
+        assert "(partially supported)" in answer.inner_text()
+        expect(answer.locator("h6").first).to_contain_text(
+            "partially supported: a part is missing, or elsewhere in the passages"
+        )
         false, partly = answer.locator("li a[href='#unsupported']"), answer.locator("li a[href='#weak']")
         why = page.locator("#scholion-why")
         false.hover()
         expect(why).to_have_text("Number 84.9 is 83.9 in the passage")
         partly.focus()
-        expect(why).to_contain_text("nly a part of its words is there")
-        expect(partly).to_have_accessible_description(re.compile("part of its words"))
+        expect(why).to_contain_text("he passages mention only part of this")
+        expect(partly).to_have_accessible_description(re.compile("only part of this"))
         page.wait_for_timeout(300)
         shot(page, f"doubts-{scheme}")
         page.keyboard.press("Escape")
@@ -234,7 +236,7 @@ def test_what_is_not_in_the_papers_is_called_so(open_page, shot) -> None:
     shot(page, "abstention-dark")
     text = page.locator(ANSWER).last.inner_text()
     assert "not in your papers" in text.lower()
-    assert "tokens in" not in text, "no model was asked"
+    assert "tokens" not in text, "no language model was used"
 
 
 def test_an_attached_paper_is_added_and_asked_alone(open_page, shot, seeds_pdf: Path) -> None:
@@ -242,7 +244,7 @@ def test_an_attached_paper_is_added_and_asked_alone(open_page, shot, seeds_pdf: 
     attach(page, seeds_pdf)
     say(page, "How long do garden seeds keep in a dry jar?")
     page.wait_for_selector("text=is in your library")
-    page.wait_for_selector(f"{ANSWER} h6:has-text('Asked of')")
+    page.wait_for_selector(f"{ANSWER} h6:has-text('Searched')")
     shot(page, "upload-light")
     expect(page.locator(ANSWER).last.locator("a[href$='#source']").first).to_be_visible()
 
@@ -396,7 +398,7 @@ def test_a_tag_is_given_and_asked_and_a_follow_up_says_what_was_searched_for(ope
     page = open_page()
     say(page, "How large is a LoRA adapter?")
     page.wait_for_selector(FOOTER)
-    expect(page.locator(ANSWER).last).to_contain_text("Asked of: all 4 papers")
+    expect(page.locator(ANSWER).last).to_contain_text("Searched all 4 papers")
     expect(page.locator("#stop-button")).to_have_count(0)
     page.click("#command-Library")
     page.wait_for_selector("#library [data-paper]")
@@ -417,7 +419,7 @@ def test_a_tag_is_given_and_asked_and_a_follow_up_says_what_was_searched_for(ope
     say(page, "Why is it so small?")
     page.wait_for_selector(f"{ANSWER} h6:has-text('Searched for')")
     expect(page.locator(ANSWER).last).to_contain_text("Searched for: Why is it so small (LoRA adapter")
-    expect(page.locator(ANSWER).last).to_contain_text("Asked of: 2 papers of “thesis”")
+    expect(page.locator(ANSWER).last).to_contain_text("Searched 2 papers tagged “thesis”")
     page.wait_for_timeout(400)
     shot(page, "follow-up-light")
 
@@ -426,15 +428,15 @@ def test_a_tag_is_given_and_asked_and_a_follow_up_says_what_was_searched_for(ope
     library = page.locator("#library").last
     library.locator("input[type=checkbox][aria-label*='LoRA']").check()
     library.locator("button:text-is('Ask only these')").click()
-    expect(library).to_contain_text("Your questions go to 1 chosen paper now.")
+    expect(library).to_contain_text("Your questions now search 1 chosen paper.")
     expect(page.locator("#mode-picker-trigger-scope")).to_contain_text("1 chosen paper")
     say(page, "Summarise this paper.")
-    page.wait_for_selector(f"{ANSWER} h6:has-text('a summary was asked for')")
+    page.wait_for_selector(f"{ANSWER} h6:has-text('answered as a summary')")
     shot(page, "summary-light")
     page.wait_for_url(re.compile("/thread/"))
     page.reload()
-    page.wait_for_selector(f"{ANSWER} h6:has-text('a summary was asked for')")
+    page.wait_for_selector(f"{ANSWER} h6:has-text('answered as a summary')")
     expect(page.locator("#mode-picker-trigger-scope")).to_contain_text("1 chosen paper")
     for title in ("LoRA", "Draft and Refine"):  # the server is shared with other tests
-        page.locator(f"#library >> nth=-1 >> [aria-label^='Take the tag thesis'][aria-label*='{title}']").click()
+        page.locator(f"#library >> nth=-1 >> [aria-label^='Remove the tag thesis'][aria-label*='{title}']").click()
     page.wait_for_timeout(300)

@@ -91,7 +91,7 @@ def test_the_payload_is_shown_whole_and_exactly_that_is_sent(open_page, asking, 
     page.get_by_text("The larger model says: Paris").wait_for()
     assert far.bodies[before:] == [shown.strip("\n").encode()]
     assert '"model": "large-model"' in shown
-    page.get_by_text("You agreed to sending this once.").wait_for()
+    page.get_by_text("You allowed this to be sent once.").wait_for()
     button(page, "Send once").wait_for(state="detached")
     assert page.locator("a[href*='evil']").count() == 0
     assert page.outside == []
@@ -106,7 +106,7 @@ def test_for_this_chat_asks_once_and_a_new_page_or_an_old_chat_sends_nothing(ope
     page.get_by_text("The larger model says: Paris").nth(1).wait_for()
     assert len(far.bodies) == before + 2
     page.goto(f"{asking.url}/thread/{re.search('thread/([0-9a-f-]+)', page.url)[1]}")
-    page.get_by_text("You agreed to sending to this model").wait_for()
+    page.get_by_text("You allowed sending to this model").wait_for()
     time.sleep(1)
     assert button(page, "For this chat").count() == button(page, "Send once").count() == 0
     assert len(far.bodies) == before + 2, "a chat that is opened again sends nothing"
@@ -124,9 +124,9 @@ def test_not_now_and_never_send_nothing(open_page, asking, far, shot):
     shot(page, "consent-not-now")
     ask(page, "And now?")
     button(page, "Never in this chat").click()
-    page.get_by_text("Nothing was sent, and nothing will be in this chat.").wait_for()
+    page.get_by_text("Nothing was sent, and nothing will be sent in this chat.").wait_for()
     ask(page, "And now again?")
-    page.get_by_text("You chose that nothing leaves this machine in this chat.").wait_for()
+    page.get_by_text("You chose to keep everything in this chat on this machine.").wait_for()
     assert len(far.bodies) == before
 
 

@@ -19,9 +19,9 @@ expect = pytest.importorskip("playwright.sync_api", reason="Playwright is not in
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(900)]
 
-CHANGED = "button:has-text('the draft, and what changed')"
+CHANGED = "button:has-text('the draft and what changed')"
 
-LOOKING = f"{ANSWER} >> text=is looking at this draft again"
+LOOKING = f"{ANSWER} >> text=is reviewing this draft"
 
 
 @pytest.fixture
@@ -52,7 +52,7 @@ def test_the_button_and_the_modes_ask_the_larger_model(open_page, with_expert, s
     shot(page, "refined-changes")
 
     page.click("#mode-picker-trigger-answer")
-    page.get_by_text("A larger model rewrites every draft.").click()
+    page.get_by_text("A larger model reviews every draft.").click()
     say(page, "How much memory does a KV cache take for one token?")
     page.wait_for_selector(LOOKING)
     shot(page, "refine-looking")
@@ -106,7 +106,7 @@ def there(other_server):
 def shown_payload(page) -> bytes:
     """The bytes that the question for consent shows."""
     block = page.locator("pre code, pre").filter(has_text='"messages"').last
-    unfold(page.locator("button:has-text('what would be sent, to the letter')").last, block)
+    unfold(page.locator("button:has-text('exactly what would be sent')").last, block)
     return block.text_content().strip("\n").encode()
 
 
@@ -130,7 +130,7 @@ def test_a_model_elsewhere_gets_what_was_shown_and_nothing_before(open_page, oth
     page.locator("button:has-text('Refine this answer')").last.click()
     page.wait_for_selector("button:has-text('Not now')")
     page.click("button:has-text('Not now')")
-    page.wait_for_selector("text=The draft stays")
+    page.wait_for_selector("text=The draft is kept")
     assert len(there.listener.bodies) == 1
     assert page.outside == []
 
@@ -162,7 +162,7 @@ def test_a_question_in_a_mode_that_would_send_asks_first(
     page.wait_for_selector("button:has-text('Not now')")
     page.click("button:has-text('Not now')")
     page.wait_for_selector("text=Nothing was sent")
-    page.wait_for_selector("text=The draft stays")
+    page.wait_for_selector("text=The draft is kept")
     assert there.listener.bodies == [shown]
     assert there.listener.connections == 1
     assert page.outside == []

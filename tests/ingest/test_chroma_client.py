@@ -122,7 +122,7 @@ def answering(status: int, *, headers=None, replies=None):
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 def test_a_server_that_sends_us_elsewhere_is_not_followed(status):
     with Trap() as trap, answering(status, headers={"Location": f"{trap.url}/api/v2"}) as there:
-        with pytest.raises(VectorServerError, match="sends its clients on"):
+        with pytest.raises(VectorServerError, match="redirects to another address"):
             work(there.url)
         assert trap.connections == 0
 
@@ -236,7 +236,7 @@ def test_a_server_that_moved_within_the_network_is_found_again_and_judged_again(
     assert index.count() == 4
     assert transport._numbers == ["127.0.0.1"]
     transport._numbers, numbers[:] = ["127.0.0.3"], ["8.8.8.8"]
-    with pytest.raises(VectorServerError, match="open internet"):
+    with pytest.raises(VectorServerError, match="public internet"):
         index.count()
 
 

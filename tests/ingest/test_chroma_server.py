@@ -58,7 +58,7 @@ def test_a_collection_that_the_server_lost_is_filled_again_without_embedding(set
         library.vectors.remove(sorted(expected)[:3])
         assert [problem.what for problem in verify(library)] == ["3 chunks were not in the vector index"]
         library.vectors.drop()
-        with pytest.raises(VectorServerError, match="does not know this library any more"):
+        with pytest.raises(VectorServerError, match="no longer knows this library"):
             search(library, "low rank matrices")
     with open_library(settings) as library:
         assert library.vectors.ids() == expected
@@ -103,15 +103,15 @@ def test_a_server_that_is_down_is_named_with_the_way_to_start_it(tmp_path):
     with open_library(settings) as library:
         one = ingest_pdf(ONE, library=library, embedder=HashEmbedder()).paper_id
         server.kill()
-        with pytest.raises(VectorServerError, match=f"{server.url} does not answer") as caught:
+        with pytest.raises(VectorServerError, match=f"{server.url} does not respond") as caught:
             search(library, "low rank matrices")
         assert f"chroma run --path FOLDER --port {server.port}" in caught.value.hint
         report = ingest_pdf(TWO, library=library, embedder=HashEmbedder())
-        assert (report.status, "does not answer" in report.error) == ("failed", True)
+        assert (report.status, "does not respond" in report.error) == ("failed", True)
         assert [paper.id for paper in library.papers()] == [one]
         with pytest.raises(VectorServerError):
             library.remove(one)
-    with open_library(settings) as library, pytest.raises(VectorServerError, match="does not answer"):
+    with open_library(settings) as library, pytest.raises(VectorServerError, match="does not respond"):
         _ = library.vectors
     server.start()
     with open_library(settings) as library:
@@ -128,7 +128,7 @@ def test_a_server_on_the_open_internet_is_refused_before_anything_is_sent(addres
     entries = [(2, 1, 6, "", ("127.0.0.1", 8000)), (2, 1, 6, "", (address, 8000))]
     monkeypatch.setattr("ingest.chroma.socket.getaddrinfo", lambda *_, **__: entries)
     url = "https://chroma.example:8000"
-    with pytest.raises(VectorServerError, match="open internet"):
+    with pytest.raises(VectorServerError, match="public internet"):
         ChromaIndex(url, collection="chunks-test")
 
 

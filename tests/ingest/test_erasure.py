@@ -5,16 +5,15 @@ from __future__ import annotations
 import os
 import shutil
 import stat
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from fake_embedder import HashEmbedder
 from ingest import Library, ingest_pdf, open_library
+from ingest.__main__ import main as ingest
 from pdfs import Text, write_pdf
-from places import ROOT, SAMPLES
+from places import SAMPLES
 
 WORD = "quoxalumin"
 
@@ -111,19 +110,11 @@ def test_nothing_of_a_library_is_readable_by_others_whatever_the_umask(settings,
     assert open_to_others(settings.library) == []
 
 
-def test_a_command_closes_everything_that_it_writes(tmp_path):
+def test_a_command_closes_everything_that_it_writes(tmp_path, monkeypatch):
     folder = tmp_path / "library"
-    command = [sys.executable, "-m", "ingest", "add", str(SAMPLES / "lora-for-terms.pdf")]
-    done = subprocess.run(
-        ["sh", "-c", 'umask 0; exec "$@"', "sh", *command],
-        env=os.environ | {"SCHOLION_LIBRARY": str(folder)},
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
+    monkeypatch.setenv("SCHOLION_LIBRARY", str(folder))
+    os.umask(0)  # the fixture `_umask` puts it back
+    assert ingest(["add", str(SAMPLES / "lora-for-terms.pdf")]) == 0
     assert open_to_others(folder) == []
 
 
@@ -150,5 +141,9 @@ def test_a_file_that_goes_while_the_folder_is_being_closed_does_not_stop_the_sta
     Library(settings).close()
     gone = settings.library / "chats.db-shm"
     listed = Path.iterdir
-    monkeypatch.setattr(Path, "iterdir", lambda folder: iter([*listed(folder), gone]))
+    seen = []
+    monkeypatch.setattr(Path, "iterdir", lambda folder: (seen.append(folder), iter([*listed(folder), gone]))[1])
+    (settings.library / "owner.json").touch(mode=0o644)
     Library(settings).close()
+    assert settings.library in seen
+    assert stat.S_IMODE((settings.library / "owner.json").stat().st_mode) == 0o600, "the others are closed all the same"

@@ -447,7 +447,7 @@ def test_verify_reports_a_missing_pdf_and_a_stray_file(library, fake):
     whats = {problem.what: problem.repaired for problem in verify(library)}
     assert whats == {
         f"its PDF {report.paper_id}.pdf is missing; add the file again": False,
-        f"stray.partial belonged to no paper; it is in {library.folder / 'stray'} now": True,
+        f"stray.partial belonged to no paper and was moved to {library.folder / 'stray'} now": True,
     }
 
 

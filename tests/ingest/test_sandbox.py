@@ -30,7 +30,7 @@ from ingest.sandbox import Limits, Parser
 from ingest.typed_json import from_json, to_json
 from pdfs import column, write_pdf
 from places import ROOT, SAMPLES
-from waiting import until
+from waiting import PATIENCE, until
 
 BODY = ["Small language models answer questions about research papers when the passages are good."] * 3
 ON_LINUX = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
@@ -209,11 +209,24 @@ def test_time_grows_with_pages_that_the_file_can_hold():
 
 def test_cancel_ends_the_work_at_once(stand_in, good, tmp_path):
     parser, bad = stand_in("time.sleep(3600)"), write_pdf(tmp_path / "slow.pdf", column(60, 700, BODY))
-    parser.warm_up()
     cancel = threading.Event()
-    threading.Timer(0.3, cancel.set).start()
+    once_it_reads(parser, cancel.set)
     assert isinstance(refusal_of_cancel(parser, bad, cancel), CancelledParseError)
     assert parser.parse(good)
+
+
+def once_it_reads(parser, act) -> None:
+    """Do something in another thread as soon as a file has been handed to the child."""
+    parser.warm_up()
+    child, handed = parser._child, threading.Event()
+    send = child.send
+    child.send = lambda job: (send(job), handed.set())
+
+    def wait() -> None:
+        if handed.wait(PATIENCE):
+            act()
+
+    threading.Thread(target=wait, daemon=True).start()
 
 
 def refusal_of_cancel(parser, path, cancel):
@@ -225,8 +238,7 @@ def refusal_of_cancel(parser, path, cancel):
 
 def test_close_gives_up_the_file_in_work(stand_in, tmp_path):
     parser, bad = stand_in("time.sleep(3600)"), write_pdf(tmp_path / "slow.pdf", column(60, 700, BODY))
-    parser.warm_up()
-    threading.Timer(2.0, parser.close).start()  # once it reads
+    once_it_reads(parser, parser.close)
     refusal_of_cancel(parser, bad, None)
     assert parser.pid is None
 
@@ -362,7 +374,7 @@ def test_missing_files_and_other_files_are_told_apart(parser, tmp_path):
 def test_kill_from_outside_is_survived(parser, good):
     parser.parse(good)
     os.kill(parser.pid, signal.SIGKILL)
-    time.sleep(0.2)
+    assert until(lambda: parser.pid is None)
     assert parser.parse(good)
 
 

@@ -78,7 +78,7 @@ async def test_auto_asks_only_where_the_draft_is_weak_and_says_why(papers, sente
     events = await events_of(over(papers, POOR, expert).ask(QUESTION, mode="auto"))
     escalated = next(event for event in events if isinstance(event, Escalated))
     assert escalated.model == "large"
-    assert "no support in your papers" in escalated.reason
+    assert "not supported by your papers" in escalated.reason
     assert [event.draft for event in events if isinstance(event, TextDelta)][-1] == 1
     answer = events[-1].answer
     assert answer.shown == 1
@@ -191,7 +191,7 @@ async def test_without_a_larger_model_the_nearest_sentence_stands_for_a_draft_of
     assert (answer.shown, answer.drafts[1].model, answer.escalated) == (1, "quotation", False)
     assert any(said in " ".join(passage.chunk.text.split()) for passage in answer.passages)
     assert all(sentence.support == "supported" for sentence in answer.sentences)
-    assert "your papers' own words stand in its place" in answer.notice
+    assert "here is the closest text from your papers" in answer.notice
     assert "999" not in full_answer(answer)
     assert "999" in changed(answer)
 
@@ -207,7 +207,7 @@ async def test_a_slow_writer_is_cut_off_as_a_whole(papers):
     expert = ScriptedChatModel(["word "] * 100, name="large", delay=0.5)
     answer = await over(papers, POOR, expert, expert_seconds=2.0).answer(QUESTION, mode="refine")
     assert answer.shown == 0
-    assert "was not done after 2 seconds" in answer.notice
+    assert "did not finish within 2 seconds" in answer.notice
     assert expert.left_early == 1
 
 
@@ -239,13 +239,13 @@ def said(text: str) -> bytes:
 NO_PROPS = refusal("404 Not Found", "no such path")
 ENDS = {
     "worse": (said(POOR), "support its answer less"),
-    "empty": (said(" "), "answered with no text"),
+    "empty": (said(" "), "returned an empty answer"),
     "slow": ([3600], "did not answer in time"),
     "refusing": (said("I'm sorry, but I can't help with that."), "did not answer from these passages"),
     "broken in mid-stream": ([http(delta("The cache takes 12")), 0.05, "reset"], "connection to large broke"),
     "HTML with status 200": (http(b"<html>Sign in</html>", kind="text/html"), "is not an answer"),
-    "429": (refusal("429 Too Many Requests", "quota"), "takes no more requests"),
-    "500": (refusal("500 Internal Server Error", "oops"), "a fault of its own (500)"),
+    "429": (refusal("429 Too Many Requests", "quota"), "not accepting more requests"),
+    "500": (refusal("500 Internal Server Error", "oops"), "an internal error (500)"),
 }
 
 
@@ -272,7 +272,7 @@ async def test_any_other_end_keeps_the_draft_and_says_so(papers, sentence, how):
     assert answer.shown == 0
     assert "128 KiB" in answer.text
     assert words in answer.notice
-    assert "draft stays" in answer.notice
+    assert "draft is kept" in answer.notice
 
 
 async def test_a_closed_port_keeps_the_draft_and_says_so(papers, sentence):
@@ -280,7 +280,9 @@ async def test_a_closed_port_keeps_the_draft_and_says_so(papers, sentence):
         port = free.getsockname()[1]
     answer = await over(papers, sentence, expert_at(f"http://127.0.0.1:{port}/v1")).answer(QUESTION, mode="refine")
     assert answer.shown == 0
-    assert "Nothing answers at the address of large. Is its server running? The draft stays." in answer.notice
+    assert (
+        "Nothing answers at the address of large. Check that its server is running. The draft is kept." in answer.notice
+    )
 
 
 # Beyond this machine
@@ -289,7 +291,7 @@ async def test_a_closed_port_keeps_the_draft_and_says_so(papers, sentence):
 async def test_a_model_elsewhere_is_not_asked_without_a_gate(papers, sentence):
     expert = EndpointChatModel(fixed(Endpoint("http://192.0.2.1/v1", "x", "", 8192)), name="large", timeout=5)
     answer = await over(papers, sentence, expert).answer(QUESTION, mode="refine")
-    assert "large is not on this machine, so nothing is sent. The draft stays." in answer.notice
+    assert "large is not on this machine, so nothing was sent. The draft is kept." in answer.notice
 
 
 # Settings
@@ -303,7 +305,7 @@ def test_an_expert_is_named_by_a_file_an_address_or_the_list(library):
     assert opened("http://127.0.0.1:1/v1#qwen2.5:7b").name == "qwen2.5:7b"
     assert opened(str(embedded_drafter())).name == "SmolLM2-135M-Instruct Q4_1"
     assert opened("smollm2-135m-instruct").name == "SmolLM2-135M-Instruct Q4_1"
-    with pytest.raises(UnknownModelError, match="Which model of"):
+    with pytest.raises(UnknownModelError, match="Which model at"):
         opened("http://127.0.0.1:1/v1")
     with pytest.raises(ModelFileError, match=r"models pull qwen2\.5-7b-instruct"):
         opened("qwen2.5-7b-instruct")
@@ -335,7 +337,7 @@ def test_thoughts_are_taken_out_however_the_text_is_cut():
 async def test_a_model_that_only_thinks_has_given_no_answer(papers, sentence):
     expert = ScriptedChatModel("<think>Hm, hm.</think>", name="large")
     answer = await over(papers, sentence, expert).answer(QUESTION, mode="refine")
-    assert "large answered with no text" in answer.notice
+    assert "large returned an empty answer" in answer.notice
     with_thoughts = ScriptedChatModel(f"<think>Hm.</think> {sentence}", name="large")
     again = await over(papers, POOR, with_thoughts).answer(QUESTION, mode="refine")
     assert again.shown == 1

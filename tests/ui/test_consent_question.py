@@ -53,7 +53,7 @@ async def test_everything_that_one_has_to_know_is_said_and_nothing_of_it_is_mark
     assert f"```json\n{payload().text}\n" in shown["output"].replace("`````", "```"), "to the letter"
     asked = page.of("ask")[0]["msg"]["output"]
     for part in ("fd00", "port 8000", "your own network, not this machine", "large", "about 1,200 tokens", "at most 9",
-                 "0123456789abcdef", "2 of your words", "whoever sits on the way"):  # fmt: skip
+                 "0123456789abcdef", "2 of your words", "others on the network can read it"):  # fmt: skip
         assert part in asked.replace("\\", ""), part
     assert "at most $0.0123" in asked.replace("\\", "")
     assert page.of("ask")[0]["spec"]["timeout"] == consent_question.ANSWER_SECONDS
@@ -94,7 +94,7 @@ async def test_stop_ends_the_question(page):
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    assert page.steps[-1]["output"] == "*Nothing was sent: you stopped it.*"
+    assert page.steps[-1]["output"] == "*Nothing was sent: you stopped the answer.*"
     assert len(page.of("remove_action")) == 4
     assert page.of("clear_ask")
 
@@ -128,7 +128,7 @@ async def test_after_a_consent_the_answer_goes_on_below_the_question(app, page, 
     (removed,) = page.of("delete_message")
     gone = removed["id"]
     left = [step["output"] for step in page.steps if "message" in step["type"] and step["id"] != gone]
-    assert left[0] == "*You agreed to sending this once.*"
+    assert left[0] == "*You allowed this to be sent once.*"
     assert left[1].startswith("It is so")
     assert len(left) == 2
 

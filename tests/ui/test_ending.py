@@ -46,7 +46,7 @@ async def test_a_draft_that_is_being_looked_at_again_is_kept(app, chat, assistan
     looking = Escalated("Large", "you asked for it")
     assistant.script = [Retrieved(answer.passages), TextDelta("A draft.", 0), looking, 600.0]
     chat.session.current_task = asyncio.create_task(app.on_message(question()))
-    await shows(chat, "is looking at this draft again")
+    await shows(chat, "is reviewing this draft")
     await ending.answers_ended()
     assert chat.texts[-1].startswith("A draft.")
     assert chat.texts[-1].endswith("*(stopped)*")

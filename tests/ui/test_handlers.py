@@ -97,7 +97,7 @@ async def test_a_refinement_replaces_the_draft(app, chat, assistant) -> None:
     )
     await app.on_message(question())
     shown = [data["token"] for data in chat.of("stream_token")]
-    looking = next(text for text in shown if "is looking at this draft again" in text)
+    looking = next(text for text in shown if "is reviewing this draft" in text)
     assert looking.startswith("A draft.")
     assert "a \\*large\\* model" in looking
     assert shown[-1].startswith("A draft."), "the draft stands until something better does"
@@ -147,7 +147,7 @@ async def test_after_a_refinement_the_draft_is_one_click_away(app, chat, assista
     answer = replace(answer, drafts=(*answer.drafts, refined), shown=1, text=refined.text)
     assistant.script = [Retrieved(answer.passages), Answered(answer)]
     await app.on_message(question())
-    folded = next(step for step in chat.steps if step["name"] == "the draft, and what changed")
+    folded = next(step for step in chat.steps if step["name"] == "the draft and what changed")
     assert "*new from Large:* It is new." in folded["output"]
 
 
@@ -178,7 +178,7 @@ async def test_an_error_for_the_user_is_shown_as_its_sentence(app, chat, assista
 async def test_what_was_written_before_an_error_stays(app, chat, assistant) -> None:
     assistant.script = [TextDelta("Half an ans", 0), ModelUnreachableError("The model does not answer.")]
     await app.on_message(question())
-    assert chat.texts[-2] == "Half an ans\n\n*(the answer broke off)*"
+    assert chat.texts[-2] == "Half an ans\n\n*(the answer was interrupted)*"
     assert chat.steps[-1]["isError"]
 
 
@@ -324,7 +324,7 @@ async def test_an_abstention_is_shown_with_the_closest_passages(app, chat, assis
     assistant.script = [Retrieved(passages), Answered(answer)]
     await app.on_message(question())
     assert chat.texts[-1].startswith("**Not in your papers.**")
-    assert "closest passages" in chat.texts[-1]
+    assert "Closest passages" in chat.texts[-1]
 
 
 async def test_the_stop_button_cancels_without_a_message(app, chat, assistant) -> None:
@@ -378,7 +378,7 @@ async def test_the_papers_to_ask_can_be_picked_by_tag_and_stay_for_the_chat(app,
 
 async def test_papers_chosen_in_the_list_are_asked_alone(app, chat, assistant, tagged) -> None:
     reply = await app.act_on_papers(cl.Action(name="choose_papers", payload={"ids": [tagged[1], "../x", 7]}))
-    assert reply["said"] == "Your questions go to 1 chosen paper now."
+    assert reply["said"] == "Your questions now search 1 chosen paper."
     assert picked(chat) == (["all", "tag:garden", "chosen"], "chosen")
     assistant.script = script()
     await app.on_message(question())
@@ -386,7 +386,7 @@ async def test_papers_chosen_in_the_list_are_asked_alone(app, chat, assistant, t
     await app.act_on_papers(cl.Action(name="delete_paper", payload={"id": tagged[1]}))
     await app.on_message(question())
     assert len(assistant.asked) == 1
-    assert "not in your library any more" in chat.texts[-1]
+    assert "no longer in your library" in chat.texts[-1]
 
 
 async def test_a_tag_given_in_the_list_can_be_picked_at_once(app, chat, assistant, tagged) -> None:
@@ -414,15 +414,15 @@ async def test_a_follow_up_shows_what_was_searched_for_and_the_papers_that_were_
     assistant.script = [Retrieved(answer.passages, answer.searched, asked), Answered(answer)]
     await app.on_message(question("Why is it better?"))
     reading, message, *_ = (step["output"].replace("\\", "") for step in chat.steps)
-    assert reading.startswith("Searched for: Why is it better (LoRA)?\n\nAsked of: 3 papers of “garden”\n\n- [1]")
-    assert "Asked of: 3 papers of “garden” · Searched for: Why is it better (LoRA)?" in message
+    assert reading.startswith("Searched for: Why is it better (LoRA)?\n\nSearched 3 papers tagged “garden”\n\n- [1]")
+    assert "Searched 3 papers tagged “garden” · Searched for: Why is it better (LoRA)?" in message
 
 
 async def test_what_was_not_cited_is_a_folded_list_below_the_answer(app, chat, assistant) -> None:
     assistant.script = script()
     await app.on_message(question())
     reading, answer, rest = chat.steps
-    assert (rest["type"], rest["name"]) == ("tool", "1 more passage · also says")
+    assert (rest["type"], rest["name"]) == ("tool", "1 more passage, not cited")
     assert rest["parentId"] == answer["parentId"] == reading["parentId"]
     assert "The words of the passage" in rest["output"]
 

@@ -168,7 +168,7 @@ async def test_a_length_beyond_the_limit_is_refused_before_the_body_is_sent(serv
             )
             answer = b"".join(iter(lambda: line.recv(65536), b""))
         assert answer.startswith(b"HTTP/1.1 413 ")
-        assert f"This is larger than {limit} MB, the most that Scholion takes at once.".encode() in answer
+        assert f"This is larger than {limit} MB, the most Scholion accepts at once.".encode() in answer
     await page.close()
 
 

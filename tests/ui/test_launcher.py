@@ -68,7 +68,7 @@ def test_a_second_start_says_so_and_ends_well(tmp_path, health) -> None:
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    assert f"running already: http://127.0.0.1:{port}" in done.stdout
+    assert f"already running: http://127.0.0.1:{port}" in done.stdout
 
 
 def test_the_address_of_the_instance_that_serves_the_library_is_told_whatever_port_was_asked_for(
@@ -88,10 +88,31 @@ def test_the_address_of_the_instance_that_serves_the_library_is_told_whatever_po
             free.bind(("127.0.0.1", 0))
             other = free.getsockname()[1]
         assert launcher.main(["--no-browser", "--port", str(other)]) == 0
-        assert f"running already: http://127.0.0.1:{port}\n" in capsys.readouterr().out
+        assert f"already running: http://127.0.0.1:{port}\n" in capsys.readouterr().out
         say({"library": "another"})  # that port is another library's now, and the owner has not come up yet
+        monkeypatch.setattr(launcher, "STARTING_SECONDS", 0.5)
         assert launcher.main(["--no-browser", "--port", str(other)]) == 1
-        assert f"is starting already, and will be at http://127.0.0.1:{port}" in capsys.readouterr().err
+        assert f"is already starting at http://127.0.0.1:{port}" in capsys.readouterr().err
+
+
+def test_an_instance_that_is_still_starting_is_waited_for(tmp_path, health, monkeypatch, capsys) -> None:
+    from ingest import IngestSettings, open_library
+    from ui import core
+
+    port, say = health
+    settings = IngestSettings(library=tmp_path / "library")
+    with open_library(settings) as owner, open_library(settings) as ours:
+        owner.own(url=f"http://127.0.0.1:{port}", key="k")
+        monkeypatch.setattr(core, "settings", lambda: settings)
+        monkeypatch.setattr(core, "library", lambda: ours)
+        answers = threading.Timer(1.0, say, [{"name": "scholion", "library": str(owner.folder)}])
+        answers.start()
+        assert launcher.main(["--no-browser", "--port", "18471"]) == 0
+        answers.join()
+    told = capsys.readouterr()
+    assert f"already starting at http://127.0.0.1:{port}" in told.out
+    assert f"running already: http://127.0.0.1:{port}" in told.out
+    assert not told.err
 
 
 def test_chainlit_is_not_imported_before_its_variables_are_ours() -> None:
@@ -134,7 +155,7 @@ def test_a_port_that_was_taken_meanwhile_is_a_sentence(tmp_path, monkeypatch, ca
         monkeypatch.setattr(os, "environ", dict(os.environ))
         monkeypatch.setattr(chainlit.cli, "run_chainlit", lambda _: sys.exit(1))  # as uvicorn ends then
         assert launcher.main(["--no-browser", "--port", "18461"]) == 1
-    assert "has taken port" in capsys.readouterr().err
+    assert "has just taken port" in capsys.readouterr().err
 
 
 def test_the_launcher_imports_neither_chainlit_nor_torch() -> None:

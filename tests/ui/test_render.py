@@ -164,10 +164,10 @@ def test_what_was_read_and_not_cited_is_listed_where_nothing_was_cited() -> None
 
 def test_a_quote_that_is_not_on_the_page_is_called_so() -> None:
     citation = Citation(marker=1, passage=make_passage(), page=2, quote="not there", verified=False)
-    assert "**Not verbatim:** *“not there”* (nothing comes close)" in sources(make_answer(citations=(citation,)))
+    assert "**Not verbatim:** *“not there”* (no close match)" in sources(make_answer(citations=(citation,)))
     diff = (("same", "not"), ("struck", "there"), ("added", "[here](http://evil.example)"))
     shown = sources(make_answer(citations=(replace(citation, diff=diff),)))
-    assert "*The closest words on the page:* not ~~there~~ **\\[here\\]" in shown
+    assert "*Closest text on the page:* not ~~there~~ **\\[here\\]" in shown
 
 
 def test_a_quotation_that_no_passage_says_is_labelled_with_what_differs() -> None:
@@ -185,21 +185,21 @@ def test_an_abstention_says_so_and_shows_the_closest_passages() -> None:
     shown = full_answer(make_answer("This is not in your papers.", abstained=True, citations=(), drafts=()))
     assert shown.count("ot in your papers") == 1
     assert shown.startswith("**Not in your papers.**")
-    assert "The closest passages" in shown
-    assert "no model was asked" in shown
+    assert "Closest passages" in shown
+    assert "no language model was used" in shown
 
 
 def test_the_footer_tells_model_times_and_tokens() -> None:
     line = footer(make_answer(), first_token_seconds=1.23)
     assert line.startswith("###### SmolLM2")
-    for part in ("first word in 1.2 s", "done in 4.2 s", "812 tokens in, 40 out", "stayed on this machine"):
+    for part in ("4.2 s", "first word after 1.2 s", "812 → 40 tokens", "stayed on this machine"):
         assert part in line
 
 
 def test_a_restricted_question_names_its_papers() -> None:
     one, many = Scope((make_paper(),)), Scope((make_paper(),) * 3, tag="my *thesis*")
-    assert "Asked of: A Title\n" in full_answer(make_answer(scope=one))
-    assert r"Asked of: 3 papers of “my \*thesis\*”" in full_answer(make_answer(scope=many)).replace(r"\:", ":")
+    assert "Searched “A Title”\n" in full_answer(make_answer(scope=one))
+    assert r"Searched 3 papers tagged “my \*thesis\*”" in full_answer(make_answer(scope=many)).replace(r"\:", ":")
     assert "all 3 papers" in full_answer(make_answer(scope=Scope((make_paper(),) * 3, whole=True)))
     assert "named in the question" in full_answer(make_answer(scope=one.narrowed((make_paper(),))))
 
@@ -254,9 +254,9 @@ def test_long_titles_are_cut_at_a_word() -> None:
 
 def test_cited_sources_tell_title_year_page_and_match() -> None:
     shown = sources(make_answer()).replace("\N{NO-BREAK SPACE}", " ")
-    assert "[A Title](/cite/0123456789abcdef/2/0001#source) · 2020 · page 2 · 3 Method · match 0.50" in shown
+    assert "[A Title](/cite/0123456789abcdef/2/0001#source) · 2020 · page 2 · 3 Method · relevance 0.50" in shown
     outlined = replace(make_passage(), sources=("outline",))
-    assert "match" not in reading((outlined,)), "an outline's score is only a place"
+    assert "relevance" not in reading((outlined,)), "an outline's score is only a place"
 
 
 def test_the_confidence_is_a_figure_only_where_it_was_calibrated() -> None:
@@ -329,13 +329,13 @@ def test_a_refinement_of_a_quotation_is_shown_beside_it_sentence_by_sentence(sho
     before = make_quoted("It reaches 87 % on all of them.", "87 % [1]", "87 %")
     refined = replace(before.drafts[0], text="It reaches 87 % [1].", model="large", refines=before.drafts[1])
     answer = replace(before, drafts=(before.drafts[1], refined), shown=shown)
-    assert changes_title(answer) == "the draft, and what changed"
+    assert changes_title(answer) == "the draft and what changed"
     assert changed(answer).startswith("Quoted from your papers, sentence by sentence:")
     assert "large" in changed(answer)
 
 
 def test_the_words_on_confidence_have_no_figure_and_the_figure_is_with_the_draft() -> None:
     answer = make_quoted("It reaches 87 % on all of them.", "87 % [1]", "87 %")
-    answer = replace(answer, confidence=Confidence(0.41, "Quoted from your papers, word for word.", {"sure": 1.0}))
-    assert confidence_words(answer) == r"###### Quoted from your papers\, word for word\."
-    assert "about 41 were right" in changed(answer)
+    answer = replace(answer, confidence=Confidence(0.41, "Quoted word for word from your papers.", {"sure": 1.0}))
+    assert confidence_words(answer) == r"###### Quoted word for word from your papers\."
+    assert "About 41 of 100 quoted answers" in changed(answer)

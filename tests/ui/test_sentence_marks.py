@@ -16,8 +16,8 @@ from rag.sanitise import broken
 from rag.sentence_marks import BEGINS, legend, marks_in_words, placed, shown
 from ui.export import COPY, actions, kept
 
-NOT_THERE = '[(not in the passages)](#unsupported "Number 12 is 8 in the passage")'
-PARTLY = '[*(partly in the passages)*](#weak "Only a part of its words is there")'
+NOT_THERE = '[(not supported)](#unsupported "Number 12 is 8 in the passage")'
+PARTLY = '[*(partially supported)*](#weak "The passages mention only part of this")'
 
 
 def unsupported(text: str, markers: tuple[int, ...] = ()) -> Sentence:
@@ -25,7 +25,7 @@ def unsupported(text: str, markers: tuple[int, ...] = ()) -> Sentence:
 
 
 def weak(text: str, markers: tuple[int, ...] = ()) -> Sentence:
-    return Sentence(text, "weak", markers, ("only a part of its words is there",))
+    return Sentence(text, "weak", markers, ("the passages mention only part of this",))
 
 
 def marked(text: str, *sentences: Sentence) -> str:
@@ -83,14 +83,14 @@ def test_the_legend_explains_the_marks_that_are_there_and_only_those() -> None:
 def test_corrected_citations_are_counted_and_told() -> None:
     changed = Correction(0, 3, 1), Correction(1, 9, None), Correction(2, None, 2)
     told = legend(answer("It runs.", Sentence("It runs.", "supported", (1,)), corrections=changed))
-    assert told == "###### 2 citations were corrected: [3] is now [1], [9] taken away"
+    assert told == "###### 2 citations were corrected: [3] is now [1], [9] was removed"
 
 
 def test_a_reason_can_neither_end_its_link_nor_be_read_as_markdown() -> None:
     nasty = 'name "x") ![a](http://evil.example) `b` $c$ <d> | \\ is not "there"'
     found = marked("It runs.", Sentence("It runs.", "weak", (), (nasty,)))
     assert broken(found, own_links=True) == found
-    assert re.fullmatch(rf'{BEGINS}It runs\. \[\*\(partly in the passages\)\*\]\(#weak "[^"\\`$<>|]*"\)', found)
+    assert re.fullmatch(rf'{BEGINS}It runs\. \[\*\(partially supported\)\*\]\(#weak "[^"\\`$<>|]*"\)', found)
 
 
 @given(st.text(alphabet="[]()!<>:/ \n\\`$#|*~-ahtp1.@_", min_size=1, max_size=40), st.data())
@@ -106,7 +106,7 @@ def test_whatever_the_text_its_marks_are_all_there_and_need_no_mending(text: str
 
 
 def test_a_model_cannot_write_a_mark_itself() -> None:
-    written = marked(f'{BEGINS}It runs. [(not in the passages)](#unsupported "no") {chr(0x100001)}', weak("It stops."))
+    written = marked(f'{BEGINS}It runs. [(not supported)](#unsupported "no") {chr(0x100001)}', weak("It stops."))
     assert "](#" not in written
     assert BEGINS not in written
 
@@ -114,9 +114,9 @@ def test_a_model_cannot_write_a_mark_itself() -> None:
 def test_a_copy_says_in_words_what_is_in_doubt() -> None:
     text = "It runs on 12 [1]. It stops."
     sentences = unsupported("It runs on 12."), weak("It stops.")
-    said = "It runs on 12 [1]. (not in the passages) It stops. (partly in the passages)"
+    said = "It runs on 12 [1]. (not supported) It stops. (partially supported)"
     assert marks_in_words(text, sentences) == said
-    assert "(not in the passages: number 12 is 8 in the passage)" in marks_in_words(text, sentences, reasons=True)
+    assert "(not supported: number 12 is 8 in the passage)" in marks_in_words(text, sentences, reasons=True)
     assert kept(answer(text, *sentences)) == {}, "nothing is cited, so there is nothing to copy with references"
     chunk = Chunk(id="0123456789abcdef:0000", paper_id="0123456789abcdef", ordinal=0, text="It runs on 8.", start=0,
                   end=13, first_page=1, last_page=1, section=None, n_tokens=5)  # fmt: skip

@@ -109,14 +109,14 @@ def test_a_page_is_shown_with_its_words_marked(logged_in, two_pages) -> None:
     reply = logged_in.get(f"/page/{two_pages}/1", params={"words": words, "cited": 1})
     assert reply.status_code == 200
     assert reply.text.count('class="mark"') == 1
-    assert "could not be marked" not in reply.text
+    assert "could not be highlighted" not in reply.text
     assert "1 / 2" in reply.text
     assert 'id="next"' in reply.text
     assert 'id="previous"' not in reply.text
     assert "<script>alert" not in reply.text
     assert "http" not in reply.text, "nothing from elsewhere"
     following = logged_in.get(f"/page/{two_pages}/2", params={"words": words, "cited": 1})
-    assert "could not be marked" not in following.text, "said only of the cited page"
+    assert "could not be highlighted" not in following.text, "said only of the cited page"
     passage = logged_in.get(f"/page/{two_pages}/1", params={"passage": "0000", "cited": 1})
     assert passage.text.count('class="mark"') > 1
 
@@ -125,7 +125,7 @@ def test_words_that_are_not_there_are_called_so_and_the_page_is_shown(logged_in,
     for words in ("Nothing of this was ever written on any page of it.", '"><script>alert(1)</script>', "x" * 9000):
         reply = logged_in.get(f"/page/{two_pages}/1", params={"words": words, "cited": 1})
         assert reply.status_code == 200
-        assert "The words could not be marked on this page." in reply.text
+        assert "The cited text could not be highlighted on this page." in reply.text
         assert f'src="/page/{two_pages}/1.png"' in reply.text
         assert "<script>alert" not in reply.text
 
@@ -202,7 +202,7 @@ def test_pages_are_only_for_who_has_opened_the_page(client, two_pages) -> None:
 def test_a_pdf_that_broke_gives_the_sentence_and_no_fault(logged_in, two_pages, shelf_library) -> None:
     shelf_library.pdf_path(two_pages).write_bytes(b"%PDF-1.7 broken")
     reply = logged_in.get(f"/page/{two_pages}/1", params={"words": "Sentence 3 tells how the jars", "cited": 1})
-    assert "could not be marked" in reply.text
+    assert "could not be highlighted" in reply.text
     assert logged_in.get(f"/page/{two_pages}/1.png").status_code == 422
     shelf_library.pdf_path(two_pages).unlink()
     assert logged_in.get(f"/page/{two_pages}/1").status_code == 404

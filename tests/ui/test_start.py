@@ -195,5 +195,5 @@ def test_scholion_starts_with_damaged_chats_and_an_empty_secret(tmp_path, chats)
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    assert "20 chats with 600 messages could be read" in done.stdout
+    assert "recovered 20 chats with 600 messages" in done.stdout
     assert "secret 64" in done.stdout

@@ -157,7 +157,7 @@ class BodyLimit:
 
 
 async def _say_too_large(send: Send, megabytes: int) -> None:
-    text = f"This is larger than {megabytes} MB, the most that Scholion takes at once."
+    text = f"This is larger than {megabytes} MB, the most Scholion accepts at once."
     headers = [(b"content-type", b"application/json"), (b"connection", b"close")]
     await send({"type": "http.response.start", "status": 413, "headers": headers})
     await send({"type": "http.response.body", "body": json.dumps({"detail": text}).encode()})
@@ -166,7 +166,7 @@ async def _say_too_large(send: Send, megabytes: int) -> None:
 def check_host(host: str) -> None:
     """Exit if the server would listen to other machines: `chainlit run --host`, CHAINLIT_HOST."""
     if host not in {*LOOPBACK, "::1"}:
-        raise SystemExit(f"Scholion answers this machine only, not {host}. Start it with `make chat`.")
+        raise SystemExit(f"Scholion serves this machine only, not {host}. Start it with `make chat`.")
 
 
 def install(app: FastAPI, *, port: int, upload_mb: int, is_owner: Callable[[str, HTTPConnection], bool]) -> None:

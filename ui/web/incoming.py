@@ -26,7 +26,7 @@ async def receive(session_id: str, file: UploadFile, ask_parent_id: str | None =
     if session is None or ask_parent_id:  # Scholion never asks for files
         raise HTTPException(404, "There is no such chat.")
     if not file.filename or not file.content_type:
-        raise HTTPException(400, "The file came without a name or a type.")
+        raise HTTPException(400, "The file has no name or no type.")
     try:
         validate_file_upload(file)
     except ValueError as error:

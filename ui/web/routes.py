@@ -42,7 +42,7 @@ _WORDS: dict[str, Any] = {
     "chat.input.placeholder": "Ask your papers, or drop a PDF here",
     "chat.messages.status.using": "Reading",
     "chat.messages.status.used": "Read",
-    "chat.watermark": "Nothing leaves this machine unless you say so. Check an answer by its sources.",
+    "chat.watermark": "Nothing leaves this machine unless you agree. Check answers against their sources.",
     "threadHistory.sidebar.empty": "No chats yet",
     "threadHistory.thread.untitled": "Untitled chat",
     "navigation.newChat.dialog.description": "This chat stays in the list on the left.",
@@ -93,7 +93,7 @@ def _router(uploads: UploadFolder) -> APIRouter:
         found, path = _paper(paper_id)
         match = _NUMBER.fullmatch(number)
         if match is None or int(match[1]) > found.n_pages:
-            raise HTTPException(404, "The paper has no such page.")
+            raise HTTPException(404, "This paper has no such page.")
         if match[2]:
             return _picture(path, int(match[1]))
         quotes = tuple(quote[:MAX_QUOTE] for quote in words or () if quote.strip())
@@ -183,8 +183,9 @@ def _carry_out(order: dict[str, Any], *, cancel: threading.Event) -> Generator[d
 
 
 def _describe(paper_id: str, facts: dict[str, Any]) -> dict[str, Any]:
-    known = {"title", "authors", "year", "doi", "arxiv_id"}
+    known = {"title", "authors", "families", "year", "doi", "arxiv_id", "isbn"}
     try:
+        facts = {name: tuple(value) if isinstance(value, list) else value for name, value in facts.items()}
         paper = core.library().describe(paper_id, **{name: facts[name] for name in known & facts.keys()})
     except UserFacingError as error:
         return {"error": str(error)}

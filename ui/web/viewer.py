@@ -75,16 +75,17 @@ def _said(marks: Sequence[Marks | None]) -> str:
     """A note about the marks; empty if all words are marked."""
     found = [one for one in marks if one is not None]
     if not found:
-        return "The words could not be marked on this page."
+        return "The cited text could not be highlighted on this page."
     if len(found) < len(marks):
-        return "Some of the words could not be marked on this page."
+        return "Some of the cited text could not be highlighted on this page."
     if any(one.share < 0.9 for one in found):
-        return "Only a part of the words could be marked on this page."
+        return "Only part of the cited text could be highlighted on this page."
     return ""
 
 
 def _html(look: Look, found: Sequence[Marks], *, said: str) -> str:
     paper, n = look.paper, look.number
+    called, label = escape(paper.page_name(n)), escape(paper.page_label(n) or "")
     name = escape(paper.title.strip() or paper.file_name)
     file = escape(paper.file_name if paper.file_name.lower().endswith(".pdf") else f"{paper.id}.pdf")
     return f"""<!doctype html>
@@ -92,7 +93,7 @@ def _html(look: Look, found: Sequence[Marks], *, said: str) -> str:
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{name}, page {n}</title>
+<title>{name}, page {called}</title>
 <link rel="icon" href="/public/favicon.svg">
 <link rel="stylesheet" href="/public/viewer.css">
 <script src="/public/viewer.js" defer></script>
@@ -101,12 +102,12 @@ def _html(look: Look, found: Sequence[Marks], *, said: str) -> str:
 <header>
 <nav aria-label="Pages">
 {_step(look, n - 1, "previous", "Previous page", "‹")}
-<span id="number">{n} / {paper.n_pages}</span>
+<span id="number">{f"p. {label} · " if label else ""}{n} / {paper.n_pages}</span>
 {_step(look, n + 1, "next", "Next page", "›")}
 </nav>
 <div class="zoom">
 <button id="smaller" type="button" aria-label="Smaller">−</button>
-<button id="fit" type="button" title="As wide as the window">Fit width</button>
+<button id="fit" type="button" title="Fit the page to the window's width">Fit width</button>
 <button id="larger" type="button" aria-label="Larger">+</button>
 </div>
 <div class="file">
@@ -118,7 +119,7 @@ def _html(look: Look, found: Sequence[Marks], *, said: str) -> str:
 <p id="said" role="status"{"" if said else " hidden"}>{said}</p>
 <main>
 <figure>
-<img id="picture" src="/page/{paper.id}/{n}.png" alt="Page {n} of {name}">
+<img id="picture" src="/page/{paper.id}/{n}.png" alt="Page {called} of {name}">
 {"".join(map(_overlay, found))}</figure>
 </main>
 </body>

@@ -108,7 +108,7 @@ def test_show_tells_all_of_one_and_a_wrong_name_is_answered_with_near_ones(run):
 
 def test_select_gives_one_name_its_reason_and_the_way_to_it(run):
     code, out, _ = run("select", "--task", "embed")
-    assert (code, out) == (0, "all-minilm-l6-v2 comes with Scholion, and search was measured and trained with it.\n")
+    assert (code, out) == (0, "all-minilm-l6-v2 comes with Scholion; search was trained and measured with it.\n")
     code, out, _ = run("select", "--task", "draft", "--json")
     row = json.loads(out)["model"]
     assert "draft" in row["roles"]
@@ -119,7 +119,7 @@ def test_a_wrong_list_is_said_once_and_the_command_goes_on(run, library):
     code, out, err = run()
     assert code == 0
     assert err.count("\n") == 1
-    assert "“x” is left out" in err
+    assert "“x” was ignored" in err
     assert "gpt-oss-20b" in out
 
 
@@ -137,7 +137,7 @@ def test_nothing_is_downloaded_unasked(run, library, hub):
     entry(library, sha256=CHECKSUM)
     code, out, err = run("pull", "small")
     assert code == 1
-    assert "say --yes" in err
+    assert "Add --yes" in err
     for words in ("small.gguf of me/models", "from localhost", "0 MB", "MIT. May be sold."):
         assert words in out
     assert hub.asked == []
@@ -197,7 +197,7 @@ def test_a_failed_download_is_one_sentence(run, library, hub):
     entry(library, sha256="0" * 64)
     code, _, err = run("pull", "small", "--yes")
     assert code == 1
-    assert "not the file that was wanted" in err
+    assert "not the expected file" in err
     assert "Traceback" not in err
 
 

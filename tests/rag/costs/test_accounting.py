@@ -242,8 +242,8 @@ def test_a_local_answer_with_an_unknown_part_has_an_unknown_cost():
         ([Energy(0.0213, "estimated")], "about 0.021 Wh (estimate)"),
         ([Energy(0.02, "counter"), Energy(0.01, "estimated")], "about 0.03 Wh (estimate)"),
         ([Energy(0.02, "counter"), Energy(None, "none")], "unknown energy"),
-        ([Energy(0.5, "counter")], "0.5 Wh (counted for the whole machine)"),
-        ([Energy(1234.5, "counter")], "1,234 Wh (counted for the whole machine)"),
+        ([Energy(0.5, "counter")], "0.5 Wh (measured for the whole machine)"),
+        ([Energy(1234.5, "counter")], "1,234 Wh (measured for the whole machine)"),
     ],
 )
 def test_energy_in_words_says_how_it_is_known(energies, words):

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from dataclasses import asdict, replace
 
 import numpy as np
@@ -13,8 +10,8 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
-from places import ROOT
 from question_files import write_beir, write_qasper
+from rag.__main__ import main as rag
 from rag.evaluation.calibrate import (
     FEATURES,
     KEPT,
@@ -179,26 +176,33 @@ def test_the_shipped_weights_say_where_they_are_from_and_point_the_right_way():
 # -- the command, with the real embedder and the real model ------------------------------------------------------------
 
 
-def calibrate(*arguments, library):
-    environment = os.environ | {"SCHOLION_LIBRARY": str(library), "PYTHONPATH": str(ROOT)}
-    command = [sys.executable, "-m", "rag", "calibrate", *map(str, arguments)]
-    return subprocess.run(command, cwd=library, env=environment, capture_output=True, text=True, check=False)
+@pytest.fixture
+def calibrate(tmp_path, monkeypatch, capsys):
+    """Run the command; the result is its exit code, standard output and standard error."""
+    monkeypatch.setenv("SCHOLION_LIBRARY", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+
+    def call(*arguments):
+        code = rag(["calibrate", *map(str, arguments)])
+        return code, *capsys.readouterr()
+
+    return call
 
 
-def test_the_command_refuses_too_few_questions_and_asks_each_only_once(tmp_path):
+def test_the_command_refuses_too_few_questions_and_asks_each_only_once(calibrate, tmp_path):
     questions = write_qasper(tmp_path / "tiny.json.gz")
     arguments = (questions, "--drafts", tmp_path / "drafts")
-    first = calibrate(*arguments, library=tmp_path)
-    assert first.returncode == 1
-    assert "100 are needed" in first.stderr
-    assert "Traceback" not in first.stderr
+    code, _, err = calibrate(*arguments)
+    assert code == 1
+    assert "100 are needed" in err
+    assert "Traceback" not in err
     assert not (tmp_path / FILE).exists()
     lines = (tmp_path / "drafts" / "drafts.jsonl").read_bytes()
     assert lines.count(b"\n") == 4
 
-    forced = calibrate(*arguments, "--force", library=tmp_path)
-    assert forced.returncode == 0, forced.stderr
-    assert "Too few to rely on" in forced.stdout
+    code, out, err = calibrate(*arguments, "--force")
+    assert code == 0, err
+    assert "Too few to rely on" in out
     assert (tmp_path / "drafts" / "drafts.jsonl").read_bytes() == lines
     own = calibration_for(shipped().model, library=tmp_path)
     assert own != shipped()
@@ -206,15 +210,15 @@ def test_the_command_refuses_too_few_questions_and_asks_each_only_once(tmp_path)
     assert own.n <= 4
 
 
-def test_questions_without_answers_are_refused_before_anything_is_embedded(tmp_path):
-    found = calibrate(write_beir(tmp_path / "tiny"), "--drafts", tmp_path / "drafts", library=tmp_path)
-    assert found.returncode == 1
-    assert "has no answers" in found.stderr
+def test_questions_without_answers_are_refused_before_anything_is_embedded(calibrate, tmp_path):
+    code, _, err = calibrate(write_beir(tmp_path / "tiny"), "--drafts", tmp_path / "drafts")
+    assert code == 1
+    assert "has no answers" in err
     assert not (tmp_path / "drafts").exists()
 
 
-def test_a_csv_needs_papers_in_the_library(tmp_path):
+def test_a_csv_needs_papers_in_the_library(calibrate, tmp_path):
     (tmp_path / "mine.csv").write_text("question,answer\nWhat is it?,a test\n", encoding="utf-8")
-    found = calibrate(tmp_path / "mine.csv", library=tmp_path)
-    assert found.returncode == 1
-    assert "library is empty" in found.stderr
+    code, _, err = calibrate(tmp_path / "mine.csv")
+    assert code == 1
+    assert "library is empty" in err

@@ -40,7 +40,7 @@ def test_a_split_of_a_beir_folder_can_be_named(tmp_path):
     ("file", "text", "words"),
     [
         ("corpus.jsonl", '{"_id": "d1", "text": "x"}\n{broken\n', "Line 2 of corpus.jsonl"),
-        ("corpus.jsonl", '{"text": "x"}\n', "Line 1 of corpus.jsonl cannot be used: it has no text '_id'"),
+        ("corpus.jsonl", '{"text": "x"}\n', "Line 1 of corpus.jsonl cannot be used: it has no text field '_id'"),
         ("queries.jsonl", "[1]\n", "Line 1 of queries.jsonl"),
         ("qrels/test.tsv", "q1\td1\t1\nq1 d1 1\n", "Line 2 of test.tsv"),
         ("qrels/test.tsv", "query-id\tcorpus-id\tscore\nq9\td1\t1\n", "Line 2 of test.tsv cannot be used: the query"),
@@ -77,7 +77,11 @@ def test_qasper_is_read_as_its_evaluator_reads_it(tmp_path):
 
 @pytest.mark.parametrize(
     ("text", "words"),
-    [("{\n]", "Line 2 of x.json"), ("[]", "not as in a QASPER file"), ('{"a": {"title": 1}}', "x.json cannot be used")],
+    [
+        ("{\n]", "Line 2 of x.json"),
+        ("[]", "does not match the QASPER format"),
+        ('{"a": {"title": 1}}', "x.json cannot be used"),
+    ],
 )
 def test_a_file_that_is_not_qaspers_is_refused(tmp_path, text, words):
     (tmp_path / "x.json").write_text(text)
@@ -133,10 +137,10 @@ def test_spreadsheets_may_write_their_own_delimiter_and_mark(tmp_path, delimiter
         (",x,,", "Line 2 of mine.csv cannot be used: the question is empty"),
         ("Q?,,nothing,", "Line 2 of mine.csv cannot be used: there is no paper 'nothing'"),
         ("Q?,,lora,5", "lora.pdf has pages 1 to 4, not 5"),
-        ("Q?,,lora,iv", "'iv' is no page"),
-        ("Q?,,,3", "a page without a paper"),
+        ("Q?,,lora,iv", "'iv' is not a page"),
+        ("Q?,,,3", "a page is given without a paper"),
         ('"Two\nlines?",,lora,1\nQ?,,lora,9', "Line 4 of mine.csv"),
-        ("Q?,unanswerable,lora,", "unanswerable, and yet has a paper"),
+        ("Q?,unanswerable,lora,", "unanswerable but has a paper"),
         ("Q?,unanswerable,,\nQ?,yes,,", "Line 3 of mine.csv"),
     ],
 )

@@ -247,7 +247,7 @@ def test_two_runs_do_not_write_into_one_file(tmp_path):
 def test_a_run_goes_on_only_with_the_same_questions_settings_and_papers(tmp_path):
     folder, out = write_beir(tmp_path / "tiny"), tmp_path / "run"
     ask(load(folder), out)
-    with pytest.raises(RunError, match="other things hold now: the number of passages"):
+    with pytest.raises(RunError, match="because these have changed: the number of passages"):
         ask(load(folder), out, k=2)
     with (folder / "queries.jsonl").open("a") as file:
         file.write('{"_id": "q9", "text": "new"}\n')
@@ -342,12 +342,12 @@ def test_two_runs_are_compared_question_by_question(tmp_path):
     assert "Compared with theirs" in to_markdown(done)
     assert as_json(done)["compared"][0]["figure"] == "Hit@1"
     other = QuestionSet(name="o", kind="beir", cases=(Case(id="z", question="?", group="z"),), digest="x")
-    with pytest.raises(RunError, match="no question in common"):
+    with pytest.raises(RunError, match="no questions in common"):
         report(ours, other=ask(other, tmp_path / "other"))
 
 
 def test_a_folder_without_a_run_is_refused(tmp_path):
-    with pytest.raises(RunError, match="holds no run"):
+    with pytest.raises(RunError, match="has no readable run"):
         read_run(tmp_path)
 
 

@@ -75,7 +75,7 @@ def test_what_came_stays_for_the_next_call_when_the_connection_breaks_too_often(
     hub.breaks = [1_100_000] * module.ATTEMPTS
     words = failing(hub, target)
     assert "broke after 4 MB" in words
-    assert "goes on from there" in words
+    assert "continue from there" in words
     kept = partial(target).read_bytes()
     assert CONTENT.startswith(kept)
     hub.asked.clear()
@@ -93,14 +93,14 @@ def test_a_server_that_ignores_ranges_is_read_from_the_start(hub, target):
 def test_a_wrong_file_is_removed_and_said_to_be_wrong(hub, target):
     hub.content = b"GGUF" + bytes(SIZE - 4)
     words = failing(hub, target)
-    assert "not the file that was wanted" in words
+    assert "not the expected file" in words
     assert not partial(target).exists()
 
 
 def test_a_part_of_another_file_does_not_end_up_in_this_one(hub, target):
     target.parent.mkdir()
     partial(target).write_bytes(b"GGUF" + bytes(1_000_000))
-    assert "not the file that was wanted" in failing(hub, target)
+    assert "not the expected file" in failing(hub, target)
     fetch(hub, target)
     assert target.read_bytes() == CONTENT
 
@@ -122,9 +122,9 @@ def test_a_page_in_place_of_the_file_is_told_from_it(hub, target):
     hub.content_type = "text/html; charset=utf-8"
     assert "web page" in failing(hub, target, size=None)
     hub.content_type, hub.content = "application/octet-stream", b"<!doctype html>" + bytes(100)
-    assert "is not a model's file" in failing(hub, target, size=None)
+    assert "did not send a model file" in failing(hub, target, size=None)
     hub.content = b""
-    assert "is not a model's file" in failing(hub, target, size=None)
+    assert "did not send a model file" in failing(hub, target, size=None)
     assert not partial(target).exists()
 
 
@@ -137,7 +137,7 @@ def test_a_refusal_is_said_in_words(hub, target, status, words):
 def test_nothing_that_answers_is_said_at_once(target):
     with serving(Hub(CONTENT)) as gone:
         pass
-    assert "could not be made" in failing(gone, target)
+    assert "could not be opened" in failing(gone, target)
 
 
 def test_a_redirect_is_followed(hub, target):
@@ -184,12 +184,12 @@ def test_a_file_that_does_not_end_where_it_should_is_stopped(hub, target):
     hub.says_length, hub.content = False, CONTENT + bytes(20_000_000)
     assert "more bytes" in failing(hub, target)
     assert partial(target).stat().st_size < SIZE + 3_000_000
-    assert "not the file that was wanted" in failing(hub, target, size=None)
+    assert "not the expected file" in failing(hub, target, size=None)
 
 
 def test_a_file_that_ends_too_early_without_saying_so_is_not_taken(hub, target):
     hub.says_length, hub.content = False, CONTENT[:3_000_000]
-    assert "in 4 attempts" in failing(hub, target)
+    assert "after 4 attempts" in failing(hub, target)
 
 
 def test_a_disk_that_fills_up_under_a_file_of_unknown_length_is_noticed(hub, target, monkeypatch):
@@ -202,7 +202,7 @@ def test_a_disk_that_fills_up_under_a_file_of_unknown_length_is_noticed(hub, tar
 def test_a_full_disk_is_noticed_before_the_first_byte(hub, target, monkeypatch):
     monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=4_000_000))
     words = failing(hub, target)
-    assert "4 MB free; 5 MB are still to come" in words
+    assert "4 MB free; 5 MB are still needed" in words
     assert not partial(target).exists()
 
 

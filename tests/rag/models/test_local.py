@@ -27,8 +27,9 @@ posix = pytest.mark.skipif(os.name != "posix", reason="kills with signals")
 QUESTION = [{"role": "user", "content": "Tell a long story about a ship."}]
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 async def own_server():
+    """One that the tests of this file end in every way; whoever asks next starts it again."""
     server = LocalServer(embedded_drafter(), context=2048, slots=1, threads=None)
     yield server
     await server.close()
@@ -79,9 +80,15 @@ def test_one_server_serves_one_event_loop_after_another(local_server):
     assert local_server.pid == pid
 
 
-async def test_callers_at_the_same_time_start_one_child(own_server):
+async def test_callers_at_the_same_time_start_one_child_that_neither_prints_nor_loads_torch(own_server, capfd):
+    own_server.kill()
     endpoints = await asyncio.gather(*(own_server.connect() for _ in range(5)))
     assert len(set(endpoints)) == 1
+    assert capfd.readouterr() == ("", "")
+    if sys.platform == "linux":
+        maps = proc(own_server.pid, "maps")
+        assert b"xllamacpp" in maps
+        assert b"libtorch" not in maps
 
 
 async def test_no_web_page_and_no_other_program_can_use_it(local_server):
@@ -232,8 +239,9 @@ async def test_the_end_of_its_standard_input_alone_ends_the_child(own_server):
 
 
 async def test_close_and_kill_end_the_child_and_it_can_be_started_again(own_server):
-    await own_server.close()  # before any start
-    own_server.kill()
+    idle = LocalServer(embedded_drafter(), context=2048, slots=1, threads=None)
+    await idle.close()  # before any start
+    idle.kill()
     await own_server.connect()
     first = own_server.pid
     await own_server.close()
@@ -288,7 +296,7 @@ async def test_a_file_that_is_no_model_is_named_and_not_waited_for(tmp_path, mon
 async def test_a_start_that_takes_too_long_is_given_up(monkeypatch):
     monkeypatch.setattr(local, "START_SECONDS", 0.05)
     server = LocalServer(embedded_drafter(), context=2048, slots=1, threads=None)
-    with pytest.raises(ModelUnreachableError, match="was not loaded within"):
+    with pytest.raises(ModelUnreachableError, match="did not load within"):
         await server.connect()
     assert server.pid is None
 
@@ -297,7 +305,7 @@ async def test_a_start_that_takes_too_long_is_given_up(monkeypatch):
 async def test_a_child_that_dies_at_the_start_is_reported_once(monkeypatch):
     monkeypatch.setattr(sys, "executable", shutil.which("false"))
     server = LocalServer(embedded_drafter(), context=2048, slots=1, threads=None)
-    with pytest.raises(ModelUnreachableError, match="stopped while it started"):
+    with pytest.raises(ModelUnreachableError, match="stopped while starting"):
         await server.connect()
 
 
@@ -305,12 +313,3 @@ def test_a_missing_embedded_model_is_explained(monkeypatch):
     monkeypatch.setattr(local, "EMBEDDED_MODEL", "no_such_package/model.gguf")
     with pytest.raises(ModelFileError, match=r"model\.gguf is not installed"):
         embedded_drafter()
-
-
-async def test_the_child_neither_prints_to_the_terminal_nor_loads_torch(own_server, capfd):
-    await own_server.connect()
-    assert capfd.readouterr() == ("", "")
-    if sys.platform == "linux":
-        maps = proc(own_server.pid, "maps")
-        assert b"xllamacpp" in maps
-        assert b"libtorch" not in maps

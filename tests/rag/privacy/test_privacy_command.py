@@ -61,7 +61,7 @@ def test_a_new_library_asks(run):
     assert code == 0
     assert "nothing leaves this machine without your consent" in out
     assert "0 calls (no limit)" in out
-    assert "not there: nothing is taken out" in out
+    assert "no such file: nothing is removed" in out
 
 
 def test_papers_and_the_library_are_kept_here_and_freed_again(run, paper, folder):
@@ -69,7 +69,7 @@ def test_papers_and_the_library_are_kept_here_and_freed_again(run, paper, folder
     assert json.loads(run("show", "--json")[1])["local_only"][0]["id"] == paper
     assert Gate(folder).allowed([paper, "other"]) == {"other"}
     assert run("library", "local-only")[0] == 0
-    assert "nothing of it leaves" in run("show")[1]
+    assert "nothing in it leaves" in run("show")[1]
     assert run("library", "ask")[0] == run("allow", paper)[0] == 0
     assert Gate(folder).allowed([paper]) == {paper}
     code, out, _ = run("log")
@@ -97,7 +97,7 @@ def test_the_log_is_shown_and_verified_and_a_cut_is_said(run, folder, paper):
     (folder / LOG_FILE).write_text("")
     code, _, err = run("log", "--verify")
     assert code == 1
-    assert "1 lines at its end are missing" in err
+    assert "1 lines are missing at the end" in err
 
 
 async def _permit(gate):

@@ -157,4 +157,4 @@ def test_the_words_agree_with_the_figure() -> None:
     assert "Check" not in sure.reason
     unsure = confidence_in(found, replace(calibration, check=0.9))
     assert not is_sure(unsure)
-    assert unsure.reason.endswith("Check that this is what you asked.")
+    assert unsure.reason.endswith("Check that it answers your question.")

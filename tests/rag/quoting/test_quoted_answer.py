@@ -98,7 +98,7 @@ def test_what_no_passage_has_is_not_quoted():
 
 def test_the_reason_tells_what_stands_there_and_what_was_wrong_with_the_draft():
     found = confidence_of_quoted_answer(weighed("echo"))
-    assert found.reason.startswith("Quoted from your papers, word for word;")
+    assert found.reason.startswith("Quoted word for word from your papers. Check")
     assert found.reason.endswith("The draft only repeats the question.")
     assert found.signals["calibrated"] == 0.0  # so that no figure is shown
     assert found.vetoes == ()

@@ -107,7 +107,7 @@ def test_without_its_weights_there_is_no_reader(tmp_path) -> None:
 def test_weights_of_another_body_are_refused_with_a_sentence(tmp_path, untrained) -> None:
     with np.load(untrained[0]) as arrays:
         np.savez(tmp_path / "other.npz", **{**arrays, "base": np.array("00000000")})
-    with pytest.raises(UserFacingError, match="do not fit"):
+    with pytest.raises(UserFacingError, match="do not match"):
         MiniLMReader(tmp_path / "other.npz").read(QUESTION, PASSAGES)
 
 

@@ -71,7 +71,7 @@ def test_a_summary_of_one_paper_needs_one_paper() -> None:
     assert plan("What is it about?", scope=one, history=[("How is LoRA trained?", "With SGD [1].")]).kind == "summary"
     unsure = plan("Summarise this paper.", scope=ALL)
     assert unsure.kind == "fact"
-    assert "4 papers were asked" in (unsure.notice or "")
+    assert "4 papers were searched" in (unsure.notice or "")
     assert plan("What is it about?", scope=ALL, history=[("How is LoRA trained?", "")]).searched
 
 

@@ -63,8 +63,10 @@ def test_a_library_of_another_embedder_is_refused_in_words(samples):
 @pytest.mark.parametrize(
     "question", ['"', "AND OR NOT", "a*b (c", "NEAR(x y)", "what is it?", "ß…—", "x" * 3000, "col:umn"]
 )
-def test_no_question_breaks_the_word_search(search, question):
-    search(question)
+def test_no_question_breaks_the_word_search(samples, search, question):
+    assert [passage.marker for passage in search(question).passages] == [1, 2, 3, 4, 5]
+    found = samples.search_words(match_expression(question) or '"memory"', 5)
+    assert {name for name, _ in found} <= set(samples.chunk_ids())
 
 
 def test_the_word_query_is_quoted_and_has_no_stop_words():

@@ -290,7 +290,7 @@ async def test_a_model_is_not_asked_while_its_server_has_not_said_whether_it_pas
         asked = opening.open_model(
             setting, library=tmp_path, context=4096, file_context=4096, slots=1, threads=1, timeout=5
         )
-        with pytest.raises(ModelTimeoutError, match="has not said in time"):
+        with pytest.raises(ModelTimeoutError, match="did not say in time"):
             await asked.model.context_window()
 
 
@@ -377,7 +377,7 @@ def test_the_command_prints_the_setting_of_what_stays_on_this_machine_and_of_not
         f"SCHOLION_EXPERT={base}#{name}" for name in ("qwen2.5:7b", "llama3.2:3b", "qwen2.5-8k:latest")
     ]
     assert "4,096 tokens of the 131,072" in out
-    assert "sends what it is asked on to ollama.com" in out
+    assert "passes questions on to ollama.com" in out
     assert "embeds" in out
 
 

@@ -142,20 +142,20 @@ def test_another_model_is_judged_without_its_log_probabilities_and_without_a_fig
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        (GOOD, "The draft's only sentence has support in your papers."),
-        ("Penguins breed in Antarctica.", "The draft's only sentence has no support in your papers."),
+        (GOOD, "The draft's only sentence is supported by your papers."),
+        ("Penguins breed in Antarctica.", "The draft's only sentence is not supported by your papers."),
         (
             f"{GOOD} Penguins breed in Antarctica. Whales sing at midnight.",
-            "Two of three sentences have no support in your papers.",
+            "Two of three sentences are not supported by your papers.",
         ),
-        (f"Penguins breed in Antarctica. {GOOD}", "One of two sentences has no support in your papers."),
-        ("Penguins breed in Antarctica. Whales sing at midnight.", "Both sentences have no support in your papers."),
+        (f"Penguins breed in Antarctica. {GOOD}", "One of two sentences is not supported by your papers."),
+        ("Penguins breed in Antarctica. Whales sing at midnight.", "Neither sentence is supported by your papers."),
         ("Question: which accuracy does the model reach?", "The draft only repeats the question."),
         (
             "The model reaches an accuracy of 92.1 % on the test set.",
-            "The draft's only sentence has no support in your papers.",
+            "The draft's only sentence is not supported by your papers.",
         ),
-        ("The model reaches 87.5 % [7].", "The draft cites passage 7, which it was never shown."),
+        ("The model reaches 87.5 % [7].", "The draft cites passage 7, which the model was not shown."),
     ],
 )
 def test_the_reason_is_a_sentence_that_a_person_understands(text, reason):
@@ -170,7 +170,7 @@ def test_a_yes_or_no_question_said_again_is_no_answer():
 def test_a_low_figure_names_the_signal_that_lowers_it():
     low = replace(shipped(), threshold=1.0)
     parts = judged(GOOD, mean_logprob=-6.0, low_logprob=-9.0)
-    assert score(parts.pop("draft"), **parts, calibration=low).reason == "The model was unsure of its words."
+    assert score(parts.pop("draft"), **parts, calibration=low).reason == "The model was unsure of its wording."
 
 
 def test_auto_hands_on_what_is_weak_and_keeps_what_is_not():

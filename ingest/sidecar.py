@@ -1,0 +1,169 @@
+"""The bibliography beside a paper: found in its folder or one above, and the entry that means this file."""
+
+from __future__ import annotations
+
+import logging
+import re
+import unicodedata
+from functools import lru_cache
+from itertools import takewhile
+from pathlib import Path, PurePosixPath, PureWindowsPath
+from typing import TYPE_CHECKING
+
+from ingest.bibtex import MAX_BYTES, Entry, read_bibtex, read_csl
+from ingest.lines import squash
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_log = logging.getLogger(__name__)
+
+LEVELS = 4
+"""Folders above a PDF's own in which a bibliography is looked for: Zotero exports `x.bib` with `files/12/x.pdf`."""
+
+_GENERIC = re.compile(
+    r"(?:full[ _-]?text(?:[ _-]?pdf)?|pdf|(?:accepted|submitted|published|preprint|updated)(?:[ _-]version| pdf)?|"
+    r"paper|article|main|download|document|file|manuscript|print|full|untitled|(?:[\w.]+ )?(?:full text|snapshot|pdf))"
+    r"[ _-]?\(?\d{0,3}\)?\.pdf",
+    re.IGNORECASE,
+)
+"""Names that a program gives to any paper's file: they say nothing without their folder."""
+
+
+# ---- which bibliographies? ------------------------------------------------------------------------------------------
+
+
+def bibliographies(pdf: Path) -> list[Path]:
+    """The bibliography with the PDF's own name; else all in its folder and in the `LEVELS` above it.
+
+    Above it only `.bib` files count, and none in the user's home folder or above that. Where the PDF is reached through
+    a link, the folders of the file itself count too.
+    """
+    own = [path for suffix in (".bib", ".json") if (path := pdf.with_suffix(suffix)).is_file()]
+    if own:
+        return own
+    found: dict[Path, None] = {}
+    for place in dict.fromkeys((pdf.absolute(), pdf.resolve())):
+        found |= dict.fromkeys(_listed(place.parent, "*.bib", "*.json"))
+        for above in list(place.parent.parents)[:LEVELS]:
+            if above in _OUTSIDE or above == Path(above.anchor):
+                break
+            found |= dict.fromkeys(_listed(above, "*.bib"))
+    return list(found)
+
+
+def _home() -> set[Path]:
+    try:
+        home = Path.home()
+    except RuntimeError:  # an account without one
+        return set()
+    return {home, *home.parents}
+
+
+_OUTSIDE = _home()
+
+
+def _listed(folder: Path, *patterns: str) -> list[Path]:
+    try:
+        return sorted(
+            path for pattern in patterns for path in folder.glob(pattern) if path.is_file() and path.name[:2] != "._"
+        )
+    except OSError as error:
+        _log.warning("%s: %s", folder.name, error.strerror or error)
+        return []
+
+
+def sidecar_entries(pdf: Path) -> list[Entry]:
+    """The entries of the bibliography with the PDF's own name, else of those in its folder and above."""
+    found: list[Entry] = []
+    for path in bibliographies(pdf):
+        try:
+            state = path.stat()
+            if state.st_size <= MAX_BYTES:
+                found += _entries_of(path, state.st_mtime_ns, state.st_size)
+        except OSError as error:
+            _log.warning("%s: %s", path.name, error.strerror or error)
+    return found
+
+
+@lru_cache(maxsize=4)
+def _entries_of(path: Path, changed: int, size: int) -> tuple[Entry, ...]:  # noqa: ARG001 a changed file is read anew
+    """The same for all papers below a bibliography, which may be large."""
+    return tuple(read_bibtex(path) if path.suffix == ".bib" else read_csl(path))
+
+
+# ---- which entry is it? ---------------------------------------------------------------------------------------------
+
+
+def find_entry(pdf: Path, entries: Sequence[Entry], *, title: str, doi: str | None) -> Entry | None:
+    """The entry for a PDF: by its attached file, its bibliography's name, its DOI, then its title; or None.
+
+    An entry whose path leads to this very file is meant before all others. Else, of several with a file of that name,
+    the one whose path agrees in most folders. A tie decides nothing, and neither does the name alone where any file
+    may have it: `Full Text PDF.pdf`.
+    """
+    there = [entry for entry in entries if any(_leads_to(path, entry, pdf) for path in entry.files)]
+    if there and all(entry == there[0] for entry in there):
+        return there[0]
+    attached = [
+        (_shared_tail(path, pdf), entry)
+        for entry in entries
+        for path in entry.files
+        if not _is_another(path, entry, pdf)
+    ]
+    best = max((agreed for agreed, _ in attached), default=0)
+    named = [entry for agreed, entry in attached if agreed == best]
+    if best > (1 if _GENERIC.fullmatch(pdf.name) else 0) and all(entry == named[0] for entry in named):
+        return named[0]
+    own = [entry for entry in entries if entry.source and entry.source.stem == pdf.stem]
+    if len(own) == 1:
+        return own[0]
+    if doi and (same := [entry for entry in entries if entry.doi and entry.doi.lower() == doi.lower()]):
+        return same[0]
+    sought = squash(title)
+    exact = [entry for entry in entries if len(sought) >= 8 and squash(entry.title) == sought]
+    # a long title with a subtitle on one side only
+    begun = [
+        entry
+        for entry in entries
+        if min(len(a := squash(entry.title)), len(sought)) >= 30 and (a.startswith(sought) or sought.startswith(a))
+    ]
+    return exact[0] if exact else begun[0] if len(begun) == 1 else None
+
+
+def _place(path: str, entry: Entry) -> Path | None:
+    """Where a path leads, seen from the bibliography that it stands in; None for one of another system."""
+    bare = re.sub(r"^file:(?://(?:localhost)?(?=/))?", "", path)
+    if entry.source is None or re.match(r"[A-Za-z]:[\\/]|\\\\", bare):
+        return None
+    return entry.source.absolute().parent / PurePosixPath(bare.replace("\\", "/"))
+
+
+def _leads_to(path: str, entry: Entry, pdf: Path) -> bool:
+    if not (_shared_tail(path, pdf) or _shared_tail(path, pdf.resolve())):  # cheap, for there may be many entries
+        return False
+    place = _place(path, entry)
+    try:
+        return place is not None and place.is_file() and place.samefile(pdf)
+    except (OSError, ValueError):
+        return False
+
+
+def _is_another(path: str, entry: Entry, pdf: Path) -> bool:
+    """Whether a path with this file's name leads to a file that is there and is not this one."""
+    if not _shared_tail(path, pdf):
+        return False
+    place = _place(path, entry)
+    try:
+        return place is not None and place.is_file() and not place.samefile(pdf)
+    except (OSError, ValueError):
+        return False
+
+
+def _shared_tail(path: str, pdf: Path) -> int:
+    """How many names at the ends of two paths agree: 0 where the files' names differ."""
+    ends = (
+        [unicodedata.normalize("NFC", part).casefold() for part in reversed(parts)]
+        for parts in (PureWindowsPath(path).parts, pdf.absolute().parts)  # this kind takes both slashes
+    )
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(*ends, strict=False)))

@@ -1,0 +1,89 @@
+"""Questions about a page: "What does page 1124 say?", "What is measured on p. xii of Smith 2019?". By rule."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ingest import Paper
+
+PAGE = "ƿ"
+"""Stands in a question for the page that it names."""
+
+MAX_PAPERS = 4
+"""Papers that have such a page; of more, the question does not say which is meant."""
+
+_NAME = r"(?:[a-z]{0,2}-?[1-9]\d{0,5}|[ivxlc]{1,8})"
+_PHRASE = re.compile(
+    rf"\b(?:the )?(?:pages?(?: (?:number|no\.?))?|pp?\.|pg\.?) ?(?P<first>{_NAME})"
+    rf"(?: ?(?:-|–|—|to|and|through) ?(?P<last>{_NAME}))?(?![\w%]|[.,]\d)(?P<of>(?:,? (?:of|in|from) (?=\S))?)",
+    re.IGNORECASE,
+)
+_OF_THE_PAPER = r"(?: (?:of|in) (?:this|that|the|my) (?:paper|article|study|book|document|pdf|file))?"
+_THE_PAPER = r"(?:it|they|(?:this|that|the|my) (?:paper|article|study|book|document|pdf|file))"
+_SAY = r"(?:say|state|contain|describe|show|discuss|report|present|cover|tell us)"
+_POLITE = r"(?:please |kindly )?(?:(?:can|could|would|will) you )?(?:please )?"
+_WHOLE = re.compile(
+    rf"what (?:do|does|did) {PAGE}{_OF_THE_PAPER} {_SAY}|what (?:do|does|did) {_THE_PAPER} {_SAY} (?:on|at|in) {PAGE}"
+    rf"|what (?:is|'s|are|was|stands|can be found|does it say|do they say|does (?:this|the) (?:paper|article) say)"
+    rf"(?: there)?(?: written| said| stated| described| shown| discussed| reported)? (?:on|at|in) {PAGE}{_OF_THE_PAPER}"
+    rf"|what(?: is|'s) {PAGE}{_OF_THE_PAPER} about"
+    rf"|{_POLITE}(?:summari[sz]e|sum up|outline|explain|describe|show|read|quote|cite|give)(?: me)?"
+    rf"(?: (?:the )?(?:text|content|contents|words))?(?: (?:of|on|from))? {PAGE}{_OF_THE_PAPER}"
+    rf"|(?:and |what about |how about )?(?:on )?{PAGE}{_OF_THE_PAPER}",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class AskedPage:
+    """The page that a question names."""
+
+    first: str
+    """As it is printed."""
+    last: str
+    """The same as `first` for one page."""
+    rest: str
+    """The question with `PAGE` where the page stood."""
+
+    def is_whole(self, paper: str | None = None) -> bool:
+        """Whether all of the page is asked for and nothing else; `paper` is the mark for papers named in `rest`."""
+        text = self.rest
+        if paper is not None:
+            text = re.sub(rf",? (?:of|in|from) (?:the )?{paper}|\b{paper}'s ", "", text).replace(paper, "this paper")
+        return bool(_WHOLE.fullmatch(" ".join(text.split()).rstrip("?.! ")))
+
+
+def asked_page(question: str) -> AskedPage | None:
+    """The page that a question names; None where it names none, or several apart."""
+    found = list(_PHRASE.finditer(question))
+    if len(found) != 1:
+        return None
+    first, last = found[0]["first"], found[0]["last"] or found[0]["first"]
+    rest = question[: found[0].start()] + PAGE + found[0]["of"] + question[found[0].end() :]
+    return AskedPage(first, last, rest)
+
+
+def papers_with(asked: AskedPage, papers: Sequence[Paper]) -> dict[str, tuple[int, int]]:
+    """The papers that have the page, by id, with the 1-based positions of the first and the last page asked for.
+
+    Papers in which a page is called so in print come before those that only have so many pages.
+    """
+    ranges = {paper.id: found for paper in papers if (found := _positions(asked, paper))}
+    called = {asked.first.casefold(), asked.last.casefold()}
+    printed = {
+        paper.id: ranges[paper.id]
+        for paper in papers
+        if paper.id in ranges and called <= {label.casefold() for label in paper.page_labels}
+    }
+    return printed or ranges
+
+
+def _positions(asked: AskedPage, paper: Paper) -> tuple[int, int] | None:
+    firsts, lasts = paper.pages_called(asked.first), paper.pages_called(asked.last)
+    after = [last for last in lasts if firsts and last >= firsts[0]]
+    return (firsts[0], after[0]) if after else None
