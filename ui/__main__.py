@@ -122,7 +122,7 @@ def _running_at(url: object, library: Path) -> str | None:
 
 
 def _awaited(library: Path) -> str | None:
-    """The address that the library's owner notes, once it answers for this library; None where it does not in time."""
+    """The address that the library's owner noted, once it serves this library; None if it does not in time."""
     from ui import core
 
     end = time.monotonic() + STARTING_SECONDS

@@ -84,7 +84,7 @@ def lora_config(recipe: Recipe) -> Any:
 
 
 class Learner:
-    """A base model with a trainable adapter, which starts as the identity.
+    """A base model with a trainable adapter, which changes nothing at first.
 
     Args:
         base: a GGUF file, or a folder saved by transformers.

@@ -231,7 +231,7 @@ def best_sentences(
 
 
 def _kind(readings: Sequence[Reading]) -> Kind:
-    """Majority kind; each reading's vote is weighted by exp(relevance) of its passage."""
+    """The kind with the most votes; each reading's vote weighs kind_probability · exp(relevance)."""
     votes: dict[Kind, float] = {}
     for reading in readings:
         if reading.kind != "none":

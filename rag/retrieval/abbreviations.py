@@ -15,8 +15,8 @@ MAX_SHORT = 10
 MAX_SHORT_WORDS = 2
 
 MAX_UNMATCHED = 1
-"""Content words of a long form without a letter in the short form, at most: "transmission" in "transmission electron
-microscopy (EM)"."""
+"""Content words of a long form without a letter in the short form, at most; "transmission electron microscopy (TEM)"
+has none."""
 
 MAX_STARTS = 8
 """Words tried as the start of a long form. With `MAX_WINDOW` characters, this bounds the cost of hostile text."""
