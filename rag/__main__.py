@@ -127,7 +127,7 @@ def _rows(options: argparse.Namespace) -> list[dict[str, Any]]:
 
 
 def _row(line: bytes, number: int, options: argparse.Namespace) -> dict[str, Any]:
-    """One line of a question file; one that cannot be read has a "fault", and its neighbours are asked all the same."""
+    """One line of a question file; an unreadable line gets a "fault", and the other lines are still asked."""
     row: Any = {}
     try:
         row = all_well_formed(json.loads(line.decode("utf-8-sig", "surrogateescape")))

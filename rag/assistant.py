@@ -1,4 +1,4 @@
-"""Assistant.ask(): the whole story of one question, on one screen."""
+"""Assistant.ask(): everything that happens to one question, on one screen."""
 
 from __future__ import annotations
 

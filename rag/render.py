@@ -66,7 +66,7 @@ def short_title(paper: Paper) -> str:
 
 
 def page_name(paper: Paper, page: int) -> str:
-    """What a page is called, inert: "1123 (1)" where its printed number is known and another, else its position."""
+    """A page's name, escaped: "1123 (1)" if its printed number is known and differs, else its position."""
     label = paper.page_label(page)
     return f"{inert(label)} ({page})" if label else str(page)
 

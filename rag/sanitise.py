@@ -26,7 +26,7 @@ OWN_LINK = r'\((?:/cite/[0-9a-f]{16}/\d{1,5}/\d{4,7}(?:#source)?|#(?:unsupported
 
 LITERAL = re.compile(
     r"```.*?(?:```|\Z)|`[^`\n]+`"  # code
-    r"|\$\$.+?\$\$|\$(?=\S)[^$\n]*?(?<=\S)\$(?!\d)",  # formulas, by pandoc's rule: "$5 and $6" is none
+    r"|\$\$.+?\$\$|\$(?=\S)[^$\n]*?(?<=\S)\$(?!\d)",  # formulas; by pandoc's rule, "$5 and $6" is not one
     re.DOTALL,
 )
 """Code and formulas in sanitised text; we insert nothing there."""
@@ -83,7 +83,7 @@ def _formula(start: str, end: str, *, body: str, limit: int, sign: str, after: s
 
 _FORMULAS = (
     _formula(r"\$\$", r"\$\$", body=_LINES, limit=_DISPLAY_CHARS, sign="$$"),
-    # by pandoc's rule: "$5 and $6" is none
+    # by pandoc's rule, "$5 and $6" is not a formula
     _formula(r"\$(?=[^\s$])", r"(?<=\S)\$", body=_ONE_LINE, limit=_INLINE_CHARS, sign="$", after=r"(?!\d)"),
     _formula(r"\\\[", r"\\\]", body=_LINES, limit=_DISPLAY_CHARS, sign="$$"),
     _formula(r"\\\(", r"\\\)", body=_ONE_LINE, limit=_INLINE_CHARS, sign="$"),

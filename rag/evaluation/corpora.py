@@ -289,7 +289,7 @@ def _pages(part: str, paper: Paper, where: str) -> tuple[int, int]:
 
 
 def _position(name: str, paper: Paper) -> int | None:
-    """The page at this place in the file, else the one that is called so in print; None for no number at all."""
+    """The page at this position in the file, else the one with this printed label; None if there is no number."""
     if name.isdecimal() and 1 <= int(name) <= paper.n_pages:
         return int(name)
     return next(iter(paper.pages_called(name)), int(name) if name.isdecimal() else None)
