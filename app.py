@@ -131,6 +131,15 @@ async def ask_about(action: cl.Action) -> None:
     await conversation.stoppable(conversation.ask(question, mode="draft", choice=choice))
 
 
+@cl.action_callback("add_attached")
+@visible
+async def add_attached(action: cl.Action) -> None:
+    """The PDFs attached to a portfolio are wanted in its place."""
+    papers = await uploads.add_attached(str(action.payload["file_id"]))
+    if papers:
+        await uploads.offer(papers)
+
+
 @cl.action_callback(export.COPY)
 @cl.action_callback(export.BIBTEX)
 @visible

@@ -6,6 +6,7 @@ from ingest.files import put_in_place, write_atomically
 from ingest.library import Library, open_library
 from ingest.paper import Chunk, Heading, Page, Paper, ParsedPaper
 from ingest.pipeline import Ingest, IngestReport, Progress, Source, ingest_pdf, pdf_files, remove_one, tag_papers
+from ingest.portfolio import save_attached
 from ingest.sentences import sentence_spans
 from ingest.settings import IngestSettings
 
@@ -29,6 +30,7 @@ __all__ = [
     "pdf_files",
     "put_in_place",
     "remove_one",
+    "save_attached",
     "sentence_spans",
     "tag_papers",
     "write_atomically",

@@ -6,6 +6,7 @@ import argparse
 import json
 import os
 import sys
+import tempfile
 from dataclasses import asdict, astuple
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,6 +24,7 @@ from ingest.identifiers import isbn13
 from ingest.library import Library, open_library
 from ingest.names import given_first
 from ingest.pipeline import Ingest, IngestReport, Source, is_companion, pdf_files, pdfs_below, remove_one, tag_papers
+from ingest.portfolio import save_attached
 from ingest.remote import orders
 from ingest.repair import rebuild, verify
 from ingest.sandbox import Parser
@@ -72,9 +74,9 @@ def _parser() -> argparse.ArgumentParser:
         sub.set_defaults(run=run)
         return sub
 
-    command("add", _add, "add PDFs, or all PDFs in a folder and its subfolders").add_argument(
-        "paths", nargs="+", type=Path
-    )
+    add = command("add", _add, "add PDFs, or all PDFs in a folder and its subfolders")
+    add.add_argument("paths", nargs="+", type=Path)
+    add.add_argument("--attached", action="store_true", help="instead, add the PDFs attached to these")
     listing = command("list", _list, "list the papers")
     listing.add_argument("--tag", help="only papers with this tag")
     for name, text in (("tag", "tag papers"), ("untag", "remove a tag from papers")):
@@ -134,7 +136,10 @@ def _add(library: Library, _: IngestSettings, options: argparse.Namespace) -> in
         if not failed:
             print("These are files that macOS made beside others; there is no PDF among them.", file=sys.stderr)
         return 1
-    return _run(library, files, options) or int(failed)
+    with tempfile.TemporaryDirectory() as folder:
+        if options.attached:
+            files = [paper for file in files for paper in save_attached(file, Path(folder))]
+        return _run(library, files, options) or int(failed)
 
 
 def _run(library: Library, files: list[Path], options: argparse.Namespace) -> int:
@@ -283,6 +288,8 @@ def _report(report: IngestReport, options: argparse.Namespace, *, path: Path | N
         print(
             f"{report.status:8} {report.paper_id}  {printable(report.title or '')}  "
             f"({report.pages} pages, {report.chunks} chunks, {report.seconds:.1f} s)",
+            *report.notes,
+            sep="\n         ",
             flush=True,
         )
 

@@ -4,6 +4,7 @@ UserFacingError
 ├── UnreadablePdfError     not a PDF, damaged, or made of something else
 │   ├── EncryptedPdfError  needs a password that we do not have
 │   ├── NoTextError        opens, but has no text layer
+│   ├── PortfolioError     a cover page with other PDFs attached to it
 │   └── TooCostlyPdfError  takes more time, memory or pages than a file may
 ├── CancelledParseError    the user stopped it while it was being read
 ├── ParserStartError       the parser's child process does not start; the file may be fine
@@ -49,6 +50,10 @@ class EncryptedPdfError(UnreadablePdfError):
 
 class NoTextError(UnreadablePdfError):
     """The file opens, but no page has text."""
+
+
+class PortfolioError(UnreadablePdfError):
+    """The file is a cover page with other PDFs attached, which can be added in its place."""
 
 
 class TooCostlyPdfError(UnreadablePdfError):

@@ -7,21 +7,26 @@ about colours would miss half of these and accuse white-on-black table heads.
 
 from __future__ import annotations
 
-import contextlib
 import ctypes
 import dataclasses
 import math
 import re
+from collections import Counter
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import numpy as np
 import pypdfium2.raw as pdfium
 
+from ingest.page_objects import IMAGE, TEXT, bounds, inactive, objects, overlap
+from ingest.undrawn import MissingFonts, would_show
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     import pypdfium2
     from numpy.typing import NDArray
+
+    from ingest.page_objects import Box, Matrix
 
     Pixels = NDArray[np.uint8]
 
@@ -84,12 +89,7 @@ _SCAN_COVER = 0.5  # pictures over more than this part of a page: a scan, whose 
 _SCAN_INK = 40  # steps of 255 between ink and paper in a scan
 _DRAWN = 40  # the same for letters that are drawn a second time, as outlines
 _ALIKE = 0.5  # correlation of their pixels: 0.9 is usual for a copy, 0 to 0.2 for another picture or text
-_TEXT, _IMAGE, _FORM = 1, 3, 5  # FPDF_PAGEOBJ_*
-_DEPTH = 8
 _THREE_LETTERS = re.compile(r"[^\W_](?:[\W_]*[^\W_]){2}")
-
-Box = tuple[float, float, float, float]  # left, bottom, right, top in points
-Matrix = tuple[float, float, float, float, float, float]
 
 
 def visible_lines(
@@ -139,20 +139,22 @@ class _Picture:
         self._to_pixels: Matrix = (1, 0, 0, 1, 0, 0)
         width, height = page.get_size()
         self._scale = min(SCALE, (MAX_PIXELS / max(1.0, width * height)) ** 0.5)
-        objects = list(_objects(page.raw))
-        pictures = [(handle, _bounds(handle, matrix)) for kind, handle, matrix in objects if kind == _IMAGE]
-        self._texts = [(handle, matrix) for kind, handle, matrix in objects if kind == _TEXT]
+        everything = list(objects(page.raw))
+        pictures = [(handle, bounds(handle, matrix)) for kind, handle, matrix in everything if kind == IMAGE]
+        self._texts = [(handle, matrix) for kind, handle, matrix in everything if kind == TEXT]
         self._text_boxes: list[tuple[Any, Box]] | None = None
         self._pictures = [box for _, box in pictures]
         left, bottom, right, top = page.get_bbox()
-        covered = sum(_overlap(box, (left, bottom, right, top)) for box in self._pictures)
+        covered = sum(overlap(box, (left, bottom, right, top)) for box in self._pictures)
         self._is_scan = covered > _SCAN_COVER * (right - left) * (top - bottom)
-        self._others = [handle for kind, handle, _ in objects if kind != _TEXT]
+        self._others = [handle for kind, handle, _ in everything if kind != TEXT]
+        self._order = everything
+        self._fonts = MissingFonts(page)
         # Pictures cost most of the drawing, and one that no text touches decides nothing.
-        far = [handle for handle, box in pictures if not any(_overlap(box, _box(line)) for line in lines)]
-        with _inactive(far):
+        far = [handle for handle, box in pictures if not any(overlap(box, _box(line)) for line in lines)]
+        with inactive(far):
             self._whole = self._drawn()
-            with _inactive([handle for handle, _ in self._texts]):
+            with inactive([handle for handle, _ in self._texts]):
                 self._without = self._drawn()
         self._changed = _differ(self._whole, self._without)
         self._alone: Pixels | None = None
@@ -161,6 +163,11 @@ class _Picture:
 
     def seen(self, line: PlacedText) -> str:
         """The line's text with spaces in the place of what a reader does not see; empty where all is hidden."""
+        text = self._inked(line)
+        return line.text if text != line.text and self._lacks_only_glyphs(line, text) else text
+
+    def _inked(self, line: PlacedText) -> str:
+        """The line's text as far as it leaves ink."""
         left, top, right, bottom = self._pixels(_box(line))
         height, width = self._changed.shape
         rows = slice(max(0, top), max(0, min(height, bottom)))
@@ -188,6 +195,28 @@ class _Picture:
             return self._without_unseen_objects(line, text)
         return text
 
+    def _lacks_only_glyphs(self, line: PlacedText, text: str) -> bool:
+        """Whether what left no ink is set in fonts that this machine lacks, and would be seen on one that has them."""
+        lacking: Counter[str] = Counter()
+        for index, (kind, handle, matrix) in enumerate(self._order):
+            if kind != TEXT or line.size < MIN_SIZE:
+                continue
+            box = bounds(handle, matrix)
+            if box[3] - box[1] < 0.1 * line.size:  # glyphs that are not there have no height
+                box = (box[0], box[1], box[2], box[1] + 0.7 * line.size)
+            if overlap(box, _box(line)) <= 0.5 * overlap(box, box):
+                continue
+            letters = self._letters(handle)
+            if not self._fonts.lacks_glyphs(handle, letters):
+                continue
+            left, top, right, bottom = self._pixels(box)
+            behind = self._whole[max(0, top) : max(0, bottom), max(0, left) : max(0, right)]
+            later = (bounds(other, m) for kind, other, m in self._order[index + 1 :] if kind != TEXT)
+            covered = any(overlap(cover, box) > 0.5 * overlap(box, box) for cover in later)
+            if not covered and would_show(handle, box, behind=behind, contrast=MIN_CONTRAST):
+                lacking.update(letters)
+        return bool(lacking) and not Counter("".join(line.text.split())) - Counter("".join(text.split())) - lacking
+
     def _usual_ink(self, line: PlacedText, n_letters: int) -> float:
         """How many columns so many letters of ordinary type blacken: half their size each."""
         return float(max(1.0, 0.5 * line.size * self._scale * n_letters))
@@ -198,22 +227,22 @@ class _Picture:
         For hidden text that lies over, under or between visible lines, whose ink is taken for its own.
         """
         if self._text_boxes is None:
-            self._text_boxes = [(handle, _bounds(handle, matrix)) for handle, matrix in self._texts]
-        inside = [handle for handle, box in self._text_boxes if _overlap(box, _box(line)) > 0.5 * _overlap(box, box)]
+            self._text_boxes = [(handle, bounds(handle, matrix)) for handle, matrix in self._texts]
+        inside = [handle for handle, box in self._text_boxes if overlap(box, _box(line)) > 0.5 * overlap(box, box)]
         if not inside or len(inside) + 3 > self._left_to_draw:
             return text
         self._left_to_draw -= len(inside) + 3
         before = self._drawn(around=line)
 
         def leaves_gap(handles: Sequence[Any]) -> bool:
-            with _inactive(handles):
+            with inactive(handles):
                 columns = _differ(before, self._drawn(around=line)).any(axis=0).sum()
             return bool(columns >= MIN_INK * self._usual_ink(line, sum(len(self._letters(h)) for h in handles)))
 
         unseen = [handle for handle in inside if not leaves_gap([handle])]
         if not unseen or leaves_gap(unseen):  # a gap only together: drawn twice
             return text
-        with _inactive([handle for handle, _ in self._texts if handle not in unseen]), _inactive(self._others):
+        with inactive([handle for handle, _ in self._texts if handle not in unseen]), inactive(self._others):
             if _alike(before, self._drawn(around=line)):
                 return text
         shown = "".join(self._letters(handle) for handle in inside if handle not in unseen)
@@ -237,7 +266,7 @@ class _Picture:
     def _drawn_twice(self, rows: slice, columns: slice) -> bool:
         """Whether text that changes nothing is seen all the same: outlines or a picture of it show the same letters."""
         if self._alone is None:
-            with _inactive(self._others):
+            with inactive(self._others):
                 self._alone = self._drawn()
         return _alike(self._whole[rows, columns], self._alone[rows, columns])
 
@@ -280,13 +309,19 @@ class _Picture:
 
     def _drawn(self, *, around: PlacedText | None = None) -> Pixels:
         """The page, or the part around a line, as height × width × 4 (blue, green, red, nothing)."""
-        crop = (0.0, 0.0, 0.0, 0.0)
+        crop = [0.0, 0.0, 0.0, 0.0]
         if around:
             left, bottom, right, top = self._page.get_bbox()
-            crop = (around.left - left, around.bottom - bottom, right - around.right, top - around.top)
+            crop = [around.left - left, around.bottom - bottom, right - around.right, top - around.top]
+            crop = [max(0.0, cut) for cut in crop]
+            for side, extent in ((0, self._page.get_width()), (1, self._page.get_height())):
+                # a line that is thinner than a pixel, or reaches off the page: three pixels are drawn at least
+                room = extent - 3 / self._scale
+                crop[side] = max(0.0, min(crop[side], room))
+                crop[side + 2] = max(0.0, min(crop[side + 2], room - crop[side]))
         bitmap = self._page.render(
             scale=self._scale,
-            crop=tuple(max(0.0, cut) for cut in crop),
+            crop=tuple(crop),
             may_draw_forms=False,
             prefer_bgrx=True,
             maybe_alpha=False,
@@ -363,65 +398,3 @@ def _crowded(lines: Sequence[PlacedText]) -> set[int]:
     own = np.diagonal(common).copy()
     np.fill_diagonal(common, 0)
     return {id(line) for line, crowded in zip(lines, (common.max(axis=1) > own / 6).tolist(), strict=True) if crowded}
-
-
-def _overlap(one: Box, other: Box) -> float:
-    """The common area, in square points."""
-    width = min(one[2], other[2]) - max(one[0], other[0])
-    height = min(one[3], other[3]) - max(one[1], other[1])
-    return max(0.0, width) * max(0.0, height)
-
-
-# ---- the page's objects ---------------------------------------------------------------------------------------------
-
-
-def _objects(page: Any) -> Iterator[tuple[int, Any, Matrix]]:
-    """Kind, handle and enclosing matrix of all that is drawn, what forms draw included."""
-    yield from _walk(pdfium.FPDFPage_CountObjects, pdfium.FPDFPage_GetObject, page, (1, 0, 0, 1, 0, 0), 0)
-
-
-def _walk(count: Any, get: Any, parent: Any, matrix: Matrix, depth: int) -> Iterator[tuple[int, Any, Matrix]]:
-    for index in range(count(parent)):
-        handle = get(parent, index)
-        kind = pdfium.FPDFPageObj_GetType(handle)
-        if kind != _FORM:
-            yield kind, handle, matrix
-        elif depth < _DEPTH:
-            own = pdfium.FS_MATRIX()
-            pdfium.FPDFPageObj_GetMatrix(handle, own)
-            inner = _product((own.a, own.b, own.c, own.d, own.e, own.f), matrix)
-            yield from _walk(pdfium.FPDFFormObj_CountObjects, pdfium.FPDFFormObj_GetObject, handle, inner, depth + 1)
-
-
-def _product(one: Matrix, two: Matrix) -> Matrix:
-    """First one, then two (PDF 32000-1, 8.3.4)."""
-    a, b, c, d, e, f = one
-    g, h, i, j, k, m = two
-    return a * g + b * i, a * h + b * j, c * g + d * i, c * h + d * j, e * g + f * i + k, e * h + f * j + m
-
-
-def _bounds(handle: Any, matrix: Matrix) -> Box:
-    numbers = [ctypes.c_float() for _ in range(4)]
-    if not pdfium.FPDFPageObj_GetBounds(handle, *numbers):
-        return (0, 0, 0, 0)
-    left, bottom, right, top = (number.value for number in numbers)
-    a, b, c, d, e, f = matrix
-    corners = [(a * x + c * y + e, b * x + d * y + f) for x in (left, right) for y in (bottom, top)]
-    return (
-        min(x for x, _ in corners),
-        min(y for _, y in corners),
-        max(x for x, _ in corners),
-        max(y for _, y in corners),
-    )
-
-
-@contextlib.contextmanager
-def _inactive(handles: Sequence[Any]) -> Iterator[None]:
-    """Within it, drawing leaves these objects out."""
-    try:
-        for handle in handles:
-            pdfium.FPDFPageObj_SetIsActive(handle, False)
-        yield
-    finally:
-        for handle in handles:
-            pdfium.FPDFPageObj_SetIsActive(handle, True)

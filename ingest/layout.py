@@ -6,26 +6,27 @@ import math
 import re
 from collections import Counter, defaultdict
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from ingest.blocks import find_pieces
-from ingest.headings import find_headings, is_references
+from ingest.blocks import Piece, find_pieces
+from ingest.headings import Head, find_headings, is_references
 from ingest.lines import Line, Style, clean, join, mended, vocabulary_of
 from ingest.paper import PAGE_BREAK, Block, Heading, Page
-from ingest.reference_list import find_references
+from ingest.reference_list import NO_REFERENCES, find_references
+from ingest.steps import Steps
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ingest.blocks import Piece
-
-__all__ = ["PARAGRAPH_BREAK", "Layout", "Line", "Style", "clean", "is_references", "lay_out"]
+__all__ = ["PARAGRAPH_BREAK", "Layout", "Line", "Style", "clean", "is_references", "lay_out", "plain_layout"]
 
 PARAGRAPH_BREAK = "\n\n"
 
 _PAGE_NUMBER = re.compile(r"\W*(?:page\s*)?(?:\d{1,5}|[ivxlc]{1,6})\s*(?:(?:of|/)\s*\d{1,5})?\W*", re.IGNORECASE)
 _LINE_NUMBER = re.compile(r"(\d{1,4})(?: \| |\s+|$)")
+_PLAIN = Style("", 10.0, bold=False, italic=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,33 +46,60 @@ class Layout:
     n_columns: int = 1
 
 
-def lay_out(pages: Sequence[Sequence[Line]]) -> Layout:
-    """Pages of running text with their headings, blocks and references, from lines in the order of reading."""
+def lay_out(pages: Sequence[Sequence[Line]], *, steps: Steps | None = None) -> Layout:
+    """Pages of running text with their headings, blocks and references, from lines in the order of reading.
+
+    `steps` counts what fails of it; without one it is contained all the same.
+    """
+    steps, n_pages = steps or Steps(), len(pages)
     sideways = tuple(line.text for lines in pages for line in lines if line.turned)
-    whole = iter(mended(line for lines in pages for line in lines))
-    pages = [[next(whole) for _ in lines] for lines in pages]
-    upright = [_without_line_numbers([line for line in lines if not line.turned]) for lines in pages]
-    running = _running_lines(upright)
+    every = [line for lines in pages for line in lines]
+    whole = iter(steps.attempt_all("ligatures", n_pages, lambda: every, mended, every))
+    # what a glyph without a letter leaves may be nothing, and from here on every line has text
+    pages = [[line for _ in lines if (line := next(whole)).text.strip()] for lines in pages]
+    upright = [[line for line in page if not line.turned] for page in pages]
+    upright = [steps.attempt("line numbers", partial(list, page), _without_line_numbers, page) for page in upright]
+    running = steps.attempt_all("running heads", n_pages, set[Line], _running_lines, upright)
     kept = [[line for line in lines if line not in running] for lines in upright]
     flat = [line for lines in kept for line in lines]
-    body = _body_style(flat)
-    vocabulary = vocabulary_of(flat)
-    title_lines = _title_lines(kept[0] if kept else [], body.size)
+    body = steps.attempt_all("type size", n_pages, lambda: _PLAIN, _body_style, flat)
+    vocabulary = steps.attempt_all("hyphens", n_pages, Counter[str], vocabulary_of, flat)
+    title_lines = steps.attempt("title", list[Line], _title_lines, kept[0] if kept else [], body.size)
     title = {i for i, line in enumerate(kept[0] if kept else []) if line in title_lines}
-    heads = find_headings(flat, body, title=title)
-    references = find_references(flat, heads)
+    heads = steps.attempt_all("headings", n_pages, list[Head], find_headings, flat, body, title=title)
+    references = steps.attempt_all("references", n_pages, lambda: NO_REFERENCES, find_references, flat, heads)
     inside = references.lines
     heads = [head for head in heads if head.first not in inside]
-    pieces = find_pieces(flat, body, title, heads, references)
+    pieces = steps.attempt_all(
+        "paragraphs", n_pages, lambda: _plain_pieces(kept), find_pieces, flat, body, title, heads, references
+    )
     return _assembled(
         kept,
         pieces,
         vocabulary,
+        steps,
         title=join([line.text for line in title_lines], vocabulary) or None,
         title_lines=tuple(title_lines),
         sideways=sideways,
-        n_columns=_n_columns(kept, body),
+        n_columns=steps.attempt_all("columns", n_pages, lambda: 1, _n_columns, kept, body),
     )
+
+
+def plain_layout(pages: Sequence[Sequence[Line]]) -> Layout:
+    """The lines as they come, where they cannot be laid out."""
+    texts = ["\n".join(line.text for line in lines) for lines in pages]
+    return Layout(
+        pages=tuple(Page(number, text) for number, text in enumerate(texts, start=1)),
+        headings=(),
+        title=None,
+        title_lines=(),
+        first_page=tuple(pages[0]) if pages else (),
+    )
+
+
+def _plain_pieces(pages: Sequence[Sequence[Line]]) -> list[Piece]:
+    """Each page as one block."""
+    return [Piece("body", lines[0].page, [line.text for line in lines], list(lines)) for lines in pages if lines]
 
 
 def _without_line_numbers(lines: list[Line]) -> list[Line]:
@@ -134,7 +162,7 @@ def _body_style(lines: Sequence[Line]) -> Style:
     for line in text:
         sizes[round(line.size * 2) / 2] += len(line.text) ** 2
     if not sizes:
-        return Style("", 10.0, bold=False, italic=False)
+        return _PLAIN
     size = sizes.most_common(1)[0][0]
     faces: Counter[tuple[str, bool, bool]] = Counter()
     for line in text:
@@ -179,6 +207,7 @@ def _assembled(
     kept: Sequence[Sequence[Line]],
     pieces: Sequence[Piece],
     vocabulary: Counter[str],
+    steps: Steps,
     *,
     title: str | None,
     title_lines: tuple[Line, ...],
@@ -196,7 +225,8 @@ def _assembled(
     for number in range(1, len(kept) + 1):
         at, texts = offset, []
         for piece in by_page[number]:
-            text = piece.as_text(vocabulary)
+            step = "tables" if piece.kind == "table" else "words over two lines"
+            text = steps.attempt(step, partial("\n".join, piece.texts), piece.as_text, vocabulary)
             end = at + len(text)
             blocks.append(Block(at, end, piece.kind))
             if piece.kind == "heading":

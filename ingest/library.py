@@ -135,6 +135,10 @@ class Library:
         row = self._db.execute("SELECT refs FROM papers WHERE id = ?", (paper_id,)).fetchone()
         return json.loads(row[0]) if row and row[0] else []
 
+    def added_at(self) -> dict[str, str]:
+        """When each finished paper was added, by its id: ISO 8601, UTC."""
+        return dict(self._db.execute("SELECT id, added_at FROM papers WHERE finished_at IS NOT NULL").fetchall())
+
     def tags(self) -> dict[str, list[str]]:
         """The ids of the papers that carry each tag, tags by name."""
         return self._tags.all()

@@ -10,21 +10,26 @@ import zlib
 from itertools import islice
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from ingest.environment import for_child
 from ingest.errors import UserFacingError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    import numpy as np
     import pypdfium2
     from numpy.typing import NDArray
 
 MIN_LETTERS = 40
-"""A page with fewer letters has no usable text layer, if a picture covers it."""
+"""A page with fewer letters has no usable text layer, if it shows more than they do."""
 
 MIN_COVER = 0.5
 """The part of a page that pictures must cover for it to count as a scan."""
+
+MIN_INK = 0.004
+"""The part of a page that ink must cover for it to show something: a hundred letters do. Bitmap fonts without a table,
+outlines and small pictures of text are read so."""
 
 DPI = 200
 """What Tesseract reads best for its time; 300 gained nothing on papers."""
@@ -39,6 +44,7 @@ INSTALL = (
 """What to tell the user where pages need recognition and the program is missing."""
 
 _IMAGE = 3  # FPDF_PAGEOBJ_IMAGE
+_CONTRAST = 60  # steps of 255 between ink and paper
 
 
 class OcrError(UserFacingError):
@@ -80,7 +86,7 @@ def _environment() -> dict[str, str]:
 
 
 def needs_ocr(page: pypdfium2.PdfPage, text: str) -> bool:
-    """Whether the page is a picture of text: fewer than MIN_LETTERS letters, and pictures over half of it.
+    """Whether the page shows more than its text says: fewer than MIN_LETTERS letters, and a picture or much ink.
 
     Args:
         page: the page, open.
@@ -88,7 +94,19 @@ def needs_ocr(page: pypdfium2.PdfPage, text: str) -> bool:
     """
     if has_letters(text, MIN_LETTERS):
         return False
-    return picture_cover(page) > MIN_COVER
+    return picture_cover(page) > MIN_COVER or _ink(page) > MIN_INK
+
+
+def _ink(page: pypdfium2.PdfPage) -> float:
+    """The part of the page that differs from its most common grey."""
+    width, height = page.get_size()
+    bitmap = page.render(scale=min(1.0, (500_000 / max(1.0, width * height)) ** 0.5), grayscale=True)
+    try:
+        grey = bitmap.to_numpy().reshape(bitmap.height, -1)[:, : bitmap.width].astype(int)
+    finally:
+        bitmap.close()
+    paper = np.bincount(grey.ravel(), minlength=256).argmax()
+    return float((abs(grey - paper) > _CONTRAST).mean())
 
 
 def has_letters(text: str, at_least: int) -> bool:

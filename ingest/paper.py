@@ -103,6 +103,18 @@ class Block:
     kind: Kind
 
 
+@dataclass(frozen=True, slots=True)
+class LostStep:
+    """An optional step of reading that failed, by a fault of ours: the paper is there without it."""
+
+    step: str
+    """What was to be found or done: "references", "hidden text"."""
+    n_pages: int
+    """How many pages go without it."""
+    why: str
+    """Kind and place of the error, for whoever mends it."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QualityReport:
     """How well a paper could be read."""
@@ -116,12 +128,17 @@ class QualityReport:
     second_engine_pages: int
     """Pages that the first engine read badly and the second better."""
     garbled_share: float
-    """Characters that stand for nothing, of all."""
+    """Characters that stand for nothing, or make no words, of all."""
     hidden_chars: int = 0
     flagged_sentences: int = 0
     pages_without_text: tuple[int, ...] = ()
     """1-based, as are `ocr_pages`."""
     ocr_pages: tuple[int, ...] = ()
+    ocr_error: str = ""
+    """Why pages that OCR should have read were not, and what to do; empty where all were."""
+    unreadable_pages: tuple[int, ...] = ()
+    """1-based: pictures that OCR could not read, and pages whose letters make no words and which it could not read."""
+    lost: tuple[LostStep, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,21 +4,29 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import statistics
-from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ingest.errors import EncryptedPdfError, NoTextError, UnreadablePdfError
 from ingest.files import paper_id
-from ingest.hidden import visible_lines
 from ingest.injections import flag_sentences
-from ingest.layout import Layout, lay_out
-from ingest.lines import Line, Style, unread_share, words_of
-from ingest.metadata import FRONT_PAGES, DocumentInfo, describe
-from ingest.ocr import OcrError, has_letters, needs_ocr, read_page
+from ingest.layout import Layout, lay_out, plain_layout
+from ingest.lines import unread_share
+from ingest.metadata import FRONT_PAGES, Description, DocumentInfo, describe
+from ingest.ocr import has_letters
 from ingest.page_labels import page_labels
 from ingest.paper import Paper, ParsedPaper, QualityReport
+from ingest.portfolio import refuse_cover
+from ingest.reread import (
+    PageText,
+    Recognition,
+    by_rule,
+    by_second_engine,
+    named_letters,
+    read_page_text,
+    recognise,
+)
+from ingest.steps import Steps
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,16 +34,10 @@ if TYPE_CHECKING:
 
     from pypdf import PdfReader
 
+    from ingest.lines import Line
+
 MIN_LETTERS = 40
 """A paper with fewer letters than this in all has no usable text layer, a page no usable text."""
-
-TINY = 1.5
-"""Points; smaller text cannot be read by a person."""
-
-_MAX_UNREAD = 0.02  # of a page's characters; more, and the second engine has a try
-_STRANGE = (
-    0.4  # of the document's usual share of words that other pages know too: less, and the second engine has a try
-)
 
 
 def parse_pdf(path: Path, *, file_name: str | None = None, ocr_languages: str = "eng") -> ParsedPaper:
@@ -54,10 +56,19 @@ def parse_pdf(path: Path, *, file_name: str | None = None, ocr_languages: str = 
     # pypdf reports every oddity of a file, and some are whole font dictionaries
     logging.getLogger("pypdf").setLevel(logging.CRITICAL)
     file = _read(path, name, ocr_languages)
-    parts = lay_out(file.pages)
+    steps, n_pages = file.steps, len(file.pages)
+    parts = steps.attempt_all("layout", n_pages, lambda: plain_layout(file.pages), lay_out, file.pages, steps=steps)
     if not has_letters("".join(page.text for page in parts.pages), MIN_LETTERS):
         raise _no_text(file, name)
-    known = describe(parts, file.info, file_name=name)
+    known = steps.attempt_all(
+        "title and authors",
+        n_pages,
+        lambda: Description(parts.title or name, (), None, None),
+        describe,
+        parts,
+        file.info,
+        file_name=name,
+    )
     paper = Paper(
         id=paper_id(path),
         title=known.title,
@@ -66,12 +77,14 @@ def parse_pdf(path: Path, *, file_name: str | None = None, ocr_languages: str = 
         doi=known.doi,
         arxiv_id=known.arxiv_id,
         abstract=known.abstract,
-        n_pages=len(file.pages),
+        n_pages=n_pages,
         file_name=name,
         isbn=known.isbn,
         page_labels=page_labels(file.labels, file.pages),
     )
-    return ParsedPaper(paper, parts.pages, parts.headings, parts.blocks, parts.references, _report(file, parts))
+    flagged = steps.attempt_all("orders to a model", n_pages, lambda: 0, _n_flagged, parts)
+    report = _report(file, parts, flagged)
+    return ParsedPaper(paper, parts.pages, parts.headings, parts.blocks, parts.references, report)
 
 
 def check_is_pdf(path: Path, *, file_name: str | None = None) -> None:
@@ -89,23 +102,45 @@ def check_is_pdf(path: Path, *, file_name: str | None = None) -> None:
 class _File:
     """What the engines say of a file."""
 
-    pages: list[list[Line]] = field(default_factory=list)
+    read: list[PageText] = field(default_factory=list)
     info: DocumentInfo = field(default_factory=DocumentInfo)
     labels: list[str] = field(default_factory=list)
-    """What the file calls its pages; empty where it does not say."""
-    hidden_chars: int = 0
+    """What the file calls its pages; empty if it does not say."""
     second_engine_pages: int = 0
-    ocr_pages: list[int] = field(default_factory=list)
-    ocr_error: OcrError | None = None
-    """Why the first scanned page could not be recognised."""
+    ocr: Recognition = field(default_factory=Recognition)
+    steps: Steps = field(default_factory=Steps)
+
+    @property
+    def pages(self) -> list[list[Line]]:
+        """The lines of each page."""
+        return [page.lines for page in self.read]
+
+
+def _labels(document: Any) -> list[str]:
+    return [document.get_page_label(number) or "" for number in range(len(document))]
 
 
 def _no_text(file: _File, name: str) -> NoTextError:
-    if file.ocr_error:
-        return NoTextError(f"{name} has no text: {file.ocr_error.message}", file.ocr_error.hint)
+    if file.ocr.error:
+        return NoTextError(f"{name} has no text: {file.ocr.error.message}", file.ocr.error.hint)
     return NoTextError(
         f"{name} has no readable text and no scanned pages.",
         "Export it again from the program that created it, or add another version.",
+    )
+
+
+def _refuse_letters_without_words(file: _File, name: str) -> None:
+    """Raise NoTextError where no page has words, but some have letters: a font's table names the wrong ones."""
+    wrong = set(file.ocr.without_words)
+    others = (page for i, page in enumerate(file.read, start=1) if i not in wrong)
+    if not wrong or any(has_letters(page.text, MIN_LETTERS) for page in others):
+        return
+    example = " ".join(file.read[min(wrong) - 1].text.split()[:4])[:60]
+    error = file.ocr.error
+    raise NoTextError(
+        f"{name} cannot be read: its letters make no words (“{example}”), as its fonts name the wrong ones"
+        + (f". {error.message}" if error else ", and OCR found no words either."),
+        error.hint if error else "Print it to a new PDF from the program that made it, or add another version.",
     )
 
 
@@ -120,91 +155,29 @@ def _read(path: Path, name: str, ocr_languages: str) -> _File:
             raise _locked(name) from error
         return _read_with_pypdf(path, name)
     file, failed = _File(), 0
+    read, steps = file.read, file.steps
     with contextlib.closing(document):
         for number in range(1, len(document) + 1):
             try:
                 with contextlib.closing(document[number - 1]) as page:
-                    lines, n_hidden = _page_lines(page, number)
-                    if needs_ocr(page, "".join(line.text for line in lines)):
-                        lines = _recognised(page, number, file, ocr_languages) or lines
+                    read.append(read_page_text(page, number, steps))
             except pypdfium2.PdfiumError:  # one bad page must not cost the others
-                lines, n_hidden, failed = [], 0, failed + 1
-            file.pages.append(lines)
-            file.hidden_chars += n_hidden
-        if failed == len(file.pages):
+                read.append(PageText([]))
+                failed += 1
+        if failed == len(read):
             return _read_with_pypdf(path, name)
-        file.labels = [document.get_page_label(number) or "" for number in range(len(document))]
-        reader = _pypdf(path)
-        _read_badly_read_again(file, reader, document)
-    file.info = _info(reader, file.pages)
+        file.labels = steps.attempt_all("page labels", len(read), list, _labels, document)
+        reader, n_pages = _pypdf(path), len(read)
+        cover = "\n".join(page.text for page in read)
+        steps.attempt_all("attached files", n_pages, lambda: None, refuse_cover, document, cover, name)
+        steps.attempt_all("glyph names", n_pages, lambda: None, named_letters, read, document, reader, steps)
+        file.second_engine_pages = steps.attempt_all(
+            "second engine", n_pages, lambda: 0, by_second_engine, read, reader, document
+        )
+        file.ocr = steps.attempt_all("OCR", n_pages, Recognition, recognise, read, document, ocr_languages, steps)
+    file.info = steps.attempt_all("document information", n_pages, DocumentInfo, _info, reader, file.pages)
+    _refuse_letters_without_words(file, name)
     return file
-
-
-def _page_lines(page: Any, number: int) -> tuple[list[Line], int]:
-    """The page's visible lines as they come, before layout, and the number of hidden characters left out."""
-    from ingest.readers import pdfium_lines
-
-    with contextlib.closing(page.get_textpage()) as textpage:
-        return visible_lines(page, pdfium_lines(page, number, textpage=textpage), textpage=textpage)
-
-
-def _recognised(page: Any, number: int, file: _File, languages: str) -> list[Line]:
-    """The lines that OCR reads on a scanned page, set below each other; nothing where it cannot."""
-    if file.ocr_error:
-        return []
-    try:
-        text = read_page(page, languages=languages)
-    except OcrError as error:
-        file.ocr_error = error
-        return []
-    file.ocr_pages.append(number)
-    width, height = page.get_size()
-    style, lines = Style("recognised", 10.0, bold=False, italic=False), []
-    for i, row in enumerate(text.split("\n")):
-        if row.strip():
-            y = height * 0.88 - i * 12.0  # an empty row leaves the gap that parts paragraphs
-            box = (0.1 * width, y, 0.9 * width, y + 10)
-            lines.append(
-                Line(
-                    page=number, text=row.strip(), x=box[0], x_end=box[2], y=y, style=style, spans=((0, style),),
-                    page_height=height, box=box,
-                )
-            )  # fmt: skip
-    return lines
-
-
-def _read_badly_read_again(file: _File, reader: PdfReader | None, document: Any) -> None:
-    """Replace the pages that pdfium read badly by pypdf's reading, where that is better."""
-    from ingest.readers import pypdf_lines
-
-    words = [Counter(words_of(lines)) for lines in file.pages]
-    vocabulary: Counter[str] = Counter()
-    for page in words:
-        vocabulary.update(page)
-    shares = [_known_share(page, page, vocabulary) for page in words]
-    usual = statistics.median([share for share, page in zip(shares, words, strict=True) if page.total() >= 40] or [1.0])
-    for i, lines in enumerate(file.pages):
-        unread = unread_share(lines)
-        strange = shares[i] < _STRANGE * usual and words[i].total() >= 40
-        if reader is None or not (unread > _MAX_UNREAD or strange):
-            continue
-        try:
-            with contextlib.closing(document[i]) as page:  # what cannot be seen stays out, whoever reads it
-                others, n_hidden = visible_lines(page, pypdf_lines(reader.pages[i], i + 1))
-        except Exception:  # noqa: BLE001, S112 a damaged PDF makes pypdf raise nearly anything
-            continue
-        again = Counter(words_of(others))
-        better = _known_share(again, words[i], vocabulary) > shares[i] + 0.03
-        if again.total() > 0.5 * words[i].total() and better and unread_share(others) <= unread:
-            file.pages[i] = others
-            file.hidden_chars += n_hidden
-            file.second_engine_pages += 1
-
-
-def _known_share(words: Counter[str], page: Counter[str], vocabulary: Counter[str]) -> float:
-    """The share of the letters that stand in words which pages other than this one have too."""
-    known = sum(len(word) * n for word, n in words.items() if vocabulary[word] > page[word])
-    return known / max(1, sum(len(word) * n for word, n in words.items()))
 
 
 def _read_with_pypdf(path: Path, name: str) -> _File:
@@ -223,11 +196,9 @@ def _read_with_pypdf(path: Path, name: str) -> _File:
     file, failed = _File(second_engine_pages=len(pages)), 0
     for number, page in enumerate(pages, start=1):
         try:
-            # there is no picture to look at, so what is off the page or too small to see goes by rule
-            lines = pypdf_lines(page, number)
-            file.pages.append([line for line in lines if line.size >= TINY and 0 <= line.height <= 1])
+            file.read.append(by_rule(pypdf_lines(page, number)))
         except Exception:  # noqa: BLE001 one bad page must not cost the others
-            file.pages.append([])
+            file.read.append(PageText([]))
             failed += 1
     if failed == len(pages):
         raise _damaged(name)
@@ -291,18 +262,27 @@ def _info(reader: PdfReader | None, pages: Sequence[Sequence[Line]]) -> Document
     )
 
 
-def _report(file: _File, parts: Layout) -> QualityReport:
-    texts = ["".join(line.text for line in lines) for lines in file.pages]
+def _n_flagged(parts: Layout) -> int:
+    return sum(len(flag_sentences(page.text)) for page in parts.pages)
+
+
+def _report(file: _File, parts: Layout, flagged: int) -> QualityReport:
+    texts = ["".join(line.text for line in page.lines) for page in file.read]
+    wrong = sum(len(texts[i - 1]) for i in file.ocr.without_words)
+    unread = sum(unread_share(page.lines) * len(text) for page, text in zip(file.read, texts, strict=True))
     return QualityReport(
-        n_pages=len(file.pages),
+        n_pages=len(file.read),
         n_words=sum(len(page.text.split()) for page in parts.pages),
         n_columns=parts.n_columns,
         n_headings=len(parts.headings),
         n_references=len(parts.references),
         second_engine_pages=file.second_engine_pages,
-        garbled_share=unread_share(line for lines in file.pages for line in lines),
-        hidden_chars=file.hidden_chars,
-        flagged_sentences=sum(len(flag_sentences(page.text)) for page in parts.pages),
+        garbled_share=min(1.0, (unread + wrong) / max(1, sum(map(len, texts)))),
+        hidden_chars=sum(page.hidden_chars for page in file.read),
+        flagged_sentences=flagged,
         pages_without_text=tuple(i for i, text in enumerate(texts, start=1) if not has_letters(text, MIN_LETTERS)),
-        ocr_pages=tuple(file.ocr_pages),
+        ocr_pages=tuple(file.ocr.done),
+        unreadable_pages=tuple(file.ocr.unreadable),
+        ocr_error=str(file.ocr.error or ""),
+        lost=file.steps.lost,
     )

@@ -40,11 +40,11 @@ class PictureError(UserFacingError):
 
 
 @contextmanager
-def open_page(pdf_path: Path, number: int) -> Iterator[Any]:
-    """The pypdfium2 page with this 1-based number. Others wait: pdfium is not thread-safe.
+def open_document(pdf_path: Path) -> Iterator[Any]:
+    """The pypdfium2 document. Others wait: pdfium is not thread-safe.
 
     Raises:
-        PictureError: the file cannot be opened or has no such page.
+        PictureError: the file cannot be opened.
     """
     with _lock:
         try:
@@ -52,8 +52,22 @@ def open_page(pdf_path: Path, number: int) -> Iterator[Any]:
         except (pypdfium2.PdfiumError, OSError) as error:
             raise PictureError("The PDF cannot be opened here.", "Open it in another program.") from error
         try:
-            if not 1 <= number <= len(document):
-                raise PictureError(f"The PDF has no page {number}.")
+            yield document
+        finally:
+            document.close()
+
+
+@contextmanager
+def open_page(pdf_path: Path, number: int) -> Iterator[Any]:
+    """The pypdfium2 page with this 1-based number.
+
+    Raises:
+        PictureError: the file cannot be opened or has no such page.
+    """
+    with open_document(pdf_path) as document:
+        if not 1 <= number <= len(document):
+            raise PictureError(f"The PDF has no page {number}.")
+        try:
             page = document[number - 1]
             try:
                 yield page
@@ -61,8 +75,6 @@ def open_page(pdf_path: Path, number: int) -> Iterator[Any]:
                 page.close()
         except pypdfium2.PdfiumError as error:
             raise PictureError("This page cannot be read.", "Open the PDF in another program.") from error
-        finally:
-            document.close()
 
 
 def page_picture(pdf_path: Path, number: int, *, dpi: int = DPI) -> bytes:

@@ -9,6 +9,7 @@ from collections import deque
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import asdict, dataclass, fields, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -19,6 +20,7 @@ from ingest.errors import (
     CancelledParseError,
     NoTextError,
     PathError,
+    PortfolioError,
     StorageError,
     UnknownPaperError,
     UnreadablePdfError,
@@ -26,9 +28,12 @@ from ingest.errors import (
 )
 from ingest.files import paper_id
 from ingest.metadata import Description
+from ingest.notes import notes
 from ingest.parse import check_is_pdf
+from ingest.portfolio import attached_names
 from ingest.sandbox import Parser
 from ingest.sidecar import find_entry, sidecar_entries
+from ingest.steps import Steps
 from ingest.trouble import in_words
 
 if TYPE_CHECKING:
@@ -72,6 +77,10 @@ class IngestReport:
     chunks: int | None = None
     seconds: float
     error: str | None = None
+    notes: Sequence[str] = ()
+    """What is missing of an added paper, or was read in another way; a sentence or two each."""
+    attached: Sequence[str] = ()
+    """The names of the PDFs attached to a portfolio, which can be added in its place; `paper_id` is the file's then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -275,9 +284,16 @@ class Ingest:
             library.keep(source.path, known)  # before it is noted: what the ledger names is there
             library.ledger.set(known, "parsing", file=source.name)
             parsed = parser.parse(library.kept_path(known), file_name=source.name, cancel=self._cancel)
-            parsed = replace(parsed, paper=_as_people_wrote_it(parsed.paper, source.path))
+            steps, n_pages = Steps(), parsed.paper.n_pages
+            paper = parsed.paper
+            paper = steps.attempt_all("bibliography", n_pages, lambda: paper, _as_people_wrote_it, paper, source.path)
+            parsed = replace(parsed, paper=paper)
             size = min(library.settings.chunk_tokens, self._embedder.max_tokens)
-            chunks = chunk_paper(parsed, max_tokens=size, count_tokens=self._embedder.count_tokens)
+            cut = partial(chunk_paper, max_tokens=size, count_tokens=self._embedder.count_tokens)
+            plain = replace(parsed, headings=(), blocks=(), references=())
+            chunks = steps.attempt_all("chunks by section", n_pages, partial(cut, plain), cut, parsed)
+            if steps.lost and parsed.report:
+                parsed = replace(parsed, report=replace(parsed.report, lost=parsed.report.lost + steps.lost))
             if not chunks:
                 raise NoTextError(f"{source.name} has no text outside its references.", "Add the full article.")  # noqa: TRY301 one exit for all
             library.ledger.advance(known, "embedding")
@@ -312,6 +328,7 @@ class Ingest:
             pages=paper.n_pages,
             chunks=len(work.chunks),
             seconds=time.monotonic() - work.began,
+            notes=notes(work.parsed.report),
         )
 
     def _embed(self, work: _Parsed | IngestReport) -> Vectors | None:
@@ -381,7 +398,15 @@ class Ingest:
             library.discard(known)
         elif known and library.kept_path(known).is_file():  # it is no fault of the file: `resume` carries on with it
             library.ledger.set(known, "queued", file=source.name)
-        return IngestReport(file=source.name, status="failed", seconds=time.monotonic() - began, error=str(said))
+        attached = attached_names(library.quarantine_path(known)) if known and isinstance(said, PortfolioError) else ()
+        return IngestReport(
+            file=source.name,
+            status="failed",
+            paper_id=known if attached else None,
+            seconds=time.monotonic() - began,
+            error=str(said),
+            attached=attached,
+        )
 
 
 def _as_people_wrote_it(paper: Paper, pdf: Path) -> Paper:

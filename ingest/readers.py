@@ -30,6 +30,7 @@ _DIGITS = str.maketrans("0123456789+-−–", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻
 _MARK_DIGITS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 _MARK_LETTERS = str.maketrans("abcdefghk", "ᵃᵇᶜᵈᵉᶠᵍʰᵏ")
 _SEEN = "\x00"
+_ASCENT = 0.7  # of the font size: what capitals and letters like "d" reach above the baseline
 _UNREAD = dict.fromkeys([*range(9), *range(14, 32), 0x7F, 0xFFFE, 0xFFFF], UNREAD)
 _LABEL = re.compile(r"[\[(]?(?:\d{1,3}(?:\.\d{1,2})*|[A-Za-z]|[ivxIVX]{2,4})[\])]?[.:]?|\W{1,2}")
 
@@ -47,11 +48,15 @@ class _Run:
     box: tuple[float, float, float, float]
     space: str
     """White space before it: "real" where the file has it, "seen" where pdfium thinks so, else empty."""
+    font: int = 0
+    rise: float = 0.0
+    """How far its tallest letter reaches above the baseline, in points; 0 where the stated size is to be believed."""
+    stated: float = 0.0
 
 
 def pdfium_lines(page: Any, number: int, *, textpage: Any) -> list[Line]:
     """The lines of a pypdfium2 page; those set in another direction than most of it are marked as turned."""
-    runs = list(_runs(textpage))
+    runs = _true_sizes(list(_runs(textpage)))
     left, bottom, right, top = page.get_cropbox()
     directions: Counter[int] = Counter()
     for run in runs:
@@ -64,6 +69,54 @@ def pdfium_lines(page: Any, number: int, *, textpage: Any) -> list[Line]:
         line = _line(group, number, page_height=extent or 792.0, origin=origin, turned=group[0].angle != main)
         if line.text:
             lines.append(line)
+    return lines
+
+
+def _true_sizes(runs: list[_Run]) -> list[_Run]:
+    """The runs with the sizes that a reader sees: bitmap fonts (Type 3) may count in any unit, such as pixels."""
+    rises: dict[int, float] = {}
+    for run in runs:
+        rises[run.font] = max(rises.get(run.font, 0.0), run.rise)
+    return [
+        replace(run, style=run.style._replace(size=round(_true_size(run.stated, rises[run.font]), 1)))
+        if run.rise
+        else run
+        for run in runs
+    ]
+
+
+def _true_size(stated: float, rise: float) -> float:
+    """The stated size, unless letters of another size reach so far above the baseline; 0 for an unknown rise."""
+    size = rise / _ASCENT
+    return size if size and not 0.55 < size / max(stated, 1e-3) < 1.7 else stated
+
+
+def n_without_letters(textpage: Any) -> int:
+    """How many characters of the page are codes of which their font does not say what they mean."""
+    raw = textpage.raw
+    return sum(pdfium.FPDFText_HasUnicodeMapError(raw, i) == 1 for i in range(pdfium.FPDFText_CountChars(raw)))
+
+
+def plain_lines(textpage: Any, number: int, *, page_size: tuple[float, float]) -> list[Line]:
+    """The text of a pypdfium2 page row by row, of unknown places, where its lines cannot be told."""
+    return rows_as_lines(textpage.get_text_range().splitlines(), number, face="unknown", page_size=page_size)
+
+
+def rows_as_lines(rows: Sequence[str], number: int, *, face: str, page_size: tuple[float, float]) -> list[Line]:
+    """Rows of text set below each other; an empty row leaves the gap that parts paragraphs."""
+    width, height = page_size
+    style, lines = Style(face, 10.0, bold=False, italic=False), []
+    for i, row in enumerate(rows):
+        text = clean(row).strip()
+        if text:
+            y = height * 0.88 - i * 12.0
+            box = (0.1 * width, y, 0.9 * width, y + 10)
+            lines.append(
+                Line(
+                    page=number, text=text, x=box[0], x_end=box[2], y=y, style=style, spans=((0, style),),
+                    page_height=height, box=box,
+                )
+            )  # fmt: skip
     return lines
 
 
@@ -120,7 +173,7 @@ def _run(raw: Any, text: str, start: int, faces: dict[int, tuple[str, bool, bool
     x, y = ctypes.c_double(), ctypes.c_double()
     pdfium.FPDFText_GetCharOrigin(raw, start, x, y)
     size = pdfium.FPDFText_GetFontSize(raw, start) * math.hypot(matrix.c, matrix.d)
-    name, bold, italic = _face(raw, start, faces)
+    name, bold, italic, font = _face(raw, start, faces)
     angle = round(math.degrees(math.atan2(matrix.b, matrix.a)) / 90) % 4 * 90
     first_box, last_box = _box(raw, start), _box(raw, last)
     box = (
@@ -129,10 +182,39 @@ def _run(raw: Any, text: str, start: int, faces: dict[int, tuple[str, bool, bool
         max(first_box[2], last_box[2]),
         max(first_box[3], last_box[3]),
     )
+    if (box[2] - box[0] if angle % 180 else box[3] - box[1]) < 0.1 * size:
+        box = _with_height(box, size, angle, text)
+    rise, stated = 0.0 if name else _rise(raw, start, text, angle), size
+    size = _true_size(stated, rise)
     left, right, along = _turned(x.value, y.value, box, angle)
     if (right - left) > 0.6 * size * len(text) and angle == 0:
         text = _with_cells(raw, start, text, size)
-    return _Run(_whole(text), left, right, along, Style(name, round(size, 1), bold, italic), angle, box, space)
+    style = Style(name, round(size, 1), bold, italic)
+    return _Run(_whole(text), left, right, along, style, angle, box, space, font, rise, stated)
+
+
+def _with_height(
+    box: tuple[float, float, float, float], size: float, angle: int, text: str
+) -> tuple[float, float, float, float]:
+    """The box of text whose glyphs this machine does not have, as high as capitals are."""
+    if not any(map(str.isalnum, text)):
+        return box
+    left, bottom, right, top = box
+    high = _ASCENT * size
+    boxes = {0: (left, bottom, right, bottom + high), 90: (right - high, bottom, right, top)}
+    return (boxes | {180: (left, top - high, right, top), 270: (left, bottom, left + high, top)})[angle]
+
+
+def _rise(raw: Any, start: int, text: str, angle: int) -> float:
+    """How far the tallest of the letters reaches above the baseline, in points."""
+    highest = 0.0
+    for i in [i for i, char in enumerate(text) if char.isalnum()] or range(len(text)):
+        x, y = ctypes.c_double(), ctypes.c_double()
+        pdfium.FPDFText_GetCharOrigin(raw, start + i, x, y)
+        left, bottom, right, top = _box(raw, start + i)
+        rises = {0: top - y.value, 90: x.value - left, 180: y.value - bottom, 270: right - x.value}
+        highest = max(highest, rises[angle])
+    return highest
 
 
 def _whole(text: str) -> str:
@@ -158,8 +240,8 @@ def _box(raw: Any, index: int) -> tuple[float, float, float, float]:
     return left.value, bottom.value, right.value, top.value
 
 
-def _face(raw: Any, index: int, faces: dict[int, tuple[str, bool, bool]]) -> tuple[str, bool, bool]:
-    """Name, boldness and slant of the font at a character."""
+def _face(raw: Any, index: int, faces: dict[int, tuple[str, bool, bool]]) -> tuple[str, bool, bool, int]:
+    """Name, boldness and slant of the font at a character, and a number for the font itself."""
     font = pdfium.FPDFTextObj_GetFont(pdfium.FPDFText_GetTextObject(raw, index))
     key = ctypes.cast(font, ctypes.c_void_p).value or 0
     if key not in faces:
@@ -168,7 +250,7 @@ def _face(raw: Any, index: int, faces: dict[int, tuple[str, bool, bool]]) -> tup
         # subsets have a prefix of their own, in some publishers' files without the plus sign
         name = re.sub(r"^[A-Za-z]{6}(?:\+|(?=Adv(?:TT|OT|P|EPS)))", "", buffer.value.decode("utf-8", "replace"))
         faces[key] = _named_face(name, flags)
-    return faces[key]
+    return *faces[key], key
 
 
 def _named_face(name: str, flags: int = 0) -> tuple[str, bool, bool]:

@@ -31,6 +31,9 @@ class References(NamedTuple):
     starts: frozenset[int]
 
 
+NO_REFERENCES = References(frozenset(), frozenset())
+
+
 def find_references(lines: Sequence[Line], heads: Sequence[Head]) -> References:
     """The entries under each heading for references, or where there is none, a numbered list at the end."""
     members: set[int] = set()
@@ -71,12 +74,12 @@ def _title(lines: Sequence[Line], head: Head) -> str:
 def _entries(lines: Sequence[Line], region: range) -> References:
     """The members and beginnings of entries within a region; figures and other text in between are left out."""
     if not region:
-        return References(frozenset(), frozenset())
+        return NO_REFERENCES
     starts = _numbered_starts(lines, region)
     if len(starts) < 2:
         starts = _unnumbered_starts(lines, region)
     if not starts:
-        return References(frozenset(), frozenset())
+        return NO_REFERENCES
     sizes = Counter(round(lines[i].size * 2) / 2 for i in starts)
     size = sizes.most_common(1)[0][0]
     members: set[int] = set()
@@ -118,7 +121,7 @@ def _unnumbered_starts(lines: Sequence[Line], region: range) -> set[int]:
     out = [i for i, indent in hanging if indent < 2.5]
     indented = [i for i, indent in hanging if 5 < indent < 45]
     if len(indented) > 0.25 * len(hanging) and len(out) > 0.15 * len(hanging):
-        return {i for i in out if not lines[i].text[0].islower()}
+        return {i for i in out if not lines[i].text[:1].islower()}
     return {region[0]} | {
         i
         for i in region[1:]
@@ -139,7 +142,7 @@ def _columns(lines: Sequence[Line], region: range) -> list[list[int]]:
 
 def _unheaded(lines: Sequence[Line]) -> References:
     """The longest list of numbered entries with years in the last 60 % of the document, if it has at least five."""
-    best = References(frozenset(), frozenset())
+    best = NO_REFERENCES
     late = range(int(0.4 * len(lines)), len(lines))
     first = [i for i in late if (label := _LABELLED.match(lines[i].text)) and int(label[1]) == 1]
     for i in first[-8:]:  # each costs a walk to the end

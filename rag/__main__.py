@@ -234,10 +234,11 @@ async def _ask_all(library: Library, options: argparse.Namespace) -> int:
     assistant = Assistant.open(RagSettings(), library=library)
     failed = False
     history: list[tuple[str, str]] = []
+    cited: list[tuple[str, int]] = []
     try:
         for row in _rows(options):
             try:
-                answer = await _one(assistant, row, options, history=row.get("history", history))
+                answer = await _one(assistant, row, options, history=row.get("history", history), cited=cited)
             except UserFacingError as error:
                 if not options.questions:
                     raise
@@ -252,13 +253,19 @@ async def _ask_all(library: Library, options: argparse.Namespace) -> int:
             else:
                 _print_answer(answer)
             history.append((row["question"], answer.text))
+            cited = [] if options.questions else [(c.passage.paper.id, c.page) for c in answer.citations]
     finally:
         await assistant.close()
     return int(failed)
 
 
 async def _one(
-    assistant: Assistant, row: dict[str, Any], options: argparse.Namespace, *, history: Sequence[tuple[str, str]]
+    assistant: Assistant,
+    row: dict[str, Any],
+    options: argparse.Namespace,
+    *,
+    history: Sequence[tuple[str, str]],
+    cited: Sequence[tuple[str, int]],
 ) -> Answer:
     _checked(row)
     spoken = not (options.json or options.questions)
@@ -271,6 +278,7 @@ async def _one(
         tag=options.tag,
         history=history,
         asked_by=AskedBy(in_terminal(titles), chat="terminal"),
+        cited=cited,
     )
     async with aclosing(asked) as events:
         async for event in events:
@@ -297,7 +305,9 @@ def _print_passages(passages: Sequence[Passage]) -> None:
         print(f"    {' '.join(printable(chunk.text).split())}\n")
 
 
-def _print_answer(answer: Answer) -> None:
+def _print_answer(answer: Answer) -> None:  # noqa: C901 - one part of an answer a line
+    for label, *cells in answer.records:
+        print(printable(f"{label or 'Title'}: {' | '.join(cells)}"))
     print(printable(marks_in_words(answer.text, answer.sentences, reasons=True)))
     if is_quoted(answer):
         for citation in answer.citations:
@@ -317,7 +327,8 @@ def _print_answer(answer: Answer) -> None:
         print("the refinement is shown" if answer.shown else "the draft is shown")
     cited = {citation.marker: citation.page for citation in answer.citations}
     shown = [p for p in answer.passages if p.marker in cited] or list(answer.passages)
-    print("\nSources:" if cited else "\nClosest passages:")
+    if shown:
+        print("\nSources:" if cited else "\nClosest passages:")
     for passage in shown:
         page = cited.get(passage.marker, passage.chunk.first_page)
         where = printable(f"{passage.paper.title}, p. {passage.paper.page_name(page)}")
@@ -401,6 +412,7 @@ def answer_row(answer: Answer) -> dict[str, Any]:
         "kind": answer.kind,
         "asked_of": answer.scope.paper_ids if answer.scope else None,
         "searched": answer.searched,
+        "records": answer.records,
         "trace": {"spans": [asdict(span) for span in answer.trace.spans], "seconds": answer.trace.seconds},
     }
 

@@ -15,8 +15,9 @@ if TYPE_CHECKING:
 Mode = Literal["draft", "auto", "refine"]
 """draft: local model only. auto: the larger model if the evidence is weak. refine: always the larger model."""
 
-Kind = Literal["fact", "summary", "comparison", "papers"]
-"""What a question asks for: one fact, a summary of a paper, a comparison of papers, or which papers there are."""
+Kind = Literal["fact", "summary", "comparison", "papers", "library"]
+"""What a question asks for: one fact, a summary of a paper, a comparison of papers, which papers there are, or what the
+library's records say, without any model (`rag.catalogue`)."""
 
 Support = Literal["supported", "weak", "unsupported"]
 
@@ -202,6 +203,10 @@ class Answer:
     """The papers that were searched; None if unknown."""
     searched: str | None = None
     """A follow-up question as it was searched for; None if unchanged."""
+    language: str | None = None
+    """The question's language, if the available models do not read it and were not asked."""
+    records: tuple[tuple[str, ...], ...] = ()
+    """For papers that are compared, what the library knows of each: rows of cells, with the titles in the first row."""
 
     @property
     def cost(self) -> float | None:

@@ -1,4 +1,7 @@
-"""Assistant.ask(): everything that happens to one question, on one screen."""
+"""Assistant.ask(): everything that happens to one question, on one screen.
+
+It is a long file because the story is told in one place.
+"""
 
 from __future__ import annotations
 
@@ -25,6 +28,8 @@ from rag.answer import (
     TextDelta,
     with_notice,
 )
+from rag.catalogue.catalogue import Catalogue
+from rag.catalogue.words import side_by_side
 from rag.costs.accounting import Trace
 from rag.costs.energy import MachineCosts, read_counters
 from rag.errors import NoExpertError, QuestionError
@@ -40,7 +45,7 @@ from rag.quoting.compose import Composer
 from rag.quoting.extract import is_sure
 from rag.quoting.quoted_answer import holds
 from rag.reading.reader import trained_reader
-from rag.retrieval.languages import NOTICE, language_of
+from rag.retrieval.languages import NOTICE, UNREAD, language_of
 from rag.retrieval.plans import gather
 from rag.retrieval.questions import Plan, plan
 from rag.retrieval.retrieve import Retriever
@@ -90,6 +95,7 @@ class Assistant:
         reader: Reader | None = None,
         quotes_first: bool = False,
         plain: ChatModel | None = None,
+        english_only: bool = False,
     ) -> None:
         """Answer from `library`.
 
@@ -105,6 +111,7 @@ class Assistant:
             quotes_first: whether to answer questions of fact in the papers' words, as the reader finds them, and fold
                 the draft away; for a drafter that is right less often than the reader.
             plain: the drafter without its adapter, which is only for questions of fact; None if it has no adapter.
+            english_only: whether the drafter only reads English; a question in another language gets the passages.
         """
         self.library = library
         self.embedder = embedder
@@ -112,10 +119,12 @@ class Assistant:
         self._plain = plain or drafter
         self.expert = expert
         self._no_expert = no_expert or NO_EXPERT
+        self._english_only = english_only
         self._machine = MachineCosts.from_settings(settings)
         self._slots = asyncio.Semaphore(settings.drafter_slots)
         self._settings = settings
         self._server = server
+        self._catalogue = Catalogue(library)
         self._terms = Terms(library)
         self._retriever = Retriever(library, embedder, terms=self._terms, reader=reader)
         self._composer = Composer(self._retriever, reader, quotes_first=quotes_first)
@@ -151,6 +160,7 @@ class Assistant:
             reader=reader,
             quotes_first=reader is not None and answers == "quoted",
             plain=drafter.plain,
+            english_only=settings.drafter is None,
         )
 
     async def warm_up(self) -> None:
@@ -182,6 +192,7 @@ class Assistant:
         tag: str | None = None,
         history: Sequence[tuple[str, str]] = (),
         asked_by: AskedBy = NOBODY,
+        cited: Sequence[tuple[str, int]] = (),
     ) -> AsyncGenerator[Event, None]:
         """Answer a question as a stream of events; the last is `Answered`.
 
@@ -193,6 +204,7 @@ class Assistant:
             history: earlier (question, answer) pairs of this chat, oldest first. A follow-up is searched for with words
                 from them, in the papers it or they name.
             asked_by: who consents to sending, if the larger model is not on this machine.
+            cited: (paper id, page) of each citation of the last answer: what "it" and "on which page?" refer to.
 
         Raises:
             UserFacingError: the question cannot be asked, or the drafter fails. Anything else is a bug.
@@ -200,14 +212,20 @@ class Assistant:
         trace = Trace()
         question = self._checked(question)
         with trace.span("prepare"):
-            taken = await asyncio.to_thread(self._planned, question, paper_ids, tag, history)
+            known = await asyncio.to_thread(self._recorded, question, paper_ids, tag, history, cited)
+            taken = None if known else await asyncio.to_thread(self._planned, question, paper_ids, tag, history)
+        if known:
+            yield Retrieved(known.passages, None, known.scope, known.kind)
+            yield Answered(replace(known, trace=trace.finish()))
+            return
+        assert taken
         story = self._story(taken, mode, history, trace, asked_by)
         async with aclosing(story) as events:
             async for event in events:
                 with trace.reader():
                     yield event
 
-    async def _story(
+    async def _story(  # noqa: C901, PLR0915 - one story
         self, taken: Plan, mode: Mode, history: Sequence[tuple[str, str]], trace: Trace, asked_by: AskedBy
     ) -> AsyncGenerator[Event, None]:
         with trace.span("embed"):
@@ -227,8 +245,14 @@ class Assistant:
             kind=taken.kind,
             scope=taken.scope,
             searched=taken.searched,
+            records=side_by_side(taken.scope.papers) if taken.kind == "comparison" else (),
         )
         yield Retrieved(found.passages, taken.searched, taken.scope, taken.kind)  # before any model is asked
+        if found.passages and (language := self._unread(taken, mode)):
+            told = UNREAD.format(language=language)
+            answer = replace(answer, text=told, abstained=True, notice=taken.notice, language=language)
+            yield Answered(with_notice(answer, None, trace=trace))
+            return
         if answer.abstained:
             empty = None if await asyncio.to_thread(self.library.papers) else EMPTY_LIBRARY
             yield Answered(with_notice(replace(answer, notice=None) if empty else answer, empty, trace=trace))
@@ -322,6 +346,35 @@ class Assistant:
         async with aclosing(turn) as events:
             async for event in events:
                 yield event
+
+    def _recorded(
+        self,
+        question: str,
+        paper_ids: Sequence[str] | None,
+        tag: str | None,
+        history: Sequence[tuple[str, str]],
+        cited: Sequence[tuple[str, int]],
+    ) -> Answer | None:
+        """What the library's records answer; None for a question about what papers say."""
+        scope = self._scope(paper_ids, tag)
+        reply = self._catalogue.answer(question, scope=scope, history=history, cited=cited)
+        if reply is None:
+            return None
+        return Answer(
+            question=question,
+            text=reply.text,
+            passages=reply.passages,
+            citations=reply.citations,
+            trace=Trace(),
+            kind="library",
+            scope=scope,
+        )
+
+    def _unread(self, taken: Plan, mode: Mode) -> str | None:
+        """The language of the question, where no model that is asked reads it; None where one does."""
+        if not self._english_only or (self.expert is not None and mode != "draft"):
+            return None
+        return language_of(taken.question)
 
     def _notice(self, taken: Plan) -> str | None:
         """The plan's notice, plus a warning if the embedded models, which only know English, got another language."""

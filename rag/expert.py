@@ -285,6 +285,7 @@ class Expert:
             max_tokens=self._settings.expert_output_tokens,
             seconds=self._settings.expert_seconds,
             permit=permit,
+            limit="SCHOLION_EXPERT_OUTPUT_TOKENS",
         )
         async with aclosing(pieces) as stream:
             async for piece in stream:

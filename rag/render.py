@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 from rag.answer import QUOTED_ANSWER
 from rag.costs.accounting import cost_words
 from rag.costs.energy import energy_words
-from rag.sanitise import INVISIBLE, JOINER, LITERAL, sanitised
+from rag.inert import cut, inert, table
+from rag.sanitise import INVISIBLE, LITERAL, sanitised
 from rag.sentence_marks import legend, placed, shown
 from rag.verify.attempts import changes
 from rag.verify.citations import without_markers
@@ -38,26 +39,12 @@ _TAKEN_AS: dict[Kind, str] = {
     "summary": "answered as a summary",
     "comparison": "answered as a comparison",
     "papers": "answered as a list of papers",
+    "library": "answered from your library's records",
 }
 
-_PUNCTUATION = re.compile(r"([!-/:-@\[-`{-~])")
-_ADDRESS = re.compile(r":(?=/)|www(?=\.)|@(?!\s)", re.IGNORECASE)
 _MARKER = re.compile(r"\[(\d{1,3})\]")
+_ITEM = re.compile(r"(?:- |\d{1,3}\. )")
 _MARKER_TEXT = re.compile(r"\[\d{1,3}\]")
-
-
-def inert(text: str, *, limit: int | None = None) -> str:
-    """`text` on one line, cut to `limit` characters, with Markdown's special characters escaped."""
-    flat = _cut(text, limit=limit)
-    broken = _ADDRESS.sub(lambda match: match[0] + JOINER, flat)
-    return _PUNCTUATION.sub(r"\\\1", broken)
-
-
-def _cut(text: str, *, limit: int | None) -> str:
-    flat = " ".join(INVISIBLE.sub(" ", text).split())
-    if limit is not None and len(flat) > limit:
-        flat = flat[:limit].rsplit(" ", 1)[0].rstrip(" ,;:.-") + " …"
-    return flat
 
 
 def short_title(paper: Paper) -> str:
@@ -113,7 +100,7 @@ def scope_words(scope: Scope) -> str:
         return "the only paper" if len(scope.papers) == 1 else f"all {n}"
     if scope.tag is not None:
         return f"{n} tagged “{scope.tag}”"
-    titles = [_cut(paper.title.strip() or paper.file_name, limit=TITLE_CHARS) for paper in scope.papers]
+    titles = [cut(paper.title.strip() or paper.file_name, limit=TITLE_CHARS) for paper in scope.papers]
     listed = "; ".join(f"“{title}”" for title in titles) if 0 < len(titles) <= NAMED_TITLES else f"{n} you chose"
     return f"{listed} (named in the question)" if scope.named else listed
 
@@ -135,7 +122,7 @@ def full_answer(answer: Answer, *, first_token_seconds: float | None = None) -> 
         answer: what to show.
         first_token_seconds: time from the question to the first token, as the consumer saw it.
     """
-    blocks = ["**Not in your papers.**" if answer.abstained else answer_text(answer)]
+    blocks = [table(answer.records), _abstention(answer) if answer.abstained else answer_text(answer)]
     blocks.append(legend(answer))
     blocks.append(confidence_words(answer))
     blocks.append(disagreements(answer))
@@ -173,10 +160,30 @@ def answer_text(answer: Answer) -> str:
 
     A quoted answer shows the short answer first, then the sentences it comes from.
     """
+    if answer.kind == "library":
+        return records_text(answer)
     if is_quoted(answer) and answer.citations:
         return quoted_text(answer)
     safe = model_text(placed(answer.text, answer.sentences), links=_links(answer))
     return shown(safe, answer.text, answer.sentences)
+
+
+def records_text(answer: Answer) -> str:
+    """What the library's records say: nothing in a line is Markdown but its number or bullet; BibTeX stays a block."""
+    lines, block, links = list[str](), None, _links(answer)
+    for line in answer.text.split("\n"):
+        if block is None and line == "```bibtex":
+            block = list[str]()
+        elif block is not None and line == "```":
+            lines, block = [*lines, f"\n{fenced(chr(10).join(block), language='bibtex')}\n"], None
+        elif block is not None:
+            block.append(line)
+        else:
+            item = _ITEM.match(line)
+            words = inert(line[item.end() :] if item else line)
+            words = re.sub(r"\\\[(\d{1,3})\\\]", lambda match: _chip_to(int(match[1]), links), words)
+            lines.append(f"{item[0]}{words}" if item else words)
+    return "\n".join(lines)
 
 
 def is_quoted(answer: Answer) -> bool:
@@ -373,8 +380,11 @@ def footer(answer: Answer, *, first_token_seconds: float | None = None) -> str:
 
 
 def _chip(match: re.Match[str], links: dict[int, str]) -> str:
-    path = links.get(int(match[1]))
-    return f"[{match[1]}]({path})" if path else match[0]
+    return _chip_to(int(match[1]), links)
+
+
+def _chip_to(marker: int, links: dict[int, str]) -> str:
+    return f"[{marker}]({links[marker]})" if marker in links else f"[{marker}]"
 
 
 def _links(answer: Answer) -> dict[int, str]:
@@ -387,8 +397,8 @@ def _line(passage: Passage, *, page: int) -> str:
     parts = [str(passage.paper.year)] if passage.paper.year else []
     parts.append(f"page {page_name(passage.paper, page)}")
     parts += [inert(passage.chunk.section, limit=48)] if passage.chunk.section else []
-    # an outline's score is only its rank, and the reader's order does not follow the search's score
-    scored = not {"outline", "reader"} & set(passage.sources)
+    # an outline's score is only its rank, the reader's order is not the search's, and a hit of a word has no score
+    scored = not {"outline", "reader", "words"} & set(passage.sources)
     parts += [f"relevance\N{NO-BREAK SPACE}{passage.score:.2f}"] if scored else []
     return f"- [{passage.marker}]({path}) [{short_title(passage.paper)}]({path}#source) · {' · '.join(parts)}"
 
@@ -426,10 +436,10 @@ def _nearest(passage: Passage, asked: set[str]) -> str:
 
 def _reference(paper: Paper, page: int) -> str:
     authors = ", ".join(paper.authors[:3]) + (" et al." if len(paper.authors) > 3 else "")
-    title = _cut(paper.title.strip() or paper.file_name, limit=None)
+    title = cut(paper.title.strip() or paper.file_name, limit=None)
     year = f"({paper.year})" if paper.year else ""
     doi = f" doi:{paper.doi}" if paper.doi else f" arXiv:{paper.arxiv_id}" if paper.arxiv_id else ""
-    return _cut(
+    return cut(
         f"{' '.join(part for part in (authors, year) if part)}. ".lstrip(". ")
         + f"{title}, p. {paper.page_name(page)}.{doi}",
         limit=None,
@@ -438,3 +448,11 @@ def _reference(paper: Paper, page: int) -> str:
 
 def _without_repeats(citations: Iterable[Citation]) -> list[Citation]:
     return list({(citation.page, citation.quote): citation for citation in citations}.values())
+
+
+def _abstention(answer: Answer) -> str:
+    text = model_text(answer.text).strip()
+    if answer.language:
+        return text
+    said = text.casefold().rstrip(".").endswith("not in your papers")
+    return "**Not in your papers.**" + (f" {text}" if text and not said else "")

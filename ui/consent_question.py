@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 import chainlit as cl
 from chainlit.utils import utc_now
 
+from rag.inert import inert
 from rag.privacy import consent_facts
-from rag.render import fenced, inert
+from rag.render import fenced
 from ui import core
 
 if TYPE_CHECKING:

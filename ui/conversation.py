@@ -12,12 +12,12 @@ from chainlit.utils import utc_now
 
 from rag.answer import Answer, Answered, Drafted, Escalated, Retrieved, TextDelta
 from rag.expert import AskedBy
+from rag.inert import inert
 from rag.render import (
     also_says,
     changed,
     changes_title,
     full_answer,
-    inert,
     linked,
     links_to,
     not_cited,
@@ -179,10 +179,12 @@ async def ask(question: str, *, mode: Mode, choice: scope.Choice | None = None) 
             tag=choice.tag,
             history=_turns()[-TURNS:],
             asked_by=_asked_by(),
+            cited=cl.user_session.get("cited") or (),
         )
     )
     if answer:
         cl.user_session.set("turns", [*_turns(), (question, answer.text)][-TURNS:])
+        cl.user_session.set("cited", [(c.passage.paper.id, c.page) for c in answer.citations])
 
 
 async def refine(payload: Any) -> None:
@@ -261,6 +263,7 @@ def remember(steps: Iterable[dict[str, Any]]) -> None:
     for metadata in kept:
         panel.remember(metadata.get("quotes"))
     if kept:
+        cl.user_session.set("cited", export.pages_cited(kept[-1]))
         scope.remember(kept[-1].get(scope.PICKER))
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, ParamSpec, TypeVar
 import chainlit as cl
 
 from ingest.trouble import in_words
-from rag.render import inert
+from rag.inert import inert
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

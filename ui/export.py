@@ -32,6 +32,15 @@ def kept(answer: Answer) -> dict[str, Any]:
     return {"cited": cited} | ({"doubted": doubted} if doubted != answer.text else {})
 
 
+def pages_cited(metadata: dict[str, Any]) -> list[tuple[str, int]]:
+    """The paper and the page of each citation of a message, in their order."""
+    rows = metadata.get("cited")
+    rows = rows if isinstance(rows, list) else []
+    return [
+        (str(row[1]), row[2]) for row in rows if isinstance(row, list) and len(row) == 3 and isinstance(row[2], int)
+    ]
+
+
 def actions(metadata: dict[str, Any]) -> list[cl.Action]:
     """The buttons under an answer, from its message's metadata; none if nothing is cited."""
     cited = metadata.get("cited")

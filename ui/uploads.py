@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import tempfile
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import chainlit as cl
 
-from ingest import IngestReport, ingest_pdf
-from rag.render import inert
+from ingest import IngestReport, ingest_pdf, save_attached
+from rag.inert import inert
 from rag.words import counted
 from ui import core
 from ui.errors import sentence
@@ -64,8 +65,25 @@ async def _add_one(path: Path, name: str) -> Paper | None:
     async with _one_at_a_time:
         report = await _ingest(path, name=name, message=message)
     message.content = _result(report)
+    if report.attached:
+        message.actions = [_attached_action(report)]
     await message.update()
-    return core.library().paper(report.paper_id) if report.paper_id else None
+    return core.library().paper(report.paper_id) if report.paper_id and report.status != "failed" else None
+
+
+def _attached_action(report: IngestReport) -> cl.Action:
+    """The button that adds what is attached to a portfolio, from the copy that the library keeps of it."""
+    label = f"Add the {counted(len(report.attached), 'attached PDF')}"
+    return cl.Action(name="add_attached", label=label, icon="paperclip", payload={"file_id": report.paper_id})
+
+
+async def add_attached(file_id: str) -> list[Paper]:
+    """Bring the PDFs attached to a portfolio into the library, one message each; the papers that are there now."""
+    portfolio = core.library().quarantine_path(file_id)
+    with tempfile.TemporaryDirectory() as folder:
+        paths = await asyncio.to_thread(save_attached, portfolio, Path(folder))
+        found = [await _add_one(path, path.name) for path in paths]
+    return [paper for paper in found if paper is not None]
 
 
 async def _ingest(path: Path, *, name: str, message: cl.Message) -> IngestReport:
@@ -120,7 +138,8 @@ def _result(report: IngestReport) -> str:
     match report.status:
         case "added":
             size = f"{counted(report.pages or 0, 'page')}, {counted(report.chunks or 0, 'passage')}"
-            return f"{title} is in your library: {size}, {report.seconds:.1f} s."
+            added = f"{title} is in your library: {size}, {report.seconds:.1f} s."
+            return "\n\n".join([added, *map(inert, report.notes)])
         case "skipped":
             return f"{title} is already in your library."
         case _:

@@ -20,7 +20,7 @@ from rag.errors import (
     ModelReplyError,
     NotAllowedError,
 )
-from rag.models import error_translation
+from rag.models import error_translation, replies
 from rag.privacy.destination import ModelCall, checked, is_here, is_relayed, locate
 
 if TYPE_CHECKING:
@@ -64,6 +64,8 @@ class Completion:
     """The model's name as the server reports it."""
     low_logprob: float | None = None
     """The 10th percentile of the same: how sure the model was of its least certain tokens."""
+    thought: bool = False
+    """Whether the server set thoughts apart, which are no part of the text."""
 
 
 class ChatModel(Protocol):
@@ -186,8 +188,9 @@ class EndpointChatModel:
         reply = _Reply(limit=max_tokens * _LONGEST_TOKEN)
         began, held, first = time.monotonic(), 0.0, None
         outcome: Literal["answered", "failed", "stopped"] = "stopped"
+        heard = replies.Heard()
         try:
-            async with self._open(permit) as (endpoint, http):
+            async with self._open(permit, heard) as (endpoint, http):
                 body = dict(permit.payload.parameters) if permit else _obliging(wanted, self._rejected)
                 async with await self._request(messages, endpoint=endpoint, http=http, body=body) as chunks:
                     while (text := await self._next(chunks, reply=reply)) is not None:
@@ -196,6 +199,9 @@ class EndpointChatModel:
                             first = paused - began if first is None else first
                             yield text
                             held += time.monotonic() - paused
+                if not reply.finish_reason and reply.blank and (text := reply.take_whole(heard, name=self._name)):
+                    first = time.monotonic() - began
+                    yield text
                 reply.check(self._name)
             outcome = "answered"
         except NotAllowedError:
@@ -217,6 +223,7 @@ class EndpointChatModel:
             mean_logprob=reply.mean_logprob(),
             low_logprob=reply.low_logprob(),
             model=reply.model or endpoint.model,
+            thought=reply.thought,
         )
 
     async def _request(
@@ -226,8 +233,8 @@ class EndpointChatModel:
         import openai
 
         client = openai.AsyncOpenAI(
-            base_url=endpoint.base_url, api_key=endpoint.api_key or "none", http_client=http, max_retries=0
-        )
+            base_url=endpoint.base_url, api_key="none", http_client=http, max_retries=0
+        )  # the key is put into the request by `_open`
         rejected = self._rejected - body.keys()
         while True:
             try:
@@ -273,9 +280,12 @@ class EndpointChatModel:
         return self._probed[1]
 
     @asynccontextmanager
-    async def _open(self, permit: Permit | None = None) -> AsyncIterator[tuple[Endpoint, httpx2.AsyncClient]]:
+    async def _open(
+        self, permit: Permit | None = None, heard: replies.Heard | None = None
+    ) -> AsyncIterator[tuple[Endpoint, httpx2.AsyncClient]]:
         """Connect; whatever goes wrong inside leaves as a `ModelError` or `NotAllowedError`."""
         endpoint = await self._connect()
+        key = replies.checked_key(endpoint.api_key, name=self._name)
         await asyncio.to_thread(_load)
         import httpx2
 
@@ -283,8 +293,8 @@ class EndpointChatModel:
             # openai adds headers from OPENAI_* variables and about the machine, which the server need not know.
             for header in set(request.headers) - _HEADERS:
                 del request.headers[header]
-            if endpoint.api_key:
-                request.headers["authorization"] = f"Bearer {endpoint.api_key}"
+            if key:
+                request.headers["authorization"] = f"Bearer {key}"
 
         try:
             async with httpx2.AsyncClient(
@@ -293,7 +303,7 @@ class EndpointChatModel:
                 follow_redirects=False,  # the prompt and the key go to the configured address or nowhere
                 transport=await asyncio.to_thread(_door, endpoint.base_url, permit),
                 timeout=httpx2.Timeout(self._timeout, connect=min(_CONNECT_SECONDS, self._timeout)),
-                event_hooks={"request": [only_ours]},
+                event_hooks={"request": [only_ours], "response": [heard.listen] if heard else []},
             ) as http:
                 yield endpoint, http
         except error_translation.foreign() as error:
@@ -328,29 +338,45 @@ class _Reply:
     usage: Usage | None = None
     logprobs: list[float] = field(default_factory=list)
     model: str = ""
+    thought: bool = False
 
     def take(self, chunk: ChatCompletionChunk, *, name: str) -> str:
         """Note what `chunk` says and return its text."""
         self.model = chunk.model or self.model
         if chunk.usage:
-            self.usage = _usage(chunk.usage)
+            self.usage = _usage(chunk.usage) or self.usage
         if not chunk.choices:
             return ""
         choice = chunk.choices[0]
         self.finish_reason = choice.finish_reason or self.finish_reason
         if choice.logprobs and choice.logprobs.content:
             self.logprobs += [float(token.logprob) for token in choice.logprobs.content]
-        text = choice.delta.content or ""
+        text, thoughts = replies.parts_of(choice.delta)
         self.blank = self.blank and not text.strip()
-        self.size += len(text) + 1
+        self.thought = self.thought or bool(thoughts.strip())
+        self.size += len(text) + len(thoughts) + 1
         if self.size > self.limit:
             raise ModelReplyError(f"{name} did not stop writing.", "Try again, or choose another model.")
         return text
+
+    def take_whole(self, heard: replies.Heard, *, name: str) -> str:
+        """The text of a reply that came in one piece from a server that does not stream; empty where there is none.
+
+        Raises:
+            ModelReplyError: it is no answer but the report of an error.
+        """
+        if (said := heard.error()) is not None:
+            raise error_translation.reported(name, said)
+        if (whole := heard.completion()) is None:
+            return ""
+        return self.take(whole, name=name)
 
     def check(self, name: str) -> None:
         """Raise if there is no reply, or only part of one."""
         if self.finish_reason == "content_filter":
             raise ModelRefusedError(f"The provider of {name} filtered the answer.", "Rephrase the question.")
+        if self.blank and (self.thought or self.finish_reason == "length"):
+            return  # who asked knows which limit it was
         if self.blank and self.finish_reason:
             raise ModelReplyError(f"{name} returned an empty answer.", "Try again, or choose another model.")
         if self.blank:
@@ -373,9 +399,12 @@ class _Reply:
         return below + (place % 1) * (ordered[math.ceil(place)] - below)
 
 
-def _usage(told: CompletionUsage) -> Usage:
-    """The server's token counts, with the details that only some servers report."""
-    read, wrote = told.prompt_tokens_details, told.completion_tokens_details
+def _usage(told: CompletionUsage) -> Usage | None:
+    """The server's token counts, with the details that only some servers report; None if a total is missing."""
+    totals = [getattr(told, name, None) for name in ("prompt_tokens", "completion_tokens")]
+    if not all(isinstance(total, int | float) and total >= 0 for total in totals):
+        return None
+    read, wrote = (getattr(told, f"{name}_tokens_details", None) for name in ("prompt", "completion"))
     cached, thought = getattr(read, "cached_tokens", None), getattr(wrote, "reasoning_tokens", None)
     return Usage(
         int(told.prompt_tokens),

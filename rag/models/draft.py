@@ -13,7 +13,9 @@ from rag.answer import Draft
 from rag.costs.energy import energy_between, local_cost, read_counters
 from rag.costs.prices import price
 from rag.errors import ModelReplyError, ModelTimeoutError
+from rag.markers import Markers, normalised, without_notes
 from rag.models.chat import Completion
+from rag.models.thoughts import Thoughts
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Sequence
@@ -26,8 +28,7 @@ if TYPE_CHECKING:
 REPEATED_CHARS = 48
 """If a short answer contains the same run of this many characters twice, the model is in a loop."""
 
-THOUGHTS = ("<think>", "</think>")
-"""A reasoning model writes its thoughts between these, if its server does not separate them."""
+LIMIT = "SCHOLION_MAX_OUTPUT_TOKENS"
 
 _GOES_ON = "X"  # placeholder for the missing rest of the text
 
@@ -39,6 +40,7 @@ async def write(
     max_tokens: int,
     seconds: float | None = None,
     permit: Permit | None = None,
+    limit: str = LIMIT,
 ) -> AsyncGenerator[str | Draft, None]:
     """Pieces of text, then the draft.
 
@@ -48,6 +50,7 @@ async def write(
         max_tokens: maximum length of the answer.
         seconds: maximum total time; None for as long as pieces keep coming.
         permit: for a model that is not on this machine.
+        limit: the setting behind `max_tokens`, for the user.
 
     Raises:
         ModelError: the model failed, possibly after the first pieces.
@@ -55,7 +58,7 @@ async def write(
     """
     text, began, held = "", time.monotonic(), 0.0
     first: float | None = None
-    thoughts = Thoughts()
+    thoughts, markers = Thoughts(), Markers()
     async with aclosing(model.stream(messages, max_tokens=max_tokens, permit=permit)) as stream:
         while True:
             left = None if seconds is None else seconds - (time.monotonic() - began - held)
@@ -67,14 +70,16 @@ async def write(
                     f"{model.name} did not finish within {seconds:.0f} seconds.", "Try again, or choose a faster model."
                 ) from error
             if isinstance(piece, Completion):
-                rest = thoughts.finish()
+                cut_off = piece.finish_reason == "length"
+                rest = markers.feed(thoughts.finish(cut_off=cut_off)) + markers.finish()
+                if thoughts.taken_back:
+                    text = ""
                 if rest:
                     text += rest
                     yield rest
+                text = without_notes(text)
                 if not text.strip():
-                    raise ModelReplyError(
-                        f"{model.name} returned an empty answer.", "Try again, or choose another model."
-                    )
+                    raise _silent(model.name, piece, thought=thoughts.seen, max_tokens=max_tokens, limit=limit)
                 yield Draft(
                     text=text.strip(),
                     model=piece.model,
@@ -86,7 +91,10 @@ async def write(
                     low_logprob=piece.low_logprob,
                 )
                 return
-            if not (shown := thoughts.feed(piece)):
+            said = thoughts.feed(piece)
+            if thoughts.taken_back:  # all before was thought aloud, and nothing had told so
+                text, markers, thoughts.taken_back = "", Markers(), False
+            if not (shown := markers.feed(said)):
                 continue
             paused = time.monotonic()
             first = paused - began if first is None else first
@@ -96,7 +104,7 @@ async def write(
             if is_repeating(text):
                 break
     yield Draft(
-        text=without_repetition(text).strip(),
+        text=without_notes(normalised(without_repetition(text))).strip(),
         model=model.name,
         usage=None,  # not reported if the stream is closed early
         seconds=time.monotonic() - began - held,
@@ -104,6 +112,18 @@ async def write(
         finish_reason="repetition",
         mean_logprob=None,
     )
+
+
+def _silent(name: str, end: Completion, *, thought: bool, max_tokens: int, limit: str) -> ModelReplyError:
+    """The error for a reply without a word of an answer: it says what used up the tokens, and what to raise."""
+    if end.finish_reason == "length" and (thought or end.thought):
+        said = f"{name} used all of its {max_tokens:,} tokens for thinking and gave no answer."
+        return ModelReplyError(said, f"Raise {limit}, or choose a model that does not think aloud.")
+    if end.finish_reason == "length":
+        return ModelReplyError(f"{name} used its {max_tokens:,} tokens without giving an answer.", f"Raise {limit}.")
+    if thought or end.thought:
+        return ModelReplyError(f"{name} returned only its thoughts and no answer.", f"Ask again, or raise {limit}.")
+    return ModelReplyError(f"{name} returned an empty answer.", "Try again, or choose another model.")
 
 
 def metered(draft: Draft, *, before: Reading, machine: MachineCosts) -> Draft:
@@ -122,35 +142,6 @@ def priced(draft: Draft, *, base_url: str, model: str) -> Draft:
     """A remote model's draft with its price; unknown if the list has none for this model at this address."""
     cost = price(draft.usage, model=model, base_url=base_url)
     return replace(draft, cost=float(cost.usd) if cost else None)
-
-
-class Thoughts:
-    """Removes a leading `<think>` … `</think>` block from a stream."""
-
-    def __init__(self) -> None:
-        self._held = ""
-        self._done = False
-
-    def feed(self, piece: str) -> str:
-        """The text that can be shown now and has not been."""
-        if self._done:
-            return piece
-        self._held += piece
-        begin, end = THOUGHTS
-        start = self._held.lstrip()
-        if start.startswith(begin):
-            if end in start:
-                self._done = True
-                return start.partition(end)[2].lstrip()
-            return ""
-        if begin.startswith(start):  # may be the start of `<think>`
-            return ""
-        return self.finish()
-
-    def finish(self) -> str:
-        """The text still held back; nothing if the thoughts never ended."""
-        self._done, held, self._held = True, self._held, ""
-        return "" if held.lstrip().startswith(THOUGHTS[0]) else held
 
 
 def is_repeating(text: str) -> bool:

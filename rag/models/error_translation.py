@@ -12,6 +12,7 @@ from rag.errors import (
     ModelTimeoutError,
     ModelUnreachableError,
 )
+from rag.models.replies import words_in
 
 _NO_ANSWER = ("The reply from the address of {} is not an answer.", "Check that this is the address of a model server.")
 TOO_LONG = re.compile(
@@ -89,6 +90,12 @@ def _refusal(status: int, *, name: str, words: str) -> ModelError:
     return ModelRefusedError(sentence.format(name), hint)
 
 
+def reported(name: str, said: str) -> ModelReplyError:
+    """Return the error for a server that answers with the report of an error, in its own words where it has any."""
+    hint = f"It says: “{said[:200]}”" if said else "Try again."
+    return ModelReplyError(f"{name} gave no answer but reported an error.", hint)
+
+
 def no_answer(name: str) -> ModelReplyError:
     """The error for a reply from the model `name` that is not an answer."""
     return ModelReplyError(_NO_ANSWER[0].format(name), _NO_ANSWER[1])
@@ -96,11 +103,8 @@ def no_answer(name: str) -> ModelReplyError:
 
 def _words(error: Exception) -> str:
     """The server's own message, quoted and shortened; empty if there is none."""
-    body = getattr(error, "body", None)
-    said = body.get("message") if isinstance(body, dict) else None
-    if not isinstance(said, str) or not said.strip():
-        return ""
-    return f"It says: “{' '.join(said.split())[:200]}”"
+    said = words_in(getattr(error, "body", None))
+    return f"It says: “{said[:200]}”" if said else ""
 
 
 def foreign() -> tuple[type[Exception], ...]:

@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 import difflib
+import ipaddress
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +29,15 @@ FOLDER = "models"
 
 KEY_VARIABLE = "SCHOLION_EXPERT_KEY"
 """The environment variable with the key for a server given only by its address."""
+
+
+_BARE_ADDRESS = re.compile(
+    r"(?P<host>localhost|(?:\d{1,3}\.){3}\d{1,3}|\[[0-9a-f:.]+\]|[a-z0-9][a-z0-9-]*(?:\.[a-z0-9-]+)*)"
+    r"(?:(?::\d{4,5}|(?<=localhost)|(?<=\.\d)|(?<=\.\d\d)|(?<=\.\d\d\d)|(?<=\])|(?<=\w\w)(?=/v\d))(?::\d{1,5})?)"
+    r"(?:/[^\s]*|#[^\s]*)?",
+    re.IGNORECASE,
+)
+"""An address without its scheme, as people copy it: with a port, or a path that begins like /v1."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,6 +91,8 @@ def resolve(setting: str, *, registry: Registry, library: Path) -> Resolved:
     card = registry.card(setting)
     if card is not None:
         return _carded(card, library)
+    if (found := _BARE_ADDRESS.fullmatch(setting)) and not Path(setting).exists():
+        return _server(f"{_scheme(found['host'])}://{setting}", registry)
     path = _path(setting, library)
     if path is None:
         raise unknown(setting, registry)
@@ -157,6 +169,15 @@ def _is_of(card: ModelCard, path: Path) -> bool:
         and Path(source.file).name == path.name
         and card.weights_bytes == path.stat().st_size
     )
+
+
+def _scheme(host: str) -> str:
+    """What is put before an address without a scheme: https, but for this machine and networks of one's own."""
+    try:
+        address = ipaddress.ip_address(host.strip("[]"))
+    except ValueError:
+        return "http" if host.lower() == "localhost" or "." not in host else "https"
+    return "http" if address.is_loopback or address.is_private else "https"
 
 
 def _server(setting: str, registry: Registry) -> ModelServer:

@@ -3,18 +3,69 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from typing import Final
 
-_GERMAN: Final = frozenset(
-    "der die das den dem des und oder ist sind war waren wird werden wurde wurden welche welcher welches welchen wie "
-    "was wer wo warum wann nicht ein eine einen einem einer eines mit von für auf bei über zu zum zur im am als auch "
-    "hat haben kann können gibt es sich nach aus durch zwischen wirkt zeigt bedeutet".split()
-)
+_SMALL: Final = {
+    "German": (
+        "der die das den dem des und oder ist sind war waren wird werden wurde wurden welche welcher welches "
+        "welchen wie was wer wo warum wann nicht ein eine einen einem einer eines mit von für auf bei über zu zum "
+        "zur im am als auch hat haben kann können gibt es sich nach aus durch zwischen wirkt zeigt bedeutet "
+        "vergleiche erkläre beschreibe nenne fasse zusammen worin wozu wofür womit wodurch wieviel mir bitte "
+        "dieser diese dieses"
+    ),
+    "French": (
+        "le la les un une des du de et ou est sont était quel quelle quels quelles qui que quoi comment pourquoi "
+        "où quand combien dans sur avec pour par pas ne ce cette ces au aux en il elle ils ont été se plus selon "
+        "entre quelles"
+    ),
+    "Spanish": (
+        "el la los las un una unos del de y o es son fue fueron qué que cuál cuáles quién cómo por para con en "
+        "dónde cuándo cuántos cuántas cuánto se no al su sus según entre sobre ha han este esta estos"
+    ),
+    "Italian": (
+        "i dell dello nell sull il lo la gli le un una di del della dei delle e o è sono che chi cosa come perché "
+        "quale quali quanto quanti dove quando con per nel nella si non al alla sul questo questa secondo tra"
+    ),
+    "Portuguese": (
+        "o a os as um uma de do da dos das e ou é são foi foram que qual quais quem como por para com em no na "
+        "nos onde quando quantos quantas não ao se seu sua segundo entre sobre este esta"
+    ),
+    "Dutch": (
+        "de het een en of is zijn was waren wordt worden werd welke wat wie waar waarom hoe wanneer niet met van "
+        "voor op bij over naar uit door tussen hebben heeft kan kunnen deze dit dat er aan als ook"
+    ),
+    "Polish": (
+        "i lub jest są był była były jaki jaka jakie jakich który która które kto co gdzie kiedy dlaczego jak ile "
+        "nie w z na do od dla przez po między się czy tego tej tym"
+    ),
+    "Turkish": (
+        "ve veya bir bu ne nedir nasıl neden niçin hangi kim nerede kaç için ile olarak gibi mi mı var değil daha göre"
+    ),
+    "Swedish": (
+        "och eller är var vad vilka vilken vilket hur varför när inte en ett med av för på till från som det den "
+        "de har kan mellan om att"
+    ),
+    "Czech": (
+        "a nebo je jsou byl byla byly jaký jaká jaké kdo co kde kdy proč jak kolik ne v z na do od pro přes mezi "
+        "se který která které"
+    ),
+    "Romanian": (
+        "și sau este sunt a fost care ce cine unde când cum cât câte nu în din de la pe pentru cu prin între se un o"
+    ),
+}
+_WORDS: Final = {language: frozenset(words.split()) for language, words in _SMALL.items()}
 _ENGLISH: Final = frozenset(
     "the of and or is are were will what which who how where why when not a an with from for on at over to in as also "
-    "has have can does do did it its their they by between this that these than was die most".split()
+    "has have can does do did it its their they by between this that these than was die most no me we i you my show "
+    "list paper papers".split()
 )
-_CYRILLIC = re.compile(r"[\u0400-\u04ff]")
+_SCRIPTS: Final = (
+    ("HIRAGANA", "Japanese"), ("KATAKANA", "Japanese"), ("HANGUL", "Korean"), ("CJK", "Chinese"), ("ARABIC", "Arabic"),
+    ("HEBREW", "Hebrew"), ("DEVANAGARI", "Hindi"), ("THAI", "Thai"), ("GREEK", "Greek"), ("ARMENIAN", "Armenian"),
+    ("GEORGIAN", "Georgian"), ("CYRILLIC", "Bulgarian"),
+)  # fmt: skip
+_CYRILLIC: Final = (("[ыэё]", "Russian"), ("[іїєґ]", "Ukrainian"), ("[ђљњћџј]", "Serbian"))
 _LETTER = re.compile(r"[^\W\d_]")
 
 NOTICE: Final = (
@@ -22,13 +73,29 @@ NOTICE: Final = (
     "docs/languages.md for other languages."
 )
 
+UNREAD: Final = (
+    "The embedded model reads English, and this question looks {language}, so it was not answered. Ask it in English, "
+    "or set up a model that knows the language (docs/languages.md). The passages below came closest."
+)
+
 
 def language_of(question: str) -> str | None:
-    """German by its small words, Bulgarian by its Cyrillic letters; None for English and whatever is not known."""
+    """The language by its script or its small words; None for English and whatever is not known."""
     letters = _LETTER.findall(question)
-    if letters and len(_CYRILLIC.findall(question)) > 0.5 * len(letters):
-        return "Bulgarian"
-    words = [word.lower() for word in re.findall(r"[^\W\d_]+", question)]
-    german, english = (sum(word in small for word in words) for small in (_GERMAN, _ENGLISH))
-    marked = any(re.search("[äöüß]", word) for word in words)
-    return "German" if german > english and german + marked >= 2 else None
+    for script, language in _SCRIPTS:
+        n = sum(unicodedata.name(letter, "").startswith(script) for letter in letters)
+        if n > 0.5 * len(letters) or (script in {"HIRAGANA", "KATAKANA"} and n):
+            if script == "CYRILLIC":
+                small = question.casefold()
+                return next((other for marks, other in _CYRILLIC if re.search(marks, small)), language)
+            return language
+    words = [word.casefold() for word in re.findall(r"[^\W\d_]+", unicodedata.normalize("NFC", question))]
+    english = sum(word in _ENGLISH for word in words)
+    counts = {language: sum(word in small for word in words) for language, small in _WORDS.items()}
+    best = max(counts, key=lambda language: counts[language])
+    foreign = counts[best]
+    marked = any(not letter.isascii() and letter.isalpha() for word in words for letter in word)
+    enough = (2 if best == "German" else 3) - marked
+    if best != "German" and english:
+        enough = max(enough, english + 3)  # Dutch shares "is", "of" and "in" with English
+    return best if foreign > english and foreign >= enough else None

@@ -6,26 +6,20 @@ Unsure means a fact question about the papers that were chosen, which changes no
 from __future__ import annotations
 
 import re
-import unicodedata
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from ingest.names import is_body
 from rag.retrieval.followups import follow_up
+from rag.retrieval.naming import NAMED, Plain, find_names, listed_in, marked_text, title_of
 from rag.retrieval.pages import MAX_PAPERS, AskedPage, asked_page, papers_with
-from rag.words import content_words, words_of
+from rag.words import content_words
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from ingest import Paper
     from rag.answer import Kind, Scope
-
-NAMED = "ƥ"
-"""Stands in a question for each paper that it names."""
-
-TITLE_WORDS = 5
-"""So many words of a title, from its beginning, name the paper; fewer only in quotation marks or before "paper"."""
+    from rag.retrieval.naming import Name
 
 MAX_COMPARED = 8
 """More papers are not compared: each would get no more than a passage."""
@@ -72,6 +66,7 @@ _COMPARISON = re.compile(
     rf"|what do (?!them){_SEVERAL} "
     r"(?:have in common|disagree|agree|(?:say|report|find|conclude|claim) (?:about|on|for))\b.*"
     rf"|(?:do|does|did) (?!them){_SEVERAL} (?:agree|disagree|contradict|differ)\b.*"
+    rf"|(?:vergleiche?n? (?:sie )?|(?:сравни|сравнете) ){NAMED},? (?:und|mit|и|с|със) {NAMED}\b.*"
 )
 _MENTION = (
     r"(?:mentions?|uses?|used|discuss(?:es)?|reports?|address(?:es)?|stud(?:y|ies)|deals? with|talks? about|covers?"
@@ -100,7 +95,11 @@ _ASKS_NAMED = re.compile(
     rf"|what (?:is|are|was|were) the (?:[\w-]+ ){{1,3}}(?:of|in) (?:the )?(?:{_NOUN} (?:by|of) )?{NAMED}"
     rf"|{_POLITE}(?:summari[sz]e|explain|describe|outline) (?:[\w-]+ ){{0,4}}{NAMED}.*"
 )
-_MARKS = "\"“”„‘’'«»"
+_ASKS_BARE = re.compile(
+    rf"(?:what|which|how|why|where|when)\b[^,;]*? (?:do|does|did) {NAMED} (?:say|find|report|conclude|use|show|propose"
+    r"|argue|claim|measure|define|recommend|describe|suggest|study|test|evaluate|compare|mean|write|discuss)\b.*"
+    rf"|(?:.* )?according to {NAMED}\b.*"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +151,10 @@ def _page_plan(question: str, page: AskedPage, scope: Scope, history: Sequence[t
 
 def _plan(question: str, scope: Scope, history: Sequence[tuple[str, str]]) -> Plan:
     follows = follow_up(question, history)
-    named, marked = named_papers(question, scope.papers)
+    listed = listed_in(history[-1][1], scope.papers) if history else []
+    names, marked = _asked_names(question, scope.papers, listed)
+    named = _papers_of(names, scope.papers)
+    more = _fitting_more(names)
     if not named and follows:
         named, _ = named_papers(follows.of, scope.papers)  # "What does Smith 2019 say about X?" - "And about Y?"
     if named:
@@ -166,7 +168,7 @@ def _plan(question: str, scope: Scope, history: Sequence[tuple[str, str]]) -> Pl
         return Plan(question, "fact", scope, None, f"{n} papers were searched. {CHOOSE_ONE}")
     if n > MAX_COMPARED and kind == "fact" and kind_of(marked, n_papers=MAX_COMPARED) == "comparison":
         return Plan(question, "fact", scope, searched, f"{n} papers were searched. {CHOOSE_FEWER}")
-    return Plan(question, kind, scope, searched, topical=bool(_topic(marked)))
+    return Plan(question, kind, scope, searched, more, topical=bool(_topic(marked)))
 
 
 def kind_of(question: str, *, n_papers: int) -> Kind:
@@ -181,40 +183,69 @@ def kind_of(question: str, *, n_papers: int) -> Kind:
     return "fact"
 
 
-def named_papers(question: str, papers: Sequence[Paper]) -> tuple[tuple[Paper, ...], str]:
-    """The papers that are asked by name, by title or by author and year, and the question with `NAMED` in their place.
+def named_papers(
+    question: str, papers: Sequence[Paper], *, listed: Sequence[Paper] = ()
+) -> tuple[tuple[Paper, ...], str]:
+    """The papers that are asked by name (`rag.retrieval.naming`), and the question with `NAMED` in their place.
 
     A paper that is only mentioned is not asked: "Which papers build on Smith 2019?", "better than Smith 2019".
     Asked by name with papers that are not there, or with too many that fit, no paper is named.
+
+    Args:
+        question: in the user's words.
+        papers: those that may be meant.
+        listed: the list that was shown last, for "the second one".
     """
-    found, marked = _mentioned(question, papers)
-    if not found:
-        return (), question
-    marked = re.sub(rf"(?:the )?{NAMED}(?:'s)? {_NOUN}\b|{_NOUN} {NAMED}", NAMED, marked).replace(f"{NAMED}'s", NAMED)
-    marked = re.sub(rf"[{_MARKS}]?{NAMED}[{_MARKS}]?", NAMED, marked)
-    asked = _COMPARISON.fullmatch(marked) or _SUMMARY.fullmatch(marked) or _ASKS_NAMED.fullmatch(marked)
-    if not asked or _PAPERS.fullmatch(marked):
-        return (), question
-    return tuple(found), marked
+    names, marked = _asked_names(question, papers, listed)
+    return _papers_of(names, papers), marked
 
 
-def _mentioned(question: str, papers: Sequence[Paper]) -> tuple[list[Paper], str]:
+def _mentioned(question: str, papers: Sequence[Paper]) -> tuple[tuple[Paper, ...], str]:
     """The papers whose names stand in a question, and the plain question with `NAMED` in their place.
 
     Where too many fit, none is named.
     """
-    marked, found = _plain(question), []
-    words = set(words_of(marked))
-    for paper in papers:
-        for pattern in _mentions(paper, among=words):
-            if pattern.search(marked):
-                found.append((paper, pattern))
-                break
-    if len(found) > MAX_NAMED:
-        found = []
-    for _, pattern in found:
-        marked = pattern.sub(NAMED, marked)
-    return [paper for paper, _ in found], marked
+    plain = Plain(question)
+    names = tuple(find_names(plain, papers))
+    if len({paper.id for name in names for paper in name.papers}) > MAX_NAMED:
+        return (), plain.text
+    return _papers_of(names, papers), marked_text(plain, names)
+
+
+def _asked_names(question: str, papers: Sequence[Paper], listed: Sequence[Paper]) -> tuple[tuple[Name, ...], str]:
+    plain = Plain(question)
+    for bare in (False, True):
+        names = tuple(
+            name
+            for name in find_names(plain, papers, listed=listed, bare=bare)
+            if not name.by_words or (len(name.papers) == 1 and len(content_words(name.text)) > 2)
+        )
+        if not names or len({paper.id for name in names for paper in name.papers}) > MAX_NAMED:
+            continue
+        marked = marked_text(plain, names)
+        if _PAPERS.fullmatch(marked):
+            continue
+        if _COMPARISON.fullmatch(marked) or (_ASKS_BARE if bare else _ASKS_NAMED).fullmatch(marked):
+            return names, marked
+        if not bare and _SUMMARY.fullmatch(marked):
+            return names, marked
+    return (), question
+
+
+def _papers_of(names: Sequence[Name], papers: Sequence[Paper]) -> tuple[Paper, ...]:
+    ids = {paper.id for name in names for paper in name.papers}
+    return tuple(paper for paper in papers if paper.id in ids)
+
+
+def _fitting_more(names: Sequence[Name]) -> str | None:
+    """What to say where a name fits several papers, which are all asked then; None where none does."""
+    told = [
+        f"“{name.text}” fits {len(name.papers)} papers, and all of them were asked: "
+        f"{'; '.join(title_of(paper) for paper in name.papers)}."
+        for name in names
+        if len(name.papers) > 1
+    ]
+    return " ".join(told) or None
 
 
 def _topic(question: str) -> set[str]:
@@ -226,51 +257,6 @@ def _topic(question: str) -> set[str]:
     )
 
 
-def _mentions(paper: Paper, *, among: set[str]) -> Iterable[re.Pattern[str]]:
-    """Patterns for the ways in which a plain question with these words may name a paper, the surest first."""
-    words = words_of(_fold(paper.title))
-    if not among.issuperset(words[:TITLE_WORDS]):
-        words = []
-    if len(words) >= TITLE_WORDS:
-        rest = "".join(rf"(?:\W+{re.escape(word)}" for word in words[TITLE_WORDS:]) + ")?" * len(words[TITLE_WORDS:])
-        yield re.compile(r"\b" + r"\W+".join(map(re.escape, words[:TITLE_WORDS])) + rest + r"\b")
-    if words:
-        title = r"\W+".join(map(re.escape, words))
-        yield re.compile(rf"[{_MARKS}]{title}[{_MARKS}]" if len(words) > 1 else rf"(?!){title}")
-        if len(words) < TITLE_WORDS:
-            yield re.compile(rf"(?<=paper ){title}\b(?! {_NOUN})|\b{title}(?= paper\b)")
-    name, colon, _ = paper.title.partition(":")
-    if colon and len(name.split()) == 1 and len(name) > 2 and _fold(name) in among:
-        yield re.compile(rf"\b{re.escape(_fold(name))}(?= paper\b)|(?<=paper ){re.escape(_fold(name))}\b")
-    called = [_fold(name) for name in _called(paper)]
-    called = [name for name in called if words_of(name) and among.issuperset(words_of(name))]
-    if not called:
-        return
-    first = rf"(?:{'|'.join(map(re.escape, called))})(?:,? (?:jr|sr)\b\.?)?"
-    others = r"(?:,? et al\.?,?|,? (?:and|&) (?:colleagues|others|co-authors)| (?:and|&)(?: [\w'-]+){1,4}?)"
-    if paper.year:
-        yield re.compile(rf"\b{first}(?:'s)?{others}?,? ?(?:'s )?[(\[]?{paper.year}[a-z]?\b[)\]]?")
-    yield re.compile(rf"\b{first}(?:,? et al\.?|,? (?:and|&) (?:colleagues|co-authors))(?! ?,? ?[(\[]?(?:19|20)\d\d)")
-    if is_body(paper.authors[0]):
-        yield re.compile(rf"\b{re.escape(called[0])}\b(?! ?,? ?[(\[]?(?:19|20)\d\d)")
-
-
-def _called(paper: Paper) -> list[str]:
-    """What the first author is called: the whole family name, or one word of it: "García Márquez", "Márquez"."""
-    if not paper.authors:
-        return []
-    family = paper.family_names[0]
-    words = family.split()
-    if family == paper.authors[0]:  # a group's
-        return [family]
-    return [family, *(word for word in words if word[0].isupper() and len(words) > 1)]
-
-
 def _plain(question: str) -> str:
     """The question in small letters without accents, on one line, without the marks at its end."""
-    return " ".join(_fold(question).split()).rstrip("?.! ")
-
-
-def _fold(text: str) -> str:
-    decomposed = unicodedata.normalize("NFKD", text.replace("’", "'"))
-    return "".join(char for char in decomposed if not unicodedata.combining(char)).casefold()
+    return Plain(question).text

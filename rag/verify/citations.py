@@ -11,6 +11,7 @@ from ingest.paper import PAGE_BREAK
 from ingest.sentences import sentence_spans
 from ingest.verbatim import stands_in
 from rag.answer import Citation, Correction, Sentence
+from rag.markers import normalised, round_ones, without_notes
 from rag.verify.quotations import check, closest, quoted
 from rag.verify.support import judge
 from rag.words import content_words
@@ -65,6 +66,7 @@ def cite(text: str, passages: Sequence[Passage], *, page_text: PageText, questio
         question: what was asked; its quoted words are not quotations of a paper.
     """
     known = {passage.marker: passage for passage in passages}
+    text = round_ones(without_notes(normalised(text)), set(known))
     lines: list[str] = []
     sentences: list[Sentence] = []
     citations: dict[int, Citation] = {}

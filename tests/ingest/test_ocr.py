@@ -65,9 +65,9 @@ def test_a_page_that_is_a_picture_needs_it(paper):
     assert ocr.picture_cover(page) == pytest.approx(1.0)
 
 
-def test_neither_an_empty_page_nor_a_small_picture_needs_it(paper, tmp_path):
+def test_a_picture_of_text_on_a_part_of_the_page_needs_it_and_an_empty_page_does_not(paper, tmp_path):
     small = pypdfium2.PdfDocument(scan_of(paper, dpi=72, height=0.4))[0]
-    assert not ocr.needs_ocr(small, "")
+    assert ocr.needs_ocr(small, "")
     empty = pypdfium2.PdfDocument(write_pdf(tmp_path / "a.pdf", [Text(72, 700, "Page 1")]))[0]
     assert not ocr.needs_ocr(empty, "Page 1")
 

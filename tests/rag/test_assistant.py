@@ -12,6 +12,7 @@ from fakes import HangingChatModel, ScriptedChatModel
 from ingest.errors import UnknownPaperError
 from rag import Answered, Assistant, Drafted, RagSettings, Retrieved, TextDelta
 from rag.errors import ContextTooLongError, ModelUnreachableError, QuestionError
+from rag.render import full_answer
 from waiting import events_of
 
 QUESTION = "How many bytes does the key-value cache need per token?"
@@ -236,3 +237,81 @@ async def test_only_a_question_for_a_fact_is_answered_with_the_adapter(papers, e
     summary = await asked.answer("Summarise this paper.", paper_ids=[papers.papers()[0].id])
     assert summary.kind == "summary"
     assert summary.drafts[0].text == "It is about caches [1]."
+
+
+# The library's records, and other languages
+
+
+async def test_a_question_about_the_library_asks_no_model(papers, embedder):
+    asked = assistant(papers, embedder)  # a call would fail the test
+    first = papers.papers()[0]
+    events = await events_of(asked.ask(f"Who wrote “{first.title}”?"))
+    assert [type(event) for event in events] == [Retrieved, Answered]
+    answer = events[-1].answer
+    assert answer.kind == "library"
+    assert first.authors[0] in answer.text
+    shown = full_answer(answer)
+    assert "answered from your library's records" in shown
+    assert not answer.drafts
+    then = await asked.answer("And how many pages does it have?", history=[(answer.question, answer.text)])
+    assert f"{first.n_pages} pages" in then.text
+
+
+async def test_hits_of_a_word_lead_to_their_pages_and_bibtex_is_a_block(papers, embedder):
+    asked = assistant(papers, embedder)
+    found = await asked.answer("Which of my papers mention LoRA?")
+    assert found.citations
+    assert all("lora" in citation.quote.casefold() for citation in found.citations)
+    shown = full_answer(found)
+    assert f"[1](/cite/{found.citations[0].passage.paper.id}/{found.citations[0].page}/" in shown
+    first = papers.papers()[0]
+    cited = await asked.answer(f"BibTeX of “{first.title}”")
+    assert "```bibtex\n@misc{" in full_answer(cited)
+
+
+async def test_what_a_title_has_of_markdown_is_inert(papers, embedder):
+    first = papers.papers()[0]
+    papers.describe(first.id, title="A *bold* [claim](http://example.org) `x`")
+    answer = await assistant(papers, embedder).answer("List my papers")
+    shown = full_answer(answer)
+    assert "](http" not in shown
+    assert r"\*bold\*" in shown
+
+
+async def test_papers_that_are_compared_stand_side_by_side(papers, embedder):
+    one, two = papers.papers()
+    answer = await assistant(papers, embedder, "They differ [1].").answer("Compare these papers.")
+    assert answer.kind == "comparison"
+    assert answer.records[0][1:] == (one.title, two.title)
+    assert "| Year |" in full_answer(answer)
+
+
+@pytest.mark.parametrize(
+    ("question", "language"),
+    [
+        ("Wie viele Bytes braucht der Zwischenspeicher pro Token?", "German"),
+        ("Колко байта са нужни за един токен?", "Bulgarian"),
+        ("Combien d'octets sont nécessaires pour un token ?", "French"),
+        ("¿Cuántos bytes se necesitan para cada token?", "Spanish"),
+        ("キャッシュには何バイト必要ですか", "Japanese"),
+    ],
+)
+async def test_a_question_in_another_language_gets_the_passages_and_no_echo(papers, embedder, question, language):
+    asked = Assistant(
+        library=papers, embedder=embedder, drafter=ScriptedChatModel(), settings=RagSettings(), english_only=True
+    )
+    answer = await asked.answer(question)
+    assert answer.language == language
+    assert "reads English" in answer.text
+    assert answer.passages
+    shown = full_answer(answer)
+    assert "Closest passages" in shown
+    assert "Not in your papers" not in shown
+    assert question not in shown
+
+
+async def test_a_drafter_of_ones_own_is_asked_in_any_language(papers, embedder):
+    question = "Wie viele bytes braucht the key-value cache per token, und warum ist das so?"
+    answer = await assistant(papers, embedder, "Es sind 128 KiB [1].").answer(question)
+    assert answer.language is None
+    assert answer.drafts

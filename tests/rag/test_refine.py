@@ -18,8 +18,8 @@ from rag.answer import QUOTED_ANSWER
 from rag.errors import ModelFileError, NoExpertError, NotAllowedError, UnknownModelError
 from rag.expert import Expert
 from rag.models.chat import EndpointChatModel, fixed
-from rag.models.draft import Thoughts
 from rag.models.local import embedded_drafter
+from rag.models.thoughts import Thoughts
 from rag.privacy.destination import Endpoint
 from rag.render import changed, full_answer
 from rag.saved_answer import load_answer, save_answer
@@ -337,7 +337,7 @@ def test_thoughts_are_taken_out_however_the_text_is_cut():
 async def test_a_model_that_only_thinks_has_given_no_answer(papers, sentence):
     expert = ScriptedChatModel("<think>Hm, hm.</think>", name="large")
     answer = await over(papers, sentence, expert).answer(QUESTION, mode="refine")
-    assert "large returned an empty answer" in answer.notice
+    assert "large returned only its thoughts and no answer" in answer.notice
     with_thoughts = ScriptedChatModel(f"<think>Hm.</think> {sentence}", name="large")
     again = await over(papers, POOR, with_thoughts).answer(QUESTION, mode="refine")
     assert again.shown == 1

@@ -172,6 +172,8 @@ class ScriptedAssistant:
 
     def __init__(self) -> None:
         self.script: list[Any] = []
+        self.cited: list[list[tuple[str, int]]] = []
+        """What the last answer cited, at each call of `ask`."""
         self.asked: list[dict[str, Any]] = []
         """The arguments of each call of `ask`, by name."""
         self.refined: list[Answer] = []
@@ -191,7 +193,9 @@ class ScriptedAssistant:
         tag: str | None = None,
         history: Sequence[tuple[str, str]] = (),
         asked_by: AskedBy = NOBODY,
+        cited: Sequence[tuple[str, int]] = (),
     ) -> AsyncGenerator[Event, None]:
+        self.cited.append(list(cited))
         self.asked.append({"question": question, "mode": mode, "paper_ids": paper_ids, "tag": tag, "history": history})
         self.asked_by.append(asked_by)
         async with aclosing(self._play()) as events:

@@ -1,0 +1,44 @@
+"""What a reader has to know of a paper that was added: which pages were not read, and which steps failed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ingest.paper import QualityReport
+
+
+def notes(report: QualityReport | None) -> tuple[str, ...]:
+    """One sentence or two for each thing that is missing or was read in another way; nothing where all is well."""
+    if report is None:
+        return ()
+    said = []
+    if report.unreadable_pages:
+        why = report.ocr_error.replace("and add the file again", "remove the paper and add it again")
+        them = "it is a picture" if len(report.unreadable_pages) == 1 else "they are pictures"
+        one = "its letters make" if len(report.unreadable_pages) == 1 else "their letters make"
+        said.append(f"{pages(report.unreadable_pages)} could not be read: {them}, or {one} no words. {why}".strip())
+    if report.ocr_pages:
+        was = "was" if len(report.ocr_pages) == 1 else "were"
+        said.append(f"{pages(report.ocr_pages)} {was} read by OCR, which makes mistakes: compare what you quote.")
+    said += [
+        f"One step failed ({step.step}, {step.n_pages} {'page' if step.n_pages == 1 else 'pages'}): the paper is there "
+        f"without it. Please report this: {step.why}."
+        for step in report.lost
+    ]
+    return tuple(said)
+
+
+def pages(numbers: Sequence[int]) -> str:
+    """Their numbers in words: "Page 3", "Pages 2 to 4 and 7"."""
+    runs: list[list[int]] = []
+    for number in sorted(numbers):
+        if runs and number == runs[-1][-1] + 1:
+            runs[-1].append(number)
+        else:
+            runs.append([number])
+    parts = [part for run in runs for part in ([f"{run[0]} to {run[-1]}"] if len(run) > 2 else map(str, run))]
+    listed = " and ".join(filter(None, [", ".join(parts[:-1]), parts[-1]]))
+    return f"{'Page' if len(numbers) == 1 else 'Pages'} {listed}"

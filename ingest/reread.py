@@ -1,0 +1,202 @@
+"""Pages that were read badly, read again: with the letters that glyphs' names say, by the second engine, and by OCR."""
+
+from __future__ import annotations
+
+import contextlib
+import statistics
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from ingest.glyph_names import with_letters
+from ingest.hidden import visible_lines
+from ingest.lines import unread_share, words_of
+from ingest.ocr import MIN_LETTERS, OcrError, has_letters, needs_ocr, read_page
+from ingest.readable import is_readable
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pypdf import PdfReader
+
+    from ingest.lines import Line
+    from ingest.steps import Steps
+
+TINY = 1.5
+"""Points; smaller text cannot be read by a person."""
+
+_MAX_UNREAD = 0.02  # of a page's characters; more, and the second engine has a try
+_STRANGE = (
+    0.4  # of the document's usual share of words that other pages know too: less, and the second engine has a try
+)
+_MOST_PAGES = 400  # of a file that is copied to give its fonts letters: 10 ms a page
+_OCR_FAILURES = 3  # pages that OCR may fail on before it is left alone
+
+
+@dataclass(slots=True)
+class PageText:
+    """What an engine says of one page."""
+
+    lines: list[Line]
+    hidden_chars: int = 0
+
+    @property
+    def text(self) -> str:
+        """Its lines, one below the other."""
+        return "\n".join(line.text for line in self.lines)
+
+
+@dataclass(slots=True)
+class Recognition:
+    """What became of the pages that OCR was to read, as 1-based numbers."""
+
+    done: list[int] = field(default_factory=list)
+    unreadable: list[int] = field(default_factory=list)
+    """Pictures that were not recognised, and pages whose letters make no words."""
+    without_words: list[int] = field(default_factory=list)
+    """Those of them whose letters make no words."""
+    error: OcrError | None = None
+    """Why the first page was not recognised."""
+
+
+def read_page_text(page: Any, number: int, steps: Steps) -> PageText:
+    """The page's visible lines as pdfium has them, in the content's order."""
+    from ingest.readers import pdfium_lines, plain_lines
+
+    def placed() -> PageText:
+        lines = pdfium_lines(page, number, textpage=textpage)
+        return steps.attempt("hidden text", lambda: by_rule(lines), seen, lines)
+
+    def seen(lines: list[Line]) -> PageText:
+        return PageText(*visible_lines(page, lines, textpage=textpage))
+
+    with contextlib.closing(page.get_textpage()) as textpage:
+        return steps.attempt(
+            "places of lines",
+            lambda: PageText(plain_lines(textpage, number, page_size=page.get_size())),
+            placed,
+        )
+
+
+def by_rule(lines: Sequence[Line]) -> PageText:
+    """The lines without what is off the page or too small to see, where there is no picture of it to look at."""
+    return PageText([line for line in lines if line.size >= TINY and 0 <= line.height <= 1])
+
+
+def named_letters(pages: list[PageText], document: Any, reader: PdfReader | None, steps: Steps) -> None:
+    """Replace pages whose fonts do not say what their codes mean, where the glyphs' names say it."""
+    import pypdfium2
+
+    doubtful = [i for i, page in enumerate(pages) if _is_coded(page, document, i)]
+    if not doubtful or reader is None or len(pages) > _MOST_PAGES:
+        return
+    copy = with_letters(reader)
+    if copy is None:
+        return
+    with contextlib.closing(pypdfium2.PdfDocument(copy)) as named:
+        for i in doubtful:
+            with contextlib.closing(named[i]) as page:
+                again = read_page_text(page, i + 1, steps)
+            if is_readable(again.text) or not is_readable(pages[i].text):
+                pages[i] = again
+
+
+def _is_coded(page: PageText, document: Any, index: int) -> bool:
+    """Whether a page has characters of which their font does not say what they mean."""
+    from ingest.readers import n_without_letters
+
+    suspect = (
+        not page.lines or any(not line.style.face for line in page.lines) or unread_share(page.lines) > _MAX_UNREAD
+    )
+    if not suspect and is_readable(page.text):
+        return False
+    with contextlib.closing(document[index]) as opened, contextlib.closing(opened.get_textpage()) as textpage:
+        return n_without_letters(textpage) > 0
+
+
+def by_second_engine(pages: list[PageText], reader: PdfReader | None, document: Any) -> int:
+    """Replace the pages that pdfium read badly by pypdf's reading, where that is better; how many."""
+    from ingest.readers import pypdf_lines
+
+    words = [Counter(words_of(page.lines)) for page in pages]
+    vocabulary: Counter[str] = Counter()
+    for page in words:
+        vocabulary.update(page)
+    shares = [_known_share(page, page, vocabulary) for page in words]
+    usual = statistics.median([share for share, page in zip(shares, words, strict=True) if page.total() >= 40] or [1.0])
+    replaced = 0
+    for i, first in enumerate(pages):
+        unread = unread_share(first.lines)
+        strange = shares[i] < _STRANGE * usual and words[i].total() >= 40
+        if reader is None or not (unread > _MAX_UNREAD or strange):
+            continue
+        try:
+            with contextlib.closing(document[i]) as page:  # what cannot be seen stays out, whoever reads it
+                others, n_hidden = visible_lines(page, pypdf_lines(reader.pages[i], i + 1))
+        except Exception:  # noqa: BLE001, S112 a damaged PDF makes pypdf raise nearly anything
+            continue
+        again = Counter(words_of(others))
+        better = _known_share(again, words[i], vocabulary) > shares[i] + 0.03
+        if again.total() > 0.5 * words[i].total() and better and unread_share(others) <= unread:
+            pages[i] = PageText(others, first.hidden_chars + n_hidden)
+            replaced += 1
+    return replaced
+
+
+def _known_share(words: Counter[str], page: Counter[str], vocabulary: Counter[str]) -> float:
+    """The share of the letters that stand in words which pages other than this one have too."""
+    known = sum(len(word) * n for word, n in words.items() if vocabulary[word] > page[word])
+    return known / max(1, sum(len(word) * n for word, n in words.items()))
+
+
+def recognise(pages: list[PageText], document: Any, languages: str, steps: Steps) -> Recognition:
+    """Replace by OCR's reading the pages that show more than they say, and those whose letters make no words.
+
+    Args:
+        pages: what was read of each page so far.
+        document: the pypdfium2 document.
+        languages: Tesseract's names, joined by "+".
+        steps: where a failure is counted.
+    """
+    found, failures = Recognition(), 0
+    for i, page in enumerate(pages):
+        wordless = not is_readable(page.text)
+        if has_letters(page.text, MIN_LETTERS) and not wordless:
+            continue
+        try:
+            lines = steps.attempt(
+                "OCR", lambda: None, _recognised, document, i, "" if failures == _OCR_FAILURES else languages, page.text
+            )
+        except OcrError as error:
+            found.error = found.error or error
+            failures += 1
+            lines = None
+        text = "\n".join(line.text for line in lines or ())
+        if wordless and lines and _agree(page.text, text):
+            continue  # what the file says is what the page shows: names, sequences, samples of type
+        if lines and is_readable(text) and (has_letters(text, MIN_LETTERS) or len(text) > len(page.text)):
+            pages[i] = PageText(lines, page.hidden_chars)
+            found.done.append(i + 1)
+        elif lines is None or wordless:
+            found.unreadable.append(i + 1)
+            found.without_words += [i + 1] * wordless
+    return found
+
+
+def _recognised(document: Any, index: int, languages: str, text: str) -> list[Line] | None:
+    """The lines that OCR reads on a page; none where the page shows no more than its text says, None without OCR."""
+    from ingest.readers import rows_as_lines
+
+    with contextlib.closing(document[index]) as page:
+        if is_readable(text) and not needs_ocr(page, text):
+            return []
+        if not languages:
+            return None
+        rows = read_page(page, languages=languages).split("\n")
+        return rows_as_lines(rows, index + 1, face="recognised", page_size=page.get_size())
+
+
+def _agree(one: str, other: str) -> bool:
+    """Whether two readings of a page have a third of their words in common: then these are what it shows."""
+    words, again = set(one.lower().split()), set(other.lower().split())
+    return len(words & again) > 0.3 * max(1, min(len(words), len(again)))

@@ -1,0 +1,183 @@
+"""What a question about the records refers to: the papers it names, those of the chat, and what to ask if unclear."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from rag.catalogue import words
+from rag.catalogue.grammar import is_bare
+from rag.retrieval.naming import (
+    MARKS,
+    NAMED,
+    NOUN,
+    Name,
+    Plain,
+    find_names,
+    is_by,
+    listed_in,
+    marked_text,
+    title_fragment,
+    titles_in,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ingest import Library, Paper
+    from rag.answer import Citation, Passage, Scope
+
+    History = Sequence[tuple[str, str]]
+    Cited = Sequence[tuple[str, int]]
+
+MOST_AT_ONCE = 8
+"""Papers of which facts are told at once; more are listed, and one is to be named."""
+
+MOST_LISTED = 200
+
+
+WHICH = "Which paper do you mean? Name it in the question, or choose one in the Library."
+WHICH_ONE = "Which one do you mean?"
+
+ONE = re.compile(
+    rf"(?:it|this|that|this one|that one|its|(?:this|that|the|my|our|your) (?:first |last )?{NOUN}"
+    rf"|es|das|dies|dieses|diese|(?:das|der|die|dem|den|des|dieses|diese|dieser|diesem|diesen|mein|meine) {NOUN}"
+    rf"|това|тази|този|го|я|(?:това|тази|този) {NOUN}|статията|публикацията|изследването|доклад(?:а|ът)|обзор(?:а|ът))"
+)
+_MANY = re.compile(
+    r"(?:they|them|these|those|both|all|all of (?:them|these)|(?:(?:all )?(?:these|those)|both|the) (?:\w+ )?"
+    r"(?:papers|articles|studies|publications)|sie|diese|beide|(?:diese|die|alle) (?:paper|artikel|studien|arbeiten)"
+    r"|те|тях|тези|(?:тези )?(?:статии|статиите|публикации))"
+)
+_ALL = re.compile(
+    r"(?:all(?: of)?(?: my| the)? papers|(?:all )?my papers|(?:the|my) (?:whole |entire )?library|everything"
+    r"|alle(?: meine)? (?:paper|artikel)|(?:meine |die )?bibliothek|всички(?: мои| моите)? статии|библиотеката)"
+)
+NAMES = re.compile(rf"(?:the )?{NAMED}(?:(?:,| and|, and| or| und| и) (?:the )?{NAMED})*")
+LOOKS_NAMED = re.compile(
+    rf"[{MARKS}].+[{MARKS}]|(?:(?:the )?{NOUN} (?:by|of) )?(?:the )?[^\W\d][\w'.-]*(?: [\w'.&-]+){{0,3}}"
+    r"(?:,? et al\.?,? ?\(?(?:(?:19|20)\d\d[a-z]?)?\)?|,? \(?(?:19|20)\d\d[a-z]?\)?)|\S+\.pdf"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What the records say."""
+
+    text: str
+    """Plain text: titles in “…”, numbered lists, BibTeX between two lines of backticks."""
+    passages: tuple[Passage, ...] = ()
+    citations: tuple[Citation, ...] = ()
+
+
+class Asked:
+    """One question with all that it may refer to."""
+
+    def __init__(self, library: Library, question: str, scope: Scope, history: History, cited: Cited) -> None:
+        self.library, self.scope, self.history, self.cited = library, scope, history, cited
+        self.plain = Plain(question)
+        self.papers = list(scope.papers)
+        self._pages: dict[str, dict[int, str]] = {}
+        self.listed = listed_in(history[-1][1], self.papers) if history else []
+        self.names = find_names(self.plain, self.papers, listed=self.listed, bare=True)
+        self.marked = marked_text(self.plain, self.names)
+
+    def subject(  # noqa: PLR0911 - one way of naming a paper a line
+        self, text: str | None, *, alone: bool = False
+    ) -> list[Paper] | Reply | None:
+        """The papers that the words mean; a reply where that is to be asked; None where they mean no paper."""
+        if text is None or ONE.fullmatch(text) or _MANY.fullmatch(text):
+            return self._from_chat(many=bool(text and _MANY.fullmatch(text)), alone=alone)
+        if NAMES.fullmatch(text):
+            return self._named(self.names)
+        if _ALL.fullmatch(text):
+            return self.papers or None
+        bare = text.strip(MARKS + " ")
+        is_quoted = bool(re.fullmatch(rf"[{MARKS}].+[{MARKS}]", text))
+        if found := title_fragment(bare, self.papers, quoted=is_quoted):
+            return self._one_of(found, self.said(bare))
+        leading = [paper for paper in self.papers if paper.authors and is_by(_only_first(paper), bare)]
+        if leading and bare not in {"author", "authors"}:
+            return self._one_of(tuple(leading), self.said(bare))
+        if LOOKS_NAMED.fullmatch(text):
+            return self._elsewhere(text) or self.nothing(self.said(bare))
+        return None
+
+    def _named(self, names: Sequence[Name]) -> list[Paper] | Reply:
+        for name in names:
+            if len(name.papers) > 1:
+                return self.which(name.text, name.papers)
+        return list({name.papers[0].id: name.papers[0] for name in names}.values())
+
+    def _one_of(self, found: Sequence[Paper], said: str) -> list[Paper] | Reply:
+        return list(found) if len(found) == 1 else self.which(said, found)
+
+    def which(self, said: str, fitting: Sequence[Paper]) -> Reply:
+        """Ask which of the papers that a name fits is meant."""
+        listed = words.numbered(words.entry(paper) for paper in fitting[:MOST_LISTED])
+        return Reply(f"“{said.strip(MARKS)}” fits {len(fitting)} papers in your library:\n\n{listed}\n\n{WHICH_ONE}")
+
+    def _elsewhere(self, text: str) -> list[Paper] | Reply | None:
+        """A paper of the library that is not among those that this chat asks."""
+        if self.scope.whole:
+            return None
+        names = find_names(Plain(text), self.library.papers(), bare=False)
+        return self._named(names) if names else None
+
+    def nothing(self, said: str) -> Reply:
+        """That no paper has this name; and which ones somebody of the name has written."""
+        person = re.sub(r",? (?:et al\.?)?,? ?\(?(?:(?:19|20)\d\d[a-z]?)?\)?$|,? \(?(?:19|20)\d\d[a-z]?\)?$", "", said)
+        by = [paper for paper in self.papers if is_by(paper, person)]
+        near = (
+            f" By an author of this name there {'is' if len(by) == 1 else 'are'}:\n\n{self.listing(by)}" if by else ""
+        )
+        return Reply(f"No paper in your library matches “{said}”.{near}")
+
+    def _from_chat(self, *, many: bool, alone: bool) -> list[Paper] | Reply | None:
+        """What "it" or nothing stands for: the only paper that is asked, or those of the last answer."""
+        if len(self.papers) == 1:
+            bare = alone and is_bare(self.plain.text)
+            return None if bare and not self.last() else self.papers
+        if not self.papers:
+            return Reply("Your library is empty: add a paper and ask again.")
+        last = self.last()
+        if last:
+            return last
+        if many:
+            return self.papers if len(self.papers) <= MOST_AT_ONCE else Reply(WHICH)
+        if alone and (is_bare(self.plain.text) or len(self.plain.text.split()) < 4):
+            return None  # "when?", "the sources?": of what, only the chat could have said
+        return Reply(WHICH)
+
+    def last(self) -> list[Paper]:
+        """The papers that the last answer is about."""
+        if not self.history:
+            return []
+        asked, said = self.history[-1]
+        told = titles_in(said, self.papers)
+        if not told:
+            by_id = {paper.id: paper for paper in self.papers}
+            told = [by_id[paper_id] for paper_id, _ in self.cited if paper_id in by_id]
+        if not told:
+            named = find_names(Plain(asked), self.papers, listed=self._listed_before(), bare=True)
+            told = [paper for name in named if len(name.papers) == 1 for paper in name.papers]
+        return list({paper.id: paper for paper in told}.values())
+
+    def _listed_before(self) -> list[Paper]:
+        return listed_in(self.history[-2][1], self.papers) if len(self.history) > 1 else []
+
+    def listing(self, papers: Sequence[Paper]) -> str:
+        """The papers as a numbered list, as many as a chat bears."""
+        listed = words.numbered(words.entry(paper) for paper in papers[:MOST_LISTED])
+        rest = len(papers) - MOST_LISTED
+        return f"{listed}\n\n… and {rest} more; the Library shows all." if rest > 0 else listed
+
+    def said(self, folded: str) -> str:
+        """Words of the plain question as the user wrote them."""
+        at = self.plain.text.rfind(folded)
+        return self.plain.said(at, at + len(folded)) if at >= 0 and folded else folded
+
+
+def _only_first(paper: Paper) -> Paper:
+    return replace(paper, authors=paper.authors[:1])

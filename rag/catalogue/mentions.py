@@ -1,0 +1,132 @@
+"""Where a word or phrase stands in the papers, letter for letter: every hit, by the full-text index and the text."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ingest.paper import PAGE_BREAK, pages_of
+from ingest.sentences import sentence_spans
+from rag.retrieval.naming import MARKS, fold
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ingest import Chunk, Library, Paper
+
+MOST_CHUNKS = 1_000_000
+"""No limit that a library could meet: all hits are wanted."""
+
+ACRONYM = 5
+"""A word of so many capitals at most is searched for in capitals only: WHO is not "who"."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A word on a page."""
+
+    page: int
+    chunk: Chunk
+    quote: str
+    """The sentence it stands in, as far as it is on this page: a verbatim slice of the chunk."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mentions:
+    """What one paper has of a word."""
+
+    paper: Paper
+    count: int
+    hits: tuple[Hit, ...]
+    """The first of each page, in order."""
+
+
+def wanted_words(text: str) -> str:
+    """What is to be searched for, without quotation marks and without "the word"."""
+    text = text.strip().strip(MARKS).strip()
+    text = re.sub(
+        r"^(?:the |das |den |die )?(?:words?|terms?|phrase|name|expression|wort|wörter|begriff|думата|термина|израза) ",
+        "",
+        text,
+        flags=re.IGNORECASE,
+    )
+    return text.strip().strip(MARKS).strip(" .,;")
+
+
+def find_mentions(library: Library, words: str, papers: Sequence[Paper]) -> list[Mentions]:
+    """The papers, in their order, in whose text these words stand side by side; reference lists are left out.
+
+    Upper and lower case, accents and kinds of hyphens are the same; parts of words and other forms are not.
+    """
+    pattern = _pattern(words)
+    tokens = re.findall(r"\w+", words)
+    if not pattern or not tokens:
+        return []
+    phrase = '"' + " ".join(tokens) + '"'
+    ids = [paper.id for paper in papers]
+    found = library.chunks(name for name, _ in library.search_words(phrase, MOST_CHUNKS, paper_ids=ids))
+    by_paper: dict[str, list[Chunk]] = {}
+    for chunk in sorted(found.values(), key=lambda chunk: chunk.ordinal):
+        by_paper.setdefault(chunk.paper_id, []).append(chunk)
+    told = (_in_paper(library, paper, by_paper.get(paper.id, ()), pattern) for paper in papers)
+    return [mentions for mentions in told if mentions]
+
+
+def _in_paper(library: Library, paper: Paper, chunks: Sequence[Chunk], pattern: _Words) -> Mentions | None:
+    count, hits = 0, dict[int, Hit]()
+    starts: list[int] = []
+    for chunk in chunks:
+        places = pattern.places(chunk.text)
+        count += len(places)
+        if places and not starts:
+            starts = _page_starts(library, paper.id)
+        for start, end in places:
+            page, _ = pages_of(starts, chunk.start + start, chunk.start + end)
+            if page not in hits:
+                hits[page] = Hit(page, chunk, _sentence(chunk, start, page, starts))
+    return Mentions(paper, count, tuple(hits[page] for page in sorted(hits))) if count else None
+
+
+def _page_starts(library: Library, paper_id: str) -> list[int]:
+    starts, at = [], 0
+    for page in library.pages(paper_id):
+        starts.append(at)
+        at += len(page.text) + len(PAGE_BREAK)
+    return starts
+
+
+def _sentence(chunk: Chunk, at: int, page: int, starts: Sequence[int]) -> str:
+    start, end = next(((a, b) for a, b in sentence_spans(chunk.text) if a <= at < b), (0, len(chunk.text)))
+    low = starts[page - 1] - chunk.start
+    high = starts[page] - len(PAGE_BREAK) - chunk.start if page < len(starts) else len(chunk.text)
+    return chunk.text[max(start, low) : min(end, high)].strip()
+
+
+@dataclass(frozen=True, slots=True)
+class _Words:
+    pattern: re.Pattern[str]
+    capitals: bool
+
+    def places(self, text: str) -> list[tuple[int, int]]:
+        """The half-open ranges of `text` where the words stand."""
+        if text.isascii():  # as most chunks are: nothing moves
+            plain = text if self.capitals else text.lower()
+            return [match.span() for match in self.pattern.finditer(plain)]
+        pieces = [char if self.capitals else fold(char) for char in text]
+        origin = [n for n, piece in enumerate(pieces) for _ in piece]
+        return [
+            (origin[match.start()], origin[match.end() - 1] + 1) for match in self.pattern.finditer("".join(pieces))
+        ]
+
+
+def _pattern(words: str) -> _Words | None:
+    letters = [char for char in words if char.isalpha()]
+    capitals = 1 < len(letters) <= ACRONYM and all(char.isupper() for char in letters)
+    said = words if capitals else fold(words)
+    parts = [r"[-‐‑]\s?".join(re.escape(piece) for piece in part.split("-")) for part in said.split()]
+    if not parts:
+        return None
+    before = r"(?<!\w)" if re.match(r"\w", said) else ""
+    after = r"(?!\w)" if re.search(r"\w$", said) else ""
+    return _Words(re.compile(before + r"\s+".join(parts) + after), capitals)

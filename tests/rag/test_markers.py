@@ -1,0 +1,72 @@
+"""Citation markers in every form that models write: read as what they mean, also while they are still being written."""
+
+from __future__ import annotations
+
+import pytest
+
+from rag.markers import Markers, normalised, round_ones, without_notes
+
+FORMS = [
+    ("It is so [1, 2].", "It is so [1][2]."),
+    ("It is so [1][2].", "It is so [1][2]."),
+    ("It is so [1-3].", "It is so [1][2][3]."),
+    ("It is so [1 and 2].", "It is so [1][2]."),
+    ("It is so [1, p. 3].", "It is so [1]."),
+    ("It is so [1, pp. 3-4; 2, S. 7].", "It is so [1][2]."),
+    ("It is so [1: 3].", "It is so [1]."),
+    ("It is so [^1].", "It is so [1]."),
+    ("It is so [Source 1].", "It is so [1]."),
+    ("It is so [source: 1].", "It is so [source: 1]."),
+    ("It is so [Passage 1; Passage 2].", "It is so [1][2]."),
+    ("It is so [Passages 1 and 3].", "It is so [1][3]."),
+    ("It is so [Doc 1, Doc 2].", "It is so [1][2]."),
+    ("It is so [ref. 4].", "It is so [4]."),
+    ("It is so [#1].", "It is so [1]."),
+    ("It is so 【1†source】.", "It is so [1]."),
+    ("It is so 【2】.", "It is so [2]."),
+    ("It is so [1†L3-L5].", "It is so [1]."),
+    ("It is so.<sup>1,2</sup> And so.", "It is so.[1][2] And so."),
+    ("It is said<sup>[1]</sup>.", "It is said[1]."),
+    ("It is so (Source 1).", "It is so [1]."),
+    ("It is so (see Passage 2, p. 4).", "It is so [2]."),
+    # and what is none
+    ("10<sup>6</sup> cells per cm<sup>2</sup>", "10<sup>6</sup> cells per cm<sup>2</sup>"),
+    ("as in [2019] and [see Table 3]", "as in [2019] and [see Table 3]"),
+    ("in the range [0, 1]", "in the range [0, 1]"),
+    ("a link [1](http://example.org)", "a link [1](http://example.org)"),
+    ("x[i] = [0.5, 1.2] (p < .05)", "x[i] = [0.5, 1.2] (p < .05)"),
+    ("not closed [1", "not closed [1"),
+]
+
+
+@pytest.mark.parametrize(("text", "meant"), FORMS)
+def test_a_form_is_read_as_what_it_means(text, meant):
+    assert normalised(text) == meant
+
+
+@pytest.mark.parametrize(("text", "meant"), FORMS)
+@pytest.mark.parametrize("size", [1, 2, 5])
+def test_a_stream_gives_the_same_however_it_is_cut(text, meant, size):
+    markers = Markers()
+    pieces = [markers.feed(text[at : at + size]) for at in range(0, len(text), size)]
+    assert "".join([*pieces, markers.finish()]) == meant
+
+
+@pytest.mark.parametrize(
+    ("text", "meant"),
+    [
+        ("It is so (1). And so (2).", "It is so [1]. And so [2]."),
+        ("It is so (1, 2).", "It is so [1][2]."),
+        ("It follows from Equation (1).", "It follows from Equation (1)."),
+        ("There are three (3) of them.", "There are three (3) of them."),
+        ("It is so [1]. In a group (2).", "It is so [1]. In a group (2)."),
+        ("It was shown (2019).", "It was shown (2019)."),
+        ("It is so (9).", "It is so (9)."),
+    ],
+)
+def test_round_brackets_are_markers_only_where_nothing_else_is_meant(text, meant):
+    assert round_ones(text, {1, 2, 3}) == meant
+
+
+def test_the_list_of_footnotes_below_a_text_goes():
+    assert without_notes("It is so [1].\n\n[^1]: Smith 2019, p. 3\n[2]: Jones").strip() == "It is so [1]."
