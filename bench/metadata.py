@@ -16,6 +16,7 @@ from __future__ import annotations
 import argparse
 import json
 import logging
+import os
 import re
 import sys
 import unicodedata
@@ -33,7 +34,8 @@ if TYPE_CHECKING:
     from ingest.layout import Layout
     from ingest.metadata import Description, DocumentInfo
 
-PAPERS = Path(__file__).resolve().parents[2] / "shared" / "data" / "papers"
+DATA = Path(os.environ.get("SCHOLION_DATA") or Path(__file__).resolve().parents[2] / "shared" / "data")
+PAPERS = DATA / "papers"
 YEARS = {
     "PMC2832770": 2010, "PMC4445982": 2015, "PMC4562040": 2015, "PMC4575751": 2011, "PMC4889806": 2016,
     "PMC4911752": 2016, "PMC4930629": 2016, "PMC4945999": 2016, "PMC5376420": 2017, "PMC5745208": 2017,

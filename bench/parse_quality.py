@@ -1,6 +1,9 @@
-"""How well papers are parsed: 40 PDFs against their publishers' XML, compared with plain pypdf.
+"""How well papers are parsed: PDFs against their publishers' XML, compared with plain pypdf.
 
-    python bench/parse_quality.py [--ours] [--misses] [PAPER …]
+    python bench/parse_quality.py [--papers FOLDER] [--ours] [--misses] [PAPER …]
+
+The folder has PDFs and `truth.jsonl`: `papers` (40, the default) or `papers2` (8 that were once parsed badly) in the
+shared data or in `$SCHOLION_DATA`. A paper whose XML has no sections counts for titles and references only.
 
 What is compared, and how:
 
@@ -25,6 +28,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import re
 import statistics
 import sys
@@ -40,7 +44,7 @@ import pypdfium2
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
-DATA = ROOT.parent / "shared" / "data" / "papers"
+DATA = Path(os.environ.get("SCHOLION_DATA") or ROOT.parent / "shared" / "data") / "papers"
 
 _WORD = re.compile(r"[^\W\d_]+|\d+")
 _PLACE = re.compile(
@@ -140,14 +144,16 @@ def heading_figures(row: dict[str, Any], found: list[str], shown: str) -> dict[s
         ):
             wrong.append(title)
     missed = list(rest.elements())
+    if not row["sections"]:
+        wrong = []  # nothing is known of them
     return {"hit": want.total() - len(missed), "want": want.total(), "wrong": wrong, "missed": missed}
 
 
-def measure(row: dict[str, Any]) -> dict[str, Any]:
+def measure(row: dict[str, Any], folder: Path) -> dict[str, Any]:
     from ingest.chunk import chunk_paper
     from ingest.parse import parse_pdf
 
-    path = DATA / row["pdf"]
+    path = folder / row["pdf"]
     start = time.process_time()
     parsed = parse_pdf(path)
     seconds = time.process_time() - start
@@ -181,7 +187,7 @@ def measure(row: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def plain(row: dict[str, Any]) -> dict[str, float]:
+def plain(row: dict[str, Any], folder: Path) -> dict[str, float]:
     """The same body measures for pypdf's plain text."""
     import logging
 
@@ -189,7 +195,7 @@ def plain(row: dict[str, Any]) -> dict[str, float]:
 
     logging.getLogger("pypdf").setLevel(logging.CRITICAL)
     start = time.process_time()
-    reader = pypdf.PdfReader(DATA / row["pdf"])
+    reader = pypdf.PdfReader(folder / row["pdf"])
     text = "\n".join(page.extract_text() for page in reader.pages)
     seconds = time.process_time() - start
     title = words(str((reader.metadata and reader.metadata.title) or "")) == words(row["title"])
@@ -213,11 +219,12 @@ def summary(name: str, results: list[dict[str, Any]], pages: int) -> str:
     def total(key: str) -> int:
         return sum(r[key] for r in results)
 
+    known = [r for r in results if r["words"]] or results
     text = (
         f"{name}: titles {total('title')}/{len(results)}; "
-        f"words mean {statistics.mean(r['words'] for r in results):.4f}, "
-        f"worst {min(r['words'] for r in results):.3f}; "
-        f"shingles {statistics.mean(r['shingles'] for r in results):.4f}; "
+        f"words mean {statistics.mean(r['words'] for r in known):.4f}, "
+        f"worst {min(r['words'] for r in known):.3f}; "
+        f"shingles {statistics.mean(r['shingles'] for r in known):.4f}; "
         f"order {total('ordered') / max(1, total('pairs')):.4f} of {total('pairs')} pairs"
     )
     if "hit" in results[0]:
@@ -225,7 +232,7 @@ def summary(name: str, results: list[dict[str, Any]], pages: int) -> str:
         text += (
             f"; headings recall {hit / total('want'):.3f}, precision {hit / (hit + wrong):.3f}; "
             f"references out {total('out')}/{len(results)}; body words in chunks "
-            f"{statistics.mean(r['in_chunks'] for r in results):.4f}; "
+            f"{statistics.mean(r['in_chunks'] for r in known):.4f}; "
             f"paragraphs lost {sum(len(r['lost']) for r in results)}"
         )
     return f"{text}; {1000 * sum(r['seconds'] for r in results) / pages:.1f} ms CPU per page"
@@ -234,13 +241,15 @@ def summary(name: str, results: list[dict[str, Any]], pages: int) -> str:
 def main() -> int:
     parser = argparse.ArgumentParser(description="Reading quality over the development papers.")
     parser.add_argument("papers", nargs="*", help="parts of file names; all by default")
+    parser.add_argument("--papers", dest="folder", type=Path, default=DATA, help="a folder, or its name in the data")
     parser.add_argument("--ours", action="store_true", help="leave plain pypdf out")
     parser.add_argument("--misses", action="store_true", help="also list what was missed")
     options = parser.parse_args()
-    if not DATA.is_dir():
-        print(f"The development data is not here: {DATA}")
+    folder = options.folder if options.folder.is_dir() else DATA.parent / options.folder
+    if not folder.is_dir():
+        print(f"The development data is not here: {folder}")
         return 0
-    rows = [json.loads(text) for text in (DATA / "truth.jsonl").read_text(encoding="utf-8").splitlines()]
+    rows = [json.loads(text) for text in (folder / "truth.jsonl").read_text(encoding="utf-8").splitlines()]
     rows = [r for r in rows if not options.papers or any(part in r["pdf"] for part in options.papers)]
     print(
         "paper                    title words 3-runs  order  headings prec refs     leak out chunks lost ms/p | pypdf"
@@ -248,10 +257,10 @@ def main() -> int:
     results: list[dict[str, Any]] = []
     plains: list[dict[str, Any]] = []
     for row in rows:
-        result = measure(row)
+        result = measure(row, folder)
         results.append(result)
         if not options.ours:
-            plains.append(plain(row))
+            plains.append(plain(row, folder))
         print(line(row["pdf"].removesuffix(".pdf"), result, plains[-1] if plains else None, row), flush=True)
         if options.misses:
             print_misses(row, result)

@@ -292,6 +292,8 @@ def _report(report: IngestReport, options: argparse.Namespace, *, path: Path | N
             sep="\n         ",
             flush=True,
         )
+        if report.like:
+            print(f"{'':8} {report.like_sentence}", file=sys.stderr)
 
 
 def _row(library: Library, paper: Paper) -> dict[str, Any]:
@@ -307,6 +309,7 @@ def _row(library: Library, paper: Paper) -> dict[str, Any]:
         "chunks": library.n_chunks(paper.id),
         "file": paper.file_name,
         "tags": library.tags_of(paper.id),
+        "retracted": paper.retracted,
     }
 
 
@@ -323,7 +326,8 @@ def _list(library: Library, _: IngestSettings, options: argparse.Namespace) -> i
         for row in rows:
             year = row["year"] or "    "
             tags = f"  [{', '.join(row['tags'])}]" if row["tags"] else ""
-            print(printable(f"{row['paper_id']}  {year}  {row['pages']:4} p  {_line(row['title'])}{tags}"))
+            title = "RETRACTED: " * row["retracted"] + _line(row["title"])
+            print(printable(f"{row['paper_id']}  {year}  {row['pages']:4} p  {title}{tags}"))
         if not rows:
             print("The library is empty. Add papers with `python -m ingest add PATH`.", file=sys.stderr)
     return 0

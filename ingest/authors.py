@@ -22,10 +22,11 @@ _ACCENTS = dict(
     zip("´`¨ˆ˜ˇ˘¸˚¯˙˝˛", "\u0301\u0300\u0308\u0302\u0303\u030c\u0306\u0327\u030a\u0304\u0307\u030b\u0328", strict=True)
 )
 _LOOSE_ACCENT = re.compile(f"(?<!\\d)([^\\W\\d_]?)([{''.join(_ACCENTS)}])(\\s?)([^\\W\\d_]?)")
-_MARK = r"\d¹²³⁰⁴-⁹⁺*∗⁎†‡§¶‖#♯✉⋆☆★ªºʰ-ʸˡˢˣᴬ-ᵡᶛ-ᶿⁱⁿ"
+_MARK = r"\d¹²³⁰⁴-⁹⁺*∗⁎†‡§¶‖#♯✉⋆☆★☯¤◊□■△▲○●ǂªºʰ-ʸˡˢˣᴬ-ᵡᶛ-ᶿⁱⁿ"
 _MARKS = re.compile(rf"[{_MARK}]+(?:\s*,\s*[{_MARK}]+)*")
 _BETWEEN = re.compile(
-    r"[,;•·∙|/:\x1f\t、，；()\[\]{}]|(?<!\S)(?:and|und|et|with|by|for|on behalf of)(?!\S)|&", re.IGNORECASE
+    r"[,;•·∙|/:\x1f\t、，；()\[\]{}]|(?<!\S)(?:and|und|et|with|by|for|on behalf of)(?![^\s:])|&|(?<!\S)\ufffd(?!\S)",
+    re.IGNORECASE,
 )
 _CONTACTS = re.compile(
     r"https?://\S+|\{[^}]{1,200}\}\s?@\s?\S{1,99}|\S{1,64}\s?@\s?\S{1,99}|\borcid(?:\.org)?\S*|"
@@ -68,6 +69,12 @@ _END = re.compile(
     r"article (?:info|hist)|a r t i c l e|doi\b|how to cite|citation|highlights|open access|statement of need)",
     re.IGNORECASE,
 )
+_ABOVE_NAMES = re.compile(r"\W*(?:received|submitted|accepted|published|copyright|©|doi\b|open access)", re.IGNORECASE)
+"""What can stand between the title and the names, too."""
+_MAIL = re.compile(r"([^\s@{},;]{2,64})\s?@\s?\S{3,99}")
+_INITIALS = re.compile(r"(?:[^\W\d_]\.[\s-]?){1,4}")
+_ICON = re.compile(r"(?<=[^\W\d_])\s*(?<![A-Z\d])i?ID$|\s(?:ID|iD)$")
+"""What is left of ORCID's sign behind a name."""
 _MAX_ROWS, _MAX_ROW = 60, 1000
 """Rows under the title, and characters in each, that are looked at: a hostile page must not cost time."""
 
@@ -145,6 +152,8 @@ def _names_in(rows: Sequence[_Row]) -> list[str]:
     previous: _Row | None = None
     marked_first = False
     for number, row in enumerate(rows):
+        if not blocks and _ABOVE_NAMES.match(row.text) and not is_prose(row.text):
+            continue
         if _END.match(row.text) or (not blocks and number > 6):
             break
         names = _is_row_of_names(row.text, continues=bool(blocks) and previous is blocks[-1][-1])
@@ -163,7 +172,31 @@ def _names_in(rows: Sequence[_Row]) -> list[str]:
             blocks.append([row])
         previous = row
     found = [name for block in blocks for name in _names_of_block(block)]
+    if blocks:
+        found = _apart(found, rows[rows.index(blocks[-1][-1]) + 1 :])
     return list(dict.fromkeys(_without_letter_marks(found, rows)))
+
+
+def _apart(names: list[str], below: Sequence[_Row]) -> list[str]:
+    """The names, those of two people side by side taken apart where two addresses stand below them."""
+    if len(names) != 1 or len(words := names[0].split()) < 4:
+        return names
+    near = []
+    for row in below[:5]:
+        if _END.match(row.text):
+            break
+        near.append(row.text)
+    mails = [squash(mail) for mail in _MAIL.findall(" ".join(near))]
+    if len(mails) < 2 and not any("\t" in text or " | " in text for text in near):
+        return names
+    splits = [(" ".join(words[:n]), " ".join(words[n:])) for n in range(2, len(words) - 1)]
+    splits = [pair for pair in splits if all(map(_is_name, pair)) and not pair[0].endswith(".")]
+
+    def mailed(pair: tuple[str, str]) -> int:
+        return sum(any(squash(name.split()[-1]) in mail for mail in mails) for name in pair)
+
+    best = max(splits, key=mailed, default=None)
+    return list(best) if best else names
 
 
 def _is_set_as(row: _Row, other: _Row) -> bool:
@@ -172,14 +205,16 @@ def _is_set_as(row: _Row, other: _Row) -> bool:
 
 def _opens_a_block(row: _Row, first: _Row, previous: _Row) -> bool:
     """Whether a row under an affiliation is set as the first names are, and the affiliation is not."""
-    return _is_set_as(row, first) and ("@" in previous.text or not _is_set_as(row, previous))
+    mailed = "@" in previous.text or ("@" in row.text and "@" in first.text)
+    return _is_set_as(row, first) and (mailed or not _is_set_as(row, previous))
 
 
 def _names_of_block(rows: Sequence[_Row]) -> list[str]:
     pieces = [[piece for piece in _pieces(row.text) if piece] for row in rows]
     alone = len(rows) > 1 and all(len(row) == 1 and _is_name(row[0]) for row in pieces)
     text = ("\x1f" if alone else " ").join(row.text for row in rows)
-    names = [name for name in _pieces(text) if _is_name(name)] if not PLACE.search(text) else _leading_names(text)
+    bare = _without_contacts(text)
+    names = [name for name in _pieces(text) if _is_name(name)] if not PLACE.search(bare) else _leading_names(text)
     return [_in_title_case(name) for name in names]
 
 
@@ -191,14 +226,23 @@ def _leading_names(text: str) -> list[str]:
 
 
 def _is_row_of_names(text: str, *, continues: bool) -> bool:
+    if "@" in text:  # a name and an e-mail address
+        text = _without_contacts(text)
+        if sum(map(str.isalpha, text)) < 4:
+            return False
     if PLACE.search(text) or is_prose(text):
         return False
     pieces = [piece for piece in _pieces(text) if piece and not _NOT_A_PERSON.fullmatch(piece)]
     names = [piece for piece in pieces if _is_name(piece)]
     parts = [_BROKEN.sub("", piece) for piece in pieces if piece not in names]
     # a name that is broken at a line's end leaves one word on either side
-    allowed = 2 if names else int(continues)
-    return bool(names or continues) and len(parts) <= allowed and all(_is_name(f"A. {part}") for part in parts)
+    ends = bool(pieces and continues and _INITIALS.fullmatch(pieces[-1]))
+    allowed = 2 if names or ends else int(continues)
+    return (
+        bool(names or continues)
+        and len(parts) <= allowed
+        and all(_INITIALS.fullmatch(part) or _is_name(f"A. {part}") for part in parts)
+    )
 
 
 def is_prose(text: str) -> bool:
@@ -217,7 +261,7 @@ def _pieces(text: str) -> list[str]:
     plain = re.sub(r",\s*(?=(?:Jr|Sr|I{2,3})\b)", " ", plain)
     pieces = _BETWEEN.split(_MARKS.sub("\x1f", plain))
     plain_pieces = (re.sub(r"(?:^|\s)[a-h]$", "", " ".join(piece.split()).strip(" -–—~_")) for piece in pieces)
-    return [_HONORIFIC.sub("", piece) for piece in plain_pieces]
+    return [_ICON.sub("", _HONORIFIC.sub("", piece)) for piece in plain_pieces]
 
 
 def composed(text: str) -> str:

@@ -63,6 +63,8 @@ def _entry_text(key: str, paper: Paper) -> str:
         fields |= {"eprint": paper.arxiv_id, "archiveprefix": "arXiv"}
     if paper.isbn:
         fields["isbn"] = paper.isbn
+    if paper.retracted:
+        fields["note"] = "Retracted"
     lines = "".join(f"  {name} = {{{value}}},\n" for name, value in fields.items() if value)
     return f"@misc{{{key},\n{lines}}}\n"  # which kind it is, a PDF does not say; @misc asks for no other field
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from ingest.headings import CAPTION
+from ingest.known_headings import CAPTION
 from ingest.lines import join
 from ingest.sentences import is_unfinished
 
@@ -25,6 +25,10 @@ _FOOTNOTE = re.compile(r"[\d⁰¹²³⁴-⁹*†‡§¶#ᵃ-ᵛ]{1,3}\s*\S")
 _EQUATION = re.compile(r"[=≈≤≥∑∫∏√±∂∇∈⟨∥]")
 
 
+_HEADED = 240
+"""Characters of a table after which its column headings are said again."""
+
+
 @dataclass(slots=True)
 class Piece:
     """A block before it is text: what it is made of."""
@@ -35,6 +39,8 @@ class Piece:
     lines: list[Line]
     level: int = 0
     opens_entry: bool = False
+    head: str = ""
+    """Of a table that goes on overleaf: its column headings, which stand on the page before."""
 
     @property
     def last(self) -> Line:
@@ -52,8 +58,8 @@ class Piece:
         self.texts.append(text)
 
     def as_text(self, vocabulary: Counter[str]) -> str:
-        """A table as its rows, anything else as running text."""
-        return "\n".join(_rows(self)) if self.kind == "table" else join(self.texts, vocabulary)
+        """A table as its rows, its column headings again before each few of them; anything else as running text."""
+        return "\n".join(_headed(_rows(self), self.head)) if self.kind == "table" else join(self.texts, vocabulary)
 
 
 def find_pieces(
@@ -85,7 +91,23 @@ def find_pieces(
             piece.add(line, text)
         else:
             pieces.append(Piece(kind, line.page, [text], [line], opens_entry=i in references.starts))
-    return _floats_out(pieces, body)
+    pieces = _floats_out(pieces, body)
+    _carry_heads(pieces)
+    return pieces
+
+
+def _carry_heads(pieces: list[Piece]) -> None:
+    """Give the tables that go on overleaf the column headings that stand on the page before."""
+    ends: dict[int, Piece] = {}
+    for piece in pieces:
+        first = piece.page not in ends
+        before = ends.get(piece.page - 1)
+        if first and before and piece.kind == before.kind == "table":
+            rows, above = _rows(piece), _rows(before)
+            if _n_cells(rows[0]) == _n_cells(above[-1]) and not _column_heads(rows):
+                piece.head = before.head or _column_heads(above)
+        if piece.kind != "footnote" or first:
+            ends[piece.page] = piece
 
 
 def _floats_out(pieces: list[Piece], body: Style) -> list[Piece]:
@@ -253,3 +275,35 @@ def _rows(piece: Piece) -> list[str]:
     if usual < 2 or times < 0.6 * len(rows):
         return piece.texts
     return [" | ".join(text for _, text in sorted(row)) for row in rows]
+
+
+def _n_cells(row: str) -> int:
+    return row.count(" | ") + 1
+
+
+def _column_heads(rows: Sequence[str]) -> str:
+    """The first row if it names the columns: cells without figures over rows of as many cells with some, else empty."""
+    if len(rows) < 3 or any(sum(map(str.isdigit, cell)) > 0.4 * len(cell) for cell in rows[0].split(" | ")):
+        return ""
+    alike = [row for row in rows[1:] if _n_cells(row) == _n_cells(rows[0])]
+    figures = [row for row in alike if any(char.isdigit() for char in row.partition(" | ")[2])]
+    good = _n_cells(rows[0]) > 1 and len(alike) > 0.6 * (len(rows) - 1) and len(figures) > 0.6 * len(alike)
+    return rows[0] if good else ""
+
+
+def _headed(rows: list[str], head: str) -> list[str]:
+    """The rows of a long table with its column headings before each run of them, so that a passage has both."""
+    head = head or _column_heads(rows)
+    if not head:
+        return rows
+    out: list[str] = []
+    length = 0
+    for row in rows:
+        if row == head:
+            length = len(head)
+        elif not out or length + len(row) > _HEADED:
+            out.append(head)
+            length = len(head)
+        out.append(row)
+        length += len(row)
+    return out

@@ -25,12 +25,13 @@ def chunk_paper(parsed: ParsedPaper, *, max_tokens: int, count_tokens: CountToke
         max_tokens: the most word pieces of a chunk; a longer sentence is cut between words.
         count_tokens: the embedder's own count for each text, without special tokens.
 
+    Of a table, whole rows are packed, with the column headings that stand before them.
     The reference list is left out. Chunks do not overlap: overlap gained nothing in measurements and costs space.
     """
     text, starts = parsed.text, parsed.page_starts()
     chunks: list[Chunk] = []
     for section, (start, end) in _searched(parsed, len(text)):
-        pieces = list(_fitting(text, sentence_spans(text, start, end), max_tokens, count_tokens))
+        pieces = list(_fitting(text, _units(parsed, start, end), max_tokens, count_tokens))
         for first, last, n_tokens in _packed(pieces, max_tokens):
             ordinal = len(chunks)
             first_page, last_page = pages_of(starts, first, last)
@@ -49,6 +50,26 @@ def chunk_paper(parsed: ParsedPaper, *, max_tokens: int, count_tokens: CountToke
                 )
             )
     return chunks
+
+
+def _units(parsed: ParsedPaper, start: int, end: int) -> list[Range]:
+    """What is not cut within a range: its sentences, and of tables some rows with the column headings above them."""
+    text, units, at = parsed.text, [], start
+    for block in parsed.blocks:
+        if block.kind != "table" or block.end <= start or end <= block.start:
+            continue
+        first, last = max(block.start, start), min(block.end, end)
+        units += sentence_spans(text, at, first)
+        rows = [(first + m.start(), first + m.end()) for m in re.finditer(r"[^\n]+", text[first:last])]
+        heads = {text[a:b] for a, b in rows[:1]}
+        headed = sum(text[a:b] in heads for a, b in rows) > 1
+        for a, b in rows:
+            if headed and units and units[-1][0] >= first and text[a:b] not in heads:
+                units[-1] = (units[-1][0], b)
+            else:
+                units.append((a, b))
+        at = max(at, last)
+    return [*units, *sentence_spans(text, at, end)]
 
 
 def _searched(parsed: ParsedPaper, length: int) -> Iterator[tuple[str | None, Range]]:
@@ -83,6 +104,9 @@ def _fitting(
     for (start, end), n_tokens in zip(sentences, counts, strict=True):
         if n_tokens <= max_tokens:
             yield start, end, n_tokens
+        elif " | " in text[start:end] and "\n" in text[start:end]:
+            rows = [(start + m.start(), start + m.end()) for m in re.finditer(r"[^\n]+", text[start:end])]
+            yield from _fitting(text, rows, max_tokens, count_tokens)
         else:
             yield from _cut(text, start, end, max_tokens=max_tokens, count_tokens=count_tokens)
 

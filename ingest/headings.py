@@ -7,44 +7,17 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
+from ingest.known_headings import ABSTRACT, CAPTION, MAIN_NAME, NUMBER, OPENING, STATEMENT, is_known, is_numbered
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ingest.lines import Line, Style
 
-_NUMBER = r"(?:(?:\d{1,2}(?:\.\d{1,2}){0,3}|[IVX]{1,5}|[A-H](?:\.\d{1,2}){0,2})[.)]?)"
-_LABEL = rf"(?:{_NUMBER}\s+(?:\|\s+)?)?"
-_NUMBERED = re.compile(rf"({_NUMBER})\s+(?:\|\s+)?([^\W\d_][^|]*)", re.DOTALL)
-_MAIN_NAMES = (
-    r"introduction|background|methods?|methodology|(?:materials?|patients?|subjects?) (?:and|&) methods?|"
-    r"methods? and materials?|experimental(?: section)?|results?(?: (?:and|&) discussions?)?|discussions?|conclusions?|"
-    r"summary|statement of need|acknowledge?ments?|references"
-)
-_KNOWN = re.compile(
-    rf"{_LABEL}(?:{_MAIN_NAMES}|(?:structured )?abstract|related works?|experiments?|general discussion|"
-    r"experimental (?:procedures?|methods|setup)|(?:summary and )?conclusions? and .{3,30}|concluding remarks|"
-    r"limitations|references and notes|bibliography|literature cited|works cited|appendi(?:x|ces).{0,60}|"
-    r"(?:data|code) availability.{0,20}|availability of .{3,40}|authors?[’']? ?contributions?|"
-    r"(?:declaration of )?(?:competing|conflicting) interests?|"
-    r"(?:declaration of )?conflicts? of interests?(?: statement)?|"
-    r"funding(?: .{3,20})?|keywords|abbreviations|supplementa(?:ry|l) .{3,30}|additional files?|ethics? .{3,40})\W*",
-    re.IGNORECASE,
-)
-_MAIN = re.compile(rf"{_LABEL}(?:{_MAIN_NAMES})\W*", re.IGNORECASE)
-_REFERENCES = re.compile(
-    rf"{_LABEL}(?:r\s*e\s*f\s*e\s*r\s*e\s*n\s*c\s*e\s*s(?: and notes| cited)?|(?:notes and )?references|reference list|"
-    r"bibliography|literature(?: cited)?|works cited|literatur(?:verzeichnis)?|références(?: bibliographiques)?|"
-    r"bibliographie|referencias(?: bibliográficas)?|bibliograf[ií]a|referências(?: bibliográficas)?|参考文献)\W*",
-    re.IGNORECASE,
-)
-_OPENING = re.compile(
-    rf"{_LABEL}(?:summary|introduction|background|statement of need|a\s*b\s*s\s*t\s*r\s*a\s*c\s*t)\b", re.IGNORECASE
-)
-CAPTION = re.compile(
-    r"(?:supplementa(?:ry|l) |extended data |online )?"
-    r"(?:fig(?:ure|s)?|table|scheme|chart|box|plate|algorithm|listing)\.?\s*(?:[A-Z]?\d{1,3}[A-Za-z]?|[IVX]{1,4})\b",
-    re.IGNORECASE,
-)
+_STOP = re.compile(rf"{NUMBER}\s+[^.]{{2,}}[^\W\d_]{{3}}[.:](?=\s+[A-Z])")
+"""A numbered heading up to its stop, where the sentence after it begins in the same slant, with a species' name."""
+_ROOM = "(room around it)"
+"""Stands for the face of headings that differ from the text by nothing but the room around them."""
 _ENDED = (".", "!", "?", ":", ")", "]", '"', "”")
 
 
@@ -55,6 +28,15 @@ class Head(NamedTuple):
     last: int
     length: int
     level: int
+
+
+class Named(NamedTuple):
+    """The lines `first` to `last`, of the last the first `length` characters, which the document's outline names."""
+
+    first: int
+    last: int
+    length: int
+    depth: int
 
 
 class _Look(NamedTuple):
@@ -85,26 +67,54 @@ class _Candidate:
 
     @property
     def strong(self) -> bool:
-        return is_known(self.text) or _is_numbered(self.text)
+        return is_known(self.text) or is_numbered(self.text)
 
 
-def is_references(heading: str) -> bool:
-    """Whether a heading opens the list of references."""
-    return bool(_REFERENCES.fullmatch(heading.strip()))
+def find_headings(lines: Sequence[Line], body: Style, *, title: set[int], outline: Sequence[Named] = ()) -> list[Head]:
+    """The headings among a document's lines, in order.
 
-
-def is_known(text: str) -> bool:
-    """Whether this is a heading in any paper."""
-    return bool(_KNOWN.fullmatch(text))
-
-
-def find_headings(lines: Sequence[Line], body: Style, *, title: set[int]) -> list[Head]:
-    """The headings among a document's lines, in order; `title` holds the indices of the title's lines."""
+    `title` holds the indices of the title's lines, `outline` the lines that the document's outline names.
+    """
     start = _front_matter_end(lines, body, title)
     candidates = _followed_by_text([c for c in _candidates(lines, body) if c.first >= start], lines, body)
-    accepted = _without_labels(_accepted(candidates, lines[start:], body))
+    accepted = _accepted(candidates, lines[start:], body)
+    if outline:
+        accepted = _as_outlined(
+            accepted, [n for n in outline if n.first >= start and n.first not in title], lines, body
+        )
+    accepted = _without_statements(_without_labels(accepted))
     levels = _levels(accepted)
     return [Head(c.first, c.last, c.length, _level(c, levels)) for c in accepted]
+
+
+def _as_outlined(
+    accepted: list[_Candidate], named: Sequence[Named], lines: Sequence[Line], body: Style
+) -> list[_Candidate]:
+    """The candidates with those that the outline names, and without those set as it names none.
+
+    An outline in which not even two headings are found that everybody knows is one of something else.
+    """
+    outlined = [c for n in named if (c := _outlined(n, lines, body))]
+    if sum(is_known(c.text.rstrip(".:—– ")) for c in outlined) < 2:
+        return accepted
+    taken = {i for c in outlined for i in range(c.first, c.last + 1)}
+    others = [c for c in accepted if taken.isdisjoint(range(c.first, c.last + 1))]
+    if len({n.depth for n in named}) >= 2:
+        looks = {c.look for c in outlined}  # an outline may end above the headings within lines
+        others = [c for c in others if is_known(c.text) or (c.look.run_in and c.look not in looks)]
+    return sorted([*outlined, *others], key=lambda c: c.first)
+
+
+def _outlined(named: Named, lines: Sequence[Line], body: Style) -> _Candidate | None:
+    first, last, length, _ = named
+    line, run_in = lines[first], length < len(lines[last].text)
+    text = " ".join([*(x.text for x in lines[first:last]), lines[last].text[:length]]).strip()
+    face, size, bold, italic = line.spans[0][1] if run_in else line.style
+    look = None if run_in else _look(line, body)
+    look = look or _Look(run_in, round(size * 2) / 2, bold, False, italic, face)
+    # that it is one is said; what it looks like does not matter
+    good = len(text) <= 300 and sum(map(str.isalpha, text)) >= 3 and not CAPTION.match(text)
+    return _Candidate(first, last, length, text, look, True) if good else None
 
 
 def _front_matter_end(lines: Sequence[Line], body: Style, title: set[int]) -> int:
@@ -113,7 +123,7 @@ def _front_matter_end(lines: Sequence[Line], body: Style, title: set[int]) -> in
     first_page = [i for i, line in enumerate(lines) if line.page == lines[0].page]
     for i in first_page:
         opens = len(lines[i].text.split()) <= 3 or len(lines[i].spans) > 1
-        if opens and _OPENING.match(lines[i].text) and i not in title and i > min(title, default=-1):
+        if opens and OPENING.match(lines[i].text) and i not in title and i > min(title, default=-1):
             return i
     for i in first_page[after:-1]:
         if all(_is_running_text(line, body) and len(line.text) > 40 for line in lines[i : i + 2]):
@@ -155,8 +165,8 @@ def _look(line: Line, body: Style) -> _Look | None:
     """How a line stands out from the body, or None where it does not."""
     text, style = line.text, line.style
     capitals = text.isupper() and sum(char.isalpha() for char in text) >= 4
-    smallest = (0.78 if _MAIN.fullmatch(text) else 0.7) if style.bold or is_known(text) else 0.9
-    if style.size < smallest * body.size or (" | " in text and not _is_numbered(text)):
+    smallest = (0.78 if MAIN_NAME.fullmatch(text) else 0.7) if style.bold or is_known(text) else 0.9
+    if style.size < smallest * body.size or (" | " in text and not is_numbered(text)):
         return None
     larger = style.size > 1.06 * body.size
     if not (larger or capitals or _set_apart(style, body) or style.face != body.face):
@@ -182,14 +192,14 @@ def _whole(lines: Sequence[Line], first: int, body: Style) -> _Candidate | None:
     """The heading of one or more lines of its own that begins here, if it reads like one."""
     look = _look(lines[first], body)
     if look is None:
-        return None
+        return _apart_only(lines, first, body)
     last = first
     while last + 1 < len(lines) and _continues(lines, last, look, body):
         last += 1
     text = " ".join(line.text for line in lines[first : last + 1])
     known = is_known(text)
     clear = look.bold or look.capitals or look.size > 1.06 * body.size
-    ends_well = not text.endswith((".", ":")) or known or clear or _is_numbered(text)
+    ends_well = not text.endswith((".", ":")) or known or clear or is_numbered(text)
     if last - first > 3 or last + 1 == len(lines) or not ends_well or not _reads_as_heading(text):
         return None
     before, line = lines[first - 1] if first else None, lines[first]
@@ -205,6 +215,27 @@ def _whole(lines: Sequence[Line], first: int, body: Style) -> _Candidate | None:
     return _Candidate(first, last, len(lines[last].text), text, look, apart)
 
 
+def _apart_only(lines: Sequence[Line], at: int, body: Style) -> _Candidate | None:
+    """A short line set as the text is, with room above and below: a heading only if the document has several."""
+    line = lines[at]
+    if not 0 < at < len(lines) - 1 or line.style != lines[at + 1].style or len(line.spans) > 1 or " | " in line.text:
+        return None
+    above, below = lines[at - 1], lines[at + 1]
+    room = 1.7 * line.size
+    if above.page == line.page and 0 < above.y - line.y < room:
+        return None
+    if below.page != line.page or not room < line.y - below.y < 3.5 * line.size or abs(below.x - line.x) > line.size:
+        return None
+    width = _edge(lines, at + 1) - line.x
+    full = below.x_end - below.x > 0.9 * width and not below.text[0].islower()
+    text = line.text
+    if not full or line.x_end - line.x > 0.8 * width or text.endswith(_ENDED) or not _reads_as_heading(text):
+        return None
+    if not text[0].isupper() or len(text.split()) > 14 or abs(line.size - body.size) > 0.3:
+        return None
+    return _Candidate(at, at, len(text), text, _Look(False, round(line.size * 2) / 2, False, False, False, _ROOM), True)
+
+
 def _continues(lines: Sequence[Line], last: int, look: _Look, body: Style) -> bool:
     """Whether the next line goes on with the same heading."""
     line, following = lines[last], lines[last + 1]
@@ -218,7 +249,7 @@ def _continues(lines: Sequence[Line], last: int, look: _Look, body: Style) -> bo
         and other.bold == look.bold
         and (other.capitals == look.capitals or len(following.text) < 6)
         and not next(faces).isdisjoint(next(faces))
-        and not _is_numbered(following.text)
+        and not is_numbered(following.text)
         and not is_known(following.text)
         and not is_known(line.text)
         and following.x < line.x_end
@@ -246,9 +277,10 @@ def _edge(lines: Sequence[Line], at: int) -> float:
 
 def _reads_as_heading(text: str) -> bool:
     letters = sum(char.isalpha() for char in text)
+    name = text.partition(" ")[2] if is_numbered(text) else text  # "2.1 Data" has few letters
     return (
         3 <= len(text) <= 220
-        and letters >= max(3, 0.6 * len(text.replace(" ", "")))
+        and letters >= max(3, 0.6 * len(name.replace(" ", "")))
         and len(text.split()) <= 28
         and not text.endswith((",", ";", "-"))
         and not text[0].islower()
@@ -298,21 +330,14 @@ def _lead(line: Line, body: Style) -> int:
     opening = line.spans[0][1]
     if " | " in line.text or CAPTION.match(line.text):
         return 0
-    if not _set_apart(opening, body) and not (opening.face != body.face and _is_numbered(line.text)):
+    if not _set_apart(opening, body) and not (opening.face != body.face and is_numbered(line.text)):
         return 0
     for start, style in line.spans[1:]:
         same = style.bold if opening.bold else style.italic if opening.italic else style.face == opening.face
         if not same and style.size > 0.88 * opening.size:
-            return start if len(line.text) - start > 2 else 0
+            stop = _STOP.match(line.text[:start])
+            return stop.end() if stop else start if len(line.text) - start > 2 else 0
     return 0
-
-
-def _is_numbered(text: str) -> bool:
-    numbered = _NUMBERED.fullmatch(text)
-    if not numbered:
-        return False
-    number, text = numbered[1], numbered[2]
-    return (text[0].isupper() or "." in number[:-1]) and (len(number) > 1 or number.isdigit())
 
 
 def _accepted(candidates: list[_Candidate], lines: Sequence[Line], body: Style) -> list[_Candidate]:
@@ -326,7 +351,9 @@ def _accepted(candidates: list[_Candidate], lines: Sequence[Line], body: Style) 
         strong = sum(c.strong for c in group)
         share = sum(c.last - c.first + 1 for c in group) / max(1, lines_of[look])
         larger = look.size > 1.06 * body.size
-        if look.run_in:
+        if look.face == _ROOM:
+            keep = len(group) >= 3
+        elif look.run_in:
             keep = strong > 0 or len(group) >= 2
         elif look.bold or larger or look.capitals:
             keep = strong > 0 or (share > 0.35 and (len(group) >= 2 or (larger and look.bold)))
@@ -340,16 +367,41 @@ def _accepted(candidates: list[_Candidate], lines: Sequence[Line], body: Style) 
 
 
 def _without_labels(heads: list[_Candidate]) -> list[_Candidate]:
-    """The headings without "Methods:" and its like inside the abstract."""
+    """The headings without "Methods:" and its like inside the abstract, also where they stand on lines of their own."""
     opens = re.compile("introduction|background", re.IGNORECASE)
     body = next((i for i, c in enumerate(heads) if not c.look.run_in and opens.search(c.text)), 0)
-    return [c for i, c in enumerate(heads) if i >= body or not (c.look.run_in and is_known(c.text.rstrip(".:—– ")))]
+    heads = [c for i, c in enumerate(heads) if i >= body or not (c.look.run_in and is_known(c.text.rstrip(".:—– ")))]
+    abstract = next((i for i, c in enumerate(heads) if ABSTRACT.fullmatch(c.text)), None)
+    if abstract is None:
+        return heads
+    mains = Counter(c.look for c in heads[abstract + 1 :] if MAIN_NAME.fullmatch(c.text) and not c.look.run_in)
+    main = max((look for look in mains if mains[look] >= 2), key=lambda look: look.weight, default=None)
+    if main is None:
+        return heads
+    end = next((i for i, c in enumerate(heads) if i > abstract and c.look.weight >= main.weight), abstract + 1)
+    return heads[: abstract + 1] + heads[end:]
+
+
+def _without_statements(heads: list[_Candidate]) -> list[_Candidate]:
+    """The headings without the roles, names and file labels that stand below those of the statements at the end."""
+    good: list[_Candidate] = []
+    statement: _Look | None = None
+    for head in heads:
+        main = not head.look.run_in and MAIN_NAME.fullmatch(head.text)
+        if statement and (head.look.weight >= statement.weight or main):
+            statement = None
+        if statement:
+            continue
+        good.append(head)
+        if STATEMENT.fullmatch(head.text) and not head.look.run_in:
+            statement = head.look
+    return good
 
 
 def _levels(accepted: list[_Candidate]) -> dict[_Look, int]:
     """Looks → levels: that of the main sections is 1, what is set less boldly comes below."""
     looks = sorted({c.look for c in accepted}, key=lambda look: look.weight, reverse=True)
-    mains = Counter(c.look for c in accepted if _MAIN.fullmatch(c.text))
+    mains = Counter(c.look for c in accepted if MAIN_NAME.fullmatch(c.text))
     main = mains.most_common(1)[0][0] if mains else next(iter(looks), None)
     below = [look for look in looks if main and look.weight < main.weight]
     return {look: min(2 + below.index(look), 4) if look in below else 1 for look in looks}
@@ -359,4 +411,4 @@ def _level(candidate: _Candidate, levels: dict[_Look, int]) -> int:
     numbered = re.match(r"(?:\d{1,2}|[A-H])((?:\.\d{1,2})*)\.?\s", candidate.text)
     if numbered:
         return 1 + numbered[1].count(".")
-    return 1 if _MAIN.fullmatch(candidate.text) and not candidate.look.run_in else levels[candidate.look]
+    return 1 if MAIN_NAME.fullmatch(candidate.text) and not candidate.look.run_in else levels[candidate.look]

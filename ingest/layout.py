@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections import Counter, defaultdict
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
-from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from ingest.blocks import Piece, find_pieces
-from ingest.headings import Head, find_headings, is_references
+from ingest.headings import Head, find_headings
+from ingest.known_headings import is_periodical, is_references, is_retraction_stamp
 from ingest.lines import Line, Style, clean, join, mended, vocabulary_of
+from ingest.margins import running_lines, without_line_numbers
+from ingest.outline import named_lines
 from ingest.paper import PAGE_BREAK, Block, Heading, Page
 from ingest.reference_list import NO_REFERENCES, find_references
 from ingest.steps import Steps
@@ -20,12 +21,12 @@ from ingest.steps import Steps
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from ingest.outline import OutlineEntry
+
 __all__ = ["PARAGRAPH_BREAK", "Layout", "Line", "Style", "clean", "is_references", "lay_out", "plain_layout"]
 
 PARAGRAPH_BREAK = "\n\n"
 
-_PAGE_NUMBER = re.compile(r"\W*(?:page\s*)?(?:\d{1,5}|[ivxlc]{1,6})\s*(?:(?:of|/)\s*\d{1,5})?\W*", re.IGNORECASE)
-_LINE_NUMBER = re.compile(r"(\d{1,4})(?: \| |\s+|$)")
 _PLAIN = Style("", 10.0, bold=False, italic=False)
 
 
@@ -44,12 +45,19 @@ class Layout:
     sideways: tuple[str, ...] = ()
     """Lines that run in another direction than their page, such as arXiv's stamp; they are not in the text."""
     n_columns: int = 1
+    retracted: bool = False
+    """Whether a stamp says so."""
 
 
-def lay_out(pages: Sequence[Sequence[Line]], *, steps: Steps | None = None) -> Layout:
+def lay_out(
+    pages: Sequence[Sequence[Line]], outline: Sequence[OutlineEntry] = (), *, steps: Steps | None = None
+) -> Layout:
     """Pages of running text with their headings, blocks and references, from lines in the order of reading.
 
-    `steps` counts what fails of it; without one it is contained all the same.
+    Args:
+        pages: the lines of each page.
+        outline: what the file itself says of its sections.
+        steps: counts what fails of it; without one it is contained all the same.
     """
     steps, n_pages = steps or Steps(), len(pages)
     sideways = tuple(line.text for lines in pages for line in lines if line.turned)
@@ -58,15 +66,18 @@ def lay_out(pages: Sequence[Sequence[Line]], *, steps: Steps | None = None) -> L
     # what a glyph without a letter leaves may be nothing, and from here on every line has text
     pages = [[line for _ in lines if (line := next(whole)).text.strip()] for lines in pages]
     upright = [[line for line in page if not line.turned] for page in pages]
-    upright = [steps.attempt("line numbers", partial(list, page), _without_line_numbers, page) for page in upright]
-    running = steps.attempt_all("running heads", n_pages, set[Line], _running_lines, upright)
+    upright = steps.attempt_all("line numbers", n_pages, partial(list, upright), without_line_numbers, upright)
+    stamps = steps.attempt_all("stamps", n_pages, set[Line], _stamps, pages)
+    running = steps.attempt_all("running heads", n_pages, set[Line], running_lines, upright) | stamps
     kept = [[line for line in lines if line not in running] for lines in upright]
     flat = [line for lines in kept for line in lines]
     body = steps.attempt_all("type size", n_pages, lambda: _PLAIN, _body_style, flat)
     vocabulary = steps.attempt_all("hyphens", n_pages, Counter[str], vocabulary_of, flat)
-    title_lines = steps.attempt("title", list[Line], _title_lines, kept[0] if kept else [], body.size)
+    opening = "\n".join(line.text for lines in upright[:2] for line in lines)
+    title_lines = steps.attempt("title", list[Line], _title_lines, kept[0] if kept else [], body.size, opening)
     title = {i for i, line in enumerate(kept[0] if kept else []) if line in title_lines}
-    heads = steps.attempt_all("headings", n_pages, list[Head], find_headings, flat, body, title=title)
+    named = steps.attempt_all("outline", n_pages, lambda: named_lines(flat, ()), named_lines, flat, outline)
+    heads = steps.attempt_all("headings", n_pages, list[Head], find_headings, flat, body, title=title, outline=named)
     references = steps.attempt_all("references", n_pages, lambda: NO_REFERENCES, find_references, flat, heads)
     inside = references.lines
     heads = [head for head in heads if head.first not in inside]
@@ -82,6 +93,7 @@ def lay_out(pages: Sequence[Sequence[Line]], *, steps: Steps | None = None) -> L
         title_lines=tuple(title_lines),
         sideways=sideways,
         n_columns=steps.attempt_all("columns", n_pages, lambda: 1, _n_columns, kept, body),
+        retracted=bool(stamps),
     )
 
 
@@ -102,53 +114,10 @@ def _plain_pieces(pages: Sequence[Sequence[Line]]) -> list[Piece]:
     return [Piece("body", lines[0].page, [line.text for line in lines], list(lines)) for lines in pages if lines]
 
 
-def _without_line_numbers(lines: list[Line]) -> list[Line]:
-    """The lines of a page without the numbers that manuscripts print beside each of them."""
-    numbers = [(i, int(m[1])) for i, line in enumerate(lines) if (m := _LINE_NUMBER.match(line.text))]
-    steps = Counter(b[1] - a[1] for a, b in pairwise(numbers))
-    if not steps or len(numbers) < 8:
-        return lines
-    step, times = steps.most_common(1)[0]
-    alone = [i for i, _ in numbers if _LINE_NUMBER.match(lines[i].text + " ").end() > len(lines[i].text)]  # type: ignore[union-attr]
-    if step not in (1, 5) or times < 0.8 * (len(numbers) - 1):
-        return lines
-    if len(alone) > 0.8 * len(numbers):
-        edges = Counter(round(lines[i].x_end / 4) for i in alone)
-        if edges.most_common(1)[0][1] < 0.6 * len(alone):
-            return lines
-        drop = set(alone)
-        return [line for i, line in enumerate(lines) if i not in drop]
-    if len(numbers) < 0.6 * len(lines):
-        return lines
-    out = list(lines)
-    for i, _ in numbers:
-        cut = _LINE_NUMBER.match(lines[i].text).end()  # type: ignore[union-attr]
-        spans = tuple((max(0, start - cut), style) for start, style in lines[i].spans)
-        spans = tuple(s for s, after in zip(spans, [*spans[1:], (10**9, None)], strict=True) if after[0] > 0)
-        out[i] = replace(lines[i], text=lines[i].text[cut:], spans=spans)
-    return [line for line in out if line.text]
-
-
-def _running_lines(pages: list[list[Line]]) -> set[Line]:
-    """Heads, feet and page numbers: in the outer tenth of the page, and alike on several pages."""
-    edge = [line for lines in pages for line in lines if line.height > 0.91 or line.height < 0.09]
-    where: dict[str, set[int]] = defaultdict(set)
-    places: dict[tuple[str, int], set[int]] = defaultdict(set)
-    for line in edge:
-        where[_shape(line)].add(line.page)
-        places[_shape(line), round(line.y / 3)].add(line.page)
-    needed = max(2, min(3, math.ceil(len(pages) * 0.4)))
-    return {
-        line
-        for line in edge
-        if len(where[_shape(line)]) >= needed
-        or len(places[_shape(line), round(line.y / 3)]) >= 2
-        or _PAGE_NUMBER.fullmatch(line.text)
-    }
-
-
-def _shape(line: Line) -> str:
-    return re.sub(r"\d+", "#", line.text.lower())
+def _stamps(pages: Sequence[Sequence[Line]]) -> set[Line]:
+    """The lines that say that the paper was retracted."""
+    lines = [line for page in pages for line in page]
+    return {line for line in lines if is_retraction_stamp(line.text, large=line.turned or line.size >= 16)}
 
 
 def _body_style(lines: Sequence[Line]) -> Style:
@@ -179,7 +148,7 @@ _NOT_A_TITLE = re.compile(
 )
 
 
-def _title_lines(first_page: list[Line], body: float) -> list[Line]:
+def _title_lines(first_page: list[Line], body: float, shown: str) -> list[Line]:
     """The most title-like group of neighbouring lines of one large size in the upper part of the first page."""
     groups: list[list[Line]] = []
     for line in first_page:
@@ -198,6 +167,7 @@ def _title_lines(first_page: list[Line], body: float) -> list[Line]:
             group[0].size
             * (1.0 if words >= 4 else 0.72 if words == 3 else 0.5)
             * (0.7 if _NOT_A_TITLE.search(text) else 1.0)
+            * (0.3 if is_periodical(text, shown) else 1.0)
         )
 
     return max(groups, key=score) if groups else []
@@ -213,6 +183,7 @@ def _assembled(
     title_lines: tuple[Line, ...],
     sideways: tuple[str, ...],
     n_columns: int,
+    retracted: bool,
 ) -> Layout:
     by_page: dict[int, list[Piece]] = defaultdict(list)
     for piece in pieces:
@@ -251,6 +222,7 @@ def _assembled(
         references=tuple(references),
         sideways=sideways,
         n_columns=n_columns,
+        retracted=retracted,
     )
 
 

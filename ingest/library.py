@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from ingest.settings import IngestSettings
 
 _CHUNK = 'c.id, c.paper_id, c.ordinal, c.text, c.start, c."end", c.first_page, c.last_page, c.section, c.n_tokens'
-_PAPER = "id, title, authors, year, doi, arxiv_id, abstract, n_pages, file_name, isbn, families, page_labels"
+_PAPER = "id, title, authors, year, doi, arxiv_id, abstract, n_pages, file_name, isbn, families, page_labels, retracted"
 _LISTS = ("authors", "families", "page_labels")
 """The columns of `_PAPER` that hold a list as JSON; null, in a library of an older version, is an empty one."""
 
@@ -102,6 +102,21 @@ class Library:
             return [_paper(row) for row in self._db.execute(f"{query} ORDER BY added_at, id")]
         query += " AND id IN (SELECT value FROM json_each(?)) ORDER BY added_at, id"
         return [_paper(row) for row in self._db.execute(query, (json.dumps(list(ids)),))]
+
+    def like(self, paper: Paper) -> Paper | None:
+        """Another paper that is likely the same one, from another file: of its DOI, or of its title and an author."""
+        query = (
+            f"SELECT {_PAPER} FROM papers WHERE finished_at IS NOT NULL AND id <> :id "  # noqa: S608 constant columns
+            "AND (lower(doi) = lower(:doi) OR lower(title) = lower(:title)) ORDER BY added_at, id"
+        )
+        for row in self._db.execute(query, {"id": paper.id, "doi": paper.doi, "title": paper.title}):
+            other = _paper(row)
+            same_doi = paper.doi and other.doi and paper.doi.lower() == other.doi.lower()
+            told_apart = bool(paper.doi and other.doi) or len(paper.title.split()) < 3
+            names = [{name.split()[-1].lower() for name in each.authors if name.split()} for each in (paper, other)]
+            if same_doi or (not told_apart and (not all(names) or names[0] & names[1])):
+                return other
+        return None
 
     def paper(self, paper_id: str) -> Paper:
         """The paper with this id, or with the only id that begins so (at least 4 characters).
@@ -590,7 +605,8 @@ def open_library(settings: IngestSettings) -> Iterator[Library]:
 
 def _paper(row: tuple[Any, ...]) -> Paper:
     values = dict(zip(_PAPER.split(", "), row, strict=True))
-    return Paper(**values | {name: tuple(json.loads(values[name] or "[]")) for name in _LISTS})
+    values |= {name: tuple(json.loads(values[name] or "[]")) for name in _LISTS}
+    return Paper(**values | {"retracted": bool(values["retracted"])})  # null, in a library of an older version, is no
 
 
 def _columns(paper: Paper) -> dict[str, Any]:

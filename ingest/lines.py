@@ -134,16 +134,21 @@ def vocabulary_of(lines: Iterable[Line]) -> Counter[str]:
 
 
 _TH_REST = "e|is|ese|ey|us|en|ere|at|rough|ose|eir|erefore|ree"
-# A bracket or an operator is no such mark: formulas in TeX have {e}, and code has x=is.
-_LOST_TH = re.compile(rf"(?<![\w.,;]) ?([^\w\s.,;:'\"“”‘’()\[\]{{}}$<>/|=\\^~&@+%-])(?=(?:{_TH_REST})\b)")
+# A bracket or an operator is no such mark: formulas in TeX have {e}, and code has x=is. Hindawi's is a plus sign.
+_LOST_TH = re.compile(rf"(?<![\w.,;]) ?([^\w\s.,;:'\"“”‘’()\[\]{{}}$<>/|=\\^~&@%-])(?=({_TH_REST})\b)")
 
 
 def mended(lines: Iterable[Line]) -> list[Line]:
     """The lines with single spaces, and with ligatures that the file names wrongly put right: "*e" for "The"."""
     lines = [replace(line, text=" ".join(line.text.split())) if "  " in line.text else line for line in lines]
-    found = Counter(mark for line in lines for mark in _LOST_TH.findall(line.text))
-    marks = {mark for mark, times in found.items() if times >= 5}
-    known = vocabulary_of(lines) if any(UNREAD in line.text for line in lines) else Counter()
+    found = Counter(pair for line in lines for pair in _LOST_TH.findall(line.text))
+    marks = {
+        mark
+        for mark in {mark for mark, _ in found}
+        if sum(times for (other, _), times in found.items() if other == mark) >= 5
+        and (mark != "+" or len([1 for other, _ in found if other == mark]) >= 3)
+    }
+    known = vocabulary_of(lines) if marks or any(UNREAD in line.text for line in lines) else Counter()
     return [_mended(line, marks, known) for line in lines]
 
 
@@ -151,6 +156,10 @@ def _mended(line: Line, marks: set[str], known: Counter[str]) -> Line:
     text = line.text
     if marks:
         text = _LOST_TH.sub(lambda m: m[0].replace(m[1], "Th") if m[1] in marks else m[0], text)
+        for mark in marks:  # *ymus, where the document has "thymus" too
+            if mark in text:
+                word = rf"(?<!\w){re.escape(mark)}([a-z]{{2,}})"
+                text = re.sub(word, lambda m: f"Th{m[1]}" if known[f"th{m[1]}"] else m[0], text)
     if UNREAD in text:
         text = re.sub(rf"[^\W\d_]*{UNREAD}[^\W\d_]*", lambda m: _ligature(m[0], known), text)
     return line if text == line.text else replace(line, text=text)
@@ -158,7 +167,7 @@ def _mended(line: Line, marks: set[str], known: Counter[str]) -> Line:
 
 def _ligature(word: str, known: Counter[str]) -> str:
     """The word with the ligature that makes it one of the document's words; where none does, without the glyph."""
-    tries = [word.replace(UNREAD, ligature) for ligature in ("fi", "fl", "ff", "ffi", "ffl")]
+    tries = [word.replace(UNREAD, ligature) for ligature in ("fi", "fl", "ff", "ffi", "ffl", "Th")]
     return max([word.replace(UNREAD, ""), *tries], key=lambda w: known[w.lower()])
 
 
@@ -199,5 +208,6 @@ def squash(text: str) -> str:
 
 
 def unescaped(text: str) -> str:
-    """XML's entities resolved, twice: some typesetting programs write `&amp;#x2010;`."""
+    """XML's entities resolved, twice: some typesetting programs write `&amp;#x2010;`, and some `#_#x2010;`."""
+    text = re.sub(r"#_(?=#x?[0-9A-Fa-f]{1,6};)", "&", text)
     return " ".join(clean(html.unescape(html.unescape(text))).split())

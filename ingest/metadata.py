@@ -26,6 +26,7 @@ from ingest.identifiers import (
     year_in_doi,
     year_of_arxiv_id,
 )
+from ingest.known_headings import is_notice, is_periodical
 from ingest.lines import clean, squash, unescaped
 
 if TYPE_CHECKING:
@@ -77,6 +78,8 @@ class Description:
     """Of the book that it is or stands in: 13 digits."""
     families: tuple[str, ...] = ()
     """Each author's family name, where a bibliography says it; empty where nobody does (`ingest/names.py`)."""
+    retracted: bool = False
+    """Whether the file says that the paper has been retracted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,15 +99,18 @@ def describe(layout: Layout, info: DocumentInfo, *, file_name: str) -> Descripti
     front = [clean(text[:_MAX_PAGE]) for text in info.opening] or [page.text for page in layout.pages[:FRONT_PAGES]]
     pages = front[:2]
     opening = "\n".join([*pages, *layout.sideways])
-    title = _title(layout, (xmp.title, info.title)) or PurePath(file_name).stem
+    title = _title(layout, (xmp.title, info.title), opening) or PurePath(file_name).stem
     doi = _doi(opening, xmp, subject=info.subject, file_name=file_name)
     arxiv = _arxiv_id(opening, pages[0] if pages else "", doi, file_name)
     stated = max(stated_authors(xmp.creators), stated_authors((info.author,)), key=len)
     printed = printed_authors(layout, title)
     authors = chosen(shown_in(stated, opening), printed)
     year = _year(pages, info, xmp, doi=doi, arxiv_id=arxiv)
+    retracted = layout.retracted or any(
+        is_notice(text, pages[0] if pages else "") for text in (title, xmp.title, info.title)
+    )
     isbn = _isbn(front, xmp, doi)
-    return Description(title, tuple(authors), year, doi, arxiv, _abstract(layout), isbn)
+    return Description(title, tuple(authors), year, doi, arxiv, _abstract(layout), isbn, retracted=retracted)
 
 
 # ---- what the file states -------------------------------------------------------------------------------------------
@@ -147,7 +153,7 @@ _KIND_OF_ARTICLE = re.compile(
 )
 
 
-def _title(layout: Layout, stated: Sequence[str]) -> str | None:
+def _title(layout: Layout, stated: Sequence[str], opening: str) -> str | None:
     """The stated title if it has three words and the first page shows it, or what the page prints largest."""
     shown = squash("".join(line.text for line in layout.first_page) or (layout.pages[0].text if layout.pages else ""))
     pages = squash(layout.pages[0].text) if layout.pages else ""
@@ -155,6 +161,8 @@ def _title(layout: Layout, stated: Sequence[str]) -> str | None:
         title = unescaped(text)
         sought = squash(title)
         if len(title.split()) >= 3 and len(sought) >= 8 and (sought in shown or sought in pages):
+            if is_periodical(title, opening) and squash(layout.title or "") != sought:
+                continue
             return title
     printed = layout.title
     lines = [line.text for line in layout.title_lines]
@@ -291,7 +299,12 @@ def _abstract(layout: Layout) -> str | None:
     after = _AFTER_ABSTRACT.search(text, start)
     ends = [after.start()] if after else []
     if label:
-        ends += [h.start for h in layout.headings if start + 80 < h.start and squash(h.title) not in _LABELS]
+        # an abstract's own "Background" comes first in it
+        ends += [
+            h.start
+            for h in layout.headings
+            if start + 80 < h.start and (squash(h.title) not in _LABELS or squash(h.title) == "background")
+        ]
     elif not ends:
         return None
     body = text[start : min(ends, default=len(text))]

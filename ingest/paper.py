@@ -34,10 +34,20 @@ class Paper:
     page_labels: tuple[str, ...] = ()
     """What each page is called in print, "" where that is unknown; empty where all go by their place in the file."""
 
+    retracted: bool = False
+    """Whether the file itself says so, by a stamp or a notice."""
+
     @property
     def family_names(self) -> tuple[str, ...]:
         """The authors' family names, one each: "García Márquez", "van der Burg", all of a group's name."""
         return families_of(self.authors, self.families)
+
+    @property
+    def marked_title(self) -> str:
+        """The title as it is cited: with "RETRACTED: " before it, as publishers write, where the paper is."""
+        if not self.retracted or self.title.casefold().startswith("retract"):
+            return self.title
+        return f"RETRACTED: {self.title}"
 
     @property
     def short_cite(self) -> str:
@@ -47,7 +57,8 @@ class Paper:
             return " ".join(words[:6]) + (" …" if len(words) > 6 else "")
         families = self.family_names
         others = {1: "", 2: f" and {families[-1]}"}.get(len(families), " et al.")
-        return f"{families[0]}{others} {self.year}" if self.year else f"{families[0]}{others}"
+        cite = f"{families[0]}{others} {self.year}" if self.year else f"{families[0]}{others}"
+        return f"{cite} (retracted)" if self.retracted else cite
 
     def page_label(self, number: int) -> str | None:
         """What the page at this 1-based position is called in print, where that is known and not its position."""

@@ -14,6 +14,7 @@ from ingest.layout import Layout, lay_out, plain_layout
 from ingest.lines import unread_share
 from ingest.metadata import FRONT_PAGES, Description, DocumentInfo, describe
 from ingest.ocr import has_letters
+from ingest.outline import OutlineEntry, read_outline
 from ingest.page_labels import page_labels
 from ingest.paper import Paper, ParsedPaper, QualityReport
 from ingest.portfolio import refuse_cover
@@ -57,7 +58,9 @@ def parse_pdf(path: Path, *, file_name: str | None = None, ocr_languages: str = 
     logging.getLogger("pypdf").setLevel(logging.CRITICAL)
     file = _read(path, name, ocr_languages)
     steps, n_pages = file.steps, len(file.pages)
-    parts = steps.attempt_all("layout", n_pages, lambda: plain_layout(file.pages), lay_out, file.pages, steps=steps)
+    parts = steps.attempt_all(
+        "layout", n_pages, lambda: plain_layout(file.pages), lay_out, file.pages, file.outline, steps=steps
+    )
     if not has_letters("".join(page.text for page in parts.pages), MIN_LETTERS):
         raise _no_text(file, name)
     known = steps.attempt_all(
@@ -81,6 +84,7 @@ def parse_pdf(path: Path, *, file_name: str | None = None, ocr_languages: str = 
         file_name=name,
         isbn=known.isbn,
         page_labels=page_labels(file.labels, file.pages),
+        retracted=known.retracted,
     )
     flagged = steps.attempt_all("orders to a model", n_pages, lambda: 0, _n_flagged, parts)
     report = _report(file, parts, flagged)
@@ -106,6 +110,7 @@ class _File:
     info: DocumentInfo = field(default_factory=DocumentInfo)
     labels: list[str] = field(default_factory=list)
     """What the file calls its pages; empty if it does not say."""
+    outline: tuple[OutlineEntry, ...] = ()
     second_engine_pages: int = 0
     ocr: Recognition = field(default_factory=Recognition)
     steps: Steps = field(default_factory=Steps)
@@ -167,6 +172,7 @@ def _read(path: Path, name: str, ocr_languages: str) -> _File:
         if failed == len(read):
             return _read_with_pypdf(path, name)
         file.labels = steps.attempt_all("page labels", len(read), list, _labels, document)
+        file.outline = steps.attempt_all("outline", len(read), tuple, read_outline, document)
         reader, n_pages = _pypdf(path), len(read)
         cover = "\n".join(page.text for page in read)
         steps.attempt_all("attached files", n_pages, lambda: None, refuse_cover, document, cover, name)

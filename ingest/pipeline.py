@@ -81,6 +81,13 @@ class IngestReport:
     """What is missing of an added paper, or was read in another way; a sentence or two each."""
     attached: Sequence[str] = ()
     """The names of the PDFs attached to a portfolio, which can be added in its place; `paper_id` is the file's then."""
+    like: str | None = None
+    """The title and file of a paper that was there before and is likely the same one, from another file."""
+
+    @property
+    def like_sentence(self) -> str:
+        """What to tell the user of a likely duplicate; empty where there is none."""
+        return f"It is likely the same paper as {self.like}; delete one if so." if self.like else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -329,6 +336,7 @@ class Ingest:
             chunks=len(work.chunks),
             seconds=time.monotonic() - work.began,
             notes=notes(work.parsed.report),
+            like=f"“{other.title}” ({other.file_name})" if (other := library.like(paper)) else None,
         )
 
     def _embed(self, work: _Parsed | IngestReport) -> Vectors | None:

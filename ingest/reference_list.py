@@ -7,7 +7,7 @@ from collections import Counter
 from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
-from ingest.headings import CAPTION, is_known, is_references
+from ingest.known_headings import CAPTION, is_known, is_references
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,6 +22,20 @@ _AUTHOR = re.compile(
     r"|[A-Z][^\W\d_]+,\s+[A-Z][^\W\d_]+"
 )
 _YEAR = re.compile(r"\b(?:1[89]|20)\d\d[a-z]?\b")
+
+
+_LONGEST_ENTRY = 30
+"""Lines, with those of a page's head, that an entry may have."""
+_SHOWN = 0.5
+"""The least share of a list's entries that show a year, a DOI or an address."""
+_SOURCE = re.compile(r"\b(?:1[89]|20)\d\d[a-z]?\b|\b10\.\d{4,9}/|https?:|\bin press\b|\bn\.\s?d\.", re.IGNORECASE)
+
+
+_AFTER_LIST = re.compile(
+    r"(?:conflicts? of interests?|competing interests?|publisher[’']s note|disclaimer:|copyright ©|©|submit your|"
+    r"how to cite|cite this article|edited by:|reviewed by:|received:|supporting information)\b|©",
+    re.IGNORECASE,
+)
 
 
 class References(NamedTuple):
@@ -40,10 +54,14 @@ def find_references(lines: Sequence[Line], heads: Sequence[Head]) -> References:
     starts: set[int] = set()
     for first, end in _regions(lines, heads):
         got = _entries(lines, range(first, end))
+        if _share_of_sources(lines, got) < _SHOWN:
+            continue  # a table with a column of that name
         members |= got.lines
         starts |= got.starts
     if not starts:
         got = _unheaded(lines)
+        if not got.starts:
+            got = _hanging_at_the_end(lines)
         members, starts = set(got.lines), set(got.starts)
     return References(frozenset(members), frozenset(starts))
 
@@ -58,13 +76,35 @@ def _regions(lines: Sequence[Line], heads: Sequence[Head]) -> list[tuple[int, in
         own = by_line.get(i)
         if not own and not any(_LABELLED.match(x.text) or _AUTHOR.match(x.text) for x in lines[i + 1 : i + 3]):
             continue
+        labels = _numbered_starts(lines, range(i + 1, len(lines)))
         later = (
             h.first
             for h in heads
-            if h.first > i and (h.level == 1 or (own and h.level <= own.level) or is_known(_title(lines, h)))
+            if h.first > i
+            and (h.level == 1 or (own and h.level <= own.level) or is_known(_title(lines, h)))
+            and not _goes_on(lines, labels, h.first)
+            and (is_known(_title(lines, h)) or not _within_entry(lines, h))
         )
         regions.append((i + 1, next(later, len(lines))))
     return regions
+
+
+def _goes_on(lines: Sequence[Line], labels: dict[int, int], at: int) -> bool:
+    """Whether the numbers of a list go on soon after a line: a journal in italics there is no heading."""
+    before = max((i for i in labels if i <= at), default=None)
+    after = min((i for i in labels if i > at), default=None)
+    if before is None or after is None or after - before > _LONGEST_ENTRY:
+        return False
+    # an appendix that counts from where the list ended would be indented or set otherwise
+    same_edge = abs(lines[after].size - lines[before].size) < 0.3
+    return same_edge and 0 < labels[after] - labels[before] <= 2
+
+
+def _within_entry(lines: Sequence[Line], head: Head) -> bool:
+    """Whether what looks like a heading is set as an entry's next line is: a journal in italics."""
+    line, before = lines[head.first], lines[head.first - 1]
+    close = 0 < before.y - line.y < 1.4 * line.size and abs(before.size - line.size) < 0.3
+    return close and head.first == head.last and head.length < len(line.text) and not line.bold
 
 
 def _title(lines: Sequence[Line], head: Head) -> str:
@@ -73,11 +113,16 @@ def _title(lines: Sequence[Line], head: Head) -> str:
 
 def _entries(lines: Sequence[Line], region: range) -> References:
     """The members and beginnings of entries within a region; figures and other text in between are left out."""
+    # up to what a publisher prints below the list
+    below = next((i for i in region[6:] if _AFTER_LIST.match(lines[i].text)), region.stop)
+    region = range(region.start, below)
     if not region:
         return NO_REFERENCES
-    starts = _numbered_starts(lines, region)
+    starts = set(_numbered_starts(lines, region))
+    captions: set[int] = set()
     if len(starts) < 2:
-        starts = _unnumbered_starts(lines, region)
+        captions = _caption_lines(lines, region)
+        starts = _unnumbered_starts(lines, [i for i in region if i not in captions])
     if not starts:
         return NO_REFERENCES
     sizes = Counter(round(lines[i].size * 2) / 2 for i in starts)
@@ -90,7 +135,12 @@ def _entries(lines: Sequence[Line], region: range) -> References:
         follows = 0 < before.y - line.y < 1.7 * line.size and abs(before.size - line.size) < 0.4
         if i in starts:
             inside = True
-        elif CAPTION.match(line.text) or abs(line.size - size) > 0.8 or (" | " in line.text and not follows):
+        elif (
+            i in captions
+            or CAPTION.match(line.text)
+            or abs(line.size - size) > 0.8
+            or (" | " in line.text and not follows)
+        ):
             inside = False
         elif not inside and abs(line.size - size) < 0.3 and round(line.x) in edges:
             inside = True  # after a page's head, or a figure
@@ -101,21 +151,40 @@ def _entries(lines: Sequence[Line], region: range) -> References:
     return References(frozenset(members), frozenset(starts & members))
 
 
-def _numbered_starts(lines: Sequence[Line], region: range) -> set[int]:
-    """Lines with the labels 1, 2, 3 … in order; one label may be missing here and there."""
-    starts: set[int] = set()
+def _caption_lines(lines: Sequence[Line], region: range) -> set[int]:
+    """The lines of captions within a region: from "Fig. 4" on as long as the lines follow each other closely."""
+    found: set[int] = set()
+    for i in region:
+        line, before = lines[i], lines[i - 1]
+        follows = 0 < before.y - line.y < 1.5 * line.size and abs(before.size - line.size) < 0.4
+        if CAPTION.match(line.text) or (i - 1 in found and follows and before.page == line.page):
+            found.add(i)
+    return found
+
+
+def _share_of_sources(lines: Sequence[Line], got: References) -> float:
+    """The share of the entries that say when or where they came out; 1 for a list of one or two."""
+    ordered = [*sorted(got.starts), max(got.lines, default=0) + 1]
+    texts = [" ".join(lines[k].text for k in range(a, min(b, a + 12)) if k in got.lines) for a, b in pairwise(ordered)]
+    return sum(bool(_SOURCE.search(text)) for text in texts) / len(texts) if len(texts) > 2 else 1.0
+
+
+def _numbered_starts(lines: Sequence[Line], region: range) -> dict[int, int]:
+    """Lines with the labels 1, 2, 3 … in order, and their numbers; one label may be missing here and there."""
+    starts: dict[int, int] = {}
     last = 0
     for i in region:
         label = _LABELLED.match(lines[i].text)
         number = int(label[1]) if label else 0
         if label and last < number <= last + 2 and (starts or number == 1):
-            starts.add(i)
-            last = number
+            starts[i] = last = number
     return starts
 
 
-def _unnumbered_starts(lines: Sequence[Line], region: range) -> set[int]:
+def _unnumbered_starts(lines: Sequence[Line], region: Sequence[int]) -> set[int]:
     """Lines at the column's left edge where the others hang, or else those that begin with an author after an end."""
+    if not region:
+        return set()
     columns = _columns(lines, region)
     hanging = [(i, lines[i].x - min(lines[j].x for j in column)) for column in columns for i in column]
     out = [i for i, indent in hanging if indent < 2.5]
@@ -130,7 +199,7 @@ def _unnumbered_starts(lines: Sequence[Line], region: range) -> set[int]:
     }
 
 
-def _columns(lines: Sequence[Line], region: range) -> list[list[int]]:
+def _columns(lines: Sequence[Line], region: Sequence[int]) -> list[list[int]]:
     columns: list[list[int]] = []
     for i in region:
         last = lines[i - 1] if columns else None
@@ -154,3 +223,29 @@ def _unheaded(lines: Sequence[Line]) -> References:
         if sum(bool(_YEAR.search(text)) for text in texts) >= 0.7 * len(texts):
             best = got
     return best
+
+
+def _hanging_at_the_end(lines: Sequence[Line]) -> References:
+    """The hanging entries with which a document ends, if there are at least three and all say when or where.
+
+    Each begins at the column's edge with an author or a title, and its other lines are indented.
+    """
+    members: list[int] = []
+    starts: list[int] = []
+    entry: list[int] = []
+    edge: float | None = None
+    for i in range(len(lines) - 1, max(-1, len(lines) - 600), -1):
+        line = lines[i]
+        entry.append(i)
+        opens = _AUTHOR.match(line.text) or (starts and edge is not None and abs(line.x - edge) < 2.5)
+        hangs = all(5 < lines[k].x - line.x < 45 for k in entry[:-1])
+        if opens and hangs and _SOURCE.search(" ".join(lines[k].text for k in reversed(entry))):
+            if not any(5 < lines[k].x - line.x < 45 for k in entry[:-1]) and not starts:
+                break
+            members += entry
+            starts.append(i)
+            edge, entry = line.x, []
+        elif len(entry) > 12:
+            break
+    good = len(starts) >= 3 and sum(bool(_AUTHOR.match(lines[i].text)) for i in starts) > 0.5 * len(starts)
+    return References(frozenset(members), frozenset(starts)) if good else References(frozenset(), frozenset())

@@ -17,7 +17,8 @@ CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) WI
 CREATE TABLE IF NOT EXISTS papers (
     id TEXT PRIMARY KEY, title TEXT NOT NULL, authors TEXT NOT NULL, year INTEGER, doi TEXT,
     arxiv_id TEXT, abstract TEXT, n_pages INTEGER NOT NULL, file_name TEXT NOT NULL,
-    report TEXT, refs TEXT, isbn TEXT, families TEXT, page_labels TEXT, added_at TEXT NOT NULL, finished_at TEXT);
+    report TEXT, refs TEXT, isbn TEXT, families TEXT, page_labels TEXT, retracted INTEGER,
+    added_at TEXT NOT NULL, finished_at TEXT);
 CREATE TABLE IF NOT EXISTS rebuilt (
     id TEXT PRIMARY KEY REFERENCES chunks(id) ON DELETE CASCADE, embedder TEXT NOT NULL, vector BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS pages (
@@ -58,6 +59,7 @@ _FROM_3_TO_4 = """
 ALTER TABLE papers ADD COLUMN isbn TEXT;
 ALTER TABLE papers ADD COLUMN families TEXT;
 ALTER TABLE papers ADD COLUMN page_labels TEXT;
+ALTER TABLE papers ADD COLUMN retracted INTEGER;
 """
 
 _WORDS_AGAIN = "INSERT INTO words(words) VALUES ('rebuild');"

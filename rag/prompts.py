@@ -46,7 +46,7 @@ def as_data(text: str) -> str:
 
 def passage_text(passage: Passage, *, titled: bool = False) -> str:
     """A passage as the model sees it: its number, optionally the title of its paper, and its text."""
-    title = f"({as_data(passage.paper.title)}) " if titled else ""
+    title = f"({as_data(passage.paper.marked_title)}) " if titled else ""
     return f"[{passage.marker}] {title}{as_data(passage.chunk.text)}"
 
 

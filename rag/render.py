@@ -49,7 +49,7 @@ _MARKER_TEXT = re.compile(r"\[\d{1,3}\]")
 
 def short_title(paper: Paper) -> str:
     """The title, escaped and at most 72 characters; the file name if there is no title."""
-    return inert(paper.title.strip() or paper.file_name, limit=TITLE_CHARS)
+    return inert(paper.marked_title.strip() or paper.file_name, limit=TITLE_CHARS)
 
 
 def page_name(paper: Paper, page: int) -> str:
@@ -123,6 +123,7 @@ def full_answer(answer: Answer, *, first_token_seconds: float | None = None) -> 
         first_token_seconds: time from the question to the first token, as the consumer saw it.
     """
     blocks = [table(answer.records), _abstention(answer) if answer.abstained else answer_text(answer)]
+    blocks.append(retractions(answer))
     blocks.append(legend(answer))
     blocks.append(confidence_words(answer))
     blocks.append(disagreements(answer))
@@ -133,6 +134,14 @@ def full_answer(answer: Answer, *, first_token_seconds: float | None = None) -> 
     blocks.append(query_line(answer))
     blocks.append(footer(answer, first_token_seconds=first_token_seconds))
     return "\n\n".join(block for block in blocks if block)
+
+
+def retractions(answer: Answer) -> str:
+    """One sentence for each retracted paper that the answer cites or, where it cites none, was read for it."""
+    papers = {p.paper.id: p.paper for p in (c.passage for c in answer.citations)}
+    papers = papers or {p.paper.id: p.paper for p in answer.passages}
+    said = "This answer cites a paper that has been retracted" if answer.citations else "A paper read here is retracted"
+    return "\n\n".join(f"**{said}:** {short_title(paper)}." for paper in papers.values() if paper.retracted)
 
 
 def confidence_words(answer: Answer) -> str:
@@ -436,7 +445,7 @@ def _nearest(passage: Passage, asked: set[str]) -> str:
 
 def _reference(paper: Paper, page: int) -> str:
     authors = ", ".join(paper.authors[:3]) + (" et al." if len(paper.authors) > 3 else "")
-    title = cut(paper.title.strip() or paper.file_name, limit=None)
+    title = cut(paper.marked_title.strip() or paper.file_name, limit=None)
     year = f"({paper.year})" if paper.year else ""
     doi = f" doi:{paper.doi}" if paper.doi else f" arXiv:{paper.arxiv_id}" if paper.arxiv_id else ""
     return cut(

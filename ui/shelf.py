@@ -24,7 +24,7 @@ def listed() -> list[dict[str, Any]]:
     return [
         {
             "id": paper.id,
-            "title": paper.title or paper.file_name,
+            "title": paper.marked_title or paper.file_name,
             "authors": ", ".join(paper.authors),
             "year": paper.year,
             "pages": paper.n_pages,

@@ -139,7 +139,8 @@ def _result(report: IngestReport) -> str:
         case "added":
             size = f"{counted(report.pages or 0, 'page')}, {counted(report.chunks or 0, 'passage')}"
             added = f"{title} is in your library: {size}, {report.seconds:.1f} s."
-            return "\n\n".join([added, *map(inert, report.notes)])
+            told = [*report.notes, *([report.like_sentence] if report.like_sentence else [])]
+            return "\n\n".join([added, *map(inert, told)])
         case "skipped":
             return f"{title} is already in your library."
         case _:

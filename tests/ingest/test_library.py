@@ -387,7 +387,7 @@ def test_a_library_of_the_first_version_opens(settings, fake):
         add(library, ONE, fake)
         db = library._db
         with db:
-            for column in ("arxiv_id", "abstract", "report", "refs"):
+            for column in ("arxiv_id", "abstract", "report", "refs", "retracted"):
                 db.execute(f"ALTER TABLE papers DROP COLUMN {column}")
             db.execute("PRAGMA user_version=1")
     with open_library(settings) as library:
@@ -409,6 +409,7 @@ def test_the_word_index_of_an_older_library_gets_the_headings(settings, fake):
             )
             for name in ("chunk_added AFTER INSERT", "chunk_removed AFTER DELETE"):
                 db.execute(f"CREATE TRIGGER {name} ON chunks BEGIN SELECT 1; END")
+            db.execute("ALTER TABLE papers DROP COLUMN retracted")
             db.execute("PRAGMA user_version=2")
     with open_library(settings) as library:
         assert library.search_words('section : "introduction"', 5)
@@ -713,6 +714,7 @@ def test_a_library_of_the_second_version_gets_tags(settings, fake):
         one = add(library, ONE, fake).paper_id
         with library._db as db:
             db.execute("DROP TABLE tags")
+            db.execute("ALTER TABLE papers DROP COLUMN retracted")
             db.execute("PRAGMA user_version=2")
     for _ in range(2):
         with open_library(settings) as library:

@@ -168,6 +168,62 @@ CASES: dict[str, tuple[list[str | list[str]], list[str]]] = {
         ["An empirical study of several hundred things", "by John Smith and Jane Doe", "May 3, 2020"],
         ["John Smith", "Jane Doe"],
     ),
+    "initials at a line's end": (
+        ["Ethan P. White ¹,², Andrew J. Marx ¹, and S. K.", "Morgan Ernest ¹", AFFILIATED],
+        ["Ethan P. White", "Andrew J. Marx", "S. K. Morgan Ernest"],
+    ),
+    "an initial alone at a line's end": (
+        ["Anna Berg1, Carl Dahl2, J.", "Ek3 and B. N.", "Falk4", AFFILIATED],
+        ["Anna Berg", "Carl Dahl", "J. Ek", "B. N. Falk"],
+    ),
+    "many over four lines": (
+        ["Anna Berg1, Carl Dahl1, Eva Falk2, Ida", "Jung3, Karl Lind3, Maria Nord4, Olof", "Palm4,", "and Zara Ås7"],
+        ["Anna Berg", "Carl Dahl", "Eva Falk", "Ida Jung", "Karl Lind", "Maria Nord", "Olof Palm", "Zara Ås"],
+    ),
+    "signs of equal work": (
+        ["Anna Berg1☯, Carl Dahl1,2☯¤a, Eva Falk3‡*", AFFILIATED],
+        ["Anna Berg", "Carl Dahl", "Eva Falk"],
+    ),
+    "ORCID's sign": (
+        ["Anna BergID1, Carl Dahl ID2*, Eva Falk iD 3", AFFILIATED],
+        ["Anna Berg", "Carl Dahl", "Eva Falk"],
+    ),
+    "addresses on the line": (
+        ["Anna Berg ANNA@X.EDU", "University of X, Country", "Carl Dahl CARL@Y.ORG", "Department of Y"],
+        ["Anna Berg", "Carl Dahl"],
+    ),
+    "side by side as one": (
+        ["Gilles Blanchard Nicole Kraemer", "blanchard@x.de kraemer@y.de"],
+        ["Gilles Blanchard", "Nicole Kraemer"],
+    ),
+    "side by side over two affiliations": (
+        [
+            "Gilles Blanchard Nicole K. Kraemer",
+            ["Mathematics Institute", "Weierstrass Institute"],
+            ["Potsdam", "Berlin"],
+        ],
+        ["Gilles Blanchard", "Nicole K. Kraemer"],
+    ),
+    "one with four names": (
+        ["Ana Maria Silva Santos", "ana@x.br"],
+        ["Ana Maria Silva Santos"],
+    ),
+    "without affiliations": (
+        ["Ada Lovelace and Alan M. Turing", "March 2020"],
+        ["Ada Lovelace", "Alan M. Turing"],
+    ),
+    "dates above": (
+        ["Received: 3 May 2019 / Accepted: 4 June 2019", "Anna Berg · Carl Dahl"],
+        ["Anna Berg", "Carl Dahl"],
+    ),
+    "a report": (
+        ["Prepared by: Ada Lovelace and Alan Turing"],
+        ["Ada Lovelace", "Alan Turing"],
+    ),
+    "bullets that say nothing": (
+        ["Anna Berg \ufffd Carl Dahl \ufffd", "Eva Falk", AFFILIATED],
+        ["Anna Berg", "Carl Dahl", "Eva Falk"],
+    ),
     "nobody": (
         ["Proceedings of the 12th Conference on Things, 2020"],
         [],
@@ -257,6 +313,14 @@ def test_many_openings_in_a_packet_take_linear_time():
 def test_stated_authors_are_read_in_any_form(author):
     rows = ["set in a way that nobody could take for two names: JohnSmith,", "Smith and also Doe"]
     assert described(*rows, info=DocumentInfo(author=author)).authors == ("John Smith", "Jane B. Doe")
+
+
+def test_stated_entities_are_read_whatever_stands_for_the_ampersand():
+    stated = DocumentInfo(author="Gabriele J#_#x00FC;rges, Eike Reich")
+    assert described("set so that nobody reads it: Jürges", "Reich", info=stated).authors == (
+        "Gabriele Jürges",
+        "Eike Reich",
+    )
 
 
 def test_stated_authors_count_only_if_the_page_shows_them():

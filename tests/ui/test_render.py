@@ -162,6 +162,17 @@ def test_what_was_read_and_not_cited_is_listed_where_nothing_was_cited() -> None
     assert "Read, not cited" in sources(make_answer(citations=()))
 
 
+@pytest.mark.parametrize("cites", [True, False])
+def test_a_retracted_paper_is_marked_in_the_answer_in_its_sources_and_to_take_along(cites) -> None:
+    passage = replace(make_passage(), paper=replace(make_paper(), retracted=True))
+    answer = make_answer(passages=(passage,), **({} if cites else {"citations": ()}))
+    shown = full_answer(answer)
+    assert ("cites a paper that has been retracted" in shown) is cites
+    assert shown.count(r"RETRACTED\: A Title") >= 2, "in a sentence, and where it is named"
+    assert "RETRACTED: A Title" in with_references(answer.text, [(1, passage.paper, 2)]).replace("\\", "")
+    assert "etracted" not in full_answer(make_answer())
+
+
 def test_a_quote_that_is_not_on_the_page_is_called_so() -> None:
     citation = Citation(marker=1, passage=make_passage(), page=2, quote="not there", verified=False)
     assert "**Not verbatim:** *“not there”* (no close match)" in sources(make_answer(citations=(citation,)))
