@@ -32,7 +32,7 @@ from ui.web import guard, names, patches, routes
 folder = core.settings().library.expanduser().resolve()
 attachments = UploadFolder(folder / "uploads")
 
-environment.shut_out()  # `python -m ui` has done it before Chainlit was imported, `chainlit run` has not
+environment.shut_out()  # `python -m ui` does this before it imports Chainlit, but `chainlit run` does not
 patches.apply(incoming=folder / names.INCOMING)
 ending.install()
 guard.check_host(config.run.host)
@@ -47,13 +47,13 @@ routes.install(server, uploads=attachments)
 
 @cl.data_layer
 def data_layer() -> ChatHistory:
-    """Chats are kept in one file of the library folder."""
+    """Chats are stored in one file of the library's folder."""
     return ChatHistory(folder / "chats.db", attachments)
 
 
 @cl.header_auth_callback
 async def local_user(headers: Any) -> cl.User:  # noqa: ARG001 - chainlit passes it by name
-    """The one who sits at this machine; `ui.web.guard` keeps everybody else out."""
+    """The user at this machine; `ui.web.guard` keeps everybody else out."""
     return cl.User(identifier="local", display_name="You")
 
 
@@ -65,14 +65,14 @@ async def startup() -> None:
 
 @cl.on_app_shutdown
 async def shutdown() -> None:
-    """Stop the models, close the library and remove what is left of uploads."""
+    """Stop the models, close the library and remove leftover uploads."""
     await core.end()
     patches.remove_uploads()
 
 
 @cl.set_starters
 async def starters(user: cl.User | None = None) -> list[cl.Starter]:  # noqa: ARG001 - chainlit passes it by name
-    """Questions to begin with."""
+    """Example questions to start with."""
     return composer.starters()
 
 
@@ -88,7 +88,7 @@ async def on_chat_start() -> None:
 @cl.on_chat_resume
 @visible
 async def on_chat_resume(thread: dict[str, Any]) -> None:
-    """A stored chat is opened again."""
+    """A stored chat is reopened."""
     conversation.remember(thread["steps"])
     await composer.show_controls()
     await conversation.offer_again(thread["steps"])
@@ -97,7 +97,7 @@ async def on_chat_resume(thread: dict[str, Any]) -> None:
 
 @cl.on_chat_end
 async def on_chat_end() -> None:
-    """A page was closed or reloaded, or its connection broke."""
+    """A page was closed or reloaded, or lost its connection."""
     consent_question.page_is_gone()
 
 
@@ -124,7 +124,7 @@ async def on_message(message: cl.Message) -> None:
 @cl.action_callback("ask_about")
 @visible
 async def ask_about(action: cl.Action) -> None:
-    """The question that is offered after an upload."""
+    """The question offered after an upload was chosen."""
     choice = scope.of_papers(core.library().paper(str(paper_id)) for paper_id in action.payload["paper_ids"])
     question = str(action.label)
     await cl.Message(question, type="user_message").send()
@@ -144,14 +144,14 @@ async def add_attached(action: cl.Action) -> None:
 @cl.action_callback(export.BIBTEX)
 @visible
 async def take_along(action: cl.Action) -> None:
-    """An answer with numbered references, or the BibTeX of what it cites, is wanted."""
+    """Copy an answer with numbered references, or the BibTeX of what it cites."""
     await export.act(action.name, action.payload)
 
 
 @cl.action_callback(refinement.REFINE)
 @visible
 async def refine_answer(action: cl.Action) -> None:
-    """The larger model is to look at an answer again."""
+    """Have the larger model refine an answer."""
     await conversation.stoppable(conversation.refine(action.payload))
 
 
@@ -162,12 +162,12 @@ async def refine_answer(action: cl.Action) -> None:
 @cl.action_callback("untag_paper")
 @cl.action_callback("choose_papers")
 async def act_on_papers(action: cl.Action) -> dict[str, Any]:
-    """The list of papers was used."""
+    """An action in the list of papers."""
     return await shelf.act(action.name, action.payload)
 
 
 @cl.on_window_message
 @visible_briefly
 async def on_window_message(data: Any) -> None:
-    """A click on a citation."""
+    """A citation was clicked."""
     await panel.open_citation(data)

@@ -1,9 +1,9 @@
-"""`rag adapt` on COVID-QA: about 200 questions to learn from, those of a quarter of the papers before and after.
+"""`rag adapt` on COVID-QA: train on about 200 questions, and measure a quarter of the papers before and after.
 
     python bench/adapt.py [--questions 270] [--out FOLDER]
 
-Writes some of its papers with their questions as a file that `rag evaluate` reads, and teaches an adapter with the
-command that a user has. The reader was trained on four fifths of these papers: what is compared is before and after.
+Writes some of its papers with their questions as a file for `rag evaluate`, and trains an adapter with the user's
+command. The reader was trained on four fifths of these papers, so only before and after are compared.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from reader_data import DATA, read, windows  # noqa: E402
 
 
 def as_qasper(n: int) -> dict:
-    """Papers of COVID-QA in QASPER's form until n questions are together, in an order that never changes."""
+    """Papers of COVID-QA in QASPER's format with n questions in total, in a fixed order."""
     texts = {row["doc_id"]: row["text"] for row in read("covidqa_docs")}
     asked: dict[str, list[dict]] = {}
     for row in read("covidqa"):

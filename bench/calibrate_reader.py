@@ -1,12 +1,12 @@
-"""Learn rag/reading/reader.json: what the reader's figures mean, from questions of papers that it was not trained on.
+"""Fit rag/reading/reader.json, which says what the reader's scores mean, on papers it was not trained on.
 
     python bench/calibrate_reader.py [--checkpoint FILE] [--cache FOLDER] [--write]
 
-From the held-back papers of QASPER train and COVID-QA (`bench/reader_data.py`): the weight of the search beside the
-reader, where passages are put in order; a logistic regression that tells answerable questions from the same kind of
-questions asked of another paper of the field, with the probability below which the answer is said not to be in the
-papers (at most FALSE of the answerable ones are refused); and one that tells right answers (token F1 of at least .5
-against any annotator's) from others. QASPER dev is not looked at.
+Uses the held-out papers of QASPER train and COVID-QA (`bench/reader_data.py`) to fit: the weight of the search relative
+to the reader when passages are ordered; a logistic regression that separates answerable questions from similar ones
+asked of another paper in the field, with the probability below which an answer is said not to be in the papers (at most
+FALSE of the answerable questions are refused); and one that separates right answers (token F1 of at least .5 against
+any annotator's) from the rest. QASPER dev is not used.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from rag.reading.calibration import CALIBRATION, ReaderCalibration  # noqa: E402
 from rag.reading.reader import MiniLMReader  # noqa: E402
 
 FALSE = 0.10
-"""Answerable questions that may be refused."""
+"""The share of answerable questions that may be refused."""
 THERE = ("best", "total", "found")
 FEATURES = ("relevance", "span", "inner", "margin", "sentence", "search", "yes_no", "words")
 
@@ -59,7 +59,7 @@ def main() -> None:
     rows, values, known = [], [], []
     for case in (*qasper, *covid, *absent):
         found = extracted(case, case.ordered(best)[:SHOWN])
-        if found and case.kind != "unanswerable":  # whether a paper half answers a question is another matter
+        if found and case.kind != "unanswerable":  # a paper may half answer these, so they are left out
             known.append(Labelled(dict(found.features), (), case.kind != "absent", case.paper))
         if case.kind == "absent":
             continue

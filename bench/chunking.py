@@ -1,10 +1,10 @@
-"""Which chunk size, which overlap, and what to add to what is embedded: measured on QASPER's train split.
+"""Chunk size, overlap and what to add to the embedded text, measured on QASPER's train split.
 
     python bench/chunking.py [--papers 60] [--split train] [--product]
 
-In-paper search, as a reader of one paper would ask. A question counts as served when the first `BUDGET` word pieces
-of the ranked chunks cover at least half of the characters of one of its evidence paragraphs: fair to all sizes. MRR is
-that of the first chunk that overlaps an evidence paragraph by at least half of the shorter of the two.
+Search within one paper, as by a reader of that paper. A question counts as served if the first `BUDGET` tokens of the
+ranked chunks cover at least half of the characters of one of its evidence paragraphs, which is fair to all chunk sizes.
+MRR uses the first chunk that overlaps an evidence paragraph by at least half of the shorter of the two.
 """
 
 from __future__ import annotations
@@ -43,17 +43,17 @@ from rag.retrieval.retrieve import Retriever  # noqa: E402
 from rag.words import content_words  # noqa: E402
 
 DENSE_WEIGHT = 0.45
-"""Of the plain convex sum of both searches, which knows nothing of lengths."""
+"""Weight in the plain convex combination of both searches, which ignores lengths."""
 
 BUDGET = 640
-"""Word pieces: four chunks of 160."""
+"""In tokens: four chunks of 160."""
 
 
 @dataclass
 class Document:
     parsed: ParsedPaper
     questions: list[tuple[str, list[tuple[int, int]]]]
-    """Each with the ranges of its evidence paragraphs in the paper's text."""
+    """Questions, each with the ranges of its evidence paragraphs in the paper's text."""
 
 
 def documents(path: Path, n: int) -> list[Document]:
@@ -89,7 +89,7 @@ def documents(path: Path, n: int) -> list[Document]:
 
 
 def with_overlap(chunks: list[Chunk], text: str, share: float) -> list[tuple[int, int]]:
-    """The chunks' ranges, each begun earlier by a share of the one before, at a word."""
+    """The chunks' ranges, each extended to the left by a share of the chunk before, at a word boundary."""
     ranges = []
     for before, chunk in zip([None, *chunks], chunks, strict=False):
         start = chunk.start
@@ -149,7 +149,7 @@ def evaluate(docs: list[Document], embedder, *, size: int, overlap: float, prefi
 
 
 def plain(docs: list[Document], embedder) -> dict[str, float]:
-    """The plain recipe: 1,000 characters with 200 of overlap, by separators, and nearness alone."""
+    """The plain baseline: 1,000 characters with an overlap of 200, split by separators, dense search only."""
     served, ranks, n = [], [], 0
     for doc in docs:
         text, at, ranges = doc.parsed.text, 0, []
@@ -169,7 +169,7 @@ def plain(docs: list[Document], embedder) -> dict[str, float]:
 
 
 def product(docs: list[Document], embedder) -> dict[str, float]:
-    """The product's own chunks and its own search within the paper, in a library of these papers."""
+    """The product's own chunks and search within the paper, in a library of these papers."""
     served, ranks = [], []
     with tempfile.TemporaryDirectory() as folder, open_library(IngestSettings(library=Path(folder))) as library:
         library.own()
@@ -193,7 +193,7 @@ def product(docs: list[Document], embedder) -> dict[str, float]:
 
 
 def header(prefix: str, title: str, section: str) -> str:
-    """What is put before a chunk's text when it is embedded."""
+    """What is prepended to a chunk's text for embedding."""
     parts = {"none": [], "title": [title], "section": [section], "title, section": [title, section]}[prefix]
     return "".join(f"{part}. " for part in parts if part)
 

@@ -1,16 +1,16 @@
-"""Every citation of some hundred answers, checked against the PDFs' own text by another library than the parser's.
+"""Check every citation of some hundred answers against the PDFs' text, read with a different library than the parser's.
 
     python bench/citations.py [--papers qasper|real] [--answers N] [--copied] [--drafts FILE]
                                [--folder FOLDER] [--minutes M]
 
-Questions of QASPER dev are asked of its papers, typeset as PDFs (`bench/typeset.py`), or questions made of headings and
-sentences of 40 real PDFs of theirs; the drafter is the one that answers in the app. Of each answer all markers, all
-links of the message as it is shown, all quotes and pages are looked at. Quotes are compared by letters and digits alone
-with what poppler's pdftotext reads from the cited page, in its reading order or in the file's.
+Asks questions of QASPER dev about its papers, typeset as PDFs (`bench/typeset.py`), or questions made from headings and
+sentences of 40 real PDFs about these; the drafter is the app's. In each answer, all markers, links of the message,
+quotes and pages are checked. Quotes are compared, by letters and digits only, with poppler's pdftotext of the cited
+page, in reading order or file order.
 
-Answers are kept in the folder, so that a run can be stopped and goes on, and are cited anew by the code of today.
-`--copied` takes random sentences of the papers for answers: no model is asked, and more places are reached. `--drafts`
-takes what the drafter wrote to the same questions over the papers' plain text, kept by `bench/drafts.py`.
+Answers are kept in the folder, so that a run can be stopped and resumed; they are cited again by the current code.
+`--copied` uses random sentences of the papers as answers: this asks no model and reaches more places. `--drafts` uses
+the drafter's answers to the same questions over the papers' plain text, from `bench/drafts.py`.
 Needs Chromium (qasper only) and pdftotext.
 """
 
@@ -60,14 +60,14 @@ PAGES = {}
 
 
 class Asked(NamedTuple):
-    """A question to one paper."""
+    """A question about one paper."""
 
     file: str
     question: str
 
 
 def qasper(n, folder):
-    """Questions of QASPER dev, paper after paper in the order of their names' digests, and the PDFs."""
+    """Questions of QASPER dev, paper by paper in the order of the names' digests, and the PDFs."""
     with gzip.open(DATA / "qasper" / "dev.json.gz") as file:
         papers = json.load(file)
     chosen, asked = {}, []
@@ -80,7 +80,7 @@ def qasper(n, folder):
 
 
 def real(*_):
-    """Questions made of the words of 40 real papers: of each two section titles and three sentences, in five rounds."""
+    """Questions made from words of 40 real papers: two section titles and three sentences of each, in five rounds."""
     files = sorted((DATA / "papers").glob("*.pdf"))
     rows = (DATA / "papers" / "truth.jsonl").read_text(encoding="utf-8").splitlines()
     truth = {row["pdf"]: row for row in map(json.loads, rows)}
@@ -100,7 +100,7 @@ def real(*_):
 
 
 async def answers(files, asked, *, n, folder, minutes):
-    """Up to n answers that were given, each with its paper's PDF; stops asking the model after some minutes."""
+    """Up to n answers, each with its paper's PDF; stops asking the model after some minutes."""
     began = time.monotonic()
     with open_library(IngestSettings(library=folder / "library")) as library:
         assistant = Assistant.open(RagSettings(), library=library)
@@ -119,9 +119,9 @@ async def answers(files, asked, *, n, folder, minutes):
 
 
 def checked_anew(answer, library):
-    """The answer as the code of today cites it, from what the model wrote and the passages that it was shown.
+    """The answer as cited by the current code, from the model's text and the passages it was shown.
 
-    One in the papers' own words stays as it is: no model wrote it.
+    Quoted answers stay as they are, because no model wrote them.
     """
     if is_quoted(answer):
         return answer
@@ -139,7 +139,7 @@ def page_text(library, paper_id, number):
 
 
 def noted(path):
-    """The rows that an earlier run wrote; one that a stop cut off is left out."""
+    """The rows of an earlier run; an incomplete last one is skipped."""
     rows = []
     if path.is_file():
         with path.open("rb") as file, contextlib.suppress(EOFError, pickle.UnpicklingError):
@@ -149,7 +149,7 @@ def noted(path):
 
 
 async def ask(todo, assistant, *, notes, n, until):
-    """Ask what was not asked yet, until n questions have an answer; each is noted, so that a run can be stopped."""
+    """Ask the remaining questions until n have an answer; each is saved, so that a run can be stopped."""
     rows = noted(notes)
     known, given = {(file, question) for file, question, _ in rows}, sum(not answer.abstained for *_, answer in rows)
     left = [row for row in todo if (row[0].name, row[1]) not in known]
@@ -167,7 +167,7 @@ async def ask(todo, assistant, *, notes, n, until):
 
 
 def recorded(files, path, *, n, folder):
-    """Up to n answers with what the drafter wrote over the plain text of the same papers (`bench/drafts.py`)."""
+    """Up to n answers made from the drafter's texts over the plain text of the same papers (`bench/drafts.py`)."""
     with gzip.open(DATA / "qasper" / "dev.json.gz") as file:
         names = {row["question_id"]: f"{name}.pdf" for name, paper in json.load(file).items() for row in paper["qas"]}
     rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
@@ -192,7 +192,7 @@ def cited(text, passages, library, question=""):
 
 
 def copied(files, *, n, folder):
-    """n answers that are a random sentence of a random passage each: more places than a model's answers reach."""
+    """n answers, each a random sentence of a random passage: they reach more places than a model's answers."""
     draw, given = random.Random(SEED), []
     with open_library(IngestSettings(library=folder / "library")) as library:
         papers = {paper.file_name: paper for paper in library.papers()}
@@ -211,7 +211,7 @@ def copied(files, *, n, folder):
 
 @cache
 def page_texts(path, page):
-    """The page's text as poppler reads it, in reading order and in the order of the file, and its letters alone."""
+    """The page's text by poppler, in reading order and in file order, letters and digits only."""
     command = ["pdftotext", "-f", str(page), "-l", str(page), "-enc", "UTF-8"]
     read = [subprocess.run([*command, *order, path, "-"], check=True, capture_output=True) for order in ([], ["-raw"])]
     return tuple(letters(done.stdout.decode()) for done in read)
@@ -223,10 +223,10 @@ def letters(text):
 
 
 def place(path, page, words):
-    """How the words stand in the PDF by poppler: "page", "page, in pieces", "another page" or "nowhere"; and a note.
+    """Where poppler finds the words: "page", "page, in pieces", "another page" or "nowhere"; and a note.
 
-    In pieces: all letters are on the page, in at most MOST_PIECES runs of SHORTEST letters or more. The note has what
-    stands between the first two on the page: a footnote between two columns, a symbol that one library reads elsewhere.
+    In pieces: all letters are on the page, in at most MOST_PIECES runs of SHORTEST letters or more. The note shows what
+    is between the first two: a footnote between columns, or a symbol that the libraries read at different places.
     """
     wanted = letters(words)
     if any(wanted in text for text in page_texts(path, page)):
@@ -242,12 +242,12 @@ def place(path, page, words):
 
 
 def pieces(wanted, text):
-    """The runs of `wanted` that stand in the text, longest first part first; [] where they do not make up all of it."""
+    """The runs of `wanted` found in the text, longest possible prefix first; [] if they do not cover all of it."""
     runs = []
     while wanted and len(runs) < MOST_PIECES:
         n = bisect_left(range(1, len(wanted) + 1), x=True, key=lambda n: wanted[:n] not in text)
         if n < len(wanted):
-            n = min(n, len(wanted) - SHORTEST)  # so that the last run is long enough too
+            n = min(n, len(wanted) - SHORTEST)  # leave enough for the last run
             if n < SHORTEST:
                 return []
         runs.append(wanted[:n])
@@ -260,12 +260,12 @@ LISTED = re.compile(r"^- " + CITE.pattern + r"[^\n]*  \n  (\*\*Not verbatim:\*\*
 
 
 def seen(markdown):
-    """A quote as a reader sees it: without the escapes and joiners that keep it inert, and without the cut's mark."""
+    """A quote as a reader sees it: without escapes and joiners, and without the ellipsis of a cut."""
     return re.sub(r"\\([!-/:-@\[-`{-~])", r"\1", markdown.replace(JOINER, "")).removesuffix(" …")
 
 
 def check(given):
-    """Counts of what holds, and what does not, one line each."""
+    """Counts of what holds, and one line for each failure."""
     counts, wrong = Counter(), []
     for path, answer in given:
         shown = {passage.marker: passage for passage in answer.passages}

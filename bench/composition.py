@@ -2,9 +2,9 @@
 
     python bench/composition.py [--part train|dev] [--questions 0] [--adapter FILE] [--also-untaught]
 
-QASPER's held-back train papers (rules are chosen on them), or dev (each look is noted in docs/reader.md). The drafter
-reads the reader's four sentences, as in the product; with the gold passages too. Answers are kept in
-evaluations/composition, so that a rule can be tried without asking anew.
+Uses QASPER's held-out train papers, on which rules are chosen, or dev (each use is noted in docs/reader.md). The
+drafter reads the reader's four sentences, as in the product, and also the gold passages. Answers are cached in
+evaluations/composition, so that a rule can be tried without asking again.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ SHOWN = 6
 
 
 def read_as(case: Case, *, gold: bool) -> tuple[list[Passage], list[Reading]]:
-    """The passages that the answer is made of, the product's or the gold ones, with their readings."""
+    """The passages the answer is made from (the product's or the gold ones), with their readings."""
     if gold:
         return passages_of(case.gold_texts, case.title), case.gold_readings
     order = case.ordered(calibration_of().search)[:SHOWN]

@@ -1,14 +1,14 @@
-"""How well the confidence tells right drafts from wrong ones, on QASPER dev, calibrated on train.
+"""How well the confidence separates right drafts from wrong ones on QASPER dev, calibrated on train.
 
     python bench/drafts.py --cache FOLDER --split train --papers 240 [--limit N]
     python bench/drafts.py --cache FOLDER --split dev [--limit N]
     python bench/confidence.py --cache FOLDER [--write] [--plots]
 
-`--write` learns rag/verify/confidence.json from train; without it the shipped one is measured. "right" is a token F1 of
-at least 0.5 against any annotator's answer; a draft for a question that no annotator could answer is wrong; questions
-that the floor abstained from have no draft and are counted apart. Intervals draw whole papers. Because the F1 of a
-sentence depends on its length, a second label is shown that does not: at least half of the words of an annotator's
-answer stand in the draft. `--plots` draws docs/images/reliability.svg and docs/images/risk-coverage.svg.
+`--write` fits rag/verify/confidence.json on train; without it the shipped file is measured. A draft is "right" if its
+token F1 is at least 0.5 against any annotator's answer, and always wrong if no annotator could answer. Questions on
+which the floor abstained have no draft and are counted separately. Intervals resample whole papers. The F1 of a
+sentence depends on its length, so a second label that does not is shown: at least half of the words of an annotator's
+answer are in the draft. `--plots` draws docs/images/reliability.svg and docs/images/risk-coverage.svg.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ STYLE = (
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """A draft as the product sees it, and what became of it."""
+    """A draft as the product sees it, and its labels."""
 
     draft: Draft
     question: str
@@ -67,7 +67,7 @@ class Known:
 
 
 def draft_of(row):
-    """The draft of a line of `bench/drafts.py`, with the percentile that it may be older than."""
+    """The draft in a line of `bench/drafts.py`; recomputes the percentile, which older lines lack."""
     kept, logprobs = row["draft"], [logprob for _, logprob in row["tokens"]]
     whole = kept["mean_logprob"] is not None and logprobs
     return Draft(
@@ -83,7 +83,7 @@ def draft_of(row):
 
 
 def known_of(row):
-    """A line of `bench/drafts.py`, judged as the product judges it."""
+    """A line of `bench/drafts.py`, judged as in the product."""
     draft, passages = draft_of(row), passages_of(row)
     cited = cite(draft.text, passages, page_text=lambda _paper, _page: "")
     asked = {"question": row["question"], "sentences": cited.sentences, "passages": passages}
@@ -103,7 +103,7 @@ def known_of(row):
 
 
 def contains(text, golds):
-    """Whether half of the words of an answer stand in the draft, however long it is."""
+    """Whether the draft contains half of the words of an answer, whatever its length."""
     said = set(normalise(text).split())
     answers = [normalise(gold).split() for gold in golds if gold != UNANSWERABLE]
     return any(words and sum(word in said for word in words) >= 0.5 * len(words) for words in answers)
@@ -123,7 +123,7 @@ def area(scores, right, papers):
 
 
 def single(name, known, *, sign=1.0):
-    """The scores of one signal alone; an unknown one counts as the lowest known one."""
+    """The scores of one signal alone; unknown values are set to the lowest known one."""
     values = [k.labelled.signals[name] for k in known]
     least = min(v for v in values if v is not None)
     return [sign * (least if value is None else value) for value in values]
@@ -217,7 +217,7 @@ def labels(known):
 
 
 def logit(train):
-    """The signs of the weights when each fifth of the papers is left out: what changes its sign is not learned."""
+    """The signs of the weights when each fifth of the papers is left out; a signal whose sign changes is not used."""
     rows = [k.labelled for k in train]
     names = sorted({row.group for row in rows})
     for features in (WITH_LOGPROBS, FEATURES):

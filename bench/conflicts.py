@@ -1,30 +1,30 @@
-"""How many made conflicts between two papers are found, and how many questions over real papers show one, on QASPER.
+"""How many synthetic conflicts are found, and how many real questions show one, on QASPER.
 
     python bench/conflicts.py [--split train|dev] [--n 1000] [--questions 1005] [--library FOLDER] [--show KIND]
 
-**Made conflicts.** A sentence of an evidence paragraph is told again in a passage of a made second paper, among the
+**Synthetic conflicts.** A sentence of an evidence paragraph is retold in a passage of a made-up second paper, among the
 sentences of a paragraph of a third paper. The six passages are that paragraph, this passage, two more of the same paper
-and two of other papers. Told again means: "we" is "the authors", "in this paper" is left out; reworded means, beyond
-that, other words from a short list, a phrase from the front at the end, small words left out. Kinds:
+and two of other papers. Retold means that "we" becomes "the authors" and "in this paper" is dropped. Reworded means,
+in addition, other words from a short list, a phrase moved from the front to the end, and small words dropped. Kinds:
 
-- number with a unit, number of things, number alone: one digit is changed, by a tenth of the number or more: "12 %" or
+- number with a unit, number of things, number alone: one digit is changed, by at least a tenth of the number: "12 %" or
   "20 GB"; "12 annotators"; "set to 0.5".
-- negation: "not" put behind the first auxiliary verb or taken away, or a comparative turned to its opposite.
-- no quantity, for which nothing need be shown: the changed number is a year, a label ("Figure 3"), in a formula, or
+- negation: "not" inserted after the first auxiliary verb or removed, or a comparative replaced by its opposite.
+- no quantity, for which nothing needs to be shown: the changed number is a year, a label ("Figure 3"), in a formula, or
   changed by less than a tenth.
 - not by name: a changed number or a negation in a sentence that begins with "this", "it", "they" or the like, so that
-  it does not say what it speaks of; such sentences are in none of the kinds above.
-- the same: nothing is changed, so that a conflict is a false alarm.
+  it does not name its subject; such sentences are in none of the kinds above.
+- the same: nothing is changed, so any conflict is a false alarm.
 
-The question is the one that the paragraph is evidence for; the answer is the sentence as it stands in the paragraph.
+The question is the one that the paragraph is evidence for; the answer is the original sentence.
 
-**False alarms.** Questions, each with the six passages that the search finds for it as they are: QASPER's over all
-papers of the split, SciFact's claims over its 5,183 abstracts. The answer is the reference answer,
-if there is one, and the four sentences of the passages that share most words with the question. `--show real` prints
-what is shown. `--library` keeps the embedded corpora; embedding takes minutes.
+**False alarms.** Questions, each with the six passages that the search finds for it, unchanged: QASPER's over all
+papers of the split, SciFact's claims over its 5,183 abstracts. The answer is the reference answer, if there is one, and
+the four sentences of the passages that share most words with the question. `--show real` prints the conflicts shown.
+`--library` keeps the embedded corpora; embedding takes minutes.
 
-**Any two sentences** (`--documents`): so many documents of QASPER and SciFact, every pair of their sentences that
-shares enough words, as if the answer spoke of each. `--show pairs` prints what would be shown.
+**Any two sentences** (`--documents`): for this many documents of QASPER and SciFact, every pair of their sentences that
+shares enough words, as if the answer were about each. `--show pairs` prints the conflicts.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ NO_QUANTITY = re.compile(
     r"(?:\b(?i:table|fig\w*|sec\w*|eq\w*|step|stage|phase|task|module|version|level|group|class|model|type|layer|part)\W*"
     r"|[A-Z][\w-]* |\(|^|[-/^{(=]|\d [.,x:×]?)$"
 )
-"""What stands before a number that tells which one, or belongs to a formula or a list."""
+"""Text before a number that is a label, or part of a formula or a list."""
 APART = Decimal("0.1")
 FORMULA = re.compile(r"(?:INLINE|DISPLAY)FORM\d+")
 REFERENCE = re.compile(r"(?:TAB|FIG|SEC|EQ)REF(?=\d)")
@@ -162,7 +162,7 @@ def make(papers, n, rng):
 
 
 def plain(text):
-    """As a PDF would have it: "Table 3" for "Table TABREF3"; what a formula said is not known."""
+    """The text as a PDF would have it: "Table 3" for "Table TABREF3"; the contents of formulas are unknown."""
     return clean(REFERENCE.sub("", FORMULA.sub("x", text)))
 
 
@@ -174,7 +174,7 @@ def question_of(paper, evidence):
 
 
 def kind_of(sentence, changed):
-    """Which of the kinds a changed number is of."""
+    """The kind of a changed number."""
     at = next(i for i, (a, b) in enumerate(zip(sentence, changed, strict=False)) if a != b)
     start = max(m.start() for m in NUMBER.finditer(sentence) if m.start() <= at)
     pairs = zip(read(sentence).numbers, read(changed).numbers, strict=False)
@@ -209,7 +209,7 @@ def reworded(sentence):
 
 
 def between(evidence, told, cleaned, name, rng):
-    """Six passages: the evidence, what is told again in a paragraph of a third paper, two more of each side."""
+    """Six passages: the evidence, the retold sentence within a paragraph of a third paper, two more of each side."""
     others = [other for other in rng.sample(sorted(cleaned), 4) if other != name][:3]
     around = split_sentences(rng.choice(cleaned[others[0]]))[:5]
     around.insert(rng.randrange(len(around) + 1), told)
@@ -239,7 +239,7 @@ def show_made(rows, *, wanted):
 
 
 def speed(made):
-    """Ten sentences against eight passages, read for the first time: conflicts alone, and with the check before it."""
+    """Time for ten new sentences against eight passages: conflicts alone, and together with the support check."""
     rows = made["the same"]["told again"]
     alone, together = [], []
     for k in range(0, min(len(rows), 400) - 10, 10):
@@ -265,7 +265,7 @@ def speed(made):
 def everywhere(path, n, rng, *, show):
     """How many pairs among all sentences of n documents would be shown.
 
-    Only pairs that share one of their rarer stems can be alike enough (prefix filtering, Chaudhuri et al. 2006).
+    Only pairs that share one of their rarer stems can be similar enough (prefix filtering, Chaudhuri et al. 2006).
     """
     documents = list(load(path).documents)
     rng.shuffle(documents)
@@ -295,7 +295,7 @@ def everywhere(path, n, rng, *, show):
 
 
 def real(path, folder, *, n, show, seed):
-    """The share of questions that show a conflict where nobody made one."""
+    """The share of questions that show a conflict although none was inserted."""
     questions, embedder = load(path), embedder_from(None)
     cases = list(questions.cases)
     random.Random(seed).shuffle(cases)

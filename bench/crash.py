@@ -1,10 +1,10 @@
-"""kill -9 at random moments of an ingest; after each, the next start must leave nothing lost, doubled or orphaned.
+"""kill -9 at random moments during ingest; after each, the next start must leave nothing lost, duplicated or orphaned.
 
     python bench/crash.py [FOLDER] [--kills 100] [--seed 1]
 
-Each round starts `python -m ingest add FOLDER`, kills it at a random moment, then does what the next start does: own
-the library, resume, and ask `verify`. When the library is complete it is compared, chunk by chunk and vector by vector,
-with one that was built in peace, and the next library is begun, until the kills are used up.
+Each round starts `python -m ingest add FOLDER`, kills it at a random moment, and then does what the next start does:
+own the library, resume, and `verify`. A complete library is compared, chunk by chunk and vector by vector, with one
+that was built without interruption. Then the next library is started, until all kills are used.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from ingest.repair import verify  # noqa: E402
 
 
 def contents(library: Library) -> dict[str, bytes]:
-    """Every chunk's text and vector under its id, and what Chroma answers for a few of them."""
+    """Text and vector of each chunk by id; Chroma and SQLite must hold the same ids."""
     ids = library.chunk_ids()
     chunks, vectors = library.chunks(ids), library.vectors_of(ids)
     assert library.vectors.ids() == set(ids), "Chroma and SQLite hold the same ids"

@@ -1,12 +1,12 @@
-"""Drafts of the embedded model for QASPER's questions, with everything that a confidence could look at.
+"""Drafts of the embedded model for QASPER's questions, with everything a confidence score could use.
 
     python bench/drafts.py --cache FOLDER [--split train|dev] [--papers N] [--limit N] [--threads N] [--embed-only]
 
-Each question is asked of its own paper through `Assistant.ask`, over the same paragraphs as `python -m rag evaluate`.
-One line of JSON for each question is added to FOLDER/<split>.jsonl; what is there already is not asked again. The order
-is by digest, so that any beginning is an even sample: of papers for train (only these are embedded), of questions for
-dev. Beside what the product itself looks at, a line has the log-probability of each token, the twelve sentences nearest
-to the question, and the cosines of question, draft and these sentences.
+Asks each question of its own paper through `Assistant.ask`, over the same paragraphs as `python -m rag evaluate`, and
+appends one line of JSON to FOLDER/<split>.jsonl; questions already there are skipped. The order is by digest, so that
+any prefix is an even sample: of papers for train (only these are embedded), of questions for dev. Besides what the
+product itself uses, a line has the log-probability of each token, the twelve sentences nearest to the question, and the
+cosines of question, draft and these sentences.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ RANKED = 12
 
 
 class RecordingChatModel(EndpointChatModel):
-    """An endpoint whose last prompt and tokens are kept."""
+    """An endpoint that keeps its last prompt and tokens."""
 
     messages: list
     tokens: list
@@ -49,7 +49,7 @@ class RecordingChatModel(EndpointChatModel):
 
 
 class Recorded:
-    """A stream of chunks that notes the tokens passing through."""
+    """A stream of chunks that records its tokens."""
 
     def __init__(self, chunks, tokens):
         self.chunks, self.tokens = chunks, tokens
@@ -69,7 +69,7 @@ class Recorded:
 
 
 class RecordingRetriever(Retriever):
-    """A retriever whose last ranking of sentences is kept, longer than it was asked for."""
+    """A retriever that keeps its last ranking of sentences, longer than was asked for."""
 
     ranked: list
 
@@ -83,7 +83,7 @@ def digest(name):
 
 
 def questions_of(split, n_papers):
-    """The split's questions with their papers, in the order in which they are asked."""
+    """The split's questions with their papers, in the order they are asked."""
     questions = read_qasper(DATA / f"{split}.json.gz")
     if n_papers is None:
         return replace(questions, cases=tuple(sorted(questions.cases, key=lambda case: digest(case.id))))
@@ -95,7 +95,7 @@ def questions_of(split, n_papers):
 
 
 def recording_assistant(library, embedder, threads):
-    """The product's assistant with one slot, and with its model and its search recorded."""
+    """The product's assistant with one slot, and with its model and search recorded."""
     settings = RagSettings(drafter=None, drafter_slots=1, drafter_context=4096, drafter_threads=threads)
     server = LocalServer(embedded_drafter(), context=4096, slots=1, threads=threads)
     drafter = RecordingChatModel(server.connect, name=server.name, timeout=settings.timeout_seconds)
@@ -155,7 +155,7 @@ async def one(case, assistant, embedder):
 
 
 def read_drafts(path):
-    """The lines of a file, without one that a crash cut off."""
+    """The lines of a file; a last line cut off by a crash is skipped."""
     if not path.is_file():
         return []
     data = path.read_bytes()
@@ -163,7 +163,7 @@ def read_drafts(path):
 
 
 def passages_of(row):
-    """The passages of a line as the product has them."""
+    """The passages of a line, as in the product."""
     paper = Paper(id=row["paper_id"], title=row["paper"], n_pages=1, file_name="")
     return tuple(
         Passage(p["marker"], Chunk(**p["chunk"]), paper, p["score"], tuple(p["sources"])) for p in row["passages"]

@@ -2,11 +2,11 @@
 
     python bench/floor.py [--cache FOLDER] [--questions 200]
 
-For libraries of 1 to 281 papers: `answerable` questions have their paper in the library; `removed` are questions of
-papers that were taken out, so that only other papers of the same field are there; `other field` are SciFact's claims
-(medicine) asked of the same papers (language processing). Shown for dev: how many of each the product's floor abstains
-from, and the best that any floor on the cosine could do at one false abstention in ten. `fitted` are the cosines that
-one in twenty answerable questions of *train* falls below, from which FLOOR_AT_ONE and FLOOR_PER_TENFOLD were read.
+For libraries of 1 to 281 papers: `answerable` questions have their paper in the library; `removed` questions are about
+papers that were taken out, so that only other papers in the field are left; `other field` are SciFact's claims
+(medicine) asked of the same papers (language processing). For dev it shows how many of each the product's floor
+abstains on, and the best that any cosine floor could do at one false abstention in ten. `fitted` are the cosines that
+one in twenty answerable questions of *train* falls below; FLOOR_AT_ONE and FLOOR_PER_TENFOLD were read off them.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ SIZES = (1, 3, 10, 30, 100, 280)
 
 
 def nearest(split: str, cache: Path | None, n: int) -> dict[int, tuple[np.ndarray, np.ndarray, np.ndarray, float]]:
-    """By size: the best cosines of answerable, removed and other-field questions, and the chunks of such a library."""
+    """By library size: the best cosines of answerable, removed and other-field questions, and the number of chunks."""
     cases = qasper(split, cache, 300)
     groups = sorted({case.group for case in cases})
     passages = {case.group: case.passages.numpy() for case in cases}

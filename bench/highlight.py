@@ -1,9 +1,9 @@
-"""Sentences of 40 papers marked on their pages: how many are located, how fast, and ten pictures to look at.
+"""Mark sentences of 40 papers on their pages: how many are located, how fast, and ten pictures to look at.
 
     python bench/highlight.py [--papers N] [--sentences N] [--pictures FOLDER]
 
-The sentences are drawn by a seeded generator from the stored page texts, 40 characters or longer. "Marked words" are
-judged from the places alone: the text that pdfium gives for the marked rectangles, letters and digits only.
+The sentences are drawn with a fixed seed from the stored page texts, 40 characters or longer. "Marked words" are judged
+from positions only: the text that pdfium gives for the marked rectangles, letters and digits only.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ def main():
 
 
 def sentences(paths, n):
-    """`n` random (path, page number, sentence) of all sentences of all pages."""
+    """`n` random (path, page number, sentence) from all sentences of all pages."""
     drawn = []
     for path in paths:
         try:
@@ -82,7 +82,7 @@ def sentences(paths, n):
 
 
 def elsewhere(drawn):
-    """Each sentence on a page of another paper: nothing is to be marked."""
+    """Each sentence on a page of another paper, where nothing should be marked."""
     wrong, milliseconds = 0, []
     for (_, _, sentence), (path, number, _) in zip(drawn, [*drawn[7:], *drawn[:7]], strict=True):
         began = time.perf_counter()
@@ -96,7 +96,7 @@ def elsewhere(drawn):
 
 
 def pictures(drawn):
-    """How long the first 50 pages take to draw, and how large they are."""
+    """Drawing time and size of the first 50 pages."""
     milliseconds, sizes = [], []
     for path, number, _ in drawn[:50]:
         began = time.perf_counter()
@@ -109,7 +109,7 @@ def pictures(drawn):
 
 
 def agreement(path, number, sentence, marks):
-    """The share of the sentence's words that pdfium reads in the marked rectangles; for unturned pages."""
+    """The share of the sentence's words that pdfium reads in the marked rectangles; for unrotated pages."""
     with open_page(path, number) as page:
         left, bottom, *_ = page.get_cropbox()
         textpage = page.get_textpage()
@@ -128,7 +128,7 @@ def letters(text):
 
 
 def draw(found, folder):
-    """The pages with their marks, and the sentences beside them."""
+    """The pages with their marks, and the sentences next to them."""
     folder.mkdir(parents=True, exist_ok=True)
     for index, (path, number, sentence, marks) in enumerate(found):
         pixels = decoded(page_picture(path, number))

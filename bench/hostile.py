@@ -1,8 +1,8 @@
-"""Every file of ../shared/data/hostile through the sandbox and into a library: outcome, seconds, message.
+"""Run every file of ../shared/data/hostile through the sandbox and into a library: outcome, seconds, message.
 
-Bars: each file ends within 30 s in a readable paper or its own clear sentence, the memory of this process grows by less
-than 200 MB (in the library part: from when one of our sample papers is in), and nothing is half-added.
-`--sandbox-only` leaves the library out; `--json FILE` writes the rows.
+Bars: each file ends within 30 s, either as a readable paper or with its own clear sentence; the memory of this process
+grows by less than 200 MB (in the library part, after the first sample paper was added); and nothing is half-added.
+`--sandbox-only` skips the library; `--json FILE` writes the rows.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ MAX_GROWTH_MB = 200.0
 
 
 def peak_mb() -> float:
-    """The most memory that this process has had resident, in MB."""
+    """Peak resident memory of this process, in MB."""
     import resource
 
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -69,7 +69,7 @@ def faults_of(rows: list[dict], passwords: dict[str, str]) -> list[str]:
 
 
 def into_a_library(files: list[Path]) -> tuple[list[str], dict]:
-    """Add all files to an empty library; what is wrong afterwards, and figures."""
+    """Add all files to an empty library; returns faults and measurements."""
     from ingest import IngestSettings, embedder_from, ingest_pdf, open_library
 
     embedder = embedder_from(None)
@@ -77,7 +77,7 @@ def into_a_library(files: list[Path]) -> tuple[list[str], dict]:
     with tempfile.TemporaryDirectory() as folder:
         settings = IngestSettings(library=Path(folder) / "library", _env_file=None)
         with open_library(settings) as library:
-            # the app's ordinary work first, so that model and index are in memory before anything is measured
+            # first an ordinary paper, so that model and index are in memory before anything is measured
             ingest_pdf(ORDINARY, library=library, embedder=embedder)
             before = peak_mb()
             for path in files:
@@ -114,7 +114,7 @@ def main() -> int:
     files = sorted(HOSTILE.glob("*.pdf"))
     with (HOSTILE / "manifest.csv").open(encoding="utf-8") as manifest:
         rows_there = list(csv.DictReader(manifest))
-    # an empty user password opens a file that knows its owner's password only
+    # an empty user password opens a file if only its owner's password is known
     locked = {
         row["file"]: row["known_password"] for row in rows_there if row["pypdf_7_1_outcome"] == "FileNotDecryptedError"
     }

@@ -1,10 +1,10 @@
-"""Pages a second: the whole pipeline, the plain recipe and the embedder alone, in turn, in one run.
+"""Pages per second: the whole pipeline, a plain baseline and the embedder alone, in turn, in one run.
 
     python bench/ingest_speed.py [FOLDER] [--rounds 2]
 
-The plain recipe: pypdf's text, a recursive splitter of 1,000 characters with 200 of overlap (LangChain's order of
+The baseline: pypdf's text, a recursive splitter of 1,000 characters with an overlap of 200 (LangChain's order of
 separators: paragraph, line, word, character), sentence-transformers in fp32 with default settings, `collection.add`.
-Both use all-MiniLM-L6-v2. Each part runs in a process of its own, so that peak memory can be told apart.
+Both use all-MiniLM-L6-v2. Each part runs in its own process, so that peak memory can be attributed.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ logging.disable(logging.CRITICAL)
 def split(
     text: str, size: int = 1000, overlap: int = 200, separators: tuple[str, ...] = ("\n\n", "\n", " ", "")
 ) -> list[str]:
-    """Recursive character splitting with overlap, in the manner of LangChain's RecursiveCharacterTextSplitter."""
+    """Recursive character splitting with overlap, like LangChain's RecursiveCharacterTextSplitter."""
     separator = next((s for s in separators if s == "" or s in text), "")
     rest = separators[separators.index(separator) + 1 :] if separator else ()
     parts = text.split(separator) if separator else list(text)
@@ -101,7 +101,7 @@ def ours(files: list[Path], keep: Path | None = None) -> dict[str, float]:
 
 
 def alone(chunks: Path) -> dict[str, float]:
-    """The embedder on the same chunks, paper by paper, and nothing else."""
+    """The embedder alone, on the same chunks, paper by paper."""
     from ingest import embedder_from
 
     embedder = embedder_from(None)
@@ -126,7 +126,7 @@ def in_child(part: str, files: list[Path], chunks: Path) -> dict[str, float]:
 
 
 def peak_mb() -> float:
-    """Peak resident memory in MB: this process, and the largest of its children."""
+    """Peak resident memory in MB: this process plus the largest of its children."""
     own, children = (
         resource.getrusage(who).ru_maxrss / 1000 for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
     )

@@ -1,11 +1,11 @@
-"""How well the text of a `local only` paper is recognised, and how often another paper's is taken for it.
+"""How reliably the text of a `local only` paper is recognised, and how often another paper's is mistaken for it.
 
     python bench/local_only.py [FOLDER]        PDFs; ../shared/data/papers by default
 
-*chunks* and *sentences*: the share that is recognised of all chunks, and of all sentences of twelve words or more.
- *cut*: the same chunks as a model quotes them, without the first and last three words of each sentence. *false*:
-the share of (paper kept here, chunk of another paper) pairs in which the chunk would be refused. `n` is the number of
-words in a row by which text is recognised; Scholion's is `rag.privacy.runs.RUN_WORDS`.
+*chunks* and *sentences*: the share recognised of all chunks, and of all sentences of twelve words or more. *cut*: the
+same chunks as a model quotes them, without the first and last three words of each sentence. *false*: the share of
+(`local only` paper, chunk of another paper) pairs in which the chunk would be refused. `n` is the length of the word
+runs; Scholion uses `rag.privacy.runs.RUN_WORDS`.
 """
 
 from __future__ import annotations

@@ -1,12 +1,12 @@
-"""Title, authors, year, DOI and abstract over the 40 papers of ../shared/data/papers, right or wrong, paper by paper.
+"""Title, authors, year, DOI and abstract of the 40 papers of ../shared/data/papers, right or wrong for each paper.
 
 What counts as right:
-- title: the publisher's, with case, accents, punctuation and spaces put aside.
+- title: the publisher's, ignoring case, accents, punctuation and spaces.
 - authors: the same family names (last word, folded) in the same order; "full" is the share with the same full names.
-- DOI: the first one that pypdfium2's raw text of the first two pages shows, or for the Journal of Open Source
-  Education the one in the file's name. Papers that print none are left out.
-- year: printed on the page as read by eye (`YEARS`), or the DOI's registration for that journal, from "Published:".
-- abstract: it begins with the same 40 letters, structured abstracts' labels put aside. JATS gives none for 17 papers.
+- DOI: the first one in pypdfium2's raw text of the first two pages, or for the Journal of Open Source Education the one
+  in the file name. Papers that print none are left out.
+- year: as printed on the page, read by eye (`YEARS`), or for that journal the DOI's registration, from "Published:".
+- abstract: it begins with the same 40 letters, ignoring labels of structured abstracts. JATS has none for 17 papers.
 
 Run: python bench/metadata.py [--papers DIR] [--wrong]
 """
@@ -77,9 +77,9 @@ def begins(abstract: str) -> str:
 
 
 def described(path: Path, *, source: str) -> Description:
-    """What `describe` makes of the layout that the parser hands it.
+    """`describe` applied to the layout that the parser passes to it.
 
-    Where the parser does not pass XMP or the opening's whole text yet, they are read here.
+    If the parser does not pass XMP or the whole text of the opening yet, they are read here.
     """
     kept: list[tuple[Layout, DocumentInfo]] = []
 
@@ -114,7 +114,7 @@ def with_xmp(path: Path, info: DocumentInfo) -> DocumentInfo:
 
 
 def judged(path: Path, truth: dict, got: Description) -> dict[str, bool | None]:
-    """Right, wrong, or None where there is nothing to compare with."""
+    """Right, wrong, or None if there is nothing to compare with."""
     text = opening(path)
     doi, year = true_doi(path, text), true_year(path, text)
     family = [[folded(name.split()[-1]) for name in names] for names in (truth["authors"], got.authors)]

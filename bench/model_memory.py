@@ -1,9 +1,10 @@
-"""Does the memory that `python -m rag models` tells cover what the model's server really takes?
+"""Does the memory stated by `python -m rag models` cover what the model's server really uses?
 
     python bench/model_memory.py [FILE.gguf …]
 
-The embedded model and any other file, at three contexts: computed by `rag.models.hardware_fit.memory_needed`, and the
-largest resident memory of the server's process after one question that fills three quarters of the context (Linux).
+Measures the embedded model and any other file at three context sizes: the value computed by
+`rag.models.hardware_fit.memory_needed`, and the server's peak resident memory after one question that fills three
+quarters of the context (Linux).
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from rag.models.registry import Architecture, Gguf, ModelCard  # noqa: E402
 
 
 def card_of(path: Path) -> ModelCard:
-    """What the file says of itself, as a card."""
+    """The file's header as a card."""
     header = read_header(path)
     assert header.layers
     assert header.kv_heads
@@ -42,13 +43,13 @@ def card_of(path: Path) -> ModelCard:
 
 
 def most_resident(pid: int | None) -> int:
-    """The largest resident memory that the process ever had, bytes."""
+    """Peak resident memory of the process, in bytes."""
     status = Path(f"/proc/{pid}/status").read_text()
     return next(int(line.split()[1]) * 1024 for line in status.splitlines() if line.startswith("VmHWM"))
 
 
 async def measure(path: Path, *, context: int) -> int:
-    """The server's largest resident memory, bytes."""
+    """Peak resident memory of the server, in bytes."""
     server = LocalServer(path, context=context, slots=1, threads=None)
     try:
         endpoint = await server.connect()

@@ -1,27 +1,27 @@
-"""How well papers are read: PDFs against their publishers' XML, beside plain pypdf.
+"""How well papers are parsed: PDFs against their publishers' XML, compared with plain pypdf.
 
     python bench/parse_quality.py [--papers FOLDER] [--ours] [--misses] [PAPER …]
 
-The folder is one with PDFs and `truth.jsonl`: `papers` (40, the default) or `papers2` (8 that were read badly once) in
-the shared data, or in `$SCHOLION_DATA`. A paper of which the XML has no sections counts for titles and references only.
+The folder has PDFs and `truth.jsonl`: `papers` (40, the default) or `papers2` (8 that were once parsed badly) in the
+shared data or in `$SCHOLION_DATA`. A paper whose XML has no sections counts for titles and references only.
 
 What is compared, and how:
 
-- Words are runs of letters and runs of digits after NFKC and case folding, so that ligatures, dashes and quotes do not
-  count, and "found12" in the XML (where citation marks are glued) equals "found 12". A word that is broken by a hyphen
-  and not joined, or joined where the hyphen is real, counts as lost.
-- Body: every paragraph of the XML's sections, statements included. `words` is the multiset recall of its words in the
-  whole text, `shingles` that of its runs of three words: wrong order and interleaved columns destroy those.
-- Order: a paragraph is found if half of its runs of five words are there; its place is the median place of those that
-  occur once. Of the neighbouring pairs that are both found, the share that comes in order.
-- Headings: every part of the XML's section paths whose words the PDF's text layer shows in that order; numbers before
-  a heading are left out on both sides. Precision leaves out what the XML keeps outside its body (`_OUTSIDE`:
-  abstract, references, statements and so on) and headings that the XML has as a paragraph of their own, for these
-  are in the PDF and yet not among the truth's titles.
-- References: kept out when the number of entries is within 10 % (or one) of the XML's, and at most 5 % of the different
-  strings in the text layer that look like a place of publication ("2010;12:34") are left in the chunks; those of the
+- Words are runs of letters and runs of digits after NFKC and case folding. So ligatures, dashes and quotes are ignored,
+  and "found12" in the XML (with a glued citation mark) equals "found 12". A word left broken at a hyphen, or joined
+  where the hyphen is real, counts as lost.
+- Body: every paragraph of the XML's sections, including statements. `words` is the multiset recall of its words in the
+  whole text; `shingles` that of its runs of three words, which wrong order and interleaved columns destroy.
+- Order: a paragraph is found if half of its runs of five words are there; its position is the median of those that
+  occur once. The score is the share of adjacent pairs, both found, that are in order.
+- Headings: every part of the XML's section paths whose words occur in the PDF's text layer in that order; numbers
+  before a heading are ignored on both sides. Precision ignores what the XML keeps outside its body (`_OUTSIDE`:
+  abstract, references, statements and so on) and headings that are paragraphs of their own in the XML: these are in the
+  PDF but not among the true titles.
+- References: excluded correctly if the number of entries is within 10 % (or one) of the XML's, and at most 5 % of the
+  different strings in the text layer that look like a publication ("2010;12:34") are left in the chunks; those on the
   first page, where a paper cites itself, do not count.
-- Lost: paragraphs found in the text and not in the chunks, nor as a heading.
+- Lost: paragraphs found in the text but neither in the chunks nor as a heading.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ def recall(wanted: list[Any], found: list[Any]) -> float:
 
 
 def places(paragraphs: list[list[str]], text: list[str]) -> list[float | None]:
-    """The place of each paragraph in the text, in words, or None where it is not found."""
+    """Position of each paragraph in the text, in words; None if it is not found."""
     where: dict[tuple[str, ...], list[int]] = {}
     for i, shingle in enumerate(shingles(text, 5)):
         where.setdefault(shingle, []).append(i)
@@ -113,7 +113,7 @@ def heading_key(title: str) -> str:
 
 
 def true_headings(row: dict[str, Any], shown: str) -> Counter[str]:
-    """Each section title of the XML that the PDF shows, once per place in the tree."""
+    """Each section title of the XML that the PDF shows, once per position in the tree."""
     paths = dict.fromkeys(
         tuple(parts[: i + 1])
         for section in row["sections"]
@@ -188,7 +188,7 @@ def measure(row: dict[str, Any], folder: Path) -> dict[str, Any]:
 
 
 def plain(row: dict[str, Any], folder: Path) -> dict[str, float]:
-    """The same body figures for pypdf's text as it comes."""
+    """The same body measures for pypdf's plain text."""
     import logging
 
     import pypdf

@@ -1,10 +1,10 @@
-"""Quotations made from the pages of 40 papers: the true ones are to be verified, those with one word changed never.
+"""Quotations made from the pages of 40 papers: true ones must be verified, those with one changed word never.
 
     python bench/quotations.py [--papers N] [--n N]
 
-Each is a run of 5 to 25 words of a page's stored text. "Set otherwise" writes it with other quotation marks, dashes,
-ligatures, soft hyphens, line breaks and words broken at a line's end. "One word" puts another word of the page in the
-place of one; "not" puts that word in; "number" changes a digit; "left out" drops a word without a mark.
+Each is a run of 5 to 25 words of a page's stored text. "Set otherwise" uses other quotation marks, dashes, ligatures,
+soft hyphens, line breaks and words broken at line ends. "One word" replaces a word by another one of the page; "not"
+inserts that word; "number" changes a digit; "left out" drops a word without a mark.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def main():
             at = draw.randrange(len(words) - length)
             quotation = made(words[at : at + length], words, draw)
             if quotation is None or (made not in (same, otherwise) and normalised(quotation) in normalised(text)):
-                continue  # nothing to change, or the change says what stands elsewhere on the page
+                continue  # nothing to change, or the changed text also occurs on the page
             began = time.perf_counter()
             found.append(check(quotation, [passage(text)], sentence=0))
             milliseconds.append(1000 * (time.perf_counter() - began))

@@ -1,7 +1,7 @@
-"""Questions with the passages of their paper in the search's order and what the reader found in each.
+"""Questions with their paper's passages in the search's order, and the reader's findings in each.
 
-`cases_of` reads what it has read before from a file in its cache, named by the reader's weights and the part: rules
-over readings can be compared without reading anew.
+`cases_of` caches readings in a file named by the reader's weights and the part, so that rules over readings can be
+compared without reading again.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def embedder() -> Embedder:
 
 
 class Paper:
-    """The passages of one paper, searched as the product does."""
+    """The passages of one paper, searched as in the product."""
 
     def __init__(self, texts: list[str], sections: list[str], vectors: np.ndarray) -> None:
         self.texts, self.sections, self.vectors = texts, sections, vectors
@@ -58,7 +58,7 @@ class Paper:
         Args:
             question: what is asked.
             words: the word search over many papers.
-            low: the number of this paper's first passage in it.
+            low: the index of this paper's first passage in it.
         """
         shares = words.shares(question, low, low + len(self.texts))
         scores = ranker_for(embedder().name).scores(
@@ -72,7 +72,7 @@ class Paper:
         return np.argsort(-odds, kind="stable").tolist(), odds
 
     def nearest_sentence(self, question: str, order: list[int]) -> str:
-        """The floor: the sentence of the first five passages nearest to the question (`Retriever.sentences`)."""
+        """The baseline: of the first five passages, the sentence nearest to the question (`Retriever.sentences`)."""
         found = [
             (rank, self.texts[i][a:b])
             for rank, i in enumerate(order[:5], start=1)
@@ -92,28 +92,28 @@ class Paper:
 
 @dataclass
 class Case:
-    """One question of one paper."""
+    """One question about one paper."""
 
     paper: str
     title: str
     question: str
     golds: list[str]
     kind: str
-    """Of the answer, by most annotators: extractive, abstractive, yes/no, unanswerable."""
+    """Kind of the answer, by most annotators: extractive, abstractive, yes/no, unanswerable."""
     texts: list[str]
     """The first READ passages, best first by the search."""
     odds: list[float]
-    """The search's log odds of each."""
+    """The search's log odds of each passage."""
     readings: list[Reading]
     evidence: set[int]
-    """Which of them hold evidence."""
+    """Which of them contain evidence."""
     has_evidence: bool
     """Whether any passage of the paper does."""
     gold_texts: list[str]
     gold_readings: list[Reading]
-    """Of the passages with evidence, found or not."""
+    """Readings of the passages with evidence, found or not."""
     floor: float
-    """Answer-F1 of the sentence nearest to the question."""
+    """Answer F1 of the sentence nearest to the question."""
 
     def ordered(self, weight: float) -> list[int]:
         """The passages by relevance + weight · log odds of the search."""
@@ -122,7 +122,7 @@ class Case:
 
 
 def passages_of(texts: list[str], title: str, odds: list[float] | None = None) -> list[Passage]:
-    """Texts as passages of one paper, numbered from 1, with the search's log odds of each where they are known."""
+    """Texts as passages of one paper, numbered from 1, with the search's log odds if known."""
     paper = Document(id="p", title=title, n_pages=1, file_name="p.pdf")
     return [
         Passage(
@@ -140,7 +140,7 @@ def passages_of(texts: list[str], title: str, odds: list[float] | None = None) -
 def case_of(
     reader: MiniLMReader, searched: Paper, words: Words, low: int, *, evidence: set[int], **asked: object
 ) -> Case:
-    """A case, read."""
+    """A case with its readings."""
     question, golds = str(asked["question"]), list(asked["golds"])  # type: ignore[call-overload]
     order, odds = searched.ranked(question, words, low)
     chosen = order[:READ]
@@ -174,7 +174,7 @@ def gold_answers(qa: dict) -> list[tuple[str, str]]:
 
 
 def qasper_papers_searched(split: str, most: int, folder: Path) -> tuple[dict, dict[str, tuple[Paper, int]], Words]:
-    """The data, each paper with the number of its first paragraph in the word search, and that search."""
+    """The data, each paper with the index of its first paragraph in the word search, and that search."""
     data = qasper_papers(split)
     names = sorted(
         held_qasper(data) if split == "train" else data, key=lambda n: hashlib.sha256(n.encode()).hexdigest()
@@ -184,7 +184,7 @@ def qasper_papers_searched(split: str, most: int, folder: Path) -> tuple[dict, d
         sections = {clean(p): clean(s["section_name"] or "") for s in data[name]["full_text"] for p in s["paragraphs"]}
         lows[name] = len(rows), len(rows) + len(paragraphs_of(data[name]))
         rows += [(text, sections[text]) for text in paragraphs_of(data[name])]
-    vectors = embedded([text for text, _ in rows], folder).numpy()  # all at once: one file in the cache
+    vectors = embedded([text for text, _ in rows], folder).numpy()  # all in one call: one cache file
     papers = {
         name: (Paper([text for text, _ in rows[a:b]], [section for _, section in rows[a:b]], vectors[a:b]), a)
         for name, (a, b) in lows.items()
@@ -222,7 +222,7 @@ def covid_searched(text: str, folder: Path) -> tuple[list[Range], Paper, Words]:
 
 
 def absent_cases(reader: MiniLMReader, folder: Path) -> list[Case]:
-    """Questions asked of another paper of the same field: two of each QASPER paper, six of each of COVID-QA."""
+    """Questions asked of another paper in the same field: two per QASPER paper, six per paper of COVID-QA."""
     data, papers, words = qasper_papers_searched("train", 0, folder)
     cases, names = [], list(papers)
     for k, name in enumerate(names):
@@ -268,7 +268,7 @@ def covid_cases(reader: MiniLMReader, most: int, folder: Path) -> list[Case]:
 
 
 def cases_of(reader: MiniLMReader, part: str, folder: Path, *, most: int = 0, key: str) -> list[Case]:
-    """The cases of "covid", "train" (QASPER train, held back), "dev" or "absent"; `key` names the reader's weights."""
+    """The cases of "covid", "train" (held-out QASPER train), "dev" or "absent"; `key` names the reader's weights."""
     path = folder / f"cases-{part}-{most}-{key}.pkl"
     if path.is_file():
         return pickle.loads(path.read_bytes())

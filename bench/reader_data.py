@@ -1,11 +1,11 @@
-"""What the reader is trained on: groups of question and passage with what is known of each pair.
+"""The reader's training data: groups of question–passage pairs with their labels.
 
 Read from ../shared/data (its READMEs name sources and licences). A group is one question with a passage that answers it
-and others of the same paper that do not. Held back by a hash or a place in the order that never changes: a fifth of
-COVID-QA's papers, one QASPER train paper of eight (those that bench/train_ranker.py holds back too), one SQuAD
-dev paragraph of twenty, SciFact's claims with an odd id; QASPER dev is not read here.
+and others of the same paper that do not. Held out, by a hash or a fixed order: a fifth of COVID-QA's papers, one QASPER
+train paper in eight (those that bench/train_ranker.py holds out too), one SQuAD dev paragraph in twenty, and SciFact's
+claims with an odd id. QASPER dev is not read here.
 
-A group of question i in epoch e depends on nothing but the seed, e and i: training can stop and go on anywhere.
+Group i of epoch e depends only on the seed, e and i, so training can stop and resume anywhere.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ if TYPE_CHECKING:
 
 
 def paragraphs_with_questions(name: str, rows: list[dict], *, other: float, limit: int) -> Source:
-    """SQuAD-like sets: mostly the paragraph alone; for a part of the questions another paragraph of the article too."""
+    """SQuAD-like sets: mostly the paragraph alone; for some questions also another paragraph of the article."""
     by_title = defaultdict(dict)
     for row in rows:
         by_title[row["passages"][0]["title"]][row["passages"][0]["text"]] = None
@@ -107,7 +107,7 @@ def yes_or_no() -> list[Source]:
 
 
 def of_sentences(question: str, right: Sequence[str], wrong: Sequence[str], random: np.random.Generator) -> Row:
-    """A passage put together from sentences that answer and sentences that do not."""
+    """A passage composed of sentences that answer and sentences that do not."""
     chosen = [*((s, True) for s in right), *((s, False) for s in wrong)]
     text, places = "", []
     for j in random.permutation(len(chosen)):
@@ -149,12 +149,12 @@ def held_covid(doc_id: str) -> bool:
 
 
 def covid_held() -> list[dict]:
-    """The questions about the papers that are held back."""
+    """The questions about the held-out papers."""
     return [row for row in read("covidqa") if held_covid(row["doc_id"])]
 
 
 def windows(text: str, *, limit: int = WINDOW, skip: int = 0) -> list[Range]:
-    """The text as whole sentences packed up to `limit` characters, after the first `skip` sentences."""
+    """The text after the first `skip` sentences, as whole sentences packed into up to `limit` characters."""
     found: list[Range] = []
     for start, end in sentence_spans(text)[skip:]:
         if found and end - found[-1][0] <= limit:
@@ -223,7 +223,7 @@ def qasper_papers(split: str) -> dict[str, dict]:
 
 
 def held_qasper(data: dict[str, dict]) -> set[str]:
-    """One paper of eight of those with evidence in the text, as bench/train_ranker.py has it."""
+    """Every eighth paper with evidence in its text, as in bench/train_ranker.py."""
     with_evidence = []
     for name in sorted(data):
         paragraphs = {clean(p) for section in data[name]["full_text"] for p in section["paragraphs"]} - {""}
@@ -239,7 +239,7 @@ def paragraphs_of(paper: dict) -> list[str]:
 
 
 def nearest_span(text: str, answer: str, *, at_least: float = 0.5) -> tuple[Range, ...] | None:
-    """The words of the text that are most like an answer in other words; None where nothing is."""
+    """The words of the text most similar to an answer in other words; None if nothing is similar enough."""
     words = [(m.start(), m.end()) for m in re.finditer(r"\S+", text)]
     wanted, n = set(re.findall(r"\w+", answer.lower())), len(answer.split())
     best, place = at_least, None
@@ -261,7 +261,7 @@ def nearest_sentences(text: str, answer: str, *, at_least: float = 0.25) -> tupl
 
 
 def qasper_row(question: str, text: str, answer: dict, random: np.random.Generator) -> Row:
-    """The row of a paragraph of an annotator's evidence."""
+    """The row for a paragraph of an annotator's evidence."""
     if answer["yes_no"] is not None:
         return Row(question, text, None, "yes" if answer["yes_no"] else "no", None, relevant=True)
     if answer["extractive_spans"]:
@@ -308,7 +308,7 @@ def qasper(*, negatives: int = 4) -> Source:
         found = []
         if gold and not answer["unanswerable"]:
             found.append(qasper_row(question, paragraphs[drawn(gold, 1, random)[0]], answer, random))
-        elif evidence:  # an annotator found something, the one that was drawn did not
+        elif evidence:  # some annotator found evidence, but not the one drawn
             return []
         hard = near(name).best(question, n=12, without=evidence)
         others = hard_and_other(hard, range(len(paragraphs)), evidence, negatives, random)
@@ -323,7 +323,7 @@ def scifact_lines(name: str) -> list[dict]:
 
 
 def claims() -> Source:
-    """SciFact's claims with an even id; the others are to be measured on."""
+    """SciFact's claims with an even id; the others are for evaluation."""
     corpus = scifact_lines("corpus.jsonl.gz")
     texts, at = (
         [f"{row['title']}. {row['text']}" for row in corpus],

@@ -2,10 +2,10 @@
 
     python bench/reader_quality.py [--checkpoint FILE] [--part squad covid qasper dev scifact time] [--papers 0]
 
-Without `--checkpoint` the installed reader is measured; with it the weights of a checkpoint in fp32, before packing.
-squad    one paragraph of twenty of SQuAD dev: F1 of the best span, and with "no answer here" as SQuAD 2 counts it
-covid    a fifth of COVID-QA's papers: F1 in the window that holds the answer, and in the paper, from 24 windows
-qasper   one paper of eight of QASPER train: evidence hit@5 before and after re-ranking, Answer-F1 by kind
+Without `--checkpoint` the installed reader is measured; with it, a checkpoint's weights in fp32, before packing.
+squad    one paragraph in twenty of SQuAD dev: F1 of the best span, and with "no answer here" as SQuAD 2 counts it
+covid    a fifth of COVID-QA's papers: F1 in the window that contains the answer, and in the paper, from 24 windows
+qasper   one paper in eight of QASPER train: evidence hit@5 before and after re-ranking, Answer-F1 by kind
 dev      the same for QASPER dev; `--papers 28` is the fixed slice for development (100 questions), 0 all of them
 scifact  the claims with an odd id: nDCG@10 before and after re-ranking
 time     24 passages of a paper
@@ -46,22 +46,22 @@ if TYPE_CHECKING:
     from rag.reading.readings import Reading
 
 SHOWN = 6
-"""Passages of which the answer is made."""
+"""Passages the answer is made from."""
 WEIGHTS = (0.0, 0.5, 1.0, 2.0, 4.0)
-"""Of the hybrid search's log odds beside the reader's relevance; 0 is the reader alone."""
+"""Weights of the hybrid search's log odds relative to the reader's relevance; 0 is the reader alone."""
 BLEND = calibration_of().search
 LIMITS = (-3.0, -2.0, -1.0, 0.0)
-"""Of the best passage's relevance, below which the reader abstains."""
+"""Thresholds for the best passage's relevance, below which the reader abstains."""
 
 
 class FromCheckpoint(MiniLMReader):
-    """A reader with the weights of a checkpoint, in fp32."""
+    """A reader with a checkpoint's weights, in fp32."""
 
     def __init__(self, checkpoint: Path) -> None:
         super().__init__()
         from train_reader import network_of
 
-        self.__dict__["_network"] = network_of(checkpoint)  # in place of the cached property
+        self.__dict__["_network"] = network_of(checkpoint)  # overrides the cached property
 
 
 def shown(values: Sequence[float], groups: Sequence[str]) -> str:
@@ -113,13 +113,13 @@ def squad(reader: MiniLMReader, most: int) -> None:
 
 
 def extracted(case: Case, order: list[int]) -> Extract | None:
-    """What the product answers from these passages."""
+    """The product's answer from these passages."""
     passages = passages_of([case.texts[i] for i in order], case.title, [case.odds[i] for i in order])
     return extract(case.question, passages, [case.readings[i] for i in order])
 
 
 def product_says(case: Case) -> str:
-    """The answer as the product gives it: its order, and its refusal."""
+    """The answer as the product gives it, with its ranking and its refusals."""
     known = calibration_of()
     found = extracted(case, case.ordered(known.search)[:SHOWN])
     refused = found is None or known.there.probability(found.features) < known.floor
@@ -236,7 +236,7 @@ def scifact(reader: MiniLMReader, most: int, folder: Path) -> None:
 
 
 def blended(odds: np.ndarray, chosen: list[int], readings: list[Reading], weight: float) -> list[int]:
-    """The chosen passages sorted by relevance + weight · log odds of the search; the rest of the order is not here."""
+    """The chosen passages sorted by relevance + weight · log odds of the search, without the others."""
     scores = [reading.relevance + weight * float(odds[i]) for i, reading in zip(chosen, readings, strict=True)]
     return [chosen[j] for j in np.argsort(-np.array(scores), kind="stable")]
 

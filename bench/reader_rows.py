@@ -1,4 +1,4 @@
-"""The nouns of the reader's training: a question with a passage, a source of such rows, and how passages are cut."""
+"""Data classes of the reader's training: a question with a passage, a source of such rows, and how passages are cut."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parents[1]
 DATA = Path(os.environ.get("SCHOLION_DATA") or ROOT.parent / "shared" / "data")
 WINDOW = 700
-"""Characters: about the 160 word pieces of a chunk of the product."""
+"""In characters: about the 160 tokens of one of the product's chunks."""
 
 Range: TypeAlias = tuple[int, int]
 
@@ -36,10 +36,10 @@ class Row:
     question: str
     text: str
     spans: tuple[Range, ...] | None
-    """Where the answer stands in the text; empty where there is none; None where that is not known."""
+    """Where the answer is in the text; empty if there is none; None if unknown."""
     kind: str | None = None
     carrying: tuple[Range, ...] | None = None
-    """Places whose sentences carry the answer; None where that is not known."""
+    """Places whose sentences contain the answer; None if unknown."""
     relevant: bool | None = None
 
 
@@ -61,12 +61,12 @@ def read(name: str) -> list[dict]:
 
 
 def in_part(key: str, one_of: int) -> bool:
-    """Whether a fixed hash puts the key into the held-out part: one of so many."""
+    """Whether a fixed hash puts the key into the held-out part, which is 1/one_of."""
     return int(sha256(key.encode()).hexdigest()[:8], 16) % one_of == 0
 
 
 def cropped(text: str, places: Sequence[Range], random: np.random.Generator, *, limit: int = WINDOW) -> Range:
-    """Whole neighbouring sentences of at most `limit` characters around the places, at a random offset."""
+    """Whole adjacent sentences of at most `limit` characters around the places, at a random offset."""
     if len(text) <= limit:
         return 0, len(text)
     sentences = sentence_spans(text)
@@ -117,14 +117,14 @@ _NUMBER = re.compile(r"\bhow (many|much|long|old|large|big|often|far|high)\b", r
 
 
 def form(question: str, answer: str) -> str:
-    """Span, or explanation where a reason or a way is asked for or more than twelve words answer."""
+    """ "span", or "explanation" if a reason or a method is asked for or the answer has more than twelve words."""
     asks = question.lower().lstrip()
     why = asks.startswith(("why", "how ", "explain", "describe")) and not _NUMBER.search(asks)
     return "explanation" if (why and len(answer.split()) > 4) or len(answer.split()) > 12 else "span"
 
 
 class Overlap:
-    """Which texts share the rarest words with a question: the hard negatives."""
+    """Finds texts that share the rarest words with a question, as hard negatives."""
 
     def __init__(self, texts: Sequence[str]) -> None:
         self.words = [content_words(text) for text in texts]
@@ -133,7 +133,7 @@ class Overlap:
 
     def best(self, question: str, *, n: int, without: set[int]) -> list[int]:
         asked = content_words(question)
-        # fsum: the same whatever the order of a set, which is another in each process
+        # fsum gives the same result for any order of the set, which differs between processes
         scores = [math.fsum(self.weight[word] for word in asked & words) for words in self.words]
         return [i for i in sorted(range(len(scores)), key=lambda i: -scores[i]) if i not in without][:n]
 
@@ -145,7 +145,7 @@ def drawn(pool: Sequence[int], n: int, random: np.random.Generator) -> list[int]
 def hard_and_other(
     near: list[int], everything: range, without: set[int], n: int, random: np.random.Generator
 ) -> list[int]:
-    """n places: most of them of the near ones, the rest from all."""
+    """n indices: two thirds of them near ones, the rest from all."""
     chosen = drawn([i for i in near if i not in without], n - n // 3, random)
     rest = [i for i in everything if i not in without and i not in chosen]
     return [*chosen, *drawn(rest, n - len(chosen), random)]

@@ -1,20 +1,20 @@
-"""Whether several drafts of the embedded model, of which one is kept, beat its one draft: refining without an expert.
+"""Refining without an expert: does the best of several drafts of the embedded model beat its single draft?
 
     python bench/drafts.py --cache FOLDER --split dev [--limit N]
     python bench/refine_alone.py --cache FOLDER [--split train|dev] [--limit N]
     python bench/refine_alone.py --cache FOLDER --write [--limit N] [--threads N] [--candidates NAME ...]
 
-`--write` asks the model for what is not in FOLDER/alternatives.jsonl yet; without it the table is made of what is
-there. The first draft is the product's, from the four sentences nearest to the question. The candidates beside it:
+`--write` asks the model for what is missing in FOLDER/alternatives.jsonl; without it the table is made from what is
+there. The first draft is the product's, from the four sentences nearest to the question. The other candidates:
 
 - later: from the third to the sixth nearest sentence.
-- passage: from the best passage alone, whole.
+- passage: from the whole best passage alone.
 - sample: from the same four sentences at temperature 0.7.
-- sentence: no draft, the nearest sentence as it stands.
+- sentence: no draft, just the nearest sentence.
 
-A draft is kept by its support first (share of supported, then of unsupported sentences) and its confidence second. The
-rows below are other ways to choose; "oracle" looks at the answer and bounds them all. Abstentions count as they are:
-the floor stands before any draft, and no draft is written.
+A draft is chosen by support (share of supported, then of unsupported sentences), then by confidence. The other rows are
+other ways to choose; "oracle" looks at the answer and is an upper bound. Abstentions count unchanged: the floor comes
+before any draft, so none is written.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ MAX_TOKENS = 320
 
 
 def sentences_for(candidate, row):
-    """What the model reads for a candidate, with the temperature."""
+    """What the model reads for a candidate, and the temperature."""
     if candidate == "later":
         return row["ranked"][2:6], 0.0
     if candidate == "passage":
@@ -55,7 +55,7 @@ def sentences_for(candidate, row):
 
 
 async def write(rows, candidates, out, threads):
-    """Add what is not in the file yet: one line for each question and candidate."""
+    """Append what is missing in the file: one line per question and candidate."""
     there = {(line["id"], line["candidate"]) for line in read_drafts(out)}
     server = LocalServer(embedded_drafter(), context=4096, slots=1, threads=threads)
     model = EndpointChatModel(server.connect, name=server.name, timeout=120)
@@ -95,7 +95,7 @@ async def write(rows, candidates, out, threads):
 
 
 def candidates_of(row, lines):
-    """All drafts of a question by name, the product's first; "sentence" is the nearest sentence as it stands."""
+    """All drafts of a question by name, the product's first; "sentence" is the nearest sentence itself."""
     model = row["draft"]["model"]
     drafts = {"first": draft_of(row)}
     if row["ranked"]:
@@ -124,7 +124,7 @@ def candidates_of(row, lines):
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """A draft with what the product knows of it, and what only the answers know."""
+    """A draft with what the product knows about it, and its F1."""
 
     draft: Draft
     supported: float
@@ -163,7 +163,7 @@ def by_confidence(drafts):
 
 
 def by_veto(drafts):
-    """The first one without a veto, in their order; else the first."""
+    """The first one without a veto, in order; else the first."""
     return next((d for d in drafts if not d.vetoed), drafts[0])
 
 
@@ -181,7 +181,7 @@ CHOICES = {
 
 
 def table(rows, lines, names):
-    """One row for each way to choose, over the questions that have a draft of every name."""
+    """One row per way to choose, over the questions that have all named drafts."""
     of = {}
     for line in lines:
         of.setdefault(line["id"], []).append(line)

@@ -1,4 +1,4 @@
-"""The 12 questions on the sample papers: the rank of the right page, and what the drafter answers."""
+"""The 12 questions on the sample papers: the rank of the right page, and the drafter's answers."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SAMPLES = ROOT / "docs" / "papers"
 
 
 def is_right(text: str, keywords: list[str]) -> bool:
-    """Whether all keywords stand in the text, not inside other numbers."""
+    """Whether the text contains all keywords, not inside other numbers."""
     return all(re.search(rf"(?<![\d.,]){re.escape(k.casefold())}(?!\d)", text.casefold()) for k in keywords)
 
 

@@ -1,13 +1,13 @@
-"""How search grows: libraries of 10,000 and 100,000 chunks, one searcher and ten at once, embedded Chroma or a server.
+"""How search scales: libraries of 10,000 and 100,000 chunks, one and ten concurrent users, embedded Chroma or a server.
 
     python bench/scale.py [--chunks 10000 100000] [--folder DIR] [--chroma http://127.0.0.1:8000] [--questions 300]
 
-The text is real: SciFact's abstracts and QASPER's papers (train and dev), and where they do not reach, the same papers
-again with one word in seven exchanged for another word of the corpus. The vectors of the first 5,000 chunks are
-MiniLM's; every other chunk has a copy of one of them with noise (cosine about .8), because embedding all would take
-half an hour: times and memory do not depend on it, the ranking does, and no quality is measured here. Questions are
-QASPER dev's and SciFact's, embedded for real. The libraries in DIR are kept and used again; a server is filled
-from them by the library itself.
+The text is real: SciFact's abstracts and QASPER's papers (train and dev). If they are not enough, the same papers are
+repeated with one word in seven replaced by another word of the corpus. The first 5,000 chunks have MiniLM's vectors;
+every other chunk has a noisy copy of one (cosine about .8), because embedding all would take half an hour. Times and
+memory do not depend on that; the ranking does, and no quality is measured here. Questions are QASPER dev's and
+SciFact's, really embedded. The libraries in DIR are kept and reused; a server is filled from them by the library
+itself.
 """
 
 from __future__ import annotations
@@ -46,12 +46,12 @@ if TYPE_CHECKING:
 
 DATA = ROOT.parent / "shared" / "data"
 EMBEDDED = 5000
-WORDS = 110  # in a chunk: about 160 word pieces
+WORDS = 110  # per chunk: about 160 tokens
 TOP_K = 6
 
 
 def texts() -> Iterator[tuple[str, list[str]]]:
-    """(title, paragraphs) of every document, the longer QASPER papers among the abstracts."""
+    """(title, paragraphs) of every document, with the longer QASPER papers spread among the abstracts."""
     papers = []
     for part in ("train", "dev"):
         with gzip.open(DATA / "qasper" / f"{part}.json.gz", "rt", encoding="utf-8") as file:
@@ -73,7 +73,7 @@ def texts() -> Iterator[tuple[str, list[str]]]:
 
 
 def documents(n_chunks: int) -> Iterator[tuple[ParsedPaper, list[Chunk]]]:
-    """Papers of one page, cut at sentence ends, `n_chunks` chunks in all."""
+    """One-page papers cut at sentence ends, `n_chunks` chunks in total."""
     left = n_chunks
     for number, (title, paragraphs) in enumerate(texts()):
         pieces: list[str] = []
@@ -104,7 +104,7 @@ def documents(n_chunks: int) -> Iterator[tuple[ParsedPaper, list[Chunk]]]:
 
 
 def vectors_for(folder: Path, n: int) -> np.ndarray:
-    """Shape (n, 384): MiniLM's for the first chunks, kept in `folder`; copies with noise for the others."""
+    """Shape (n, 384): MiniLM's vectors for the first chunks, cached in `folder`; noisy copies for the others."""
     path = folder / "vectors.npy"
     if not path.is_file():
         chunks = [c.text for _, part in documents(EMBEDDED) for c in part]
@@ -117,7 +117,7 @@ def vectors_for(folder: Path, n: int) -> np.ndarray:
 
 
 def questions(folder: Path, n: int) -> tuple[list[str], np.ndarray]:
-    """n questions, half of them QASPER dev's and half SciFact's, and their vectors."""
+    """n questions, half from QASPER dev and half from SciFact, and their vectors."""
     with gzip.open(DATA / "qasper" / "dev.json.gz", "rt", encoding="utf-8") as file:
         asked = [qa["question"] for p in json.load(file).values() for qa in p["qas"]]
     with gzip.open(DATA / "scifact" / "queries.jsonl.gz", "rt", encoding="utf-8") as file:
@@ -139,7 +139,7 @@ def questions(folder: Path, n: int) -> tuple[list[str], np.ndarray]:
 
 
 def build(folder: Path, n_chunks: int, rows: np.ndarray, settings: IngestSettings) -> None:
-    """A library through its own tables, in bulk; the last 100 papers through `Library.add`, as the product adds."""
+    """Build a library in bulk through its tables; the last 100 papers go through `Library.add`, as in the product."""
     library = Library(settings)
     library.own()
     library._claim_for("bench-embedder@0")  # noqa: SLF001 the bulk path
@@ -197,7 +197,7 @@ def build(folder: Path, n_chunks: int, rows: np.ndarray, settings: IngestSetting
 
 
 class Named:
-    """Stands for the embedder: the bench embeds its questions beforehand."""
+    """A stand-in for the embedder: the bench embeds its questions in advance."""
 
     name = "bench-embedder@0"
 
@@ -208,7 +208,7 @@ def percentiles(seconds: list[float]) -> str:
 
 
 def timed(work: Callable[[int], object], n: int) -> tuple[list[float], list[object], list[float]]:
-    """Seconds by the clock, results, seconds of the processor (which other programs disturb less)."""
+    """Wall-clock seconds, results, and CPU seconds, which other programs disturb less."""
     seconds, results, processor = [], [], []
     for i in range(n):
         start, used = time.perf_counter(), time.process_time()
@@ -280,7 +280,7 @@ def size_of(library: Library, name: str) -> float:
 
 
 def steps(library: Library, asked: list[str], vectors: np.ndarray) -> None:
-    """What the parts of a search over everything take."""
+    """Time of each part of a search over everything."""
     from rag.retrieval.retrieve import CANDIDATES, match_expression
 
     n = len(asked)
@@ -300,12 +300,12 @@ def steps(library: Library, asked: list[str], vectors: np.ndarray) -> None:
 
 
 def two_cores() -> float:
-    """What a second thread adds for work that shares nothing: the most that several searchers can hope for."""
+    """Speed-up from a second thread for independent work: the upper bound for concurrent searches."""
     block = bytes(1_000_000)
 
     def burn() -> None:
         for _ in range(300):
-            hashlib.sha256(block)  # without Python's lock
+            hashlib.sha256(block)  # releases the GIL
 
     took = []
     for n in (1, 2):
@@ -320,7 +320,7 @@ def two_cores() -> float:
 
 
 def crowd(work: Callable[[int], object], expected: list[object], *, pause: float) -> tuple[list[float], int]:
-    """Ten threads, each through a fifth of the questions from another start; times and how many results differ."""
+    """Ten threads, each through a fifth of the questions from a different start; times, and number of wrong results."""
     n, seconds, wrong, lock = len(expected), [], [], threading.Lock()
     gate, dice = threading.Barrier(10), [random.Random(t) for t in range(10)]
 

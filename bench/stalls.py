@@ -1,11 +1,11 @@
-"""How long the event loop stands still while an answer is made: 200 papers, mode refine, a larger model elsewhere.
+"""How long the event loop stalls during an answer: 200 papers, mode refine, a larger model elsewhere.
 
     python bench/stalls.py [--papers 200] [--answers 10]
 
-Half of the papers must stay here, and the log, the list of words to take out and the glossary are long; the models
-and the embedder are fakes, as their work is done elsewhere. A *stall* is one callback of the loop: meanwhile no other
-chat, no Stop button and no page gets anything. Stalls are told by the clock, so run it on a quiet machine; beside them
-stands what the loop's own thread used of the processor. The first answer, which mines the papers, is told apart.
+Half of the papers are `local only`, and log, redaction list and glossary are long. Models and embedder are fakes,
+because their work is done elsewhere. A *stall* is one callback of the loop: until it ends, no other chat, Stop button
+or page is served. Stalls are wall-clock times, so run it on a quiet machine; the CPU time of the loop's thread is shown
+too. The first answer, which mines the papers, is listed separately.
 """
 
 from __future__ import annotations

@@ -1,18 +1,18 @@
-"""How many made false sentences the support check catches, and how many true ones it doubts, on QASPER's evidence.
+"""How many synthetic false sentences the support check catches, and how many true ones it doubts, on QASPER's evidence.
 
     python bench/support.py [--split train|dev] [--n 1200] [--show KIND]
 
 Each sentence of an evidence paragraph is judged against that paragraph and five others of its paper. "alarm" is the
 verdict unsupported; "doubt" is unsupported or partially supported. Kinds of sentences:
 
-- verbatim: as it stands in the paragraph.
+- verbatim: unchanged.
 - number, number nearby: one number is changed by a random step, or to another number of the six paragraphs.
-- negation: "not" put behind the first auxiliary verb or taken away, or a comparative turned to its opposite.
+- negation: "not" inserted after the first auxiliary verb or removed, or a comparative replaced by its opposite.
 - entity: a run of capitalised words inside the sentence, replaced by another such run of the same paper.
 - other paper: a sentence of another paper's evidence.
-- free-form: what QASPER's annotators wrote as an answer, each sentence judged against their evidence paragraphs, with
-  others up to six. Answers with a table or figure among the evidence are left out (their content is not in the
-  data), and so are answers marked "content missing".
+- free-form: answers written by QASPER's annotators, each sentence judged against their evidence paragraphs, plus others
+  up to six. Answers with a table or figure in the evidence are left out (its content is not in the data), and so are
+  answers marked "content missing".
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ def main():
 
 
 def make(papers, n, rng):
-    """Up to n sentences of each kind, with the passages that they are judged against."""
+    """Up to n sentences of each kind, with the passages to judge them against."""
     made = {kind: [] for kind in (*TRUE, *FALSE)}
     names = list(papers)
     rng.shuffle(names)
@@ -194,9 +194,9 @@ def show(rows, *, wrong):
 
 
 def curve(made):
-    """What other values of PARTLY_AT would do, with all else in place: the share that is unsupported.
+    """The share that is unsupported at other values of PARTLY_AT, with all else equal.
 
-    Left out are the kinds that hardly depend on it.
+    Kinds that hardly depend on it are left out.
     """
     kinds, kept = ("free-form", "other paper"), support.PARTLY_AT
     support.PARTLY_AT = -9.0
@@ -211,13 +211,13 @@ def curve(made):
 
 
 def speed(rows):
-    """Ten sentences against eight passages, read for the first time, in processor time: other programs do not count."""
+    """CPU time for ten new sentences against eight passages; other programs do not count."""
     gc.collect()
-    gc.freeze()  # the collector's walks through all that this bench holds are not the check's
+    gc.freeze()  # keep the garbage collector's passes over this bench's data out of the times
     taken = []
     for k in range(0, min(len(rows), 400) - 10, 10):
         shown = [p for _, some in rows[k : k + 2] for p in some][:8]
-        shown = [passage(p.marker, f"{p.chunk.text} {k}") for p in shown]  # so that no text was read before
+        shown = [passage(p.marker, f"{p.chunk.text} {k}") for p in shown]  # defeat caching of parsed texts
         began = time.process_time()
         for sentence, _ in rows[k : k + 10]:
             support.judge(sentence, shown)

@@ -1,9 +1,9 @@
-"""Mining speed and all mined pairs of 40 papers, and what the long forms add to the word search of QASPER's questions.
+"""Mining speed and all mined pairs of 40 papers, and what long forms add to the word search for QASPER's questions.
 
     python bench/terms.py [--split train|dev]
 
-Search within one paper, FTS5's BM25 over its paragraphs as in the library; a question is "touched"
-where its query changes.
+Search within one paper, by FTS5's BM25 over its paragraphs as in the library. A question is "touched" if its query
+changes.
 """
 
 from __future__ import annotations

@@ -1,12 +1,12 @@
-"""How many numbers given to the wrong thing the support check catches: lists with "respectively" and rows of tables.
+"""How many numbers given to the wrong thing the support check catches: lists with "respectively", and table rows.
 
     python bench/ties.py [--show wrong|right] [--n 600]
 
-From the papers of COVID-QA and QASPER (train) and the tables of ../shared/data/papers. Of a sentence like "A and B
+Uses the papers of COVID-QA and QASPER (train) and the tables of ../shared/data/papers. For a sentence like "A and B
 reached 80 % and 60 %, respectively" the claims are "A reached 80 %" (right) and "A reached 60 %" (wrong), each judged
-against its whole paragraph; of a table "The value for A is 60 %.", with a number that only another row has. The claims
-are built from lists that `rag.verify.ties` itself reads, so what it cannot read is not counted: it says how many
-sentences with "respectively" and a number there are, and how many of them it reads.
+against its whole paragraph; for a table "The value for A is 60 %.", with a number that only another row has. The claims
+are built from lists that `rag.verify.ties` itself reads, so lists it cannot read are not counted; the bench prints how
+many sentences have "respectively" and a number, and how many of them are read.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def paragraphs() -> list[str]:
 
 
 def tables() -> list[str]:
-    """Runs of lines with cells in the sample of real papers."""
+    """Runs of table lines in the sample of real papers."""
     found = []
     for path in sorted((DATA / "papers").glob("*.pdf")):
         for page in parse_pdf(path).pages:
@@ -61,7 +61,7 @@ def tables() -> list[str]:
 
 
 def condensed(text: str, tied: Tied, name: int, value: int) -> str:
-    """The sentence with one thing and one number in the place of the lists."""
+    """The sentence with one thing and one number instead of the lists."""
     start, end = next((a, b) for a, b in sentence_spans(text) if a <= tied.places[0][0] < b)
     regions = sorted(
         [
@@ -84,7 +84,7 @@ def claims_of_lists(texts: list[str]) -> tuple[list[tuple[str, str]], list[tuple
             if not tied.values or tied.places[0][0] < tied.values[0][0] < tied.places[-1][1]:
                 continue
             if len(re.findall(r"\brespectively\b", text[tied.start : tied.end])) > 1:
-                continue  # what is left of the other list would make no sense
+                continue  # the rest of the other list would make no sense
             for i in range(len(tied.names)):
                 right.append((text, condensed(text, tied, i, i)))
                 wrong += [

@@ -1,13 +1,13 @@
-"""Teach the embedded drafter to answer from a few sentences of papers: a low-rank adapter as `rag adapt` makes them.
+"""Train the embedded drafter to answer from a few sentences of papers: a low-rank adapter, as made by `rag adapt`.
 
     python bench/train_drafter.py --examples 4000 [--out FOLDER] [--device cpu|cuda]
     python bench/train_drafter.py --measure 200 [--out FOLDER]     QASPER dev, the reader's sentences, before and after
 
-Seeded; goes on from the last checkpoint in FOLDER (default: evaluations/drafter). An example is what the product asks
-(`rag.prompts.sentence_messages`): four sentences of a paper with the question, of which the evidence is one or two and
-the others share its words; one in ten has no evidence, and is answered "The passages do not say.". The answer is the
-data set's, as a sentence where a rule makes one of it (rag/adapt/sentences.py), and is kept only if the sentences carry
-its words. What is held back is what bench/reader_data.py holds back; QASPER dev is only measured on.
+Seeded; resumes from the last checkpoint in FOLDER (default: evaluations/drafter). An example is the product's prompt
+(`rag.prompts.sentence_messages`): a question with four sentences of a paper, one or two of them evidence, the others
+similar in words. One in ten has no evidence and the answer "The passages do not say.". The answer is the data set's,
+turned into a sentence if a rule applies (rag/adapt/sentences.py), and is only used if the sentences contain its words.
+The held-out data are those of bench/reader_data.py; QASPER dev is only used to measure.
 """
 
 from __future__ import annotations
@@ -55,13 +55,13 @@ RECIPE = Recipe(
     longest=640,
 )
 SHARES = {"qasper": 0.6, "covid": 0.2, "squad": 0.2}
-"""Of each source among the examples."""
+"""The share of each source in the examples."""
 WITHOUT = 0.1
-"""Examples whose sentences do not answer."""
+"""The share of examples whose sentences do not answer."""
 EVERY = 25
 """Steps between checkpoints."""
 NEAR = 8
-"""Sentences that share the most words with the question; those that stand beside the evidence are drawn of them."""
+"""Sentences sharing the most words with the question, from which distractors are drawn."""
 
 
 def flat(text: str, places: Sequence[Range]) -> list[str]:
@@ -71,14 +71,14 @@ def flat(text: str, places: Sequence[Range]) -> list[str]:
 def example(
     question: str, answer: str, evidence: Sequence[str], others: Sequence[str], random: np.random.Generator
 ) -> Example | None:
-    """What the drafter reads and is to write; None where the sentences do not carry the answer.
+    """The drafter's prompt and answer; None if the sentences do not contain the answer.
 
     Args:
         question: what is asked.
         answer: the data set's.
-        evidence: sentences that carry it, best first; none: the answer is that the passages do not say.
+        evidence: sentences that contain it, best first; if empty, the answer is that the passages do not say.
         others: sentences of the same paper that do not.
-        random: draws which of them are read, and in which order.
+        random: draws which of them are read, and the order.
     """
     asked = content_words(question)
     near = sorted((s for s in others if len(s.split()) > 4), key=lambda s: -len(asked & content_words(s)))[:NEAR]
@@ -94,7 +94,7 @@ def example(
 
 
 def of_rows(group: list[Row], random: np.random.Generator) -> Example | None:
-    """A group of the reader's; None where it has no answer in words."""
+    """An example from one of the reader's groups; None if it has no answer in words."""
     answering = next((row for row in group if row.relevant), None)
     others = [sentence for row in group if not row.relevant for sentence in flat(row.text, sentence_spans(row.text))]
     if answering is None or random.random() < WITHOUT:
@@ -112,14 +112,14 @@ def of_rows(group: list[Row], random: np.random.Generator) -> Example | None:
 
 
 def in_words(answer: dict) -> str:
-    """What an annotator of QASPER says; empty where the paper does not answer."""
+    """A QASPER annotator's answer as text; empty if the paper does not answer."""
     if answer["yes_no"] is not None:
         return "Yes" if answer["yes_no"] else "No"
     return ", ".join(map(clean, answer["extractive_spans"])) or clean(answer["free_form_answer"])
 
 
 class Papers:
-    """QASPER train without what is held back: the annotators' own words, with the paper's nearest sentences."""
+    """QASPER train without the held-out papers: the annotators' own words, with the paper's nearest sentences."""
 
     def __init__(self) -> None:
         data = qasper_papers("train")
@@ -136,7 +136,7 @@ class Papers:
         self._near = cache(lambda name: Overlap(self._texts[name]))
 
     def example(self, i: int, random: np.random.Generator) -> Example | None:
-        """Question i; None where the text does not carry its answer."""
+        """Question i; None if the text does not contain its answer."""
         name, question, answer = self._asked[i]
         paragraphs, said = self._texts[name], in_words(answer)
         its = {clean(e) for e in answer["evidence"]}
@@ -155,7 +155,7 @@ class Papers:
 
 
 def examples() -> Iterator[Example]:
-    """For ever, the same each time."""
+    """An endless, reproducible stream of examples."""
     every, papers = sources(), Papers()
     numbers = {"qasper": papers.n, "covid": every["covid"].n, "squad": every["squad"].n}
     order = {name: np.random.default_rng([SEED, i]) for i, name in enumerate(SHARES)}
@@ -210,7 +210,7 @@ def train(options: argparse.Namespace) -> None:
 
 
 def measure(options: argparse.Namespace) -> None:
-    """Answer-F1 of what the served model writes from the reader's sentences, without and with the adapter."""
+    """Answer F1 of the served model on the reader's sentences, without and with the adapter."""
     from reader_cases import cases_of, passages_of
 
     from rag.adapt.examples import Taught

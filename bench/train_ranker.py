@@ -1,13 +1,13 @@
-"""Train rag/retrieval/ranker.npz: the weights of the passage score and the low-rank map between questions and passages.
+"""Train rag/retrieval/ranker.npz: the weights of the passage score, and the low-rank map from questions to passages.
 
     python bench/train_ranker.py [--cache FOLDER] [--rank 16] [--papers 888] [--baselines] [--write]
 
-Trained on QASPER train (in-paper search over raw paragraphs) and on the SciFact claims with an even id; one paper of
-eight of QASPER train is held back to choose between settings. Measured on QASPER dev and on the SciFact claims with an
-odd id, which were never trained on. The loss is the cross-entropy of the softmax over all paragraphs of the paper
-(SciFact: over the union of the 100 best of both searches) against an even distribution over the evidence. `cut`, held
-back, gives the logistic curve (Platt 1999). `--baselines` prints what the searches and their plain fusions reach on the
-same cases. Embedding all paragraphs takes 10 to 20 minutes; `--cache` keeps it.
+Trained on QASPER train (search within a paper over raw paragraphs) and on the SciFact claims with an even id. One
+QASPER train paper in eight is held out to choose settings. Measured on QASPER dev and on the SciFact claims with an odd
+id, which are never trained on. The loss is the cross-entropy of the softmax over all paragraphs of the paper (SciFact:
+the union of the 100 best of both searches) against a uniform distribution over the evidence. The logistic curve is
+fitted on the held-out `cut` (Platt 1999). `--baselines` prints the results of the searches and their plain fusions on
+the same cases. Embedding all paragraphs takes 10 to 20 minutes; `--cache` keeps the result.
 """
 
 from __future__ import annotations
@@ -47,15 +47,15 @@ class Case:
     question: torch.Tensor
     passages: torch.Tensor
     rest: torch.Tensor
-    """Shape (n, 5): the features but the first."""
+    """Shape (n, 5): all features except the first."""
     relevant: set[int]
-    """Indices of candidates."""
+    """Indices of relevant candidates."""
     missed: int = 0
-    """Relevant passages that are no candidates."""
+    """Number of relevant passages that are not candidates."""
 
 
 class Words:
-    """BM25 over a corpus as the library computes it."""
+    """BM25 over a corpus, computed as in the library."""
 
     def __init__(self, rows: list[tuple[str, str]]) -> None:
         self.db, self.n, self.known = sqlite3.connect(":memory:"), len(rows), {}
@@ -68,7 +68,7 @@ class Words:
         )
 
     def shares(self, question: str, low: int, high: int, k: int = -1) -> dict[int, float]:
-        """Rows in low ≤ row < high with their part of the best possible score."""
+        """Rows with low ≤ row < high, with their share of the best possible score."""
         match = match_expression(question)
         best = 0.0
         for word in match.split(" OR "):
@@ -190,7 +190,7 @@ def words(case: Case) -> torch.Tensor:
 
 
 def by_ranks(k: int) -> Scorer:
-    """Reciprocal rank fusion (Cormack et al. 2009); who shares no word has no rank by words."""
+    """Reciprocal rank fusion (Cormack et al. 2009); passages without a common word have no lexical rank."""
 
     def score(case: Case) -> torch.Tensor:
         dense = torch.argsort(torch.argsort(-likeness(case), stable=True))
@@ -216,7 +216,7 @@ def by_absolute_sum(weight: float) -> Scorer:
 
 
 def by_feedback(n: int, share: float) -> Scorer:
-    """Pseudo-relevance feedback: the question moved towards the mean of the n best passages, then fused again."""
+    """Pseudo-relevance feedback: move the question towards the mean of the n best passages, and fuse again."""
 
     def score(case: Case) -> torch.Tensor:
         fused = by_absolute_sum(0.45)
@@ -266,7 +266,7 @@ def over_all(model: Scorer, cases: list[Case]) -> str:
 
 @torch.no_grad()
 def curve(model: Scorer, cases: list[Case]) -> tuple[float, float]:
-    """Slope and offset of P(evidence | sum) were one passage in two evidence, by Newton's method (Platt 1999)."""
+    """Slope and offset of P(evidence | sum) if half of all passages were evidence, by Newton's method (Platt 1999)."""
     x = torch.cat([model(case) for case in cases]).double()
     y = torch.cat([torch.tensor([float(i in c.relevant) for i in range(len(c.rest))]) for c in cases]).double()
     design, beta = torch.stack([x, torch.ones_like(x)], 1), torch.zeros(2, dtype=torch.double)

@@ -2,15 +2,15 @@
 
     python bench/train_reader.py --steps 2400 [--out FOLDER] [--device cpu|cuda] | --write | --speed
 
-Seeded; goes on from the last checkpoint in FOLDER (default: evaluations/reader). How many steps a run is to have
-changes only its last fifth, in which the rate falls to zero: a run that was stopped may go on with other `--steps`.
-Stopped by a signal, it saves its step first.
-The mixture is in MIXTURE; what a row is and what is held back, in bench/reader_data.py.
+Seeded; resumes from the last checkpoint in FOLDER (default: evaluations/reader). `--steps` only affects the last fifth
+of a run, in which the learning rate falls to zero, so a stopped run may resume with other `--steps`. When stopped by a
+signal, it finishes and saves its step first. MIXTURE has the mixture; bench/reader_data.py says what a row is and what
+is held out.
 
-Each step reads two batches of about TOKENS word pieces, one on each of two threads (on a GPU one after the other).
-Gradients are in bf16 where the processor or the GPU has it, their sums and the weights that learn in fp32. The table of
-word pieces stays as it is. `--write` trains nothing and packs the last checkpoint into rag/reading/reader.npz, or the
-mean of it and others of the same run (`--mean FILE`); `--speed` compares bf16 with fp32.
+Each step uses two batches of about TOKENS tokens, one on each of two threads (one after the other on a GPU). Gradients
+are in bf16 if the CPU or GPU supports it; their sums and the master weights are in fp32. The token embeddings stay
+frozen. `--write` trains nothing and packs the last checkpoint into rag/reading/reader.npz, or the mean of it and others
+of the same run (`--mean FILE`); `--speed` compares bf16 with fp32.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 
 SEED = 20261129
 BEGINS = (0, 8, 25)
-"""The chunk with which each mixture begins."""
+"""The chunk at which each mixture begins."""
 MIXTURE = (
     {
         "squad": 1000,
@@ -85,14 +85,14 @@ MIXTURE = (
         "claims": 30,
     },
 )
-"""Groups of each source in a chunk: mostly general questions, then mostly papers, then both."""
+"""Groups of each source per chunk: first mostly general questions, then mostly papers, then both."""
 TOKENS = 3072
-"""Word pieces of a batch, padding included."""
+"""Tokens per batch, including padding."""
 BODY_RATE, HEAD_RATE, WARM_UP, COOL_DOWN = 1.5e-4, 1e-3, 120, 0.2
 DECAY, CLIP = 0.01, 1.0
 WEIGHT = {"span": 1.0, "relevance": 0.5, "kind": 0.2, "sentence": 0.5}
 LONGEST = 288
-"""Word pieces of a pair in training."""
+"""Tokens per pair in training."""
 EVERY = 50
 """Steps between checkpoints."""
 
@@ -101,7 +101,7 @@ EVERY = 50
 
 
 class Batch:
-    """Groups as tensors with their targets."""
+    """Groups as tensors, with their targets."""
 
     def __init__(self, groups: list[list[tuple[Row, Pair]]]) -> None:
         rows = [row for group in groups for row, _ in group]
@@ -133,7 +133,7 @@ class Batch:
 
 
 def pieces_of(spans: Sequence[tuple[int, int]], pair: Pair) -> list[tuple[int, int]]:
-    """The first and last piece of each span that was read whole, as places in the pair."""
+    """Indices of the first and last token of each span that is entirely in the pair."""
     found = []
     for start, end in spans:
         inside = [
@@ -152,12 +152,12 @@ def order(source: int, turn: int, n: int) -> np.ndarray:
 
 
 def mixture(chunk: int) -> dict[str, int]:
-    """How many groups of each source the chunk has."""
+    """Number of groups of each source in the chunk."""
     return MIXTURE[sum(first <= chunk for first in BEGINS) - 1]
 
 
 def picked(every: dict[str, Source], chunk: int) -> list[Group]:
-    """The groups of a chunk: of each source the next ones in an order that is drawn anew for each pass."""
+    """The groups of a chunk: the next ones of each source, in an order reshuffled for each pass."""
     groups: list[Group] = []
     for number, (name, source) in enumerate(sorted(every.items())):
         before = sum(mixture(c).get(name, 0) for c in range(chunk))
@@ -169,7 +169,7 @@ def picked(every: dict[str, Source], chunk: int) -> list[Group]:
 
 
 def batches(every: dict[str, Source], encoder: Encoder, chunk: int) -> list[Batch]:
-    """The batches of a chunk: groups of like length together, the batches in a drawn order."""
+    """The batches of a chunk: groups of similar length together, batches in random order."""
     coded = []
     for group in picked(every, chunk):
         pairs = [encoder.pairs(row.question, [row.text], longest=LONGEST)[0] for row in group]
@@ -187,7 +187,7 @@ def batches(every: dict[str, Source], encoder: Encoder, chunk: int) -> list[Batc
 def steps_from(
     every: dict[str, Source], encoder: Encoder, chunk: int, skip: int
 ) -> Iterator[tuple[int, int, list[Batch]]]:
-    """The chunk, the place after this step, and the two batches of each step, for ever."""
+    """An endless stream of steps: the chunk, the position after the step, and its two batches."""
     while True:
         found = batches(every, encoder, chunk)
         for at in range(skip, len(found) - 1, 2):
@@ -199,7 +199,7 @@ def steps_from(
 
 
 def loss_of(network: ReaderNetwork, batch: Batch) -> dict[str, torch.Tensor]:
-    """Cross-entropies over the places, over the passages of a question and "none of them", over kinds and sentences."""
+    """Cross-entropies over positions, over a question's passages plus "none of them", over kinds and over sentences."""
     scores = network(batch.ids, batch.types, batch.sentence_of, batch.most)
     losses, nothing = {}, scores.relevance.sum() * 0
 
@@ -234,7 +234,7 @@ nn_cross_entropy = torch.nn.functional.cross_entropy
 
 
 class Trainer:
-    """The network that computes, and the fp32 weights behind it that learn."""
+    """The working network and its fp32 master weights."""
 
     def __init__(self, *, device: str, bf16: bool, threads: int) -> None:
         torch.manual_seed(SEED)
@@ -264,11 +264,11 @@ class Trainer:
         losses = loss_of(self.network, batch.to(self.device))
         total = sum(WEIGHT[name] * loss for name, loss in losses.items())
         said = {name: float(loss.detach()) for name, loss in losses.items()}
-        # a batch may know nothing of what one of the heads says
+        # a batch may have no labels for some head
         return torch.autograd.grad(total, self.working, allow_unused=True, materialize_grads=True), said
 
     def step(self, pair: list[Batch], share: float) -> dict[str, float]:
-        """One step; `share` scales the rates."""
+        """One step; `share` scales the learning rates."""
         results = list(self.workers.map(self.gradients, pair))
         for i, master in enumerate(self.masters):
             master.grad = sum(result[0][i].float() for result in results) / len(results)
@@ -293,7 +293,7 @@ class Trainer:
 
 
 def rate(step: int, steps: int) -> float:
-    """Up for WARM_UP steps, level, and down to zero in the last COOL_DOWN of them."""
+    """Linear warm-up over WARM_UP steps, constant, then linear decay to zero over the last COOL_DOWN of the steps."""
     return min(1.0, (step + 1) / WARM_UP, max(0.0, (steps - step) / (COOL_DOWN * steps)))
 
 
@@ -345,7 +345,7 @@ def train(options: argparse.Namespace) -> None:
 
 
 def network_of(*checkpoints: Path) -> ReaderNetwork:
-    """The network of a checkpoint in fp32; of several, with the mean of their weights."""
+    """The network of a checkpoint in fp32; for several checkpoints, the mean of their weights."""
     network = ReaderNetwork(embedded_model())
     states = [torch.load(checkpoint, map_location="cpu")["masters"] for checkpoint in checkpoints]
     with torch.no_grad():
@@ -355,7 +355,7 @@ def network_of(*checkpoints: Path) -> ReaderNetwork:
 
 
 def speed(options: argparse.Namespace) -> None:
-    """Word pieces a second and a processor's second, bf16 against fp32, on the same batches."""
+    """Tokens per second of wall-clock and of CPU time, bf16 against fp32, on the same batches."""
     found = batches(sources(), Encoder(embedded_model()), BEGINS[1])[:6]
     for bf16 in (True, False):
         trainer = Trainer(device=options.device, bf16=bf16, threads=2)

@@ -1,9 +1,9 @@
-"""QASPER's papers, which are text only, typeset as PDFs: two columns or one, justified, words broken at lines' ends.
+"""Typeset QASPER's papers, which are plain text, as PDFs: one or two columns, justified, hyphenated.
 
-Chromium sets them, twice. It breaks words at soft hyphens only, so these are put into long words; the second time,
-those at which a line ended are the hyphens that a reader sees, and the others are gone, as in a journal's PDF. Running
-heads and page numbers stand on every page; faces and columns change from paper to paper. Placeholders of QASPER become
-what stands in a paper: BIBREF3 a bracketed number, INLINEFORM0 a short formula.
+Chromium renders them twice. It only breaks words at soft hyphens, so these are inserted into long words. In the second
+pass, those at line ends become visible hyphens and the others are removed, as in a journal's PDF. Every page has a
+running head and a page number; fonts and columns vary between papers. QASPER's placeholders become what a paper has:
+BIBREF3 a bracketed number, INLINEFORM0 a short formula.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ p {{ margin: 0; text-indent: 4mm }}
 
 
 def typeset(papers: dict[str, dict], folder: Path) -> list[Path]:
-    """The PDFs of papers of QASPER, `<folder>/<name>.pdf` each; the same each time, made once.
+    """PDFs of QASPER papers as `<folder>/<name>.pdf`; deterministic, made once.
 
     Raises:
         FileNotFoundError: Chromium or poppler is not installed.

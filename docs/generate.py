@@ -1,4 +1,4 @@
-"""Write the parts of the docs that the code knows better: the file tree and the settings. `make docs` runs it."""
+"""Generate the parts of the docs that come from the code: the file tree and the settings. Run by `make docs`."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def tree() -> str:
 
 
 def _room(folder: Path, depth: int = 0) -> list[str]:
-    """The room, its files, and the rooms in it, each with the first line of its docstring."""
+    """A room with its files and subrooms, each with the first line of its docstring."""
     rooms = sorted(path.parent for path in folder.glob("*/__init__.py"))
     return [
         _line(folder / "__init__.py", depth=depth, name=f"{folder.name}/"),
@@ -50,7 +50,7 @@ def settings() -> str:
 
 
 def models() -> str:
-    """A table of the models in models.json; nothing in it depends on this machine."""
+    """A table of the models in models.json; independent of this machine."""
     from rag.commands.models import size_words
     from rag.models.hardware_fit import CONTEXT, memory_needed
     from rag.models.machine import in_words
@@ -85,7 +85,7 @@ PARTS = {
 
 
 def generated(page: str) -> str:
-    """The page as it should be."""
+    """The page with its generated part updated."""
     name, make = PARTS[page]
     text = (ROOT / page).read_text(encoding="utf-8")
     pattern = re.compile(rf"(<!-- {name} -->\n).*?(<!-- end {name} -->)", re.DOTALL)

@@ -1,4 +1,4 @@
-"""`python -m rag COMMAND`: questions, their terms, how good the answers are, models, what may leave the machine."""
+"""`python -m rag COMMAND`: ask questions, look up terms, evaluate, manage models, control what leaves the machine."""
 
 from __future__ import annotations
 
@@ -39,17 +39,17 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 OPEN_THEMSELVES = (evaluate.run, calibrate.run, models.run, discover.run, adapt.run)
-"""The commands that know themselves which library they need, if any."""
+"""Commands that open the library themselves, if they need one."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command. 0: all well; 1: something failed for a stated reason; 2: wrong usage."""
+    """Run one command. 0: success; 1: failure with a stated reason; 2: wrong usage."""
     parser = _parser()
     prepare_output()
     options = parser.parse_args(arguments)
     prepare_output(json=bool(getattr(options, "json", False) or getattr(options, "questions", None)))
     clean_arguments(options)
-    os.umask(0o077)  # what is written here is the user's alone
+    os.umask(0o077)  # files written here are for the user only
     try:
         if options.run in OPEN_THEMSELVES:
             return int(options.run(options))
@@ -59,7 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return int(options.run(library, options))
     except ValidationError as error:
         print(bad_setting(error), file=sys.stderr)
-    except BrokenPipeError:  # whoever read our output has had enough
+    except BrokenPipeError:  # the reader of our output closed the pipe
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except KeyboardInterrupt:
         print("Stopped.", file=sys.stderr)
@@ -106,7 +106,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _rows(options: argparse.Namespace) -> list[dict[str, Any]]:
-    """The questions of this run: `{"id", "question", "papers"}` each, in a file also `"history"`."""
+    """The questions of this run as `{"id", "question", "papers"}`; from a file also `"history"`."""
     if options.questions is None:
         questions = [options.question] if isinstance(options.question, str) else options.question
         return [{"id": None, "question": question, "papers": options.paper} for question in questions]
@@ -127,7 +127,7 @@ def _rows(options: argparse.Namespace) -> list[dict[str, Any]]:
 
 
 def _row(line: bytes, number: int, options: argparse.Namespace) -> dict[str, Any]:
-    """One line of a question file; one that cannot be read has a "fault", and its neighbours are asked all the same."""
+    """One line of a question file; an unreadable line gets a "fault", and the other lines are still asked."""
     row: Any = {}
     try:
         row = all_well_formed(json.loads(line.decode("utf-8-sig", "surrogateescape")))
@@ -210,7 +210,7 @@ def _terms(library: Library, options: argparse.Namespace) -> int:
 
 
 def term_rows(library: Library) -> list[dict[str, Any]]:
-    """The glossary's entries, then the papers' abbreviations, as the command line's JSON shows them."""
+    """The glossary's entries and then the papers' abbreviations, as JSON for the command line."""
     terms = Terms(library)
     rows: list[dict[str, Any]] = [{"source": "glossary", **asdict(entry)} for entry in terms.glossary.entries()]
     titles = {paper.id: paper.title for paper in library.papers()}
@@ -248,7 +248,7 @@ async def _ask_all(library: Library, options: argparse.Namespace) -> int:
             if options.questions:
                 print(json.dumps({"id": row["id"], **answer_row(answer)}, ensure_ascii=False), flush=True)
             elif options.json:
-                alone = len(options.question) == 1  # else one line for each question
+                alone = len(options.question) == 1  # else print one line per question
                 print(json.dumps(answer_row(answer), ensure_ascii=False, indent=1 if alone else None))
             else:
                 _print_answer(answer)
@@ -338,7 +338,7 @@ def _print_answer(answer: Answer) -> None:  # noqa: C901 - one part of an answer
 
 
 def misquoted_lines(answer: Answer) -> list[str]:
-    """What the model put between quotation marks and no passage says word for word: [-left out-] and {+put in+}."""
+    """The model's quotations that no passage contains verbatim, with word diffs: [-removed-] and {+added+}."""
     shown = {"same": "{}", "struck": "[-{}-]", "added": "{{+{}+}}"}
     lines = []
     for quotation in answer.quotations:
@@ -350,7 +350,7 @@ def misquoted_lines(answer: Answer) -> list[str]:
 
 
 def passage_row(passage: Passage) -> dict[str, Any]:
-    """A passage as the command line's JSON shows it."""
+    """A passage as JSON for the command line."""
     return {
         "marker": passage.marker,
         "chunk_id": passage.chunk.id,
@@ -366,12 +366,12 @@ def passage_row(passage: Passage) -> dict[str, Any]:
 
 
 def _confidence_row(confidence: Confidence) -> dict[str, Any]:
-    """The vetoes stand under "gates", their name in every version so far."""
+    """The vetoes are under "gates", the name used in every version so far."""
     return {"gates" if name == "vetoes" else name: value for name, value in asdict(confidence).items()}
 
 
 def answer_row(answer: Answer) -> dict[str, Any]:
-    """An answer as the command line's JSON shows it; what is not known is null."""
+    """An answer as JSON for the command line; unknown values are null."""
     return {
         "question": answer.question,
         "text": answer.text,
@@ -421,4 +421,4 @@ if __name__ == "__main__":
     shut_out()
     code = main()
     sys.stdout.flush()
-    os._exit(code)  # the model libraries take up to two seconds to tear down
+    os._exit(code)  # skip the model libraries' teardown, which takes up to two seconds

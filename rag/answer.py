@@ -1,4 +1,4 @@
-"""The nouns of an answer, and the events that a question causes."""
+"""The data classes of an answer, and the events of a question."""
 
 from __future__ import annotations
 
@@ -13,40 +13,40 @@ if TYPE_CHECKING:
     from rag.message import Locality
 
 Mode = Literal["draft", "auto", "refine"]
-"""draft: the local model only. auto: the larger model where the evidence is weak. refine: always the larger model."""
+"""draft: local model only. auto: the larger model if the evidence is weak. refine: always the larger model."""
 
 Kind = Literal["fact", "summary", "comparison", "papers", "library"]
-"""What a question wants: one statement, a whole paper in short, papers beside each other, which papers there are, or
-what the library's records say, without any model (`rag.catalogue`)."""
+"""What a question asks for: one fact, a summary of a paper, a comparison of papers, which papers there are, or what the
+library's records say, without any model (`rag.catalogue`)."""
 
 Support = Literal["supported", "weak", "unsupported"]
 
 PARTIALLY_SUPPORTED: Final = "weak"
-"""The verdict in the middle. Its value is older than its name: JSON, chats and links (`#weak`) have it."""
+"""The middle verdict. Its value is older than its name: JSON, chats and links (`#weak`) use it."""
 
 QUOTED_ANSWER = "quotation"
-"""The `model` of a draft that none wrote: a sentence of a paper, word for word."""
+"""The `model` of a draft that no model wrote: a verbatim sentence of a paper."""
 
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """Which papers a question is asked of."""
+    """The papers a question is asked of."""
 
     papers: tuple[Paper, ...]
     whole: bool = False
-    """Whether they are the whole library."""
+    """Whether this is the whole library."""
     tag: str | None = None
-    """The tag by which they were chosen."""
+    """The tag they were chosen by."""
     named: bool = False
     """Whether the question itself names them."""
 
     @property
     def paper_ids(self) -> list[str] | None:
-        """The papers to search in; None: all."""
+        """The papers to search; None for all."""
         return None if self.whole else [paper.id for paper in self.papers]
 
     def narrowed(self, papers: tuple[Paper, ...]) -> Scope:
-        """The papers among these that the question names."""
+        """The subset of papers that the question names."""
         return Scope(papers, named=True)
 
 
@@ -55,68 +55,68 @@ class Passage:
     """A chunk as retrieved for one question."""
 
     marker: int
-    """1-based: the number by which the answer cites it."""
+    """The number the answer cites it by, from 1."""
     chunk: Chunk
     paper: Paper
     score: float
     """Higher is better; comparable within one question."""
     sources: tuple[str, ...]
-    """Which searches found it: "dense", "lexical"; "reader" where the reader has put it in its place."""
+    """The searches that found it: "dense", "lexical"; and "reader" if the reader ranked it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Draft:
-    """What a model wrote. A refinement is a draft whose `refines` is set."""
+    """A model's text. A refinement is a draft with `refines` set."""
 
     text: str
     model: str
     usage: Usage | None
-    """None where the server did not say, for example after Stop."""
+    """None if the server did not report it, for example after Stop."""
     seconds: float
     first_token_seconds: float | None
     finish_reason: str | None
     mean_logprob: float | None
-    """Mean natural-log probability of the output tokens; None where the server gives none."""
+    """Mean natural-log probability of the output tokens; None if the server reports none."""
     low_logprob: float | None = None
     """The 10th percentile of the same."""
     refines: Draft | None = None
-    """The draft that it was to improve."""
+    """The draft it was meant to improve."""
     locality: Locality = "machine"
     cost: float | None = None
-    """US dollars; None: unknown."""
+    """US dollars; None if unknown."""
     energy: Energy | None = None
-    """What it took on this machine; None: written elsewhere, or not measured."""
+    """Energy used on this machine; None if it was written elsewhere or not measured."""
 
 
 Change = tuple[Literal["same", "struck", "added"], str]
-"""Words of a difference: in both texts, only in what was written, only in what was to be quoted."""
+"""One part of a word diff: same, struck (only in the written text) or added (only in the quoted source)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Citation:
-    """A resolved marker: a passage, the page and the words on it."""
+    """A resolved marker: a passage, a page and the words on it."""
 
     marker: int
     passage: Passage
     page: int
     quote: str
-    """A verbatim slice of the passage, on one page."""
+    """A verbatim slice of the passage, within one page."""
     verified: bool
-    """Whether `quote` stands word for word in the stored text of `page`."""
+    """Whether `quote` is in the stored text of `page` verbatim."""
     diff: tuple[Change, ...] = ()
-    """What differs from the closest words of the page; empty where it is verified or nothing comes close."""
+    """Differences from the closest words on the page; empty if it is verified or nothing is close."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sentence:
-    """One sentence of the answer, without its markers."""
+    """One sentence of the answer, without markers."""
 
     text: str
     support: Support | None
-    """None: not judged."""
+    """None if it was not judged."""
     markers: tuple[int, ...]
     reasons: tuple[str, ...] = ()
-    """What speaks against it, one short clause each; empty where nothing does."""
+    """What speaks against it, one short clause each; empty if nothing does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,26 +124,26 @@ class Correction:
     """A marker that was changed because of what the passages say."""
 
     sentence: int
-    """Which of the answer's sentences, 0-based."""
+    """Index of the answer's sentence, from 0."""
     was: int | None
-    """The model's own marker; None: it gave none."""
+    """The model's own marker; None if it gave none."""
     to: int | None
-    """The marker that stands there now; None: dropped, no passage carries the sentence or another one does."""
+    """The new marker; None if it was dropped, because no passage supports the sentence or another marker does."""
 
 
 @dataclass(frozen=True, slots=True)
 class Quotation:
-    """What the model put between quotation marks, checked against the passages that it was shown."""
+    """A quotation by the model, checked against the passages it was shown."""
 
     sentence: int
-    """Which of the answer's sentences it begins in, 0-based."""
+    """Index of the answer's sentence it begins in, from 0."""
     text: str
     marker: int | None
-    """Of the passage that says it, or comes closest; None: none comes close."""
+    """Marker of the passage that contains it or is closest; None if none is close."""
     verified: bool
-    """Whether it stands there word for word."""
+    """Whether the passage contains it verbatim."""
     diff: tuple[Change, ...] = ()
-    """What differs from the passage; empty where it is verified or nothing comes close."""
+    """Differences from the passage; empty if it is verified or nothing is close."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +152,7 @@ class Conflict:
 
     kind: Literal["number", "negation"]
     about: str
-    """What they speak of, in the words that both have."""
+    """The topic, in words that both contain."""
     markers: tuple[int, int]
     quotes: tuple[str, str]
     """The two sentences, each a verbatim slice of its passage."""
@@ -160,7 +160,7 @@ class Conflict:
 
 @dataclass(frozen=True, slots=True)
 class Confidence:
-    """How far the evidence carries the answer: a number in [0, 1] and its reason in words."""
+    """How well the evidence supports the answer: a number in [0, 1] and a reason in words."""
 
     score: float
     """The probability that a draft like this is right; see `rag.verify.confidence`."""
@@ -168,7 +168,7 @@ class Confidence:
     """One sentence for the user."""
     signals: dict[str, float | None]
     vetoes: tuple[str, ...] = ()
-    """What speaks against it whatever the score: codes of `rag.verify.confidence.vetoes`, the most telling first."""
+    """Codes of the vetoes against it (`rag.verify.confidence.vetoes`), most important first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -177,70 +177,70 @@ class Answer:
 
     question: str
     text: str
-    """With markers like [1]; Markdown."""
+    """Markdown with markers like [1]."""
     passages: tuple[Passage, ...]
-    """What the model was shown; for an abstention, the closest that there is."""
+    """What the model was shown; for an abstention, the closest passages."""
     trace: Trace
     abstained: bool = False
     sentences: tuple[Sentence, ...] = ()
     citations: tuple[Citation, ...] = ()
     corrections: tuple[Correction, ...] = ()
-    """What became of markers of the model's own that did not hold."""
+    """What happened to the model's own markers that were wrong."""
     quotations: tuple[Quotation, ...] = ()
-    """What stands between quotation marks in it, in its order."""
+    """The quotations in it, in order."""
     conflicts: tuple[Conflict, ...] = ()
-    """Where its passages disagree about what it speaks of."""
+    """Conflicts between its passages on its topic."""
     confidence: Confidence | None = None
     drafts: tuple[Draft, ...] = field(default=())
     shown: int = 0
-    """Which of the drafts the text comes from, 0-based."""
+    """Index of the draft that the text comes from."""
     sent_to: str | None = None
-    """The model elsewhere to which a request was let out, whatever came of it; None: nothing left this machine."""
+    """The model elsewhere to which a request was sent, even if it failed; None if nothing left this machine."""
     notice: str | None = None
-    """Something the user should know about how this answer came about, one sentence."""
+    """One sentence the user should know about how this answer was made."""
     kind: Kind = "fact"
     scope: Scope | None = None
-    """The papers that were asked; None: not said."""
+    """The papers that were searched; None if unknown."""
     searched: str | None = None
-    """A follow-up question as it was searched for; None: as it was asked."""
+    """A follow-up question as it was searched for; None if unchanged."""
     language: str | None = None
-    """That of the question, where the models that are there do not read it and were not asked."""
+    """The question's language, if the available models do not read it and were not asked."""
     records: tuple[tuple[str, ...], ...] = ()
-    """Of papers that are compared, what the library knows of each: rows of cells, the first row the titles."""
+    """For papers that are compared, what the library knows of each: rows of cells, with the titles in the first row."""
 
     @property
     def cost(self) -> float | None:
-        """US dollars for all drafts; None: that of one is unknown, or a request elsewhere was answered by none."""
+        """US dollars for all drafts; None if one is unknown, or a request was sent elsewhere and no draft came back."""
         if self.sent_to and all(draft.locality == "machine" for draft in self.drafts):
             return None
         return total(draft.cost for draft in self.drafts)
 
     @property
     def escalated(self) -> bool:
-        """Whether a larger model was asked and answered; a quoted answer was written by none."""
+        """Whether a larger model was asked and answered; a quoted answer does not count."""
         return len(self.drafts) > 1 and self.drafts[-1].model != QUOTED_ANSWER
 
     @property
     def stayed(self) -> bool:
-        """Whether nothing was sent elsewhere, and everything was written on this machine."""
+        """Whether nothing was sent elsewhere and everything was written on this machine."""
         return self.sent_to is None and all(draft.locality == "machine" for draft in self.drafts)
 
 
 @dataclass(frozen=True, slots=True)
 class Retrieved:
-    """The passages stand; no model has been asked anything yet, not even how many of them it has room for."""
+    """The passages were found. No model has been asked yet, not even for its context window."""
 
     passages: tuple[Passage, ...]
-    """All that were found; `Answer.passages` are those that were read."""
+    """All passages found; `Answer.passages` are those the model was shown."""
     searched: str | None = None
-    """A follow-up question as it was searched for, with the chat's words; None: as it was asked."""
+    """A follow-up question as it was searched for, with words from the chat; None if unchanged."""
     scope: Scope | None = None
     kind: Kind = "fact"
 
 
 @dataclass(frozen=True, slots=True)
 class TextDelta:
-    """A piece of text of draft number `draft` (0-based)."""
+    """A piece of the text of draft number `draft` (from 0)."""
 
     text: str
     draft: int
@@ -256,7 +256,7 @@ class Drafted:
 
 @dataclass(frozen=True, slots=True)
 class Escalated:
-    """A larger model is being asked, and why."""
+    """A larger model is being asked, with the reason."""
 
     model: str
     reason: str
@@ -264,7 +264,7 @@ class Escalated:
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """The end: nothing follows."""
+    """The last event."""
 
     answer: Answer
 
@@ -273,6 +273,6 @@ Event = Retrieved | TextDelta | Drafted | Escalated | Answered
 
 
 def with_notice(answer: Answer, notice: str | None, *, trace: Trace | None = None) -> Answer:
-    """The answer with one more thing that the user should know; `trace` is closed where it is given."""
+    """The answer with one more notice for the user; closes `trace` if given."""
     notices = " ".join(filter(None, (answer.notice, notice)))
     return replace(answer, notice=notices or None, trace=trace.finish() if trace else answer.trace)

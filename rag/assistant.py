@@ -1,4 +1,4 @@
-"""Assistant.ask(): the whole story of one question, on one screen.
+"""Assistant.ask(): everything that happens to one question, on one screen.
 
 It is a long file because the story is told in one place.
 """
@@ -67,7 +67,7 @@ if TYPE_CHECKING:
     from rag.verify.citations import PageText
 
 HISTORY_TURNS = 2
-"""Earlier questions and answers that the drafter sees; a small model is led astray by more."""
+"""Earlier turns the drafter sees; more lead a small model astray."""
 
 NO_EXPERT = "No larger model is set up."
 NOBODY = AskedBy()
@@ -78,8 +78,8 @@ EMPTY_LIBRARY = "Your library is empty: add a paper and ask again."
 class Assistant:
     """Answers questions from one library. Loads nothing until the first question or `warm_up`.
 
-    What reads files or the tables, or takes more than a few milliseconds, runs in a thread (`asyncio.to_thread`; the
-    library has a connection for each): other chats and the Stop button share the event loop.
+    Whatever reads files or the database, or takes more than a few milliseconds, runs in a thread (`asyncio.to_thread`;
+    the library has a connection per thread), because other chats and the Stop button share the event loop.
     """
 
     def __init__(
@@ -101,17 +101,17 @@ class Assistant:
 
         Args:
             library: the papers.
-            embedder: the one that they were embedded with.
+            embedder: the one they were embedded with.
             drafter: writes a draft.
-            settings: how much may be read and written.
-            server: runs the drafter, where it is ours.
-            expert: looks at drafts again; None: there is none.
+            settings: limits for reading and writing.
+            server: runs the drafter, if it is ours.
+            expert: refines drafts; None if there is none.
             no_expert: why there is none.
-            reader: reads the passages that were found; None: they stay as they are ranked.
-            quotes_first: whether a question for a fact is answered in the papers' words, as the reader finds them, and
-                the draft is folded away: for a drafter that is right less often than the reader.
-            plain: the drafter without its adapter, which is for questions for a fact only; None: it has none.
-            english_only: whether the drafter reads English only: a question in another language gets the passages.
+            reader: reads the passages found; None keeps the search's ranking.
+            quotes_first: whether to answer questions of fact in the papers' words, as the reader finds them, and fold
+                the draft away; for a drafter that is right less often than the reader.
+            plain: the drafter without its adapter, which is only for questions of fact; None if it has no adapter.
+            english_only: whether the drafter only reads English; a question in another language gets the passages.
         """
         self.library = library
         self.embedder = embedder
@@ -132,11 +132,11 @@ class Assistant:
 
     @classmethod
     def open(cls, settings: RagSettings, *, library: Library) -> Self:
-        """The assistant that the settings describe: the only place where concrete classes meet."""
+        """The assistant described by the settings: the only place where concrete classes are chosen."""
         missing = None
         try:
             expert = Expert.open(settings, library=library.folder, gate=Gate.of(library, settings))
-        except UserFacingError as error:  # drafts go on without it
+        except UserFacingError as error:  # drafts work without it
             expert, missing = None, str(error)
         drafter = open_model(
             settings.drafter or str(embedded_drafter()),
@@ -164,20 +164,20 @@ class Assistant:
         )
 
     async def warm_up(self) -> None:
-        """Load the embedder and start the drafter, so that the first question need not wait for them."""
+        """Load the embedder and start the drafter, so that the first question does not wait for them."""
         loading = asyncio.to_thread(self._retriever.warm_up)
         mining = asyncio.to_thread(self._terms.warm_up)
         await asyncio.gather(loading, mining, self._server.connect() if self._server else asyncio.sleep(0))
 
     async def close(self) -> None:
-        """Stop the processes of the models."""
+        """Stop the model processes."""
         if self._server:
             await self._server.close()
         if self.expert:
             await self.expert.close()
 
     def kill(self) -> None:
-        """Stop the processes of the models at once, waiting for nothing."""
+        """Stop the model processes immediately, without waiting."""
         if self._server:
             self._server.kill()
         if self.expert:
@@ -194,20 +194,20 @@ class Assistant:
         asked_by: AskedBy = NOBODY,
         cited: Sequence[tuple[str, int]] = (),
     ) -> AsyncGenerator[Event, None]:
-        """Everything that a question causes, as events; the last is `Answered`.
+        """Answer a question as a stream of events; the last is `Answered`.
 
         Args:
             question: in the user's words.
-            mode: draft, auto or refine; without a larger model the latter two give the draft and say so.
-            paper_ids: ask these papers only.
-            tag: ask the papers that carry it only; with `paper_ids`, those of them that carry it.
-            history: earlier (question, answer) pairs of this chat, oldest first. A follow-up is searched for with
-                their words, and asked of the papers that it or they name.
-            asked_by: who agrees to sending, where the larger model is not on this machine.
-            cited: (paper id, page) of each citation of the last answer: what "it" and "on which page?" mean.
+            mode: draft, auto or refine; without a larger model, auto and refine give the draft and say so.
+            paper_ids: ask only these papers.
+            tag: ask only papers with this tag; with `paper_ids`, only those of them with the tag.
+            history: earlier (question, answer) pairs of this chat, oldest first. A follow-up is searched for with words
+                from them, in the papers it or they name.
+            asked_by: who consents to sending, if the larger model is not on this machine.
+            cited: (paper id, page) of each citation of the last answer: what "it" and "on which page?" refer to.
 
         Raises:
-            UserFacingError: the question cannot be asked, or the drafter fails. Nothing else but bugs.
+            UserFacingError: the question cannot be asked, or the drafter fails. Anything else is a bug.
         """
         trace = Trace()
         question = self._checked(question)
@@ -247,7 +247,7 @@ class Assistant:
             searched=taken.searched,
             records=side_by_side(taken.scope.papers) if taken.kind == "comparison" else (),
         )
-        yield Retrieved(found.passages, taken.searched, taken.scope, taken.kind)  # before any model is asked anything
+        yield Retrieved(found.passages, taken.searched, taken.scope, taken.kind)  # before any model is asked
         if found.passages and (language := self._unread(taken, mode)):
             told = UNREAD.format(language=language)
             answer = replace(answer, text=told, abstained=True, notice=taken.notice, language=language)
@@ -287,7 +287,7 @@ class Assistant:
         with trace.span("check"):
             first, answer = await asyncio.to_thread(self._judged, answer, draft, page_text)
             sure = answer.confidence
-            asks = self.expert is not None and mode != "draft"  # then a larger model is to make up for it
+            asks = self.expert is not None and mode != "draft"  # then a larger model should improve the draft
             if read.first or not (asks or holds(sure, wholly=mode != "draft")):
                 first, answer = await asyncio.to_thread(
                     self._composer.quote_instead, answer, first, read, vector=vector, page_text=page_text
@@ -307,14 +307,14 @@ class Assistant:
                     yield event
 
     async def refine(self, answer: Answer, *, asked_by: AskedBy = NOBODY) -> AsyncGenerator[Event, None]:
-        """Have the larger model look again at an answer that was given; the last event is `Answered`.
+        """Have the larger model improve an earlier answer; the last event is `Answered`.
 
         Args:
             answer: with a draft and its passages, as `ask` gave it.
-            asked_by: who agrees to sending, where that model is not on this machine.
+            asked_by: who consents to sending, if that model is not on this machine.
 
         Raises:
-            NoExpertError: no larger model is set up.
+            NoExpertError: no larger model is configured.
         """
         if self.expert is None:
             raise NoExpertError(self._no_expert, "Set SCHOLION_EXPERT (docs/models.md) and restart Scholion.")
@@ -377,7 +377,7 @@ class Assistant:
         return language_of(taken.question)
 
     def _notice(self, taken: Plan) -> str | None:
-        """What the user should know: of the plan, and that the embedded models read English only."""
+        """The plan's notice, plus a warning if the embedded models, which only know English, got another language."""
         language = None if self.library.settings.embedder else language_of(taken.question)
         return " ".join(filter(None, (taken.notice, NOTICE.format(language=language) if language else None))) or None
 
@@ -393,7 +393,7 @@ class Assistant:
         )
 
     def _judged(self, answer: Answer, draft: Draft, page_text: PageText) -> tuple[Attempt, Answer]:
-        """A draft checked against the answer's passages, and the answer with it and how sure it is."""
+        """A draft checked against the answer's passages, and the answer with that draft and its confidence."""
         attempt = self._attempt(draft, answer, page_text)
         sure = self._assess(attempt, answer.passages, answer.searched or answer.question)
         drafts = tuple(attempt.draft if kept is draft else kept for kept in answer.drafts)
@@ -401,7 +401,7 @@ class Assistant:
 
     def _attempt(self, draft: Draft, answer: Answer, page_text: PageText) -> Attempt:
         question = answer.searched or answer.question
-        # quoted words stay as they are
+        # keep quoted words as they are
         entries = () if draft.model == QUOTED_ANSWER else self._terms.glossary.entries()
         return Attempt.at(
             draft,
@@ -410,7 +410,7 @@ class Assistant:
         )
 
     def _reason(self, mode: Mode, first: Attempt, answer: Answer) -> str | None:
-        """Why a larger model should be asked, in words; None where it should not: the evidence carries the answer."""
+        """Why a larger model should be asked, in words; None if the evidence supports the answer well enough."""
         if mode != "auto":
             return ASKED_FOR if mode == "refine" else None
         sure = answer.confidence
@@ -418,12 +418,12 @@ class Assistant:
         if first.draft.model == QUOTED_ANSWER:
             return None if is_sure(sure) else "the quoted sentences may not answer the question"
         calibration = calibration_for(first.draft.model, library=self.library.folder)
-        if calibration.model != first.draft.model and not sure.vetoes:  # another model's threshold says nothing
+        if calibration.model != first.draft.model and not sure.vetoes:  # the threshold is for another model
             return reason_to_refine(first)
         return sure.reason.rstrip(".") if wants_expert(sure, calibration=calibration) else None
 
     def _page_text(self) -> PageText:
-        """The stored text of (paper id, page), for one answer: each paper is read once, when it is first needed."""
+        """The stored text of (paper id, page), for one answer; each paper is read once, on first use."""
 
         @cache
         def pages_of(paper_id: str) -> dict[int, str]:
@@ -440,7 +440,7 @@ class Assistant:
         tag: str | None = None,
         history: Sequence[tuple[str, str]] = (),
     ) -> Answer:
-        """The answer alone, for readers that do not stream."""
+        """The answer alone, without streaming."""
         async with aclosing(self.ask(question, mode=mode, paper_ids=paper_ids, tag=tag, history=history)) as events:
             async for event in events:
                 if isinstance(event, Answered):
@@ -448,7 +448,7 @@ class Assistant:
         raise AssertionError("a question ends with Answered")
 
     async def messages_for(self, question: str, paper_ids: Sequence[str] | None = None) -> Sequence[Message]:
-        """What the drafter is asked for this question."""
+        """The drafter's prompt for this question."""
         taken = await asyncio.to_thread(self._planned, self._checked(question), paper_ids, None, ())
         vector = await asyncio.to_thread(self._retriever.embed, taken.text)
         found = await asyncio.to_thread(
@@ -486,7 +486,7 @@ class Assistant:
 
 
 def _time(draft: Draft, trace: Trace) -> None:
-    """A model's time is taken from its own clock: between two pieces the reader may take any time."""
+    """Time a model by its own clock, because the consumer may take any time between two pieces."""
     first = draft.first_token_seconds
     if first is not None:
         trace.add("first token", first)

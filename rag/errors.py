@@ -1,25 +1,25 @@
-"""What can go wrong with a question or a model, each with a sentence for the user.
+"""Everything that can go wrong with a question or a model, each with a sentence for the user.
 
 UserFacingError (ingest)
-├── QuestionError            empty, or longer than the model can read
+├── QuestionError            empty, or too long for the model
 ├── ModelError
 │   ├── ModelUnreachableError  nothing answers, or the connection broke
 │   ├── ModelTimeoutError      no answer in time
-│   ├── ModelReplyError        an answer that is none: empty, cut, HTML, broken JSON
-│   ├── ModelRefusedError      the server said no: key, quota, rate, unknown model
+│   ├── ModelReplyError        an invalid answer: empty, truncated, HTML, broken JSON
+│   ├── ModelRefusedError      the server refused: key, quota, rate, unknown model
 │   └── ContextTooLongError    the prompt does not fit
-├── StaleAnswerError         an answer is to be refined whose passages are gone
-├── NoExpertError            no larger model is set up
+├── StaleAnswerError         the passages of an answer to refine are gone
+├── NoExpertError            no larger model is configured
 ├── NotAllowedError          nothing may leave the machine for this: policy, consent, budget, address
 ├── GlossaryError            the team's glossary has a wrong line
 ├── ModelFileError           the model's file is missing or not a GGUF
-├── UnknownModelError        no model has this name, or it is not one for this task
-├── DownloadError            a model's file could not be fetched, or is not the one that was wanted
-├── QuestionSetError         a file of questions for an evaluation cannot be read; the line is named
-├── CalibrationError         a calibration cannot be read, or there is too little to learn one from
-├── RunError                 an evaluation cannot be continued or compared
-├── RecipeError              the recipe of an adapter has a wrong line
-└── AdapterError             an adapter cannot be taught, or there is none of this name
+├── UnknownModelError        no model has this name, or it is not for this task
+├── DownloadError            a model's file could not be downloaded, or is not the expected one
+├── QuestionSetError         an evaluation's question file cannot be read; the line is named
+├── CalibrationError         a calibration cannot be read, or there is too little data for one
+├── RunError                 an evaluation cannot be resumed or compared
+├── RecipeError              an adapter's recipe has a wrong line
+└── AdapterError             an adapter cannot be trained, or there is none with this name
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class QuestionError(UserFacingError):
 
 
 class ModelError(UserFacingError):
-    """A model did not deliver."""
+    """A model failed."""
 
     status = 502
 
@@ -50,7 +50,7 @@ class ModelTimeoutError(ModelError):
 
 
 class ModelReplyError(ModelError):
-    """The server answered with something that is not a completion."""
+    """The server's answer is not a completion."""
 
 
 class ModelRefusedError(ModelError):
@@ -64,23 +64,23 @@ class ContextTooLongError(ModelError):
 
 
 class StaleAnswerError(UserFacingError):
-    """An answer is to be refined, and its passages are not in the library any more."""
+    """The passages of an answer to refine are no longer in the library."""
 
     status = 404
 
 
 class NoExpertError(UserFacingError):
-    """A refinement was asked for, and no larger model is set up."""
+    """A refinement was requested, but no larger model is configured."""
 
 
 class NotAllowedError(UserFacingError):
-    """Something was about to leave the machine, and may not: by policy, consent, budget or its address."""
+    """Something must not leave the machine, because of policy, consent, budget or address."""
 
     status = 403
 
 
 class GlossaryError(UserFacingError):
-    """The glossary cannot be read, or a line of it is wrong."""
+    """The glossary cannot be read, or has a wrong line."""
 
 
 class ModelFileError(UserFacingError):
@@ -88,32 +88,32 @@ class ModelFileError(UserFacingError):
 
 
 class UnknownModelError(UserFacingError):
-    """No model has this name, or it is not one for this task."""
+    """No model has this name, or it is not for this task."""
 
     status = 404
 
 
 class DownloadError(UserFacingError):
-    """A model's file could not be fetched, or what came is not the file that was wanted."""
+    """A model's file could not be downloaded, or is not the expected file."""
 
     status = 502
 
 
 class QuestionSetError(UserFacingError):
-    """A file of questions for an evaluation cannot be read; the message names the line."""
+    """An evaluation's question file cannot be read; the message names the line."""
 
 
 class CalibrationError(UserFacingError):
-    """A calibration of the confidence cannot be read, or there is too little to learn one from."""
+    """A confidence calibration cannot be read, or there is too little data for one."""
 
 
 class RunError(UserFacingError):
-    """An evaluation cannot be continued in this folder, or compared with that one."""
+    """An evaluation cannot be resumed in this folder, or compared with that one."""
 
 
 class RecipeError(UserFacingError):
-    """The recipe of an adapter cannot be read."""
+    """An adapter's recipe cannot be read."""
 
 
 class AdapterError(UserFacingError):
-    """An adapter cannot be taught from this, or there is none of this name."""
+    """An adapter cannot be trained on this data, or there is none with this name."""

@@ -1,4 +1,4 @@
-"""The larger model's turn: what it is shown, and whether what it writes takes the draft's place."""
+"""The larger model: what it is shown, and whether its refinement replaces the draft."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from rag.settings import RagSettings
 
 FILE_CONTEXT = 8192
-"""Context window of an expert that is a file, where the settings name none."""
+"""Context window of an expert loaded from a file, unless the settings say otherwise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +45,9 @@ class AskedBy:
     """Who is asked before something leaves the machine."""
 
     consent: Consent | None = None
-    """None: nobody is there, so nothing leaves."""
+    """None if nobody can be asked; then nothing leaves."""
     chat: str = ""
-    """Whatever tells chats apart."""
+    """Identifies the chat."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,13 +60,13 @@ class _Shown:
 
 
 class Expert:
-    """A larger model that is asked to improve drafts.
+    """A larger model that refines drafts.
 
     Args:
         model: the model.
-        settings: how much and how long it may write.
-        gate: decides what may be sent to it where it is not on this machine; None: nothing.
-        server: the process that serves it, where it is one of ours.
+        settings: limits on length and time.
+        gate: decides what may be sent if the model is not on this machine; None allows nothing.
+        server: the process that serves it, if it is ours.
     """
 
     def __init__(
@@ -84,7 +84,7 @@ class Expert:
 
     @classmethod
     def open(cls, settings: RagSettings, *, library: Path, gate: Gate | None = None) -> Self | None:
-        """The expert that the settings name; None where they name none. Starts and contacts nothing.
+        """The expert named in the settings; None if they name none. Starts and contacts nothing.
 
         Raises:
             UserFacingError: there is no such model, or it is not on this machine yet.
@@ -105,16 +105,16 @@ class Expert:
 
     @property
     def name(self) -> str:
-        """What to call the model before a user."""
+        """The model's display name."""
         return self.model.name
 
     async def close(self) -> None:
-        """Stop its process, where it is one of ours."""
+        """Stop its process, if it is ours."""
         if self._server:
             await self._server.close()
 
     def kill(self) -> None:
-        """Stop its process at once, where it is one of ours."""
+        """Stop its process immediately, if it is ours."""
         if self._server:
             self._server.kill()
 
@@ -130,17 +130,17 @@ class Expert:
         define: Callable[[Sequence[str]], Sequence[Definition]],
         asked_by: AskedBy,
     ) -> AsyncGenerator[Event, None]:
-        """Ask the model to improve a draft; the last event is `Answered`, whatever becomes of it.
+        """Ask the model to refine a draft; the last event is `Answered`, whatever happens.
 
         Args:
-            answer: as it stands with the draft; it is kept where nothing better comes.
+            answer: the answer with the draft; it is kept unless the refinement is better.
             first: the draft, checked.
             reason: why the model is asked, for the user.
-            trace: takes the time.
-            judge: checks a draft against the answer's passages; it, `assess` and `define` are called in a thread.
-            assess: how far the evidence carries an attempt.
-            define: the terms of the question, as these papers (by id) use them.
-            asked_by: who agrees to sending, where the model is not on this machine.
+            trace: records the time.
+            judge: checks a draft against the answer's passages. It, `assess` and `define` are called in a thread.
+            assess: gives the confidence in an attempt.
+            define: the terms of the question as these papers (by id) use them.
+            asked_by: who consents to sending, if the model is not on this machine.
         """
         began, held, second = time.monotonic(), trace.held, None
         try:
@@ -182,7 +182,7 @@ class Expert:
         yield Answered(with_notice(answer, " ".join(filter(None, notices)), trace=trace))
 
     def _may_see(self, answer: Answer, first: Attempt, *, here: bool) -> _Shown:
-        """What of the answer so far this model may be shown: on this machine all of it. No name is looked up for it."""
+        """What this model may be shown of the answer so far: everything, if it is on this machine. Resolves no name."""
         if here or self.gate is None:
             return _Shown(answer.passages, first.draft.text, tuple(unsupported(first)))
         allowed = self.gate.allowed({passage.paper.id for passage in answer.passages})
@@ -192,14 +192,14 @@ class Expert:
                 "All passages come from papers that stay on this machine, so the larger model was not asked.",
                 "Allow them with `python -m rag privacy allow PAPER`, or search other papers.",
             )
-        if self.gate.local_words(first.draft.text):  # the draft has copied from one of them
+        if self.gate.local_words(first.draft.text):  # the draft quotes one of them
             return _Shown(passages, "", ())
         return _Shown(passages, first.draft.text, tuple(unsupported(first)))
 
     async def _permit(
         self, messages: Sequence[Message], passages: Sequence[Passage], asked_by: AskedBy, trace: Trace
     ) -> Permit:
-        """Leave to send this, once; the time in which the user thinks is the reader's, not the answer's."""
+        """Permission to send this once. Time the user takes to decide is not counted as the answer's."""
         if self.gate is None:
             raise NotAllowedError(f"{self.name} is not on this machine, so nothing was sent.")
         payload = await self.gate.payload(
@@ -217,7 +217,7 @@ class Expert:
             return await self.gate.permit(payload, consent=asked_by.consent, chat=asked_by.chat)
 
     def _accounted(self, draft: Draft, permit: Permit | None, before: Reading) -> Draft:
-        """The draft with what it took; the budget counts that from now on, and not the highest price."""
+        """The draft with its cost; the budget now counts this instead of the maximum price."""
         if permit is None:
             return metered(draft, before=before, machine=MachineCosts.from_settings(self._settings))
         payload = permit.payload
@@ -227,7 +227,7 @@ class Expert:
         return draft
 
     def _cut_short(self, draft: Draft, messages: Sequence[Message]) -> str | None:
-        """A sentence where the server must have read less than it was sent, as Ollama does without a word."""
+        """A sentence if the server must have truncated the prompt, as Ollama does silently."""
         sent = count_messages(messages, model=draft.model).n
         if draft.usage is None or not was_cut(sent, draft.usage.input_tokens):
             return None
@@ -235,14 +235,14 @@ class Expert:
         return f"The server of {self.name} read {read:,} of about {sent:,} tokens: its context window is too small."
 
     def _left_out(self, answer: Answer, shown: _Shown, passages: Sequence[Passage]) -> str | None:
-        """What of the passages the model did not see, for the user."""
+        """Which passages the model was not shown, for the user."""
         stayed, unread = len(answer.passages) - len(shown.passages), len(shown.passages) - len(passages)
         reasons = ((stayed, "because their papers stay on this machine"), (unread, "because they did not fit"))
         told = [f"{counted(n, 'passage')} {_was(n)} not shown to {self.name}, {why}." for n, why in reasons if n]
         return " ".join(told) or None
 
     def _verdict(self, second: Attempt, first: Attempt) -> str | None:
-        """Why the refinement is not taken, for the user; None where it is."""
+        """Why the refinement is rejected, for the user; None if it is accepted."""
         if declines(second.draft.text):
             return (
                 f"{self.name} did not answer from these passages (“{_short(second.draft.text)}”), so the draft is kept."
@@ -258,7 +258,7 @@ class Expert:
     async def _prompt(
         self, answer: Answer, shown: _Shown, define: Callable[[Sequence[str]], Sequence[Definition]]
     ) -> tuple[list[Message], tuple[Passage, ...]]:
-        """What the model is to read, and the passages in it: as many as fit."""
+        """The prompt, and the passages in it: as many as fit."""
         passages = list(shown.passages)
         room = await self.model.context_window() - self._settings.expert_output_tokens
         while True:
@@ -296,7 +296,7 @@ class Expert:
 
 
 def _locality(call: ModelCall) -> Locality:
-    """Where it is written; a server here that passes it on does not count as here."""
+    """Where the model runs; a local server that forwards prompts does not count as local."""
     near = call.destination.locality
     return "remote" if call.leaves and near == "machine" else near
 

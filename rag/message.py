@@ -1,11 +1,11 @@
-"""What is said to a model, and how far away it runs."""
+"""A message to a model, and how far away the model runs."""
 
 from __future__ import annotations
 
 from typing import Literal, TypedDict
 
 Locality = Literal["machine", "network", "remote"]
-"""Where a model runs, by the address that its name resolves to: this machine (loopback), the own network, or beyond."""
+"""Where a model runs, by its resolved address: this machine (loopback), the local network, or beyond."""
 
 
 class Message(TypedDict):

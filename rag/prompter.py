@@ -1,4 +1,4 @@
-"""Prompter: what the drafter is to read of what was found, so much of it as its context window holds."""
+"""Prompter: builds the drafter's prompt from the passages found, as much as fits its context window."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class Prompter:
-    """Makes the messages for one drafter."""
+    """Builds the messages for one drafter."""
 
     def __init__(self, drafter: ChatModel, settings: RagSettings, *, retriever: Retriever, terms: Terms) -> None:
         self.drafter = drafter
@@ -35,16 +35,16 @@ class Prompter:
     async def messages(
         self, taken: Plan, vector: Vectors, found: Found, history: Sequence[tuple[str, str]]
     ) -> tuple[list[Message], tuple[Passage, ...]]:
-        """What the drafter is to read, and the passages that are in it.
+        """The drafter's prompt, and the passages in it.
 
         Args:
             taken: the question.
             vector: its embedding.
-            found: the passages, with the readings where a reader has read them.
-            history: earlier questions and answers, oldest first; they go first where there is no room.
+            found: the passages, with readings if the reader has read them.
+            history: earlier questions and answers, oldest first; dropped first if there is no room.
 
         Raises:
-            ContextTooLongError: not even the question with one passage fits.
+            ContextTooLongError: the question does not fit even with a single passage.
         """
         kind, passages = taken.kind, found.passages
         n = self._settings.drafter_sentences
@@ -69,7 +69,7 @@ class Prompter:
         while not await self._fits(
             messages := draft_messages(taken.question, kept, history=turns, definitions=definitions, kind=kind)
         ):
-            if turns:  # the oldest history goes first, then the last passages
+            if turns:  # drop the oldest history first, then the last passages
                 turns.pop(0)
             elif len(kept) > 1:
                 kept.pop()

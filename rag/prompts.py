@@ -1,4 +1,4 @@
-"""Every word that we send to a model, and nothing else."""
+"""All text that we send to a model, and nothing else."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ EXPERT_SYSTEM = (
 )
 
 ABSTENTION = "This is not in your papers."
-"""What is said instead of a guess."""
+"""Said instead of guessing."""
 
 
 TASKS: dict[Kind, str] = {
@@ -36,24 +36,24 @@ TASKS: dict[Kind, str] = {
     "comparison": "Compare what the papers above say about it, one short sentence for each paper, naming the paper.",
     "papers": "Say which of the papers above the question is about, one short sentence for each.",
 }
-"""What is to be done with the passages where it is not to answer one question."""
+"""The task for the passages, unless it is to answer one question."""
 
 
 def as_data(text: str) -> str:
-    """The text in one line, unable to end its own turn: a model's server reads `<|im_end|>` in it as a real token."""
+    """The text on one line, with special tokens defused: a server would parse `<|im_end|>` in it as a real token."""
     return " ".join(text.split()).replace("<|", "‹|").replace("|>", "|›")
 
 
 def passage_text(passage: Passage, *, titled: bool = False) -> str:
-    """One passage as the model sees it: its number, the title of its paper where asked for, and its words."""
+    """A passage as the model sees it: its number, optionally the title of its paper, and its text."""
     title = f"({as_data(passage.paper.marked_title)}) " if titled else ""
     return f"[{passage.marker}] {title}{as_data(passage.chunk.text)}"
 
 
 def sentence_messages(question: str, sentences: Sequence[str], *, kind: Kind = "fact") -> list[Message]:
-    """The messages for a draft by a very small model: the few sentences that bear on the question, and the question.
+    """The prompt for a very small model: the few most relevant sentences, then the question.
 
-    SmolLM2-135M answered 3 of our 12 sample questions from four sentences and none from six whole passages
+    SmolLM2-135M answered 3 of our 12 sample questions from four sentences, and none from six whole passages
     (docs/log.md, 2026-11-22).
     """
     shown = " ".join(as_data(sentence) for sentence in sentences)
@@ -62,7 +62,7 @@ def sentence_messages(question: str, sentences: Sequence[str], *, kind: Kind = "
 
 
 def definition_text(definition: Definition) -> str:
-    """One term as the model sees it: what it means, and how to write it where the team has decided that."""
+    """A term as the model sees it: its meaning, and the spelling the team has chosen, if any."""
     spelling = f'always write "{as_data(definition.preferred)}"' if definition.preferred else ""
     told = "; ".join(part for part in (as_data(definition.text or ""), spelling) if part)
     return f"- {as_data(definition.term)}: {told}"
@@ -76,9 +76,9 @@ def draft_messages(
     definitions: Sequence[Definition] = (),
     kind: Kind = "fact",
 ) -> list[Message]:
-    """The messages for a draft: rules, earlier questions and answers, passages, terms, question.
+    """The prompt for a draft: rules, earlier questions and answers, passages, terms, question.
 
-    Where papers are to be told apart, each passage stands under the title of its paper.
+    If papers must be told apart, each passage is preceded by its paper's title.
     """
     messages: list[Message] = [{"role": "system", "content": SYSTEM}]
     for asked, answered in history:
@@ -100,9 +100,9 @@ def refine_messages(
     definitions: Sequence[Definition] = (),
     kind: Kind = "fact",
 ) -> list[Message]:
-    """The messages for a refinement: the same passages, the draft as unverified, and what nothing in them carries.
+    """The prompt for a refinement: the same passages, the draft marked as unverified, and its unsupported sentences.
 
-    Nothing of the chat is in them but the question as it was searched for.
+    It contains nothing from the chat except the question as it was searched for.
     """
     messages = draft_messages(question, passages, definitions=definitions, kind=kind)
     bare = "\n".join(f"- {as_data(sentence)}" for sentence in unsupported)

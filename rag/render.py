@@ -1,4 +1,4 @@
-"""Answer → Markdown: the text with its markers as links, the sources, one line on what it took; and to take along.
+"""Answer → Markdown: the text with markers as links, sources, a footer with the cost; and text for export.
 
 Two kinds of text arrive here and neither is trusted. *Titles, sections and quotes* come out of PDFs: they are made
 inert, so that nothing in them is Markdown. *What a model wrote* may use Markdown, and goes through `rag.sanitise`
@@ -32,9 +32,9 @@ if TYPE_CHECKING:
 TITLE_CHARS = 72
 QUOTE_CHARS = 240
 GLANCE_CHARS = 160
-"""Of a passage that was read and not cited."""
+"""Characters shown of a passage that was read but not cited."""
 NAMED_TITLES = 3
-"""Papers of a scope that are named by their titles; more are counted."""
+"""A scope with more papers is shown as a count instead of titles."""
 
 _TAKEN_AS: dict[Kind, str] = {
     "summary": "answered as a summary",
@@ -49,28 +49,28 @@ _MARKER_TEXT = re.compile(r"\[\d{1,3}\]")
 
 
 def short_title(paper: Paper) -> str:
-    """The title, inert and at most 72 characters; the file's name where there is no title."""
+    """The title, escaped and at most 72 characters; the file name if there is no title."""
     return inert(paper.marked_title.strip() or paper.file_name, limit=TITLE_CHARS)
 
 
 def page_name(paper: Paper, page: int) -> str:
-    """What a page is called, inert: "1123 (1)" where its printed number is known and another, else its position."""
+    """A page's name, escaped: "1123 (1)" if its printed number is known and differs, else its position."""
     label = paper.page_label(page)
     return f"{inert(label)} ({page})" if label else str(page)
 
 
 def cite_path(chunk: Chunk, *, page: int) -> str:
-    """The path that the page turns into a look at the PDF: `/cite/<paper_id>/<page>/<ordinal>`."""
+    """The path for viewing the PDF: `/cite/<paper_id>/<page>/<ordinal>`."""
     return f"/cite/{chunk.paper_id}/{page}/{chunk.ordinal:04d}"
 
 
 def model_text(text: str, *, links: dict[int, str] | None = None) -> str:
-    """What a model wrote, as safe Markdown; each marker in `links` becomes a link."""
+    """Model output as safe Markdown; each marker in `links` becomes a link."""
     return linked(sanitised(text), links=links or {})
 
 
 def linked(text: str, *, links: dict[int, str]) -> str:
-    """Sanitised text with each marker in `links` as a link; those in code and formulas stay. Works on half a text."""
+    """Sanitised text with each marker in `links` as a link, except in code and formulas. Works on partial text."""
     parts, at = [], 0
     for literal in LITERAL.finditer(text):
         parts += [_MARKER.sub(lambda match: _chip(match, links), text[at : literal.start()]), literal[0]]
@@ -79,12 +79,12 @@ def linked(text: str, *, links: dict[int, str]) -> str:
 
 
 def links_to(passages: Iterable[Passage]) -> dict[int, str]:
-    """Where each marker leads before it is known which page it cites: to the passage's first."""
+    """Provisional link of each marker, to its passage's first page, while the cited page is not known."""
     return {passage.marker: cite_path(passage.chunk, page=passage.chunk.first_page) for passage in passages}
 
 
 def reading(passages: Iterable[Passage]) -> str:
-    """The passages as a list, in the order of their markers: what is being read before anything is written."""
+    """The passages as a list, in marker order: shown before anything is written."""
     return "\n".join(_line(passage, page=passage.chunk.first_page) for passage in passages)
 
 
@@ -95,7 +95,7 @@ def reading_title(passages: Collection[Passage]) -> str:
 
 
 def scope_words(scope: Scope) -> str:
-    """Which papers were asked, in plain text: `3 papers tagged “thesis”`, `all 12 papers`, or up to three titles."""
+    """Which papers were asked, as plain text: `3 papers tagged “thesis”`, `all 12 papers`, or up to three titles."""
     n = counted(len(scope.papers), "paper")
     if scope.whole:
         return "the only paper" if len(scope.papers) == 1 else f"all {n}"
@@ -107,7 +107,7 @@ def scope_words(scope: Scope) -> str:
 
 
 def query_line(answer: Answer) -> str:
-    """One line on how the question was taken: the papers that were asked, the kind, the rewritten question."""
+    """One line on how the question was understood: the papers asked, the kind, the rewritten question."""
     parts = [f"Searched {inert(scope_words(answer.scope))}"] if answer.scope else []
     if answer.kind in _TAKEN_AS:
         parts.append(_TAKEN_AS[answer.kind])
@@ -117,11 +117,11 @@ def query_line(answer: Answer) -> str:
 
 
 def full_answer(answer: Answer, *, first_token_seconds: float | None = None) -> str:
-    """The whole message: text, legend, notice, sources (cited ones first, with their quotes), what was asked, footer.
+    """The whole message: text, legend, notice, sources (cited ones first, with quotes), what was asked, footer.
 
     Args:
         answer: what to show.
-        first_token_seconds: from the question to the first token, as the reader saw it.
+        first_token_seconds: time from the question to the first token, as the consumer saw it.
     """
     blocks = [table(answer.records), _abstention(answer) if answer.abstained else answer_text(answer)]
     blocks.append(retractions(answer))
@@ -146,7 +146,7 @@ def retractions(answer: Answer) -> str:
 
 
 def confidence_words(answer: Answer) -> str:
-    """How far the evidence carries the answer, and why; the figure only where it was calibrated for the model."""
+    """The confidence and its reason; the number is shown only if it was calibrated for the model."""
     sure = answer.confidence
     if sure is None:
         return ""
@@ -158,7 +158,7 @@ def confidence_words(answer: Answer) -> str:
 
 
 def figure(answer: Answer) -> str:
-    """How often answers with these signs were right, for an answer in the papers' own words; empty where unknown."""
+    """How often quoted answers with these signals were right; empty for other answers or if unknown."""
     sure = answer.confidence
     if sure is None or not is_quoted(answer) or sure.signals.get("calibrated") == 0.0:
         return ""
@@ -166,9 +166,9 @@ def figure(answer: Answer) -> str:
 
 
 def answer_text(answer: Answer) -> str:
-    """The answer's own words, with links for its markers and a mark behind each sentence that is in doubt.
+    """The answer's text, with markers as links and a mark after each doubtful sentence.
 
-    Of an answer in the papers' own words, the short answer stands first and the sentences that it stands in below it.
+    A quoted answer shows the short answer first, then the sentences it comes from.
     """
     if answer.kind == "library":
         return records_text(answer)
@@ -197,12 +197,12 @@ def records_text(answer: Answer) -> str:
 
 
 def is_quoted(answer: Answer) -> bool:
-    """Whether no model wrote what is shown: the words are the papers' own."""
+    """Whether the words shown are the papers' own, not a model's."""
     return bool(answer.drafts) and answer.drafts[answer.shown].model == QUOTED_ANSWER
 
 
 def quoted_text(answer: Answer) -> str:
-    """The short answer, where it is not the sentences themselves, and the sentences as quotes with their pages."""
+    """The short answer, unless it is the sentences themselves, and the sentences as quotes with their pages."""
     links = _links(answer)
     blocks = []
     if any(_flat(citation.quote).rstrip(".") not in answer.text for citation in answer.citations):
@@ -221,7 +221,7 @@ def _flat(text: str) -> str:
 
 
 def _marked(quote: str, words: Iterable[str]) -> str:
-    """The quote, inert, with the words that answer in bold type; where they are all of it, it stays plain."""
+    """The quote, escaped, with the answering words in bold; plain if they are the whole quote."""
     places: list[tuple[int, int]] = []
     for answer in sorted(set(words), key=len, reverse=True):
         start = quote.find(answer)
@@ -236,14 +236,14 @@ def _marked(quote: str, words: Iterable[str]) -> str:
 
 
 def _kept(text: str) -> str:
-    """Inert, with a space at an end where one stands there."""
+    """Escaped text that keeps one space at each end if there was one."""
     if not text.strip():
         return " " if text else ""
     return f"{' ' if text[0].isspace() else ''}{inert(text)}{' ' if text[-1].isspace() else ''}"
 
 
 def disagreements(answer: Answer) -> str:
-    """Where its passages disagree, each pair with both sentences; empty where they do not."""
+    """The conflicts between its passages, each with both sentences; empty if there are none."""
     links = _links(answer)
     lines = []
     for conflict in answer.conflicts:
@@ -256,7 +256,7 @@ def disagreements(answer: Answer) -> str:
 
 
 def misquoted(answer: Answer) -> str:
-    """What the model put between quotation marks and no passage says word for word, with the difference; else empty."""
+    """The model's quotations that no passage contains verbatim, with differences; empty if there are none."""
     return "\n".join(
         f"- **Not verbatim:** “{inert(quotation.text, limit=QUOTE_CHARS)}”"
         f"{_compared(quotation.diff, f'in [{quotation.marker}]')}"
@@ -266,13 +266,13 @@ def misquoted(answer: Answer) -> str:
 
 
 def difference(diff: Iterable[Change]) -> str:
-    """A word diff as inert Markdown: ~~struck~~ words are not in the passage, **added** ones are only there."""
+    """A word diff as escaped Markdown: ~~struck~~ words are not in the passage, **added** ones only there."""
     shown = {"same": "{}", "struck": "~~{}~~", "added": "**{}**"}
     return " ".join(shown[kind].format(inert(words)) for kind, words in diff)
 
 
 def sources(answer: Answer) -> str:
-    """What was cited, with quotes; where nothing was, what was read; for an abstention, what came closest."""
+    """The cited passages with quotes; if there are none, those read; for an abstention, the closest ones."""
     if answer.abstained:
         return f"##### Closest passages\n\n{_glances(answer.passages, answer)}" if answer.passages else ""
     cited = sorted(answer.citations, key=lambda citation: citation.marker)
@@ -286,21 +286,21 @@ def sources(answer: Answer) -> str:
 
 
 def not_cited(answer: Answer) -> tuple[Passage, ...]:
-    """The passages that were read beside those that the answer cites; empty where it cites none."""
+    """The passages that were read but not cited; empty if the answer cites none."""
     used = {citation.marker for citation in answer.citations}
     return tuple(passage for passage in answer.passages if passage.marker not in used) if used else ()
 
 
 def also_says(answer: Answer) -> str:
-    """The passages that were read and not cited, each with its sentence that is nearest to the question's words."""
+    """The passages that were read but not cited, each with its sentence closest to the question."""
     return _glances(not_cited(answer), answer)
 
 
 def with_references(text: str, cited: Iterable[tuple[int, Paper, int]]) -> str:
-    """An answer as plain text, its markers numbered anew from 1 in their order, and below it what they stand for.
+    """An answer as plain text with its references below; markers are renumbered from 1 in order.
 
     Args:
-        text: with markers like [3]; a marker that is not among `cited` is left out.
+        text: with markers like [3]; a marker that is not in `cited` is dropped.
         cited: (marker, paper, page) of each citation.
     """
     known = {marker: (paper, page) for marker, paper, page in cited}
@@ -316,13 +316,13 @@ def with_references(text: str, cited: Iterable[tuple[int, Paper, int]]) -> str:
 
 
 def changes_title(answer: Answer) -> str:
-    """What `changed` shows, in a few words."""
+    """The title for `changed`, in a few words."""
     last_is_quoted = bool(answer.drafts) and answer.drafts[-1].model == QUOTED_ANSWER
     return "what the model wrote" if last_is_quoted else "the draft and what changed"
 
 
 def changed(answer: Answer) -> str:
-    """What became of each sentence of the draft, where a refinement was written: as a list; empty where none was."""
+    """A list of what happened to each sentence of the draft in the refinement; empty without a refinement."""
     if len(answer.drafts) < 2:
         return ""
     refined = answer.drafts[-1]
@@ -351,7 +351,7 @@ def changed(answer: Answer) -> str:
 
 
 def fenced(text: str, *, language: str = "text") -> str:
-    """The text as a block of code, which has a button to copy it; nothing in it can end the block."""
+    """The text as a code block, which has a copy button; nothing in it can end the block."""
     longest = max((len(run) for run in re.findall("`+", text)), default=0)
     fence = "`" * max(3, longest + 1)
     return f"{fence}{language}\n{INVISIBLE.sub('', text)}\n{fence}"
@@ -407,7 +407,7 @@ def _line(passage: Passage, *, page: int) -> str:
     parts = [str(passage.paper.year)] if passage.paper.year else []
     parts.append(f"page {page_name(passage.paper, page)}")
     parts += [inert(passage.chunk.section, limit=48)] if passage.chunk.section else []
-    # the score of an outline's passage is only its place, what the reader puts in order has another, a hit has none
+    # an outline's score is only its rank, the reader's order is not the search's, and a hit of a word has no score
     scored = not {"outline", "reader", "words"} & set(passage.sources)
     parts += [f"relevance\N{NO-BREAK SPACE}{passage.score:.2f}"] if scored else []
     return f"- [{passage.marker}]({path}) [{short_title(passage.paper)}]({path}#source) · {' · '.join(parts)}"
@@ -424,7 +424,7 @@ def _cited(citation: Citation, *, bare: bool = False) -> str:
 
 
 def _compared(diff: Collection[Change], where: str) -> str:
-    """The closest words and what differs, as the end of a list's item."""
+    """The closest words and the differences, for the end of a list item."""
     if not diff:
         return " (no close match)"
     return f"  \n  *Closest text {where}:* {difference(diff)}"

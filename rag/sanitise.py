@@ -1,11 +1,12 @@
-"""Text of a model or a paper → Markdown that loads nothing and leads nowhere, piece by piece while it is written.
+"""Model or paper text → Markdown that loads nothing and links nowhere, sanitised piece by piece while it streams.
 
-Nothing here decides by guessing what a Markdown parser will take for a link. Every pair of characters without which
-there is no image, link, reference, definition or bare address is broken by an invisible WORD JOINER, wherever it
-stands, in code and formulas too: that holds whatever a parser thinks of the text around it. What is recognised on top
-of that (links with their address, code, formulas) is for the eye only: a mistake there shows ugly text, never a link.
+Nothing here guesses what a Markdown parser will treat as a link. Every pair of characters that an image, link,
+reference, definition or bare address needs is broken by an invisible WORD JOINER wherever it occurs, also in code and
+formulas. That works however a parser sees the surrounding text. Constructs recognised beyond that (links with their
+address, code, formulas) only matter for appearance: a mistake there gives ugly text, never a link.
 
-The renderer joins text before it looks for bare addresses, so an escaped or encoded colon is broken as a plain one is.
+The renderer joins text before it searches for bare addresses, so an escaped or encoded colon is broken like a plain
+one.
 """
 
 from __future__ import annotations
@@ -21,14 +22,14 @@ JOINER = "\N{WORD JOINER}"
 
 MARKER = re.compile(r"\[(\d{1,3})\]")
 OWN_LINK = r'\((?:/cite/[0-9a-f]{16}/\d{1,5}/\d{4,7}(?:#source)?|#(?:unsupported|weak)(?: "[^"\\`\n]*")?)\)'
-"""Where our own links lead: the end of `[1](/cite/<paper>/<page>/<passage>)`, or of a doubt's `[…](#weak "why")`."""
+"""Targets of our own links: the end of `[1](/cite/<paper>/<page>/<passage>)`, or of a doubt's `[…](#weak "why")`."""
 
 LITERAL = re.compile(
     r"```.*?(?:```|\Z)|`[^`\n]+`"  # code
-    r"|\$\$.+?\$\$|\$(?=\S)[^$\n]*?(?<=\S)\$(?!\d)",  # formulas, by pandoc's rule: "$5 and $6" is none
+    r"|\$\$.+?\$\$|\$(?=\S)[^$\n]*?(?<=\S)\$(?!\d)",  # formulas; by pandoc's rule, "$5 and $6" is not one
     re.DOTALL,
 )
-"""Code and formulas in sanitised text, in which nothing of ours is put."""
+"""Code and formulas in sanitised text; we insert nothing there."""
 
 _BREAK = re.compile(
     r"\](?=[(:])"  # a link, an image; a definition, without which no reference leads anywhere
@@ -39,10 +40,10 @@ _BREAK = re.compile(
 )
 _OWN_LINK = re.compile(OWN_LINK)
 _INSIDE_A_LINE = re.compile(r"[A-Za-z].*(?<!\\)\[[^\[\]]*\Z")
-"""What stands before `]:` where it ends no definition, which only begins a line: Python's `for x in a[1]:`."""
+"""What precedes `]:` when it does not end a definition, which must start a line: Python's `for x in a[1]:`."""
 
 _CODE_CHARS, _INLINE_CHARS, _DISPLAY_CHARS = 500, 400, 2000
-"""How long code, a formula and a displayed formula may be, and so how long they are held back while they are open."""
+"""Maximum length of code, a formula and a display formula; an open one is held back for at most so many characters."""
 
 _PLAIN = re.compile(r"[^\\\[\]!<&:@$`\nwW]+")
 _TARGET = r"\((?P<to>[^()\n]{0,400}(?:\([^()\n]{0,100}\)[^()\n]{0,400}){0,3})\)"
@@ -82,7 +83,7 @@ def _formula(start: str, end: str, *, body: str, limit: int, sign: str, after: s
 
 _FORMULAS = (
     _formula(r"\$\$", r"\$\$", body=_LINES, limit=_DISPLAY_CHARS, sign="$$"),
-    # by pandoc's rule: "$5 and $6" is none
+    # by pandoc's rule, "$5 and $6" is not a formula
     _formula(r"\$(?=[^\s$])", r"(?<=\S)\$", body=_ONE_LINE, limit=_INLINE_CHARS, sign="$", after=r"(?!\d)"),
     _formula(r"\\\[", r"\\\]", body=_LINES, limit=_DISPLAY_CHARS, sign="$$"),
     _formula(r"\\\(", r"\\\)", body=_ONE_LINE, limit=_INLINE_CHARS, sign="$"),
@@ -90,11 +91,10 @@ _FORMULAS = (
 
 
 class Sanitiser:
-    """Takes text in pieces and gives back what may be shown of it now.
+    """Takes text in pieces and returns what can be shown so far.
 
-    All that it gives back, joined, is `sanitised` of all that it took, however that was cut into pieces. Held back is
-    what could still become something else: the last characters of a word with a bracket, code, formula or link that is
-    open, and no more than a line of code.
+    The joined output is `sanitised` of the joined input, however it was cut. Held back is only what could still change:
+    the last characters of a word with a bracket, an open code span, formula or link, and at most a line of code.
     """
 
     def __init__(self) -> None:
@@ -108,12 +108,12 @@ class Sanitiser:
         return bool(self._held)
 
     def feed(self, piece: str) -> str:
-        """What may be shown now that `piece` has come; it may be empty."""
+        """What can be shown after `piece`; may be empty."""
         self._held += INVISIBLE.sub("", piece)
         return self._advance(final=False)
 
     def finish(self) -> str:
-        """The rest, with open code closed, so that it does not swallow what follows the text."""
+        """The rest. Open code is closed, so that it does not swallow what follows."""
         rest = self._advance(final=True)
         fence, self._fence = self._fence, ""
         return f"{rest}\n{fence}" if fence else rest
@@ -130,7 +130,7 @@ class Sanitiser:
         return "".join(out)
 
     def _next(self, at: int, *, final: bool) -> tuple[int, str] | None:
-        """The next thing from `at` on: where it ends and how it is shown; None: not to be told yet."""
+        """The next token from `at`: where it ends and how it is shown; None if that is not known yet."""
         text = self._held
         if self._line_start:
             fence = _FENCE.match(text, at)
@@ -159,7 +159,7 @@ class Sanitiser:
         return at + len(line), broken(line)
 
     def _code(self, at: int, *, final: bool) -> tuple[int, str] | None:
-        """Code within a line: from a run of backticks to the next run that is as long."""
+        """Inline code: from a run of backticks to the next run of the same length."""
         text, size = self._held, 0
         for run in _RUN.finditer(text, at, at + _CODE_CHARS):
             if run.end() == len(text) and not final and run[0] != "\n":
@@ -177,7 +177,7 @@ class Sanitiser:
     def _link(self, at: int, *, final: bool) -> tuple[int, str] | None:
         if link := _LINK.match(self._held, at):
             if link["image"] or _ADDRESS.match(link["to"]):
-                # joiners around it: the words must not grow together with what stands before and behind
+                # joiners on both sides keep the words from merging with their neighbours
                 self._held = f"{_in_words(link)}{JOINER}{self._held[link.end() :]}"
                 return 0, JOINER
         elif not final and _LINK_BEGUN.match(self._held, at):
@@ -212,7 +212,7 @@ class Sanitiser:
         apart = (
             (char == "]" and rest[:1] in {"(", "[", ":"})
             or (char == "<" and (rest[:1].isalpha() or rest[:1] in {"/", "!", "?"}))
-            # an unbroken ":word" is a directive, which Chainlit leaves out of the text
+            # an unbroken ":word" is a directive, which Chainlit removes from the text
             or (char == ":" and (rest[:1].isalpha() or rest[:1] in {":", "{", "[", "/"} or rest == "\\/"))
             or (char == "@" and not rest[:1].isspace())
             or (char == "&" and bool(_BREAK.match(text, at)))
@@ -227,11 +227,11 @@ def sanitised(text: str) -> str:
 
 
 def broken(text: str, *, own_links: bool = False) -> str:
-    """The text with every joint of an image, link or address broken, and no other change; twice is as once.
+    """Break every image, link or address in the text and change nothing else; idempotent.
 
     Args:
         text: Markdown of any origin.
-        own_links: whether links to `/cite/…` stay: for messages that we made ourselves and take from the disk.
+        own_links: whether to keep links to `/cite/…`; for messages we made ourselves and read from disk.
     """
 
     def apart(joint: re.Match[str]) -> str:
@@ -246,7 +246,7 @@ def broken(text: str, *, own_links: bool = False) -> str:
 
 
 def _in_words(link: re.Match[str]) -> str:
-    """`text (address)`; a marker keeps its brackets, because that is how it is known."""
+    """`text (address)`; a marker keeps its brackets, so that it is still recognised."""
     words, to = link["text"].strip(), link["to"].strip().strip("<>")
     if words.isdigit():
         words = f"[{words}]"

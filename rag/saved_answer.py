@@ -1,4 +1,4 @@
-"""What a chat keeps of an answer, so that it can be refined later: its draft and which passages it was written from."""
+"""What a chat stores of an answer, so that it can be refined later: its draft, and ids of its passages."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def save_answer(answer: Answer) -> dict[str, Any]:
-    """The answer in what JSON can hold; `load_answer` reads it. Empty for an answer without a draft."""
+    """The answer as a JSON-compatible dict for `load_answer`; empty if it has no draft."""
     if not answer.drafts:
         return {}
     draft = asdict(answer.drafts[answer.shown])
@@ -28,14 +28,14 @@ def save_answer(answer: Answer) -> dict[str, Any]:
 
 
 def load_answer(kept: Any, *, library: Library) -> Answer:
-    """The answer that was kept, with its passages as they stand in the library; not checked yet.
+    """Restore a stored answer with its passages from the library; not checked yet.
 
     Args:
-        kept: what `save_answer` gave; it may come back from a browser, so nothing is taken on trust.
+        kept: the output of `save_answer`. It may come back from a browser, so it is not trusted.
         library: has the passages.
 
     Raises:
-        StaleAnswerError: a passage is gone, or this is no saved answer.
+        StaleAnswerError: a passage is gone, or this is not a saved answer.
     """
     try:
         return _read(kept, library)

@@ -1,8 +1,8 @@
-"""The sentences of an answer that its passages do not carry, marked in its text, each with its reasons.
+"""Mark the sentences of an answer that its passages do not support, each with its reasons.
 
-In Markdown a mark is a link of our own behind the sentence, with words that also say it where nothing is drawn: in
-copied text and to a screen reader. An invisible character stands where the sentence begins, so that the page can
-underline it (`public/sentence-marks.js`). The reasons are the link's title: they are kept wherever the message is.
+In Markdown, a mark is a link of our own after the sentence. Its words carry the meaning even where nothing is drawn, as
+in copied text and for screen readers. An invisible character marks the start of the sentence, so that the page can
+underline it (`public/sentence-marks.js`). The reasons are the link's title, so they are stored with the message.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from rag.answer import Answer, Correction, Sentence, Support
 
 SAID: Final[dict[Support, str]] = {"unsupported": "not supported", PARTIALLY_SUPPORTED: "partially supported"}
-"""What is said of a doubted sentence behind it."""
+"""The words shown after a doubtful sentence."""
 
 EXPLAINED: Final[dict[Support, str]] = {
     "unsupported": "none of the passages says this, or one says otherwise",
@@ -28,23 +28,23 @@ EXPLAINED: Final[dict[Support, str]] = {
 }
 
 BEGINS: Final = "\N{INVISIBLE SEPARATOR}"
-"""Stands where a doubted sentence begins."""
+"""Marks the start of a doubtful sentence."""
 
 REASON_CHARS: Final = 240
 
 _START: Final = 0x100000
 _PLACES: Final = re.compile("[\U00100000-\U0010fffd]")
-"""Characters for private use that hold the places while the text is sanitised: the start, and one for each end."""
+"""Private-use characters that hold positions during sanitising: one for the start, and one for each end."""
 
 _LEAD: Final = re.compile(r"(?:[-+•]\s|\d+[.)]\s|[\s#>|*_~\"“'])*")
-"""What stands before a sentence's first word and is not to be parted from the line's beginning, or from that word."""
+"""Characters before a sentence's first word that must stay at the start of the line or with that word."""
 
 _UNREADABLE: Final = str.maketrans({"`": "'", '"': "'", "$": None, "\\": None, "<": "‹", ">": "›", "|": "/"})
 
 
 @dataclass(frozen=True, slots=True)
 class SentenceMark:
-    """Where a doubted sentence stands in an answer's text, as [start, end), its markers included."""
+    """The position of a doubtful sentence in an answer's text, as [start, end) including its markers."""
 
     start: int
     end: int
@@ -52,7 +52,7 @@ class SentenceMark:
 
 
 def sentence_marks(text: str, sentences: Sequence[Sentence]) -> Iterator[SentenceMark]:
-    """The doubted sentences in their order; one that does not stand in `text` is left out."""
+    """The doubtful sentences in order; one that is not found in `text` is skipped."""
     at = 0
     for sentence in sentences:
         found = _pattern(sentence.text).search(text, at)
@@ -64,7 +64,7 @@ def sentence_marks(text: str, sentences: Sequence[Sentence]) -> Iterator[Sentenc
 
 
 def marks_in_words(text: str, sentences: Sequence[Sentence], *, reasons: bool = False) -> str:
-    """The text with each mark said in brackets behind its sentence, with its reasons if they are wanted."""
+    """The text with each mark in brackets after its sentence, optionally with reasons."""
     parts, at = [], 0
     for mark in sentence_marks(text, sentences):
         why = f": {'; '.join(mark.sentence.reasons)}" if reasons and mark.sentence.reasons else ""
@@ -74,24 +74,24 @@ def marks_in_words(text: str, sentences: Sequence[Sentence], *, reasons: bool = 
 
 
 def placed(text: str, sentences: Sequence[Sentence]) -> str:
-    """The text with two characters around each doubted sentence that outlast sanitising; `shown` reads them."""
+    """The text with two characters around each doubtful sentence that survive sanitising; `shown` replaces them."""
     parts, at, plain = [], 0, _PLACES.sub("", text)
     for k, mark in enumerate(sentence_marks(plain, sentences), start=1):
         start = mark.start + len((_LEAD.match(plain[mark.start : mark.end]) or [""])[0])
         end = max(start, mark.start + len(plain[mark.start : mark.end].rstrip("| ")))  # stay inside a table
-        begins = "" if plain.startswith("```", start) else chr(_START)  # a block of code must begin its line
+        begins = "" if plain.startswith("```", start) else chr(_START)  # a code block must start its line
         parts += [plain[at:start], begins, plain[start:end], chr(_START + k)]
         at = end
     return "".join((*parts, plain[at:]))
 
 
 def shown(markdown: str, text: str, sentences: Sequence[Sentence]) -> str:
-    """Safe Markdown with a mark behind each doubted sentence.
+    """Safe Markdown with a mark after each doubtful sentence.
 
     Args:
-        markdown: what became of `placed(text, sentences)`.
-        text: of the answer.
-        sentences: of the answer.
+        markdown: the sanitised `placed(text, sentences)`.
+        text: the answer's text.
+        sentences: the answer's sentences.
     """
     found = [mark.sentence for mark in sentence_marks(_PLACES.sub("", text), sentences)]
 
@@ -103,7 +103,7 @@ def shown(markdown: str, text: str, sentences: Sequence[Sentence]) -> str:
 
 
 def legend(answer: Answer) -> str:
-    """One line on the marks that the answer has, one on its corrected citations; empty where there is neither."""
+    """A line that explains the marks used, and a line on corrected citations; empty if there are neither."""
     used = {mark.sentence.support for mark in sentence_marks(answer.text, answer.sentences)}
     parts = [f"{_link(support, EXPLAINED[support])} {EXPLAINED[support]}" for support in SAID if support in used]
     lines = [f"###### {' · '.join(parts)} · select the mark to see why"] if parts else []
@@ -129,20 +129,20 @@ def _mark(sentence: Sentence) -> str:
 
 
 def _link(support: Support, why: str) -> str:
-    """`[*(partially supported)*](#weak "why")`: the page draws a sign in the place of slanted words."""
+    """`[*(partially supported)*](#weak "why")`: the page draws a sign instead of italic words."""
     words = f"({SAID[support]})"
     return f'[{f"*{words}*" if support == PARTIALLY_SUPPORTED else words}](#{support} "{_title(why)}")'
 
 
 def _title(why: str) -> str:
-    """Reasons as a link's title: on one line, with nothing that could end it or be read as anything else."""
+    """Reasons as a link title: on one line, without anything that could end it or be parsed."""
     flat = " ".join(INVISIBLE.sub(" ", re.sub(r'"([^"]*)"', r"“\1”", why)).translate(_UNREADABLE).split())
     cut = flat if len(flat) <= REASON_CHARS else flat[:REASON_CHARS].rsplit(" ", 1)[0] + " …"
     return broken(cut[:1].upper() + cut[1:])
 
 
 def _pattern(sentence: str) -> re.Pattern[str]:
-    """The sentence as it stands in the answer: its markers before or behind its full stop."""
+    """The sentence as it appears in the answer, with markers before or after its full stop."""
     body, stop = (sentence[:-1].rstrip(), sentence[-1]) if sentence[-1:] in {".", "!", "?"} else (sentence, "")
     markers = r"(?:\s*\[\d{1,3}\])*"
     return re.compile(
@@ -151,7 +151,7 @@ def _pattern(sentence: str) -> re.Pattern[str]:
 
 
 def _freed(literal: re.Match[str]) -> str:
-    """Code or a formula with the places inside it moved out: before and behind it, or below a whole block."""
+    """Code or a formula with the position characters moved out: before and after it, or below a block."""
     inside = _PLACES.findall(literal[0])
     if not inside:
         return literal[0]

@@ -1,4 +1,4 @@
-"""Which models answer and how much they may read and write. Environment variables begin with SCHOLION_."""
+"""Settings: which models answer, and limits on reading and writing. Environment variables start with SCHOLION_."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ingest.settings import PROJECT
 
 
 class RagSettings(BaseSettings):
-    """Settings of the assistant; each can be set as an environment variable or in `.env`."""
+    """The assistant's settings; each can be set as an environment variable or in `.env`."""
 
     model_config = SettingsConfigDict(
         env_prefix="SCHOLION_", env_file=PROJECT / ".env", extra="ignore", frozen=True, env_ignore_empty=True

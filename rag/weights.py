@@ -1,4 +1,4 @@
-"""A small logistic regression: its weights, and the probability that they give."""
+"""A small logistic regression: its weights, and the probability they give."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ class Weights:
 
     features: tuple[str, ...]
     means: tuple[float, ...]
-    """Of the calibration data; also what an unknown signal is taken for."""
+    """Means of the calibration data; an unknown signal is set to the mean."""
     scales: tuple[float, ...]
     coefficients: tuple[float, ...]
-    """One for each feature, of its standardised value."""
+    """One per feature, for its standardised value."""
     intercept: float
 
     def contributions(self, signals: Mapping[str, float | None]) -> dict[str, float]:
-        """What each feature adds to the log-odds, against a draft that is average in it."""
+        """What each feature adds to the log odds, relative to a draft with average values."""
         rows = zip(self.features, self.means, self.scales, self.coefficients, strict=True)
         return {
             name: 0.0 if (value := signals.get(name)) is None else weight * (value - mean) / scale

@@ -1,4 +1,4 @@
-"""Which words of a text carry meaning."""
+"""Content words, stop words and sentences of a text."""
 
 from __future__ import annotations
 
@@ -18,29 +18,29 @@ STOP_WORDS = frozenset(
     with within without would you your yours
     """.split()
 )
-"""English function words; a list of our own, in the manner of the usual ones."""
+"""English function words; our own list, similar to the usual ones."""
 
 _WORD = re.compile(r"\w+(?:[-.,]\w+)*")
 
 
 def words_of(text: str) -> list[str]:
-    """All words, case-folded; numbers with decimals and words with hyphens are one word."""
+    """All words, case-folded; decimal numbers and hyphenated words are one word each."""
     return [word.casefold() for word in _WORD.findall(text)]
 
 
 def query_words(question: str) -> list[str]:
-    """The words to search for, each once, in order; all of them where every one is a stop word."""
+    """The words to search for, without duplicates, in order; all words if they are all stop words."""
     words = list(dict.fromkeys(words_of(question)))
     return [word for word in words if word not in STOP_WORDS] or words
 
 
 def split_sentences(text: str) -> list[str]:
-    """The sentences of an answer, each with the markers that follow it."""
+    """The sentences of an answer, each with the markers after it."""
     return [text[start:end] for start, end in sentence_spans(text)]
 
 
 def content_words(text: str) -> set[str]:
-    """The words that carry meaning, cut to a rough stem of six letters so that "adapting" meets "adaptation"."""
+    """Content words, cut to a rough stem of six letters so that "adapting" matches "adaptation"."""
     kept = (word for word in words_of(text) if word not in STOP_WORDS and (len(word) > 1 or word.isdigit()))
     return {word if word[0].isdigit() else word[:6] for word in kept}
 

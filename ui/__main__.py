@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 
 HOST = "127.0.0.1"
 PORT = 8421
-"""Not 8000, where vLLM and Chainlit itself listen."""
+"""Not 8000, the default port of vLLM and Chainlit."""
 STARTING_SECONDS = 60.0
-"""How long a second start waits for the first one to answer: with an empty library that adds its samples first."""
+"""How long a second start waits for the first one to answer, which in an empty library adds the samples first."""
 SAMPLES = PROJECT / "docs" / "papers"
 
 
@@ -39,7 +39,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--no-browser", action="store_true", help="do not open the browser")
     prepare_output()
     options = parser.parse_args(arguments)
-    os.umask(0o077)  # what is written here is the user's alone
+    os.umask(0o077)  # files written here are for the user only
     may_open = not options.no_browser and sys.stdout.isatty() and _has_display()
     try:
         return _start(options.port, may_open=may_open)
@@ -59,7 +59,7 @@ def _start(first_port: int, *, may_open: bool) -> int:
     from ui.web import names
 
     folder = core.settings().library.expanduser().resolve()
-    if address := _running_at(core.library().owner().get("url"), folder):  # it may be at a port that we do not try
+    if address := _running_at(core.library().owner().get("url"), folder):  # may be at a port that we do not try
         return _open_running(address, browser)
     port, running = _choose_port(first_port, library=folder)
     address = f"http://{HOST}:{port}"
@@ -67,7 +67,7 @@ def _start(first_port: int, *, may_open: bool) -> int:
         return _open_running(address, browser)
     try:
         core.library().own(url=address, key=core.order_key())
-    except LibraryBusyError as error:  # by one that was started at the same moment, or by a command
+    except LibraryBusyError as error:  # busy with another start at the same moment, or with a command
         url = core.library().owner().get("url")
         if not url:
             raise
@@ -79,17 +79,17 @@ def _start(first_port: int, *, may_open: bool) -> int:
             "Open that address in a minute, or stop that Scholion and start again.",
         ) from error
     names.remove_leftovers(folder / names.INCOMING)
-    core.library().papers()  # a damaged catalogue is told here, not at the first question
+    core.library().papers()  # report a damaged catalogue now, not at the first question
     for said in start.mended(folder):
         print(said, flush=True)
     _add_samples()
     os.environ |= {
         "CHAINLIT_APP_ROOT": str(PROJECT),
-        "CHAINLIT_ENV_FILE": "",  # else a file .env in the folder where we were started brings them all back
+        "CHAINLIT_ENV_FILE": "",  # otherwise a .env in the current folder would bring them all back
         "CHAINLIT_HOST": HOST,
         "CHAINLIT_PORT": str(port),
         "CHAINLIT_AUTH_SECRET": start.secret(folder),
-        "CHAINLIT_AUTH_COOKIE_NAME": f"scholion_{port}",  # cookies do not know ports
+        "CHAINLIT_AUTH_COOKIE_NAME": f"scholion_{port}",  # cookies are shared between ports
     }
     told = threading.Event()
     threading.Thread(target=_announce, args=(address, folder, told, browser), daemon=True).start()
@@ -98,7 +98,7 @@ def _start(first_port: int, *, may_open: bool) -> int:
     from chainlit.config import config
 
     _quiet()
-    config.run.headless = True  # the browser is opened by us, and not after a fixed second
+    config.run.headless = True  # we open the browser ourselves, not after a fixed second
     try:
         run_chainlit(str(PROJECT / "app.py"))
     except SystemExit as error:
@@ -116,13 +116,13 @@ def _open_running(address: str, browser: dict[str, str] | None) -> int:
 
 
 def _running_at(url: object, library: Path) -> str | None:
-    """The address that the library's owner noted, if this library is served there now: the note may be old."""
+    """The address noted by the library's owner, if the library is served there now; the note may be outdated."""
     found = re.fullmatch(rf"http://{re.escape(HOST)}:(\d+)", str(url))
     return str(url) if found and _serves(int(found[1]), library) else None
 
 
 def _awaited(library: Path) -> str | None:
-    """The address that the library's owner notes, once it answers for this library; None where it does not in time."""
+    """The address that the library's owner noted, once it serves this library; None if it does not in time."""
     from ui import core
 
     end = time.monotonic() + STARTING_SECONDS
@@ -138,12 +138,12 @@ def _serves(port: int, library: Path) -> bool:
 
 
 def _choose_port(first: int, *, library: Path) -> tuple[int, bool]:
-    """A free port from `first` on, or the one where this library is being served already."""
+    """A free port at or after `first`, or the port where this library is already being served."""
     for port in range(first, first + 50):
         if _serves(port, library):
             return port, True
         with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the server will: TIME_WAIT is no obstacle
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the server does, to ignore TIME_WAIT
             try:
                 probe.bind((HOST, port))
             except OSError:
@@ -153,8 +153,8 @@ def _choose_port(first: int, *, library: Path) -> tuple[int, bool]:
 
 
 def _answers(port: int) -> object:
-    """What `/healthz` says at this port, or None where nothing of use answers."""
-    connection = HTTPConnection(HOST, port, timeout=1)  # unlike urllib it takes no proxy from the environment
+    """The reply of `/healthz` at this port; None if there is no valid one."""
+    connection = HTTPConnection(HOST, port, timeout=1)  # unlike urllib, ignores proxies from the environment
     try:
         connection.request("GET", "/healthz")
         return json.loads(connection.getresponse().read(10_000))
@@ -165,7 +165,7 @@ def _answers(port: int) -> object:
 
 
 def _add_samples() -> None:
-    """Fill a new library with the sample papers; one that was emptied by its user stays empty."""
+    """Fill a new library with the sample papers; one that the user has emptied stays empty."""
     from ui import core
 
     samples = sorted(SAMPLES.glob("*.pdf"))
@@ -183,9 +183,9 @@ def _add_samples() -> None:
 
 
 def _announce(address: str, library: Path, told: threading.Event, browser: dict[str, str] | None) -> None:
-    """Say where the page is once it answers for this library: at the same port another one may have been faster.
+    """Print the address once the page serves this library; another process may have taken the port first.
 
-    `browser` is the environment of the browser to open it in; None: no browser is opened.
+    `browser` is the environment for the browser to open it in; None to open none.
     """
     port = int(address.rpartition(":")[2])
     while not _serves(port, library):
@@ -197,12 +197,12 @@ def _announce(address: str, library: Path, told: threading.Event, browser: dict[
 
 
 def _open_browser(address: str, variables: dict[str, str]) -> None:
-    """Open the page; a browser that is started by this keeps the user's own environment, proxies included."""
+    """Open the page in the browser, with the user's own environment, including proxies."""
     subprocess.run([sys.executable, "-I", "-m", "webbrowser", address], env=variables, check=False, capture_output=True)
 
 
 def _quiet() -> None:
-    """Chainlit logs every page load; only warnings of others are of interest here."""
+    """Chainlit logs every page load; show only warnings from other loggers."""
     logging.getLogger().setLevel(logging.WARNING)
     logging.getLogger("chainlit").setLevel(logging.ERROR)
     logging.getLogger("scholion").setLevel(logging.INFO)

@@ -1,4 +1,4 @@
-"""What stands around the composer: the answer modes, the papers to ask, the Library button, first questions."""
+"""The controls around the composer: answer modes, papers to ask, the Library button, first questions."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ _STARTERS = (
 
 
 async def show_controls() -> None:
-    """Set the pickers and the commands; needed at the start of a chat and again when it is resumed."""
+    """Set the pickers and commands; needed when a chat starts and when it is resumed."""
     await show_pickers()
     await cl.context.emitter.set_commands(
         [{"id": LIBRARY, "icon": "library", "description": "Your papers: open, filter, tag, delete", "button": True}]
@@ -56,7 +56,7 @@ async def show_controls() -> None:
 
 
 async def show_pickers() -> None:
-    """Set the pickers to where this chat stands; nothing is sent while the page has them so."""
+    """Set the pickers to this chat's state; sends nothing if the page already shows it."""
     now = cl.user_session.get("answer_mode") or "draft"
     missing = NONE_SET_UP if core.assistant().expert is None else ""
     options = [
@@ -71,13 +71,13 @@ async def show_pickers() -> None:
 
 
 async def refresh_pickers() -> None:
-    """Set the pickers again where other papers can be asked than the page knows of: a tag came, a paper went."""
+    """Update the pickers if the papers to choose from have changed since the page was told, by a tag or a deletion."""
     if cl.user_session.get("papers_to_ask") != _offered(scope.picker()):
         await show_pickers()
 
 
 def mode_of(message: cl.Message) -> Mode:
-    """The answer mode of a message; a draft where it names none that we know."""
+    """The answer mode of a message; draft if it names no known mode."""
     chosen = cast("Mapping[str, Any]", message.modes or {}).get("answer")
     mode = cast("Mode", chosen) if chosen in get_args(Mode) else "draft"
     cl.user_session.set("answer_mode", mode)
@@ -89,7 +89,7 @@ def _offered(picker: cl.Mode) -> list[list[str]]:
 
 
 def starters() -> list[cl.Starter]:
-    """Questions about the sample papers, for those that are in the library."""
+    """Questions about the sample papers that are in the library."""
     titles = {paper.title.casefold() for paper in core.library().papers()}
     return [
         cl.Starter(label=label, message=question) for label, about, question in _STARTERS if about.casefold() in titles

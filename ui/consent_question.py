@@ -1,4 +1,4 @@
-"""The question before something leaves the machine: the whole payload, where it goes, and three buttons."""
+"""Ask for consent before something leaves the machine: the whole payload, its destination and three buttons."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from rag.privacy import Payload, Verdict
 
 ANSWER_SECONDS = 300
-"""Longest wait for an answer; none is a no."""
+"""Timeout for an answer; no answer means no."""
 
-# While Chainlit's page asks it has no Stop button, and with one it lets no other be pressed: hence "Not now".
+# While Chainlit asks, its page has no Stop button, and a custom one would block the others: hence "Not now".
 _BUTTONS: tuple[tuple[Verdict | None, str, str], ...] = (
     ("once", "Send once", "send"),
     ("chat", "For this chat", "messages-square"),
@@ -35,15 +35,15 @@ _OUTCOMES: dict[Verdict | None, str] = {
 
 
 async def ask(payload: Payload) -> Verdict | None:
-    """What the user says to the payload; None where they say nothing in time. A `rag.privacy.Consent`.
+    """The user's verdict on the payload; None if there is none in time. Implements `rag.privacy.Consent`.
 
-    The payload stands in a folded step, to the letter, as a block to copy. What is kept of the question says
-    what was decided; a chat that is opened again asks anew.
+    The exact payload is in a folded step, as a block to copy. The stored question shows the decision; a reopened chat
+    asks again.
     """
     titles = {paper.id: paper.title for paper in core.library().papers()}
     shown = cl.Step(name="exactly what would be sent", type="tool", show_input=False)
     shown.start = shown.end = utc_now()
-    # the letter first: it is what counts; below it the same words with their line breaks
+    # first the exact payload, which is what counts; then the same messages with real line breaks
     parts = [fenced(payload.text, language="json"), "The same messages with their line breaks:"]
     parts += [fenced(f"{message['role']}:\n{message['content']}") for message in payload.messages]
     shown.output = "\n\n".join(parts)
@@ -64,7 +64,7 @@ async def ask(payload: Payload) -> Verdict | None:
     except _PageIsGoneError:
         await _close(question, buttons, "Nothing was sent: the page was closed or reloaded before you answered.")
         return None
-    # by the number of the button, which we made, and not by what the page says that it means
+    # trust the number of the button, which we made, not what the page says it means
     number = str(answer.get("id")) if answer else ""
     verdict = next((verdict for (verdict, *_), button in zip(_BUTTONS, buttons, strict=True)
                     if button.id == number), None)  # fmt: skip
@@ -74,7 +74,7 @@ async def ask(payload: Payload) -> Verdict | None:
 
 
 class _PageIsGoneError(Exception):
-    """Nobody can answer any more."""
+    """Nobody is left to answer."""
 
 
 _asking: dict[str, asyncio.Task[Any]] = {}
@@ -82,13 +82,13 @@ _asking: dict[str, asyncio.Task[Any]] = {}
 
 
 def page_is_gone() -> None:
-    """End the question of this session: Chainlit shows it to no other page, and would wait until it times out."""
+    """End this session's question: Chainlit shows it on no other page, and would wait until it times out."""
     if asking := _asking.get(cl.context.session.id):
         asking.cancel()
 
 
 async def _pressed(question: cl.AskActionMessage) -> Any:
-    """Ask; returns the button that was pressed, or None if none was in time."""
+    """Ask; returns the button that was pressed, or None on a timeout."""
     session = cl.context.session.id
     asking = _asking[session] = asyncio.create_task(question.send())
     try:
@@ -105,7 +105,7 @@ async def _pressed(question: cl.AskActionMessage) -> Any:
 
 
 async def _close(question: cl.AskActionMessage, buttons: list[cl.Action], outcome: str) -> None:
-    """Take the buttons of a question away that was not answered, and say why."""
+    """Remove the buttons of an unanswered question, and say why."""
     await cl.context.emitter.clear("clear_ask")
     for button in buttons:
         await button.remove()

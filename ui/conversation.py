@@ -1,4 +1,4 @@
-"""One question in the chat: what is being read, the answer as it is written, and how it ends."""
+"""One question in the chat: what is being read, the streaming answer, and how it ends."""
 
 from __future__ import annotations
 
@@ -36,13 +36,13 @@ if TYPE_CHECKING:
     from rag.answer import Event, Mode, Passage
 
 UPDATE_SECONDS = 0.1
-"""The page parses the whole text at each update, so tokens are shown in groups."""
+"""The page parses the whole text on each update, so tokens are shown in batches."""
 TURNS = 6
-"""How many earlier questions the assistant is given."""
+"""Number of earlier questions passed to the assistant."""
 
 
 class Reply:
-    """The message that grows in the chat while events arrive."""
+    """The message that grows in the chat as events arrive."""
 
     def __init__(self) -> None:
         self.answer: Answer | None = None
@@ -62,7 +62,7 @@ class Reply:
 
     async def open(self) -> None:
         """Show that the papers are being searched."""
-        self._reading.parent_id = self._message.parent_id  # else the page puts it below the answer
+        self._reading.parent_id = self._message.parent_id  # otherwise the page puts it below the answer
         self._reading.start = utc_now()
         await self._reading.send()
 
@@ -93,10 +93,10 @@ class Reply:
                 await self._show()
             case Answered(answer):
                 self.answer = answer
-                self._list(answer.passages)  # fewer than were found, if not all had room
+                self._list(answer.passages)  # fewer than were found, if not all fit
 
     async def finish(self) -> None:
-        """Put the checked answer in the place of what was streamed, and keep it."""
+        """Replace the streamed text by the checked answer, and store it."""
         if self.answer is None:
             await self.abandon("(the answer was interrupted)")
             return
@@ -119,7 +119,7 @@ class Reply:
         await self._folded(f"{counted(len(rest), 'more passage')}, not cited", also_says(self.answer))
 
     async def abandon(self, why: str) -> None:
-        """Keep what was written so far, and say why there is no more."""
+        """Keep the text so far, and say why there is no more."""
         await self._close_reading()
         await self._stay_last()
         self._text += self._stream.finish()
@@ -127,7 +127,7 @@ class Reply:
         await self._keep()
 
     async def fail(self) -> None:
-        """Make room for the error: keep what was written, and nothing where nothing was."""
+        """Make room for an error message: keep any text so far, else remove the message."""
         if self._heading or self._text or self._stream.holds:
             await self.abandon("(the answer was interrupted)")
         else:
@@ -142,7 +142,7 @@ class Reply:
         await self._message.stream_token(self._heading + linked(self._text, links=self._links), is_sequence=True)
 
     async def _stay_last(self) -> None:
-        """Go below a question for consent that came meanwhile: the page keeps each message where it first stood."""
+        """Move below a consent question that came in between: the page keeps each message at its first position."""
         if self._heading and len(cl.chat_context.get()) > self._messages:
             parent = self._message.parent_id
             await self._message.remove()
@@ -151,7 +151,7 @@ class Reply:
             self._messages = len(cl.chat_context.get())
 
     async def _folded(self, name: str, text: str) -> None:
-        """Put something below the answer that a click opens; nothing where there is no text."""
+        """Add a folded step below the answer; nothing if there is no text."""
         if text:
             step = cl.Step(name=name, type="tool", show_input=False)
             step.parent_id = self._message.parent_id
@@ -164,12 +164,12 @@ class Reply:
         await self._reading.update()
 
     async def _keep(self) -> None:
-        """`send` after `stream_token` replaces the text in the page, ends the cursor and stores the message."""
+        """After `stream_token`, `send` replaces the text in the page, ends the cursor and stores the message."""
         await self._message.send()
 
 
 async def ask(question: str, *, mode: Mode, choice: scope.Choice | None = None) -> None:
-    """Ask the assistant and show everything that it says; `choice` restricts the question to some papers."""
+    """Ask the assistant and show its events; `choice` restricts the question to some papers."""
     choice = choice or scope.Choice()
     answer = await _show(
         core.assistant().ask(
@@ -188,10 +188,10 @@ async def ask(question: str, *, mode: Mode, choice: scope.Choice | None = None) 
 
 
 async def refine(payload: Any) -> None:
-    """Have the larger model look again at an answer of this chat; the payload comes from the browser.
+    """Have the larger model refine an answer of this chat. The payload comes from the browser.
 
     Raises:
-        UserFacingError: the answer's passages are gone, or no larger model is set up.
+        UserFacingError: the answer's passages are gone, or no larger model is configured.
     """
     kept = payload.get("record") if isinstance(payload, dict) else None
     before = load_answer(kept, library=core.library())
@@ -202,12 +202,12 @@ async def refine(payload: Any) -> None:
 
 
 def buttons(metadata: dict[str, Any]) -> list[cl.Action]:
-    """The buttons under an answer, from what its message keeps."""
+    """The buttons under an answer, from its message's metadata."""
     return [*refinement.actions(metadata), *export.actions(metadata)]
 
 
 async def offer_again(steps: Iterable[dict[str, Any]]) -> None:
-    """Put the buttons under the answers of a chat that is opened again; Chainlit keeps none."""
+    """Restore the buttons under the answers of a reopened chat; Chainlit does not store them."""
     for step in steps:
         for action in buttons(step.get("metadata") or {}):
             await action.send(for_id=str(step.get("id")))
@@ -218,12 +218,12 @@ def _asked_by() -> AskedBy:
 
 
 async def _show(events: AsyncGenerator[Event, None]) -> Answer | None:
-    """Show everything that an answer's story brings; returns the answer."""
+    """Show an answer's events; returns the answer."""
     reply = Reply()
     await reply.open()
     with ending.kept():
         try:
-            async with aclosing(events):  # on Stop, the model's server stops generating
+            async with aclosing(events):  # so that Stop also stops the model's server
                 async for event in events:
                     await reply.take(event)
         except asyncio.CancelledError:
@@ -237,7 +237,7 @@ async def _show(events: AsyncGenerator[Event, None]) -> Answer | None:
 
 
 async def stoppable(work: Coroutine[Any, Any, None]) -> None:
-    """Run `work`, which a button began, so that Stop reaches it and the composer waits for it."""
+    """Run `work`, which a button started, so that Stop cancels it and the composer waits for it."""
     session = cl.context.session
     if session.current_task and not session.current_task.done():
         work.close()
@@ -254,7 +254,7 @@ async def stoppable(work: Coroutine[Any, Any, None]) -> None:
 
 
 def remember(steps: Iterable[dict[str, Any]]) -> None:
-    """Take the earlier questions, and the papers that were asked last, from a stored chat."""
+    """Restore the earlier questions, and the papers asked last, from a stored chat."""
     kept = [
         metadata for step in steps if "answer" in (metadata := step.get("metadata") or {}) and "question" in metadata
     ]

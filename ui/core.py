@@ -1,4 +1,4 @@
-"""The one library and the one assistant of this process, and when the models are loaded."""
+"""This process's library and assistant, and when the models are loaded."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ui import ending
 log = logging.getLogger(__name__)
 
 PATIENCE_SECONDS = 20.0
-"""How long the models wait for a first page to open before they are loaded anyway."""
+"""How long loading the models waits for a first page to open."""
 
 _page_open = asyncio.Event()
 _stopping = threading.Event()
@@ -30,24 +30,24 @@ def settings() -> IngestSettings:
 
 @cache
 def library() -> Library:
-    """The library, opened at the first call."""
+    """The library, opened on first use."""
     return Library(settings())
 
 
 @cache
 def assistant() -> Assistant:
-    """The assistant over that library; loads no model."""
+    """The assistant for that library; loads no model."""
     return Assistant.open(RagSettings(), library=library())
 
 
 @cache
 def order_key() -> str:
-    """What Scholion's own commands must show when they want the app to add or remove papers; new at every start."""
+    """The key with which Scholion's own commands ask the app to add or remove papers; new at every start."""
     return secrets.token_urlsafe(32)
 
 
 def begin() -> None:
-    """Load the models in the background, once the first page stands: loading would slow its coming down."""
+    """Load the models in the background once the first page is shown, because loading would slow the page down."""
     ending.watch(cut_off=_kill_models)
     task = asyncio.create_task(_warm_up())
     _tasks.add(task)
@@ -55,12 +55,12 @@ def begin() -> None:
 
 
 def page_is_open() -> None:
-    """Say that a page has been painted."""
+    """Note that a page has been shown."""
     _page_open.set()
 
 
 async def end() -> None:
-    """Stop the answers and the models and close the library, each within its bound."""
+    """Stop the answers and the models and close the library, each with its own timeout."""
     _stopping.set()
     for task in _tasks:
         task.cancel()
@@ -69,13 +69,13 @@ async def end() -> None:
         try:
             async with asyncio.timeout(ending.BOUNDS["models"]):
                 await assistant().close()
-        except TimeoutError:  # one hangs, or is just being loaded
+        except TimeoutError:  # a model hangs or is still loading
             _kill_models()
     if library.cache_info().currsize:
         try:
             async with asyncio.timeout(ending.BOUNDS["library"]):
                 await asyncio.to_thread(library().close)
-        except TimeoutError:  # a paper is being added; the next start carries on with it
+        except TimeoutError:  # a paper is being added; the next start resumes it
             log.warning("The library was left open")
 
 
@@ -99,6 +99,6 @@ async def _warm_up() -> None:
 
 
 def _resume() -> None:
-    """Carry on with the papers that a crash left half way."""
+    """Resume papers left half-added by a crash."""
     for report in Ingest(library=library(), embedder=assistant().embedder, cancel=_stopping).resume():
         log.warning("Carried on with %s: %s", report.file, report.error or report.status)

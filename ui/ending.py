@@ -1,8 +1,8 @@
-"""How this process ends on Ctrl+C or SIGTERM: what is being written is kept, and five seconds later it is over.
+"""How this process ends on Ctrl+C or SIGTERM: answers so far are kept, and it exits within five seconds.
 
-At the signal every answer is stopped as the Stop button stops it, so its text is kept and no request waits for it.
-uvicorn then waits for open connections, `ui.core` stops the models, Chainlit closes the chat history. Each of these
-steps has a bound, `BOUNDS`; a thread ends the process if all of them together take too long.
+The signal stops every answer as the Stop button does, so its text is kept and no request waits for it. uvicorn then
+waits for open connections, `ui.core` stops the models, and Chainlit closes the chat history. Each step has a timeout in
+`BOUNDS`; a thread ends the process if all of them together take too long.
 """
 
 from __future__ import annotations
@@ -25,31 +25,31 @@ log = logging.getLogger(__name__)
 
 BOUNDS = {  # seconds
     "uvicorn notices the signal, and closes its sockets": 0.2,
-    "open connections": 0.8,  # meanwhile the answers end
-    "answers": 0.5,  # those that have not ended by then
+    "open connections": 0.8,  # in the meantime the answers end
+    "answers": 0.5,  # those that have not ended yet
     "models": 0.8,
     "library": 0.5,
     "chat history": 1.5,
 }
 LAST_SECONDS = 4.5
-"""After these the process ends, whatever it waits for."""
+"""The process exits after this time, whatever it is waiting for."""
 
 _writing: set[asyncio.Task[Any]] = set()
 
 
 def install() -> None:
-    """Have uvicorn wait for open connections no longer than it may; before Chainlit starts it."""
+    """Limit how long uvicorn waits for open connections; call it before Chainlit starts uvicorn."""
     if not isinstance(uvicorn.Config, partial):
         uvicorn.Config = partial(uvicorn.Config, timeout_graceful_shutdown=BOUNDS["open connections"])  # type: ignore[misc, assignment, arg-type]
 
 
 def watch(*, cut_off: Callable[[], None]) -> None:
-    """From now on a signal to end also stops the answers; called once uvicorn has its own handlers in place.
+    """Make termination signals also stop the answers; call it once uvicorn has installed its handlers.
 
     Args:
-        cut_off: ends the child processes at once, where the time is over; one that is frozen would outlive us.
+        cut_off: kills the child processes when the time is up; a frozen one would outlive us.
     """
-    if threading.current_thread() is not threading.main_thread():  # Python takes signals in the main thread only
+    if threading.current_thread() is not threading.main_thread():  # only the main thread can handle signals
         return
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -66,7 +66,7 @@ def watch(*, cut_off: Callable[[], None]) -> None:
 
 @contextmanager
 def kept() -> Iterator[None]:
-    """Around an answer that is being written in this task: it is stopped when the process ends."""
+    """Wrap the writing of an answer in this task, so that it is stopped when the process ends."""
     task = asyncio.current_task()
     assert task
     _writing.add(task)
@@ -77,15 +77,15 @@ def kept() -> Iterator[None]:
 
 
 async def answers_ended() -> None:
-    """Stop all answers, and give them time to keep what they have."""
+    """Stop all answers, and give them time to store what they have."""
     if stopped := _stop():
         await asyncio.wait(stopped, timeout=BOUNDS["answers"])
 
 
 def _stop() -> set[asyncio.Task[Any]]:
-    """Cancel what is being done for the open pages, and all answers; some belong to a page that is closed."""
+    """Cancel the open pages' tasks and all answers; some belong to pages that are closed."""
     from chainlit.session import (
-        ws_sessions_id,  # Chainlit reads its variables when it is imported: not before ours are set
+        ws_sessions_id,  # Chainlit reads its variables on import, so import it after ours are set
     )
 
     tasks = {session.current_task for session in ws_sessions_id.values() if session.current_task} | _writing
@@ -97,7 +97,7 @@ def _stop() -> set[asyncio.Task[Any]]:
 
 
 _stopped: set[asyncio.Task[Any]] = set()
-"""Cancelled once is enough: a second time would interrupt the keeping."""
+"""Cancel each task only once: a second time would interrupt its saving."""
 
 
 def _end_at_last(cut_off: Callable[[], None]) -> None:
@@ -111,4 +111,4 @@ def _end_now(cut_off: Callable[[], None]) -> None:
         log.warning("Something did not end within %s seconds and is cut off", LAST_SECONDS)
         cut_off()
     finally:
-        os._exit(0)  # the files are whole at any moment
+        os._exit(0)  # the files are consistent at any moment

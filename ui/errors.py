@@ -1,4 +1,4 @@
-"""No error passes unseen: Chainlit only logs what a handler raises, so every handler is wrapped."""
+"""Show every error: Chainlit only logs what a handler raises, so each handler is wrapped."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ T = TypeVar("T")
 
 
 def sentence(error: Exception) -> str:
-    """What to tell the user; where we have no words for it, a number under which the log has the traceback."""
+    """The message for the user; for an unexpected error it has a number that finds the traceback in the log."""
     if said := in_words(error):
         return str(said)
     number = secrets.token_hex(3)
@@ -31,7 +31,7 @@ def sentence(error: Exception) -> str:
 
 
 def visible(handler: Callable[P, Awaitable[T]]) -> Callable[P, Awaitable[T | None]]:
-    """The handler, with what it raises shown as a message in the chat; Stop passes through."""
+    """Wrap a handler so that its errors appear as messages in the chat; Stop passes through."""
 
     async def as_message(text: str) -> None:
         await cl.ErrorMessage(content=inert(text)).send()
@@ -40,7 +40,7 @@ def visible(handler: Callable[P, Awaitable[T]]) -> Callable[P, Awaitable[T | Non
 
 
 def visible_briefly(handler: Callable[P, Awaitable[T]]) -> Callable[P, Awaitable[T | None]]:
-    """The handler, with what it raises shown at the edge of the page for some seconds: for clicks."""
+    """Wrap a handler so that its errors appear as a toast for a few seconds; for clicks."""
 
     async def as_toast(text: str) -> None:
         await cl.context.emitter.send_toast(text, "error")

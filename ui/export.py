@@ -1,4 +1,4 @@
-"""An answer to take along: the text with numbered references, and the cited papers as BibTeX."""
+"""Export an answer: its text with numbered references, and the cited papers as BibTeX."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ COPY, BIBTEX = "copy_answer", "cited_bibtex"
 
 
 def kept(answer: Answer) -> dict[str, Any]:
-    """What a message keeps of its citations: marker, paper and page of each; empty where there are none.
+    """What a message stores of its citations: marker, paper and page of each; empty if there are none.
 
-    Where sentences are in doubt it also keeps the text that says so, for the copy.
+    If sentences are doubtful, it also stores the text that says so, for copying.
     """
     cited = [[citation.marker, citation.passage.paper.id, citation.page] for citation in answer.citations]
     if not cited:
@@ -42,7 +42,7 @@ def pages_cited(metadata: dict[str, Any]) -> list[tuple[str, int]]:
 
 
 def actions(metadata: dict[str, Any]) -> list[cl.Action]:
-    """The buttons under an answer, from what its message keeps; none where nothing is cited."""
+    """The buttons under an answer, from its message's metadata; none if nothing is cited."""
     cited = metadata.get("cited")
     if not cited:
         return []
@@ -54,10 +54,10 @@ def actions(metadata: dict[str, Any]) -> list[cl.Action]:
 
 
 async def act(name: str, payload: Any) -> None:
-    """Show what a button asks for, as a block that can be copied. The payload comes from the browser.
+    """Show what a button asks for, as a block to copy. The payload comes from the browser.
 
     Raises:
-        UserFacingError: none of the cited papers is in the library now.
+        UserFacingError: none of the cited papers is in the library any more.
     """
     payload = payload if isinstance(payload, dict) else {}
     cited = _cited(payload.get("cited"))

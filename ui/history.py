@@ -1,12 +1,11 @@
-"""The chat history: Chainlit's SQLAlchemy layer on SQLite, made to work, and attached files in a folder.
+"""The chat history: Chainlit's SQLAlchemy layer, made to work with SQLite, and attached files in a folder.
 
-Against the layer as it comes: lists and dictionaries are stored as JSON and read back as such; an element that already
-has an address of ours is not downloaded; an unknown chat is not an error; and no message is written or read
-before every image and foreign link in it is broken, whatever version of us, or whoever else, wrote it.
+Differences from Chainlit's layer: lists and dictionaries are stored as JSON and parsed when read; an element with one
+of our own addresses is not downloaded; an unknown chat is not an error; and all images and foreign links in a message
+are broken before it is written or read, whoever wrote it.
 
-Nothing that the page shows is lost: all writes are done one after the other, in the order in which they came; one that
-finds the file locked or the disk full is tried again, and the chat says so; and a chat's row is written with its owner
-by whichever write comes first.
+Nothing that the page shows is lost. Writes are serialised in order of arrival; a write that finds the file locked or
+the disk full is retried, and the chat says so; and whichever write comes first creates the chat's row with its owner.
 """
 
 # mypy: disable-error-code="untyped-decorator"
@@ -51,15 +50,15 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 NAMELESS_CHAT = "Your papers"
-"""What a chat is called that began without words: with an upload, or with a look at the library."""
+"""Name of a chat that started without text, with an upload or a look at the library."""
 
 BUSY_SECONDS = 5.0
-"""How long one try waits for another program that holds the file."""
+"""How long one attempt waits for another program that locks the file."""
 PATIENCE_SECONDS = 600.0
-"""How long a write is tried again and again before it is given up."""
+"""How long a write is retried before it is given up."""
 RETRY_SECONDS = 0.5
 CLOSING_SECONDS = BOUNDS["chat history"] / 2
-"""How long `close` waits for the last writes, and then for the file."""
+"""How long `close` waits for pending writes, and then for the file."""
 
 LOCKED = (
     "This chat is not saved yet: another program is using its file in the library folder. "
@@ -76,10 +75,10 @@ FAILED = (
 
 _BUSY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
 _PASSING = _BUSY | {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN}
-"""Faults that end when the user, or another program, does something about them."""
+"""Errors that end when the user or another program fixes the cause."""
 
 _LOST = '"userId" IS NULL AND "id" IN (SELECT "threadId" FROM steps) AND (SELECT COUNT(*) FROM users) = 1'
-"""A chat that earlier versions stored without its owner, so that no list shows it; there is only one user."""
+"""Chats that earlier versions stored without owner, so that no list shows them; there is only one user."""
 _ANY_LOST = f"SELECT 1 FROM threads WHERE {_LOST}"  # noqa: S608 - both parts stand here
 _FOUND = f"""
     UPDATE threads SET "name" = COALESCE("name", ?),
@@ -102,9 +101,9 @@ _THREAD = """
 
 
 class UploadFolder(BaseStorageClient):  # type: ignore[misc]  # chainlit's own annotations are incomplete
-    """Attached files, kept under one folder and served by our own route.
+    """Attached files, stored in one folder and served by our own route.
 
-    The key that Chainlit makes contains the uploaded file's name, so every part of it is cleaned.
+    Chainlit's key contains the name of the uploaded file, so every part of it is sanitised.
     """
 
     def __init__(self, root: Path) -> None:
@@ -124,7 +123,7 @@ class UploadFolder(BaseStorageClient):  # type: ignore[misc]  # chainlit's own a
         overwrite: bool = True,  # noqa: ARG002, FBT001, FBT002 - chainlit's signature
         content_disposition: str | None = None,  # noqa: ARG002 - chainlit's signature
     ) -> dict[str, Any]:
-        """Store the bytes; returns the key and the address under which the page finds them."""
+        """Store the bytes; returns the key and the address for the page."""
         path = self.path(object_key)
         path.parent.mkdir(parents=True, exist_ok=True)
         async with aiofiles.open(path, "wb") as file:
@@ -137,23 +136,23 @@ class UploadFolder(BaseStorageClient):  # type: ignore[misc]  # chainlit's own a
         return f"/uploads/{object_key}"
 
     async def delete_file(self, object_key: str) -> bool:
-        """Remove a stored file; True also where there was none."""
+        """Delete a stored file; True even if there was none."""
         self.path(object_key).unlink(missing_ok=True)
         return True
 
     async def close(self) -> None:
-        """Nothing is held open."""
+        """Nothing to close."""
 
 
 class ChatHistory(SQLAlchemyDataLayer):  # type: ignore[misc]  # chainlit's own annotations are incomplete
-    """Chats, messages, elements and thumbs in one SQLite file."""
+    """Chats, messages, elements and feedback in one SQLite file."""
 
     def __init__(self, file: Path, uploads: UploadFolder) -> None:
         file.parent.mkdir(parents=True, exist_ok=True)
         with sqlite3.connect(file) as database:
             database.execute("PRAGMA journal_mode=WAL")
             database.executescript(resources.files("ui").joinpath("schema.sql").read_text())
-            if database.execute(_ANY_LOST).fetchone():  # else nothing is written, and no lock is needed
+            if database.execute(_ANY_LOST).fetchone():  # otherwise write nothing, so no lock is needed
                 database.execute(_FOUND, (NAMELESS_CHAT,))
         super().__init__(f"sqlite+aiosqlite:///{file}", storage_provider=uploads)
         self._file = file
@@ -164,7 +163,7 @@ class ChatHistory(SQLAlchemyDataLayer):  # type: ignore[misc]  # chainlit's own 
         self._told: set[tuple[str, str]] = set()
 
     async def execute_sql(self, query: str, parameters: dict[str, Any]) -> list[dict[str, Any]] | int | None:
-        """Rows of a query, else the number of changed rows; None where it failed, which the user is told."""
+        """The rows of a query, or the number of changed rows; None if it failed, which the user is told."""
         plain = {
             key: json.dumps(value) if isinstance(value, dict | list | tuple) else value
             for key, value in all_well_formed(parameters).items()  # half an emoji is no text for SQLite
@@ -187,10 +186,10 @@ class ChatHistory(SQLAlchemyDataLayer):  # type: ignore[misc]  # chainlit's own 
             await asyncio.sleep(RETRY_SECONDS)
 
     async def close(self) -> None:
-        """Close the file, after the writes that are waiting; both within bounds, since a lock may last."""
+        """Close the file after the pending writes; both have a timeout, because a lock may last."""
         try:
             async with asyncio.timeout(CLOSING_SECONDS):
-                await asyncio.sleep(0)  # what was begun just now gets in line
+                await asyncio.sleep(0)  # let writes that just started join the queue
                 async with self._in_order:
                     pass
         except TimeoutError:
@@ -203,7 +202,7 @@ class ChatHistory(SQLAlchemyDataLayer):  # type: ignore[misc]  # chainlit's own 
 
     @asynccontextmanager
     async def _turn(self) -> AsyncIterator[None]:
-        """A writer's turn: whoever came first goes first, and what a turn calls belongs to it."""
+        """A writer's turn, first come, first served; nested calls belong to the same turn."""
         if self._turn_of is asyncio.current_task():
             yield
             return
@@ -215,7 +214,7 @@ class ChatHistory(SQLAlchemyDataLayer):  # type: ignore[misc]  # chainlit's own 
                 self._turn_of = None
 
     async def create_user(self, user: User) -> PersistedUser | None:
-        """As inherited, but a user who is there already is not written again: a lock keeps nobody out."""
+        """As inherited, but an existing user is not written again, so that a lock does not prevent a login."""
         return await self.get_user(user.identifier) or await super().create_user(user)
 
     async def update_thread(
@@ -226,9 +225,9 @@ class ChatHistory(SQLAlchemyDataLayer):  # type: ignore[misc]  # chainlit's own 
         metadata: dict[str, Any] | None = None,
         tags: list[str] | None = None,
     ) -> None:
-        """As inherited, with a name for a chat that began without words.
+        """As inherited, with a name for a chat that started without text.
 
-        A page that is left writes its settings; that does not bring back a chat that was deleted meanwhile.
+        A page writes its settings when it is left; that must not restore a chat deleted in the meantime.
         """
         async with self._turn():
             if name is None and user_id is None and not await self._has(thread_id):
@@ -238,7 +237,7 @@ class ChatHistory(SQLAlchemyDataLayer):  # type: ignore[misc]  # chainlit's own 
             await super().update_thread(thread_id, name=name, user_id=user_id, metadata=metadata, tags=tags)
 
     async def delete_thread(self, thread_id: str) -> None:
-        """As inherited; an answer still being written elsewhere goes too, and SQLite's log is emptied.
+        """As inherited; an answer still being written elsewhere is dropped too, and SQLite's log is emptied.
 
         Raises:
             OSError: the chat is still there, so the page must not say that it is gone.
@@ -256,22 +255,22 @@ class ChatHistory(SQLAlchemyDataLayer):  # type: ignore[misc]  # chainlit's own 
 
     @queue_until_user_message()
     async def create_step(self, step_dict: StepDict) -> None:
-        """As inherited, in its turn: a message's first state must not overwrite its last."""
+        """As inherited, in turn: a message's first state must not overwrite its last."""
         async with self._turn():
             if await self._keep_thread(step_dict):
                 await super().create_step(_harmless(step_dict))
 
     @queue_until_user_message()
     async def delete_step(self, step_id: str) -> None:
-        """As inherited, in its turn: a step is not removed before it is written."""
+        """As inherited, in turn: a step must not be deleted before it is written."""
         async with self._turn():
             await super().delete_step(step_id)
 
     @queue_until_user_message()
     async def create_element(self, element: Element) -> None:
-        """As inherited, in its turn, but an element that points at one of our own routes is not kept.
+        """As inherited, in turn, but an element that points to one of our own routes is not stored.
 
-        One file is whole in memory meanwhile, so they come one by one.
+        Each file is entirely in memory during this, so they are handled one by one.
         """
         if element.url and not element.content and not element.path:
             return
@@ -280,25 +279,25 @@ class ChatHistory(SQLAlchemyDataLayer):  # type: ignore[misc]  # chainlit's own 
 
     @queue_until_user_message()
     async def delete_element(self, element_id: str, thread_id: str | None = None) -> None:
-        """As inherited, in its turn."""
+        """As inherited, in turn."""
         async with self._turn():
             await super().delete_element(element_id, thread_id)
 
     async def upsert_feedback(self, feedback: Feedback) -> str:
-        """As inherited, in its turn."""
+        """As inherited, in turn."""
         async with self._turn():
             return str(await super().upsert_feedback(feedback))
 
     async def delete_feedback(self, feedback_id: str) -> bool:
-        """As inherited, in its turn."""
+        """As inherited, in turn."""
         async with self._turn():
             return bool(await super().delete_feedback(feedback_id))
 
     async def _keep_thread(self, step: StepDict) -> bool:
-        """Write the row of the step's chat, with its owner, if it is not there; False if the user deleted the chat.
+        """Create the row of the step's chat, with its owner, if it is missing; False if the user deleted the chat.
 
-        Chainlit writes the owner in a task of its own, which may fail or never run. A deleted chat comes back with the
-        next question that is asked in it, and with nothing else.
+        Chainlit writes the owner in a separate task, which may fail or never run. Only a new question restores a
+        deleted chat.
         """
         thread_id, question = str(step["threadId"]), step.get("type") == "user_message"
         if thread_id in self._deleted and not question:
@@ -317,7 +316,7 @@ class ChatHistory(SQLAlchemyDataLayer):  # type: ignore[misc]  # chainlit's own 
         return bool(await self.execute_sql('SELECT 1 FROM threads WHERE "id" = :id', {"id": thread_id}))
 
     async def get_thread_author(self, thread_id: str) -> str:
-        """Whose chat it is; empty for a chat that is not there."""
+        """The owner of a chat; empty if there is no such chat."""
         try:
             return str(await super().get_thread_author(thread_id))
         except ValueError:
@@ -326,9 +325,9 @@ class ChatHistory(SQLAlchemyDataLayer):  # type: ignore[misc]  # chainlit's own 
     async def get_all_user_threads(
         self, user_id: str | None = None, thread_id: str | None = None
     ) -> list[ThreadDict] | None:
-        """As inherited, with JSON columns as objects and no text that is None."""
+        """As inherited, with JSON columns parsed and no None texts."""
         threads: list[Any] | None = await super().get_all_user_threads(user_id, thread_id)
-        await asyncio.to_thread(_make_readable, threads or [])  # for the list on the left, all chats are read
+        await asyncio.to_thread(_make_readable, threads or [])  # the sidebar reads all chats
         return threads
 
     async def _tell(self, sentence: str) -> None:
@@ -339,7 +338,7 @@ class ChatHistory(SQLAlchemyDataLayer):  # type: ignore[misc]  # chainlit's own 
             return
         if (session.id, sentence) in self._told:
             return
-        if len(self._told) > 1000:  # a bound, not a measure
+        if len(self._told) > 1000:  # just an upper bound
             self._told.clear()
         self._told.add((session.id, sentence))
         message = ErrorMessage(sentence)
@@ -348,16 +347,16 @@ class ChatHistory(SQLAlchemyDataLayer):  # type: ignore[misc]  # chainlit's own 
 
 
 def _prepare(connection: Any, _record: Any) -> None:
-    """Each connection waits for the others, and a commit is on the disk when it returns."""
+    """Make each connection wait for locks, and each commit durable."""
     cursor = connection.cursor()
     cursor.execute(f"PRAGMA busy_timeout={BUSY_SECONDS * 1000:.0f}")
     cursor.execute("PRAGMA synchronous=FULL")
-    cursor.execute("PRAGMA secure_delete=ON")  # a deleted chat leaves no text in free pages
+    cursor.execute("PRAGMA secure_delete=ON")  # leaves no text of a deleted chat in free pages
     cursor.close()
 
 
 def _fault(error: SQLAlchemyError) -> int:
-    """SQLite's primary result code; 0 if it is none of SQLite's."""
+    """SQLite's primary result code; 0 if it is not an SQLite error."""
     code = getattr(getattr(error, "orig", None), "sqlite_errorcode", 0)
     return int(code) & 0xFF
 
@@ -367,7 +366,7 @@ def _named(words: str) -> str:
 
 
 def forget_log(file: Path) -> None:
-    """Move SQLite's log into the file and empty it: it keeps pages as they were before something was deleted."""
+    """Move SQLite's log into the file and empty it, because it still holds pages from before a deletion."""
     with closing(sqlite3.connect(file, timeout=5)) as database:
         database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
@@ -388,7 +387,7 @@ def _make_readable(threads: list[Any]) -> None:
 
 
 def _harmless(step: Any) -> Any:
-    """The step with what the page draws as Markdown made safe; a user's own message is shown as it was typed."""
+    """The step with everything drawn as Markdown made safe; the user's own messages are shown as typed."""
     if step.get("type") == "user_message":
         return step
     shown = {name: step[name] for name in ("input", "output") if isinstance(step.get(name), str)}

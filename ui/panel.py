@@ -1,4 +1,4 @@
-"""A look at the PDF: the side panel with one paper at one page, and the cited words marked there."""
+"""The PDF panel: one paper at one page, with the cited words marked."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ if TYPE_CHECKING:
     from rag.answer import Answer
 
 KNOWN_BY = 40
-"""Letters and digits of a quote by which it is recognised in the message that shows it."""
+"""Letters and digits of a quote used to recognise it in the message that shows it."""
 
 _CITE = re.compile(r"/cite/([0-9a-f]{16})/([1-9]\d{0,4})/(\d{4,7})")
 
 
 class CitationError(UserFacingError):
-    """A citation that points at nothing that is in the library now."""
+    """A citation whose target is no longer in the library."""
 
     status = 404
 
@@ -35,7 +35,7 @@ _KEPT = "quotes"
 
 
 def quotes_of(answer: Answer) -> dict[str, list[str]]:
-    """The verbatim words behind each citation's address, to be kept with the message."""
+    """The verbatim quotes behind each citation's address, stored with the message."""
     quotes: dict[str, list[str]] = {}
     for citation in answer.citations:
         known = quotes.setdefault(cite_path(citation.passage.chunk, page=citation.page), [])
@@ -45,7 +45,7 @@ def quotes_of(answer: Answer) -> dict[str, list[str]]:
 
 
 def remember(quotes: Any) -> None:
-    """Take the quotes of a message, a new one or one of a stored chat; later ones come last."""
+    """Remember the quotes of a new or stored message; later ones come last."""
     if not isinstance(quotes, dict):
         return
     kept: dict[str, list[str]] = cl.user_session.get(_KEPT) or {}
@@ -57,7 +57,7 @@ def remember(quotes: Any) -> None:
 
 
 async def open_citation(message: Any) -> None:
-    """Open the panel for a click on a marker. Gets every message posted in the page, so it takes nothing on trust.
+    """Open the panel for a clicked marker. It receives every message posted in the page, so nothing is trusted.
 
     Raises:
         CitationError: the link is one of ours, but the paper or the passage is gone.
@@ -76,7 +76,7 @@ async def open_citation(message: Any) -> None:
 
 
 def _cited_in(text: str, path: str) -> list[str]:
-    """The quotes behind this address that stand in the message that was clicked; in none, the passage is marked."""
+    """The quotes behind this address that are in the clicked message; if there are none, the passage is marked."""
     shown = _letters(text)
     kept: dict[str, list[str]] = cl.user_session.get(_KEPT) or {}
     return [quote for quote in kept.get(path, []) if _letters(quote)[:KNOWN_BY] in shown]
@@ -87,7 +87,7 @@ def _letters(text: str) -> str:
 
 
 async def show(paper_id: str, *, page: int = 1, words: Sequence[str] = (), passage: str | None = None) -> None:
-    """Open the panel with this paper at this page, with the words marked, or those of the passage with this ordinal.
+    """Open the panel with this paper at this page, with the words marked, or the passage with this ordinal.
 
     Raises:
         UnknownPaperError: there is no such paper, or it has no such page.
@@ -101,7 +101,7 @@ async def show(paper_id: str, *, page: int = 1, words: Sequence[str] = (), passa
         "address": viewer.address(paper.id, page, words=words, passage=passage, cited=cited),
         "title": f"{title}, page {paper.page_name(page)}",
     }
-    # Chainlit looks for an element's name in every text: this one stands in none
+    # Chainlit searches for an element's name in every text; this one occurs in none
     element = cl.CustomElement(name="ScholionPage", props=props, display="page")
-    await cl.ElementSidebar.set_elements([element], key=uuid.uuid4().hex)  # first: the other order loses the title
+    await cl.ElementSidebar.set_elements([element], key=uuid.uuid4().hex)  # before the title, which is lost otherwise
     await cl.ElementSidebar.set_title(title)

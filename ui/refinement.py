@@ -1,4 +1,4 @@
-"""The button under a draft that asks the larger model, and the draft beside what became of it."""
+"""The button under a draft that asks the larger model."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ REFINE = "refine_answer"
 
 
 def kept(answer: Answer) -> dict[str, Any]:
-    """What a message keeps of an answer that no larger model has seen; empty for any other."""
+    """What a message stores of an answer that no larger model has seen; empty for any other answer."""
     if answer.escalated or not (made := save_answer(answer)):
         return {}
     return {"record": made}
 
 
 def actions(metadata: dict[str, Any]) -> list[cl.Action]:
-    """The button under an answer, where a larger model is set up and has not seen it."""
+    """The button under an answer, if a larger model is configured and has not seen it."""
     expert = core.assistant().expert
     if expert is None or not metadata.get("record"):
         return []

@@ -1,8 +1,8 @@
-"""A damaged `chats.db`: found at the start, put aside, and what can still be read of it moved to a fresh file.
+"""Repair a damaged `chats.db` at startup: put it aside, and copy what is still readable to a fresh file.
 
-SQLite keeps a table's rows in pages by their row id. Past a page that cannot be read, reading goes on at the next ids,
-so only the rows of damaged pages are lost. Where the first page is gone, which says where each table begins, that of a
-fresh file stands in for it: our tables are always made in the same order.
+SQLite stores a table's rows in pages by row id. After an unreadable page, reading continues at later ids, so only the
+rows of damaged pages are lost. If the first page is lost, which says where each table starts, the one of a fresh file
+replaces it, because our tables are always created in the same order.
 """
 
 from __future__ import annotations
@@ -27,28 +27,28 @@ if TYPE_CHECKING:
 TABLES = ("users", "threads", "steps", "elements", "feedbacks")
 _WAL, _SHM = "-wal", "-shm"
 _STEPS = 300
-"""Row ids that are tried one by one past a page that cannot be read; then the stride doubles."""
+"""Row ids tried one by one after an unreadable page; then the stride doubles."""
 _PAGE = 4096
 _LAST = 2**40
-"""Row ids are counted up from 1."""
+"""Row ids count up from 1."""
 _DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 
 @dataclass(frozen=True, slots=True)
 class Salvaged:
-    """What became of a damaged file."""
+    """What happened to a damaged file."""
 
     aside: Path
-    """Where it lies now."""
+    """Its new path."""
     chats: int
     messages: int
 
 
 def salvage(file: Path) -> Salvaged | None:
-    """Put a damaged chat history aside and a fresh file with all readable rows in its place; None where it is whole.
+    """Replace a damaged chat history by a fresh file with all readable rows, and keep it aside; None if it is intact.
 
     Raises:
-        sqlite3.Error, OSError: it cannot be opened or written, which says nothing of what is in it.
+        sqlite3.Error, OSError: it cannot be opened or written, which says nothing about its contents.
     """
     if not file.exists() or _is_whole(file):
         return None
@@ -63,13 +63,13 @@ def salvage(file: Path) -> Salvaged | None:
                 second = Path(folder) / "again.db"
                 shutil.copyfile(aside, second)
                 with second.open("r+b") as again:
-                    again.write(first_page[:28] + bytes(4) + first_page[32:])  # how many pages: look at the file
+                    again.write(first_page[:28] + bytes(4) + first_page[32:])  # 0 pages: take the count from the file
                 found = _copied(second, target)
             _complete(target)
             target.commit()
             chats = target.execute("SELECT count(*) FROM threads").fetchone()[0]
             target.execute("PRAGMA journal_mode=DELETE")
-        # the old log first: SQLite would play it into the fresh file
+        # delete the old log first, or SQLite would apply it to the fresh file
         for end in (_WAL, _SHM):
             file.with_name(file.name + end).unlink(missing_ok=True)
         aside.with_name(aside.name + _SHM).unlink(missing_ok=True)
@@ -78,7 +78,7 @@ def salvage(file: Path) -> Salvaged | None:
 
 
 def schema() -> str:
-    """The tables of the chat history."""
+    """The schema of the chat history."""
     return resources.files("ui").joinpath("schema.sql").read_text(encoding="utf-8")
 
 
@@ -93,7 +93,7 @@ def _is_whole(file: Path) -> bool:
 
 
 def _put_aside(file: Path) -> Path:
-    """A copy of the damaged file with its log, under a name that says so; on the disk before anything is removed."""
+    """Copy the damaged file and its log to a name that says so; on disk before anything is deleted."""
     now = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
     aside = file.with_name(f"{file.stem}.damaged-{now}{file.suffix}")
     for end in ("", _WAL):
@@ -114,7 +114,7 @@ def _read_only(file: Path) -> sqlite3.Connection:
 
 
 def _copied(source: Path, target: sqlite3.Connection) -> Counter[str]:
-    """Copy what can be read of each table; how many rows each has then."""
+    """Copy the readable rows of each table; returns the number of rows per table."""
     found: Counter[str] = Counter()
     with closing(_read_only(source)) as db:
         for table in TABLES:
@@ -123,7 +123,7 @@ def _copied(source: Path, target: sqlite3.Connection) -> Counter[str]:
                 kept = {name: value for name, value in row.items() if name in ours}
                 names = ", ".join(f'"{name}"' for name in kept)
                 places = ", ".join("?" * len(kept))
-                with suppress(sqlite3.Error):  # a row whose page is damaged lacks what it must have
+                with suppress(sqlite3.Error):  # a row from a damaged page lacks required columns
                     found[table] += target.execute(
                         f"INSERT OR IGNORE INTO {table} ({names}) VALUES ({places})",  # noqa: S608 our own names
                         list(kept.values()),
@@ -132,13 +132,13 @@ def _copied(source: Path, target: sqlite3.Connection) -> Counter[str]:
 
 
 def _rows(db: sqlite3.Connection, table: str) -> Iterator[dict[str, Any]]:
-    """All rows that can be read, whatever lies between them."""
+    """All readable rows, whatever lies between them."""
     select = f"SELECT rowid AS row, * FROM {table} NOT INDEXED WHERE rowid"  # noqa: S608 a constant name
     seen: set[int] = set()
     at, missed = 0, 0
     while at < _LAST:
         rows, whole = _until_damage(db, f"{select} > ? ORDER BY rowid", at, seen)
-        if rows or whole:  # back to what a longer stride passed over
+        if rows or whole:  # go back over what a longer stride skipped
             rows += _until_damage(db, f"{select} <= ? ORDER BY rowid DESC", at, seen)[0]
         yield from rows
         if whole:
@@ -147,7 +147,7 @@ def _rows(db: sqlite3.Connection, table: str) -> Iterator[dict[str, Any]]:
 
 
 def _until_damage(db: sqlite3.Connection, query: str, at: int, seen: set[int]) -> tuple[list[dict[str, Any]], bool]:
-    """The rows of a query up to the first that cannot be read or is known, and whether all could be read."""
+    """The rows of a query up to the first unreadable or known one, and whether all could be read."""
     rows: list[dict[str, Any]] = []
     try:
         cursor = db.execute(query, (at,))
@@ -164,7 +164,7 @@ def _until_damage(db: sqlite3.Connection, query: str, at: int, seen: set[int]) -
 
 
 def _complete(db: sqlite3.Connection) -> None:
-    """Give messages whose chat is lost a chat, and all chats to the one user that there is."""
+    """Give messages whose chat is lost a chat, and assign all chats to the only user."""
     known = db.execute("SELECT id FROM users WHERE identifier = 'local'").fetchone()
     known = (
         known

@@ -1,4 +1,4 @@
-"""Which papers a chat asks: all of them, those of a tag, or those chosen in the Library; kept for the chat."""
+"""Which papers a chat asks: all, those with a tag, or those chosen in the Library; remembered per chat."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
     from ingest import Paper
 
 ALL, CHOSEN, TAG = "all", "chosen", "tag:"
-"""What the picker sends: `all`, `chosen`, or `tag:` and the tag."""
+"""Values of the picker: `all`, `chosen`, or `tag:` and the tag."""
 
 PICKER = "scope"
-"""The picker's id, and the name under which the session and the messages keep what was chosen."""
+"""The picker's id, and the key in the session and in messages."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ class Choice:
 
 
 def picker() -> cl.Mode:
-    """The picker beside the composer, standing at what the chat asks now."""
+    """The picker beside the composer, set to the chat's current choice."""
     now = _session()
     papers = {paper.id for paper in core.library().papers()}
     options = [(ALL, "All papers", "layers", counted(len(papers), "paper"))]
@@ -51,10 +51,10 @@ def picker() -> cl.Mode:
 
 
 def of_message(message: cl.Message) -> Choice:
-    """What the picker stood at when the message was sent; it stays so for the chat.
+    """The picker's value when the message was sent; it becomes the chat's choice.
 
     Raises:
-        UserFacingError: the papers that were chosen are gone.
+        UserFacingError: the chosen papers are gone.
     """
     picked = cast("Mapping[str, Any]", message.modes or {}).get(PICKER)
     if isinstance(picked, str):
@@ -63,10 +63,10 @@ def of_message(message: cl.Message) -> Choice:
 
 
 def current() -> Choice:
-    """What the chat asks now.
+    """The chat's current choice.
 
     Raises:
-        UserFacingError: the papers that were chosen are gone.
+        UserFacingError: the chosen papers are gone.
     """
     now = _session()
     if now.startswith(TAG):
@@ -83,12 +83,12 @@ def current() -> Choice:
 
 
 def of_papers(papers: Iterable[Paper]) -> Choice:
-    """These papers, for one question; what the chat asks stays."""
+    """These papers, for one question; the chat's choice is unchanged."""
     return Choice(paper_ids=[paper.id for paper in papers])
 
 
 def choose(paper_ids: Sequence[str]) -> str:
-    """Ask these papers from now on, or all where none is given; a sentence on what holds now."""
+    """Ask these papers from now on, or all if none is given; returns a sentence for the user."""
     there = {paper.id for paper in core.library().papers()}
     ids = [paper_id for paper_id in dict.fromkeys(paper_ids) if paper_id in there]
     cl.user_session.set("chosen", ids)
@@ -101,7 +101,7 @@ def choose(paper_ids: Sequence[str]) -> str:
 
 
 def kept() -> dict[str, Any]:
-    """What a message keeps, so that the chat goes on with it after a restart; empty while all papers are asked."""
+    """What a message stores so that the choice survives a restart; empty if all papers are asked."""
     now = _session()
     if now.startswith(TAG):
         return {PICKER: {"tag": now.removeprefix(TAG)}}
@@ -109,7 +109,7 @@ def kept() -> dict[str, Any]:
 
 
 def remember(kept: Any) -> None:
-    """Take up what a stored message kept."""
+    """Restore the choice from a stored message."""
     if isinstance(kept, dict) and isinstance(kept.get("tag"), str):
         cl.user_session.set(PICKER, TAG + kept["tag"])
     elif isinstance(kept, dict) and isinstance(kept.get("papers"), list):

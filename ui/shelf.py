@@ -1,4 +1,4 @@
-"""The Library command: the papers as a list to filter, open, tag, choose and delete."""
+"""The Library command: a list of the papers to filter, open, tag, choose and delete."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ def listed() -> list[dict[str, Any]]:
 
 
 async def act(name: str, payload: Any) -> dict[str, Any]:
-    """Do what the list asks for, and return the papers as they are then, or one sentence on what went wrong.
+    """Carry out an action of the list; returns the updated papers, or one sentence on what went wrong.
 
-    The list runs in the browser: neither the action nor the ids are taken on trust.
+    The list runs in the browser, so neither the action nor the ids are trusted.
     """
     payload = payload if isinstance(payload, dict) else {}
     paper_id, tag, said = str(payload.get("id", "")), str(payload.get("tag", "")), None
@@ -64,9 +64,9 @@ async def act(name: str, payload: Any) -> dict[str, Any]:
 
 
 def _delete(paper_id: str) -> str | None:
-    """Delete a paper; what stays, in one sentence."""
+    """Delete a paper; returns a sentence on what remains."""
     library = core.library()
-    if library.paper(paper_id).id != paper_id:  # the library also takes the beginning of an id; a browser may not
+    if library.paper(paper_id).id != paper_id:  # the library accepts abbreviated ids; from a browser we do not
         return None
     library.remove(paper_id)
     return "Deleted. Answers in your chats still quote the paper; to remove every trace, delete those chats too."

@@ -1,4 +1,4 @@
-"""What is looked at before Scholion starts: the key of the login cookie and the chats. What is damaged is made anew."""
+"""Checks before the start: the key of the login cookie and the chats. Whatever is damaged is replaced."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 KEY_CHARS = 32
-"""Fewer are too few for the signature of a login cookie."""
+"""Minimum length of the key that signs the login cookie."""
 
 
 def secret(folder: Path) -> str:
-    """The key that signs the login cookie: made once, and again where it cannot be one. Pages are reloaded then."""
+    """The key that signs the login cookie: created once, and again if it is invalid; open pages then reload."""
     path = folder / "secret"
     key = path.read_bytes().decode("ascii", "replace").strip() if path.is_file() else ""
     if len(key) < KEY_CHARS or not key.isascii() or not key.isprintable():
@@ -27,9 +27,9 @@ def secret(folder: Path) -> str:
 
 
 def mended(folder: Path) -> Iterator[str]:
-    """Mend what is damaged of the chats; one sentence on each thing that was.
+    """Repair a damaged chat history; yields one sentence for each repair.
 
-    Only the owner of the library may do it.
+    Only the owner of the library may call it.
     """
     if (found := salvage(folder / "chats.db")) is not None:
         yield (

@@ -1,4 +1,4 @@
-"""Attached PDFs: checked by their bytes, added to the library with visible progress, stoppable."""
+"""Attached PDFs: checked by content, added to the library with visible progress; can be stopped."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ _one_at_a_time = asyncio.Lock()
 
 
 async def add(elements: Iterable[Any]) -> list[Paper]:
-    """Bring the attached files into the library, one message each; returns the papers that are there now."""
+    """Add the attached files to the library, one message each; returns the papers that are in it now."""
     found = [await _add_one(Path(element.path), element.name) for element in elements if element.path]
     return [paper for paper in found if paper is not None]
 
 
 async def offer(papers: list[Paper]) -> None:
-    """Offer a first question about papers that came without one."""
+    """Offer a first question about papers uploaded without one."""
     these = "it" if len(papers) == 1 else "them"
     action = cl.Action(
         name="ask_about",
@@ -47,7 +47,7 @@ async def offer(papers: list[Paper]) -> None:
 
 
 def is_pdf(path: Path) -> bool:
-    """Whether the bytes say so; the browser's word on the type is only a claim."""
+    """Whether the contents are a PDF; the type the browser claims is not trusted."""
     with path.open("rb") as file:
         return b"%PDF-" in file.read(1024)
 
@@ -97,10 +97,10 @@ async def _ingest(path: Path, *, name: str, message: cl.Message) -> IngestReport
             text = _progress(name, latest[-1] if latest else None)
             if text != message.content:
                 message.content = text
-                await cl.context.emitter.update_step(message.to_dict())  # shown, not stored: it is about to change
+                await cl.context.emitter.update_step(message.to_dict())  # shown but not stored, as it will change
         return work.result()
     except asyncio.CancelledError:
-        stop.set()  # the thread looks at it between two batches
+        stop.set()  # the thread checks it between batches
         await asyncio.wait({work}, timeout=30)
         report = None if not work.done() or work.exception() else work.result()
         added = report is not None and report.status != "failed"

@@ -1,1 +1,1 @@
-"""Adapt the model that drafts to one's own field: examples in, a small adapter out, kept only where it is better."""
+"""Adapt the drafter to the user's field: train a small adapter on examples, and keep it only if it is better."""

@@ -1,4 +1,4 @@
-"""What an adapter learns from: questions with answers, a glossary, or papers alone, as prompts that are served so."""
+"""Training examples for an adapter, from questions with answers, a glossary or papers, as the prompts in serving."""
 
 from __future__ import annotations
 
@@ -27,34 +27,34 @@ if TYPE_CHECKING:
     Asks = Callable[[str, Sequence[str] | None], Awaitable[Sequence[Message]]]
 
 CARRIES = 0.5
-"""The share of an answer's words that must stand in what the model reads; else it would be taught to invent."""
+"""The share of an answer's words that must be in the prompt. Otherwise the model would learn to invent."""
 
 _DEFINED = re.compile(r"(?P<term>(?:An? |The )?[A-Za-z][\w-]*(?: [\w-]+){0,3}) (?:is|are) (?:an?|the) ")
-"""A sentence that begins so may answer "What is …?"."""
+"""A sentence that starts like this may answer "What is …?"."""
 
 
 @dataclass(frozen=True, slots=True)
 class Taught:
-    """An example with what it is measured by."""
+    """An example and how it is scored."""
 
     example: Example
     group: str
-    """Examples of one group are never both learned from and held out: the paper."""
+    """Examples of one group (a paper) are either all learned from or all held out."""
     question: str
     golds: tuple[str, ...] = ()
-    """What counts as right; nothing: it is only learned from."""
+    """Right answers; empty if the example is for training only."""
 
 
 async def of_questions(cases: Sequence[Case], asks: Asks, *, tell: Tell = lambda *_: None) -> tuple[list[Taught], int]:
-    """Each question as the drafter is asked it, with its first answer as a sentence.
+    """One example per question: the prompt as the drafter gets it, and the first answer as a sentence.
 
     Args:
         cases: questions with answers.
-        asks: what the drafter is asked for a question, of these papers or of all.
-        tell: called with what is done, how far, and of how much.
+        asks: builds the drafter's prompt for a question, over these papers or all of them.
+        tell: called with the current step, the number done and the total.
 
     Returns:
-        The examples, and how many are only measured with because the passages found do not carry their answer.
+        The examples, and how many are only used for scoring because the passages found do not contain the answer.
     """
     taught, left_out = [], 0
     for n, case in enumerate(cases, start=1):
@@ -73,7 +73,7 @@ async def of_questions(cases: Sequence[Case], asks: Asks, *, tell: Tell = lambda
 
 
 def carried(answer: str, prompt: str) -> bool:
-    """Whether the answer could be read in the prompt: yes, no and "not said" always, else by its words."""
+    """Whether the answer is in the prompt: always for yes, no and "not said", else judged by its words."""
     if answer == UNANSWERABLE or answer.lower().rstrip(".") in {"yes", "no"}:
         return True
     words = content_words(answer) or set(answer.lower().split())
@@ -81,7 +81,7 @@ def carried(answer: str, prompt: str) -> bool:
 
 
 def of_glossary(entries: Iterable[GlossaryEntry]) -> list[Taught]:
-    """What each term of the team's glossary means, asked for in two ways; the definition is what the model reads."""
+    """Examples from the team's glossary: two questions per term. The definition is both the context and the answer."""
     taught = []
     for entry in entries:
         name = entry.preferred or entry.term
@@ -95,7 +95,7 @@ def of_glossary(entries: Iterable[GlossaryEntry]) -> list[Taught]:
 
 
 def of_abbreviations(meanings: Iterable[Meaning], texts: Mapping[str, Sequence[str]]) -> list[Taught]:
-    """What each abbreviation of the papers stands for; it is read in the first sentence that says so."""
+    """Examples from the papers' abbreviations. The context is the first sentence that gives the long form."""
     taught = []
     for meaning in meanings:
         paper_id = meaning.papers[0][0] if meaning.papers else ""
@@ -117,7 +117,7 @@ def _first_with(short: str, long: str, texts: Iterable[str]) -> str | None:
 
 
 def of_texts(texts: Mapping[str, Sequence[str]], *, most: int) -> list[Taught]:
-    """Texts of the papers as they stand, an even draw over the papers."""
+    """Plain texts of the papers, sampled evenly across the papers."""
     each = max(1, most // max(1, len(texts)))
     found = []
     for paper_id, its in texts.items():
@@ -127,7 +127,7 @@ def of_texts(texts: Mapping[str, Sequence[str]], *, most: int) -> list[Taught]:
 
 
 def of_paper(paper: Paper, texts: Iterable[str]) -> list[Taught]:
-    """Questions made by rule of the sentences of a paper that define something, each answered with its sentence."""
+    """Rule-made questions from sentences of a paper that define something; the sentence is the answer."""
     taught = []
     for text in texts:
         spans = sentence_spans(text)
@@ -151,7 +151,7 @@ def _made(question: str, read: Sequence[str], said: str, *, group: str, golds: t
 
 
 def short_answer(text: str) -> str:
-    """What a draft says, as an answer is counted: of a yes or no only this, and of "not said" that it abstains."""
+    """A draft reduced for scoring: just yes or no if it starts with one, and UNANSWERABLE for "not said"."""
     plain = " ".join(text.split())
     if plain.startswith(NOT_SAID.rstrip(".")):
         return UNANSWERABLE
@@ -160,5 +160,5 @@ def short_answer(text: str) -> str:
 
 
 def right(text: str, golds: Sequence[str]) -> float:
-    """Token F1 of a draft against the nearest of its right answers, between 0 and 1."""
+    """Token F1 of a draft against its closest right answer, in [0, 1]."""
     return answer_f1(short_answer(text), golds) or 0.0

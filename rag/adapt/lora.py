@@ -1,7 +1,7 @@
-"""Teach a low-rank adapter for a language model from examples, and write it as a GGUF file that llama.cpp serves.
+"""Train a low-rank adapter for a language model, and write it as a GGUF file that llama.cpp can serve.
 
-LoRA (Hu et al. 2021) adds to each chosen matrix the product of two thin ones, and only these learn. The base is read
-from a GGUF file, its weights dequantised, or from a Hugging Face folder. Loss is taken of the answers' tokens only.
+LoRA (Hu et al. 2021) adds the product of two thin matrices to each chosen weight matrix, and trains only these. The
+base model is read from a GGUF file (dequantised) or from a Hugging Face folder. The loss covers only answer tokens.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from rag.message import Message
 
 FAMILIES: Final = {"llama": "llama", "mistral": "llama", "qwen2": "qwen2", "qwen3": "qwen3"}
-"""transformers' name of a family → llama.cpp's; all have the seven projections of `rag.adapt.recipe`."""
+"""transformers' name of a model family → llama.cpp's. All have the seven projections of `rag.adapt.recipe`."""
 
 _IN_GGUF: Final = {
     "q_proj": "attn_q",
@@ -39,44 +39,44 @@ _IN_GGUF: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """What the model reads, and what it is to write."""
+    """A prompt and the answer to learn."""
 
     messages: tuple[Message, ...]
-    """Empty: the answer is a text of the field, to be learned as it stands."""
+    """Empty if the answer is plain text from the field."""
     answer: str
-    """Empty: nothing is to be learned from it."""
+    """Empty if there is nothing to learn."""
 
 
 @dataclass(frozen=True, slots=True)
 class Epoch:
-    """The mean loss of an answer's token in nats, on what was learned from and on what was held out."""
+    """Mean loss per answer token in nats, on the training examples and on those held out."""
 
     learned: float | None
-    """None: before anything was learned."""
+    """None before training."""
     held_out: float | None
 
 
 @dataclass(frozen=True, slots=True)
 class Encoded:
-    """An example in tokens."""
+    """A tokenised example."""
 
     ids: tuple[int, ...]
     begins: int
-    """Where the answer begins."""
+    """Index of the answer's first token."""
 
 
 def without_noise() -> None:
-    """Keep transformers' own bars and hints off the terminal."""
+    """Keep transformers' progress bars and hints off the terminal."""
     from transformers import utils
 
-    logging: Any = utils.logging  # it has no annotations
+    logging: Any = utils.logging  # untyped
     logging.disable_progress_bar()
     logging.set_verbosity_error()
     warnings.filterwarnings("ignore", category=FutureWarning, module="transformers")
 
 
 def lora_config(recipe: Recipe) -> Any:
-    """The recipe as peft wants it."""
+    """The recipe as a peft config."""
     from peft import LoraConfig
 
     targets = list(recipe.targets)
@@ -84,15 +84,15 @@ def lora_config(recipe: Recipe) -> Any:
 
 
 class Learner:
-    """A base model with an adapter that learns. It begins as one that changes nothing.
+    """A base model with a trainable adapter, which changes nothing at first.
 
     Args:
-        base: a GGUF file, or a folder as transformers saves it.
-        recipe: how it is taught.
-        device: as torch names it.
+        base: a GGUF file, or a folder saved by transformers.
+        recipe: hyperparameters.
+        device: a torch device name.
 
     Raises:
-        ModelFileError: the base cannot be read, or is of a family that this does not know.
+        ModelFileError: the base cannot be read or belongs to an unknown family.
     """
 
     def __init__(self, base: Path, recipe: Recipe, *, device: str = "cpu") -> None:
@@ -130,13 +130,13 @@ class Learner:
         self.shape = network.config
         self.device = device
         self._working = [(name, p) for name, p in self.network.named_parameters() if p.requires_grad]
-        self.masters = [p.detach().clone().float() for _, p in self._working]  # bf16 alone would lose small steps
-        torch.set_num_threads(1)  # each thread of ours reads its own example
+        self.masters = [p.detach().clone().float() for _, p in self._working]  # fp32: bf16 would lose small steps
+        torch.set_num_threads(1)  # each of our threads handles one example
         n_threads = os.cpu_count() or 1 if device == "cpu" else 1
         self._workers = ThreadPoolExecutor(n_threads, thread_name_prefix="learn")
 
     def encoded(self, example: Example) -> Encoded | None:
-        """The example in tokens as the server's template puts it; None where it is too long."""
+        """Tokenise an example with the server's chat template; None if it is too long."""
         if not example.messages:
             text = self._tokenizer(example.answer, add_special_tokens=False).input_ids[: self.recipe.longest]
             return Encoded(tuple(text), 1) if len(text) > 1 else None
@@ -150,7 +150,7 @@ class Learner:
         return str(self._tokenizer.apply_chat_template(given, add_generation_prompt=True, tokenize=False))
 
     def answer(self, messages: Sequence[Message], *, tokens: int) -> str:
-        """What the model writes at temperature 0, with the adapter as it is now."""
+        """What the model writes at temperature 0 with the current adapter."""
         import torch
 
         given = self._tokenizer(self._prompt(messages), add_special_tokens=False, return_tensors="pt")
@@ -166,12 +166,12 @@ class Learner:
         *,
         tell: Callable[[int, int, float], None] = lambda *_: None,
     ) -> list[Epoch]:
-        """Teach the adapter; afterwards it is as after the best epoch.
+        """Train the adapter and restore the best epoch.
 
         Args:
-            examples: what to learn from.
-            held_out: what tells when to stop; with nothing here all epochs are learned.
-            tell: called after each step with its number, how many there will be, and its loss.
+            examples: the training set.
+            held_out: used for early stopping; if empty, all epochs are run.
+            tell: called after each step with its number, the total number of steps and the loss.
         """
         import torch
 
@@ -203,13 +203,13 @@ class Learner:
         return epochs
 
     def share(self, step: int, steps: int) -> float:
-        """Of the highest rate, at this step of so many."""
+        """Learning rate at this step, as a share of the peak rate: linear warm-up, then cosine decay."""
         if step < self.recipe.warm_up:
             return (step + 1) / self.recipe.warm_up
         return 0.5 * (1 + math.cos(math.pi * (step - self.recipe.warm_up) / max(1, steps - self.recipe.warm_up)))
 
     def step(self, batch: Sequence[Encoded], optimiser: Any) -> float:
-        """Learn from a batch with an optimiser of `masters`; its mean loss."""
+        """One optimiser step over a batch; returns its mean loss per token. The optimiser must update `masters`."""
         import torch
 
         n = sum(len(example.ids) - example.begins for example in batch)
@@ -228,7 +228,7 @@ class Learner:
         return sum(loss for loss, _ in found)
 
     def _loss(self, example: Encoded) -> Any:
-        """The sum of the losses of the answer's tokens; only for them are there logits."""
+        """Summed loss over the answer's tokens; logits are computed only for these."""
         import torch
 
         ids = torch.tensor([example.ids], device=self.device)
@@ -238,7 +238,7 @@ class Learner:
         return torch.nn.functional.cross_entropy(logits, ids[0, example.begins :], reduction="sum")
 
     def loss(self, examples: Sequence[Encoded]) -> float | None:
-        """The mean loss of an answer's token; None where there is none."""
+        """Mean loss per answer token; None if there are no examples."""
         import torch
 
         def of_one(example: Encoded) -> float:
@@ -249,7 +249,7 @@ class Learner:
         return sum(self._workers.map(of_one, examples)) / n if n else None
 
     def take(self, values: Sequence[Any]) -> None:
-        """Put these values into `masters`, and all masters into the network that computes."""
+        """Copy these values into `masters`, and all masters into the working network."""
         import torch
 
         with torch.no_grad():
@@ -259,7 +259,7 @@ class Learner:
                 working.copy_(value)
 
     def save(self, path: Path) -> None:
-        """Write the adapter as a GGUF file that llama.cpp takes, 16 bits a number."""
+        """Write the adapter in 16 bits as a GGUF file that llama.cpp accepts."""
         import gguf
 
         part = path.with_suffix(".part")
@@ -277,14 +277,15 @@ class Learner:
         part.replace(path)
 
     def merged(self, folder: Path) -> None:
-        """Write the model with the adapter in its weights as a folder that other engines serve. Ends this learner."""
+        """Merge the adapter into the weights and write the model as a folder for other engines. Ends this learner."""
         self.network.merge_and_unload().save_pretrained(folder)
         self._tokenizer.save_pretrained(folder)
 
     def _in_gguf(self, name: str, value: Any) -> tuple[str, Any]:
-        """A matrix under llama.cpp's name, the rows of queries and keys in its order.
+        """A matrix with llama.cpp's name; rows of queries and keys are put in llama.cpp's order.
 
-        llama.cpp turns neighbouring pairs of a head by position, transformers one half against the other.
+        For rotary embeddings llama.cpp pairs adjacent dimensions of a head; transformers pairs its first half with its
+        second.
         """
         parts = name.split(".")
         layer, module = parts[parts.index("layers") + 1], next(part for part in parts if part in _IN_GGUF)

@@ -1,4 +1,4 @@
-"""A model with an untrained adapter, written as one file: where a course or a notebook begins to train it."""
+"""Write a model with an untrained adapter as one file, as the starting point of a course or a notebook."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ if TYPE_CHECKING:
     from rag.adapt.recipe import Recipe
 
 BYTES: Final = 2
-"""Of a number as it is loaded and written: bf16."""
+"""Bytes per parameter when loading and writing (bf16)."""
 SECONDS_PER_GB: Final = 6.0
-"""To read, prepare and write, on a solid-state disk; a guess, told as one."""
+"""Rough guess of the time to read, prepare and write on an SSD; shown as a guess."""
 
 
 @dataclass(frozen=True, slots=True)
 class Needs:
-    """What preparing takes."""
+    """What preparing a model takes."""
 
     parameters: int | None
-    """None: not known before it is loaded."""
+    """None if unknown before loading."""
     here: bool
 
     @property
     def memory(self) -> int | None:
-        """Bytes."""
+        """Memory in bytes."""
         return None if self.parameters is None else self.parameters * BYTES
 
     @property
@@ -41,7 +41,7 @@ class Needs:
 
 
 def needs(model: str) -> Needs:
-    """What it takes to prepare a folder, or a model of the Hugging Face hub, whose name tells its size at best."""
+    """What it takes to prepare a local folder, or a Hugging Face model, whose size can only be read off its name."""
     folder = Path(model).expanduser()
     if folder.is_dir():
         return Needs(_parameters(folder), here=True)
@@ -51,7 +51,7 @@ def needs(model: str) -> Needs:
 
 
 def _parameters(folder: Path) -> int | None:
-    """Numbers in a folder's safetensors files, by their headers."""
+    """Number of parameters in a folder's safetensors files, from their headers."""
     total = 0
     for path in folder.glob("*.safetensors"):
         try:
@@ -69,15 +69,15 @@ def _parameters(folder: Path) -> int | None:
 
 
 def prepare(model: str, recipe: Recipe, out: Path) -> dict[str, Any]:
-    """Load the model in bf16, put an untrained adapter on it, and write the state dict with `torch.save`.
+    """Load the model in bf16, add an untrained adapter, and write the state dict with `torch.save`.
 
-    A model that is no folder here is fetched from the Hugging Face hub: ask the user before.
+    A model that is not a local folder is downloaded from the Hugging Face hub: ask the user first.
 
     Returns:
-        What was written: family, parameters, how many of them the adapter has; also in `out` + ".json".
+        What was written: family, parameters and how many of them belong to the adapter; also saved as `out` + ".json".
 
     Raises:
-        AdapterError: there is no such model, or it is of a family that is not known.
+        AdapterError: there is no such model, or its family is unknown.
     """
     import torch
     from peft import get_peft_model
@@ -123,7 +123,7 @@ def prepare(model: str, recipe: Recipe, out: Path) -> dict[str, Any]:
 
 
 def default_out(model: str) -> Path:
-    """Like `mistral_with_lora.pt`: the model's family by its name."""
+    """Like `mistral_with_lora.pt`, using the model family in the name."""
     name = Path(model).name.lower()
     family = next((family for family in FAMILIES if name.startswith(family.rstrip("23"))), None)
     return Path(f"{family or re.split(r'[^a-z0-9]', name)[0] or 'model'}_with_lora.pt")

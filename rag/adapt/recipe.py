@@ -1,4 +1,4 @@
-"""The recipe of an adapter: everything that decides how it is taught, in one file that a person can read and change."""
+"""The recipe of an adapter: all hyperparameters of its training, in one readable and editable file."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ ATTENTION: Final[tuple[Projection, ...]] = ("q_proj", "k_proj", "v_proj", "o_pro
 
 
 class Recipe(BaseModel):
-    """How an adapter is taught."""
+    """Hyperparameters of training."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -40,10 +40,10 @@ class Recipe(BaseModel):
 
     @classmethod
     def read(cls, path: Path) -> Self:
-        """The recipe in a TOML file; what it leaves out is as by default.
+        """Read a recipe from a TOML file; missing values get their defaults.
 
         Raises:
-            RecipeError: it cannot be read, or a value is out of bounds; the message names it.
+            RecipeError: the file cannot be read, or a value is out of bounds; the message names it.
         """
         try:
             return cls.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
@@ -60,7 +60,7 @@ class Recipe(BaseModel):
             ) from error
 
     def as_toml(self) -> str:
-        """The recipe as a TOML file, each line with what it means."""
+        """The recipe as a TOML file with a comment on each line."""
         lines = []
         for name, field in type(self).model_fields.items():
             value = getattr(self, name)

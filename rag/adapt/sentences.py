@@ -1,4 +1,4 @@
-"""From a question and its short answer to the sentence that a model is to write: by rule, in plain English."""
+"""Turn a question and its short answer into a full sentence, by rules for plain English."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import Final
 from rag.evaluation.metrics import UNANSWERABLE
 
 NOT_SAID: Final = "The passages do not say."
-"""What a model is taught to write where nothing that it reads answers."""
+"""What the model learns to write if nothing in its context answers the question."""
 
 WHOLE: Final = 8
-"""Words from which on an answer is taken for a sentence of its own."""
+"""An answer with at least this many words counts as a sentence."""
 
 _PAST: Final = {
     "use": "used", "make": "made", "find": "found", "get": "got", "take": "took", "give": "gave", "choose": "chose",
@@ -37,9 +37,9 @@ _STRANDED = re.compile(r"\b(?:in|on|of|for|from|with|by|to|at|against|as)\W*$", 
 
 
 def as_sentence(question: str, answer: str) -> str:
-    """The answer as a whole sentence where a rule knows how, else the answer itself, with a capital and a full stop.
+    """The answer as a full sentence if a rule applies, else the answer with a capital and a full stop.
 
-    "How many examples did they use?" with "512" becomes "They used 512 examples."; yes and no stay what they are.
+    "How many examples did they use?" with "512" becomes "They used 512 examples."; yes and no stay as they are.
     """
     said = " ".join(answer.split())
     if said == UNANSWERABLE:
@@ -51,7 +51,7 @@ def as_sentence(question: str, answer: str) -> str:
 
 
 def _turned(question: str, answer: str) -> str | None:
-    """The question as a statement with the answer in its place; None where no rule fits."""
+    """The question as a statement that contains the answer; None if no rule applies."""
     if (found := _HOW_MANY_DO.fullmatch(question)) and answer[:1].isdigit():
         if found["noun"].lower() in answer.lower():
             return f"{_says(found)} {answer}{found['rest']}"

@@ -1,4 +1,4 @@
-"""Teach an adapter, answer what was held out before and after, and keep it only where it answers better."""
+"""Train an adapter, compare held-out answers before and after, and keep it only if they improve."""
 
 from __future__ import annotations
 
@@ -36,13 +36,13 @@ if TYPE_CHECKING:
     Tell = Callable[[str, int, int], None]
 
 FEW: Final = 50
-"""Rows below which what is learned is mostly how the rows are worded."""
+"""With fewer rows, the model mostly learns their wording."""
 
 LEAST: Final = 10
-"""Rows without which nothing is taught: there would be none to hold out."""
+"""Minimum number of rows: with fewer, none could be held out."""
 
 ANSWER_TOKENS: Final = 96
-"""Longest answer when it is measured."""
+"""Maximum length of an answer during evaluation."""
 
 _STYLE: Final = (
     "text{font:11px sans-serif;fill:#444}.line{fill:none;stroke-width:2;stroke:#2563eb}.s1{stroke:#d97706}"
@@ -52,22 +52,22 @@ _STYLE: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Teaching:
-    """What came of teaching."""
+    """The result of training."""
 
     adapter: Adapter | None
-    """None: it answers worse than the model as it was, so it was not kept."""
+    """None if its answers were worse than the original model's, so it was not kept."""
     card: dict[str, Any]
     before: Estimate | None
     after: Estimate | None
     difference: Estimate | None
-    """None of the three is known where nothing that was held out has a right answer."""
+    """All three are None if no held-out example has a right answer."""
 
 
 def split(taught: Sequence[Taught], share: float) -> tuple[list[Taught], list[Taught]]:
-    """What to learn from, and what to hold out: whole groups, by a hash of their names, at least one of each.
+    """Split into training and held-out examples: whole groups, by a hash of their names, at least one of each.
 
     Raises:
-        AdapterError: there are too few examples, or all of them are of one group.
+        AdapterError: there are too few examples, or all are in one group.
     """
     rows = [row for row in taught if row.example.answer]
     if len(rows) < LEAST:
@@ -98,21 +98,21 @@ async def teach(
     threads: int | None = None,
     tell: Tell = lambda *_: None,
 ) -> Teaching:
-    """Teach `base` an adapter and keep it where it answers better what was held out.
+    """Train an adapter for `base`, and keep it if it answers held-out questions better.
 
     Args:
         name: of the adapter.
         taught: the examples.
-        base: a GGUF file, or a folder as transformers saves it.
-        recipe: how.
-        adapters: where it is kept.
+        base: a GGUF file, or a folder saved by transformers.
+        recipe: hyperparameters.
+        adapters: where to keep the adapter.
         source: where the examples came from, for the card.
-        merged: a folder into which the whole model is written too, with the adapter in its weights.
-        threads: processor threads for the answers; None: as many as the app takes.
-        tell: called with what is done, how far, and of how much.
+        merged: a folder for the whole model with the adapter merged in; None for no such copy.
+        threads: CPU threads for the answers; None for the app's default.
+        tell: called with the current step, the number done and the total.
 
     Raises:
-        UserFacingError: it cannot be taught from this.
+        UserFacingError: these examples or this base cannot be used for training.
     """
     learned, held = split(taught, recipe.held_out)
     making = adapters.new(name)
@@ -120,7 +120,7 @@ async def teach(
         measured = [row for row in held if row.golds]
         here = about(base)
         learner = await asyncio.to_thread(_learner, base, recipe)
-        speaks = learner if "files" in here else None  # a folder is asked by the learner itself, a file as it is served
+        speaks = learner if "files" in here else None  # a folder answers via the learner, a GGUF via the server
         before = await _asked(speaks, base, None, measured, what="answering before", threads=threads, tell=tell)
         began = time.monotonic()
         epochs, n = await asyncio.to_thread(_learn, learner, learned, held, tell=tell)
@@ -165,11 +165,11 @@ async def teach(
 
 
 def better(difference: Estimate | None, epochs: Sequence[Epoch]) -> bool:
-    """Whether the adapter answers better; where that was not measured, whether what was held out surprises it less."""
+    """Whether the adapter answers better; if that was not measured, whether its held-out loss is lower."""
     if difference is not None:
         return difference.mean > 0
     known = [epoch.held_out for epoch in epochs if epoch.held_out is not None]
-    return bool(known) and min(known) < known[0]  # the first is of the model as it was
+    return bool(known) and min(known) < known[0]  # the first is the model without adapter
 
 
 def _learner(base: Path, recipe: Recipe) -> Learner:
@@ -214,7 +214,7 @@ async def _asked(
 async def answers(
     base: Path, adapter: Path | None, rows: Sequence[Taught], *, what: str, threads: int | None, tell: Tell
 ) -> list[str]:
-    """What the model answers to each row as the app serves it, with the adapter or without; empty where it fails."""
+    """Answers to all rows, served as in the app, with or without the adapter; empty where the model failed."""
     server = LocalServer(base, context=4096, slots=1, threads=threads, adapter=adapter)
     model: ChatModel = EndpointChatModel(server.connect, name=server.name, timeout=120.0)
     texts = []
@@ -233,13 +233,13 @@ async def _answer(model: ChatModel, row: Taught) -> str:
             async for piece in pieces:
                 if isinstance(piece, Draft):
                     return piece.text
-    except ModelError:  # an answer that is none counts as a wrong one
+    except ModelError:  # no answer counts as a wrong one
         return ""
     return ""
 
 
 def curve(epochs: Sequence[Epoch]) -> str:
-    """The losses of the epochs as a picture that stands alone."""
+    """The losses per epoch as a standalone SVG."""
     lines = [("learned from", [epoch.learned for epoch in epochs]), ("held out", [epoch.held_out for epoch in epochs])]
     drawn = [Curve(name, tuple(Point(i, y) for i, y in enumerate(values) if y is not None)) for name, values in lines]
     drawn = [line for line in drawn if line.points]

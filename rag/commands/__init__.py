@@ -1,1 +1,1 @@
-"""The subcommands of `python -m rag`, one file each: arguments in, text or JSON and an exit status out."""
+"""The subcommands of `python -m rag`, one file each: take arguments, print text or JSON, return an exit status."""

@@ -1,4 +1,4 @@
-"""`python -m rag adapt`: teach the drafter from your questions, your glossary or your papers; on, off, prepare."""
+"""`python -m rag adapt`: train the drafter on your questions, your glossary or your papers; on, off, prepare."""
 
 from __future__ import annotations
 
@@ -38,13 +38,13 @@ if TYPE_CHECKING:
     from rag.models.adapters import Adapter
 
 BITS = 5
-"""Of a weight in a GGUF file, roughly: most are quantised to four, with scales."""
+"""Bits per weight in a GGUF file, roughly: most are quantised to four, plus scales."""
 
 COMPUTED = 3_300_000_000
-"""Bytes beside the weights: 3.8 GB were resident in all while the embedded model was taught on two cores."""
+"""Bytes besides the weights: training the embedded model on two cores took 3.8 GB of resident memory in total."""
 
 MOST_TEXTS = 400
-"""Chunks of the papers that are learned as they stand."""
+"""Maximum number of the papers' chunks used as plain training text."""
 
 
 def add_to(commands: Any) -> None:
@@ -93,7 +93,7 @@ def add_to(commands: Any) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Run the command; 0, or 1 where an adapter was not kept or the user said no."""
+    """Run the command; 0, or 1 if an adapter was not kept or the user said no."""
     return int(options.do(options))
 
 
@@ -146,7 +146,7 @@ def _train(options: argparse.Namespace) -> int:
 
 
 def _base(settings: RagSettings) -> Path:
-    """The file of the drafter."""
+    """The drafter's file."""
     path = Path(settings.drafter).expanduser() if settings.drafter else embedded_drafter()
     if not path.is_file():
         raise AdapterError(
@@ -157,7 +157,7 @@ def _base(settings: RagSettings) -> Path:
 
 
 def _told(base: Path) -> str:
-    """What teaching takes, before it begins: the weights unpacked, and what is computed, as measured with 135M."""
+    """What training takes, told before it starts: unpacked weights plus the overhead measured with 135M."""
     parameters = needs(str(base)).parameters if base.is_dir() else base.stat().st_size * 8 // BITS
     memory = "an unknown amount" if parameters is None else f"about {in_words(4 * parameters + COMPUTED)}"
     free = in_words(this_machine().ram_available)
@@ -312,7 +312,7 @@ def _prepare(options: argparse.Namespace) -> int:
 
 
 def _agreed() -> bool:
-    """Ask. Whoever is not at a terminal has not agreed."""
+    """Ask the user. Without a terminal the answer is no."""
     if not sys.stdin.isatty():
         print("Nothing was loaded. Add --yes to agree.", file=sys.stderr)
         return False

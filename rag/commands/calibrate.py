@@ -1,4 +1,4 @@
-"""`python -m rag calibrate`: drafts for questions whose answers are known, and what they teach about the next ones."""
+"""`python -m rag calibrate`: write drafts for questions with known answers, and calibrate confidence on them."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def add_to(commands: Any) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Run the command; 0, or 1 where there is too little to learn from."""
+    """Run the command; 0, or 1 if there is too little data."""
     settings = IngestSettings()
     rag_settings = RagSettings() if options.model is None else RagSettings(drafter=options.model)
     with _library(options, settings) as (questions, library, folder):
@@ -77,7 +77,7 @@ def run(options: argparse.Namespace) -> int:
 
 @contextmanager
 def _library(options: argparse.Namespace, settings: IngestSettings) -> Iterator[tuple[QuestionSet, Library, Path]]:
-    """The questions, the library that they are asked of, and the folder for the drafts."""
+    """The questions, the library they are asked in, and the folder for the drafts."""
     if options.file.suffix == ".csv":
         with open_library(settings) as library:
             if not library.papers():
@@ -93,7 +93,7 @@ def _library(options: argparse.Namespace, settings: IngestSettings) -> Iterator[
 
 
 def _asked(questions: QuestionSet, limit: int | None) -> QuestionSet:
-    """The questions with answers, a sample where asked for, and only the documents that they are asked of."""
+    """The questions with answers (a sample if requested), and only the documents they are asked about."""
     known = [case for case in questions.cases if case.references or case.answerable is False]
     if not known:
         raise QuestionSetError(f"{questions.name} has no answers.", "Fill the column `answer`.")
@@ -113,7 +113,7 @@ def _folder(options: argparse.Namespace, questions: QuestionSet) -> Path:
 async def _drafts(
     questions: QuestionSet, library: Library, settings: RagSettings, folder: Path
 ) -> tuple[list[Labelled], str]:
-    """A labelled draft for each question with an answer, from the folder where it is there; and the model's name."""
+    """A labelled draft for each question with an answer, read from the folder if it is there; and the model's name."""
     assistant = Assistant.open(settings.model_copy(update={"answers": "written"}), library=library)
     key = [assistant.drafter.name, questions.digest, code_digest()]
     path = folder / "drafts.jsonl"
@@ -134,7 +134,7 @@ async def _drafts(
 
 
 async def _one(case: Case, assistant: Assistant) -> dict[str, Any]:
-    """One line: the labelled draft, or none where the floor or an error stood before it."""
+    """One line: the labelled draft, or none if the assistant abstained or failed."""
     try:
         answer = await assistant.answer(case.question, paper_ids=case.paper_ids)
     except UserFacingError as error:
@@ -146,7 +146,7 @@ async def _one(case: Case, assistant: Assistant) -> dict[str, Any]:
 
 
 def labelled(answer: Answer, case: Case) -> Labelled:
-    """The signals of an answer's first draft, whatever is shown in its place, and whether it is right."""
+    """The signals of an answer's first draft, even if it is not shown, and whether it is right."""
     draft = answer.drafts[0]
     cited = cite(draft.text, answer.passages, page_text=lambda *_: "", question=case.question)
     return Labelled(

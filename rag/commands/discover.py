@@ -1,4 +1,4 @@
-"""`python -m rag discover`: the model servers that run on this machine, and the setting that would use each model."""
+"""`python -m rag discover`: find model servers on this machine, and print the setting for each model."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from rag.servers.engines import Engine, ServedModel
 
 ROOM = 8192
-"""Tokens that six passages, a draft and an answer need; a smaller window is worth a word."""
+"""Tokens needed for six passages, a draft and an answer; a smaller context window gets a warning."""
 
 EVERY = "*"
-"""What `--probe` without a model's name stands for."""
+"""The value of `--probe` without a model name."""
 
 
 def add_to(commands: Any) -> None:
@@ -42,7 +42,7 @@ def add_to(commands: Any) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Run the command; always 0: that no server runs is an answer."""
+    """Run the command; always 0: finding no server is a valid result."""
     also = []
     for text in options.at:
         address = loopback_address(text)
@@ -65,13 +65,13 @@ def run(options: argparse.Namespace) -> int:
 
 
 def setting(engine: Engine, model: ServedModel) -> str | None:
-    """The setting that makes a model the expert; None where it cannot be one, or the prompt would leave the machine."""
+    """The setting that makes a model the expert; None if it cannot be one, or if the prompt would leave the machine."""
     offered = model.chat and model.relayed_to is None
     return f"SCHOLION_EXPERT={engine.base_url}#{model.id}" if offered else None
 
 
 def widening(engine: Engine, model: ServedModel) -> str | None:
-    """How to get a larger window from Ollama, which cuts longer prompts without a word; None where none is needed."""
+    """How to enlarge Ollama's context window, beyond which it truncates prompts silently; None if not needed."""
     if engine.name != "Ollama" or (model.context_window or 0) >= ROOM or setting(engine, model) is None:
         return None
     room = min(ROOM, model.trained_context or ROOM)
@@ -89,7 +89,7 @@ def widening(engine: Engine, model: ServedModel) -> str | None:
 
 async def _probed(engines: tuple[Engine, ...], wanted: str) -> dict[tuple[str, str], Capabilities]:
     found = {}
-    for engine in engines:  # one at a time: each model may fill the memory
+    for engine in engines:  # sequentially: each model may fill the memory
         for model in engine.models:
             if wanted in (EVERY, model.id) and setting(engine, model):
                 found[engine.base_url, model.id] = await probe_server(engine.base_url, model=model.id)

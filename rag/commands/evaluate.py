@@ -1,4 +1,4 @@
-"""`python -m rag evaluate`: a question set in, a folder with the results and a report out."""
+"""`python -m rag evaluate`: takes a question set, writes a folder with the results and a report."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ if TYPE_CHECKING:
 
 
 DEPTH = {"own": 10, "qasper": 10, "beir": 100}
-"""Passages to look at where --k is not given: BEIR's figures need 100."""
+"""Passages retrieved unless --k is given; BEIR's metrics need 100."""
 
 ANSWER_SETTINGS = ("drafter_context", "drafter_sentences", "max_output_tokens", "top_k")
-"""Those that decide an answer, beside the model itself."""
+"""The settings that determine an answer, besides the model itself."""
 
 
 def add_to(commands: Any) -> None:
@@ -60,7 +60,7 @@ def add_to(commands: Any) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Run the command; 0, or 1 where questions could not be asked."""
+    """Run the command; 0, or 1 if some questions failed."""
     settings = IngestSettings()
     other = read_run(options.compare) if options.compare else None
     with progress() as tell, _set_up(options, settings, tell) as to_do:
@@ -79,7 +79,7 @@ def run(options: argparse.Namespace) -> int:
 
 @dataclass(frozen=True, slots=True)
 class _ToDo:
-    """The questions, the library that they are asked of, and the folder of the run."""
+    """The questions, the library they are asked in, and the run's folder."""
 
     questions: QuestionSet
     library: Library
@@ -89,7 +89,7 @@ class _ToDo:
 
 @contextmanager
 def _set_up(options: argparse.Namespace, settings: IngestSettings, tell: Tell) -> Iterator[_ToDo]:
-    """The questions with their library: the user's, or one made of the set's own documents."""
+    """The questions and their library: the user's, or one built from the question set's documents."""
     embedder = embedder_from(settings.embedder)
     if options.file.suffix == ".csv":
         with open_library(settings) as library:
@@ -141,7 +141,7 @@ def _write(finished: Report, out: Path) -> None:
 
 
 def _print(finished: Report, out: Path) -> None:
-    """The figures, and where the rest is."""
+    """Print the measures, and where the full report is."""
     for measure, found in finished.measures:
         if found is None:
             print(f"{measure.name:21} {'unknown' if is_measured(measure, finished.run.results) else 'not measured'}")

@@ -1,4 +1,4 @@
-"""`python -m rag models`: which models there are, which fit this machine and this use, and how to get one."""
+"""`python -m rag models`: list models, find one that fits this machine and use, and download one."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def add_to(commands: Any) -> None:
 
 
 def _common(parser: argparse.ArgumentParser) -> None:
-    """Options of the list and of every action that shows something; a default must not undo what stands before."""
+    """Options of the list and of every action that prints; their defaults must not override an option given earlier."""
     hidden = argparse.SUPPRESS
     parser.add_argument("--json", action="store_true", default=hidden, help="print results as JSON")
     parser.add_argument(
@@ -78,7 +78,7 @@ def _sha256(text: str) -> str:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Run the command; 0, or 1 where there is no such model here or the user said no. Opens no library."""
+    """Run the command; 0, or 1 if there is no such model here or the user said no. Opens no library."""
     library = IngestSettings().library
     registry = load(library)
     for fault in registry.faults:
@@ -89,7 +89,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def card_row(card: ModelCard, machine: Machine, library: Path, *, context: int) -> dict[str, Any]:
-    """A card as the command line's JSON shows it; what is not known is null."""
+    """A model card as JSON for the command line; unknown values are null."""
     path = pulled_path(card, library)
     return {
         **asdict(card),
@@ -146,7 +146,7 @@ def _list(registry: Registry, library: Path, options: argparse.Namespace) -> int
 
 
 def size_words(card: ModelCard) -> str:
-    """The parameters as people say them: "7.6 B", of a mixture "20.9 B (3.6 B active)"; "–" where not known."""
+    """The number of parameters: "7.6 B", or "20.9 B (3.6 B active)" for a mixture of experts; "–" if unknown."""
 
     def words(parameters: int) -> str:
         return f"{parameters / 1e9:.1f} B" if parameters >= 0.95e9 else f"{parameters / 1e6:.0f} M"
@@ -276,7 +276,7 @@ def _pull(registry: Registry, library: Path, options: argparse.Namespace) -> int
 
 
 def _announce(card: ModelCard, source: Gguf, target: Path, *, host: str, checked: bool) -> str:
-    """What would be downloaded, from where, how much, under which licence, and whether it can be checked."""
+    """What would be downloaded: source, size, licence, and whether it can be verified."""
     part = target.with_name(target.name + PARTIAL)
     here = f", {in_words(part.stat().st_size)} already downloaded" if checked and part.exists() else ""
     licence = f"{card.licence.name}. {card.licence.terms}" if card.licence else "unknown."
@@ -290,7 +290,7 @@ def _announce(card: ModelCard, source: Gguf, target: Path, *, host: str, checked
 
 
 def _agreed() -> bool:
-    """Ask. Whoever is not at a terminal has not agreed."""
+    """Ask the user. Without a terminal the answer is no."""
     if not sys.stdin.isatty():
         print("Nothing was downloaded. Add --yes to agree.", file=sys.stderr)
         return False
@@ -304,7 +304,7 @@ def _agreed() -> bool:
 
 
 def _hub_url(source: Gguf) -> str:
-    """The file's address on the hub; HF_ENDPOINT names a mirror, as it does for the hub's own tools."""
+    """The file's URL on the hub; HF_ENDPOINT selects a mirror, as in the hub's own tools."""
     from huggingface_hub import hf_hub_url
 
     mirror = os.environ.get("HF_ENDPOINT") or None

@@ -1,4 +1,4 @@
-"""What several commands share: a number that counts, and a bar that tells how far they are."""
+"""Shared by several commands: an argument type and a progress bar."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def positive(text: str) -> int:
-    """An argument that is a whole number from 1 on."""
+    """An argument that is an integer of at least 1."""
     number = int(text)
     if number < 1:
         raise argparse.ArgumentTypeError("must be 1 or more")
@@ -25,7 +25,7 @@ def positive(text: str) -> int:
 
 @contextmanager
 def progress() -> Iterator[Tell]:
-    """A bar on standard error where that is a terminal."""
+    """A progress bar on standard error, if that is a terminal."""
     with tqdm(disable=None, leave=False, file=sys.stderr) as bar:
 
         def tell(what: str, done: int, total: int) -> None:

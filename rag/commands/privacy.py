@@ -90,7 +90,7 @@ def _allow(library: Library, options: argparse.Namespace) -> int:
 def _change(library: Library, names: Sequence[str], *, local_only: bool) -> int:
     log = AuditLog(library.folder)
     policy = load_policy(library.folder, log)
-    # a paper that was removed may be freed by its whole id
+    # accept the full id of a removed paper, so that it can be taken off the list
     ids = [name if name in policy.local_only else library.paper(name).id for name in names]
     save_policy(policy.with_papers(ids, local_only=local_only), library.folder, log)
     for name in ids:
@@ -102,7 +102,7 @@ def _library(library: Library, options: argparse.Namespace) -> int:
     log = AuditLog(library.folder)
     try:
         policy = load_policy(library.folder, log)
-    except PolicyError as error:  # this is the way out
+    except PolicyError as error:  # this command is how the user recovers
         policy = recovered_policy(library.folder, log)
         print(f"{error.message} It is set again, with every paper that it or the log kept local.")
     chosen = "ask" if options.choice == "ask" else "local only"

@@ -1,4 +1,4 @@
-"""What an answer takes: tokens, time, energy and money. Counts and prices are looked up here, never on the network."""
+"""The cost of an answer: tokens, time, energy and money. Counts and prices never come from the network."""
 
 from rag.costs.accounting import Energy, Span, Trace, Usage
 from rag.costs.energy import MachineCosts

@@ -1,4 +1,4 @@
-"""What an answer took: Usage, Span, Trace, and its cost. A total with an unknown part is unknown."""
+"""Usage, spans, trace and cost of an answer. A total with an unknown part is unknown."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 Measured = Literal["counter", "estimated", "none"]
-"""counter: difference of the hardware's own energy counters. estimated: watts of the settings × seconds."""
+"""counter: difference of hardware energy counters. estimated: configured watts × seconds."""
 
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Tokens of one completion, as the model's server counted them."""
+    """Tokens of one completion, as counted by the model's server."""
 
     input_tokens: int
-    """All of the prompt, what was cached included."""
+    """The whole prompt, including cached tokens."""
     output_tokens: int
-    """All that was written, what a model only thought included."""
+    """Everything generated, including reasoning."""
     cached_tokens: int | None = None
-    """Of the input: read from the server's cache; None: it did not say."""
+    """Input tokens read from the server's cache; None if not reported."""
     reasoning_tokens: int | None = None
-    """Of the output: thought and not shown; None: it did not say."""
+    """Output tokens spent on hidden reasoning; None if not reported."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,18 +38,18 @@ class Span:
 
 @dataclass(slots=True)
 class Trace:
-    """The timed steps of one question, in order, and the time since it began."""
+    """The timed steps of one question, in order, with the total time."""
 
     spans: list[Span] = field(default_factory=list)
     started: float = field(default_factory=time.monotonic)
     seconds: float | None = None
-    """Of the whole, without the time that the reader of the answer took; None until `finish` is called."""
+    """Total time, excluding time the consumer was slow; None until `finish` is called."""
     held: float = 0.0
-    """Seconds that the reader took so far."""
+    """Seconds the consumer has taken so far."""
 
     @contextmanager
     def span(self, name: str) -> Iterator[None]:
-        """Time the block. Never put a `yield` to a reader inside: it would count the reader's time."""
+        """Time the block. Never `yield` to a consumer inside it: the consumer's time would count."""
         began = time.monotonic()
         try:
             yield
@@ -58,7 +58,7 @@ class Trace:
 
     @contextmanager
     def reader(self) -> Iterator[None]:
-        """Leave the block's time out of the total: the reader's turn between two events."""
+        """Exclude the block from the total: it is the consumer's time between two events."""
         began = time.monotonic()
         try:
             yield
@@ -70,30 +70,30 @@ class Trace:
         self.spans.append(Span(name, seconds))
 
     def finish(self) -> Trace:
-        """Close the trace: `seconds` is the time since it began, without the reader's."""
+        """Close the trace: `seconds` becomes the time since its start, without the consumer's."""
         self.seconds = time.monotonic() - self.started - self.held
         return self
 
 
 @dataclass(frozen=True, slots=True)
 class Energy:
-    """What an answer took from the socket."""
+    """Electrical energy used for an answer."""
 
     wh: float | None
-    """Watt-hours; None: unknown."""
+    """Watt-hours; None if unknown."""
     measured: Measured
     source: str = ""
-    """Which counters, or which setting."""
+    """Which counters or setting it comes from."""
 
 
 def total(parts: Iterable[float | None]) -> float | None:
-    """Return the sum; None where a part is unknown. Of nothing, 0."""
+    """The sum; None if any part is unknown. 0 for no parts."""
     known = list(parts)
     return None if None in known else sum(part for part in known if part is not None)
 
 
 def cost_words(usd: float | None) -> str:
-    """Return `$0.0041`, `$12.30`, `free`, `less than $0.0001` or `unknown cost`: two digits that matter."""
+    """`$0.0041`, `$12.30`, `free`, `less than $0.0001` or `unknown cost`, with two significant digits below $1."""
     if usd is None:
         return "unknown cost"
     if usd <= 0:

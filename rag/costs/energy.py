@@ -1,7 +1,7 @@
-"""What an answer of one's own machine takes: energy from counters where there are some, else from settings; and money.
+"""Energy and money for an answer generated on this machine: energy from counters if there are any, else from settings.
 
-A counter counts the whole machine, other programs and idling included. That is said with each number, and the draw at
-rest is taken off where it is set.
+A counter covers the whole machine, including other programs and idle power. Each number says so, and the configured
+idle power is subtracted.
 """
 
 from __future__ import annotations
@@ -21,29 +21,29 @@ if TYPE_CHECKING:
     from rag.settings import RagSettings
 
 POWERCAP = Path("/sys/class/powercap")
-"""Linux's RAPL counters: documentation/power/powercap of the kernel. Often readable by root alone."""
+"""Linux RAPL counters (kernel documentation: power/powercap). Often readable by root only."""
 
 
 @dataclass(frozen=True, slots=True)
 class MachineCosts:
-    """What is known of the machine from the settings; None: not set."""
+    """What the settings say about the machine; None if not set."""
 
     watts: float | None = None
-    """Drawn while it answers."""
+    """Power while answering."""
     idle_watts: float | None = None
-    """Drawn at rest."""
+    """Idle power."""
     kwh_price: float | None = None
-    """US dollars."""
+    """US dollars per kWh."""
     hardware_price: float | None = None
-    """US dollars; 0: counts as paid for."""
+    """US dollars; 0 if the machine counts as paid for."""
     hardware_hours: float = 26_280.0
-    """Its life: three years."""
+    """Lifetime in hours: three years."""
     utilisation: float | None = None
-    """The part of its life in which it answers, above 0 up to 1."""
+    """The share of its life during which it answers, in (0, 1]."""
 
     @classmethod
     def from_settings(cls, settings: RagSettings) -> MachineCosts:
-        """Return what the settings say."""
+        """Read the costs from the settings."""
         return cls(
             watts=settings.watts,
             idle_watts=settings.idle_watts,
@@ -56,14 +56,14 @@ class MachineCosts:
 
 @dataclass(frozen=True, slots=True)
 class LocalCost:
-    """What an answer of one's own machine cost, in US dollars; None: unknown."""
+    """The cost of an answer generated on this machine, in US dollars; None if unknown."""
 
     energy_usd: float | None
     hardware_usd: float | None
 
     @property
     def usd(self) -> float | None:
-        """Both parts together; None where one is unknown."""
+        """Energy plus hardware; None if either is unknown."""
         if self.energy_usd is None or self.hardware_usd is None:
             return None
         return self.energy_usd + self.hardware_usd
@@ -71,24 +71,24 @@ class LocalCost:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """One reading of every counter at one moment."""
+    """All counters at one moment."""
 
     seconds: float
-    """Of the monotonic clock."""
+    """Monotonic clock."""
     joules: dict[str, float]
     """By counter."""
     ranges: dict[str, float]
-    """Where a counter begins again at 0, in joules; those that never do are not there."""
+    """The value in joules at which a counter wraps to 0; counters that never wrap are missing."""
 
 
 def read_counters(powercap: Path = POWERCAP) -> Reading:
-    """Return what the counters of this machine say; with none that can be read, an empty reading."""
+    """Read this machine's counters; empty if none is readable."""
     joules, ranges = _rapl(powercap)
     return Reading(time.monotonic(), joules | _nvml(), ranges)
 
 
 def energy_between(before: Reading, after: Reading, *, machine: MachineCosts) -> Energy:
-    """Return the energy used between two readings: counted where there are counters, else estimated, else unknown."""
+    """Energy used between two readings: counted if there are counters, else estimated, else unknown."""
     seconds = after.seconds - before.seconds
     counted = [_used(before, after, name) for name in before.joules if name in after.joules]
     if not counted:
@@ -100,7 +100,7 @@ def energy_between(before: Reading, after: Reading, *, machine: MachineCosts) ->
 
 
 def estimated(seconds: float, *, machine: MachineCosts) -> Energy:
-    """Return the energy by the settings' watts; unknown where they are not set."""
+    """Energy from the configured watts; unknown if they are not set."""
     if machine.watts is None:
         return Energy(None, "none")
     watts = max(0.0, machine.watts - (machine.idle_watts or 0.0))
@@ -108,10 +108,10 @@ def estimated(seconds: float, *, machine: MachineCosts) -> Energy:
 
 
 def local_cost(energy: Energy, seconds: float, *, machine: MachineCosts) -> LocalCost:
-    """Return what an answer cost that kept the machine busy for `seconds`.
+    """The cost of an answer that kept the machine busy for `seconds`.
 
-    Energy: kWh × price. Hardware: price / (hours of life × utilisation) × hours busy; at a utilisation of 5 % an answer
-    carries twenty times the share that it would carry on a machine that is never idle.
+    Energy: kWh × price. Hardware: price / (hours of life × utilisation) × busy hours. At 5 % utilisation, an answer
+    carries 20 times the share it would carry on a machine that is never idle.
     """
     spent = None
     if energy.wh is not None and machine.kwh_price is not None:
@@ -125,7 +125,7 @@ def local_cost(energy: Energy, seconds: float, *, machine: MachineCosts) -> Loca
 
 
 def energy_words(energies: Iterable[Energy]) -> str:
-    """Return `0.02 Wh`, `about 0.02 Wh (estimate)` or `unknown energy`; with one part unknown the sum is unknown."""
+    """`0.02 Wh`, `about 0.02 Wh (estimate)` or `unknown energy`. The sum is unknown if any part is."""
     parts = list(energies)
     known = [part.wh for part in parts if part.wh is not None]
     if not parts or len(known) < len(parts):
@@ -143,10 +143,10 @@ def _used(before: Reading, after: Reading, name: str) -> float:
 
 
 def _rapl(powercap: Path) -> tuple[dict[str, float], dict[str, float]]:
-    """The processor packages and their memory, in joules; `psys`, cores and graphics are parts or sums of these."""
+    """CPU packages and their memory, in joules; `psys`, cores and graphics are sums or parts of these."""
     joules: dict[str, float] = {}
     ranges: dict[str, float] = {}
-    for zone in sorted(powercap.glob("intel-rapl:*")):  # AMD's are under this name too
+    for zone in sorted(powercap.glob("intel-rapl:*")):  # AMD's counters use this name too
         try:
             name = (zone / "name").read_text().strip()
             if not name.startswith(("package", "dram")):
@@ -160,7 +160,7 @@ def _rapl(powercap: Path) -> tuple[dict[str, float], dict[str, float]]:
 
 
 def _nvml() -> dict[str, float]:
-    """The graphics cards of NVIDIA from Volta on, in joules since their driver was loaded."""
+    """NVIDIA graphics cards (Volta or newer), in joules since the driver was loaded."""
     library = _nvml_library()
     if library is None:
         return {}
@@ -174,13 +174,13 @@ def _nvml() -> dict[str, float]:
             library.nvmlDeviceGetHandleByIndex_v2(index, ctypes.byref(device)) == 0
             and library.nvmlDeviceGetTotalEnergyConsumption(device, ctypes.byref(used)) == 0
         ):
-            joules[f"graphics card:{index}"] = used.value / 1000  # it counts millijoules
+            joules[f"graphics card:{index}"] = used.value / 1000  # NVML counts millijoules
     return joules
 
 
 @functools.cache
 def _nvml_library() -> ctypes.CDLL | None:
-    """NVIDIA's management library, started; None where there is none."""
+    """NVIDIA's management library, initialised; None if it is missing."""
     try:
         library = ctypes.CDLL("libnvidia-ml.so.1")
         return library if library.nvmlInit_v2() == 0 else None

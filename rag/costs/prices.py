@@ -1,4 +1,4 @@
-"""What a call of a cloud model costs, from the price list inside the genai-prices package; never from the network."""
+"""The cost of a cloud model call, from the price list in the genai-prices package; never from the network."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
     from rag.message import Message
 
 MARGIN = 1.25
-"""How far above the estimate a prompt may be: the worst single passage was estimated 18 % too low (`costs.tokens`)."""
+"""Safety factor for the estimated prompt: the worst single passage was underestimated by 18 % (`costs.tokens`)."""
 
 WIDE_MARGIN = 1.75
-"""The same for a model whose tokenizer is not known: Claude's newer ones make 30 % more tokens than its older ones."""
+"""The factor if the model's tokenizer is unknown: Claude's newer tokenizers make 30 % more tokens than older ones."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,21 +34,21 @@ class Cost:
     """US dollars."""
     provider: str
     model: str
-    """The model as the price list names it."""
+    """The model's name in the price list."""
     source: str
-    """Which list: "genai-prices 0.2.3"."""
+    """The price list: "genai-prices 0.2.3"."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Estimate:
-    """What a call would take, before it is made."""
+    """What a call would use, estimated before it is made."""
 
     input_tokens: int
-    """About: see `tokens.count_messages`."""
+    """Approximate; see `tokens.count_messages`."""
     output_tokens: int
-    """At most."""
+    """Maximum."""
     at_most: Cost | None
-    """With the longest answer and a margin on the prompt (`MARGIN`); None: the price is not known."""
+    """Price of the longest answer, with a safety factor on the prompt (`MARGIN`); None if the price is unknown."""
 
 
 def price(
@@ -59,16 +59,16 @@ def price(
     base_url: str | None = None,
     when: datetime | None = None,
 ) -> Cost | None:
-    """Return what a call cost; None where the usage, the provider, the model or one of its prices is not known.
+    """The price of a call; None if the usage, the provider, the model or one of its prices is unknown.
+
+    The list has no price for models on the user's own machine: `rag.costs.energy` estimates their cost.
 
     Args:
-        usage: as the provider reported it.
+        usage: as reported by the provider.
         model: its name there.
-        provider: as genai-prices calls it: "openai", "anthropic", "mistral", …
-        base_url: where it was asked, in place of `provider`; its whole host must be the provider's.
-        when: the time of the call, for prices that change; None: now.
-
-    A model on one's own machine has no price in the list: `rag.costs.energy` says what it takes.
+        provider: its name in genai-prices: "openai", "anthropic", "mistral", …
+        base_url: the address asked, instead of `provider`; its whole host name must be the provider's.
+        when: the time of the call, for prices that change; None for now.
     """
     if usage is None:
         return None
@@ -87,7 +87,7 @@ def estimate(
     provider: str | None = None,
     base_url: str | None = None,
 ) -> Estimate:
-    """Return what asking `model` would take: about so many tokens in, at most so many out, at most such a price."""
+    """What a call to `model` would use: approximate input tokens, and upper bounds for output tokens and price."""
     sent = tokens.count_messages(messages, model=model).n
     margin = MARGIN if tokens.count("a", model=model).exact else WIDE_MARGIN
     most = Usage(round(sent * margin), max_output)
@@ -110,10 +110,10 @@ def _calculate(usage: Usage, *, model: str, provider: str, when: datetime | None
             found = genai_prices.calc_price(
                 genai_prices.Usage(**counted), model, provider_id=provider, genai_request_timestamp=when
             )
-    except (LookupError, ValueError):  # an unknown model or provider; numbers that cannot be, as more cached than read
+    except (LookupError, ValueError):  # unknown model or provider; impossible numbers like cached > input
         return None
     needed = [("input_mtok", usage.input_tokens), ("output_mtok", usage.output_tokens)]
-    if any(n and getattr(found.model_price, name) is None for name, n in needed):  # the list would count it as free
+    if any(n and getattr(found.model_price, name) is None for name, n in needed):  # the list would treat it as free
         return None
     return Cost(
         usd=found.total_price,
@@ -124,7 +124,7 @@ def _calculate(usage: Usage, *, model: str, provider: str, when: datetime | None
 
 
 def _providers_at(base_url: str) -> list[str]:
-    """Return the providers whose address this is, the list's patterns being open at the end of a host's name."""
+    """Providers at this address. The list's patterns are open at the end of a host name; the match must cover it."""
     try:
         host = (urlsplit(base_url).hostname or "").lower()
     except ValueError:

@@ -1,4 +1,4 @@
-"""Count a text in a cloud model's tokens without a network: exact where the rank file is on disk, else an estimate."""
+"""Count tokens for cloud models without network: exactly if the rank file is on disk, else as an estimate."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from rag.message import Message
 
 _RANKS = "https://openaipublic.blob.core.windows.net/encodings/{}.tiktoken"
-# encoding → its rank file and that file's SHA-256, as in tiktoken_ext.openai_public (a test compares them).
+# encoding → rank file and its SHA-256, as in tiktoken_ext.openai_public (a test compares them).
 _RANK_FILES = {
     "o200k_base": ("o200k_base", "446a9538cb6c348e3516120d7c08b09f57c36495e2acfffe59a5bf8b0cfb1a2d"),
     "o200k_harmony": ("o200k_base", "446a9538cb6c348e3516120d7c08b09f57c36495e2acfffe59a5bf8b0cfb1a2d"),
@@ -31,18 +31,18 @@ _PIECES = re.compile(r"[A-Za-z]+|\d{1,3}|[^\sA-Za-z\d]")
 
 @dataclass(frozen=True, slots=True)
 class TokenCount:
-    """A number of tokens, and whether it is the model's own count."""
+    """A number of tokens, and whether it is exact."""
 
     n: int
     exact: bool
-    """False: an estimate; say "about"."""
+    """False for an estimate; show it as "about"."""
 
 
 def count(text: str, *, model: str) -> TokenCount:
     """Count the tokens of `text` for a model by name, for example "gpt-5-mini".
 
-    Never uses the network and never fails: where the model's tokenizer is unknown or its rank file is not on disk, the
-    count is an estimate (on 2,428 passages of papers: in total +0.9 %, one passage -18 % to +15 %).
+    Never uses the network and never fails. If the model's tokenizer is unknown or its rank file is not on disk, the
+    count is an estimate (on 2,428 passages of papers: +0.9 % in total, between -18 % and +15 % for single passages).
     """
     encoding = _encoding_of(model)
     if encoding is None:
@@ -51,23 +51,23 @@ def count(text: str, *, model: str) -> TokenCount:
 
 
 def count_messages(messages: Sequence[Message], *, model: str) -> TokenCount:
-    """Count a whole prompt: three tokens around each message and three for the reply, as OpenAI publishes it.
+    """Count a whole prompt: three tokens per message and three for the reply, as published by OpenAI.
 
-    Never exact: what a chat template adds is known to the model's server alone.
+    Never exact: only the model's server knows what its chat template adds.
     """
     texts = sum(count(part, model=model).n for message in messages for part in (message["role"], message["content"]))
     return TokenCount(texts + 3 * len(messages) + 3, exact=False)
 
 
 def was_cut(estimated: int, reported: int) -> bool:
-    """Whether a server must have read less than it was sent: Ollama cuts a prompt at its window without a word.
+    """Whether the server must have truncated the prompt, as Ollama does silently at its context window.
+
+    A prompt counts as truncated if more than a quarter of it and more than 200 tokens are missing: estimates were off
+    by up to 18 %, and vocabularies differ. Smaller cuts go unnoticed, so ask the engine for its context window first.
 
     Args:
         estimated: tokens of the prompt by `count_messages`.
-        reported: the server's own number, `usage.input_tokens`.
-
-    A prompt counts as cut where more than a quarter and more than 200 tokens are missing: the estimate itself was at
-    most 18 % wrong, and vocabularies differ. A smaller cut is not seen. So ask the engine for its window first.
+        reported: the server's number, `usage.input_tokens`.
     """
     return reported > 0 and estimated - reported > max(200, estimated // 4)
 
@@ -81,21 +81,21 @@ def _encoding_of(model: str) -> Encoding | None:
     import tiktoken
 
     try:
-        name = tiktoken.encoding_name_for_model(model.rsplit("/", 1)[-1])  # "openai/gpt-5" on a router
+        name = tiktoken.encoding_name_for_model(model.rsplit("/", 1)[-1])  # routers prefix: "openai/gpt-5"
     except KeyError:
         return None
     folder = _folder_with(name)
     if folder is None:
         return None
-    # tiktoken reads the variable when it loads an encoding. A file that is there and whole is never downloaded again.
+    # tiktoken reads this variable when it loads an encoding. It never downloads a file that is there and intact.
     os.environ["TIKTOKEN_CACHE_DIR"] = str(folder)
     return tiktoken.get_encoding(name)
 
 
 def _folder_with(encoding: str) -> Path | None:
-    """Return the folder that holds the intact rank file of `encoding`.
+    """The folder with the intact rank file of `encoding`, or None.
 
-    tiktoken must not be asked otherwise: it deletes a damaged file, and downloads a missing one without a time-out.
+    Without it tiktoken must not be called: it deletes damaged files, and downloads missing ones without a timeout.
     """
     if encoding not in _RANK_FILES:
         return None
@@ -114,6 +114,6 @@ def _folder_with(encoding: str) -> Path | None:
 
 
 def _bundled() -> list[Path]:
-    """Return where the wheel of llama-index-core keeps tiktoken's rank files; found, never imported."""
-    # Of the namespace package alone: nothing is imported, and the whole of llama_index.core would take seconds.
+    """Where the wheel of llama-index-core keeps tiktoken's rank files."""
+    # Finding the namespace package imports nothing; importing llama_index.core would take seconds.
     return [root / "core" / "_static" / "tiktoken_cache" for root in folders_of("llama_index")]

@@ -1,4 +1,4 @@
-"""How good it is: a question set in, a run of it out, and the report that says what the figures are worth."""
+"""Evaluation: takes a question set, runs it, and reports the results with their uncertainty."""
 
 from rag.evaluation.calibrate import calibrated
 from rag.evaluation.cases import Case, QuestionSet, Result, Run

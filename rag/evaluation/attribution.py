@@ -1,4 +1,4 @@
-"""How well an answer's citations carry it: ALCE's recall and precision by our own judge, its quotes and their pages."""
+"""Attribution of an answer: ALCE citation recall and precision with our own judge, and how exact its quotes are."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ if TYPE_CHECKING:
 
 
 def attribution(answer: Answer, *, page_texts: PageTexts) -> Attribution:
-    """What the answer's citations come to, counted anew: neither a verdict nor a mark of the answer's own is used.
+    """Measure the answer's citations from scratch. The verdicts and marks stored with the answer are not used.
+
+    A sentence counts as supported if `support.judge` finds it supported by the passages it cites, taken alone.
+    Sentences that claim nothing ("Yes.") are left out.
 
     Args:
-        answer: with its citations; for an abstention there is nothing to count.
-        page_texts: the number and stored text of each page of a paper, by the paper's id.
-
-    A sentence is carried where `support.judge` finds it supported by the passages that it cites, and by these alone.
-    Sentences that claim nothing ("Yes.") are left out.
+        answer: the answer with its citations; for an abstention there is nothing to count.
+        page_texts: number and stored text of each page of a paper, by the paper's id.
     """
     shown = {passage.marker: passage for passage in answer.passages}
     judged = [sentence for sentence in answer.sentences if sentence.support is not None]
@@ -55,7 +55,7 @@ def attribution(answer: Answer, *, page_texts: PageTexts) -> Attribution:
 
 
 def _place(citation: Citation, page_texts: PageTexts) -> tuple[bool, bool]:
-    """Whether the quote stands in the paper, and whether on the cited page."""
+    """Whether the quote is in the paper, and whether it is on the cited page."""
     texts = dict(page_texts(citation.passage.paper.id))
     if stands_in(citation.quote, texts.get(citation.page, "")):
         return True, True

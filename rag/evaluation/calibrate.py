@@ -1,4 +1,4 @@
-"""Learn from labelled drafts how sure to be of a model's next ones: a small logistic regression, and its file."""
+"""Calibrate confidence on labelled drafts with a small logistic regression, and store the result in a file."""
 
 from __future__ import annotations
 
@@ -26,69 +26,70 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 FEATURES: Final = ("carried", "new_words_read", "specific")
-"""Those that kept their sign with every fifth of the papers left out of QASPER train (docs/confidence.md)."""
+"""The signals whose sign was stable in five-fold cross-validation over the papers of QASPER train
+(docs/confidence.md)."""
 
 WITH_LOGPROBS: Final = ("mean_logprob", *FEATURES)
 
 RIGHT_AT: Final = 0.5
-"""The token F1 against any annotator's answer from which a draft counts as right."""
+"""A draft counts as right if its token F1 against any annotator's answer reaches this."""
 
 LABEL: Final = f"token F1 of at least {RIGHT_AT} against any of the answers"
 
 ENOUGH: Final = 100
-"""Labelled drafts below which an order of drafts cannot be told from chance: at 100, an AUROC of .70 is measured as
-anything from .59 to .80."""
+"""Minimum number of labelled drafts. With fewer, a ranking of drafts cannot be told from chance: at 100, an AUROC of
+.70 is measured as anything from .59 to .80."""
 
 ENOUGH_OF_EACH: Final = 5
-"""Right and wrong drafts that there must be, each: a regression needs both."""
+"""Minimum number of right drafts, and of wrong ones: a regression needs both."""
 
 STRENGTH: Final = 1.0
-"""Of the fit against the penalty on the weights, scikit-learn's C."""
+"""scikit-learn's C: the inverse strength of the L2 penalty on the weights."""
 
 FOLDS: Final = 5
 
 WANTED: Final = 0.5
-"""The share of right drafts from which on a draft is kept rather than handed to the larger model."""
+"""Drafts are kept, and not sent to the larger model, if at least this share of them is right."""
 
 FIRST_LOOK: Final = 10
-"""Drafts in the smallest set whose share is looked at."""
+"""Size of the smallest set of drafts that is tested."""
 
 KEPT: Final = 0.25
-"""The share of drafts that is kept where none reach `WANTED`: a budget, no promise."""
+"""The share of drafts kept if no set reaches `WANTED`. This is a budget, not a guarantee."""
 
 
 @dataclass(frozen=True, slots=True)
 class Labelled:
-    """One draft with its signals, and what became of it."""
+    """A draft with its signals and its label."""
 
     signals: Mapping[str, float | None]
     vetoes: tuple[str, ...]
     right: bool
     group: str
-    """What its luck is shared with: the paper."""
+    """Drafts of one group (a paper) are not independent."""
 
     def as_row(self) -> dict[str, Any]:
-        """The draft as a line of JSON; there `vetoes` are called `gates`, as in the files of earlier versions."""
+        """The draft as a JSON object. `vetoes` are called `gates` there, as in files of earlier versions."""
         return {"gates" if name == "vetoes" else name: value for name, value in asdict(self).items()}
 
     @classmethod
     def from_row(cls, row: Mapping[str, Any]) -> Self:
-        """The draft from its line (`as_row`)."""
+        """Read a draft from its JSON (`as_row`)."""
         return cls(row["signals"], tuple(row["gates"]), row["right"], row["group"])
 
 
 def is_right(text: str, golds: Sequence[str]) -> bool:
-    """Whether a draft reaches `RIGHT_AT` against any answer; never where no annotator found one in the paper."""
+    """Whether a draft reaches `RIGHT_AT` against any answer. Never, if no annotator found an answer in the paper."""
     return (answer_f1(text, [gold for gold in golds if gold != UNANSWERABLE]) or 0.0) >= RIGHT_AT
 
 
 def fit(rows: Sequence[Labelled], features: Sequence[str]) -> Weights:
-    """The weights of a logistic regression with an L2 penalty on all but the intercept, by Newton's method.
+    """Fit a logistic regression with an L2 penalty on all weights except the intercept, by Newton's method.
 
-    Signals are standardised first; unknown ones are taken for the mean.
+    Signals are standardised first; unknown ones are set to the mean.
     """
     x = np.array([[_value(row.signals.get(name)) for name in features] for row in rows], dtype=np.float64)
-    x = x.reshape(len(rows), len(features))  # where there are no rows as well
+    x = x.reshape(len(rows), len(features))  # also without rows
     known = ~np.isnan(x)
     sizes = np.maximum(known.sum(0), 1)
     means = np.where(known, x, 0.0).sum(0) / sizes
@@ -109,7 +110,7 @@ def _newton(x: Array, y: Array) -> Array:
     """Intercept and weights that maximise the penalised likelihood; shape (1 + features,)."""
     design = np.column_stack([np.ones(len(x)), x])
     penalty = np.full(design.shape[1], 1.0 / STRENGTH)
-    penalty[0] = 1e-6  # where all are wrong there is no finite intercept
+    penalty[0] = 1e-6  # without it, the intercept is infinite if all labels are equal
     beta = np.zeros(design.shape[1])
     for _ in range(50):
         p = 1 / (1 + np.exp(-np.clip(design @ beta, -30, 30)))
@@ -122,7 +123,7 @@ def _newton(x: Array, y: Array) -> Array:
 
 
 def held_out(rows: Sequence[Labelled], features: Sequence[str]) -> list[float]:
-    """Each row's probability by weights that have seen no row of its group, in `FOLDS` folds."""
+    """The cross-validated probability of each row: `FOLDS` folds, and no group is in two of them."""
     names = sorted({row.group for row in rows})
     fold = {name: i % FOLDS for i, name in enumerate(names)}
     found = [0.0] * len(rows)
@@ -135,13 +136,13 @@ def held_out(rows: Sequence[Labelled], features: Sequence[str]) -> list[float]:
 
 
 def calibrated(rows: Sequence[Labelled], *, model: str, data: str, date: str) -> Calibration:
-    """What the drafts teach: both sets of weights, the ceiling for drafts with a veto, and the threshold for `auto`.
+    """The calibration: both sets of weights, the ceiling for vetoed drafts, and the threshold for `auto`.
 
     Args:
         rows: labelled drafts of one model.
-        model: as its server reports it.
-        data: what they were asked, for the record.
-        date: of today, for the record.
+        model: the model's name as its server reports it.
+        data: what the questions were, for the record.
+        date: today's date, for the record.
     """
     vetoed = [row for row in rows if row.vetoes]
     said = held_out(rows, WITH_LOGPROBS)
@@ -163,15 +164,15 @@ def calibrated(rows: Sequence[Labelled], *, model: str, data: str, date: str) ->
 
 
 def choose_threshold(passed: Sequence[tuple[float, bool]], *, of: int) -> tuple[float, str]:
-    """Where to draw the line in `auto`, and how it was drawn, one sentence.
+    """The threshold for `auto`, and one sentence on how it was chosen.
 
-    The lowest probability from which on the drafts are right at least `WANTED` of the time, by a one-sided 95 % bound
-    (Clopper and Pearson 1934), looking from the surest on and stopping at the first failure, which keeps the bound's
-    promise. Where no such set exists, the surest `KEPT` of all drafts are kept.
+    The threshold is the lowest probability above which at least `WANTED` of the drafts are right, by a one-sided 95 %
+    bound (Clopper and Pearson 1934). The search starts at the surest drafts and stops at the first failure, so that the
+    bound stays valid. If there is no such set, the surest `KEPT` of all drafts are kept.
 
     Args:
-        passed: (held-out probability, right) of the drafts without a veto.
-        of: all drafts.
+        passed: (held-out probability, right) of each draft without a veto.
+        of: number of all drafts.
     """
     ordered = sorted(passed, key=lambda pair: -pair[0])
     sure, right = 0, 0
@@ -197,7 +198,7 @@ def choose_threshold(passed: Sequence[tuple[float, bool]], *, of: int) -> tuple[
 
 
 def share_bound(right: int, n: int) -> float:
-    """The one-sided 95 % lower bound of a share of which `right` of n cases were seen (Clopper and Pearson 1934)."""
+    """One-sided 95 % lower bound of a proportion, from `right` of n cases (Clopper and Pearson 1934)."""
     if not right:
         return 0.0
     low, high = 0.0, right / n
@@ -209,7 +210,7 @@ def share_bound(right: int, n: int) -> float:
 
 
 def too_few(rows: Sequence[Labelled]) -> str | None:
-    """Why so few drafts teach nothing, one sentence; None where they are enough."""
+    """Why the drafts are too few to calibrate on, in one sentence; None if there are enough."""
     right = sum(row.right for row in rows)
     if len(rows) < ENOUGH:
         return f"{len(rows)} of the drafts could be compared with an answer; at least {ENOUGH} are needed."
@@ -224,7 +225,7 @@ def too_few(rows: Sequence[Labelled]) -> str | None:
 
 
 def save(calibration: Calibration, path: Path) -> None:
-    """Write the file as a whole or not at all."""
+    """Write the file atomically."""
     write_atomically(path, json.dumps(calibration.as_row(), indent=1, ensure_ascii=False) + "\n")
 
 
@@ -233,7 +234,7 @@ def _value(value: float | None) -> float:
 
 
 def _rounded(probability: float) -> float:
-    """A little below, so that the draft itself stays above."""
+    """Rounded down, so that the draft itself stays above the threshold."""
     return math.floor(probability * 1e6) / 1e6
 
 

@@ -1,4 +1,4 @@
-"""The nouns of an evaluation: QuestionSet, Case, what is expected of it, its Result, and the Run of them all."""
+"""The data classes of an evaluation: QuestionSet, Case, its expected results, its Result, and the Run."""
 
 from __future__ import annotations
 
@@ -15,27 +15,27 @@ if TYPE_CHECKING:
 Kind = Literal["beir", "qasper", "own"]
 
 UNIT_BREAK = "\n\n"
-"""What stands between two units in a document's text."""
+"""Separates units in a document's text."""
 
 JUDGE: Final = "rag.verify.support: words, numbers, names, negation; no language model"
-"""Who says whether passages carry a sentence: ALCE's own judge is an NLI model, so its figures are not ours."""
+"""What judges whether passages support a sentence. ALCE uses an NLI model, so its numbers are not comparable."""
 
 
 def paper_id_of(document_id: str) -> str:
-    """The id of the paper that a document of a public corpus becomes: 16 hexadecimal digits, as every paper's."""
+    """The paper id for a document of a public corpus: 16 hex digits, as for every paper."""
     return sha256(document_id.encode()).hexdigest()[:16]
 
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A text of a public corpus, which becomes a paper of a temporary library; each unit becomes one chunk."""
+    """A text of a public corpus. It becomes a paper of a temporary library, and each unit becomes one chunk."""
 
     id: str
     title: str
     units: tuple[str, ...]
-    """Not empty, each text once."""
+    """Not empty and without duplicates."""
     sections: tuple[str | None, ...] = ()
-    """One for each unit, or nothing."""
+    """One per unit, or empty."""
 
     @property
     def paper_id(self) -> str:
@@ -48,7 +48,7 @@ class Document:
         return UNIT_BREAK.join(self.units)
 
     def spans(self) -> list[tuple[int, int]]:
-        """The half-open range of each unit in the document's text."""
+        """[start, end) of each unit in the document's text."""
         spans, at = [], 0
         for unit in self.units:
             spans.append((at, at + len(unit)))
@@ -67,7 +67,7 @@ class Target:
     span: tuple[int, int] | None = None
 
     def is_in(self, passage: Passage) -> bool:
-        """Whether the passage is of this paper and has a part of these pages or of this range."""
+        """Whether the passage is from this paper and overlaps these pages or this range."""
         chunk = passage.chunk
         return (
             chunk.paper_id == self.paper_id
@@ -82,80 +82,80 @@ class Reference:
 
     text: str
     evidence: frozenset[str] | None = None
-    """Keys of targets; None where it was not asked for. A piece that is no unit of the paper has a key of its own."""
+    """Keys of targets; None if evidence was not asked for. Evidence that is not a unit of the paper has its own key."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
-    """One question with what is expected of it."""
+    """One question and what is expected of it."""
 
     id: str
     question: str
     group: str
-    """What its luck is shared with: the paper that it is about."""
+    """Cases of one group are not independent: the paper that the question is about."""
     paper_ids: tuple[str, ...] | None = None
-    """Search these papers only."""
+    """Search only these papers."""
     targets: tuple[Target, ...] = ()
-    """Nothing: what a search should find is not known."""
+    """Empty if it is not known what a search should find."""
     references: tuple[Reference, ...] = ()
     answerable: bool | None = None
-    """None where annotators disagree, or nothing is said."""
+    """None if the annotators disagree or it is not stated."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QuestionSet:
-    """Questions, and the corpus that they are asked of; a set of one's own has none but the library."""
+    """Questions and the corpus they are about. The user's own questions have no documents, only the library."""
 
     name: str
     kind: Kind
     cases: tuple[Case, ...]
     documents: tuple[Document, ...] = ()
     digest: str
-    """Of the files' bytes."""
+    """Digest of the files' bytes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shown:
-    """A passage that was found, as a report shows it."""
+    """A passage that was found, as shown in a report."""
 
     title: str
     place: str
-    """Its pages, or its section."""
+    """Its pages or its section."""
     text: str
-    """Its beginning."""
+    """The first characters of its text."""
     score: float
     right: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attribution:
-    """How an answer's citations carry it, counted anew from the answer and the stored pages."""
+    """How well citations support an answer, counted from the answer and the stored pages."""
 
     n_markers: int
-    """In the text after the check."""
+    """Markers in the text after verification."""
     n_valid: int
-    """Markers that name a passage which the model was shown."""
+    """Markers of passages that the model was shown."""
     n_judged: int
-    """Sentences that claim something which could be checked."""
+    """Sentences with a claim that could be checked."""
     n_supported: int
     n_weak: int
-    """Partially supported; results of every version have the short name."""
+    """Partially supported sentences; the name is the one in results of every version."""
     citation_recall: float | None
-    """Of the judged sentences; None where there are none, as for an abstention."""
+    """Share of the judged sentences; None if there are none, as for an abstention."""
     citation_precision: float | None
     n_exact: int
-    """Citations whose quote stands word for word in the paper, on whichever page."""
+    """Citations whose quote is in the paper verbatim, on any page."""
     n_right_page: int
-    """Citations whose quote stands word for word on the cited page."""
+    """Citations whose quote is on the cited page verbatim."""
     n_quotations: int
-    """Of the model's own."""
+    """Quotations by the model itself."""
     n_verbatim: int
-    """Quotations that stand word for word in a passage."""
+    """Quotations that are in a passage verbatim."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AnswerResult:
-    """What the assistant answered to one question."""
+    """The assistant's answer to one question."""
 
     text: str
     """Without markers."""
@@ -163,28 +163,28 @@ class AnswerResult:
     markers: tuple[int, ...]
     """As the model wrote them."""
     shown: tuple[int, ...]
-    """Markers of the passages that it was shown."""
+    """Markers of the passages the model was shown."""
     cited: tuple[str, ...]
-    """Keys of the passages that the checked answer cites."""
+    """Keys of the passages that the verified answer cites."""
     n_citations: int
     n_verified: int
-    """Citations whose quote stands on its page."""
+    """Citations whose quote is on its page."""
     n_sentences: int
     n_cited_sentences: int
     model: str | None
-    """None where none was asked."""
+    """None if no model was asked."""
     input_tokens: int | None
     output_tokens: int | None
     seconds: float | None
     stages: Mapping[str, float]
-    """Seconds by the name of the span."""
+    """Seconds by span name."""
     attribution: Attribution | None = None
-    """None: not measured, in a run of before it was."""
+    """None in runs from before it was measured."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
-    """What came of one case: everything that the report is made from. One line of `cases.jsonl`."""
+    """The result of one case: everything the report needs. One line of `cases.jsonl`."""
 
     id: str
     question: str
@@ -197,21 +197,21 @@ class Result:
     golds: tuple[str, ...]
     """The annotators' answers."""
     evidence: tuple[tuple[str, ...], ...] | None
-    """Keys, for each annotator; None where it was not asked for."""
+    """Keys for each annotator; None if evidence was not asked for."""
     ranked: tuple[str, ...] = ()
-    """Best first: the key of the target that a passage holds, or the id of its chunk."""
+    """Best first: for each passage the key of the target it contains, or the id of its chunk."""
     top: tuple[Shown, ...] = ()
     on_topic: bool | None = None
-    """False: the search alone would abstain."""
+    """False if the search alone would abstain."""
     stages: Mapping[str, float] = field(default_factory=dict)
-    """Seconds of the search."""
+    """Seconds of the search, by stage."""
     answer: AnswerResult | None = None
     error: str | None = None
-    """In the user's words; the rest then says nothing."""
+    """In the user's words; if it is set, ignore the other results."""
 
     @classmethod
     def from_row(cls, row: Mapping[str, Any]) -> Self:
-        """The result from its JSON."""
+        """Read a result from its JSON."""
         answer = row["answer"] and _answer(row["answer"])
         top = tuple(Shown(**shown) for shown in row["top"])
         evidence = row["evidence"] and tuple(tuple(keys) for keys in row["evidence"])
@@ -224,22 +224,22 @@ def _answer(row: Mapping[str, Any]) -> AnswerResult:
 
 
 def _tuples(row: Mapping[str, Any]) -> dict[str, Any]:
-    """JSON knows lists only."""
+    """JSON has lists only."""
     return {name: tuple(value) if isinstance(value, list) else value for name, value in row.items()}
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """A folder with a run: what was asked of what, and a result for each case that is finished."""
+    """A run in its folder: its settings, and a result for each finished case."""
 
     folder: Path
     settings: Mapping[str, Any]
-    """What decides the results; a run goes on only with the same ones."""
+    """What determines the results. A run can only be resumed with the same settings."""
     about: Mapping[str, Any]
-    """What else is to be known: when, on what machine, how many."""
+    """Other facts: when, on which machine, how many."""
     results: tuple[Result, ...]
 
     @property
     def name(self) -> str:
-        """The folder's own name."""
+        """The folder's name."""
         return self.folder.resolve().name

@@ -1,4 +1,4 @@
-"""Read question sets: folders in BEIR's layout, QASPER files, and CSV files with questions to one's own library."""
+"""Read question sets: BEIR folders, QASPER files, and CSV files with questions about the user's own library."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ if TYPE_CHECKING:
     from ingest import Paper
 
 SPLITS = ("test", "dev", "train")
-"""Which relevance judgements of a BEIR folder are taken where it has several: the first of these that is there."""
+"""Relevance judgements of a BEIR folder, in order of preference: the first split that exists is used."""
 
 
 def load(path: Path, *, papers: Sequence[Paper] = ()) -> QuestionSet:
-    """The questions in a CSV file, a BEIR folder (or one of its qrels files) or a QASPER file.
+    """Read questions from a CSV file, a BEIR folder (or one of its qrels files) or a QASPER file.
 
     Args:
         path: what the user named.
-        papers: the user's library, in which the papers of a CSV are looked up.
+        papers: the user's library, to look up the papers named in a CSV.
 
     Raises:
-        QuestionSetError: it cannot be read; the message names the line.
+        QuestionSetError: the file cannot be read; the message names the line.
     """
     if path.is_dir():
         return read_beir(path)
@@ -57,7 +57,7 @@ def load(path: Path, *, papers: Sequence[Paper] = ()) -> QuestionSet:
 
 
 def read_beir(folder: Path, *, qrels: Path | None = None) -> QuestionSet:
-    """A BEIR folder; each document is one unit, its title before its text, as BEIR's own evaluation has it."""
+    """Read a BEIR folder. Each document is one unit, its title followed by its text, as in BEIR's own evaluation."""
     corpus, queries = _existing(folder, "corpus.jsonl"), _existing(folder, "queries.jsonl")
     qrels = qrels or _one_split(folder)
     documents = []
@@ -106,11 +106,11 @@ def _existing(folder: Path, name: str) -> Path:
 
 
 def read_qasper(path: Path) -> QuestionSet:
-    """A QASPER file: the paragraphs are the units, evidence is paragraphs, each question searches its own paper.
+    """Read a QASPER file: paragraphs are the units and the evidence, and each question searches its own paper.
 
-    Figures and tables among the evidence are left out, as with the evaluator's `--text_evidence_only`. Evidence that
-    is a part of a paragraph is a target as that paragraph; evidence that is in none (section titles, mostly) is no
-    target, and counts in evidence-F1 as what cannot be found.
+    Figures and tables in the evidence are left out, as with the evaluator's `--text_evidence_only`. Evidence that is
+    part of a paragraph stands for that paragraph. Evidence in no paragraph (mostly section titles) is not a target, and
+    counts in evidence F1 as something that cannot be found.
     """
     try:
         papers = json.loads(_read(path))
@@ -129,7 +129,7 @@ def read_qasper(path: Path) -> QuestionSet:
 
 
 def _qasper_document(name: str, paper: Mapping[str, Any]) -> Document:
-    sections: dict[str, str | None] = {}  # a paragraph's text → its section: each text once
+    sections: dict[str, str | None] = {}  # paragraph text → section; a dict drops duplicates
     for section in paper["full_text"]:
         for paragraph in section["paragraphs"]:
             if text := _clean(paragraph).strip():
@@ -182,17 +182,17 @@ def _unit_with(document: Document, piece: str) -> int | None:
     return next((i for i, unit in enumerate(document.units) if piece and piece in unit), None)
 
 
-# -- a CSV of one's own ------------------------------------------------------------------------------------------------
+# -- the user's own CSV ------------------------------------------------------------------------------------------------
 
 COLUMNS = ("question", "answer", "paper", "page", "answerable", "id")
 _YES, _NO = ("", "yes", "y", "true", "1"), ("no", "n", "false", "0")
 
 
 def read_csv(path: Path, *, papers: Sequence[Paper]) -> QuestionSet:
-    """Questions to the user's own library; see `COLUMNS`, of which only `question` has to be there.
+    """Read questions about the user's library; see `COLUMNS`, of which only `question` is required.
 
-    A paper is named by the beginning of its id, its file name or its title; pages as "3", "3-4" or "3, 7". Rows with
-    the same question are one case: its answers are alternatives, its pages are all to be found.
+    A paper is given by the start of its id, its file name or its title; pages as "3", "3-4" or "3, 7". Rows with the
+    same question are one case: their answers are alternatives, and all their pages should be found.
     """
     text = _read(path)
     lines = csv.DictReader(StringIO(text, newline=""), delimiter=_delimiter(text))
@@ -289,7 +289,7 @@ def _pages(part: str, paper: Paper, where: str) -> tuple[int, int]:
 
 
 def _position(name: str, paper: Paper) -> int | None:
-    """The page at this place in the file, else the one that is called so in print; None for no number at all."""
+    """The page at this position in the file, else the one with this printed label; None if there is no number."""
     if name.isdecimal() and 1 <= int(name) <= paper.n_pages:
         return int(name)
     return next(iter(paper.pages_called(name)), int(name) if name.isdecimal() else None)
@@ -300,7 +300,7 @@ def _page_key(paper: Paper, page: tuple[int, int]) -> str:
 
 
 def _delimiter(text: str) -> str:
-    """What stands between columns, by the first line: spreadsheets write ; or a tab where the comma is a decimal."""
+    """Guess the delimiter from the first line: spreadsheets use ; or a tab if the comma is the decimal mark."""
     first = text.partition("\n")[0]
     return max(",;\t", key=first.count)
 
@@ -334,7 +334,7 @@ def _read(path: Path) -> str:
 
 
 def _json_lines(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """The objects of a file, each with where it stands."""
+    """The objects of a file, each with its location for messages."""
     for number, line in enumerate(_read(path).split("\n"), start=1):
         where = f"Line {number} of {path.name}"
         if not line.strip():
@@ -356,7 +356,7 @@ def _text(row: Mapping[str, Any], name: str, where: str, default: str | None = N
 
 
 def _clean(text: str) -> str:
-    """The text without lone surrogates, which JSON can hold and a database cannot."""
+    """The text with lone surrogates replaced: JSON can hold them, a database cannot."""
     return text.encode("utf-8", "replace").decode()
 
 

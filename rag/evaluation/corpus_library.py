@@ -1,4 +1,4 @@
-"""A public corpus as a temporary library: each document a paper, each unit a chunk, searched as every library is."""
+"""A public corpus as a temporary library: each document a paper, each unit a chunk, searched like any library."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from rag.evaluation.cases import Document, QuestionSet
 
 UNITS = 256
-"""Units that are embedded together."""
+"""Units embedded in one batch."""
 
 
 @contextmanager
@@ -27,9 +27,9 @@ def corpus_library(
     embedder: Embedder,
     tell: Callable[[str, int, int], None] = lambda *_: None,
 ) -> Iterator[Library]:
-    """A library in which each document of the corpus is a paper and each unit a chunk, searched as every library is.
+    """Open a library in which each document of the corpus is a paper and each unit a chunk.
 
-    It stays below `folder` for the next run; what is in it already is not embedded again.
+    It is kept below `folder` for the next run; what it already contains is not embedded again.
     """
     name = sha256(f"{embedder.name}\n{questions.digest}".encode()).hexdigest()[:16]
     with open_library(IngestSettings(library=folder / name)) as library:
@@ -43,7 +43,7 @@ def corpus_library(
 
 
 def _batches(documents: Sequence[Document]) -> Iterator[list[Document]]:
-    """Documents in their order, about `UNITS` units at a time."""
+    """Batches of documents in order, about `UNITS` units each."""
     batch: list[Document] = []
     for document in documents:
         batch.append(document)
@@ -62,7 +62,7 @@ def _add(library: Library, documents: Sequence[Document], embedder: Embedder) ->
         rows = slice(at, at := at + len(document.units))
         paper = Paper(id=document.paper_id, title=document.title, n_pages=1, file_name=document.id)
         pdf = library.kept_path(paper.id)
-        pdf.touch()  # the library copies the PDF of a paper, and here is none
+        pdf.touch()  # the library copies a paper's PDF, and there is none
         parsed = ParsedPaper(paper, (Page(1, document.text),))
         chunks = _chunks(document, counts[rows])
         library.add(parsed, chunks, vectors[rows], embedder=embedder.name, pdf=pdf)

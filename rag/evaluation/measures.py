@@ -1,4 +1,4 @@
-"""What is measured at each case of a run: of the search, of the answers, their citations, sentences and abstentions."""
+"""The measures of each case of a run: search, answers, citations, sentences and abstentions."""
 
 from __future__ import annotations
 
@@ -23,28 +23,28 @@ if TYPE_CHECKING:
     from rag.evaluation.cases import AnswerResult, Attribution, Result, Run
 
 EVIDENCE_AT = 3
-"""Passages that count as found for evidence-F1 of the search: QASPER's questions have 1 to 3 paragraphs of evidence."""
+"""Evidence F1 of the search uses this many passages: QASPER's questions have 1 to 3 paragraphs of evidence."""
 
 FOUND = {"own": "a correct page", "qasper": "a paragraph of the evidence", "beir": "a relevant document"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measure:
-    """Something that is measured at each case."""
+    """Something that is measured for each case."""
 
     name: str
     part: Literal["search", "answers"]
     meaning: str
     of: Callable[[Result], float | None]
-    """None where it cannot be known for this case."""
+    """None if it is not known for this case."""
     unit: Literal["share", "s"] = "share"
-    """A share is better when it is higher, unless its meaning says otherwise; seconds when they are fewer."""
+    """Higher is better for a share, unless its meaning says otherwise; lower is better for seconds."""
     since: Callable[[Result], bool] = lambda _: True
-    """Whether the run that this result is of measured it at all; one by an earlier Scholion may not have."""
+    """Whether this result's run measured it at all; runs by earlier versions may not have."""
 
 
 def measures(run: Run) -> list[Measure]:
-    """What is measured of a run of this kind, in the order of the report."""
+    """The measures for this kind of run, in the order of the report."""
     k, what = run.settings["k"], FOUND[run.about["kind"]]
     ks = sorted({n for n in (1, 5, 10) if n <= k} | {k})
     found = [
@@ -97,7 +97,7 @@ def measures(run: Run) -> list[Measure]:
 
 
 def is_measured(measure: Measure, results: Iterable[Result]) -> bool:
-    """Whether the run with these results measured this at all: if so, it is unknown, and else not measured."""
+    """Whether the run measured this at all. If it did, missing values are unknown; if not, they are not measured."""
     return any(measure.since(result) for result in results)
 
 
@@ -214,12 +214,12 @@ def _measure(name: str, meaning: str, of: Callable[[Result], float | None]) -> M
 
 
 def _of_answer(name: str, meaning: str, of: Callable[[AnswerResult, Result], float | None]) -> Measure:
-    """A measure of the cases that were answered."""
+    """A measure over the cases that were answered."""
     return _measure(name, meaning, lambda r: of(r.answer, r) if r.answer else None)
 
 
 def _counted(name: str, meaning: str, of: Callable[[Attribution, AnswerResult], float | None]) -> Measure:
-    """A measure of the counts that were added later."""
+    """A measure over `Attribution`, which earlier runs do not have."""
     return Measure(
         name=name,
         part="answers",
@@ -230,7 +230,7 @@ def _counted(name: str, meaning: str, of: Callable[[Attribution, AnswerResult], 
 
 
 def answer_f1_of(result: Result) -> float | None:
-    """The answer F1 of a case; None where it was not answered or nothing is expected."""
+    """Answer F1 of a case; None if it was not answered or nothing is expected."""
     if result.answer is None:
         return None
     return answer_f1(UNANSWERABLE if result.answer.abstained else result.answer.text, result.golds)
@@ -241,5 +241,5 @@ def _share(some: int, of: int) -> float | None:
 
 
 def seconds_of(result: Result) -> float | None:
-    """How long a case took; of the search alone where it was not answered."""
+    """Seconds for a case; for the search alone if it was not answered."""
     return result.answer.seconds if result.answer else sum(result.stages.values())

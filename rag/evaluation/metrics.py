@@ -1,6 +1,6 @@
-"""The figures of an evaluation: rankings, answers, abstentions, times, and how far each can be trusted.
+"""Metrics for rankings, answers, abstentions and times, with their uncertainty.
 
-A figure that cannot be known for a case is None, never 0. All shares are in [0, 1], higher is better.
+A value that is not known for a case is None, never 0. All shares are in [0, 1]; higher is better.
 """
 
 from __future__ import annotations
@@ -23,41 +23,41 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
 RESAMPLES = 5000
-"""Of the bootstrap: the ends of a 95 % interval then move by about a fiftieth of its width from seed to seed."""
+"""Bootstrap resamples. With so many, the ends of a 95 % interval vary by about 1/50 of its width between seeds."""
 
 AUROC_RESAMPLES = 2000
-"""Of the bootstrap of an area, each of which has to be ranked anew."""
+"""Bootstrap resamples for an AUROC, which has to rank each one again."""
 
 SEED = 20261122
-"""Of the bootstrap: the same run always has the same intervals."""
+"""Seed of the bootstrap, so that the same run always has the same intervals."""
 
 UNANSWERABLE = "Unanswerable"
 """What QASPER's evaluator compares an abstention with."""
 
-# -- one ranking: keys, best first, against {key: grade}; a grade of 0 or less is not relevant -------------------------
+# -- one ranking: keys, best first, against {key: grade}; keys with a grade of 0 or less are not relevant --------------
 
 
 def by_score(scores: Mapping[str, float]) -> list[str]:
-    """The keys, best first; equal scores in falling order of the keys, as trec_eval breaks ties."""
+    """The keys, best first. Ties are broken by key in descending order, as in trec_eval."""
     return sorted(scores, key=lambda key: (scores[key], key), reverse=True)
 
 
 def recall_at(ranked: Sequence[str], relevant: Mapping[str, float], k: int) -> float | None:
-    """The share of what is relevant that stands among the first k; None where nothing is relevant."""
+    """The share of the relevant keys that is among the first k; None if no key is relevant."""
     wanted = _wanted(relevant)
     return len(wanted.intersection(ranked[:k])) / len(wanted) if wanted else None
 
 
 def hit_at(ranked: Sequence[str], relevant: Mapping[str, float], k: int) -> float | None:
-    """1 where anything relevant stands among the first k, else 0; None where nothing is relevant."""
+    """1 if any relevant key is among the first k, else 0; None if no key is relevant."""
     wanted = _wanted(relevant)
     return float(not wanted.isdisjoint(ranked[:k])) if wanted else None
 
 
 def reciprocal_rank(ranked: Sequence[str], relevant: Mapping[str, float], k: int | None = None) -> float | None:
-    """1 / the rank of the first that is relevant, 0 where it is not among the first k; None where nothing is relevant.
+    """1 / rank of the first relevant key, 0 if it is not among the first k; None if no key is relevant.
 
-    Its mean over questions is MRR (MRR@k).
+    The mean over questions is MRR (MRR@k).
     """
     wanted = _wanted(relevant)
     if not wanted:
@@ -66,10 +66,10 @@ def reciprocal_rank(ranked: Sequence[str], relevant: Mapping[str, float], k: int
 
 
 def ndcg_at(ranked: Sequence[str], relevant: Mapping[str, float], k: int = 10) -> float | None:
-    """Normalised discounted cumulative gain of the first k; None where nothing is relevant.
+    """Normalised discounted cumulative gain of the first k; None if no key is relevant.
 
-    Järvelin and Kekäläinen 2002 in the form of trec_eval's `ndcg_cut`: the gain is the grade itself, the discount of
-    rank r is log2(r + 1). A key that stands in the ranking twice gains once.
+    Järvelin and Kekäläinen 2002, as in trec_eval's `ndcg_cut`: the gain is the grade itself, and the discount of rank r
+    is log2(r + 1). A key that occurs twice in the ranking counts once.
     """
     ideal = _discounted(sorted((grade for grade in relevant.values() if grade > 0), reverse=True)[:k])
     if not ideal:
@@ -90,34 +90,34 @@ def _discounted(gains: Sequence[float]) -> float:
     return sum(gain / log2(rank + 1) for rank, gain in enumerate(gains, start=1))
 
 
-# -- one answer, by QASPER's rules (Dasigi et al. 2021, which takes the words from SQuAD's) ----------------------------
+# -- one answer, by QASPER's rules (Dasigi et al. 2021, with SQuAD's normalisation of words) ---------------------------
 
 _PUNCTUATION = str.maketrans("", "", string.punctuation)
 
 
 def normalise(text: str) -> str:
-    """Lower case, without ASCII punctuation, without a, an and the, with single spaces."""
+    """Lower-case text without ASCII punctuation and without a, an and the, with single spaces."""
     return " ".join(re.sub(r"\b(a|an|the)\b", " ", text.lower().translate(_PUNCTUATION)).split())
 
 
 def token_f1(answer: str, gold: str) -> float:
-    """F1 of the normalised words as multisets; 0 where they share none, also where both are empty."""
+    """F1 of the normalised words as multisets; 0 if they share none, even if both are empty."""
     ours, theirs = normalise(answer).split(), normalise(gold).split()
     return _f1(sum((Counter(ours) & Counter(theirs)).values()), len(ours), len(theirs))
 
 
 def answer_f1(answer: str, golds: Iterable[str]) -> float | None:
-    """The best token F1 over the annotators' answers; None where there are none.
+    """The best token F1 over the annotators' answers; None if there are none.
 
-    An abstention is to be given as `UNANSWERABLE`, as is the answer of an annotator who found none.
+    Pass an abstention as `UNANSWERABLE`, and likewise the answer of an annotator who found none.
     """
     return max((token_f1(answer, gold) for gold in golds), default=None)
 
 
 def evidence_f1(found: Iterable[str], golds: Iterable[AbstractSet[str]]) -> float | None:
-    """The best F1 of paragraphs over the annotators' evidence; None where there are no annotators.
+    """The best paragraph F1 over the annotators' evidence; None if there are no annotators.
 
-    Nothing found where an annotator names nothing is right: 1.
+    If an annotator names no evidence, finding nothing scores 1.
     """
     ours = set(found)
     return max((1.0 if not ours and not gold else _paragraph_f1(ours, gold) for gold in golds), default=None)
@@ -132,7 +132,7 @@ def _f1(shared: int, n_ours: int, n_theirs: int) -> float:
 
 
 def marker_validity(markers: Iterable[int], shown: Iterable[int]) -> float | None:
-    """The share of an answer's markers that name a passage which the model was shown; None where it has no marker."""
+    """The share of an answer's markers whose passage the model was shown; None if it has no markers."""
     used, known = list(markers), set(shown)
     return sum(marker in known for marker in used) / len(used) if used else None
 
@@ -140,16 +140,17 @@ def marker_validity(markers: Iterable[int], shown: Iterable[int]) -> float | Non
 def citation_recall_and_precision(
     cited: Sequence[Sequence[int]], entails: Callable[[int, Sequence[int]], bool]
 ) -> tuple[float, float] | None:
-    """ALCE's citation recall and precision of one answer (Gao et al. 2023, in the form of its code); None for none.
+    """ALCE's citation recall and precision of one answer (Gao et al. 2023, as in its code); None without sentences.
+
+    Recall is the share of sentences that their citations support; a sentence without citations is not supported.
+    Precision is the share of all citations that belong to a supported sentence and are not irrelevant to it. A citation
+    is irrelevant if it does not support the sentence alone and the others support it without. Precision is 0 if there
+    are no citations.
 
     Args:
-        cited: for each sentence the markers that it bears.
-        entails: whether the passages with these markers, taken together, carry this sentence. ALCE's judge is an NLI
-            model of 11 billion parameters; whoever gives figures says which one was used instead.
-
-    Recall is the share of sentences that their citations carry; one without a citation is not carried. Precision is
-    the share of citations that stand behind a sentence which is carried and are not irrelevant to it: a citation is,
-    if it does not carry the sentence alone and the others carry it without. Without any citation it is 0.
+        cited: the markers of each sentence.
+        entails: whether the passages with these markers, taken together, support this sentence. ALCE's judge is an NLI
+            model with 11 billion parameters; when you publish numbers, say which judge was used instead.
     """
     if not cited:
         return None
@@ -165,7 +166,7 @@ def citation_recall_and_precision(
     return carried / len(cited), good / total if total else 0.0
 
 
-# -- a score that says how likely an answer is right -------------------------------------------------------------------
+# -- scores that say how likely an answer is right ---------------------------------------------------------------------
 
 
 def auroc(
@@ -173,8 +174,8 @@ def auroc(
 ) -> float | None:
     """The share of pairs of a right and a wrong case in which the right one scores higher; ties count half.
 
-    The area under the curve of true over false positives (Hanley and McNeil 1982), by ranks. None where all cases are
-    right, or all are wrong.
+    This is the area under the ROC curve (Hanley and McNeil 1982), computed from ranks. None if all cases are right or
+    all are wrong.
     """
     labels = np.asarray(right, dtype=bool)
     n_right, n_wrong = int(labels.sum()), int((~labels).sum())
@@ -186,9 +187,9 @@ def auroc(
 
 
 def auroc_estimate(scores: Sequence[float], right: Sequence[bool], groups: Sequence[str]) -> Estimate | None:
-    """`auroc` with a percentile bootstrap interval that draws whole groups; None where there is none.
+    """`auroc` with a percentile bootstrap interval that resamples whole groups; None if `auroc` is None.
 
-    Draws in which all cases are right or all are wrong have no value and are left out.
+    Resamples in which all cases are right or all are wrong have no value and are left out.
     """
     found = auroc(scores, right)
     if found is None:
@@ -202,7 +203,7 @@ def auroc_estimate(scores: Sequence[float], right: Sequence[bool], groups: Seque
 
 
 def brier(probabilities: Sequence[float], right: Sequence[bool]) -> float | None:
-    """The mean squared distance of a probability from what came of it, lower is better (Brier 1950); None for none."""
+    """The mean squared error of the probabilities, lower is better (Brier 1950); None without cases."""
     if not len(probabilities):
         return None
     return float(np.mean((np.asarray(probabilities) - np.asarray(right, dtype=np.float64)) ** 2))
@@ -211,7 +212,7 @@ def brier(probabilities: Sequence[float], right: Sequence[bool]) -> float | None
 def reliability(
     probabilities: Sequence[float], right: Sequence[bool], *, bins: int = 10
 ) -> list[tuple[float, float, int]]:
-    """(mean probability, share right, cases) of so many bins of about equally many cases, in rising order."""
+    """(mean probability, share right, cases) per bin, in rising order; the bins have about equally many cases."""
     order = np.argsort(np.asarray(probabilities), kind="stable")
     said, came = np.asarray(probabilities, dtype=np.float64)[order], np.asarray(right, dtype=np.float64)[order]
     parts = [part for part in np.array_split(np.arange(len(said)), bins) if len(part)]
@@ -219,14 +220,14 @@ def reliability(
 
 
 def calibration_error(probabilities: Sequence[float], right: Sequence[bool], *, bins: int = 10) -> float | None:
-    """The expected calibration error over bins of equal mass (Nixon et al. 2019), lower is better; None for none."""
+    """Expected calibration error over equal-mass bins (Nixon et al. 2019), lower is better; None without cases."""
     parts = reliability(probabilities, right, bins=bins)
     n = sum(size for _, _, size in parts)
     return sum(size * abs(said - came) for said, came, size in parts) / n if n else None
 
 
 def risk_coverage(scores: Sequence[float], right: Sequence[bool]) -> list[tuple[float, float]]:
-    """(share of cases kept, share wrong among them) for each score as a threshold, the surest first.
+    """(share of cases kept, share wrong among them) with each score as the threshold, highest first.
 
     El-Yaniv and Wiener 2010; cases with the same score are kept together.
     """
@@ -242,28 +243,28 @@ def risk_coverage(scores: Sequence[float], right: Sequence[bool]) -> list[tuple[
 
 @dataclass(frozen=True, slots=True)
 class Abstentions:
-    """How often "not in your papers" was said where it is so, and where it is not."""
+    """How often the answer was "not in your papers", when that is true and when it is not."""
 
     n_unanswerable: int
     right: int
-    """Abstentions from questions that cannot be answered."""
+    """Abstentions on unanswerable questions."""
     n_answerable: int
     false: int
-    """Abstentions from questions that can be answered."""
+    """Abstentions on answerable questions."""
 
     @property
     def right_share(self) -> float | None:
-        """Of the unanswerable questions; None where there were none."""
+        """Share of the unanswerable questions; None if there were none."""
         return self.right / self.n_unanswerable if self.n_unanswerable else None
 
     @property
     def false_share(self) -> float | None:
-        """Of the answerable questions, lower is better; None where there were none."""
+        """Share of the answerable questions, lower is better; None if there were none."""
         return self.false / self.n_answerable if self.n_answerable else None
 
 
 def abstentions(cases: Iterable[tuple[bool, bool]]) -> Abstentions:
-    """The count over cases of (can it be answered, was abstained)."""
+    """Count over cases of (answerable, abstained)."""
     n = Counter(cases)
     return Abstentions(
         n_unanswerable=n[False, True] + n[False, False],
@@ -274,7 +275,7 @@ def abstentions(cases: Iterable[tuple[bool, bool]]) -> Abstentions:
 
 
 def percentiles(values: Sequence[float], *, at: Sequence[float] = (50, 95, 99)) -> tuple[float, ...] | None:
-    """The percentiles, between two values by linear interpolation; None where there are no values."""
+    """Percentiles with linear interpolation; None without values."""
     return tuple(float(p) for p in np.percentile(values, at)) if len(values) else None
 
 
@@ -284,7 +285,7 @@ class Estimate:
 
     mean: float
     low: float | None
-    """None where nothing says how other papers would do: all cases are about one, or all have the same value."""
+    """None if nothing shows how other papers would vary: all cases are about one paper, or all values are equal."""
     high: float | None
     n: int
     n_groups: int
@@ -292,28 +293,28 @@ class Estimate:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """What one run has over another on the same cases."""
+    """How one run differs from another on the same cases."""
 
     mean: float
-    """Positive: the first is higher."""
+    """Positive if the first run is higher."""
     low: float | None
     high: float | None
     p: float | None
-    """Two-sided, of the hypothesis that there is no difference."""
+    """Two-sided p-value of the hypothesis of no difference."""
     n: int
     n_groups: int
     higher: int
-    """Cases in which the first is higher, lower, and the same."""
+    """Number of cases in which the first run is higher, lower, and equal."""
     lower: int
     same: int
 
 
 def estimate(values: Sequence[float], groups: Sequence[str]) -> Estimate | None:
-    """The mean of the values with a percentile bootstrap interval that draws whole groups; None without values.
+    """The mean with a percentile bootstrap interval that resamples whole groups; None without values.
 
-    Questions about one paper succeed and fail together, so papers are drawn with replacement, not questions
-    (the cluster bootstrap: Field and Welsh 2007; for model evaluations Miller 2024). Fewer than about ten groups give
-    an interval that is too narrow, and values that are all alike would give one of no width: they have none.
+    Questions about one paper succeed and fail together, so papers are drawn with replacement, not questions (the
+    cluster bootstrap: Field and Welsh 2007; for model evaluations Miller 2024). With fewer than about ten groups the
+    interval is too narrow. If all values are equal, the interval would have width 0, so none is given.
     """
     if not values:
         return None
@@ -323,10 +324,10 @@ def estimate(values: Sequence[float], groups: Sequence[str]) -> Estimate | None:
 
 
 def paired(ours: Sequence[float], theirs: Sequence[float], groups: Sequence[str]) -> Difference | None:
-    """The mean difference of paired values, its interval and p by the bootstrap of `estimate`; None without values.
+    """The mean difference of paired values, with interval and p by the bootstrap of `estimate`; None without values.
 
-    p is twice the share of resamples on the other side of zero, with one added above and below (Davison and
-    Hinkley 1997, 4.2), so it is never 0.
+    p = min(1, 2 · (1 + resamples on the other side of zero) / (1 + resamples)), so it is never 0 (Davison and
+    Hinkley 1997, 4.2).
     """
     if not ours:
         return None
@@ -353,7 +354,7 @@ def paired(ours: Sequence[float], theirs: Sequence[float], groups: Sequence[str]
 def _resampled(
     values: Sequence[float] | npt.NDArray[np.float64], groups: Sequence[str]
 ) -> tuple[npt.NDArray[np.float64] | None, int]:
-    """The means of `RESAMPLES` draws of groups, shape (RESAMPLES,), and how many groups there are; None for one."""
+    """Means of `RESAMPLES` draws of groups, shape (RESAMPLES,), and the number of groups; None for one group."""
     names, index = np.unique(np.asarray(groups), return_inverse=True)
     n = len(names)
     if n < 2:
@@ -365,13 +366,13 @@ def _resampled(
 
 @lru_cache(maxsize=4)
 def _draws(n: int) -> npt.NDArray[np.float64]:
-    """How often each of n groups is drawn, shape (RESAMPLES, n)."""
+    """How often each of n groups is drawn; shape (RESAMPLES, n)."""
     random = np.random.default_rng(SEED)
     return random.multinomial(n, np.full(n, 1 / n), size=RESAMPLES).astype(np.float64)
 
 
 def _drawn_cases(index: npt.NDArray[np.int64], n_groups: int, n: int) -> Iterator[npt.NDArray[np.int64]]:
-    """The places of the cases in each of n draws of whole groups."""
+    """The indices of the cases in each of n draws of whole groups."""
     members = [np.flatnonzero(index == group) for group in range(n_groups)]
     random = np.random.default_rng(SEED)
     for _ in range(n):

@@ -1,4 +1,4 @@
-"""Plots as SVG text: an interval on its scale, curves with bands, a histogram. Colours are the page's, by class."""
+"""Plots as SVG text: an interval, curves with bands, a histogram. Colours come from the page's CSS classes."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ if TYPE_CHECKING:
     Scale = Callable[[float], float]  # value → coordinate
 
 WIDTH, HEIGHT = 640, 260
-"""Of a plot, in the units of its own coordinates; the page scales it."""
+"""Size of a plot in its own coordinates; the page scales it."""
 
 LEFT, RIGHT, TOP, BOTTOM = 48, 16, 14, 42
-"""Around the area in which is drawn."""
+"""Margins around the plotting area."""
 
 BINS = 24
-"""Of a histogram."""
+"""Number of bins of a histogram."""
 
 LOG_FROM = 20
-"""A curve that reaches farther has a logarithmic axis: what happens to the left matters most."""
+"""A curve that goes beyond this x has a logarithmic axis, because the left end matters most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,14 +37,14 @@ class Point:
 
 @dataclass(frozen=True, slots=True)
 class Curve:
-    """Points with a name."""
+    """A named series of points."""
 
     name: str
     points: tuple[Point, ...]
 
 
 def interval(point: Point, *, start: float = 0.0, end: float = 1.0) -> str:
-    """A dot at `point.y` on a line from `start` to `end`, and its interval as a bar; `x` is not looked at."""
+    """A dot at `point.y` on a line from `start` to `end`, with its interval as a bar; `x` is ignored."""
     width, height = 150, 18
 
     def at(value: float) -> float:
@@ -68,14 +68,14 @@ def curves(
     ticks: Sequence[float] | None = None,
     legend: Literal["top", "bottom"] = "bottom",
 ) -> str:
-    """Curves of shares over a number, each with its band.
+    """Curves of shares over x, each with its band.
 
     Args:
         lines: the curves.
-        x_label: what the number is.
-        top: where the axis of shares ends.
-        ticks: which numbers are written below; None: those of all points.
-        legend: whether the names stand at the top or at the bottom, on the right.
+        x_label: what x is.
+        top: upper end of the y axis.
+        ticks: labelled values of x; None for those of all points.
+        legend: whether the legend is at the top right or the bottom right.
     """
     last = max(point.x for line in lines for point in line.points)
     scale = log10 if last > LOG_FROM else float
@@ -103,7 +103,7 @@ def curves(
 
 
 def histogram(values: Sequence[float], *, marks: Sequence[tuple[str, float]], x_label: str) -> str:
-    """How many values fall into each of `BINS` equal parts, with named lines; far outliers stand in the last part."""
+    """Counts of values in `BINS` equal bins, with named vertical lines; the last bin includes all larger values."""
     top = _round_up(max(min(max(values), 1.6 * max(mark for _, mark in marks)), 1e-9))
     counts = [0] * BINS
     for value in values:
@@ -160,6 +160,6 @@ def _plot(parts: Sequence[str], x_label: str, described: str) -> str:
 
 
 def _round_up(value: float) -> float:
-    """The next number that is 1, 1.2, 1.6, 2, 3, 4, 6 or 8 times a power of ten: its quarters read well."""
+    """The next number that is 1, 1.2, 1.6, 2, 3, 4, 6 or 8 times a power of ten, so that its quarters are readable."""
     power = 10.0 ** floor(log10(value))
     return next(step * power for step in (1, 1.2, 1.6, 2, 3, 4, 6, 8, 10) if step * power >= value * 0.9999)

@@ -1,4 +1,4 @@
-"""What a run says: its figures with their intervals, by stage, by paper, the worst cases, and against another run."""
+"""The report of a run: measures with intervals, stages, papers, the worst cases, and a comparison with another run."""
 
 from __future__ import annotations
 
@@ -28,18 +28,18 @@ if TYPE_CHECKING:
     from rag.evaluation.cases import Result, Run
 
 CURVE_AT = (1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 20, 30, 50, 100)
-"""Numbers of passages at which the curve of recall is drawn, as far as the run reaches."""
+"""Values of k for the recall curve, up to the run's own k."""
 
 WORST = 10
-"""Cases of a sort that the report shows one by one."""
+"""Cases of each sort that the report lists, at most."""
 
 POOR = 0.2
-"""Answer F1 below which an answer is shown as a poor one."""
+"""An answer with an F1 below this is listed as poor."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Compared:
-    """One measure of two runs, on the cases that both have."""
+    """One measure of two runs, over the cases that both have."""
 
     measure: Measure
     ours: float
@@ -49,7 +49,7 @@ class Compared:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PaperRow:
-    """How the questions about one paper fared."""
+    """How the questions about one paper scored."""
 
     group: str
     n: int
@@ -58,42 +58,42 @@ class PaperRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """Everything that is written down."""
+    """Everything that the report contains."""
 
     run: Run
     measures: tuple[tuple[Measure, Estimate | None], ...]
-    """None: it could be known for no case, as the validity of markers where the model writes none."""
+    """The estimate is None if the measure is known for no case, like marker validity if the model writes no markers."""
     recall: tuple[tuple[int, Estimate, Estimate], ...]
     """(k, recall@k, hit@k)."""
     search_abstentions: Abstentions
-    """By the search alone: nothing found that bears on the question."""
+    """Of the search alone: it found nothing relevant to the question."""
     answer_abstentions: Abstentions | None
     seconds: tuple[float, ...]
-    """Of each case in all."""
+    """Total seconds of each case."""
     stages: Mapping[str, tuple[float, ...]]
-    """Stage → seconds at 50, 95 and 99 percent of the cases, and the most."""
+    """Stage → seconds at the 50th, 95th and 99th percentile, and the maximum."""
     papers: tuple[PaperRow, ...]
-    """Those where most is lost first: by 1 - reciprocal rank, summed; nothing where each question has its own paper."""
+    """Papers with the largest loss first, the sum of 1 - reciprocal rank; empty if each question has its own paper."""
     worst: tuple[Result, ...]
-    """At most `WORST` for what was not found, as many for wrong abstentions, as many for poor answers."""
+    """At most `WORST` each: not found, wrong abstentions, poor answers."""
     errors: tuple[Result, ...]
     tokens: tuple[int, int] | None
-    """Read and written in all; None where nothing was answered or an answer's tokens are unknown."""
+    """Total tokens (in, out); None if nothing was answered or an answer's tokens are unknown."""
     other: Run | None = None
     compared: tuple[Compared, ...] = ()
     n_common: int = 0
 
     @property
     def n(self) -> int:
-        """Cases that could be asked."""
+        """Number of cases without an error."""
         return len(self.run.results) - len(self.errors)
 
 
 def report(run: Run, *, other: Run | None = None) -> Report:
-    """The report of a run, beside another where one is given.
+    """The report of a run, optionally compared with another.
 
     Raises:
-        RunError: the two have no case in common.
+        RunError: the two runs have no case in common.
     """
     good = [result for result in run.results if result.error is None]
     measured = measures(run)
@@ -162,7 +162,7 @@ def _papers(results: Sequence[Result], measured: Sequence[Measure]) -> list[Pape
 
 
 def _worst(results: Sequence[Result]) -> list[Result]:
-    """Cases whose first right passage does not stand first, worst first; then wrong abstentions, then poor answers."""
+    """Cases whose first right passage is not at the top, worst first; then wrong abstentions, then poor answers."""
     rank = {r.id: reciprocal_rank(r.ranked, r.relevant) for r in results}
     low = [r for r in results if (found := rank[r.id]) is not None and found < 1]
     low = sorted(low, key=lambda r: (rank[r.id] or 0.0, answer_f1_of(r) or 0.0, r.id))[:WORST]
@@ -174,22 +174,22 @@ def _worst(results: Sequence[Result]) -> list[Result]:
 
 
 def abstained(result: Result) -> bool:
-    """Whether the assistant abstained; where it was not asked, whether the search alone would."""
+    """Whether the assistant abstained; if it was not asked, whether the search alone would."""
     return result.answer.abstained if result.answer else result.on_topic is False
 
 
 def wrongly_refused(result: Result) -> bool:
-    """Whether an answerable question was abstained from."""
+    """Whether the assistant abstained from an answerable question."""
     return result.answerable is True and abstained(result)
 
 
 def wrongly_answered(result: Result) -> bool:
-    """Whether an unanswerable question was not abstained from."""
+    """Whether the assistant did not abstain from an unanswerable question."""
     return result.answerable is False and not abstained(result)
 
 
 def first_right(result: Result) -> int | None:
-    """The rank of the first passage that is right, or None."""
+    """The rank of the first right passage, or None."""
     found = reciprocal_rank(result.ranked, result.relevant)
     return round(1 / found) if found else None
 
@@ -214,7 +214,7 @@ def _compared(measured: Sequence[Measure], ours: Sequence[Result], other: Run) -
     alike = all((r.answer is None) == (s.answer is None) for r, s in common)
     for measure in measured:
         if measure.unit == "s" and not alike:
-            continue  # a search and an answer do not compare
+            continue  # times of a search and of an answer are not comparable
         known = [
             (a, b, r.group) for r, s in common if (a := measure.of(r)) is not None and (b := measure.of(s)) is not None
         ]
@@ -225,7 +225,7 @@ def _compared(measured: Sequence[Measure], ours: Sequence[Result], other: Run) -
 
 
 def as_json(done: Report) -> dict[str, Any]:
-    """The report as the command line's JSON: its figures; what is not known is null."""
+    """The report as JSON for the command line; unknown values are null."""
     refused = done.answer_abstentions or done.search_abstentions
     return {
         "folder": str(done.run.folder),

@@ -1,4 +1,4 @@
-"""A report as one HTML page that needs nothing else: its style and its plots are in it."""
+"""A report as one self-contained HTML page with its style and plots."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ li { margin: .35rem 0; overflow-wrap: anywhere; } li b { color: var(--text); }
 
 
 def to_html(report: Report) -> str:
-    """The report as a page to open, send or print. It loads nothing, and its policy forbids that it could."""
+    """The report as a page to open, send or print. It loads nothing, and its content security policy forbids it."""
     title = f"Evaluation: {report.run.settings['questions']}"
     body = "\n".join(_html(block) for block in blocks(report))
     policy = "default-src 'none'; style-src 'unsafe-inline'"

@@ -1,4 +1,4 @@
-"""What a report says, block by block, and the blocks as Markdown."""
+"""The contents of a report as a list of blocks, and the blocks as Markdown."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from rag.evaluation.metrics import Abstentions, Difference, Estimate
 
 PAPERS = 15
-"""Rows of the table by paper; the rest is told by its number."""
+"""Rows in the table by paper; the other papers are only counted."""
 
 UNKNOWN = "–"
 NOT_MEASURED = "not measured"
@@ -44,19 +44,19 @@ class Text:
 
 @dataclass(frozen=True, slots=True)
 class Plot:
-    """SVG for the page; Markdown leaves it out, for the table beside it says the same."""
+    """SVG for the page. Markdown leaves it out; the table next to it says the same."""
 
     svg: str
 
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Rows of text; a cell that is a `Plot` is on the page only."""
+    """Rows of text; a `Plot` cell appears on the page only."""
 
     head: tuple[str, ...]
     rows: tuple[tuple[str | Plot, ...], ...]
     words: tuple[int, ...] = (0,)
-    """Columns of words; the others are numbers and stand to the right."""
+    """Columns with words; the others are numbers and are aligned right."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +70,7 @@ Block = Heading | Text | Plot | Table | Missed
 
 
 def blocks(report: Report) -> Iterator[Block]:
-    """The report, part by part."""
+    """The blocks of the report, in order."""
     yield from _lead(report)
     if report.other:
         yield from _comparison(report)
@@ -171,7 +171,7 @@ def _recall(report: Report) -> Iterator[Block]:
     if len(report.recall) < 2:
         return
     yield Heading("How many passages are enough")
-    alike = all(recall == hit for _, recall, hit in report.recall)  # each question has one right place
+    alike = all(recall == hit for _, recall, hit in report.recall)  # true if each question has one target
     series = [("Found" if alike else "Anything right (hit)", [(k, hit) for k, _, hit in report.recall])]
     if not alike:
         series.append(("Everything right (recall)", [(k, recall) for k, recall, _ in report.recall]))
@@ -305,7 +305,7 @@ def _short(text: str, limit: int) -> str:
 
 
 def case_facts(result: Result) -> list[tuple[str, str]]:
-    """What a missed case says, as (label, text)."""
+    """What is shown of a missed case, as (label, text)."""
     rank = first_right(result)
     lines = [("Expected", "; ".join(result.expected[:4]) + (" …" if len(result.expected) > 4 else ""))]
     if result.golds:
@@ -325,7 +325,7 @@ def case_facts(result: Result) -> list[tuple[str, str]]:
 
 
 def to_markdown(report: Report) -> str:
-    """The report for a terminal, a repository or a message."""
+    """The report as Markdown for a terminal, a repository or a message."""
     lines = [f"# Evaluation: {_md(report.run.settings['questions'])}", ""]
     for block in blocks(report):
         match block:
@@ -363,5 +363,5 @@ def _markdown_case(result: Result) -> Iterator[str]:
 
 
 def _md(text: str) -> str:
-    """The text with nothing in it that Markdown would act on."""
+    """The text with Markdown's special characters escaped."""
     return re.sub(r"([\\`*_\[\]<>|#])", r"\\\1", text)

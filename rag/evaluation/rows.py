@@ -1,4 +1,4 @@
-"""A file of JSON lines that grows row by row: on the disk as soon as it is written, and readable at any time."""
+"""An append-only JSON lines file: each row is flushed to disk when written, and the file can be read at any time."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def whole_lines(path: Path) -> list[dict[str, Any]]:
-    """The rows of a file, none where there is no file. A last line without an end is still being written: left out."""
+    """The rows of a file, none if it does not exist. Skips a last line without a newline: it is still being written."""
     if not path.is_file():
         return []
     data = path.read_bytes()
@@ -26,7 +26,7 @@ def whole_lines(path: Path) -> list[dict[str, Any]]:
 
 @contextmanager
 def appending(path: Path) -> Iterator[Callable[[dict[str, Any]], None]]:
-    """A function that appends a row; it is on the disk when that returns. What a crash cut off is removed first.
+    """Yield a function that appends a row and returns once it is on disk. A row cut off by a crash is removed first.
 
     Raises:
         RunError: another process is appending to the file.

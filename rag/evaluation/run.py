@@ -1,4 +1,4 @@
-"""Ask a set of questions and keep what came of each: resumable, and the same for the same code and papers."""
+"""Ask a set of questions and store the results. Runs are resumable and reproducible with the same code and papers."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ if TYPE_CHECKING:
     from rag.answer import Answer, Passage
 
 TOP = 5
-"""Passages that the report can show of a case."""
+"""Passages stored per case for the report."""
 
 BEGINNING = 280
-"""Characters of such a passage."""
+"""Characters stored of each such passage."""
 
 ROOT = Path(__file__).resolve().parents[2]
 NOT_THE_RUN = (
@@ -39,17 +39,17 @@ NOT_THE_RUN = (
     "rag/commands/",
     *(f"rag/evaluation/{name}" for name in ("report", "measures.py", "metrics.py", "plots.py", "calibrate.py")),
 )
-"""How the paths begin of code that only reads the results: changing it does not make a run another one."""
+"""Path prefixes of code that only reads results. Changing it does not make an old run stale."""
 
 
 class Answers(Protocol):
-    """Whoever answers the questions; the `Assistant` does."""
+    """Answers the questions; implemented by the `Assistant`."""
 
     async def warm_up(self) -> None:
-        """Load what the first question would have to wait for."""
+        """Load everything that the first question would otherwise wait for."""
 
     async def answer(self, question: str, *, paper_ids: Sequence[str] | None = None) -> Answer:
-        """Return the answer, from these papers alone; None: from all."""
+        """Answer from these papers only; None for all papers."""
 
 
 async def evaluate(
@@ -64,17 +64,17 @@ async def evaluate(
     limit: int | None = None,
     tell: Callable[[str, int, int], None] = lambda *_: None,
 ) -> Run:
-    """Ask what has not been asked yet and return the whole run.
+    """Ask the questions that have no result yet, and return the whole run.
 
     Args:
-        questions: the cases; those whose result stands in `out` already are not asked again.
+        questions: the cases; those with a result in `out` are not asked again.
         library: where to search.
-        embedder: the one that the library was built with.
-        out: the run's folder, made where it is not there.
+        embedder: the one the library was built with.
+        out: the run's folder; created if it does not exist.
         k: passages to find for each question.
-        assistant: answers the questions too; without it they are only searched for.
-        answer_settings: what decides its answers.
-        limit: so many cases, an even sample that is the same each time; a larger one contains it.
+        assistant: answers the questions; without it they are only searched for.
+        answer_settings: the settings that determine its answers.
+        limit: number of cases: an even sample, the same each time; a larger sample contains a smaller one.
         tell: called after each case.
 
     Raises:
@@ -106,7 +106,7 @@ async def evaluate(
     todo = [case for case in cases if case.id not in finished]
     if todo:
         retriever, papers = Retriever(library, embedder, reader=reader), {paper.id: paper for paper in library.papers()}
-        retriever.search("warm up", retriever.embed("warm up"), k=1, read=True)  # no case is to pay for loading
+        retriever.search("warm up", retriever.embed("warm up"), k=1, read=True)  # keep loading out of the timings
         if assistant:
             await assistant.warm_up()
         with appending(out / "cases.jsonl") as append:
@@ -126,7 +126,7 @@ def sampled(cases: Sequence[Case], limit: int | None) -> list[Case]:
 
 
 def code_digest(root: Path = ROOT) -> str:
-    """Of the source files below `root` that a result can depend on."""
+    """Digest of the source files below `root` that a result can depend on."""
     files = sorted(path for room in ("ingest", "rag") for path in (root / room).rglob("*.py"))
     kept = [path.read_bytes() for path in files if not path.relative_to(root).as_posix().startswith(NOT_THE_RUN)]
     return sha256(b"\0".join(kept)).hexdigest()[:16]
@@ -144,7 +144,7 @@ async def _one(
     library: Library,
     k: int,
 ) -> Result:
-    """The result of one case; what is wrong for a stated reason is noted, and the others go on."""
+    """The result of one case. A user-facing error is recorded, and the run continues."""
     asked: dict[str, Any] = {
         "id": case.id,
         "question": case.question,
@@ -175,7 +175,7 @@ async def _one(
 
 
 def _keys(case: Case, passages: Sequence[Passage]) -> Iterator[str]:
-    """For each passage the key of a target that it holds and no better one does, or its chunk's id."""
+    """For each passage, the key of the first target in it that no better passage has, or its chunk's id."""
     left = list(case.targets)
     for passage in passages:
         target = next((target for target in left if target.is_in(passage)), None)
@@ -246,10 +246,10 @@ def _answer_result(case: Case, answer: Answer, library: Library) -> AnswerResult
 
 
 def read_run(folder: Path, *, ids: set[str] | None = None) -> Run:
-    """A run as it stands in its folder; `ids` takes these cases only.
+    """Read a run from its folder; `ids` restricts it to these cases.
 
     Raises:
-        RunError: there is none.
+        RunError: there is no run.
     """
     try:
         noted = json.loads((folder / "run.json").read_text(encoding="utf-8"))
@@ -264,7 +264,7 @@ def read_run(folder: Path, *, ids: set[str] | None = None) -> Run:
 
 
 def forget_run(folder: Path) -> None:
-    """Delete the run in a folder, so that it begins anew; an embedded corpus stays."""
+    """Delete the run in a folder so that it starts afresh; an embedded corpus is kept."""
     for name in ("cases.jsonl", "run.json", "report.md", "report.html"):
         (folder / name).unlink(missing_ok=True)
 
@@ -298,11 +298,11 @@ _CHANGED = {
 
 
 def _results(path: Path) -> list[Result]:
-    """The results in a file, one for each case, its last."""
+    """The results in a file, the last one of each case."""
     return list({row["id"]: Result.from_row(row) for row in whole_lines(path)}.values())
 
 
 def _n_cut(library: Library, embedder: Embedder) -> int:
-    """Chunks that are longer than the embedder reads: the rest of them only the word search sees."""
+    """Chunks longer than the embedder's limit; the part beyond it is only found by the word search."""
     chunks = library.chunks(library.chunk_ids()).values()
     return sum(chunk.n_tokens > embedder.max_tokens for chunk in chunks)

@@ -1,4 +1,4 @@
-"""From a setting to a model that can be asked: found, fetched and served here, or asked over HTTP."""
+"""From a setting to a usable model: found, downloaded and served here, or asked over HTTP."""
 
 from rag.models.chat import ChatModel, Completion, EndpointChatModel
 from rag.models.draft import write

@@ -1,4 +1,4 @@
-"""The adapters of a library: a folder each, with the weights, the recipe, the card and the curve; at most one is on."""
+"""The adapters of a library: one folder each with weights, recipe, card and curve; at most one is switched on."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,39}")
 
 @dataclass(frozen=True, slots=True)
 class Adapter:
-    """One that was kept."""
+    """An adapter that was kept."""
 
     name: str
     folder: Path
@@ -32,7 +32,7 @@ class Adapter:
 
     @property
     def weights(self) -> Path:
-        """The file that llama.cpp reads."""
+        """The file that llama.cpp loads."""
         return self.folder / WEIGHTS
 
     def is_for(self, base: Path) -> bool:
@@ -44,18 +44,18 @@ class Adapter:
 
 
 class Adapters:
-    """Those below the library's folder. Reads it anew at each call."""
+    """The adapters in the library's folder, which is read again on each call."""
 
     def __init__(self, library: Path) -> None:
         self.folder = library / FOLDER
 
     def all(self) -> list[Adapter]:
-        """Those that are whole, by name."""
+        """All complete adapters, by name."""
         found = (self._read(path) for path in sorted(self.folder.glob("*/")) if _NAME.fullmatch(path.name))
         return [adapter for adapter in found if adapter]
 
     def named(self, name: str) -> Adapter:
-        """The adapter of this name.
+        """The adapter with this name.
 
         Raises:
             AdapterError: there is none.
@@ -66,7 +66,7 @@ class Adapters:
         return adapter
 
     def on(self) -> Adapter | None:
-        """The one that is switched on; None where none is, or what was is gone."""
+        """The adapter that is switched on; None if there is none or its files are gone."""
         try:
             name = json.loads((self.folder / _ON).read_text(encoding="utf-8"))["name"]
         except (OSError, ValueError, KeyError, TypeError):
@@ -74,12 +74,12 @@ class Adapters:
         return self._read(self.folder / name) if isinstance(name, str) and _NAME.fullmatch(name) else None
 
     def on_for(self, base: Path) -> Adapter | None:
-        """The one that is on, where it was made for this file."""
+        """The adapter that is switched on, if it was made for this file."""
         adapter = self.on()
         return adapter if adapter and adapter.is_for(base) else None
 
     def switch_on(self, name: str) -> Adapter:
-        """Serve it from the next start on.
+        """Use it from the next start.
 
         Raises:
             AdapterError: there is none.
@@ -89,11 +89,11 @@ class Adapters:
         return adapter
 
     def switch_off(self) -> None:
-        """Serve the model as it was."""
+        """Use the model without an adapter."""
         (self.folder / _ON).unlink(missing_ok=True)
 
     def check_free(self, name: str) -> None:
-        """Raise AdapterError where there is one of this name already."""
+        """Raise AdapterError if the name is taken."""
         if (self.folder / checked(name)).exists():
             raise AdapterError(
                 f"An adapter “{name}” already exists.",
@@ -101,10 +101,10 @@ class Adapters:
             )
 
     def new(self, name: str) -> Path:
-        """An empty folder in which an adapter is made; it counts when it is taken.
+        """An empty working folder for an adapter; the adapter exists only after `take`.
 
         Raises:
-            AdapterError: there is one of this name already.
+            AdapterError: the name is taken.
         """
         self.check_free(name)
         making = self.folder / f".{name}.making"
@@ -113,14 +113,14 @@ class Adapters:
         return making
 
     def take(self, making: Path, name: str, card: Mapping[str, Any]) -> Adapter:
-        """Keep what was made under its name."""
+        """Keep the contents of the working folder under this name."""
         write_atomically(making / CARD, json.dumps(card, indent=1, ensure_ascii=False) + "\n")
         folder = self.folder / checked(name)
         making.rename(folder)
         return Adapter(name, folder, card)
 
     def remove(self, name: str) -> None:
-        """Delete it, switched off first.
+        """Switch it off and delete it.
 
         Raises:
             AdapterError: there is none.
@@ -142,10 +142,10 @@ class Adapters:
 
 
 def checked(name: str) -> str:
-    """The name of an adapter, which becomes a folder's.
+    """The name of an adapter, also used for its folder.
 
     Raises:
-        AdapterError: it has other characters than letters, digits, `-` and `_`.
+        AdapterError: it contains characters other than letters, digits, `-` and `_`.
     """
     if not _NAME.fullmatch(name):
         raise AdapterError(
@@ -155,7 +155,7 @@ def checked(name: str) -> str:
 
 
 def about(base: Path) -> dict[str, Any]:
-    """By what a base model is known again: its file's name and bytes, or for a folder those of its weights."""
+    """Identifies a base model: file name and size, or for a folder the total size of its weights."""
     if base.is_dir():
         files = sorted(base.glob("*.safetensors"))
         return {"name": base.name, "bytes": sum(path.stat().st_size for path in files), "files": len(files)}

@@ -1,6 +1,6 @@
 """Ask a language model and stream its answer; the only file that speaks HTTP to a model.
 
-`ChatModel` is the seam; `EndpointChatModel` is its default, for every server with an OpenAI-compatible interface.
+`ChatModel` is the interface; `EndpointChatModel` implements it for every server with an OpenAI-compatible API.
 """
 
 from __future__ import annotations
@@ -37,10 +37,10 @@ if TYPE_CHECKING:
     from rag.privacy.transport import CheckedTransport
 
 DEFAULT_CONTEXT_WINDOW = 4096
-"""Tokens assumed where neither the endpoint's description nor its server says: every chat model of today has these."""
+"""Tokens assumed if neither the endpoint's description nor its server says: every current chat model has these."""
 
 _CONNECT_SECONDS = 5.0
-_LONGEST_TOKEN = 64  # characters; a reply of more than this per allowed token is not going to end by itself
+_LONGEST_TOKEN = 64  # characters; a reply with more than this per allowed token will not end by itself
 _HEADERS = {"host", "accept", "accept-encoding", "connection", "content-type", "content-length", "user-agent"}
 # Without top_logprobs llama.cpp sends the 20 best tokens with each: 172 kB instead of 19 kB per 100 tokens.
 _EXTRAS = {"logprobs": True, "top_logprobs": 1, "stream_options": {"include_usage": True}}
@@ -48,18 +48,18 @@ _EXTRAS = {"logprobs": True, "top_logprobs": 1, "stream_options": {"include_usag
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Completion:
-    """How a reply ended and what it took."""
+    """How a reply ended, with its usage and times."""
 
     finish_reason: str
     """"stop" or "length" from most servers."""
     usage: Usage | None
-    """None where the server did not say."""
+    """None if the server did not report it."""
     seconds: float
-    """From the call to the end, a start of the server included, the time in which the reader held us up not."""
+    """Wall time including server start, excluding time the consumer was slow."""
     first_token_seconds: float | None
     """From the call to the first piece of text."""
     mean_logprob: float | None
-    """Mean natural-log probability of the output tokens; None where the server gives none."""
+    """Mean natural-log probability of the output tokens; None if the server reports none."""
     model: str
     """The model's name as the server reports it."""
     low_logprob: float | None = None
@@ -73,19 +73,19 @@ class ChatModel(Protocol):
 
     @property
     def name(self) -> str:
-        """What to call it before a user."""
+        """Display name."""
 
     async def context_window(self) -> int:
         """Return the tokens available to one answer: prompt plus output."""
 
     async def count_tokens(self, messages: Sequence[Message]) -> int:
-        """Return the tokens of the whole prompt, chat template included; an estimate where the server cannot count."""
+        """Tokens of the whole prompt, including the chat template; an estimate if the server cannot count."""
 
     async def is_here(self) -> bool:
         """Return whether it is known, without asking a name server, that a call stays on this machine."""
 
     async def planned_call(self, *, max_tokens: int, temperature: float = 0.0) -> ModelCall:
-        """Return where a call would go; nothing is sent, but a name may be looked up."""
+        """Where a call would go; nothing is sent, but a name may be resolved."""
 
     def stream(
         self,
@@ -98,14 +98,14 @@ class ChatModel(Protocol):
     ) -> AsyncGenerator[str | Completion, None]:
         """Yield the reply's text in pieces, then exactly one `Completion`, last.
 
-        Leaving early stops the model: close the generator (`contextlib.aclosing`) or cancel its task.
-        A model that is not on this machine needs a permit (`rag.privacy`), which decides all but the messages.
-        Raises `rag.errors.ModelError`, also after the first pieces, and NotAllowedError before; nothing else.
+        To stop the model early, close the generator (`contextlib.aclosing`) or cancel its task.
+        A model that is not on this machine needs a permit (`rag.privacy`), which fixes everything but the messages.
+        Raises only `rag.errors.ModelError`, possibly after the first pieces, and NotAllowedError before them.
         """
 
 
 def fixed(endpoint: Endpoint) -> Callable[[], Awaitable[Endpoint]]:
-    """Return the `connect` of an endpoint that is always there."""
+    """A `connect` for an endpoint that is always there."""
 
     async def connect() -> Endpoint:
         return endpoint
@@ -118,9 +118,9 @@ class EndpointChatModel:
 
     Args:
         connect: awaited before each call, so that it can start a local server, whose address may change.
-        name: what to call the model before a user.
-        timeout: seconds to wait for the next piece of an answer, the first included.
-        extra: what else each request has, for a server that knows it.
+        name: display name of the model.
+        timeout: seconds to wait for each piece of an answer, including the first.
+        extra: further parameters of each request, for a server that knows them.
     """
 
     def __init__(
@@ -140,7 +140,7 @@ class EndpointChatModel:
 
     @property
     def name(self) -> str:
-        """What to call the model before a user."""
+        """Display name of the model."""
         return self._name
 
     async def context_window(self) -> int:
@@ -157,7 +157,7 @@ class EndpointChatModel:
             if await self._slot_window(endpoint, http=http) is None:
                 return (await asyncio.to_thread(tokens.count_messages, messages, model=endpoint.model)).n
             prompt = _part(await http.post("/apply-template", json={"messages": list(messages)}), "prompt")
-            # As the server reads its own prompts: text that looks like a special token becomes one.
+            # As the server parses its own prompts: text that looks like a special token becomes one.
             text = {"content": prompt, "add_special": True, "parse_special": True}
             return len(_part(await http.post("/tokenize", json=text), "tokens"))
 
@@ -167,7 +167,7 @@ class EndpointChatModel:
         return await is_here(endpoint.base_url) and not is_relayed(endpoint.model)
 
     async def planned_call(self, *, max_tokens: int, temperature: float = 0.0) -> ModelCall:
-        """Return where a call would go; the address is looked up, and nothing is sent."""
+        """Where a call would go; the address is resolved, but nothing is sent."""
         endpoint = await self._connect()
         wanted = {"max_tokens": max_tokens, "temperature": temperature}
         return ModelCall(await locate(endpoint.base_url), endpoint.model, _obliging(wanted, self._rejected))
@@ -205,7 +205,7 @@ class EndpointChatModel:
                 reply.check(self._name)
             outcome = "answered"
         except NotAllowedError:
-            if permit and permit.sent:  # another request used it, and says how it ended
+            if permit and permit.sent:  # another request used it, and will log how it ended
                 permit = None
             outcome = "failed"
             raise
@@ -229,7 +229,7 @@ class EndpointChatModel:
     async def _request(
         self, messages: Sequence[Message], *, endpoint: Endpoint, http: httpx2.AsyncClient, body: dict[str, Any]
     ) -> AsyncStream[ChatCompletionChunk]:
-        """Ask, leaving out what this server has refused before; what it refuses now, it is asked again without."""
+        """Send the request without parameters this server refused before; repeat it without any it refuses now."""
         import openai
 
         client = openai.AsyncOpenAI(
@@ -255,7 +255,7 @@ class EndpointChatModel:
     async def _next(self, chunks: AsyncStream[ChatCompletionChunk], *, reply: _Reply) -> str | None:
         """Return the next piece, perhaps empty; None at the end."""
         try:
-            # The client's own time-out starts anew with each comment that a server sends to keep the line open.
+            # The client's own timeout restarts with each comment that a server sends to keep the connection open.
             async with asyncio.timeout(self._timeout):
                 chunk = await anext(chunks, None)
             return None if chunk is None else reply.take(chunk, name=self._name)
@@ -267,7 +267,7 @@ class EndpointChatModel:
         import httpx2
 
         if self._probed[0] != endpoint.base_url:
-            if not await is_here(endpoint.base_url):  # the key and the prompt go nowhere else to be counted
+            if not await is_here(endpoint.base_url):  # never send key or prompt elsewhere just for counting
                 return None
             response = await http.get("/props")
             if response.status_code >= 500:  # still loading
@@ -290,7 +290,7 @@ class EndpointChatModel:
         import httpx2
 
         async def only_ours(request: httpx2.Request) -> None:
-            # openai adds headers from OPENAI_* variables, and the machine's kind: none of the server's business.
+            # openai adds headers from OPENAI_* variables and about the machine, which the server need not know.
             for header in set(request.headers) - _HEADERS:
                 del request.headers[header]
             if key:
@@ -313,14 +313,14 @@ class EndpointChatModel:
 
 
 def _load() -> None:
-    """Import what a call needs, also what the client would load in the midst of the first one; for a thread."""
+    """Import what a call needs, including what the client would load during the first one; run it in a thread."""
     import httpx2  # noqa: F401
     import openai.lib.streaming.chat
     import openai.resources.chat.completions.completions  # noqa: F401
 
 
 def _door(base_url: str, permit: Permit | None) -> CheckedTransport:
-    """The only way out; with https it reads the authorities, which takes 20 ms."""
+    """The only way out; with https it loads the CA certificates, which takes 20 ms."""
     from rag.privacy.transport import CheckedTransport
 
     return CheckedTransport(base_url, permit=permit)
@@ -328,7 +328,7 @@ def _door(base_url: str, permit: Permit | None) -> CheckedTransport:
 
 @dataclass(slots=True)
 class _Reply:
-    """What has arrived of one reply."""
+    """What has arrived so far of one reply."""
 
     limit: int
     """Characters."""
@@ -372,7 +372,7 @@ class _Reply:
         return self.take(whole, name=name)
 
     def check(self, name: str) -> None:
-        """Raise where the reply is none, or only a part of one."""
+        """Raise if there is no reply, or only part of one."""
         if self.finish_reason == "content_filter":
             raise ModelRefusedError(f"The provider of {name} filtered the answer.", "Rephrase the question.")
         if self.blank and (self.thought or self.finish_reason == "length"):
@@ -390,7 +390,7 @@ class _Reply:
         return min(0.0, math.fsum(self.logprobs) / len(self.logprobs))
 
     def low_logprob(self) -> float | None:
-        """The 10th percentile, between two tokens by linear interpolation."""
+        """The 10th percentile, with linear interpolation."""
         if self.mean_logprob() is None:
             return None
         ordered = sorted(min(0.0, logprob) for logprob in self.logprobs)
@@ -400,7 +400,7 @@ class _Reply:
 
 
 def _usage(told: CompletionUsage) -> Usage | None:
-    """What the server counted, with the parts that some tell and others do not; None where a total is missing."""
+    """The server's token counts, with the details that only some servers report; None if a total is missing."""
     totals = [getattr(told, name, None) for name in ("prompt_tokens", "completion_tokens")]
     if not all(isinstance(total, int | float) and total >= 0 for total in totals):
         return None
@@ -415,7 +415,7 @@ def _usage(told: CompletionUsage) -> Usage | None:
 
 
 def _part(response: httpx2.Response, key: str) -> Any:
-    """Return one field of a JSON reply; ValueError where there is none."""
+    """One field of a JSON reply; ValueError if it is missing."""
     response.raise_for_status()
     content = response.json()
     if not isinstance(content, dict) or key not in content:
@@ -424,7 +424,7 @@ def _part(response: httpx2.Response, key: str) -> Any:
 
 
 def _obliging(wanted: dict[str, Any], rejected: frozenset[str]) -> dict[str, Any]:
-    """The parameters of a request, without what the server has refused before."""
+    """The parameters of a request, without those the server refused before."""
     return _without(wanted | _EXTRAS, rejected)
 
 

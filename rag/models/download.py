@@ -1,4 +1,4 @@
-"""Fetch one model's file: resumed where it broke off, checked against its checksum, in place only when it is whole."""
+"""Download one model file: resumable, verified by checksum, moved into place only when complete."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ if TYPE_CHECKING:
     import httpx2
 
     Tell = Callable[[int, int | None], None]
-    """Called with the bytes that are here and the bytes of the whole file, None where unknown."""
+    """Called with the bytes downloaded so far and the file's total size, None if unknown."""
 
 PARTIAL = ".partial"
-"""Put after the name of a file that is not whole."""
+"""Suffix of an incomplete file."""
 
 ATTEMPTS = 4
-"""How often a broken connection is taken up again before the user is asked to."""
+"""Attempts before giving up on a broken connection."""
 
 PAUSE = 1.0
-"""Seconds before that."""
+"""Seconds between attempts."""
 
-_SPARE_DISK = 200_000_000  # bytes that a download leaves free
+_SPARE_DISK = 200_000_000  # bytes to leave free
 _PIECE = 1 << 20
-_TIMEOUT = 60.0  # seconds without a byte
+_TIMEOUT = 60.0  # seconds without data
 _CONNECT = 10.0
 _RANGE = re.compile(r"bytes (\d+)-\d+/(\d+)")
 
@@ -42,21 +42,21 @@ _RANGE = re.compile(r"bytes (\d+)-\d+/(\d+)")
 def download(
     url: str, target: Path, *, sha256: str | None, size: int | None, tell: Tell, proxy: str | None = None
 ) -> None:
-    """Fetch the GGUF at `url` into `target`; nothing is there under that name until it is whole and checked.
+    """Download the GGUF at `url` to `target`; the name appears only once the file is complete and verified.
 
-    A part of it (`target` with ".partial") stays when the connection breaks, and the next call goes on there, if a
-    checksum is known: without one, parts of two files could not be told from a whole one.
+    The partial file (`target` + ".partial") is kept if the connection breaks, and the next call resumes it, provided a
+    checksum is known: without one, parts of two different files could be mixed unnoticed.
 
     Args:
         url: redirects are followed, but never from https to http.
-        target: its folder is made.
-        sha256: hexadecimal; None: it is not checked.
-        size: bytes that the file must have; None: not known.
-        tell: for progress.
-        proxy: the URL of a proxy to go through; those that the environment names are not used.
+        target: its folder is created.
+        sha256: hexadecimal; None to skip verification.
+        size: expected size in bytes; None if unknown.
+        tell: progress callback.
+        proxy: URL of a proxy to use; proxies from the environment are ignored.
 
     Raises:
-        DownloadError: it could not be fetched; it is not a GGUF, or another file; the disk is full.
+        DownloadError: it could not be downloaded, it is not a GGUF or not the expected file, or the disk is full.
     """
     part = target.with_name(target.name + PARTIAL)
     try:
@@ -78,7 +78,7 @@ def download(
 
 
 def _fetch(url: str, part: Path, *, size: int | None, tell: Tell, proxy: str | None, last: bool) -> bool:
-    """One connection, from where `part` ends; True when the file is whole, False when the connection broke."""
+    """One connection that resumes at the end of `part`; True if the file is complete, False if the connection broke."""
     import httpx2
 
     def stay_private(request: httpx2.Request) -> None:
@@ -104,7 +104,7 @@ def _fetch(url: str, part: Path, *, size: int | None, tell: Tell, proxy: str | N
                 "GET", url, headers={"Accept-Encoding": "identity"} | ({"Range": f"bytes={here}-"} if here else {})
             ) as response,
         ):
-            if response.status_code == 416:  # it ends before our part does, so our part is not of it
+            if response.status_code == 416:  # the file is shorter than our part, so the part belongs to another file
                 part.unlink()
                 return False
             _refuse(response)
@@ -125,7 +125,7 @@ def _fetch(url: str, part: Path, *, size: int | None, tell: Tell, proxy: str | N
 
 
 def _write(response: httpx2.Response, part: Path, *, begin: int, whole: int | None, tell: Tell) -> bool:
-    """Write the body into the part, from `begin` on; True when that makes it whole."""
+    """Write the body to the part, starting at `begin`; True if that completes it."""
     pieces = response.iter_bytes(_PIECE)
     first = next(pieces, b"")
     if begin == 0 and not first.startswith(MAGIC):
@@ -153,7 +153,7 @@ def _another(found: str, wanted: int) -> DownloadError:
 
 
 def _refuse(response: httpx2.Response) -> None:
-    """Raise where the answer is not a file."""
+    """Raise if the response is not a file."""
     status, host = response.status_code, response.url.host
     if status in (401, 403):
         raise DownloadError(
@@ -171,7 +171,7 @@ def _refuse(response: httpx2.Response) -> None:
 
 
 def _extent(response: httpx2.Response, here: int) -> tuple[int, int | None]:
-    """Where the body begins in the file, and the bytes of the whole file; a server may ignore what was asked for."""
+    """Offset of the body in the file, and the file's total size; a server may ignore the requested range."""
     found = _RANGE.match(response.headers.get("Content-Range", "")) if response.status_code == 206 else None
     if found and int(found[1]) == here:
         return here, int(found[2])
@@ -182,7 +182,7 @@ def _extent(response: httpx2.Response, here: int) -> tuple[int, int | None]:
 
 
 def _room(part: Path, n_bytes: int) -> None:
-    """Raise where the disk has no room for so many bytes more."""
+    """Raise if the disk has no room for this many more bytes."""
     free = shutil.disk_usage(part.parent).free
     if n_bytes + _SPARE_DISK > free:
         raise DownloadError(
@@ -192,7 +192,7 @@ def _room(part: Path, n_bytes: int) -> None:
 
 
 def _check(part: Path, *, sha256: str | None) -> None:
-    """Compare the checksum; a file that is another one is removed."""
+    """Verify the checksum; delete the file if it is wrong."""
     if sha256 is None:
         return
     with part.open("rb") as file:

@@ -1,4 +1,4 @@
-"""Have a model write one draft, and what that took. A model that repeats itself is stopped."""
+"""Have a model write one draft, and measure its cost. A model that repeats itself is stopped."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ if TYPE_CHECKING:
     from rag.privacy.permit import Permit
 
 REPEATED_CHARS = 48
-"""So many characters in a row are not said twice in a short answer, unless the model is caught in a loop."""
+"""If a short answer contains the same run of this many characters twice, the model is in a loop."""
 
 LIMIT = "SCHOLION_MAX_OUTPUT_TOKENS"
 
-_GOES_ON = "X"  # stands for the text that is missing
+_GOES_ON = "X"  # placeholder for the missing rest of the text
 
 
 async def write(
@@ -45,16 +45,16 @@ async def write(
     """Pieces of text, then the draft.
 
     Args:
-        model: who writes.
-        messages: what it reads.
-        max_tokens: the longest answer.
-        seconds: the longest time for all of it; None: as long as pieces keep coming.
+        model: the model that writes.
+        messages: the prompt.
+        max_tokens: maximum length of the answer.
+        seconds: maximum total time; None for as long as pieces keep coming.
         permit: for a model that is not on this machine.
         limit: the setting behind `max_tokens`, for the user.
 
     Raises:
-        ModelError: the model did not deliver, also after the first pieces.
-        NotAllowedError: it is not on this machine, and there is no permit for this.
+        ModelError: the model failed, possibly after the first pieces.
+        NotAllowedError: it is not on this machine, and there is no permit for this call.
     """
     text, began, held = "", time.monotonic(), 0.0
     first: float | None = None
@@ -106,7 +106,7 @@ async def write(
     yield Draft(
         text=without_notes(normalised(without_repetition(text))).strip(),
         model=model.name,
-        usage=None,  # a stream that is left early delivers none
+        usage=None,  # not reported if the stream is closed early
         seconds=time.monotonic() - began - held,
         first_token_seconds=first,
         finish_reason="repetition",
@@ -127,35 +127,35 @@ def _silent(name: str, end: Completion, *, thought: bool, max_tokens: int, limit
 
 
 def metered(draft: Draft, *, before: Reading, machine: MachineCosts) -> Draft:
-    """The draft of a model on this machine with its energy and cost, each None where it is not known.
+    """A local model's draft with its energy and cost, each None if unknown.
 
     Args:
         draft: just written.
-        before: the counters when it was begun.
-        machine: what the settings say of this one.
+        before: the energy counters at its start.
+        machine: the settings' costs of this machine.
     """
     energy = energy_between(before, read_counters(), machine=machine)
     return replace(draft, energy=energy, cost=local_cost(energy, draft.seconds, machine=machine).usd)
 
 
 def priced(draft: Draft, *, base_url: str, model: str) -> Draft:
-    """The draft of a model elsewhere with its price; unknown where the list has none for this model at this address."""
+    """A remote model's draft with its price; unknown if the list has none for this model at this address."""
     cost = price(draft.usage, model=model, base_url=base_url)
     return replace(draft, cost=float(cost.usd) if cost else None)
 
 
 def is_repeating(text: str) -> bool:
-    """Whether the last `REPEATED_CHARS` characters stood there before."""
+    """Whether the last `REPEATED_CHARS` characters occurred before."""
     return len(text) > 2 * REPEATED_CHARS and text[-REPEATED_CHARS:] in text[:-REPEATED_CHARS]
 
 
 def without_repetition(text: str) -> str:
-    """The text up to where it begins to repeat itself, without the sentence that it was in the middle of."""
+    """The text up to where it starts to repeat itself, without the unfinished sentence before that."""
     return whole_sentences(text[:-REPEATED_CHARS])
 
 
 def whole_sentences(text: str) -> str:
-    """The text without the sentence that it breaks off in; all of it where it has only one."""
+    """The text without its unfinished last sentence; the whole text if it has only one."""
     line = text.rfind("\n") + 1
     *whole, _ = sentence_spans(f"{text}{_GOES_ON}", line)
     end = whole[-1][1] if whole else line

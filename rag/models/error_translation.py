@@ -1,4 +1,4 @@
-"""What a model's server can do wrong, in words for the user: the client library's exceptions become `ModelError`s."""
+"""Translate the client library's exceptions into `ModelError`s with a sentence for the user."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ TOO_LONG = re.compile(
     r"context.{0,20}(length|size|window|exceeded)|exceed.{0,20}context|prompt is too long|maximum.{0,20}tokens",
     re.IGNORECASE,
 )
-"""How servers say that a prompt is longer than their window."""
+"""Server messages for a prompt that exceeds the context window."""
 
-# What the user reads, by the exception's class or its cause's, the first that fits. By name: openai is imported late.
+# User messages by class name of the exception or its cause; the first match wins. By name, as openai is imported late.
 _FAULTS: tuple[tuple[set[str], type[ModelError], str, str], ...] = (
     (
         {"ConnectError", "ConnectTimeout"},
@@ -58,7 +58,7 @@ _REFUSALS = {
 
 
 def translate(error: Exception, *, name: str) -> ModelError:
-    """Return the error for the user that fits what the client library raised while asking the model `name`."""
+    """The user-facing error for an exception that the client library raised while asking the model `name`."""
     kinds = {kind.__name__ for raised in (error, error.__cause__) for kind in type(raised).__mro__}
     status = getattr(getattr(error, "response", None), "status_code", None)
     words = _words(error)
@@ -72,7 +72,7 @@ def translate(error: Exception, *, name: str) -> ModelError:
     for classes, made, sentence, hint in _FAULTS:
         if kinds & classes:
             return made(sentence.format(name), hint)
-    if type(error).__name__ == "APIError":  # an error among the pieces of the answer
+    if type(error).__name__ == "APIError":  # an error in the middle of the stream
         return ModelReplyError(f"{name} failed while answering.", words or "Try again.")
     return no_answer(name)
 
@@ -85,7 +85,7 @@ def _refusal(status: int, *, name: str, words: str) -> ModelError:
         )
     fault = f"reported an internal error ({status})" if status >= 500 else f"refused the request ({status})"
     sentence, hint = _REFUSALS.get(status, (f"The server of {{}} {fault}.", "Try again in a moment."))
-    if status not in {401, 403}:  # there, the words may repeat the key
+    if status not in {401, 403}:  # these messages may repeat the key
         hint = f"{hint} {words}".strip()
     return ModelRefusedError(sentence.format(name), hint)
 
@@ -97,18 +97,18 @@ def reported(name: str, said: str) -> ModelReplyError:
 
 
 def no_answer(name: str) -> ModelReplyError:
-    """Return the error for what came from the model `name` and is no answer."""
+    """The error for a reply from the model `name` that is not an answer."""
     return ModelReplyError(_NO_ANSWER[0].format(name), _NO_ANSWER[1])
 
 
 def _words(error: Exception) -> str:
-    """Return the server's own words, quoted and cut; empty where there are none."""
+    """The server's own message, quoted and shortened; empty if there is none."""
     said = words_in(getattr(error, "body", None))
     return f"It says: “{said[:200]}”" if said else ""
 
 
 def foreign() -> tuple[type[Exception], ...]:
-    """Return the exceptions of the client library, and of what it stands on, that a server or the way there causes."""
+    """Exceptions of the client library and its dependencies that a server or the network can cause."""
     import httpx2
     import openai
 
@@ -120,5 +120,5 @@ def foreign() -> tuple[type[Exception], ...]:
         httpx2.StreamError,
         OSError,
         ValueError,  # broken JSON and bad UTF-8
-        ExceptionGroup,  # anyio: an address that the socket does not take, as a port above 65535
+        ExceptionGroup,  # from anyio, for an address the socket rejects, such as a port above 65535
     )

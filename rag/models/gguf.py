@@ -1,4 +1,4 @@
-"""What a GGUF file says of itself in its header; its weights are not read.
+"""Read the header of a GGUF file, without its weights.
 
 The format: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md, versions 2 and 3, little-endian.
 """
@@ -18,13 +18,13 @@ MAGIC = b"GGUF"
 
 _SCALARS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d"}
 _STRING, _ARRAY = 8, 9
-_LONGEST = 1 << 20  # bytes of a text and elements of an array: a vocabulary has a quarter of it
+_LONGEST = 1 << 20  # bytes of a string, elements of an array; four times a typical vocabulary
 _MOST_KEYS = 10_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GgufHeader:
-    """What the header says; None where it does not."""
+    """Values from the header; None if missing."""
 
     name: str | None
     architecture: str | None
@@ -32,7 +32,7 @@ class GgufHeader:
     """Tokens it was trained for."""
     layers: int | None
     kv_heads: int | None
-    """None also where the layers differ."""
+    """Also None if the layers differ."""
     head_size: int | None
     vocabulary: int | None
 
@@ -73,7 +73,7 @@ def read_header(path: Path) -> GgufHeader:
 
 
 def _values(file: IO[bytes]) -> dict[str, Any]:
-    """All keys with their values; of an array only the indices, which tell its length."""
+    """All keys with their values; for an array only a range with its length."""
     version, _, n_keys = struct.unpack("<IQQ", file.read(20))
     if version not in (2, 3) or n_keys > _MOST_KEYS:
         raise ValueError(version)

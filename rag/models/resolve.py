@@ -1,4 +1,4 @@
-"""What a setting that names a model means: a file to be served here, or the address of a server.
+"""Resolve a setting that names a model: a file to serve here, or the address of a server.
 
 "qwen2.5-7b-instruct"          a name in the registry (`python -m rag models`)
 "/models/my.gguf"              any GGUF file
@@ -25,10 +25,10 @@ if TYPE_CHECKING:
     from rag.models.registry import Folder
 
 FOLDER = "models"
-"""Where `models pull` puts files, inside the library's folder."""
+"""Where `models pull` stores files, inside the library's folder."""
 
 KEY_VARIABLE = "SCHOLION_EXPERT_KEY"
-"""The environment variable with the key for a server that is named by its address alone."""
+"""The environment variable with the key for a server given only by its address."""
 
 
 _BARE_ADDRESS = re.compile(
@@ -42,30 +42,30 @@ _BARE_ADDRESS = re.compile(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelFile:
-    """A GGUF file that is on this machine; `rag/models/local.py` serves it."""
+    """A GGUF file on this machine; served by `rag/models/local.py`."""
 
     path: Path
-    """Absolute."""
+    """Absolute path."""
     name: str
     """The registry's name, else the file's."""
     context_window: int | None
-    """Tokens it was trained for; more are of no use."""
+    """Tokens it was trained for; a larger window is useless."""
     card: ModelCard | None
-    """None: it is in no registry, so its licence and its habits are unknown."""
+    """None if it is in no registry, so its licence and behaviour are unknown."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelServer:
-    """An OpenAI-compatible server. Where it runs is not said here: `rag.privacy` takes that from the address."""
+    """An OpenAI-compatible server. Where it runs is not stored here: `rag.privacy` derives that from the address."""
 
     base_url: str
-    """As `rag.models.chat.Endpoint` wants it: no slash at the end, "/v1" where the setting had no path."""
+    """As `rag.models.chat.Endpoint` expects it: no trailing slash, and "/v1" if the setting had no path."""
     model: str | None
-    """None: the setting names the server only; ask it which models it has."""
+    """None if the setting only names the server; ask it for its models."""
     context_window: int | None
-    """None: ask the server."""
+    """None to ask the server."""
     key_variable: str | None
-    """The environment variable with the key, which may be unset; None: no key is sent."""
+    """The environment variable with the key, which may be unset; None to send no key."""
     card: ModelCard | None
 
 
@@ -73,17 +73,17 @@ Resolved = ModelFile | ModelServer
 
 
 def resolve(setting: str, *, registry: Registry, library: Path) -> Resolved:
-    """Return what `setting` stands for. Looks at files; asks no server.
+    """What `setting` stands for. Looks at files but asks no server.
 
     Args:
-        setting: a name of the registry, the path of a GGUF file, the name of one in the library's `models` folder,
-            or an address.
-        registry: as `rag.models.registry.load` returned it.
+        setting: a registry name, the path of a GGUF file, the name of one in the library's `models` folder, or an
+            address.
+        registry: from `rag.models.registry.load`.
         library: the library's folder.
 
     Raises:
-        UnknownModelError: nothing has this name, or it only embeds.
-        ModelFileError: the file is not here (the hint tells how to get it), or is not a GGUF.
+        UnknownModelError: nothing has this name, or the model is for embeddings only.
+        ModelFileError: the file is missing (the hint says how to get it), or is not a GGUF.
     """
     setting = setting.strip()
     if re.match(r"https?://", setting, re.IGNORECASE):
@@ -100,14 +100,14 @@ def resolve(setting: str, *, registry: Registry, library: Path) -> Resolved:
 
 
 def unknown(name: str, registry: Registry) -> UnknownModelError:
-    """The error for a name that no card has, with the nearest ones; and what is wrong with the user's own list."""
+    """The error for an unknown name, with similar names and the faults of the user's own list."""
     near = difflib.get_close_matches(name.lower(), [card.name for card in registry.cards], n=3)
     hint = f"Did you mean {' or '.join(near)}?" if near else "`python -m rag models` lists the models Scholion knows."
     return UnknownModelError(f"There is no model “{name}”.", " ".join((hint, *registry.faults)))
 
 
 def pulled_path(card: ModelCard, library: Path) -> Path | None:
-    """Where the card's file is or would be on this machine; None where it has none."""
+    """Where the card's file is or would be on this machine; None if it has no file."""
     match card.source:
         case Gguf(file=file):
             return (library / FOLDER / Path(file).name).absolute()
@@ -118,13 +118,13 @@ def pulled_path(card: ModelCard, library: Path) -> Path | None:
 
 
 def _path(setting: str, library: Path) -> Path | None:
-    """The file that the setting names, whether it is there or not; None where it names none."""
+    """The file named by the setting, whether or not it exists; None if it does not name a file."""
     try:
         path = Path(setting).expanduser()
         if path.name == setting and not path.exists() and (library / FOLDER / setting).exists():
             path = library / FOLDER / setting
         return path if path.suffix.lower() == ".gguf" or path.name != setting or path.is_file() else None
-    except (OSError, ValueError, RuntimeError):  # too long for a name, a zero byte, the home of nobody
+    except (OSError, ValueError, RuntimeError):  # name too long, null byte, home of an unknown user
         return None
 
 
@@ -162,7 +162,7 @@ def _file(path: Path, registry: Registry) -> ModelFile:
 
 
 def _is_of(card: ModelCard, path: Path) -> bool:
-    """Whether a file that was named by its path is the card's, by name and size."""
+    """Whether a file given by its path is the card's, by name and size."""
     source = card.source
     return (
         isinstance(source, Gguf | Wheel)
@@ -207,6 +207,6 @@ def _server(setting: str, registry: Registry) -> ModelServer:
 
 
 def _same_server(service: Service, base: str) -> bool:
-    """Whether it is the same host, port and scheme, so that its key is the one to use."""
+    """Whether host, port and scheme are the same, so that its key applies."""
     one, other = urlsplit(service.base_url), urlsplit(base)
     return (one.scheme, one.netloc.lower()) == (other.scheme, other.netloc.lower())

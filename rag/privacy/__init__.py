@@ -1,4 +1,4 @@
-"""What may leave this machine: a request in, a permit for exactly its bytes out, or a refusal that says why."""
+"""What may leave this machine: takes a request, returns a permit for exactly its bytes or a refusal with a reason."""
 
 from rag.privacy.consent import consent_facts
 from rag.privacy.destination import Destination, Endpoint, ModelCall, locate

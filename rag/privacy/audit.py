@@ -1,8 +1,8 @@
-"""The audit log: one line for all that was allowed to leave the machine; hashes and numbers, no contents.
+"""The audit log: one line for everything allowed to leave the machine, with hashes and numbers but no contents.
 
-Each line carries the hash of the line before it, and a second file the number and hash of the last one: a line that was
-changed, cut out or cut off is found. Whoever can write both files can make them anew; keep the last hash elsewhere
-(`python -m rag privacy log --verify` prints it) where that matters.
+Each line contains the hash of the line before it, and a second file holds the number and hash of the last line, so a
+changed, deleted or truncated line is detected. Someone who can write both files can forge the log. If that matters,
+store the last hash elsewhere (`python -m rag privacy log --verify` prints it).
 """
 
 from __future__ import annotations
@@ -33,30 +33,30 @@ _FLAGS = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os
 
 
 class AuditError(NotAllowedError):
-    """The audit log cannot be written, or is not what it was: nothing is sent."""
+    """The audit log cannot be written or was tampered with; nothing is sent."""
 
 
 class AuditLog:
-    """The log of one library's folder. May be used by several threads and processes."""
+    """The log of one library's folder. Safe for several threads and processes."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._file, self._head = folder / LOG_FILE, folder / HEAD_FILE
-        # What was verified before: its bytes are compared by one hash, which is forty times as fast as line by line.
+        # The verified prefix: comparing one hash of its bytes is 40 times as fast as checking line by line.
         self._seen: tuple[int, bytes, list[dict[str, Any]]] = (0, hashlib.sha256().digest(), [])
 
     def append(
         self, event: str, facts: dict[str, Any], *, if_: Callable[[list[dict[str, Any]]], None] | None = None
     ) -> dict[str, Any]:
-        """Write one line and return it; it is on the disk when this returns.
+        """Append one line and return it once it is on disk.
 
         Args:
             event: what happened.
-            facts: what else is known; no contents.
-            if_: called with all lines before this one, while nobody else can write; what it raises prevents the line.
+            facts: further facts, but no contents.
+            if_: called with all earlier lines while the file is locked; if it raises, nothing is written.
 
         Raises:
-            AuditError: the log cannot be written, or it was changed or cut.
+            AuditError: the log cannot be written, or it was changed or truncated.
         """
         try:
             with self._alone():
@@ -79,10 +79,10 @@ class AuditLog:
             ) from error
 
     def entries(self) -> list[dict[str, Any]]:
-        """All lines, the oldest first.
+        """All lines, oldest first.
 
         Raises:
-            AuditError: it cannot be read, or it was changed or cut.
+            AuditError: the log cannot be read, or it was changed or truncated.
         """
         try:
             return self._verified()
@@ -109,14 +109,14 @@ class AuditLog:
         if n and lines[n - 1]["hash"] != known:
             raise _changed(f"line {n} was replaced")
         self._seen = (len(whole), hashlib.sha256(whole).digest(), list(lines))
-        if torn and len(lines) < n + 1:  # a crash in the midst of a line that nobody was told of
+        if torn and len(lines) < n + 1:  # a crash in the middle of a line that was never confirmed
             self._cut(len(raw) - len(torn))
         elif torn:
             raise _changed("its last line is cut off")
         return lines
 
     def _anchored(self) -> tuple[int, str]:
-        """How many lines there are to be at least, and the hash of the last of them."""
+        """The minimum number of lines, and the hash of the last of them."""
         try:
             anchor = json.loads(read_plain(self._head))
             return int(anchor["n"]), str(anchor["hash"])
@@ -137,7 +137,7 @@ class AuditLog:
             return b""
 
     def _write(self, row: bytes) -> None:
-        if not self._head.exists():  # the anchor first: a log without one counts as changed
+        if not self._head.exists():  # write the anchor first: a log without one counts as changed
             self._anchor(0, _FIRST)
         descriptor = _open(self._file, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
         try:
@@ -165,13 +165,13 @@ class AuditLog:
 
 
 def read_plain(path: Path) -> bytes:
-    """The bytes of a file that is neither a link nor a device; OSError where it is."""
+    """The bytes of a regular file; OSError for a link or a device."""
     with os.fdopen(_open(path, os.O_RDONLY), "rb") as file:
         return file.read()
 
 
 def _open(path: Path, flags: int) -> int:
-    """A descriptor of a plain file; through a link the log could be written to nowhere."""
+    """A descriptor of a regular file. A link could send the log to nowhere."""
     if path.is_symlink():
         raise OSError(errno.ELOOP, "it is a link")
     descriptor = os.open(path, flags | _FLAGS, 0o600)
@@ -208,5 +208,5 @@ def _changed(how: str) -> AuditError:
 
 
 def last_hash(entries: Sequence[dict[str, Any]]) -> str:
-    """The hash by which the whole log is known."""
+    """The hash that identifies the whole log."""
     return str(entries[-1]["hash"]) if entries else _FIRST

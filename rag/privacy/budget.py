@@ -1,4 +1,4 @@
-"""How much may be asked of models elsewhere in a day and a month, and how much has been, by the audit log."""
+"""Daily and monthly limits for calls to models elsewhere, and how much the audit log says was used."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ DRAFTS_GO_ON = "Drafts still work. The limit is a setting (SCHOLION_BUDGET_…, 
 
 @dataclass(frozen=True, slots=True)
 class BudgetLimits:
-    """The most in a day and in a month, by UTC; None: no limit."""
+    """Limits per UTC day and month; None for no limit."""
 
     day_calls: int | None = None
     month_calls: int | None = None
@@ -27,7 +27,7 @@ class BudgetLimits:
 
     @classmethod
     def of(cls, settings: RagSettings) -> BudgetLimits:
-        """The limits that the settings state."""
+        """Read the limits from the settings."""
         return cls(
             settings.budget_day_calls, settings.budget_month_calls, settings.budget_day_usd, settings.budget_month_usd
         )
@@ -35,18 +35,18 @@ class BudgetLimits:
 
 @dataclass(frozen=True, slots=True)
 class Spent:
-    """What was asked in one period."""
+    """What was used in one period."""
 
     calls: int
     usd: float
-    """US dollars of the calls with a known price: what they cost, or at most could where that is not known."""
+    """US dollars of the calls with a known price: the actual cost, or the upper bound while that is unknown."""
 
 
 def spent(entries: Iterable[Mapping[str, Any]], *, since: str) -> Spent:
-    """Calls and dollars of the log's entries whose time begins with `since`: "2026-11" or "2026-11-22".
+    """Calls and dollars of the entries whose time starts with `since`: "2026-11" or "2026-11-22".
 
-    A call counts from the moment it is permitted, at the highest price it can have. What is known later replaces that;
-    a call that never left counts no more.
+    A call counts from the moment it is permitted, at its maximum price. The actual cost replaces that later. A call
+    that was never sent does not count against the budget.
     """
     prices: dict[str, float] = {}
     for entry in entries:
@@ -62,10 +62,10 @@ def spent(entries: Iterable[Mapping[str, Any]], *, since: str) -> Spent:
 
 
 def check(entries: Iterable[Mapping[str, Any]], *, limits: BudgetLimits, price: float | None, now: datetime) -> None:
-    """Return where one more call at `price` US dollars stays within the limits.
+    """Check that one more call at `price` US dollars is within the limits.
 
     Raises:
-        NotAllowedError: it does not, or its price is unknown while a limit in dollars is set.
+        NotAllowedError: it is not, or its price is unknown and there is a limit in dollars.
     """
     rows = list(entries)
     if price is None and (limits.day_usd is not None or limits.month_usd is not None):

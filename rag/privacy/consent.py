@@ -1,4 +1,4 @@
-"""What the user is told before something leaves the machine, and the question in a terminal."""
+"""What the user is told before something leaves the machine, and the prompt in a terminal."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ _ANSWERS: dict[str, Verdict] = {
 
 
 def consent_facts(payload: Payload, *, titles: Mapping[str, str]) -> list[tuple[str, str]]:
-    """Label and value of all that one has to know to decide, as plain text; what is unknown is called so.
+    """Label and value of everything the user needs to decide, as plain text; unknown values are called unknown.
 
     Args:
-        payload: what is to be sent.
-        titles: of the papers of the library, by id.
+        payload: what would be sent.
+        titles: titles of the library's papers, by id.
     """
     where = payload.destination
     tokens = payload.input_tokens
@@ -61,13 +61,13 @@ def consent_facts(payload: Payload, *, titles: Mapping[str, str]) -> list[tuple[
 
 
 def in_terminal(titles: Mapping[str, str]) -> Consent:
-    """A consent that shows the payload in the terminal and asks; where no person sits there, the answer is none."""
+    """A consent that shows the payload in the terminal and asks; without a terminal there is no answer."""
 
     async def ask(payload: Payload) -> Verdict | None:
         if not (sys.stdin.isatty() and sys.stderr.isatty()):
             return None
         width = max(len(label) for label, _ in consent_facts(payload, titles=titles))
-        # to standard error: standard output may be a file
+        # use standard error: standard output may be a file
         print(f"\nThis would be sent:\n\n{printable(payload.text)}\n", file=sys.stderr)
         for label, value in consent_facts(payload, titles=titles):
             print(f"{label:>{width}}  {printable(value)}", file=sys.stderr)

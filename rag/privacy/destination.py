@@ -1,4 +1,4 @@
-"""Where an address leads: looked up once, judged by the numbers it resolves to, never by a name or a label."""
+"""Where an address leads. It is resolved once and judged by its IP addresses, never by a name or label."""
 
 from __future__ import annotations
 
@@ -18,58 +18,58 @@ if TYPE_CHECKING:
     from rag.message import Locality
 
 LOOKUP_SECONDS = 5.0
-"""Longest wait for the name server."""
+"""Timeout for DNS."""
 
 _OWN_NETWORKS = tuple(
     ipaddress.ip_network(network)
     for network in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "169.254.0.0/16", "fc00::/7", "fe80::/10")
-)  # RFC 1918, RFC 3927, RFC 4193, RFC 4291; `is_private` has more, of which no network of one's own is made
+)  # RFC 1918, RFC 3927, RFC 4193, RFC 4291; `is_private` covers more, including ranges not used for private networks
 _RELAYED = re.compile(r"[:-]cloud$", re.IGNORECASE)
-_URL = re.compile(r"[!-~]+")  # printable ASCII: what one parser skips, another one reads
+_URL = re.compile(r"[!-~]+")  # printable ASCII only, because parsers disagree about other characters
 
 
 @dataclass(frozen=True, slots=True)
 class Destination:
-    """An address with what it resolved to; a request goes to these numbers or nowhere."""
+    """An address and its resolved IP addresses; a request goes to these or nowhere."""
 
     url: str
-    """The base address, without a slash at its end."""
+    """The base address, without a trailing slash."""
     addresses: tuple[str, ...]
-    """IP addresses in the resolver's order; empty: the name could not be looked up."""
+    """IP addresses in the resolver's order; empty if the name could not be resolved."""
 
     @property
     def host(self) -> str:
-        """The name in the address, as it was written but for its case."""
+        """The host name in lower case."""
         return urlsplit(self.url).hostname or ""
 
     @property
     def port(self) -> int:
-        """The port, that of the scheme where none is written."""
+        """The port, by default that of the scheme."""
         parts = urlsplit(self.url)
         return parts.port or (443 if parts.scheme == "https" else 80)
 
     @property
     def secure(self) -> bool:
-        """Whether the way there is encrypted and the server has to prove its name."""
+        """Whether the connection is encrypted and the server must prove its name."""
         return self.url.startswith("https:")
 
     @property
     def locality(self) -> Locality:
-        """Computed from the addresses each time: there is no field that could say something else."""
+        """Computed from the addresses on each access, so no stored field can contradict them."""
         return locality_of(self.addresses)
 
     @property
     def identity(self) -> tuple[str, ...]:
-        """What has to stay the same for an earlier consent to hold.
+        """What must stay the same for an earlier consent to be valid.
 
-        Behind https the certificate vouches for the host, and providers change their addresses by the hour; without it
-        nothing but the addresses tells one server from another.
+        With https, the certificate identifies the host, and providers change their addresses every hour. Without https,
+        only the addresses distinguish one server from another.
         """
         return (self.url, self.locality, *(() if self.secure else sorted(self.addresses)))
 
 
 def locality_of(addresses: Iterable[str]) -> Locality:
-    """machine: all are loopback. network: all are private or link-local. remote: anything else, and no address."""
+    """machine: all are loopback. network: all are private or link-local. remote: anything else, or no address."""
     found = {_one(address) for address in addresses}
     if found == {"machine"}:
         return "machine"
@@ -77,7 +77,7 @@ def locality_of(addresses: Iterable[str]) -> Locality:
 
 
 def is_relayed(model: str) -> bool:
-    """Whether a server on this machine is known to send this model's prompts elsewhere: Ollama's `…-cloud` models."""
+    """Whether a local server is known to forward this model's prompts elsewhere: Ollama's `…-cloud` models."""
     return _RELAYED.search(model) is not None
 
 
@@ -87,7 +87,7 @@ def _one(address: str) -> Locality:
     except ValueError:
         return "remote"
     if isinstance(ip, ipaddress.IPv6Address) and ip.ipv4_mapped and not ip.scope_id:
-        ip = ip.ipv4_mapped  # ::ffff:8.8.8.8 is 8.8.8.8 to the kernel
+        ip = ip.ipv4_mapped  # the kernel treats ::ffff:8.8.8.8 as 8.8.8.8
     zone = getattr(ip, "scope_id", None)
     if ip.is_loopback and not zone:
         return "machine"
@@ -97,13 +97,13 @@ def _one(address: str) -> Locality:
 
 
 async def locate(base_url: str) -> Destination:
-    """Look the address up and return where it leads.
+    """Resolve an address.
 
-    A name that cannot be looked up gives a destination without addresses, which is "remote".
+    A name that cannot be resolved gives a destination without addresses, which is "remote".
 
     Raises:
-        ModelUnreachableError: this is not the address of a server: another scheme than http and https, a name and
-            password in it, no host, a query, or characters that not every reader takes alike.
+        ModelUnreachableError: not a server address: a scheme other than http and https, a user name or password, no
+            host, a query, or characters that parsers disagree about.
     """
     url = checked(base_url)
     destination = Destination(url, ())
@@ -115,7 +115,7 @@ async def locate(base_url: str) -> Destination:
     try:
         async with asyncio.timeout(LOOKUP_SECONDS):
             return Destination(url, tuple(dict.fromkeys(await resolve(host, destination.port))))
-    except (OSError, UnicodeError):  # a time-out is an OSError
+    except (OSError, UnicodeError):  # includes timeouts
         return destination
 
 
@@ -129,19 +129,19 @@ async def is_here(base_url: str) -> bool:
     try:
         ipaddress.ip_address(host)
     except ValueError:
-        if host != "localhost":  # which every system looks up itself
+        if host != "localhost":  # every system resolves this locally
             return False
     return (await locate(base_url)).locality == "machine"
 
 
 async def resolve(host: str, port: int) -> list[str]:
-    """The addresses of a host as this machine looks them up; forms like 2130706433 and 0177.0.0.1 included."""
+    """The addresses of a host as this machine resolves them, including forms like 2130706433 and 0177.0.0.1."""
     found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
     return [str(where[0]) for *_, where in found]
 
 
 def checked(base_url: str) -> str:
-    """The address without a slash at its end.
+    """The address without a trailing slash.
 
     Raises:
         ModelUnreachableError: see `locate`.
@@ -159,19 +159,19 @@ def checked(base_url: str) -> str:
         or re.search(r"[\\@?#%<>\"^`{|}]", url)
         or port == 0
     ):
-        # the address is not repeated: a password may be in it
+        # do not repeat the address: it may contain a password
         raise ModelUnreachableError("The address of the model is not valid.", "Write it like https://host.example/v1.")
     return url
 
 
 @dataclass(frozen=True, slots=True)
 class ModelCall:
-    """What a call would go to, and what it would say beside the messages."""
+    """Where a call would go, and its parameters besides the messages."""
 
     destination: Destination
     model: str
     parameters: Mapping[str, Any]
-    """As the server takes them: what it refused before is left out."""
+    """As the server accepts them: parameters it refused before are left out."""
 
     @property
     def leaves(self) -> bool:
@@ -187,6 +187,6 @@ class Endpoint:
     """Ends with /v1."""
     model: str
     api_key: str = field(repr=False)
-    """Empty: none is sent."""
+    """Empty to send none."""
     context_window: int | None = None
-    """Tokens of prompt plus output; None: ask the server."""
+    """Tokens of prompt plus output; None to ask the server."""

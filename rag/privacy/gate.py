@@ -1,8 +1,8 @@
-"""The one gate for all that leaves the machine: policy, redaction, consent, budget, audit.
+"""The single gate for everything that leaves the machine: policy, redaction, consent, budget, audit.
 
-What it cannot check it refuses.
+It refuses whatever it cannot check.
 
-payload = await gate.payload(messages, expert=model, max_tokens=…, paper_ids=…)   # redacted: what is shown is sent
+payload = await gate.payload(messages, expert=model, max_tokens=…, paper_ids=…)   # redacted; shown and sent as is
 permit = await gate.permit(payload, consent=ask_the_user, chat=key)               # for exactly these bytes, once
 model.stream(payload.messages, max_tokens=…, permit=permit)                       # rag.privacy.transport compares them
 """
@@ -37,26 +37,26 @@ log = logging.getLogger(__name__)
 
 Verdict = Literal["once", "chat", "never"]
 Consent = Callable[["Payload"], Awaitable[Verdict | None]]
-"""Shows the payload to the user and returns what they say; None: no answer, which is a no for this time."""
+"""Shows the payload to the user and returns the verdict; None (no answer) means no, this time."""
 
 
 class Recipient(Protocol):
-    """Whoever a payload would go to; every `ChatModel` is one."""
+    """Who a payload would go to; every `ChatModel` is one."""
 
     async def is_here(self) -> bool:
-        """Return whether it is known, without asking a name server, that a call stays on this machine."""
+        """Whether a call is known, without asking a name server, to stay on this machine."""
 
     async def planned_call(self, *, max_tokens: int, temperature: float = 0.0) -> ModelCall:
-        """Return where a call would go; nothing is sent, but a name may be looked up."""
+        """Where a call would go. Nothing is sent, but a name may be resolved."""
 
 
 class Gate:
-    """Decides for one library what may leave the machine. Reads policy, list and log anew for each payload.
+    """Decides what may leave the machine for one library. Reads policy, redaction list and log anew for each payload.
 
     Args:
-        folder: the library's.
+        folder: the library's folder.
         limits: the budget.
-        text_of: the pages' text of a paper, to recognise what must stay; without it papers are known by id alone.
+        text_of: the text of a paper's pages, to recognise what must stay; without it papers are known by id only.
     """
 
     def __init__(
@@ -75,7 +75,7 @@ class Gate:
 
     @classmethod
     def of(cls, library: Library, settings: RagSettings) -> Self:
-        """The gate of a library, with the budget that the settings state."""
+        """The gate of a library, with the budget from the settings."""
         return cls(
             library.folder,
             limits=budget.BudgetLimits.of(settings),
@@ -83,27 +83,27 @@ class Gate:
         )
 
     def policy(self) -> Policy:
-        """What the user decided for this library.
+        """The user's policy for this library.
 
         Raises:
-            NotAllowedError: it cannot be read, or was changed without the command.
+            NotAllowedError: it cannot be read, or was changed by something other than the command.
         """
         return load_policy(self.folder, self.audit)
 
     def allowed(self, paper_ids: Iterable[str]) -> set[str]:
-        """Those of the papers whose passages may leave; none where the library is `local only`.
+        """The papers whose passages may leave; none if the library is `local only`.
 
         Raises:
-            NotAllowedError: the policy cannot be read, or was changed without the command.
+            NotAllowedError: the policy cannot be read, or was changed by something other than the command.
         """
         policy = self.policy()
         return set() if policy.library == "local only" else set(paper_ids) - policy.local_only
 
     def local_words(self, text: str) -> set[str]:
-        """The `local only` papers of which `text` holds `RUN_WORDS` words in a row: a draft or history may quote them.
+        """The `local only` papers that `text` quotes for `RUN_WORDS` words in a row, as a draft or history may.
 
         Raises:
-            NotAllowedError: the policy cannot be read, or was changed without the command.
+            NotAllowedError: the policy cannot be read, or was changed by something other than the command.
         """
         return self._runs.quoted_in(text, of=self.policy().local_only)
 
@@ -116,14 +116,14 @@ class Gate:
         temperature: float = 0.0,
         paper_ids: Iterable[str] = (),
     ) -> Payload:
-        """The request to a larger model; where it would leave this machine, with the user's words taken out.
+        """The request to a larger model; if it would leave this machine, the user's redaction list is applied.
 
-        Nothing is sent. Its `price` is unknown; `dataclasses.replace(payload, price=…)` sets it.
+        Nothing is sent. Its `price` is unknown; use `dataclasses.replace(payload, price=…)` to set it.
 
         Raises:
-            NotAllowedError: the library is `local only` and the model is not known to be on this machine, for which no
-                name is looked up; or a file of the gate is broken.
-            ModelError: the model has no address that can be asked.
+            NotAllowedError: the library is `local only` and the model is not known to be on this machine (no name is
+                resolved to find out), or one of the gate's files is broken.
+            ModelError: the model's address is invalid.
         """
         policy = await asyncio.to_thread(self.policy)
         if policy.library == "local only" and not await expert.is_here():
@@ -152,15 +152,15 @@ class Gate:
         )
 
     async def permit(self, payload: Payload, *, consent: Consent | None, chat: str) -> Permit:
-        """Leave to send the payload once, noted in the audit log before it is given.
+        """Permission to send the payload once. It is written to the audit log before it is returned.
 
         Args:
             payload: made by `payload`.
-            consent: asks the user; None where nobody can be asked.
-            chat: whatever tells chats apart: "for this chat" and "never" hold for it, this destination and this model.
+            consent: asks the user; None if nobody can be asked.
+            chat: identifies the chat: "for this chat" and "never" apply to it, with this destination and model.
 
         Raises:
-            NotAllowedError: by policy, consent, budget or address, or something of this cannot be checked.
+            NotAllowedError: refused by policy, consent, budget or address, or something could not be checked.
         """
         if not payload.leaves:
             return issue(payload, audit=None)
@@ -176,7 +176,7 @@ class Gate:
                     "Ask in the chat or in a terminal.",
                 )
             verdict = await consent(payload)
-            policy = await asyncio.to_thread(self._check, payload)  # it may have changed while the user was thinking
+            policy = await asyncio.to_thread(self._check, payload)  # it may have changed while the user decided
         if verdict not in {"once", "chat"}:
             if verdict == "never":
                 self._refused.add(chat)
@@ -190,7 +190,7 @@ class Gate:
         return permit
 
     def record_cost(self, permit: Permit, cost: float) -> None:
-        """Note what a call did cost, in US dollars, so that the budget counts this and not the highest price.
+        """Record the actual cost of a call in US dollars; it replaces the maximum price in the budget.
 
         Raises:
             AuditError: the log cannot be written.
@@ -219,7 +219,7 @@ class Gate:
         return policy
 
     def _within(self, payload: Payload, policy: Policy) -> Callable[[list[dict[str, Any]]], None]:
-        """What has to hold of the log at the moment at which the permit is written into it."""
+        """What the log must satisfy at the moment the permit is written to it."""
 
         def check(lines: list[dict[str, Any]]) -> None:
             if sum(line["event"] == "policy" for line in lines) != policy.revision:

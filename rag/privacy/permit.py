@@ -1,4 +1,4 @@
-"""What is shown and sent: a payload, whose bytes are made once, and the permit that lets exactly these through."""
+"""Payload and permit: a payload's bytes are built once, shown and sent; a permit lets exactly these bytes through."""
 
 from __future__ import annotations
 
@@ -26,32 +26,32 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 PERMIT_SECONDS = 60.0
-"""A permit that was not used within this time is void."""
+"""A permit not used within this time is void."""
 
 KEPT = "The draft is kept."
 
 _REDUCIBLE = frozenset({"temperature", "max_tokens", "logprobs", "top_logprobs", "stream_options"})
-"""What may be left out where a server refuses it. Nothing may ever be added."""
+"""Parameters that may be dropped if a server refuses them. Nothing may ever be added."""
 _RETRIES = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Payload:
-    """One request, before anybody agreed to it. Its bytes are made once, here; they are what is shown and sent."""
+    """A request before anyone has agreed to it. Its bytes are built here, once; they are what is shown and sent."""
 
     messages: tuple[Message, ...]
     model: str
     destination: Destination
     parameters: Mapping[str, Any] = field(default_factory=dict)
-    """What else the request says: temperature, longest answer, log-probabilities."""
+    """The other fields of the request: temperature, maximum length, log-probabilities."""
     paper_ids: tuple[str, ...] = ()
-    """The papers with a passage in the messages."""
+    """The papers that have a passage in the messages."""
     input_tokens: TokenCount
     max_output_tokens: int
     price: float | None = None
-    """US dollars at most; None: unknown."""
+    """Maximum price in US dollars; None if unknown."""
     redactions: int = 0
-    """How many words were taken out."""
+    """How many words were redacted."""
     body: bytes = field(init=False)
 
     def __post_init__(self) -> None:
@@ -63,31 +63,31 @@ class Payload:
 
     @property
     def leaves(self) -> bool:
-        """Whether it would leave this machine: by its address, or because the server there passes it on."""
+        """Whether it would leave this machine, either by its address or because the local server forwards it."""
         return self.destination.locality != "machine" or is_relayed(self.model)
 
     @property
     def text(self) -> str:
-        """The body of the request, to the letter: JSON, indented; characters that cannot be seen are escaped."""
+        """The exact request body: indented JSON with invisible characters escaped."""
         return self.body.decode()
 
     def said(self) -> str:
-        """Every string in the body, without JSON's escapes: what a reader at the other end gets to know."""
+        """All strings in the body, unescaped: what the recipient gets to read."""
         return "\n".join(_strings(json.loads(self.body)))
 
     @property
     def sha256(self) -> str:
-        """Of the body."""
+        """SHA-256 of the body."""
         return hashlib.sha256(self.body).hexdigest()
 
     @property
     def url(self) -> str:
-        """Where it is posted to."""
+        """The URL it is posted to."""
         return f"{self.destination.url}/chat/completions"
 
 
 def encoded(request: Mapping[str, Any]) -> bytes:
-    """The request as JSON that a person can read: nothing in it is invisible, whatever the papers hold."""
+    """The request as readable JSON; invisible characters from the papers are escaped."""
     text = json.dumps(request, ensure_ascii=False, indent=1)
     return INVISIBLE.sub(lambda match: json.dumps(match[0])[1:-1], text).encode()
 
@@ -101,7 +101,7 @@ def _strings(value: Any) -> Iterator[str]:
 
 
 class Permit:
-    """Leave for one payload. Made by `Gate.permit` alone: another instance, or a copy, opens nothing."""
+    """Permission to send one payload. Only `Gate.permit` can make one: other instances and copies are worthless."""
 
     def __init__(self, payload: Payload, *, name: str, audit: AuditLog | None) -> None:
         self._payload = payload
@@ -117,16 +117,16 @@ class Permit:
 
     @property
     def payload(self) -> Payload:
-        """What it was given for."""
+        """The payload it was issued for."""
         return self._payload
 
     def admit(self, method: str, url: str, content: bytes) -> bytes:
-        """The bytes to send for a request that asks for leave: those of the payload.
+        """The bytes to send for a request: those of the payload.
 
-        After a refusal by the server (`reopen`) also without the parameters that it refuses.
+        After the server refused a parameter (`reopen`), a request without it is also admitted.
 
         Raises:
-            NotAllowedError: the permit is not the gate's, is used or too old, or was given for something else.
+            NotAllowedError: the permit is not the gate's, is used up or expired, or was issued for something else.
         """
         if self not in _issued:
             raise NotAllowedError("The privacy gate did not allow this, so it was not sent.", KEPT)
@@ -142,11 +142,11 @@ class Permit:
         return body
 
     def reopen(self) -> None:
-        """Let the request be made again, with less: the server refused a parameter of it."""
+        """Allow the request again with fewer parameters, after the server refused one."""
         self._open = True
 
     def close(self, outcome: Literal["answered", "failed", "stopped"], *, usage: Usage | None = None) -> None:
-        """Void the permit and note in the log how it ended; a call that never left gives its place back."""
+        """Void the permit and log how the call ended. A call that was never sent does not count against the budget."""
         if self._closed or self not in _issued:
             return
         self._closed, self._left = True, 0
@@ -157,22 +157,22 @@ class Permit:
             facts |= {"input_tokens": usage.input_tokens, "output_tokens": usage.output_tokens}
         try:
             self._audit.append(outcome if self.sent else "not sent", facts)
-        except AuditError:  # what was sent is in the log; the next call will fail on this
+        except AuditError:  # the call itself is in the log; the next one will fail on this
             log.warning("The end of a call could not be written to the audit log", exc_info=True)
 
     def _body(self, content: bytes) -> bytes | None:
-        """The agreed bytes that fit what is asked for; None: nothing that was agreed to."""
+        """The agreed bytes that match the request; None if nothing agreed matches."""
         try:
             asked = json.loads(content)
         except ValueError:
             return None
         if asked == self._asked:
             return self.payload.body
-        if not isinstance(asked, dict) or self._left > _RETRIES:  # the first request is the whole one
+        if not isinstance(asked, dict) or self._left > _RETRIES:  # the first request must be complete
             return None
         agreed = dict(self._asked)
         if "max_tokens" not in asked and "max_tokens" in agreed:
-            agreed["max_completion_tokens"] = agreed["max_tokens"]  # OpenAI's reasoning models
+            agreed["max_completion_tokens"] = agreed["max_tokens"]  # for OpenAI's reasoning models
         if not asked.keys() <= agreed.keys() or not self._asked.keys() - asked.keys() <= _REDUCIBLE:
             return None
         kept = {key: agreed[key] for key in asked}
@@ -183,7 +183,7 @@ _issued: weakref.WeakSet[Permit] = weakref.WeakSet()
 
 
 def issue(payload: Payload, *, audit: AuditLog | None) -> Permit:
-    """A permit for one payload; for the gate alone. `audit`: where its end is noted; None: nowhere."""
+    """Issue a permit; for the gate only. Its end is logged to `audit`, if given."""
     permit = Permit(payload, name=secrets.token_hex(8), audit=audit)
     _issued.add(permit)
     return permit

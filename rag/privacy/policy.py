@@ -1,4 +1,4 @@
-"""What may leave the machine at all: `privacy.json` in the library's folder, changed by the command alone."""
+"""The privacy policy: `privacy.json` in the library's folder. Only the command may change it."""
 
 from __future__ import annotations
 
@@ -21,31 +21,32 @@ _NONE = ""
 
 
 class PolicyError(NotAllowedError):
-    """The policy cannot be read, or is not the one that the command wrote: nothing is sent."""
+    """The policy cannot be read, or is not the one the command wrote; nothing is sent."""
 
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """What the user decided for one library."""
+    """The user's decisions for one library."""
 
     library: Literal["ask", "local only"] = "ask"
-    """ask: with a consent for each. local only: nothing, whoever consents."""
+    """ask: ask for consent each time. local only: send nothing, even with consent."""
     local_only: frozenset[str] = frozenset()
-    """Ids of the papers whose text never leaves."""
+    """Ids of papers whose text never leaves."""
     revision: int = 0
-    """Counts the changes: a consent for a chat holds for the revision under which it was given."""
+    """Number of changes so far. A consent for a chat is valid only for the revision it was given under."""
 
     def with_papers(self, ids: Iterable[str], *, local_only: bool) -> Policy:
-        """The same, with these papers kept here, or not."""
+        """A copy with these papers added to `local_only`, or removed from it."""
         return replace(self, local_only=self.local_only | set(ids) if local_only else self.local_only - set(ids))
 
 
 def load_policy(folder: Path, log: AuditLog) -> Policy:
-    """The policy of the library in `folder`; where none was ever set, the one that asks.
+    """The policy of the library in `folder`; the default is to ask.
 
     Raises:
-        PolicyError: it cannot be read, is a link, or was changed, put back or deleted without the command.
-        AuditError: the log, which knows its hash, was changed.
+        PolicyError: it cannot be read, is a link, or was changed, rolled back or deleted by something other than the
+            command.
+        AuditError: the log, which holds its hash, was changed.
     """
     try:
         raw = read_plain(folder / POLICY_FILE)
@@ -66,11 +67,12 @@ def load_policy(folder: Path, log: AuditLog) -> Policy:
 
 
 def save_policy(policy: Policy, folder: Path, log: AuditLog) -> Policy:
-    """Store the policy, and its hash in the log; returns it as stored, with a new revision.
+    """Save the policy, and its hash in the log; returns the saved policy with its new revision.
 
     Raises:
-        PolicyError: it was changed since `policy` was loaded; or it cannot be written, and nothing is sent until it is.
-        AuditError: the log cannot be written; the policy stays as it was.
+        PolicyError: it was changed since `policy` was loaded, or it cannot be written; in that case nothing is sent
+            until it can.
+        AuditError: the log cannot be written; the policy is unchanged.
     """
     new = replace(policy, revision=policy.revision + 1)
     text = json.dumps(asdict(new) | {"local_only": sorted(new.local_only)}, indent=1)
@@ -80,7 +82,7 @@ def save_policy(policy: Policy, folder: Path, log: AuditLog) -> Policy:
             raise PolicyError("The privacy policy was changed by another program at the same time.", "Try again.")
 
     facts = {"library": new.library, "papers": sorted(new.local_only), "sha256": _hash(text.encode())}
-    # The log first: two at the same time must not undo each other, and where the file then fails the gate is closed.
+    # Log first: of two concurrent changes only one succeeds, and if writing the file fails, the gate stays closed.
     log.append("policy", facts, if_=unchanged)
     try:
         write_atomically(folder / POLICY_FILE, text)
@@ -90,7 +92,7 @@ def save_policy(policy: Policy, folder: Path, log: AuditLog) -> Policy:
 
 
 def recovered_policy(folder: Path, log: AuditLog) -> Policy:
-    """Where the file is broken: all papers that the log or the file keep here, and the library closed."""
+    """A replacement for a broken file: `local only`, with all papers that the log or the file protects."""
     known = [line for line in log.entries() if line["event"] == "policy"]
     papers = frozenset(known[-1]["papers"]) if known else frozenset()
     with contextlib.suppress(OSError, ValueError, LookupError, TypeError):

@@ -1,4 +1,4 @@
-"""Take the user's own words out of what is sent: names and numbers from `redact.txt`, each replaced by a token."""
+"""Redact the user's list of words from what is sent: names and numbers in `redact.txt` become tokens."""
 
 from __future__ import annotations
 
@@ -14,27 +14,26 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 REDACT_FILE = "redact.txt"
-"""Beside the library: one word or phrase per line; `/…/` is a regular expression; `#` begins a comment."""
+"""In the library's folder: one word or phrase per line; `/…/` is a regular expression; `#` starts a comment."""
 
 
 @dataclass(frozen=True, slots=True)
 class Redaction:
-    """What is taken out, in the order of the list."""
+    """The redaction rules, in the order of the list."""
 
     rules: tuple[tuple[re.Pattern[str], bool], ...] = ()
-    """Each with whether it is a regular expression of the user's."""
+    """Each pattern, and whether the user wrote it as a regular expression."""
 
     def apply(self, text: str) -> tuple[str, int]:
-        """The text with every find replaced by `[redacted N]`, N being the rule's number, and how many there were.
+        """Replace each match with `[redacted N]`, N being the rule's number; returns the text and the match count.
 
-        Found in whatever way it is written: upper or lower case, with accents or without, ligatures, other spaces,
-        invisible characters between the letters, broken over lines.
+        Matching ignores case, accents, ligatures, kinds of spaces, invisible characters within words, and line breaks.
         """
         folded, at = _folded(text)
         spans: list[tuple[int, int, int]] = []
         for number, (pattern, regex) in enumerate(self.rules, start=1):
             spans += [(at[m.start()], at[m.end() - 1] + 1, number) for m in pattern.finditer(folded) if m[0]]
-            if regex:  # it may ask for what folding has changed
+            if regex:  # it may match something that folding changed
                 spans += [(m.start(), m.end(), number) for m in pattern.finditer(text) if m[0]]
         out, end, n = [], 0, 0
         for start, stop, number in sorted(spans, key=lambda span: (span[0], -span[1])):
@@ -43,15 +42,15 @@ class Redaction:
             if start >= end:
                 out += [text[end:start], f"[redacted {number}]"]
                 n += 1
-            end = stop  # what overlaps goes with the one before it
+            end = stop  # merge overlaps with the match before
         return "".join([*out, text[end:]]), n
 
 
 def parse_redaction(text: str) -> Redaction:
-    """The list as it stands in the file.
+    """Parse the list.
 
     Raises:
-        NotAllowedError: a line is not a regular expression; the line is named.
+        NotAllowedError: a line is not a valid regular expression; the message names the line.
     """
     return Redaction(tuple(_rules(text)))
 
@@ -76,7 +75,7 @@ def _rules(text: str) -> Iterator[tuple[re.Pattern[str], bool]]:
 
 
 def _folded(text: str) -> tuple[str, list[int]]:
-    """The text for comparison, and for each of its characters where it stood."""
+    """The folded text for matching, and the original offset of each character."""
     out: list[str] = []
     at: list[int] = []
     for index, char in enumerate(text):
@@ -88,7 +87,7 @@ def _folded(text: str) -> tuple[str, list[int]]:
                 at.append(index)
     folded = "".join(out)
     broken = [match.span() for match in re.finditer(r"(?<=\w)[-\u2010\u2011]\n\s*(?=\w)", folded)]
-    for start, stop in reversed(broken):  # a word broken at the end of a line
+    for start, stop in reversed(broken):  # join words hyphenated at a line break
         folded = folded[:start] + folded[stop:]
         del at[start:stop]
     return folded, at

@@ -1,4 +1,4 @@
-"""Words in a row: how the text of a paper that must stay here is recognised, whatever it is said to be."""
+"""Runs of words: recognise the text of a `local only` paper whatever it claims to be."""
 
 from __future__ import annotations
 
@@ -17,25 +17,25 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
 RUN_WORDS = 8
-"""So many words in a row of a paper that stays here are recognised in a payload, whatever it is said to be made of."""
+"""A run of this many words from a `local only` paper is recognised in a payload."""
 
 KEPT_BYTES = 64_000_000
-"""What the runs of all papers together may take: about 1,000 papers of 8,000 words."""
+"""Memory for the runs of all papers: about 1,000 papers of 8,000 words."""
 
 _WORD, _MARKER = re.compile(r"[^\W_]+"), re.compile(r"\[\d{1,3}\]")
 
 
 def word_runs(text: str, *, n: int = RUN_WORDS) -> frozenset[int]:
-    """Every `n` words in a row, as hashes of this process; capitals, spaces and markers make no difference."""
+    """All runs of `n` words, as hashes valid in this process; case, spaces and markers are ignored."""
     words = _WORD.findall(_MARKER.sub(" ", INVISIBLE.sub("", text).casefold()))
     return frozenset(hash(tuple(words[at : at + n])) for at in range(len(words) - n + 1))
 
 
 class KeptRuns:
-    """The runs of papers, eight bytes each. Papers that no longer fit are read anew each time. For several threads.
+    """Cache of the papers' runs, eight bytes each. Papers that do not fit are read again each time. Thread-safe.
 
     Args:
-        text_of: the pages' text of a paper; empty where it is not in the library.
+        text_of: the text of a paper's pages; empty if it is not in the library.
     """
 
     def __init__(self, text_of: Callable[[str], Iterable[str]]) -> None:
@@ -45,11 +45,11 @@ class KeptRuns:
 
     @property
     def kept_bytes(self) -> int:
-        """What the runs take that are kept."""
+        """Size of the cached runs."""
         return sum(runs.nbytes for runs in self._kept.values())
 
     def quoted_in(self, text: str, *, of: AbstractSet[str]) -> set[str]:
-        """Those of these papers of which the text holds `RUN_WORDS` words in a row; others are let go."""
+        """Which of these papers the text quotes for `RUN_WORDS` words in a row; drops other papers from the cache."""
         said = _sorted(word_runs(text))
         with self._guard:
             for paper in self._kept.keys() - of:
@@ -60,7 +60,7 @@ class KeptRuns:
         if (known := self._kept.get(paper_id)) is not None:
             return known
         runs = _sorted(word_runs(" ".join(self._text_of(paper_id))))
-        if runs.size and self.kept_bytes + runs.nbytes <= KEPT_BYTES:  # an empty one may be in the library tomorrow
+        if runs.size and self.kept_bytes + runs.nbytes <= KEPT_BYTES:  # an empty paper may be added later
             self._kept[paper_id] = runs
         return runs
 
@@ -70,7 +70,7 @@ def _sorted(runs: frozenset[int]) -> npt.NDArray[np.int64]:
 
 
 def _meet(few: npt.NDArray[np.int64], many: npt.NDArray[np.int64]) -> bool:
-    """Whether two sorted rows have a number in common."""
+    """Whether two sorted arrays have an element in common."""
     if not few.size or not many.size:
         return False
     at = np.minimum(np.searchsorted(many, few), many.size - 1)

@@ -1,4 +1,4 @@
-"""The last door: a transport that goes to the addresses that were checked with what was permitted, or not at all."""
+"""The last check: a transport that sends only permitted bytes, and only to the addresses that were checked."""
 
 from __future__ import annotations
 
@@ -16,37 +16,37 @@ if TYPE_CHECKING:
     from rag.privacy.permit import Permit
 
 _OBLIGING = {400, 422}
-"""A server's answers to a parameter that it does not know; the same request may follow without it."""
+"""Status codes for an unknown parameter; the same request may follow without it."""
 
 
 class CheckedTransport(httpx2.AsyncBaseTransport):
-    """Carries requests to one destination.
+    """Sends requests to one destination.
 
-    The name is not looked up again: the connection is made to the numbers that were judged, and https checks the
-    certificate against the name. To any destination but this machine a request needs a permit, and the bytes that
-    leave are the permit's own, not those that the client made.
+    The name is not resolved again: connections go to the IP addresses that were checked, and https verifies the
+    certificate against the name. Any destination other than this machine needs a permit, and the bytes sent are the
+    permit's, not the client's.
 
     Args:
         base_url: where requests may go.
-        permit: leave for one request; None: only this machine may be asked.
+        permit: permission for one request; None allows only this machine.
     """
 
     def __init__(self, base_url: str, *, permit: Permit | None) -> None:
         self._url = checked(base_url)
         self._permit = permit
-        # without https there is nothing to verify, and loading the authorities takes 20 ms
+        # without https there is nothing to verify, and loading the CA certificates takes 20 ms
         verify = authorities() if self._url.startswith("https:") else False
-        self._inner = httpx2.AsyncHTTPTransport(verify=verify, trust_env=False)  # no proxy of the environment
+        self._inner = httpx2.AsyncHTTPTransport(verify=verify, trust_env=False)  # ignore proxies from the environment
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
-        """Send the request and return the reply, whatever its status; redirects lead nowhere.
+        """Send the request and return the reply, whatever its status. Redirects are not followed.
 
         Raises:
             NotAllowedError: it may not be sent; no socket was opened.
             httpx2.TransportError: see httpx2.
         """
         content = await request.aread()
-        # With a permit, the addresses that the user was shown: another look-up might answer otherwise.
+        # With a permit, use the addresses the user was shown: another lookup might give different ones.
         where = self._permit.payload.destination if self._permit else await locate(self._url)
         self._check(request, where)
         if self._permit:
@@ -103,5 +103,5 @@ def _relayed(content: bytes) -> bool:
 
 
 def authorities() -> ssl.SSLContext:
-    """Whom https certificates have to come from: the usual authorities, none from the environment."""
+    """The default certificate authorities, ignoring the environment."""
     return httpx2.create_ssl_context(trust_env=False)

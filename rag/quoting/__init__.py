@@ -1,4 +1,4 @@
-"""Answers in the papers' own words: readings and passages in, quoted answers out, chosen or the draft left to stand."""
+"""Answers in the papers' own words: takes readings and passages, returns a quoted answer or keeps the draft."""
 
 from rag.quoting.compose import Composer
 from rag.quoting.extract import Extract

@@ -1,4 +1,4 @@
-"""Composer: what is shown as the answer, the draft or the papers' own words."""
+"""Composer: chooses what is shown as the answer, the draft or a quotation from the papers."""
 
 from __future__ import annotations
 
@@ -22,32 +22,32 @@ if TYPE_CHECKING:
     from rag.verify.citations import PageText
 
 OF_A_SUMMARY: Final = 3
-"""Sentences that are quoted in the place of a summary."""
+"""Sentences quoted instead of a summary."""
 
 INSTEAD: Final = "The draft was not supported, so here is the closest text from your papers."
 
 MANY: Final = 40
-"""Sentences among which the best of each paper is looked for."""
+"""Sentences searched for the best one of each paper."""
 
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """What the reader has made of the passages of a question."""
+    """What the reader found in the passages of a question."""
 
     extracted: Extract | None = None
-    """The answer in the papers' words; None: no reader has read them, or none of their sentences will do."""
+    """The answer in the papers' words; None if there is no reader or no sentence qualifies."""
     quotes_first: bool = False
     nothing: bool = False
-    """Whether the papers do not answer the question, so that no model need be asked."""
+    """Whether the papers do not answer the question; then no model is asked."""
 
     @property
     def first(self) -> Extract | None:
-        """What is shown at once, before any model has written anything."""
+        """What is shown at once, before any model writes."""
         return self.extracted if self.quotes_first else None
 
 
 class Composer:
-    """Chooses between a draft and quoted answers; the retriever finds sentences where the reader has not."""
+    """Chooses between a draft and quoted answers. If the reader found nothing, the retriever picks the sentences."""
 
     def __init__(self, retriever: Retriever, reader: Reader | None, *, quotes_first: bool) -> None:
         self._retriever = retriever
@@ -55,7 +55,7 @@ class Composer:
         self._quotes_first = quotes_first
 
     def read(self, taken: Plan, found: Found) -> Read:
-        """What the reader's findings come to: for a question for a fact only."""
+        """Turn the reader's findings into an answer; only for questions of fact."""
         if taken.kind != "fact" or not found.readings or not self._reader:
             return Read()
         extracted = extract(taken.text, found.passages[: len(found.readings)], found.readings)
@@ -66,14 +66,14 @@ class Composer:
     def quote_instead(
         self, answer: Answer, first: Attempt, read: Read, *, vector: Vectors, page_text: PageText
     ) -> tuple[Attempt, Answer]:
-        """What the papers say, word for word, in the place of a draft; as it was where no sentence of them will do.
+        """Quote the papers verbatim instead of showing a draft. If no sentence qualifies, the draft stays.
 
         Args:
-            answer: with the draft.
+            answer: the answer with the draft.
             first: the draft, judged.
-            read: what the reader has made of its passages.
+            read: what the reader found in its passages.
             vector: the question's embedding.
-            page_text: verifies quotes.
+            page_text: used to verify quotes.
         """
         extracted, instead_of = read.extracted, first.draft
         if extracted and self._reader and set(extracted.markers) <= {passage.marker for passage in answer.passages}:
@@ -97,7 +97,7 @@ class Composer:
         return second, with_notice(answered(answer, second), told)
 
     def _sentences(self, answer: Answer, question: str, vector: Vectors) -> list[str]:
-        """What may be quoted: for a fact one sentence, else what tells a paper in short or one of each paper."""
+        """Candidates: the nearest sentences for a fact, leading sentences for a summary, else one per paper."""
         if answer.kind == "summary":
             return leading_sentences(answer.passages, n=OF_A_SUMMARY)
         n = EMBEDDED_SENTENCES if answer.kind == "fact" else MANY

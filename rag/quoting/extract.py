@@ -1,8 +1,8 @@
-"""Extract: what the reader takes for the answer, in the papers' own words. No model writes anything here.
+"""Extract: the reader's answer in the papers' own words. No model writes anything here.
 
-The reader says of each passage where the answer may stand, of what kind it is and which sentence carries it
-(`rag.reading.readings`). Here its readings of all passages of a question become one short answer, a word-for-word
-copy, with the sentences that it stands in: "30.01 % [2]" and the sentence of passage 2.
+For each passage the reader predicts where the answer is, what kind it is and which sentence contains it
+(`rag.reading.readings`). This module merges the readings of all passages into one short verbatim answer with its
+sentences: "30.01 % [2]" and the sentence from passage 2.
 """
 
 from __future__ import annotations
@@ -28,16 +28,16 @@ if TYPE_CHECKING:
     from rag.verify.citations import PageText
 
 LIST_DROP: Final = 3.0
-"""A further item of a list has a score at most so much below that of the first."""
+"""A further list item may score at most this much below the best one."""
 
 MOST_SENTENCES: Final = 3
-"""Sentences that are quoted for one answer."""
+"""Sentences quoted for one answer, at most."""
 
 ALONE: Final = 5.0
-"""What stands for the lead over a second place where there is none."""
+"""The lead over the runner-up when there is none."""
 
 MIN_WORDS: Final = 4
-"""Words of a sentence; less is a heading, a label or the rest of a formula."""
+"""Minimum words of a sentence; anything shorter is a heading, a label or part of a formula."""
 
 EMBEDDED_SENTENCES: Final = 4
 """How many sentences the embedded 135M model reads; see `prompts.sentence_messages`."""
@@ -72,21 +72,21 @@ _NO_ANSWER: Final = (
     (_ADDRESS, _ASKS_ADDRESS),
     (_REFERENCE, _ASKS_REFERENCE),
 )
-"""Sentences that do not answer a question about a result, and the questions that they do answer."""
+"""Patterns of sentences that do not answer a question, each with the pattern of questions that they do answer."""
 
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """Words of a passage, and the sentence that they stand in."""
+    """Words of a passage and the sentence they are in."""
 
     passage: Passage
     words: tuple[int, int]
-    """Where they stand in the passage's text, as [start, end)."""
+    """Their offsets in the passage's text, as [start, end)."""
     sentence: tuple[int, int]
 
     @property
     def text(self) -> str:
-        """The words on one line, without the paper's own reference marks: [12] would be taken for one of ours."""
+        """The words on one line, without the paper's own reference marks: [12] would look like one of our markers."""
         start, end = self.words
         flat = " ".join(self.passage.chunk.text[start:end].split())
         return _MARK.sub("", flat).strip() or flat.strip("[]")
@@ -98,20 +98,20 @@ class Extract:
 
     kind: Kind
     items: tuple[Item, ...]
-    """In the order of the text, the best passage's first; for yes and no the sentence that says so."""
+    """In text order, all from the best passage; for yes and no the sentence that says so."""
     features: dict[str, float]
-    """What tells right extracts from wrong ones; see `ReaderCalibration`."""
+    """Features that separate right extracts from wrong ones; see `ReaderCalibration`."""
 
     @property
     def said(self) -> str:
-        """The answer without markers."""
+        """The answer, without markers."""
         if self.kind in {"yes", "no"}:
             return self.kind.capitalize()
         return ", ".join(dict.fromkeys(item.text for item in self.items))
 
     @property
     def streamed(self) -> str:
-        """The answer and its sentences, to be read before everything is checked."""
+        """The answer and its sentences, streamed before everything is checked."""
         sentences = dict.fromkeys(
             (item.passage.marker, _MARK.sub("", " ".join(item.passage.chunk.text[slice(*item.sentence)].split())))
             for item in self.items
@@ -120,17 +120,17 @@ class Extract:
 
     @property
     def markers(self) -> tuple[int, ...]:
-        """Of the passages, each once."""
+        """Markers of the cited passages, without duplicates."""
         return tuple(dict.fromkeys(item.passage.marker for item in self.items))
 
 
 def extract(question: str, passages: Sequence[Passage], readings: Sequence[Reading]) -> Extract | None:
-    """The answer in the words of the passages; None where no sentence of them may be an answer.
+    """Extract the answer from the passages; None if no sentence of them may be an answer.
 
     Args:
         question: what was asked.
         passages: best first.
-        readings: one for each of them.
+        readings: one per passage.
     """
     places = [place for i, r in enumerate(readings) for place in _places(question, i, passages[i], r)]
     if not places:
@@ -158,7 +158,7 @@ def _features(
     passages: Sequence[Passage],
     readings: Sequence[Reading],
 ) -> dict[str, float]:
-    """What tells right extracts from wrong ones, of the first item's passage and against the other passages."""
+    """Features of the extract: its first item's passage by itself, and compared with the other passages."""
     first = items[0]
     i = next(i for i, passage in enumerate(passages) if passage is first.passage)
     own = readings[i]
@@ -183,11 +183,11 @@ def _features(
 
 
 def _of_what_was_asked(item: Item, question: str) -> Item:
-    """The item, or where it is the number of another thing of the same list, the number of the thing asked about."""
+    """Fix an item that is the number of another thing in the same list: return the number of the thing asked about."""
     numbers, text = read(item.text).numbers, item.passage.chunk.text
     if len(numbers) != 1 or not (own := own_number(read(question), text, numbers[0])):
         return item
-    whole = re.compile(rf"(?<![\d.,]){re.escape(own.shown)}(?!\d|[.,]\d)")  # 5 is no part of 0.5 or 15
+    whole = re.compile(rf"(?<![\d.,]){re.escape(own.shown)}(?!\d|[.,]\d)")  # not the 5 in 0.5 or 15
     found = whole.search(text, *item.sentence)
     return Item(item.passage, found.span(), item.sentence) if found else item
 
@@ -202,7 +202,7 @@ class _Place:
 
 
 def _places(question: str, i: int, passage: Passage, reading: Reading) -> Iterator[_Place]:
-    """The spans that may be an answer, each with its sentence; their scores are comparable between passages."""
+    """Spans that may be an answer, each with its sentence. Scores are comparable across passages."""
     text = passage.chunk.text
     for span in reading.spans:
         own = [(s.start, s.end) for s in reading.sentences if s.start < span.end and span.start < s.end]
@@ -214,7 +214,7 @@ def _places(question: str, i: int, passage: Passage, reading: Reading) -> Iterat
 def _carrying(
     question: str, passages: Sequence[Passage], readings: Sequence[Reading]
 ) -> Iterator[tuple[float, Passage, tuple[int, int]]]:
-    """The sentences that may be an answer, with the log odds that they carry one in a passage that answers."""
+    """Sentences that may be an answer; score = log odds that it contains the answer + its passage's relevance."""
     for passage, reading in zip(passages, readings, strict=True):
         for s in reading.sentences:
             if may_answer(passage.chunk.text[s.start : s.end], question, title=passage.paper.title):
@@ -225,13 +225,13 @@ def _carrying(
 def best_sentences(
     question: str, passages: Sequence[Passage], readings: Sequence[Reading], *, n: int
 ) -> list[tuple[Passage, tuple[int, int]]]:
-    """The n sentences that carry the answer most likely, the likeliest first."""
+    """The n sentences most likely to contain the answer, best first."""
     found = sorted(_carrying(question, passages, readings), key=lambda row: -row[0])
     return [(passage, place) for _, passage, place in found[:n]]
 
 
 def _kind(readings: Sequence[Reading]) -> Kind:
-    """What most readings say, each as far as its passage answers."""
+    """The kind with the most votes; each reading's vote weighs kind_probability · exp(relevance)."""
     votes: dict[Kind, float] = {}
     for reading in readings:
         if reading.kind != "none":
@@ -243,7 +243,7 @@ def _kind(readings: Sequence[Reading]) -> Kind:
 def may_answer(sentence: str, question: str, *, title: str = "") -> bool:
     """Whether a sentence may be an answer.
 
-    A title, a heading, a question, an aim, a list of keywords, an address or a reference is none, unless that is asked.
+    Titles, headings, questions, aims, keyword lists, addresses and references do not qualify unless asked for.
     """
     flat = " ".join(sentence.split())
     if len(words_of(flat)) < MIN_WORDS or flat.endswith("?"):
@@ -257,7 +257,7 @@ def may_answer(sentence: str, question: str, *, title: str = "") -> bool:
 
 
 def quoted_draft(found: Extract, *, instead_of: Draft | None, seconds: float) -> Draft:
-    """The extract as a draft that no model wrote."""
+    """The extract as a draft; no model wrote it."""
     return Draft(
         text=f"{found.said} {_chips(found.markers)}",
         model=QUOTED_ANSWER,
@@ -278,7 +278,7 @@ def _chips(markers: Sequence[int]) -> str:
 def cited(found: Extract, *, page_text: PageText) -> Cited:
     """The extract with its sentences as quotes, each verified on its page.
 
-    "Yes" and "No" are read out of a sentence and stand nowhere: their support is not judged.
+    "Yes" and "No" are inferred from a sentence and appear nowhere, so their support is not judged.
     """
     quotes = []
     for item in found.items:
@@ -294,7 +294,7 @@ def cited(found: Extract, *, page_text: PageText) -> Cited:
 
 
 def confidence_in(found: Extract, calibration: ReaderCalibration) -> Confidence:
-    """How sure it is that the extract answers the question, in words that agree with the figure."""
+    """The probability that the extract answers the question, and a reason in words that matches it."""
     probability = calibration.weights.probability(found.features)
     n = len({item.sentence for item in found.items})
     told = "Quoted word for word from your papers." if n == 1 else f"Quoted from {n} sentences in your papers."
@@ -307,5 +307,5 @@ def confidence_in(found: Extract, calibration: ReaderCalibration) -> Confidence:
 
 
 def is_sure(confidence: Confidence) -> bool:
-    """Whether what was extracted is likely enough the answer that nobody need be asked again."""
+    """Whether the extract is sure enough that no model needs to be asked."""
     return confidence.signals.get("sure") == 1.0

@@ -1,7 +1,7 @@
-"""What can be done for a draft without a larger model: where it is of no use, the nearest sentence, word for word.
+"""Quoted answers: if a draft is useless and there is no larger model, show the nearest sentence verbatim.
 
-Several drafts of the same small model, from other sentences or at another temperature, did not help on QASPER; a
-quoted answer in place of a draft with a veto did (docs/confidence.md). No model edits anything here.
+More drafts from the same small model (other sentences, another temperature) did not help on QASPER; quoting a sentence
+instead of a vetoed draft did (docs/confidence.md). No model edits anything here.
 """
 
 from __future__ import annotations
@@ -19,18 +19,16 @@ if TYPE_CHECKING:
     from rag.answer import Passage
 
 USELESS: Final = frozenset({"empty", "echo", "no support", "repetition"})
-"""Vetoes of drafts in which nothing can be made use of: they are shown as an answer in no mode."""
+"""Vetoes of drafts that contain nothing usable. Such a draft is not shown as an answer in any mode."""
 
 QUOTED_RIGHT: Final = 0.065
-"""The share of such answers that were right on QASPER train: 4 of 68; of the drafts in whose place they stood, none
-was."""
+"""The share of quoted answers that were right on QASPER train: 4 of 68. None of the drafts they replaced was right."""
 
 
 def holds(confidence: Confidence | None, *, wholly: bool = False) -> bool:
-    """Whether a draft may stand, and the papers' own words need not be put in its place.
+    """Whether a draft may be shown, so no quotation is needed.
 
-    With `wholly` nothing may speak against it for which a larger model would be asked; without, something of it must be
-    carried by the passages.
+    With `wholly`, no veto may call for a larger model; without it, the draft only has to be usable.
     """
     against = ESCALATING if wholly else USELESS
     return confidence is None or not against & set(confidence.vetoes)
@@ -39,21 +37,21 @@ def holds(confidence: Confidence | None, *, wholly: bool = False) -> bool:
 def quoted_answer(
     sentences: Sequence[str], *, question: str, passages: Sequence[Passage], instead_of: Draft, most: int = 1
 ) -> Draft | None:
-    """The first sentences that say more than the question and are none, each with its marker on a line of its own.
+    """The first sentences that add to the question and are not questions, one per line with its marker.
 
-    None where there is no such sentence.
+    None if there is no such sentence.
 
     Args:
-        sentences: of the passages, the nearest to the question first (`Retriever.sentences`).
+        sentences: sentences of the passages, nearest to the question first (`Retriever.sentences`).
         question: what was asked.
         passages: what the model was shown.
-        instead_of: the draft in whose place they are to stand.
-        most: how many sentences.
+        instead_of: the draft to replace.
+        most: maximum number of sentences.
     """
     lines: list[str] = []
     for sentence in sentences:
         said = " ".join(sentence.split())
-        if said.endswith("?"):  # a question is no answer
+        if said.endswith("?"):  # a question is not an answer
             continue
         marker = next((p.marker for p in passages if said in " ".join(p.chunk.text.split())), None)
         if marker is None or not beyond(content_words(said), content_words(question)):
@@ -77,7 +75,7 @@ def quoted_answer(
 
 
 def one_of_each_paper(sentences: Sequence[str], passages: Sequence[Passage]) -> list[str]:
-    """Of the sentences, the best first, the first one of each paper, in the order of the papers' passages."""
+    """The best sentence of each paper, in the order of the papers' passages. Sentences come best first."""
     best: dict[str, str] = {}
     for sentence in sentences:
         paper = next((p.paper.id for p in passages if sentence in p.chunk.text), None)
@@ -88,7 +86,7 @@ def one_of_each_paper(sentences: Sequence[str], passages: Sequence[Passage]) -> 
 
 
 def confidence_of_quoted_answer(instead_of: Confidence) -> Confidence:
-    """The confidence in a quoted answer: what such answers deserved on QASPER train, and why it stands there."""
+    """Confidence in a quoted answer: the accuracy of such answers on QASPER train, and why it replaces the draft."""
     return Confidence(
         score=QUOTED_RIGHT,
         reason=f"Quoted word for word from your papers. Check that it answers your question. {instead_of.reason}",

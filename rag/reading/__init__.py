@@ -1,4 +1,4 @@
-"""Question and passages in; out come the words that answer, how likely they do, and of what kind the answer is."""
+"""The reader: takes a question and passages, returns the words that answer, their probability and the answer's kind."""
 
 from rag.reading.calibration import ReaderCalibration
 from rag.reading.reader import Reader, trained_reader

@@ -1,4 +1,4 @@
-"""What the reader's figures have meant on questions that it was not trained on."""
+"""What the reader's scores mean, measured on questions it was not trained on."""
 
 from __future__ import annotations
 
@@ -17,27 +17,27 @@ class ReaderCalibration:
     """Written by `bench/calibrate_reader.py`."""
 
     reader: str
-    """Its name with the digest of its weights."""
+    """The reader's name with a digest of its weights."""
     data: str
-    """The questions, none of whose papers it was trained on."""
+    """The questions used; the reader was trained on none of their papers."""
     date: str
     n: int
-    """Its answers, and how many of them were right."""
+    """Number of answers; `n_right` of them were right."""
     n_right: int
     search: float
-    """The weight of the search's log odds beside the reader's relevance, where passages are put in order."""
+    """Weight of the search's log odds, added to the reader's relevance when passages are ordered."""
     there: Weights
-    """Of `Extract.features`: how likely it is that the passages answer the question at all."""
+    """Over `Extract.features`: gives the probability that the passages answer the question at all."""
     floor: float
-    """The probability of that below which the answer is said not to be in the papers."""
+    """If the probability from `there` is below this, the answer is said not to be in the papers."""
     check: float
-    """The probability below which the user is asked to check the answer."""
+    """If the probability from `weights` is below this, the user is asked to check the answer."""
     weights: Weights
-    """Of `Extract.features`: how likely an answer with them is right."""
+    """Over `Extract.features`: gives the probability that the extract is right."""
 
 
 def calibration_of(path: Path = CALIBRATION) -> ReaderCalibration:
-    """The calibration in a file."""
+    """Load the calibration from a file."""
     row = json.loads(path.read_text(encoding="utf-8"))
     for name in ("weights", "there"):
         fields: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in row[name].items()}

@@ -1,4 +1,4 @@
-"""The reader's network: the body of all-MiniLM-L6-v2 with small heads, and its weights as 8-bit differences from it."""
+"""The reader's network: the encoder of all-MiniLM-L6-v2 with small heads. Weights are stored as 8-bit differences."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
 UNTRAINED = "body.embeddings.word_embeddings.weight"
-"""Half of all weights: left as they are, so that the file need not hold them."""
+"""Half of all weights. They stay frozen, so the file does not store them."""
 
 
 class Scores(NamedTuple):
-    """What the network says of a batch of pairs."""
+    """The network's output for a batch of pairs."""
 
     start: torch.Tensor
     """Shape (n, length): logits."""
@@ -34,17 +34,17 @@ class Scores(NamedTuple):
     kind: torch.Tensor
     """Shape (n, len(KINDS)): logits."""
     sentences: torch.Tensor
-    """Shape (n, most sentences): log odds."""
+    """Shape (n, max sentences): log odds."""
 
 
-class ReaderNetwork(nn.Module):  # type: ignore[misc]  # torch's types are not followed: they take a minute
-    """[CLS] question [SEP] passage [SEP] → scores. The first piece stands for "no answer here", as in SQuAD 2."""
+class ReaderNetwork(nn.Module):  # type: ignore[misc]  # torch's types are not followed: that would take a minute
+    """[CLS] question [SEP] passage [SEP] → scores. As in SQuAD 2, the first token stands for "no answer here"."""
 
     def __init__(self, folder: Path, *, attention: str = "sdpa") -> None:
-        """The heads are new; `folder` holds the body."""
+        """Load the encoder from `folder`; the heads are freshly initialised."""
         super().__init__()
         verbosity = logging.get_verbosity()
-        logging.set_verbosity_error()  # it would print what is not used: the pooler
+        logging.set_verbosity_error()  # otherwise it warns about unused pooler weights
         logging.disable_progress_bar()
         self.body: Any = BertModel.from_pretrained(
             str(folder),
@@ -62,13 +62,13 @@ class ReaderNetwork(nn.Module):  # type: ignore[misc]  # torch's types are not f
         self.sentence = nn.Linear(width, 1)
 
     def forward(self, ids: torch.Tensor, types: torch.Tensor, sentence_of: torch.Tensor, n_sentences: int) -> Scores:
-        """The scores of a batch.
+        """Score a batch.
 
         Args:
             ids: shape (n, length), padded with 0.
-            types: 0 for the question's pieces, 1 for the passage's.
-            sentence_of: the number of each piece's sentence, counted from 1; 0 where it belongs to none.
-            n_sentences: the most sentences of a passage.
+            types: 0 for tokens of the question, 1 for tokens of the passage.
+            sentence_of: the sentence number of each token, from 1; 0 if it belongs to no sentence.
+            n_sentences: the largest number of sentences in any passage of the batch.
         """
         mask = (ids != 0).long()
         states = self.body(input_ids=ids, token_type_ids=types, attention_mask=mask).last_hidden_state
@@ -85,13 +85,13 @@ class ReaderNetwork(nn.Module):  # type: ignore[misc]  # torch's types are not f
 
 
 def digest(folder: Path) -> str:
-    """The start of the SHA-256 of the body's weights: differences fit no other."""
+    """The first 8 hex digits of the SHA-256 of the encoder's weights. Stored differences fit only this encoder."""
     with (folder / "model.safetensors").open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()[:8]
 
 
 def packed(network: ReaderNetwork, folder: Path) -> dict[str, npt.NDArray[Any]]:
-    """The weights as arrays for a file: matrices of the body as 8-bit differences with one scale a row, else fp16."""
+    """The weights as arrays for a file. Encoder matrices: 8-bit differences, one scale per row; all else: fp16."""
     body = ReaderNetwork(folder).body.state_dict()
     arrays: dict[str, npt.NDArray[Any]] = {"base": np.array(digest(folder))}
     for name, weight in network.state_dict().items():
@@ -110,7 +110,7 @@ def packed(network: ReaderNetwork, folder: Path) -> dict[str, npt.NDArray[Any]]:
 
 
 def load_packed(network: ReaderNetwork, arrays: Mapping[str, npt.NDArray[Any]]) -> None:
-    """Puts the weights of a file into a new network, whose body is still the one that they were taken from."""
+    """Load stored weights into a new network whose encoder still has the weights they were computed against."""
     state = network.state_dict()
     for name, weight in state.items():
         if name not in arrays:

@@ -1,4 +1,4 @@
-"""Reader: question and passages → what each passage answers, where, and of what kind. Trained weights over MiniLM."""
+"""Reader: for a question and passages, finds what each passage answers, where, and what kind of answer it is."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ if TYPE_CHECKING:
 
 WEIGHTS: Final = Path(__file__).with_name("reader.npz")
 LONGEST_PAIR: Final = 320
-"""Word pieces of question and passage together; what of the passage is beyond is not read."""
+"""Tokens of question and passage together; the passage is truncated to fit."""
 LONGEST_QUESTION: Final = 96
 BATCH: Final = 6
-"""Passages in one pass: each core reads its own batch on one thread, as the embedder does."""
+"""Passages per forward pass. Each core reads its own batch on one thread, as in the embedder."""
 
 
 class Reader(Protocol):
@@ -41,29 +41,29 @@ class Reader(Protocol):
 
     @property
     def calibration(self) -> ReaderCalibration:
-        """What its figures mean."""
+        """What its scores mean."""
 
     def read(self, question: str, passages: Sequence[str]) -> list[Reading]:
-        """One reading for each passage, in their order; every place in it counts characters of that passage."""
+        """One reading per passage, in the same order. Offsets count characters of that passage."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """A question and a passage in word pieces."""
+    """A tokenised question and passage."""
 
     ids: list[int]
     types: list[int]
     sentence_of: list[int]
-    """The number of each piece's sentence, counted from 1; 0 for the question and what is special."""
+    """The sentence number of each token, from 1; 0 for the question and special tokens."""
     offset: int
-    """The place of the passage's first piece."""
+    """Index of the passage's first token."""
     pieces: Pieces
     sentences: list[tuple[int, int]]
-    """The sentences of which at least one piece was read."""
+    """The sentences with at least one token in the input, as [start, end)."""
 
 
 class Encoder:
-    """The tokenizer of all-MiniLM-L6-v2 for pairs. Not for two threads at once."""
+    """Tokenises pairs with the tokenizer of all-MiniLM-L6-v2. Not thread-safe."""
 
     def __init__(self, folder: Path) -> None:
         from tokenizers import Tokenizer
@@ -74,7 +74,7 @@ class Encoder:
         self._cls, self._sep = (int(ids) for ids in self._tokenizer.encode("").ids)
 
     def pairs(self, question: str, passages: Sequence[str], *, longest: int = LONGEST_PAIR) -> list[Pair]:
-        """The pairs of one question with each passage."""
+        """Pair the question with each passage."""
         asked = self._tokenizer.encode(question, add_special_tokens=False).ids[:LONGEST_QUESTION]
         encodings = self._tokenizer.encode_batch(list(passages), add_special_tokens=False)
         return [
@@ -106,7 +106,7 @@ class Encoder:
 
 
 class MiniLMReader:
-    """The reader that `bench/train_reader.py` trains. Loaded at the first question, in any thread.
+    """The reader trained by `bench/train_reader.py`. It is loaded at the first question, on any thread.
 
     Raises:
         UserFacingError: at the first question, if the weights were trained on another MiniLM than the installed one.
@@ -127,7 +127,7 @@ class MiniLMReader:
 
     @cached_property
     def calibration(self) -> ReaderCalibration:
-        """The one that is shipped with the weights."""
+        """The calibration shipped with the weights."""
         return calibration_of()
 
     @cached_property
@@ -140,7 +140,7 @@ class MiniLMReader:
 
         from rag.reading.network import ReaderNetwork, digest, load_packed
 
-        torch.set_num_threads(1)  # of this whole process, as the embedder has it
+        torch.set_num_threads(1)  # process-wide, as the embedder sets it
         with np.load(self._weights) as arrays, torch.inference_mode():
             if str(arrays["base"]) != digest(self._folder):
                 raise UserFacingError(
@@ -154,8 +154,8 @@ class MiniLMReader:
         return network.eval()
 
     def read(self, question: str, passages: Sequence[str]) -> list[Reading]:
-        """One reading for each passage, in their order."""
-        with self._lock:  # two threads must not load it twice, nor share the tokenizer
+        """One reading per passage, in the same order."""
+        with self._lock:  # load the network once; the tokenizer is not thread-safe
             network = self._network
             pairs = self._encoder.pairs(question, passages)
         order = sorted(range(len(pairs)), key=lambda i: -len(pairs[i].ids))
@@ -169,7 +169,7 @@ class MiniLMReader:
 
 
 def multiplies_bf16() -> bool:
-    """Whether the processor multiplies bf16 matrices faster than fp32 ones: AMX, or AVX-512 with bf16."""
+    """Whether the CPU multiplies bf16 matrices faster than fp32: it has AMX, or AVX-512 with bf16."""
     import torch
 
     has = torch.cpu.get_capabilities()
@@ -177,7 +177,7 @@ def multiplies_bf16() -> bool:
 
 
 def tensors(pairs: Sequence[Pair]) -> tuple[Any, Any, Any, int]:
-    """ids, types and sentence numbers of a batch, padded to its longest pair, and its most sentences."""
+    """Ids, types and sentence numbers of a batch, padded to its longest pair, and its largest number of sentences."""
     import torch
 
     longest = max(len(pair.ids) for pair in pairs)
@@ -190,7 +190,7 @@ def tensors(pairs: Sequence[Pair]) -> tuple[Any, Any, Any, int]:
 
 
 def readings_of(network: Any, pairs: Sequence[Pair], *, device: str = "cpu") -> list[Reading]:
-    """The readings of a batch of pairs, on the thread that asks."""
+    """Read a batch of pairs on the calling thread."""
     import torch
 
     with torch.inference_mode():
@@ -219,5 +219,5 @@ def readings_of(network: Any, pairs: Sequence[Pair], *, device: str = "cpu") -> 
 
 
 def trained_reader(weights: Path = WEIGHTS) -> Reader | None:
-    """The reader, or None where its weights are not installed: they are optional."""
+    """The reader, or None if its weights are not installed (they are optional)."""
     return MiniLMReader(weights) if weights.is_file() else None

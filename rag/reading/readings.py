@@ -1,4 +1,4 @@
-"""The nouns of the reader: what it found in one passage, and how that follows from the network's numbers."""
+"""What the reader finds in a passage, and how it is decoded from the network's output."""
 
 from __future__ import annotations
 
@@ -16,28 +16,28 @@ if TYPE_CHECKING:
 
 Kind = Literal["span", "list", "yes", "no", "explanation", "none"]
 KINDS: Final[tuple[Kind, ...]] = ("span", "list", "yes", "no", "explanation", "none")
-"""What kind of answer a passage gives; "none": it gives none."""
+"""What kind of answer a passage gives; "none" if it gives no answer."""
 
 LONGEST: Final = 40
-"""Word pieces of the longest span."""
+"""Maximum length of a span, in tokens."""
 
 MOST: Final = 8
-"""Spans kept of one passage; a list rarely has more items."""
+"""Spans kept per passage; lists rarely have more items."""
 
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """Words of a passage that may be the answer: text[start:end]."""
+    """A candidate answer: text[start:end] of a passage."""
 
     start: int
     end: int
     score: float
-    """Log odds against "no answer here": comparable between the passages of a question."""
+    """Log odds against "no answer here"; comparable across the passages of one question."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sentence:
-    """A sentence of a passage, text[start:end], and the probability that it carries the answer."""
+    """A sentence of a passage, text[start:end], with the probability that it contains the answer."""
 
     start: int
     end: int
@@ -49,23 +49,23 @@ class Reading:
     """What the reader found in one passage for one question."""
 
     relevance: float
-    """Log odds that the passage answers the question; re-ranking sorts by it."""
+    """Log odds that the passage answers the question; passages are re-ranked by it."""
     spans: tuple[Span, ...]
-    """The best first; no two overlap. Empty only if nothing of the passage could be read."""
+    """Best first, without overlaps. Empty only if nothing of the passage could be read."""
     none: float
     """The probability that no span of the passage is the answer."""
     kind: Kind
     kind_probability: float
     sentences: tuple[Sentence, ...]
-    """In the order of the text; the part of the passage that was too long to be read has none."""
+    """In text order. Sentences beyond the truncation point are missing."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pieces:
-    """The word pieces of one passage, as the network read them."""
+    """The tokens of a passage as the network saw them."""
 
     starts: Sequence[int]
-    """Where each piece begins in the passage."""
+    """Where each token begins in the passage, in characters."""
     ends: Sequence[int]
     begins_word: Sequence[bool]
     ends_word: Sequence[bool]
@@ -77,19 +77,19 @@ def sigmoid(x: float) -> float:
 
 
 def spans_of(start: Numbers, end: Numbers, pieces: Pieces) -> tuple[tuple[Span, ...], float]:
-    """The best spans that do not overlap, and the probability of none.
+    """Decode the best non-overlapping spans, and the probability that there is no answer.
+
+    Every span of whole words, up to LONGEST tokens, competes with "no answer here" in one softmax over start + end.
 
     Args:
-        start: a logit for "no answer here", then one for each piece.
-        end: the same for the last piece.
-        pieces: where the pieces are.
-
-    Every span of whole words up to LONGEST pieces competes with "no answer here" in one softmax over start + end.
+        start: logits of the first token: "no answer here", then one per token.
+        end: the same for the last token.
+        pieces: the offsets of the tokens.
     """
     null = float(start[0] + end[0])
     first, last = start[1:].astype(np.float64), end[1:].astype(np.float64)
     n = len(first)
-    scores = np.full((n, min(n, LONGEST)), -np.inf)  # row: first piece; column: length − 1
+    scores = np.full((n, min(n, LONGEST)), -np.inf)  # row: first token; column: length − 1
     begins, ends = np.asarray(pieces.begins_word, dtype=bool), np.asarray(pieces.ends_word, dtype=bool)
     for length in range(scores.shape[1]):
         stop = n - length
@@ -106,14 +106,14 @@ def spans_of(start: Numbers, end: Numbers, pieces: Pieces) -> tuple[tuple[Span, 
         if not np.isfinite(best):
             break
         chosen.append(Span(pieces.starts[at], pieces.ends[at + length], best))
-        scores[at : at + length + 1] = -np.inf  # begins inside
+        scores[at : at + length + 1] = -np.inf  # spans that start inside the chosen one
         for row in range(max(0, at - LONGEST), at):
-            scores[row, at - row :] = -np.inf  # reaches into it
+            scores[row, at - row :] = -np.inf  # spans that reach into it
     return tuple(chosen), none
 
 
 def kind_of(logits: Numbers) -> tuple[Kind, float]:
-    """The likeliest kind and its probability."""
+    """The most likely kind and its probability."""
     odds = np.exp(logits.astype(np.float64) - logits.max())
     best = int(odds.argmax())
     return KINDS[best], float(odds[best] / odds.sum())

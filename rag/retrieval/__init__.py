@@ -1,4 +1,4 @@
-"""Question in; out come the numbered passages that bear on it, and the terms that it uses."""
+"""Retrieval: takes a question, returns numbered passages that are relevant to it, and the terms it uses."""
 
 from rag.retrieval.plans import gather
 from rag.retrieval.questions import Plan, plan

@@ -1,4 +1,4 @@
-"""Abbreviations and their long forms, mined from running text after Schwartz and Hearst (2003)."""
+"""Mine abbreviations and their long forms from running text (Schwartz and Hearst 2003)."""
 
 from __future__ import annotations
 
@@ -10,20 +10,21 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 MAX_SHORT = 10
-"""Characters of a short form; with `MAX_SHORT_WORDS` and 2 as the least, the limits of the paper."""
+"""Characters of a short form. With `MAX_SHORT_WORDS` and a minimum of 2, these are the paper's limits."""
 
 MAX_SHORT_WORDS = 2
 
 MAX_UNMATCHED = 1
-"""Content words of a long form that give no letter to the short form: "transmission electron microscopy" has none."""
+"""Content words of a long form without a letter in the short form, at most; "transmission electron microscopy (TEM)"
+has none."""
 
 MAX_STARTS = 8
-"""Words that are tried as the first of a long form, and `MAX_WINDOW` characters: what a hostile text can cost."""
+"""Words tried as the start of a long form. With `MAX_WINDOW` characters, this bounds the cost of hostile text."""
 
 MAX_WINDOW = 250
 
 LINKING = frozenset("a an and as at based by de for from in into la of on or per the to using via with".split())
-"""Words of a long form that may give no letter: "Internet *of* Things"."""
+"""Words of a long form that need no letter: "Internet *of* Things"."""
 
 _BRACKETED = re.compile(r"\(([^()|\n]{2,160})\)")
 _LEAD_IN = re.compile(r"^(?:(?:or|i\.\s?e\.|e\.\s?g\.|also|called|known as|abbreviated(?: as)?|abbr\.|here(?:in)?after|"
@@ -41,21 +42,21 @@ _ROMAN = re.compile(r"[ivxlc]+|[IVX]{1,4}")
 
 @dataclass(frozen=True, slots=True)
 class Abbreviation:
-    """A short form where it is defined, with its long form."""
+    """A short form at its definition, with its long form."""
 
     short: str
-    """As it stands in the text, without the s of a plural."""
+    """As in the text, without a plural s."""
     long: str
-    """In one line, spelled as in the text."""
+    """On one line, spelled as in the text."""
     start: int
-    """Where `short` begins in the text."""
+    """Offset of `short` in the text."""
 
 
 def mine(text: str) -> list[Abbreviation]:
-    """The abbreviations that a text defines, in order: "long form (SF)" and "SF (long form)".
+    """The abbreviations a text defines, in order: "long form (SF)" and "SF (long form)".
 
-    Source: A. S. Schwartz, M. A. Hearst, "A simple algorithm for identifying abbreviation definitions in biomedical
-    text", Pacific Symposium on Biocomputing 2003, with guards of our own where scientific papers mislead it.
+    A. S. Schwartz, M. A. Hearst, "A simple algorithm for identifying abbreviation definitions in biomedical text",
+    Pacific Symposium on Biocomputing 2003, with our own guards for scientific papers.
     """
     return [found for match in _BRACKETED.finditer(text) for found in _read(text, match)]
 
@@ -73,15 +74,15 @@ def _read(text: str, match: re.Match[str]) -> Iterator[Abbreviation]:
         short = _singular(before[0])
         if is_short_form(short) and not _CITATION.search(head):
             long = best_long_form(short, head)
-            if long and long == " ".join(head.split()):  # all of it, or it is a remark and no long form
+            if long and long == " ".join(head.split()):  # the whole bracket; otherwise it is a remark
                 yield Abbreviation(short, long, before.start())
 
 
 def is_short_form(text: str) -> bool:
-    """Whether this can be an abbreviation: the paper's limits, and no number, citation or figure label.
+    """Whether this can be an abbreviation: within the paper's limits, and not a number, citation or figure label.
 
-    It has two capitals, or a capital that is not the first letter, or a capital and a digit; so a name or a word
-    in brackets ("(Tulsi)", "(left)") is none.
+    It needs two capitals, or a capital after the first letter, or a capital and a digit. That excludes names and words
+    in brackets ("(Tulsi)", "(left)").
     """
     if not (2 <= len(text) <= MAX_SHORT and text[0].isalnum() and len(text.split()) <= MAX_SHORT_WORDS):
         return False
@@ -98,12 +99,12 @@ def is_short_form(text: str) -> bool:
 def best_long_form(short: str, text: str) -> str | None:
     """The shortest end of `text` that can be the long form of `short`, or None.
 
-    It gives all letters and digits of the short form in their order, and the first begins a word. An end whose
-    words all give their first letter is taken before a shorter one that has the letters somewhere.
+    It contains all letters and digits of the short form in order, and the first one starts a word. An end in which
+    every content word gives its first letter is preferred to a shorter one with the letters elsewhere.
     """
     spelled = [c.casefold() for c in short if c.isalnum()]
     folded = text.casefold()
-    if len(folded) != len(text) or not spelled:  # "İ" folds to two letters and would shift every position
+    if len(folded) != len(text) or not spelled:  # "İ" folds to two characters and would shift all offsets
         return None
     words = reversed(list(re.finditer(r"[^\W_]+", folded)))
     starts = [word.start() for word in words if word[0][0] == spelled[0] and word[0] not in LINKING][:MAX_STARTS]
@@ -114,7 +115,7 @@ def best_long_form(short: str, text: str) -> str | None:
 
 
 def _align(spelled: list[str], folded: str, start: int) -> tuple[int, ...] | None:
-    """Where the letters stand from `start` on, in order, with as many as can be at the beginning of a word."""
+    """Offsets of the letters from `start`, in order, with as many as possible at word starts."""
     ends: list[tuple[int, int, tuple[int, ...]]] = [(start, 0, (start,))]
     for letter in spelled[1:]:
         longer, at, best, index = [], start, None, 0
@@ -131,23 +132,23 @@ def _align(spelled: list[str], folded: str, start: int) -> tuple[int, ...] | Non
 
 @dataclass(frozen=True, slots=True)
 class _LongForm:
-    """A long form as it was found, and what speaks for it."""
+    """A candidate long form and its evidence."""
 
     text: str
     letters: int
-    """Of the short form."""
+    """Letters of the short form."""
     words: int
-    """Content words; a number is none."""
+    """Content words, not counting numbers."""
     unmatched: int
     """Content words without a letter of the short form, and numbers without a digit of it."""
     initials: int
-    """Letters at the beginning of a content word."""
+    """Letters at the start of a content word."""
 
     @classmethod
     def read(cls, spelled: list[str], text: str, at: tuple[int, ...]) -> _LongForm:
         begin = at[0]
         while begin and not (text[begin - 1].isspace() or text[begin - 1] in "()±=$"):
-            begin -= 1  # "1-aminocyclopropane" is one word and begins with its number
+            begin -= 1  # "1-aminocyclopropane" is one word, including its number
         words = unmatched = initials = 0
         for word in re.finditer(r"\S+", text[begin:]):
             inside = [i for i in at if word.start() <= i - begin < word.end()]
@@ -170,7 +171,7 @@ class _LongForm:
         return self.unmatched == 0 and self.initials == self.letters
 
     def is_plausible(self, short: str) -> bool:
-        """With words enough a short form takes their first letters; with fewer, the first letters of half of them."""
+        """With enough words, the short form takes their first letters; with fewer, those of at least half of them."""
         words = self.text.split()
         enough = self.words >= self.letters
         missing = self.letters - self.initials
@@ -188,7 +189,7 @@ class _LongForm:
 
 
 def _before(text: str, end: int, short: str) -> str:
-    """The words before a bracket in which the long form is looked for: the paper's min(|A| + 5, 2 |A|) of them."""
+    """The words before a bracket in which to search for the long form: the paper's min(|A| + 5, 2·|A|) words."""
     begin = max(0, end - MAX_WINDOW)
     for wall in _WALL.finditer(text, begin, end):
         begin = wall.end()
@@ -203,6 +204,6 @@ def _most_words(short: str) -> int:
 
 
 def _singular(short: str) -> str:
-    """Without a plural's s: "CNNs" → "CNN"; a hyphen at the end is what remains of a lost Greek letter."""
+    """Without a plural s: "CNNs" → "CNN". A trailing hyphen is what is left of a lost Greek letter."""
     short = short.rstrip("-–")
     return short[:-1] if re.fullmatch(r".+[A-Z0-9]s", short) else short

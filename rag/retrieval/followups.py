@@ -1,7 +1,7 @@
-"""A follow-up question, rewritten by rule with the chat's history so that it can be searched for alone.
+"""Rewrite a follow-up question by rules, using the chat's history, so that it can be searched for on its own.
 
-Precision comes first: a question that is complete stays as it is. "They", "the authors" and "this paper" speak of a
-paper and not of the chat, so they make no follow-up.
+Precision comes first: a complete question stays unchanged. "They", "the authors" and "this paper" refer to a paper, not
+to the chat, so they do not make a follow-up.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 TOPIC_WORDS = 8
-"""Words that are carried over from the earlier questions at most."""
+"""Words taken from earlier questions, at most."""
 
 ANSWER_TERMS = 2
-"""Terms that are carried over from the cited sentences of the last answer; twice as many for "this" and "that"."""
+"""Terms taken from the cited sentences of the last answer; twice as many for "this" and "that"."""
 
 MAX_WORDS = 16
 """A longer question says what it is about."""
@@ -48,13 +48,13 @@ _PLAIN = frozenset(
     available new novel kind type sort way able done like look looks
     """.split()
 )
-"""Words of everyday use: beside a pronoun they do not say what a question is about."""
+"""Everyday words: next to a pronoun, they do not name the topic."""
 
 _OF_THE_PAPER = frozenset(
     "paper papers work works study studies article articles research survey thesis report section table figure "
     "equation appendix author authors question questions library".split()
 )
-"""What "this …" may name without pointing back into the chat."""
+"""Nouns after "this" that do not refer to the chat."""
 
 _ABOUT_ASKING = _PLAIN | _OF_THE_PAPER | frozenset(
     """
@@ -90,13 +90,13 @@ _EMPTY_IT = re.compile(
     r"|\bit (?:makes? sense|matters? (?:if|whether|that|how|which)|means? (?:to|that|if))\b"
     r"|\bit be (?:said|shown|assumed) that\b|\bit takes? .*\bto\b"
 )
-""" "It" that stands for nothing: "Is it possible to …", "How long does it take to …"."""
+"""Expletive "it": "Is it possible to …", "How long does it take to …"."""
 
 _THEY = re.compile(
     r"(?:\w+ ){0,2}(?:are|were) they\b|(?:\w+ ){0,2}(?:can|could|should|must|may) they be\b"
     r"|how do they (?:differ|compare|work|relate|overlap|interact)$"
 )
-"""As the subject of a passive "they" are things; else they are the authors."""
+"""As the subject of a passive, "they" means things; otherwise it means the authors."""
 
 _ONE_OF_THEM = re.compile(
     r"which (?:other )?ones?(?![-\w])|which of (?:them|these|those|the two|both)\b(?! \w+s\b)"
@@ -111,16 +111,16 @@ _ONE_OF_THEM = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class FollowUp:
-    """A follow-up question in words that stand alone."""
+    """A follow-up question made self-contained."""
 
     text: str
-    """The question with what it leaves out in brackets: "Why is it better (LoRA, full fine-tuning)?"."""
+    """The question with the missing words in brackets: "Why is it better (LoRA, full fine-tuning)?"."""
     of: str
     """The last complete question of the chat."""
 
 
 def follow_up(question: str, history: Sequence[tuple[str, str]]) -> FollowUp | None:
-    """The question made complete from the chat, or None for one that is complete or has nothing to go by.
+    """The question completed from the chat; None if it is complete or there is nothing to use.
 
     Args:
         question: in the user's words.
@@ -144,7 +144,7 @@ def follow_up(question: str, history: Sequence[tuple[str, str]]) -> FollowUp | N
 
 
 def _points_back(question: str, *, said: str) -> str | None:
-    """What a question leaves to the chat: "question" or "answer", whose words matter more; None if it is complete."""
+    """Whether the missing words are likelier in the last "question" or "answer"; None if the question is complete."""
     words = [word.replace("’", "'") for word in re.findall(r"[\w'’-]+(?:[.,]\w+)*", question.casefold())]
     text = " ".join(words)
     if not words or len(words) > MAX_WORDS:
@@ -178,7 +178,7 @@ def _is_fragment(words: Sequence[str]) -> bool:
 
 
 def _has_it(words: Sequence[str], text: str, question: str) -> bool:
-    """Whether "it", "its" or "them" stands for something that the question does not name before."""
+    """Whether "it", "its" or "them" refers to something the question has not named before."""
     at = next((i for i, word in enumerate(words) if word in {"it", "its", "it's", "them"}), None)
     if at is None or _EMPTY_IT.search(text):
         return False
@@ -188,7 +188,7 @@ def _has_it(words: Sequence[str], text: str, question: str) -> bool:
         return False
     if all(word in STOP_WORDS | _PLAIN | _AUXILIARIES for word in before):
         return not (words[at] == "them" and "they" in before)
-    # "How many parameters does it have?": nothing between the question word and the subject can be meant by "it"
+    # "How many parameters does it have?": nothing between the question word and the subject can be the referent
     asks = before[0] in _ASKING or (before[0] in _PREPOSITIONS and before[1:2] and before[1] in _ASKING)
     if not asks or "they" in before or any(word in _AUXILIARIES for word in before[:-1]):
         return False
@@ -196,7 +196,7 @@ def _has_it(words: Sequence[str], text: str, question: str) -> bool:
 
 
 def _has_this(words: Sequence[str], said: str) -> bool:
-    """Whether "this", "that", "these" or "those" stands alone, or with a noun of the last question and answer."""
+    """Whether "this", "that", "these" or "those" stands alone or with a noun from the last question and answer."""
     known = content_words(said)
     for at, word in enumerate(words):
         if word not in {"this", "that", "these", "those"}:
@@ -219,7 +219,7 @@ def _has_this(words: Sequence[str], said: str) -> bool:
 
 
 def _topic(question: str, *, without: Iterable[str]) -> list[str]:
-    """The phrases of a question that say what it is about, in its order; words side by side are one phrase."""
+    """The phrases that name a question's topic, in order; adjacent words form one phrase."""
     known, last_end, n_words = set(without), 0, 0
     phrases: list[str] = []
     for match in re.finditer(r"\w+(?:[-.,'’]\w+)*", question):
@@ -240,7 +240,7 @@ def _topic(question: str, *, without: Iterable[str]) -> list[str]:
 
 
 def _terms(answer: str, *, without: set[str]) -> list[str]:
-    """Names, acronyms and the like in the answer's sentences that have a marker, the most frequent first."""
+    """Names, acronyms and the like from the answer's sentences with markers, most frequent first."""
     found: Counter[str] = Counter()
     for sentence in (sentence for line in answer.splitlines() for sentence in split_sentences(line)):
         if not re.search(r"\[\d+\]", sentence):

@@ -1,4 +1,4 @@
-"""The team's glossary: `glossary.csv` in the library's folder, read again when it changes."""
+"""The team's glossary: `glossary.csv` in the library's folder; reloaded when it changes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ COLUMNS = ("term", "definition", "synonyms", "preferred")
 HINT = f"The first line must name the columns: {', '.join(COLUMNS)}; only term is required. See docs/terms.md."
 
 MAX_DEFINITION = 400
-"""Characters; a definition stands in the prompt beside the passages."""
+"""Characters; definitions share the prompt with the passages."""
 
 MAX_BYTES = 2_000_000
 
@@ -28,25 +28,25 @@ class GlossaryEntry:
     definition: str | None
     synonyms: tuple[str, ...]
     preferred: str | None
-    """How the term is to be written in answers, or None where any spelling will do."""
+    """The spelling to use in answers; None if any will do."""
     line: int
-    """1-based, in the file."""
+    """Line number in the file, from 1."""
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Everything that this term is called, each once."""
+        """All names of this term, without duplicates."""
         return tuple(dict.fromkeys((self.term, *self.synonyms, *([self.preferred] if self.preferred else []))))
 
 
 class Glossary:
-    """The entries of one file; none where there is no file."""
+    """The entries of one file; none if there is no file."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self._read: tuple[tuple[int, int] | None, tuple[GlossaryEntry, ...]] = (None, ())
 
     def entries(self) -> tuple[GlossaryEntry, ...]:
-        """All entries in the order of the file, as it is now.
+        """All current entries, in file order.
 
         Raises:
             GlossaryError: the file cannot be read, or a line of it is wrong.
@@ -85,7 +85,7 @@ class Glossary:
 
 
 def read_glossary(text: str, *, name: str = "glossary.csv") -> list[GlossaryEntry]:
-    """The entries of a glossary's text: comma, semicolon or tab between the columns, whichever the first line has.
+    """Parse a glossary; columns are separated by comma, semicolon or tab, whichever is most frequent in the first line.
 
     Raises:
         GlossaryError: a column or a line is wrong; the message names the line.

@@ -1,4 +1,4 @@
-"""Questions about a page: "What does page 1124 say?", "What is measured on p. xii of Smith 2019?". By rule."""
+"""Rules for questions about a page: "What does page 1124 say?", "What is measured on p. xii of Smith 2019?"."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ if TYPE_CHECKING:
     from ingest import Paper
 
 PAGE = "ƿ"
-"""Stands in a question for the page that it names."""
+"""Placeholder for the page named in a question."""
 
 MAX_PAPERS = 4
-"""Papers that have such a page; of more, the question does not say which is meant."""
+"""If more papers than this have such a page, it is not clear which one is meant."""
 
 _NAME = r"(?:[a-z]{0,2}-?[1-9]\d{0,5}|[ivxlc]{1,8})"
 _PHRASE = re.compile(
@@ -44,14 +44,14 @@ class AskedPage:
     """The page that a question names."""
 
     first: str
-    """As it is printed."""
+    """As printed."""
     last: str
-    """The same as `first` for one page."""
+    """Equal to `first` for a single page."""
     rest: str
-    """The question with `PAGE` where the page stood."""
+    """The question with `PAGE` instead of the page."""
 
     def is_whole(self, paper: str | None = None) -> bool:
-        """Whether all of the page is asked for and nothing else; `paper` is the mark for papers named in `rest`."""
+        """Whether just the whole page is asked for; `paper` is the placeholder for papers named in `rest`."""
         text = self.rest
         if paper is not None:
             text = re.sub(rf",? (?:of|in|from) (?:the )?{paper}|\b{paper}'s ", "", text).replace(paper, "this paper")
@@ -59,7 +59,7 @@ class AskedPage:
 
 
 def asked_page(question: str) -> AskedPage | None:
-    """The page that a question names; None where it names none, or several apart."""
+    """The page that a question names; None if it names none, or several that are not a range."""
     found = list(_PHRASE.finditer(question))
     if len(found) != 1:
         return None
@@ -69,9 +69,9 @@ def asked_page(question: str) -> AskedPage | None:
 
 
 def papers_with(asked: AskedPage, papers: Sequence[Paper]) -> dict[str, tuple[int, int]]:
-    """The papers that have the page, by id, with the 1-based positions of the first and the last page asked for.
+    """The papers that have the page, by id, with the positions (from 1) of the first and last page asked for.
 
-    Papers in which a page is called so in print come before those that only have so many pages.
+    Papers with such a printed page label take precedence over those that merely have that many pages.
     """
     ranges = {paper.id: found for paper in papers if (found := _positions(asked, paper))}
     called = {asked.first.casefold(), asked.last.casefold()}

@@ -1,4 +1,4 @@
-"""The passages for a question of each kind, through the searches of `Retriever` and the order of the paper itself."""
+"""The passages for each kind of question, from the searches of `Retriever` and the order of the paper itself."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ if TYPE_CHECKING:
     from rag.retrieval.questions import Plan
 
 CANDIDATES = 200
-"""Passages among which the best one of each paper is looked for."""
+"""Passages searched for the best one of each paper."""
 
 MAX_PAPERS = 12
-"""Papers that are listed at most."""
+"""Papers listed, at most."""
 
 WHOLE_PAGE = 10
-"""Passages of a page that is asked for as a whole, at most."""
+"""Passages for a question about a whole page, at most."""
 
 _ABSTRACT = re.compile(r"\W*(?:[\divx]+\W+)?(?:abstract|summary|zusammenfassung)\b", re.IGNORECASE)
 _CONCLUSION = re.compile(
@@ -38,14 +38,14 @@ _BACK_MATTER = re.compile(
 
 
 def gather(plan: Plan, vector: Vectors, *, retriever: Retriever, library: Library, k: int) -> Found:
-    """The passages for a question, numbered from 1; for a fact question the k nearest.
+    """The passages for a question, numbered from 1; the k nearest for a question of fact.
 
     Args:
-        plan: how the question is taken.
+        plan: how the question was understood.
         vector: the embedding of `plan.text`.
-        retriever: searches.
-        library: has the papers in their own order.
-        k: passages at most, but at least one for each paper that is compared or listed.
+        retriever: does the searches.
+        library: has the papers' passages in text order.
+        k: maximum number of passages, but at least one for each paper compared or listed.
     """
     papers = plan.scope.papers
     if plan.pages is not None:
@@ -74,7 +74,7 @@ def on_pages(
     library: Library,
     k: int,
 ) -> Found:
-    """What stands on these pages, in its order where all of it is asked for; else the k nearest passages of them."""
+    """The passages on these pages: all in text order if the whole page is asked for, else the k nearest."""
     chunks = library.chunks(library.chunk_ids(list(pages))).values()
     there = [chunk for chunk in chunks if _overlaps(chunk, *pages[chunk.paper_id])]
     if plan.kind != "summary" and there:
@@ -99,10 +99,9 @@ def _overlaps(chunk: Chunk, first: int, last: int) -> bool:
 
 
 def outline(library: Library, paper: Paper, *, k: int) -> tuple[Passage, ...]:
-    """What tells a paper in short, the most telling first: abstract, conclusion, the beginning of each section.
+    """An outline of the paper, most important first: abstract, conclusion, the beginning of each section.
 
-    The score falls with the place in this order, from 1; the paper's other passages follow in its order where k is
-    larger than the number of its sections.
+    The score is 1 / rank in this order. If k exceeds the number of sections, further passages follow in text order.
     """
     chunks = sorted(library.chunks(library.chunk_ids([paper.id])).values(), key=lambda chunk: chunk.ordinal)
     body = [chunk for chunk in chunks if not (chunk.section and _BACK_MATTER.match(chunk.section))] or chunks
@@ -119,7 +118,7 @@ def outline(library: Library, paper: Paper, *, k: int) -> tuple[Passage, ...]:
 
 
 def best_of_each(plan: Plan, vector: Vectors, *, retriever: Retriever) -> Found:
-    """The best passage of each paper that bears on the question, the best paper first."""
+    """The best passage of each paper relevant to the question, best paper first."""
     found = retriever.search(plan.text, vector, k=CANDIDATES, paper_ids=plan.scope.paper_ids)
     best: dict[str, Passage] = {}
     for passage in found.passages:
@@ -135,7 +134,7 @@ def best_of_each(plan: Plan, vector: Vectors, *, retriever: Retriever) -> Found:
 
 
 def leading_sentences(passages: Sequence[Passage], *, n: int) -> list[str]:
-    """The first n sentences of an outline, from as many passages as a summary of one or more papers begins with."""
+    """The first n sentences of an outline, shared evenly between its papers."""
     papers = list(dict.fromkeys(passage.paper.id for passage in passages))
     shares = {paper_id: max(1, n // len(papers)) for paper_id in papers}
     kept: list[str] = []
@@ -153,7 +152,7 @@ def _numbered(groups: Iterable[Sequence[Passage]], *, on_topic: bool = True) -> 
 
 
 def _abstract(paper: Paper, body: Sequence[Chunk]) -> list[Chunk]:
-    """The passages of the abstract, two at most; the first passage where none is marked as such."""
+    """The passages of the abstract, at most two; the first passage if none is recognised as such."""
     marked = [chunk for chunk in body[:6] if chunk.section and _ABSTRACT.match(chunk.section)]
     if not marked and paper.abstract:
         said = " ".join(paper.abstract.split())

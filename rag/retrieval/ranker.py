@@ -1,8 +1,8 @@
-"""How far a passage bears on a question: one score in [0, 1] that means the same in every library.
+"""Relevance of a passage to a question: one score in [0, 1] that is comparable across libraries.
 
-A sum of what is known of a pair: how alike the vectors are, how much of the best possible BM25 score the passage has,
-how long it is, and what kind of section it stands in. On the vectors of the embedded model a map of low rank, learned
-from questions and their evidence, is added to the likeness: it costs one product with the question's vector.
+The score is a logistic function of a weighted sum: cosine similarity, the share of the best possible BM25 score, the
+passage's length, and its kind of section. For the embedded model's vectors, a low-rank map learned from questions and
+their evidence is added to the similarity. It costs one product with the question's vector.
 """
 
 from __future__ import annotations
@@ -31,19 +31,19 @@ _APPENDIX = re.compile(r"acknowledg|appendi|supplement|funding|contributions|com
 
 @dataclass(frozen=True, slots=True)
 class Ranker:
-    """A linear model of relevance, and a logistic curve that turns its sum into a probability."""
+    """A linear relevance model with a logistic function that turns its sum into a probability."""
 
     weights: Vectors
-    """One for each of FEATURES."""
+    """One weight per feature."""
     down: Vectors
-    """Shape (rank, dimension): of the question's vector."""
+    """Shape (rank, dimension): applied to the question's vector."""
     up: Vectors
-    """Shape (rank, dimension): of the passage's. Rank 0 where nothing was learned for an embedder."""
+    """Shape (rank, dimension): applied to the passage's vector. Rank 0 if nothing was learned for the embedder."""
     slope: float
     offset: float
 
     def mapped(self, vector: Vectors) -> Vectors:
-        """The vector, shape (dimension,), whose product with a passage's is all that its likeness adds to the sum."""
+        """The vector, shape (dimension,), whose product with a passage's vector is the similarity part of the sum."""
         result: Vectors = self.weights[0] * vector
         if len(self.down):
             result = result + self.up.T @ (self.down @ vector)
@@ -58,14 +58,14 @@ class Ranker:
         texts: Sequence[str],
         sections: Sequence[str | None],
     ) -> Vectors:
-        """The probability that each passage holds evidence, were one passage in two evidence, shape (n,).
+        """The probability that each passage contains evidence, if half of all passages did; shape (n,).
 
         Args:
-            vector: the question's, shape (dimension,).
-            vectors: the passages', shape (n, dimension).
-            words: each passage's part of the best possible BM25 score, 0 to 1.
+            vector: the question's vector, shape (dimension,).
+            vectors: the passages' vectors, shape (n, dimension).
+            words: each passage's share of the best possible BM25 score, in [0, 1].
             texts: the passages.
-            sections: the headings that they stand under.
+            sections: the passages' headings.
         """
         rest = np.array([features(*row) for row in zip(words, texts, sections, strict=True)], dtype=np.float32)
         sums = vectors @ self.mapped(vector) + rest.reshape(len(texts), -1) @ self.weights[1:]
@@ -74,7 +74,7 @@ class Ranker:
 
 
 def features(words: float, text: str, section: str | None) -> tuple[float, ...]:
-    """FEATURES but the first."""
+    """All FEATURES except the first."""
     kinds = (float(bool(section and pattern.search(section))) for pattern in (_RELATED, _CLOSING, _APPENDIX))
     return (words, math.log1p(len(text.split())), *kinds)
 
@@ -86,12 +86,12 @@ PLAIN = Ranker(
     slope=8.0,
     offset=-3.5,
 )
-"""For embedders that nothing was learned for: a convex sum of the two searches. Its curve is not calibrated."""
+"""For embedders without trained weights: a convex combination of the two searches. Its scores are not calibrated."""
 
 
 @cache
 def ranker_for(embedder: str) -> Ranker:
-    """The ranker that was trained on this embedder's vectors (its name with the digest of its weights), else PLAIN."""
+    """The ranker trained for this embedder (identified by its name with a digest of its weights), else PLAIN."""
     with np.load(Path(__file__).with_name("ranker.npz")) as file:
         if str(file["embedder"]) != embedder:
             return PLAIN

@@ -1,4 +1,4 @@
-"""Dense and lexical search, fused; the passages for one question."""
+"""Dense and lexical search combined: the passages for one question."""
 
 from __future__ import annotations
 
@@ -25,42 +25,46 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 CANDIDATES = 100
-"""How many chunks each search contributes."""
+"""Chunks taken from each search."""
 
 READ = 24
-"""How many of them the reader reads."""
+"""Candidates read by the reader."""
 
 MOST_OF_ONE_PAPER = 3
-"""Passages of one paper among those shown where several papers are searched, as long as others have some."""
+"""Passages shown per paper when several papers are searched, as long as other papers have candidates."""
 
 SAME = 0.97
-"""Cosine from which two passages say the same (a preprint and its article; a paragraph printed twice): one is shown."""
+"""Passages with at least this cosine are duplicates (a preprint and its article, a repeated paragraph): show one."""
 
 MIN_SENTENCE = 25
-"""Characters; shorter pieces are headings, labels and remains of formulas."""
+"""Characters; shorter pieces are headings, labels and fragments of formulas."""
 
 WORDS_WEIGHT = 0.5
-"""Weight of the share of the question's words in a sentence, beside its cosine of at most 1."""
+"""Weight of the share of the question's words in a sentence, relative to its cosine (at most 1)."""
 
 FLOOR_AT_ONE, FLOOR_PER_TENFOLD = 0.08, 0.09
-"""The cosine below which nothing bears on the question: for one chunk, and what ten times as many chunks add, since
-the best of many unrelated chunks is nearer than the best of few. One in twenty answerable questions of QASPER train is
-below (`bench/floor.py`)."""
+"""Minimum cosine of the best chunk for a question to be on topic:
+
+    floor = FLOOR_AT_ONE + FLOOR_PER_TENFOLD·log10(chunks)
+
+It grows with the number of chunks, because the best of many unrelated chunks is closer than the best of few. One in
+twenty answerable questions of QASPER train is below it (`bench/floor.py`).
+"""
 
 
 def match_expression(question: str, extra: Sequence[str] = ()) -> str:
-    """The question as an FTS5 query: its words, quoted, any of them; "" where it has none.
+    """The question as an FTS5 query: its words quoted and joined by OR; "" if it has none.
 
     Args:
         question: in the user's words.
-        extra: words and phrases that are searched for too; a phrase counts where its words stand side by side.
+        extra: further words and phrases to search for; a phrase matches only adjacent words.
     """
     phrases = (" ".join(words_of(phrase)) for phrase in extra)
     return " OR ".join(f'"{term}"' for term in dict.fromkeys((*query_words(question), *phrases)) if term)
 
 
 def floor(n_chunks: int) -> float:
-    """The cosine that the best of so many chunks must reach, where the question is to be in the papers."""
+    """The cosine that the best of this many chunks must reach for the question to be on topic."""
     return FLOOR_AT_ONE + FLOOR_PER_TENFOLD * math.log10(max(1, n_chunks))
 
 
@@ -70,9 +74,9 @@ class Found:
 
     passages: tuple[Passage, ...]
     on_topic: bool
-    """Whether anything was found that bears on the question; if not, the passages are only the closest there are."""
+    """Whether anything relevant was found; if not, the passages are merely the closest ones."""
     readings: tuple[Reading, ...] = ()
-    """What the reader found in the first passages, one for each that it read; empty where it read none."""
+    """One reading for each of the first passages that the reader read; empty if it read none."""
 
 
 class Retriever:
@@ -91,7 +95,7 @@ class Retriever:
         return self._embedder.embed_query(question)
 
     def warm_up(self) -> None:
-        """Load the embedder and the reader, so that the first question need not wait for them."""
+        """Load the embedder and the reader, so that the first question does not wait for them."""
         self.embed("warm up")
         self._readings("warm up", ["warm up"])
 
@@ -110,10 +114,10 @@ class Retriever:
         Args:
             question: for the lexical search.
             vector: its embedding, for the dense search.
-            k: how many at most.
-            paper_ids: search these papers only.
+            k: maximum number of passages.
+            paper_ids: search only these papers.
             within: ids of chunks of these papers; nothing else is found.
-            read: have the reader, where there is one, read the first `READ` and put them in order.
+            read: have the reader, if there is one, re-rank the first `READ`.
 
         Raises:
             LibraryMismatchError: the library was built with another embedder.
@@ -133,7 +137,7 @@ class Retriever:
         best = self._library.highest_score(match_expression(question), paper_ids=paper_ids) or 1.0
         chunks = self._library.chunks({*dense, *lexical})
         rows = self._library.vectors_of(list(chunks))
-        names = [name for name in chunks if name in rows]  # another thread may have removed a paper meanwhile
+        names = [name for name in chunks if name in rows]  # another thread may have removed a paper in the meantime
         if not names:
             return Found((), on_topic=False)
         vectors = np.stack([rows[name] for name in names])
@@ -177,7 +181,7 @@ class Retriever:
         return Found(passages, on_topic, tuple(by_name[p.chunk.id] for p in passages if p.chunk.id in by_name))
 
     def _readings(self, question: str, texts: Sequence[str]) -> Sequence[Reading]:
-        """What the reader found; nothing where there is none, or where it fails: the search's own order stays then."""
+        """The reader's readings; empty if there is no reader or it fails, and then the search's order is kept."""
         if self._reader is None:
             return ()
         try:
@@ -188,7 +192,7 @@ class Retriever:
             return ()
 
     def sentences(self, question: str, vector: Vectors, passages: Sequence[Passage], *, n: int) -> list[str]:
-        """The n sentences of the passages that bear most on the question, best first: by cosine and shared words."""
+        """The n sentences of the passages most relevant to the question, best first, by cosine and shared words."""
         found = [(p, s) for p in passages for s in split_sentences(p.chunk.text) if len(s) >= MIN_SENTENCE]
         if not found:
             return [p.chunk.text for p in passages[:n]]
@@ -203,9 +207,9 @@ class Retriever:
 
 
 def _varied(papers: Sequence[str], vectors: Vectors, *, k: int, per_paper: int | None) -> list[int]:
-    """The places of the k best, best first, without those that repeat a better one, and of several papers.
+    """Indices of the k best, in rank order, without near-duplicates and not too many from one paper.
 
-    Where the others have too few, more than `per_paper` of one paper are taken, and repetitions last.
+    If there are too few, candidates beyond `per_paper` are added, and duplicates last.
     """
     most = per_paper or max(MOST_OF_ONE_PAPER, -(-k // 2))
     chosen: list[int] = []

@@ -1,4 +1,4 @@
-"""Preferred spellings: what the team's glossary wants a term to be called, put into what a model wrote."""
+"""Preferred spellings: replace terms in model output by the team's spelling from the glossary."""
 
 from __future__ import annotations
 
@@ -12,20 +12,19 @@ if TYPE_CHECKING:
 
 _QUOTED = re.compile(r"“[^”\n]*(?:”|$)|\"[^\"\n]*(?:\"|$)|«[^»\n]*(?:»|$)|`[^`\n]*(?:`|$)", re.MULTILINE)
 _VOWEL = re.compile(r"[aeioAEIO](?![A-Z])|[uU](?!n[ai]|s)(?![A-Z])|[AEFHILMNORSX](?=[A-Z]{1,5}\b)")
-"""What "an" stands before: by sound, as far as letters tell it."""
+"""What takes the article "an": judged by sound, as far as the spelling shows it."""
 _BEGINS = re.compile(r"(?:^|[.!?]\s+|\n\s*)$")
 
 
 def as_preferred(text: str, entries: Iterable[GlossaryEntry]) -> str:
-    """The text with each term of the glossary as the team writes it.
+    """The text with the glossary's terms in the team's spelling.
 
-    What stands between quotation marks stays as the paper has it, and so does a word that is only part of another. At
-    the beginning of a sentence a term has a capital.
+    Quotations and parts of words stay unchanged. A term at the start of a sentence is capitalised.
     """
     wanted = {name.casefold(): e.preferred for e in entries if e.preferred for name in (*e.names, e.preferred)}
     if not wanted:
         return text
-    longest_first = sorted(wanted, key=len, reverse=True)  # else "LM" would be found in the "LLM" that is wanted
+    longest_first = sorted(wanted, key=len, reverse=True)  # otherwise "LM" would match inside "LLM"
     names = "|".join(map(re.escape, longest_first))
     pattern = re.compile(rf"(?<![\w-])(?P<article>an? )?(?P<name>{names})(?![\w-])", re.IGNORECASE)
     kept = [found.span() for found in _QUOTED.finditer(text)]

@@ -1,4 +1,4 @@
-"""The domain's own terms in a question: abbreviations mined from the papers, and the team's glossary."""
+"""Domain terms in a question: abbreviations mined from the papers, and the team's glossary."""
 
 from __future__ import annotations
 
@@ -19,31 +19,31 @@ if TYPE_CHECKING:
     from ingest import Library
 
 MAX_MEANINGS = 3
-"""Long forms of one abbreviation that a question is given; those of most papers."""
+"""Long forms used per abbreviation; those defined in most papers."""
 
 MAX_WORDS = 12
-"""Words and phrases by which a question grows."""
+"""Words and phrases added to a question, at most."""
 
 RARE = 1
-"""Chunks: an abbreviation that stands in more of them finds its passages without help."""
+"""In chunks: an abbreviation found in more of them needs no expansion."""
 
 MAX_DEFINITIONS = 8
-"""Definitions in a prompt."""
+"""Definitions in a prompt, at most."""
 
 _TOKEN = re.compile(r"\w+(?:[-/.’']\w+)*")
 
 
 @dataclass(frozen=True, slots=True)
 class Meaning:
-    """One long form of one abbreviation, with the papers that define it so."""
+    """One long form of an abbreviation, with the papers that define it."""
 
     short: str
     long: str
     """In its most frequent spelling."""
     papers: tuple[tuple[str, int], ...]
-    """(paper id, how often it is defined there), the most often first."""
+    """(paper id, number of definitions there), most frequent first."""
     ordinary: bool
-    """Whether the short form in small letters is also a word of these papers, as "aim" is beside AIM."""
+    """Whether the lower-case short form is also an ordinary word in these papers, like "aim" and AIM."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,19 +52,19 @@ class Definition:
 
     term: str
     text: str | None
-    """None where the glossary has only a spelling for it."""
+    """None if the glossary only has a spelling."""
     preferred: str | None = None
     """How to write it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """A term that stands in a question."""
+    """A term found in a question."""
 
     asked: str
-    """As the question has it."""
+    """As written in the question."""
     words: tuple[str, ...]
-    """What else it is called."""
+    """Its other names."""
     definition: Definition | None
 
 
@@ -76,17 +76,17 @@ class Expansion:
 
     @property
     def words(self) -> tuple[str, ...]:
-        """Words and phrases to search for besides the question's own, at most `MAX_WORDS`."""
+        """Words and phrases to search for in addition, at most `MAX_WORDS`."""
         return tuple(dict.fromkeys(word for match in self.matches for word in match.words))[:MAX_WORDS]
 
     @property
     def definitions(self) -> tuple[Definition, ...]:
-        """What the terms mean, each once, at most `MAX_DEFINITIONS`."""
+        """Definitions of the terms, without duplicates, at most `MAX_DEFINITIONS`."""
         return tuple(dict.fromkeys(m.definition for m in self.matches if m.definition))[:MAX_DEFINITIONS]
 
 
 class Terms:
-    """The terms of one library. A paper is mined once, when it is first needed. Safe to use from several threads."""
+    """The terms of one library. Each paper is mined once, on first use. Thread-safe."""
 
     def __init__(self, library: Library) -> None:
         self._library = library
@@ -97,7 +97,7 @@ class Terms:
         self._warming = False
 
     def warm_up(self) -> None:
-        """Mine all papers. A question that comes meanwhile does not wait: it knows the papers mined by then."""
+        """Mine all papers. Questions asked in the meantime do not wait; they use the papers mined so far."""
         self._warming = True
         try:
             for paper in self._library.papers():
@@ -106,7 +106,7 @@ class Terms:
             self._warming = False
 
     def index(self, paper_ids: Iterable[str] | None = None) -> Index:
-        """The abbreviations of these papers, or of all; papers that are not there have none."""
+        """The abbreviations of these papers, or of all; unknown papers have none."""
         everything = frozenset(paper.id for paper in self._library.papers())
         if paper_ids is not None:
             return Index(m for name in sorted(everything.intersection(paper_ids)) for m in self._mine(name))
@@ -128,10 +128,10 @@ class Terms:
             return self._mined[paper_id]
 
     def expand(self, question: str, paper_ids: Sequence[str] | None = None) -> Expansion:
-        """What the terms of the glossary and of these papers, or of all, add to the search for a question.
+        """What the terms of the glossary and of these (or all) papers add to the search for a question.
 
-        What the papers themselves call it besides is searched for only where they hardly use the asked form: elsewhere
-        it finds little but the place of the definition (docs/decisions/0004-terms.md).
+        The papers' other names for a term are only searched for if the papers hardly use the form asked; otherwise this
+        finds little more than the definition itself (docs/decisions/0004-terms.md).
 
         Raises:
             GlossaryError: the glossary cannot be read.
@@ -140,7 +140,7 @@ class Terms:
         return Expansion((*told, *(m if self._is_rare(m.asked, paper_ids) else replace(m, words=()) for m in mined)))
 
     def definitions(self, question: str, paper_ids: Sequence[str]) -> tuple[Definition, ...]:
-        """What the terms in a question mean, in these papers where they say it.
+        """The meanings of terms in a question, preferring those of these papers.
 
         Raises:
             GlossaryError: the glossary cannot be read.
@@ -149,7 +149,7 @@ class Terms:
         return Expansion((*told, *mined)).definitions
 
     def _find(self, question: str, paper_ids: Sequence[str] | None) -> tuple[list[Match], list[Match]]:
-        """The glossary's matches, and the papers': these papers' meanings first, then those of the whole library."""
+        """Matches from the glossary, and from the papers: these papers' meanings first, then the whole library's."""
         told, named = expand_by_glossary(question, self.glossary.entries())
         scoped = [] if paper_ids is None else self.index(paper_ids).find(question)
         known = named | {match.asked for match in scoped}
@@ -162,7 +162,7 @@ class Terms:
 
 
 def meanings_of(text: str, paper_id: str) -> tuple[Meaning, ...]:
-    """The abbreviations of one paper, each with the long form that it is most often given there."""
+    """The abbreviations of one paper, each with its most frequent long form there."""
     found: dict[str, list[Abbreviation]] = defaultdict(list)
     for abbreviation in mine(text):
         found[abbreviation.short].append(abbreviation)
@@ -176,7 +176,7 @@ def meanings_of(text: str, paper_id: str) -> tuple[Meaning, ...]:
 
 
 class Index:
-    """Abbreviations, to be found in a question by their short and their long forms."""
+    """Abbreviations, searchable by short and long form."""
 
     def __init__(self, meanings: Iterable[Meaning]) -> None:
         grouped: dict[tuple[str, str], list[Meaning]] = defaultdict(list)
@@ -189,7 +189,7 @@ class Index:
             short: tuple(sorted(found, key=lambda m: (-len(m.papers), -sum(n for _, n in m.papers), m.long)))
             for short, found in sorted(shorts.items())
         }
-        """Short form → its meanings, that of most papers first."""
+        """Short form → its meanings, those of most papers first."""
         self._folded: dict[str, list[str]] = defaultdict(list)
         self._longs: dict[str, list[tuple[tuple[str, ...], Meaning]]] = defaultdict(list)
         for short, found in self.shorts.items():
@@ -199,7 +199,7 @@ class Index:
                     self._longs[stems[0]].append((stems, meaning))
 
     def find(self, question: str) -> list[Match]:
-        """The abbreviations and the long forms that stand in a question, in that order."""
+        """The short forms and then the long forms found in a question."""
         matches = []
         for asked, short in self._asked_shorts(question).items():
             meanings = self.shorts[short][:MAX_MEANINGS]
@@ -213,7 +213,7 @@ class Index:
         return matches
 
     def _asked_shorts(self, question: str) -> dict[str, str]:
-        """As asked → the short form. Capitals count, unless the question is written without a difference."""
+        """Form asked → short form. Matching is case-sensitive, unless the question is all lower or all upper case."""
         found: dict[str, str] = {}
         blind = question in (question.lower(), question.upper())
         for token in _tokens(question):
@@ -227,7 +227,7 @@ class Index:
         return found
 
     def _asked_longs(self, question: str) -> dict[str, list[Meaning]]:
-        """As asked → its meanings; a long form inside a longer one is left out."""
+        """Form asked → its meanings; long forms inside longer ones are skipped."""
         tokens = list(re.finditer(r"\w+", question))
         stems = tuple(_stem(token[0].casefold()) for token in tokens)
         found: dict[str, list[Meaning]] = {}
@@ -245,7 +245,7 @@ class Index:
 
 
 def expand_by_glossary(question: str, entries: Sequence[GlossaryEntry]) -> tuple[list[Match], set[str]]:
-    """The glossary's terms in a question, and all their names: what the team says of a term stands above the papers."""
+    """The glossary's terms in a question, and all their names. The team's definitions override the papers'."""
     matches: list[Match] = []
     named: set[str] = set()
     stems = f" {' '.join(_stems(question))} "
@@ -272,7 +272,7 @@ def _is_abbreviation(name: str) -> bool:
 
 
 def _tokens(question: str) -> list[str]:
-    """Words, the parts of words with hyphens, pairs of words; each also without the s of a plural. In order."""
+    """Words, parts of hyphenated words and pairs of words, each also without a plural s; in order."""
     words = _TOKEN.findall(question)
     parts = [part for word in words for part in (word, *re.split(r"[-/.’']", word))]
     pairs = [f"{a} {b}" for a, b in pairwise(words)]
@@ -285,14 +285,14 @@ def _stems(text: str) -> tuple[str, ...]:
 
 
 def _stem(word: str) -> str:
-    """Without the ending of a plural, "arteries" → "artery"; the word is case-folded."""
+    """A case-folded word without its plural ending: "arteries" → "artery"."""
     if len(word) > 4 and word.endswith("ies"):
         return word[:-3] + "y"
     return word[:-1] if len(word) > 3 and word.endswith("s") and not word.endswith("ss") else word
 
 
 def _same(text: str) -> str:
-    """Equal for "Inter-simple sequence repeats" and "intersimple sequence repeat"."""
+    """A key that is equal for "Inter-simple sequence repeats" and "intersimple sequence repeat"."""
     return "".join(_stems(text))
 
 

@@ -1,4 +1,4 @@
-"""The model servers that run on this machine: which engine answers where, and what it serves. Loopback only."""
+"""Model servers on this machine: which engine runs where, and what it serves. Loopback only."""
 
 from rag.servers.discovery import discover, served
 from rag.servers.engines import Engine, ServedModel

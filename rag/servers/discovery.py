@@ -1,4 +1,4 @@
-"""Find the model servers that run on this machine: offered, never used unasked, and nothing else is contacted."""
+"""Find model servers on this machine. They are offered, never used unasked, and nothing else is contacted."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ PORTS = (
     8080,  # llama.cpp
     1337,  # Jan
     4891,  # GPT4All
-    5272,  # Foundry Local's service; which port its SDK takes is known to FOUNDRY_LOCAL_ENDPOINT alone
+    5272,  # Foundry Local's service; only FOUNDRY_LOCAL_ENDPOINT knows the port its SDK chooses
     5273,
 )
-"""Where engines listen unless told otherwise: candidates, and no evidence of who listens there."""
+"""Default ports of the engines. They are candidates only: a port does not prove which engine listens there."""
 
 VARIABLES = {"FOUNDRY_LOCAL_ENDPOINT": 5272, "OLLAMA_HOST": 11434}
-"""Environment variables that name an engine's address, with the port where they name none."""
+"""Environment variables with an engine's address, and the port used if they name none."""
 
 SITE_SECONDS = 6.0
-"""Longest time for one address with all its models."""
+"""Timeout for one address with all its models."""
 
 CATALOGUE_SECONDS = 16.0
-"""Longer where an online catalogue may be asked: without a network, Foundry Local gave up after five seconds."""
+"""Longer timeout if an online catalogue may be asked: offline, Foundry Local gave up after five seconds."""
 
 SPOKEN_HOSTS = ("127.0.0.1", "::1")
 
@@ -48,15 +48,15 @@ async def discover(
     also: Iterable[Address] = (),
     catalogues: bool = False,
 ) -> tuple[Engine, ...]:
-    """Return the engines that answer on this machine's loopback interface, in the order of the ports.
-
-    Args:
-        environment: where `VARIABLES` are read; None: the process's own. One that names another machine is ignored.
-        ports: the ports to look at, on 127.0.0.1 and ::1.
-        also: further addresses.
-        catalogues: whether an engine may be asked what makes it go online itself (`engines.Site`).
+    """Find the engines that answer on this machine's loopback interface, in the order of the ports.
 
     Waits 0.3 s for a connection and 2 s for a reply; all addresses are asked at the same time. Raises nothing.
+
+    Args:
+        environment: where to read `VARIABLES`; None for the process's own. Addresses of other machines are ignored.
+        ports: the ports to try on 127.0.0.1 and ::1.
+        also: further addresses.
+        catalogues: whether to send requests that make an engine go online itself (`engines.Site`).
     """
     variables = os.environ if environment is None else environment
     named = [
@@ -72,10 +72,10 @@ async def discover(
 
 
 async def served(base_url: str, *, model: str, seconds: float) -> ServedModel | None:
-    """Return what the engine at a loopback address says of one model; None where it says nothing.
+    """What the engine at a loopback address says about one model; None if it says nothing.
 
-    To be asked before a model is used because it is near: `relayed_to` names who would get the prompt.
-    Raises TimeoutError where a reply took longer than `seconds`: the engine has not said all that it knows.
+    Ask this before using a model because it is local: `relayed_to` names who would get the prompt. Raises TimeoutError
+    if a reply took longer than `seconds`, because the engine's information may then be incomplete.
     """
     address = loopback_address(base_url)
     if address is None:
@@ -85,7 +85,7 @@ async def served(base_url: str, *, model: str, seconds: float) -> ServedModel | 
         engine = await identify(site)
     if site.late:
         raise TimeoutError
-    names = (model, f"{model}:latest")  # Ollama takes both for the same
+    names = (model, f"{model}:latest")  # Ollama treats both as the same
     return next((one for one in (engine.models if engine else ()) if one.id in names), None)
 
 
@@ -98,7 +98,7 @@ async def _look(client: httpx2.AsyncClient, address: Address, *, catalogues: boo
 
 
 def _once(engines: list[Engine]) -> list[Engine]:
-    """Leave out a server's second address: one that listens on 127.0.0.1 and ::1 is one engine."""
+    """Drop a server's second address: one that listens on 127.0.0.1 and ::1 is one engine."""
     kept: dict[tuple[object, ...], Engine] = {}
     for engine in engines:
         port = engine.base_url.rpartition(":")[2]

@@ -1,7 +1,7 @@
-"""Which engine answers at an address, and what it serves: told by what it says, never by its port.
+"""Identify the engine at an address and what it serves, from its replies and never from its port.
 
-Several engines speak a second one's language: SGLang, llama.cpp and KoboldCpp answer some of Ollama's questions, and
-all of them OpenAI's. So each is asked first what only itself can answer, the imitated ones last.
+Several engines imitate another's API: SGLang, llama.cpp and KoboldCpp answer some of Ollama's requests, and all of them
+OpenAI's. So each engine is first asked what only it can answer; the imitated APIs come last.
 """
 
 from __future__ import annotations
@@ -22,62 +22,62 @@ if TYPE_CHECKING:
     from rag.servers.loopback import Address, Reply
 
 UNKNOWN = "OpenAI-compatible server"
-"""What an engine is called that does not say what it is."""
+"""Name for an engine that does not identify itself."""
 
 MOST_MODELS = 200
-"""More are not listed, and only so many are asked about one by one."""
+"""Maximum number of models listed or asked about individually."""
 
 _LONGEST_NAME = 200
 _OWN = {"", "llama.cpp", "llamacpp", "mlx", "user", "jan"}
-"""What Jan writes as the owner of a model that it runs itself; any other is a provider that it passes prompts on to."""
+"""Owners that Jan gives for models it runs itself; any other is a provider it forwards prompts to."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServedModel:
-    """A model as its engine describes it."""
+    """A model as described by its engine."""
 
     id: str
     context_window: int | None = None
-    """Tokens of prompt plus output that the engine gives to one answer; None: it does not say, often until it loads."""
+    """Tokens of prompt plus output the engine allows per request; None if unknown, often until the model is loaded."""
     trained_context: int | None = None
-    """Tokens that the model was made for; what the engine gives may be far less."""
+    """Tokens the model was trained for; the engine may allow far fewer."""
     chat: bool = True
-    """False where the engine says that it only embeds."""
+    """False if the engine says that it is for embeddings only."""
     relayed_to: str | None = None
-    """Who gets the prompt: a host or provider beyond this machine. None: nobody, as far as the engine says."""
+    """Host or provider beyond this machine that gets the prompt; None if there is none, as far as the engine says."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Engine:
-    """A model server that runs on this machine."""
+    """A model server on this machine."""
 
     name: str
     base_url: str
-    """Ends with /v1; its OpenAI-compatible interface."""
+    """Base URL of its OpenAI-compatible API; ends with /v1."""
     version: str | None = None
     models: tuple[ServedModel, ...] = ()
     locked: bool = False
-    """Whether it wants a key, and has therefore not said what it serves."""
+    """Whether it requires a key, and therefore has not said what it serves."""
     note: str | None = None
-    """What the user should know about it, one or two sentences."""
+    """One or two sentences the user should know about it."""
 
 
 @dataclass(slots=True)
 class Site:
-    """An address that is being asked; remembers what it said."""
+    """An address being asked; caches its replies."""
 
     client: httpx2.AsyncClient
     address: Address
     catalogues: bool = False
-    """Whether an engine may be asked what makes it ask its own online catalogue."""
+    """Whether to send requests that make an engine query its own online catalogue."""
     seconds: float | None = None
-    """The longest wait for a reply of a server that is known to be there; None: the usual one."""
+    """Reply timeout for a server known to be there; None for the default."""
     heard: dict[str, Reply | None] = field(default_factory=dict)
     late: bool = False
-    """Whether a reply did not come in time, so that what was heard may not be all."""
+    """Whether a reply timed out, so that the information may be incomplete."""
 
     async def ask(self, path: str, *, body: Any = None, seconds: float | None = None) -> Reply | None:
-        """Return the reply to a path; None where there is none, or not in time."""
+        """The reply to a path; None if there is none or it timed out."""
         try:
             return await hear(self.client, self.address, path, body=body, seconds=seconds or self.seconds)
         except TimeoutError:
@@ -85,33 +85,33 @@ class Site:
             return None
 
     async def get(self, path: str) -> Reply | None:
-        """Return the reply to a path, asked once."""
+        """The reply to a path; requested once."""
         if path not in self.heard:
             self.heard[path] = await self.ask(path)
         return self.heard[path]
 
     async def get_json(self, path: str) -> dict[str, Any]:
-        """Return the JSON object at a path; empty where there is none."""
+        """The JSON object at a path; empty if there is none."""
         reply = await self.get(path)
         content = reply.json() if reply and reply.ok else None
         return content if isinstance(content, dict) else {}
 
     async def rows(self, path: str = "/v1/models", *, key: str = "data") -> list[dict[str, Any]] | None:
-        """Return the rows of a list of models; None where there is no such list."""
+        """The rows of a model list; None if there is no such list."""
         found = (await self.get_json(path)).get(key)
         return [row for row in found if isinstance(row, dict)] if isinstance(found, list) else None
 
     def engine(self, name: str, **told: Any) -> Engine:
-        """Return an engine at this address."""
+        """An engine at this address."""
         return Engine(name=name, base_url=f"{self.address.url}/v1", **told)
 
 
 async def identify(site: Site) -> Engine | None:
-    """Return the engine that answers at an address; None where none does.
+    """The engine at an address; None if there is none.
 
-    A server that says nothing within the time for one reply is asked nothing more.
+    If a server says nothing within one reply timeout, it is asked nothing more.
     """
-    if await site.get("/health") is None:  # nothing there, or nothing that speaks HTTP in time
+    if await site.get("/health") is None:  # no server, or none that speaks HTTP in time
         return None
     for recognise in _ORDER:
         engine = await recognise(site)
@@ -121,7 +121,7 @@ async def identify(site: Site) -> Engine | None:
 
 
 async def _foundry_local(site: Site) -> Engine | None:
-    """Foundry Local, before anything lists models: its list is fetched from an online catalogue.
+    """Foundry Local. Checked before anything lists models, because its list comes from an online catalogue.
 
     Its SDK from version 1 answers `/status` (seen with 2.2.1), the service of version 0 `/openai/status`.
     """
@@ -131,7 +131,7 @@ async def _foundry_local(site: Site) -> Engine | None:
         return site.engine("Foundry Local", models=_openai(rows or []), note=None if rows else note)
     told = {key.casefold() for key in await site.get_json("/openai/status")}
     if {"endpoints", "modeldirpath"} <= told:
-        reply = await site.get("/openai/models")  # the downloaded ones, a list of names
+        reply = await site.get("/openai/models")  # a list of the names of downloaded models
         names = reply.json() if reply and reply.ok else None
         named = [{"id": name} for name in names] if isinstance(names, list) else []
         return site.engine("Foundry Local", models=_openai(named))
@@ -139,14 +139,14 @@ async def _foundry_local(site: Site) -> Engine | None:
 
 
 async def _slowly(site: Site, path: str) -> list[dict[str, Any]] | None:
-    reply = await site.ask(path, seconds=15.0)  # offline it gave up after 5
+    reply = await site.ask(path, seconds=15.0)  # offline, it gave up after 5 s
     content = reply.json() if reply and reply.ok else None
     rows = content.get("data") if isinstance(content, dict) else None
     return [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else None
 
 
 async def _llama_cpp(site: Site) -> Engine | None:
-    """llama.cpp's server, which names itself in a header; with a key it answers `/health` alone."""
+    """llama.cpp's server. It identifies itself in a header; if it requires a key, it only answers `/health`."""
     health = await site.get("/health")
     props = await site.get_json("/props")
     named = bool(health and health.headers.get("server") == "llama.cpp")
@@ -158,7 +158,7 @@ async def _llama_cpp(site: Site) -> Engine | None:
         return site.engine("llama.cpp", locked=True) if reply and reply.locked else None
     settings = props.get("default_generation_settings")
     window = _number(settings.get("n_ctx")) if isinstance(settings, dict) else None
-    window = window if len(rows) == 1 else None  # a router's models have windows of their own
+    window = window if len(rows) == 1 else None  # a router's models have their own windows
     models = [
         ServedModel(
             id=row["id"],
@@ -183,7 +183,7 @@ async def _sglang(site: Site) -> Engine | None:
 
 
 async def _lm_studio(site: Site) -> Engine | None:
-    """LM Studio's own interface: version 1 of it from 0.4.0, version 0 from 0.3.6."""
+    """LM Studio's own API: version 1 since 0.4.0, version 0 since 0.3.6."""
     rows = await site.rows("/api/v1/models", key="models")
     if rows is not None and all({"key", "loaded_instances"} <= row.keys() for row in rows):
         models = [
@@ -220,7 +220,7 @@ async def _vllm(site: Site) -> Engine | None:
 
 
 async def _ollama(site: Site) -> Engine | None:
-    """Ollama. What it gives a model is known once it is loaded, or where its Modelfile sets it; else it stays open."""
+    """Ollama. A model's window is only known once it is loaded, or if its Modelfile sets it."""
     version = _text((await site.get_json("/api/version")).get("version"))
     root = await site.get("/")
     rows = await site.rows("/api/tags", key="models")
@@ -245,12 +245,12 @@ async def _shown(site: Site, name: str) -> dict[str, Any]:
 def _ollama_model(row: dict[str, Any], shown: dict[str, Any], loaded: int | None) -> ServedModel:
     info = _part(shown, "model_info")
     trained = _number(info.get(f"{info.get('general.architecture')}.context_length"))
-    # One parameter a line: `num_ctx                        8192`.
+    # One parameter per line: `num_ctx                        8192`.
     wanted = re.search(r"^num_ctx\s+(\d{1,9})\s*$", _text(shown.get("parameters"), limit=10_000) or "", re.MULTILINE)
     window = loaded or _smallest((int(wanted[1]), trained) if wanted else ())
     abilities = shown.get("capabilities")
     relays = [told.get(key) for key in ("remote_host", "remote_model") for told in (row, shown)]
-    if row["id"].endswith((":cloud", "-cloud")):  # Ollama passes these on, whatever else it says
+    if row["id"].endswith((":cloud", "-cloud")):  # Ollama forwards these, whatever else it says
         relays.append("https://ollama.com")
     return ServedModel(
         id=row["id"],
@@ -262,7 +262,7 @@ def _ollama_model(row: dict[str, Any], shown: dict[str, Any], loaded: int | None
 
 
 async def _jan(site: Site) -> Engine | None:
-    """Jan: the description of its interface can be read without its key, which it always wants."""
+    """Jan. Its API description is readable without the key that everything else requires."""
     title = _text(_part(await site.get_json("/openapi.json"), "info").get("title"))
     if title is None or not title.startswith("Jan API"):
         return None
@@ -305,7 +305,7 @@ _ORDER: tuple[Callable[[Site], Awaitable[Engine | None]], ...] = (
 
 
 def _openai(rows: list[dict[str, Any]], *, chat: bool = True) -> tuple[ServedModel, ...]:
-    """Models as OpenAI's interface lists them, with the window where an engine adds it."""
+    """Models in OpenAI's list format, with the context window if the engine adds it."""
     names = ("max_model_len", "context_length", "context_window", "max_context_length")
     return tuple(
         ServedModel(
@@ -316,7 +316,7 @@ def _openai(rows: list[dict[str, Any]], *, chat: bool = True) -> tuple[ServedMod
 
 
 def _named(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The rows whose id can be one, each id once."""
+    """The rows with a valid id, without duplicates."""
     return list({row["id"]: row for row in rows if _text(row.get("id"))}.values())[:MOST_MODELS]
 
 
@@ -343,7 +343,7 @@ def _list(row: dict[str, Any]) -> list[Any]:
 
 
 def _host(relay: Any) -> str | None:
-    """The host of an address like `https://ollama.com:443`; any other text as it is."""
+    """The host of an address like `https://ollama.com:443`; other text unchanged."""
     text = _text(relay)
     try:
         return text and (urlsplit(text).hostname or text)

@@ -1,4 +1,4 @@
-"""Ask a program on this machine a small question over HTTP: loopback addresses only, and any answer is survived."""
+"""Small HTTP requests to programs on this machine: loopback addresses only, robust against any reply."""
 
 from __future__ import annotations
 
@@ -17,43 +17,43 @@ if TYPE_CHECKING:
     import httpx2
 
 CONNECT_SECONDS = 0.3
-"""Wait for a connection: on loopback it is there in a millisecond or never, unless this program itself is held up."""
+"""Connection timeout: loopback connects within a millisecond or not at all, unless this process is blocked."""
 
 SECOND_CONNECT_SECONDS = 1.0
-"""The wait after that: with eight programs on two cores the first one has run out."""
+"""Timeout of the second attempt: with eight programs on two cores, the first one has expired."""
 
 REPLY_SECONDS = 2.0
-"""Longest wait for a whole reply."""
+"""Timeout for a whole reply."""
 
 LONGEST_REPLY = 4_000_000
-"""Bytes; a longer reply is none. A list of 2,000 models with their descriptions takes about half."""
+"""Maximum bytes of a reply; longer ones are ignored. A list of 2,000 models with descriptions takes about half."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What a server said."""
+    """A server's reply."""
 
     status: int
     headers: Mapping[str, str]
-    """Their names in lower case."""
+    """Header names in lower case."""
     text: str
     wait: float = 0.0
     """Seconds from the request to the first byte of the body."""
     writing: float = 0.0
-    """Seconds from there to the last one."""
+    """Seconds from the first byte to the last."""
 
     @property
     def ok(self) -> bool:
-        """Whether the status is 200: everything that is asked here answers with it."""
+        """Whether the status is 200, the only success status of the requests made here."""
         return self.status == 200
 
     @property
     def locked(self) -> bool:
-        """Whether the server wants a key."""
+        """Whether the server requires a key."""
         return self.status in {401, 403}
 
     def json(self) -> Any:
-        """Return the body as JSON; None where it is none."""
+        """The body as JSON; None if it is not JSON."""
         try:
             return json.loads(self.text)
         except (ValueError, RecursionError):
@@ -65,7 +65,7 @@ class Address:
     """A place on this machine where a server may listen."""
 
     host: str
-    """127.0.0.1, ::1 or another numeric loopback address: a name could be made to lead elsewhere."""
+    """127.0.0.1, ::1 or another numeric loopback address; a name could be made to lead elsewhere."""
     port: int
 
     @property
@@ -75,10 +75,10 @@ class Address:
 
 
 def loopback_address(text: str, *, port: int = 80) -> Address | None:
-    """Return the loopback address that an environment variable or a user names; None for any other.
+    """The loopback address named by an environment variable or a user; None for any other address.
 
-    Takes what the engines' own variables take: `host`, `host:port`, `:port` and a URL. `localhost` and the addresses
-    that stand for every interface (0.0.0.0, ::) become 127.0.0.1 and ::1; no name is ever looked up.
+    Accepts what the engines' own variables accept: `host`, `host:port`, `:port` and a URL. `localhost` and the wildcard
+    addresses (0.0.0.0, ::) become 127.0.0.1 and ::1. No name is ever resolved.
     """
     text = text.strip()
     try:
@@ -104,8 +104,8 @@ async def loopback_client() -> AsyncIterator[httpx2.AsyncClient]:
     async with httpx2.AsyncClient(
         trust_env=False,  # a proxy would learn what runs here
         follow_redirects=False,
-        verify=False,  # plain HTTP: nothing to verify, and loading the authorities takes 20 ms
-        limits=httpx2.Limits(max_keepalive_connections=0),  # llama.cpp ends a connection after a stream, unannounced
+        verify=False,  # plain HTTP has nothing to verify, and loading the CA certificates takes 20 ms
+        limits=httpx2.Limits(max_keepalive_connections=0),  # llama.cpp closes a connection after a stream, unannounced
         timeout=httpx2.Timeout(REPLY_SECONDS, connect=CONNECT_SECONDS),
         headers={"user-agent": "scholion", "accept": "*/*", "accept-encoding": "identity"},
     ) as client:
@@ -121,20 +121,20 @@ async def hear(
     key: str = "",
     seconds: float | None = None,
 ) -> Reply | None:
-    """GET a path, or POST where there is a body; None where nothing answers, or too much, or not HTTP.
+    """GET a path, or POST if there is a body; None if nothing answers, the reply is too long, or it is not HTTP.
 
     Args:
-        client: of `loopback_client`.
+        client: from `loopback_client`.
         address: where to ask.
-        path: begins with a slash.
-        body: becomes JSON.
-        key: sent where it is not empty.
-        seconds: the longest wait, also for the connection, as a server is known to be there. None: nobody knows;
-            the usual waits, of which that for a connection is short.
+        path: starts with a slash.
+        body: sent as JSON.
+        key: sent unless empty.
+        seconds: timeout, including the connection, for a server known to be there. None uses the defaults, with a short
+            connection timeout.
 
     Raises:
-        TimeoutError: there was no whole answer in time, which says nothing about what the server can do.
-        ValueError: the address is not on loopback, a mistake of the caller's.
+        TimeoutError: no complete reply in time, which says nothing about what the server can do.
+        ValueError: the address is not a loopback address; an error of the caller.
     """
     import httpx2
 
@@ -163,7 +163,7 @@ async def _once(client: httpx2.AsyncClient, url: str, *, body: Any, key: str, li
     began, first = time.monotonic(), None
     async with client.stream(method, url, json=body, headers=headers, timeout=limits) as response:
         raw = bytearray()
-        async for piece in response.aiter_raw():  # undecoded: a small compressed reply could unpack to gigabytes
+        async for piece in response.aiter_raw():  # undecoded: a small compressed reply could expand to gigabytes
             first = time.monotonic() if first is None else first
             raw += piece
             if len(raw) > LONGEST_REPLY:

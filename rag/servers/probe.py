@@ -1,4 +1,4 @@
-"""What a model server can do, found by asking for two tiny completions; only when the user wants to know."""
+"""Find out what a model server can do by requesting two tiny completions; only when the user asks for it."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     from rag.servers.loopback import Address, Reply
 
 PROBE_SECONDS = 120.0
-"""Wait for each completion: the model may have to be loaded first. A slow model gets longer for a longer one."""
+"""Timeout per completion, since the model may have to be loaded first. A slow model gets more for a longer one."""
 
 _GROWTH = 3
-"""How much slower a model may get between two completions, since others use the processor, too."""
+"""How much slower a model may become between two completions, because other programs use the CPU too."""
 _TOKENS = 60
 
 _WORD = "scholion"
@@ -34,25 +34,25 @@ _REFUSED = {400, 404, 415, 422, 501}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Capabilities:
-    """What a server can do with one model; None: it has not shown it, nor that it cannot."""
+    """What a server can do with one model; None if neither a yes nor a no was seen."""
 
     logprobs: bool | None = None
-    """Whether it gives the log-probability of each token that it writes."""
+    """Whether it reports the log-probability of each output token."""
     usage_in_stream: bool | None = None
-    """Whether a stream ends with the numbers of tokens."""
+    """Whether a stream ends with token counts."""
     json_schema: bool | None = None
-    """Whether it can be held to a JSON schema."""
+    """Whether it enforces a JSON schema."""
     timings: bool | None = None
-    """Whether it tells its own times, as llama.cpp does."""
+    """Whether it reports its own timings, as llama.cpp does."""
     context_window: int | None = None
     """Tokens of prompt plus output, now that the model is loaded."""
     late: bool = False
-    """Whether an answer did not come in time: what is None may be so for that reason alone."""
+    """Whether a reply timed out, which may be the only reason for a None."""
 
 
 @dataclass(slots=True)
 class _Probed:
-    """A server that is being tried out."""
+    """A server being probed."""
 
     client: httpx2.AsyncClient
     address: Address
@@ -77,10 +77,11 @@ class _Probed:
 
 
 async def probe_server(base_url: str, *, model: str, key: str = "", seconds: float = PROBE_SECONDS) -> Capabilities:
-    """Return what the server at `base_url` (ends with /v1) can do with `model`.
+    """What the server at `base_url` (ends with /v1) can do with `model`.
 
-    The model writes up to 4 and up to 60 tokens to a fixed text of ours. `seconds` is the wait for the first ones, and
-    for the 60 unless the first ones showed that they take longer. Raises NotAllowedError beyond loopback.
+    The model writes up to 4 and then up to 60 tokens for fixed prompts of ours. `seconds` is the timeout for the first
+    completion, and for the second one unless the first shows that it needs longer. Raises NotAllowedError beyond
+    loopback.
     """
     address = loopback_address(base_url)
     if address is None:
@@ -102,7 +103,7 @@ async def probe_server(base_url: str, *, model: str, key: str = "", seconds: flo
 
 
 async def _stream(server: _Probed) -> tuple[dict[str, bool | None], float]:
-    """What a stream shows, and how long to wait for a completion of `_TOKENS`."""
+    """What a stream shows, and the timeout for a completion of `_TOKENS` tokens."""
     body: dict[str, Any] = {
         "messages": [{"role": "user", "content": "Count from one to ten."}],
         "max_tokens": 4,
@@ -120,7 +121,7 @@ async def _stream(server: _Probed) -> tuple[dict[str, bool | None], float]:
         return {}, server.seconds
     ended = "data: [DONE]" in reply.text or any(_choice(chunk).get("finish_reason") for chunk in told)
 
-    unseen = False if ended else None  # a stream that broke off shows what a server can do, and not what it cannot
+    unseen = False if ended else None  # a broken stream shows what a server can do, but not what it cannot
     logprobs = any(_part(_choice(chunk), "logprobs").get("content") for chunk in told) or unseen
     found = {
         "logprobs": False if refused else logprobs,
@@ -132,7 +133,7 @@ async def _stream(server: _Probed) -> tuple[dict[str, bool | None], float]:
 
 
 async def _held_to_schema(server: _Probed, *, seconds: float) -> bool | None:
-    """Ask for something else in words: a reply that keeps to the schema was held to it."""
+    """Ask for something else in words: a reply that follows the schema was forced to."""
     body = {
         "messages": [{"role": "user", "content": "Write one line of verse about the sea."}],
         "max_tokens": _TOKENS,
@@ -158,7 +159,7 @@ async def _held_to_schema(server: _Probed, *, seconds: float) -> bool | None:
 
 
 def _chunks(reply: Reply | None) -> list[dict[str, Any]]:
-    """The objects of a stream of server-sent events."""
+    """The objects in a stream of server-sent events."""
     if reply is None or not reply.ok:
         return []
     chunks = []

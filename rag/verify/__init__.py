@@ -1,4 +1,4 @@
-"""Text and passages in; out come its citations, what each sentence has for it, and how sure one may be of it all."""
+"""Takes a text and its passages; returns citations, the support of each sentence and the confidence."""
 
 from rag.verify.attempts import Attempt, not_worse
 from rag.verify.calibration import calibration_for

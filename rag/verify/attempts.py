@@ -1,4 +1,4 @@
-"""When a draft is looked at again, and whether what comes of it takes its place."""
+"""When a draft is refined, and whether the refinement replaces it."""
 
 from __future__ import annotations
 
@@ -41,12 +41,12 @@ class Attempt:
 
     @classmethod
     def at(cls, draft: Draft, *, check: Callable[[str], Cited], spell: Callable[[str], str]) -> Attempt:
-        """The draft judged, in the team's spellings where no sentence is carried less with them.
+        """Judge the draft, using the team's spellings unless they lower a sentence's support.
 
         Args:
             draft: as the model wrote it.
             check: judges a text against the passages.
-            spell: writes a text as the glossary wants it.
+            spell: applies the glossary's spellings to a text.
         """
         first, spelled = cls(draft, check(draft.text)), spell(draft.text)
         if spelled == draft.text:
@@ -55,18 +55,18 @@ class Attempt:
         return second if second._carried() >= first._carried() else first
 
     def _carried(self) -> tuple[int, int]:
-        """How many sentences are not unsupported, and how many are supported."""
+        """Number of sentences that are not unsupported, and number that are supported."""
         verdicts = [sentence.support for sentence in self.judged]
         return sum(v != "unsupported" for v in verdicts), sum(v == "supported" for v in verdicts)
 
     def share(self, support: str) -> float | None:
-        """The share of the judged sentences with this verdict; None where none is judged."""
+        """Share of the judged sentences with this verdict; None if none was judged."""
         judged = self.judged
         return sum(s.support == support for s in judged) / len(judged) if judged else None
 
 
 def answered(answer: Answer, attempt: Attempt) -> Answer:
-    """The answer with the text of this attempt, and where its passages disagree about what that speaks of."""
+    """The answer with the text of this attempt, and the conflicts between passages on what it says."""
     cited = attempt.cited
     said = [sentence.text for sentence in cited.sentences]
     return replace(
@@ -81,7 +81,7 @@ def answered(answer: Answer, attempt: Attempt) -> Answer:
 
 
 def reason_to_refine(attempt: Attempt) -> str | None:
-    """Why a larger model should look at the draft, in words; None where nothing speaks against it."""
+    """Why a larger model should look at the draft, in words; None if there is no reason."""
     judged = attempt.judged
     if attempt.draft.finish_reason == "repetition":
         return "the draft repeated itself"
@@ -95,17 +95,17 @@ def reason_to_refine(attempt: Attempt) -> str | None:
 
 
 def declines(text: str) -> bool:
-    """Whether a model says that it will not answer, or that the passages do not."""
+    """Whether the model refuses to answer, or says that the passages have no answer."""
     plain = without_markers(text).strip()
     return bool(_REFUSES.match(plain) or abstains(plain))
 
 
 def not_worse(new: Attempt, old: Attempt) -> bool:
-    """Whether `new` may take the place of `old`.
+    """Whether `new` may replace `old`.
 
-    No larger share of its sentences is unsupported, nor more of them where the share is the same; and as many of them,
-    or as large a share, are supported. One in which nothing can be checked is worse than any in which something is
-    supported.
+    Its share of unsupported sentences must not be larger, nor their number if the shares are equal. It must also have
+    at least as many supported sentences, or as large a share of them. An attempt with nothing to check is worse than
+    any attempt with a supported sentence.
     """
     if not new.judged:
         return not old.judged
@@ -119,17 +119,17 @@ def not_worse(new: Attempt, old: Attempt) -> bool:
 
 
 def _bare(attempt: Attempt) -> tuple[float, int]:
-    """The share of its judged sentences that are unsupported, and how many they are."""
+    """Share and number of the judged sentences that are unsupported."""
     return attempt.share("unsupported") or 0.0, len(unsupported(attempt))
 
 
 def unsupported(attempt: Attempt) -> list[str]:
-    """The sentences that the passages do not carry."""
+    """The sentences that the passages do not support."""
     return [sentence.text for sentence in attempt.judged if sentence.support == "unsupported"]
 
 
 def changes(before: str, after: str) -> list[tuple[Fate, str]]:
-    """What became of each sentence from one text to the other, in reading order; markers do not count."""
+    """A sentence-level diff of two texts in reading order; markers are ignored."""
     old, new = _sentences(before), _sentences(after)
     found: list[tuple[Fate, str]] = []
     codes = SequenceMatcher(None, [_plain(s) for s in old], [_plain(s) for s in new], autojunk=False).get_opcodes()

@@ -1,4 +1,4 @@
-"""Which calibration holds for a model: the user's own, or ours."""
+"""Choose the calibration for a model: the user's own or the shipped one."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from rag.verify.confidence import Calibration
 _log = logging.getLogger(__name__)
 
 FILE: Final = "confidence.json"
-"""Beside this module ours, in a library's folder the user's own."""
+"""Name of the shipped file beside this module, and of the user's own in a library's folder."""
 
 
 @cache
@@ -23,12 +23,12 @@ def shipped() -> Calibration:
 
 
 def calibration_for(model: str, *, library: Path) -> Calibration:
-    """The user's own calibration where it can be used and is of this model, else ours.
+    """The user's own calibration if it is usable and belongs to this model, else the shipped one.
 
-    A file that cannot be used costs no answer: the log says so once, and again when the file has changed.
+    An unusable file does not prevent an answer: it is logged once, and again whenever the file changes.
 
     Args:
-        model: as its server reports it.
+        model: the model's name as its server reports it.
         library: the library's folder.
     """
     path = library / FILE
@@ -46,7 +46,7 @@ def calibration_for(model: str, *, library: Path) -> Calibration:
 
 
 def _usable(raw: bytes) -> Calibration | None:
-    """The calibration in a file, or None where the file is damaged, or its figures give no probability."""
+    """The calibration in a file; None if the file is damaged or its numbers do not give probabilities."""
     try:
         own = Calibration.from_row(json.loads(raw))
         sets = (own.with_logprobs, own.without_logprobs)

@@ -1,4 +1,4 @@
-"""Read the markers back, drop what was invented, tie each sentence to the passage that carries its words."""
+"""Parse the markers, drop invented ones, and tie each sentence to the passage that supports it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     PageText = Callable[[str, int], str]
 
 MIN_QUOTE, MIN_QUOTE_WORDS = 20, 5
-"""Characters and words; less is a list's number or a remain of a formula, and quoted only where there is no more."""
+"""Characters and words; anything shorter is a list number or part of a formula, quoted only if there is no more."""
 
 _MARKER = re.compile(r"\s*[\[【]\s*(?:passage\s*)?(\d{1,3}(?:\s*[,;–-]\s*\d{1,3})*)\s*[\]】]", re.IGNORECASE)
 _LEADING_MARK = re.compile(r"^(?:[-*•]|\d+[.)])\s+")
@@ -33,7 +33,7 @@ _LEADING_MARK = re.compile(r"^(?:[-*•]|\d+[.)])\s+")
 
 @dataclass(frozen=True, slots=True)
 class Cited:
-    """An answer's text with the markers that hold, its sentences and its citations."""
+    """An answer's text with its verified markers, its sentences and its citations."""
 
     text: str
     sentences: tuple[Sentence, ...]
@@ -43,7 +43,7 @@ class Cited:
 
 
 def markers_in(text: str) -> list[int]:
-    """The markers that stand in a text, in order; [2, 5] is two and [2-4] is three."""
+    """The markers in a text, in order; [2, 5] is two and [2-4] is three."""
     return _markers(text)
 
 
@@ -55,15 +55,15 @@ def without_markers(text: str) -> str:
 def cite(text: str, passages: Sequence[Passage], *, page_text: PageText, question: str = "") -> Cited:
     """The answer with its markers checked.
 
+    Each sentence is judged against the passages (`support.judge`), which keeps, corrects or drops its markers; a
+    sentence without a marker gets that of the passage that supports it. Quotations by the model are searched for in the
+    passages (`quotations.check`).
+
     Args:
         text: what the model wrote.
-        passages: what it was shown; a marker that names none of them was invented and is dropped.
+        passages: what it was shown; markers of other passages were invented and are dropped.
         page_text: the stored text of (paper id, page), against which quotes are verified.
-        question: what was asked; its words between quotation marks are no quotation of a paper.
-
-    Each sentence is judged against the passages (`support.judge`); its own markers are kept, corrected or dropped
-    there, and a sentence without one gets that of the passage that carries it. What the model itself puts between
-    quotation marks is looked for in the passages (`quotations.check`).
+        question: what was asked; its quoted words are not quotations of a paper.
     """
     known = {passage.marker: passage for passage in passages}
     text = round_ones(without_notes(normalised(text)), set(known))
@@ -126,9 +126,9 @@ def _with_markers(sentence: str, markers: Sequence[int]) -> str:
 
 
 def citation_in(sentence: str, passage: Passage, window: tuple[int, int] | None, page_text: PageText) -> Citation:
-    """The passage's sentence that shares most words with the answer's, and the page on which it stands.
+    """The passage's sentence that shares most words with the answer's, and its page.
 
-    Of a sentence that runs over the end of a page the part on one page is taken, so that the quote can be looked up.
+    If a sentence continues on the next page, only the part on one page is taken, so that the quote can be looked up.
     """
     text, words = passage.chunk.text, content_words(sentence)
     first, last = window or (0, len(text))
@@ -155,7 +155,7 @@ def citation_in(sentence: str, passage: Passage, window: tuple[int, int] | None,
 
 
 def _unlisted(text: str) -> list[tuple[int, int]]:
-    """The sentences without a list's number or bullet before them."""
+    """The sentences without a leading list number or bullet."""
     spans = sentence_spans(text)
     marks = [_LEADING_MARK.match(text[start:end]) for start, end in spans]
     return [(start + (mark.end() if mark else 0), end) for (start, end), mark in zip(spans, marks, strict=True)]
@@ -166,7 +166,7 @@ def _is_quotable(words: str) -> bool:
 
 
 def _grown(part: tuple[int, int, int], parts: Sequence[tuple[int, int, int]], text: str) -> tuple[int, int, int]:
-    """The part of a page with the sentences behind it, then those before it, until it is long enough for a quote."""
+    """The part of a page, extended by the sentences after it, then those before, until it is long enough to quote."""
     page, start, end = part
     same = [other for other in parts if other[0] == page]
     behind = [other[2] for other in same if other[1] > start]
@@ -180,10 +180,10 @@ def _grown(part: tuple[int, int, int], parts: Sequence[tuple[int, int, int]], te
 
 
 def _pages(chunk: Chunk, page_text: PageText) -> list[tuple[int, int, int]]:
-    """Each page of a chunk with the half-open range of the chunk's text that stands on it.
+    """Each page of a chunk, with the [start, end) of the chunk's text that is on it.
 
-    A page ends where the chunk goes on with a page break and the page's text has nothing more; where no such place is
-    found, the stored page is not the one that was cut, and the rest is taken to be on it.
+    A page ends where the chunk has a page break and the page's text has nothing more. If there is no such place, the
+    stored page is not the one the chunk was cut from, and the rest is assigned to it.
     """
     parts: list[tuple[int, int, int]] = []
     at = 0

@@ -1,4 +1,4 @@
-"""What a sentence states: its words, its numbers with units, its names, what it negates."""
+"""What a sentence states: its words, numbers with units, names and negations."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
 STEM: Final = 6
-"""Letters of a rough stem, as in `words.content_words`: "adapting" meets "adaptation"."""
+"""Letters kept as a rough stem, as in `words.content_words`: "adapting" matches "adaptation"."""
 
 SCOPE: Final = 4
 DENIED: Final = 1
-"""A negation reaches over so many words, and so many content words among them."""
+"""A negation affects the next SCOPE words, and at most DENIED content words."""
 
 _TOKEN = re.compile(
     r"(?P<reference>(?<![$∈:])\[[1-9]\d*(?:\s*[,–-]\s*\d+)*\])"
@@ -28,7 +28,7 @@ _TOKEN = re.compile(
     r"|(?P<word>[^\W_]+(?:[-‐‑'’.&][^\W_]+)*)"
 )
 _LEAD = re.compile(r"\s*(?:yes|no)[,;:]\s+(?=\S)", re.IGNORECASE)
-"""What answers the question and is no part of the statement behind it: a "No, …" negates nothing."""
+"""A leading "Yes, …" or "No, …" answers the question and is not part of the statement: "No, …" negates nothing."""
 
 _LISTED = re.compile(r"\s*\(?\d{1,2}[.)]\s+")
 _PART = re.compile(r"[-‐‑.&'’]")
@@ -47,7 +47,7 @@ _SYNONYMS = (
     "eur euro euros",
 )  # fmt: skip
 UNITS: Final = {form: forms.split()[0] for forms in _SYNONYMS for form in forms.split()}
-"""Units that exclude each other, by their spellings: 12 GB is not 12 MB."""
+"""Spellings of units → unit. Different units exclude each other: 12 GB is not 12 MB."""
 
 NEGATORS: Final = frozenset(
     """
@@ -98,55 +98,55 @@ COMMON: Final = frozenset(
     apply applied achieve introduce analysis analyze feature features
     """.split()
 )
-"""Stems that stand in papers of all kinds and say little of what a sentence is about."""
+"""Stems that occur in papers of all kinds and say little about a sentence's topic."""
 
 
 @dataclass(frozen=True, slots=True)
 class Number:
-    """A number with what it counts."""
+    """A number and what it counts."""
 
     value: Decimal
     unit: str | None
-    """One of `UNITS`; None: none is written."""
+    """A value of `UNITS`; None if no unit is written."""
     noun: str | None
-    """Stem of the content word behind it: "12 attention heads" → "attent"."""
+    """Stem of the content word after it: "12 attention heads" → "attent"."""
     about: bool
-    """Whether the text says that it is rounded."""
+    """Whether the text says that it is approximate."""
     shown: str
 
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """A word or a number as it stands in a sentence."""
+    """A word or number in a sentence."""
 
     shown: str
     norm: str
-    """Case-folded, hyphens and a plural's s after capitals away; a number in its plainest form."""
+    """Case-folded, without hyphens and without a plural s after capitals; for a number its plainest form."""
     name: bool
     """Whether capitals or digits make it a name."""
     first: bool
-    """Whether it begins the sentence, so that its capital alone says nothing."""
+    """Whether it is the first word, so that its capital means nothing."""
     stems: tuple[str, ...]
-    """Of the content words in it; a word with hyphens has several."""
+    """Stems of its content words; a hyphenated word has several."""
     number: Number | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """A sentence taken apart."""
+    """A parsed sentence."""
 
     tokens: tuple[Token, ...]
     stems: frozenset[str]
     numbers: tuple[Number, ...]
     forms: frozenset[str]
-    """All ways in which its words may be named: whole, and the parts between hyphens."""
+    """All forms of its words: whole, and split at hyphens."""
     initials: str
-    """First letters of all words, in which an acronym finds its long form."""
+    """The first letters of all words, used to match an acronym with its long form."""
 
 
 @lru_cache(maxsize=2048)
 def read(text: str) -> Statement:
-    """The sentence taken apart; references like [12] and a leading "No, …" are no part of what it says."""
+    """Parse a sentence, ignoring references like [12] and a leading "No, …"."""
     lead = _LEAD.match(text)
     found = [match for match in _TOKEN.finditer(text, lead.end() if lead else 0) if not match["reference"]]
     words = [(match["word"] or "").casefold() for match in found]
@@ -203,7 +203,7 @@ def _word(word: str, *, first: bool) -> Token:
 
 @lru_cache(maxsize=16384)
 def name_form(word: str) -> str:
-    """A name in the form in which it is compared: "Bi-LSTMs" → "bilstm"."""
+    """The form in which names are compared: "Bi-LSTMs" → "bilstm"."""
     letters = word.removesuffix("'s").removesuffix("’s")
     if len(letters) > 2 and letters[-1] == "s" and letters[-2].isupper():
         letters = letters[:-1]
@@ -212,12 +212,12 @@ def name_form(word: str) -> str:
 
 @lru_cache(maxsize=16384)
 def forms_of(word: str) -> frozenset[str]:
-    """The word as a whole and its parts: "BERT-based" → bertbased, bert, based."""
+    """The whole word and its parts: "BERT-based" → bertbased, bert, based."""
     return frozenset(name_form(part) for part in (word, *_PART.split(word)) if part)
 
 
 def same_number(a: Number, b: Number) -> bool:
-    """Whether two numbers say the same: 12 %, 12 percent and 0.12 do, 12 GB and 12 MB do not."""
+    """Whether two numbers mean the same: 12 %, 12 percent and 0.12 do; 12 GB and 12 MB do not."""
     if a.value == b.value:
         return a.unit is None or b.unit is None or a.unit == b.unit
     for one, other in ((a, b), (b, a)):
@@ -230,7 +230,7 @@ def same_number(a: Number, b: Number) -> bool:
 
 
 def is_opposite(a: str, b: str) -> bool:
-    """Whether two case-folded words say the opposite of each other: higher and lower, supervised and unsupervised."""
+    """Whether two case-folded words are opposites, like higher and lower, or supervised and unsupervised."""
     if (a, b) in _OPPOSED:
         return True
     long, short = (a, b) if len(a) > len(b) else (b, a)
@@ -238,12 +238,12 @@ def is_opposite(a: str, b: str) -> bool:
 
 
 def negates(token: Token) -> bool:
-    """Whether the word turns a statement round."""
+    """Whether the word negates a statement."""
     return token.norm in NEGATORS or token.shown.endswith(("n't", "n’t"))
 
 
 def is_named(token: Token, forms: Collection[str], *, initials: str) -> bool:
-    """Whether a name stands among the forms of other words, by its parts or by the initials of its long form too."""
+    """Whether a name occurs among the forms of other words, whole, by its parts, or as initials of its long form."""
     if token.norm in forms or (len(token.norm) > 2 and token.norm in initials):
         return True
     parts = forms_of(token.shown) - {token.norm}
@@ -251,12 +251,12 @@ def is_named(token: Token, forms: Collection[str], *, initials: str) -> bool:
 
 
 def pairs_of(tokens: Sequence[Token]) -> frozenset[tuple[str, str]]:
-    """The stems that stand beside each other, words without meaning left out."""
+    """Pairs of adjacent stems, skipping words without a stem."""
     return frozenset(pairwise(stem for token in tokens for stem in token.stems))
 
 
 def turned(ours: Sequence[Token], theirs: Sequence[Token]) -> list[str]:
-    """What a sentence in other words negates or turns round and its source does not, or the other way round."""
+    """What a paraphrase negates or reverses and its source does not, or the other way round."""
     here, there = denied(ours), denied(theirs)
     if there & {stem for token in ours for stem in token.stems} and not any(map(negates, ours)):
         return ["the passage negates this"]
@@ -268,7 +268,7 @@ def turned(ours: Sequence[Token], theirs: Sequence[Token]) -> list[str]:
 
 
 def denied(tokens: Sequence[Token]) -> set[str]:
-    """The stems of the content words right behind a negation."""
+    """Stems of the content words directly after a negation."""
     found: set[str] = set()
     for i, token in enumerate(tokens):
         if negates(token):
@@ -277,9 +277,9 @@ def denied(tokens: Sequence[Token]) -> set[str]:
 
 
 def moved(ours: Sequence[Token], theirs: Sequence[Token], codes: Sequence[tuple[str, int, int, int, int]]) -> list[str]:
-    """Numbers of ours that changed places: they stand behind another word than in theirs.
+    """Numbers of ours that changed places: the word before them differs from the one in theirs.
 
-    `codes` are the operations of `SequenceMatcher` that turn ours into theirs.
+    `codes` are the `SequenceMatcher` opcodes that turn ours into theirs.
     """
     changed = [code for code in codes if code[0] != "equal"]
     before: dict[str, set[str]] = {}

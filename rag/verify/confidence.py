@@ -1,8 +1,8 @@
-"""How far the evidence carries a draft: vetoes that no figure outweighs, and a calibrated probability.
+"""Confidence in a draft: vetoes that no score outweighs, and a calibrated probability.
 
-The recipe is that of cascades with a learned scorer (Chen et al. 2023, FrugalGPT), over signals that a small model
-cannot talk itself into: how sure it was of its words, whether its sentences have support in the passages, whether it
-says more than the question. What a model says about its own confidence is never asked for.
+This follows cascades with a learned scorer (Chen et al. 2023, FrugalGPT). The signals are ones a small model cannot
+fake: the log-probabilities of its words, the support of its sentences in the passages, and whether it says more than
+the question. The model is never asked how confident it is.
 """
 
 from __future__ import annotations
@@ -28,16 +28,16 @@ if TYPE_CHECKING:
 Signals = dict[str, float | None]
 
 MIN_VARIETY: Final = 0.5
-"""The share of different runs of three words, below which a text repeats itself."""
+"""A text repeats itself if the share of distinct three-word runs is below this."""
 
 FINISHED: Final = frozenset({"stop", "eos", "end_turn"})
-"""What servers say where a model ended by itself."""
+"""Finish reasons of servers when a model stopped by itself."""
 
 ESCALATING: Final = frozenset(
     {"empty", "broken off", "cut off", "repetition", "echo", "no support", "number", "marker", "language"}
 )
-"""Vetoes for which a larger model is worth asking. Not among them: the model found no answer in the passages, or there
-are no passages. There another search helps, not another model."""
+"""Vetoes for which asking a larger model makes sense. Two are left out: the model found no answer in the passages, and
+there are no passages. In those cases another search helps, not another model."""
 
 _YES_OR_NO = re.compile(r"\W*(?:yes|no)\b", re.IGNORECASE)
 _ASKS_YES_OR_NO = re.compile(
@@ -62,7 +62,7 @@ _COUNTED = "no one two three four five six seven eight nine ten eleven twelve".s
 
 @dataclass(frozen=True, slots=True)
 class Veto:
-    """Something that speaks against a draft whatever its figures are."""
+    """A reason to reject a draft whatever its score."""
 
     code: str
     reason: str
@@ -71,35 +71,35 @@ class Veto:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Calibration:
-    """What a model's drafts have taught, as it stands in a file."""
+    """What a model's labelled drafts have shown, as stored in a file."""
 
     model: str
-    """As its server reports it, quantisation included."""
+    """The name its server reports, including the quantisation."""
     data: str
-    """What it was calibrated on."""
+    """The data it was calibrated on."""
     date: str
     n: int
-    """Drafts, and how many of them were right."""
+    """Number of drafts; `n_right` of them were right."""
     n_right: int
     label: str
     """What "right" means, in words."""
     vetoed: float
-    """The share of the right ones among drafts with a veto, which none of them is given more than."""
+    """The share of right drafts among those with a veto; an upper bound for the score of any vetoed draft."""
     threshold: float
-    """In `auto`, a draft below it is handed to the larger model."""
+    """In mode `auto`, a draft that scores below this goes to the larger model."""
     threshold_reason: str
     """How the threshold was chosen."""
     with_logprobs: Weights
     without_logprobs: Weights
-    """For servers that give no log-probabilities, and for every other model."""
+    """For servers that report no log-probabilities, and for every other model."""
 
     def as_row(self) -> dict[str, Any]:
-        """The calibration as its JSON; there `vetoed` is called `gated`, as in the files of earlier versions."""
+        """The calibration as JSON. `vetoed` is called `gated` there, as in files of earlier versions."""
         return {"gated" if name == "vetoed" else name: value for name, value in asdict(self).items()}
 
     @classmethod
     def from_row(cls, row: Mapping[str, Any]) -> Self:
-        """The calibration from its JSON (`as_row`)."""
+        """Read a calibration from its JSON (`as_row`)."""
         sets: dict[str, Any] = {}
         for name in ("with_logprobs", "without_logprobs"):
             fields: dict[str, Any] = {
@@ -113,12 +113,12 @@ class Calibration:
 def signals(
     draft: Draft, *, question: str, sentences: Sequence[Sentence], passages: Sequence[Passage]
 ) -> dict[str, float | None]:
-    """What is looked at, by name; None where it is not known.
+    """The signals by name; None if unknown.
 
     Args:
         draft: what the model wrote.
         question: what was asked.
-        sentences: the draft's, judged (`rag.verify.citations.cite`).
+        sentences: the draft's sentences, judged (`rag.verify.citations.cite`).
         passages: what the model was shown.
     """
     said = _PREAMBLE.sub("", draft.text)
@@ -153,14 +153,14 @@ def vetoes(
     passages: Sequence[Passage],
     corrections: Sequence[Correction] = (),
 ) -> tuple[Veto, ...]:
-    """What speaks against the draft outright, the most telling first; see `signals` for the arguments.
+    """The vetoes against the draft, most important first.
 
     Args:
         draft: what the model wrote.
         question: what was asked.
-        sentences: the draft's, judged.
+        sentences: the draft's sentences, judged.
         passages: what the model was shown.
-        corrections: what became of the markers that the model wrote.
+        corrections: how the model's markers were corrected.
     """
     return tuple(_found(draft, question, sentences, passages, corrections))
 
@@ -220,10 +220,10 @@ def score(
     corrections: Sequence[Correction] = (),
     calibration: Calibration,
 ) -> Confidence:
-    """How far the evidence carries the draft, with the reason in words; see `vetoes` for the arguments.
+    """The confidence in the draft, with a reason in words; see `vetoes` for the arguments.
 
-    A model other than the calibrated one has its log-probabilities left out, since their level is the model's own, and
-    the signal `calibrated` is 0: its figure is not to be shown.
+    For a model other than the calibrated one, log-probabilities are ignored because their level depends on the model.
+    The signal `calibrated` is then 0, and the score must not be shown.
     """
     found = vetoes(draft, question=question, sentences=sentences, passages=passages, corrections=corrections)
     values = signals(draft, question=question, sentences=sentences, passages=passages)
@@ -243,7 +243,7 @@ def score(
 
 
 def wants_expert(confidence: Confidence, *, calibration: Calibration) -> bool:
-    """Whether the evidence says that a larger model should be asked, in the mode `auto`."""
+    """Whether a larger model should be asked in mode `auto`."""
     if confidence.vetoes and not ESCALATING & set(confidence.vetoes):
         return False
     return bool(confidence.vetoes) or confidence.score < calibration.threshold
@@ -264,7 +264,7 @@ _WEAK_SIDES: Final = {
 
 
 def _reason(values: Mapping[str, float | None], sentences: Sequence[Sentence], weights: Weights, *, low: bool) -> str:
-    """What decided the figure: the missing support where there is some, else the signal that lowers it most."""
+    """The main reason for the score: missing support if any, else the signal that lowers it most."""
     judged = [sentence.support for sentence in sentences if sentence.support]
     unsupported, supported = judged.count("unsupported"), judged.count("supported")
     if unsupported:
@@ -288,7 +288,7 @@ def _unsupported(n: int, of: int) -> str:
 
 
 def _of(n: int, of: int) -> str:
-    """So many of the sentences, as the beginning of what is said about them."""
+    """The start of a sentence about n of the draft's sentences."""
     if of == 1:
         return "The draft's only sentence is"
     if n == of:
@@ -304,7 +304,7 @@ def _count(n: int) -> str:
 
 
 def _kind_fits(question: str, said: str) -> float:
-    """1 where a yes-or-no question got a yes or no, or one for a number a number; -1 where not; 0 for the others."""
+    """1 if a yes-or-no question got yes or no, or a quantity question a number; -1 if not; 0 for other questions."""
     if _ASKS_YES_OR_NO.match(question):
         return 1.0 if _YES_OR_NO.match(said) else -1.0
     if _ASKS_NUMBER.search(question):
@@ -313,7 +313,7 @@ def _kind_fits(question: str, said: str) -> float:
 
 
 def beyond(said: AbstractSet[str], asked: AbstractSet[str]) -> set[str]:
-    """The stems that the question does not have in any form: "reaches" is nothing new beside "reach"."""
+    """The stems that do not occur in the question in any form: "reaches" is not new after "reach"."""
     forms = [stem for stem in asked if len(stem) >= 4]
     return {
         stem
@@ -323,7 +323,7 @@ def beyond(said: AbstractSet[str], asked: AbstractSet[str]) -> set[str]:
 
 
 def _named(said: str, question: str) -> set[str]:
-    """The names, abbreviations and numbers beyond the question's, case-folded."""
+    """Names, abbreviations and numbers that are not in the question, case-folded."""
     asked = set(words_of(question))
     first = next(iter(_WORD.findall(said)), "")
     found = [word for word in _WORD.findall(said) if word[0].isdigit() or not word.islower()]
@@ -331,7 +331,7 @@ def _named(said: str, question: str) -> set[str]:
 
 
 def _repeats(text: str) -> bool:
-    """Whether fewer than half of the runs of three words are different ones, or a line stands there three times."""
+    """Whether the share of distinct three-word runs is below MIN_VARIETY, or a line occurs three times."""
     words = words_of(text)
     runs = list(zip(words, words[1:], words[2:], strict=False))
     lines = Counter(line.strip() for line in text.splitlines() if line.strip())
@@ -351,7 +351,7 @@ _LANGUAGES = {name: frozenset(words.split()) for name, words in _FUNCTION_WORDS.
 
 
 def _language(text: str) -> str | None:
-    """The script, or for the Latin one the language whose function words are clearly the most; None where unclear."""
+    """The script, or for Latin script the language whose function words clearly dominate; None if unclear."""
     scripts = Counter(unicodedata.name(c, "?").split()[0] for c in text if c.isalpha())
     if not scripts:
         return None

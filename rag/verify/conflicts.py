@@ -1,4 +1,4 @@
-"""Conflicts between passages about the same quantity or claim: pointed out, never averaged."""
+"""Conflicts between passages about the same quantity or claim. They are shown, never averaged."""
 
 from __future__ import annotations
 
@@ -34,45 +34,45 @@ if TYPE_CHECKING:
     from rag.answer import Passage
 
 SHOWN: Final = 2
-"""Conflicts of one answer, at most; the clearest first."""
+"""Conflicts shown per answer, at most; clearest first."""
 
 ALIKE: Final = 0.5
-"""The share of their words, weighted by rarity, that two sentences of different papers must share."""
+"""Two sentences of different papers must share this much of their words, weighted by rarity."""
 
 COPIED: Final = 0.55
-"""The share of their tokens that must stand in runs of the same order, for a "not" to turn the claim of the other."""
+"""The share of tokens that must be in common runs for a "not" to negate the other sentence's claim."""
 
 TELLING: Final = 3
-"""Shared stems that are not common in papers of all kinds, at least; shared names count as one more."""
+"""Minimum number of shared stems that are not in COMMON or _FRAME; shared names count as one more."""
 
 RELEVANT: Final = 0.3
-"""The share of what both sentences say that the question and its answer must speak of."""
+"""The share of what both sentences say that must occur in the question or its answer."""
 
 REACH: Final = 4
-"""Tokens before and behind a number that say what it counts."""
+"""Tokens before and after a number that say what it counts."""
 
 SAME_PLACE: Final = 0.5
 SAME_COUNTED: Final = 0.33
-"""The share of their stems that must be the same for two numbers to count the same; the latter where the word behind
-both is the same."""
+"""Two numbers count the same thing if this share of their surrounding stems is the same. SAME_COUNTED applies if the
+word after both numbers is the same, or if a word is missing and they have the same unit."""
 
 NUMBERS: Final = 5
-"""A sentence with more numbers is a row of a table, a list or a formula."""
+"""A sentence with more numbers is a table row, a list or a formula."""
 
 SHORTEST: Final = 5
 LONGEST: Final = 70
-"""Tokens; what is longer or shorter is no sentence but the remains of a table, a list or a formula."""
+"""In tokens. Anything shorter or longer is what is left of a table, a list or a formula."""
 
 ROUNDED: Final = Decimal("0.05")
-"""How far apart a rounded number and another may be and still agree, as a share of the larger."""
+"""A rounded number agrees with another if they differ by at most this share of the larger."""
 
 _OWN = re.compile(
     r"\b(?:we|our|ours|us|i(?!\.)|my|(?:this|present|current) (?:paper|work|study|article)|proposed)\b"
     r"|^(?:this|that|these|those|it|its|they|their|such|here)\b",
     re.IGNORECASE,
 )
-"""Words by which authors speak of their own work, or of what was named before: two texts that both do so may well speak
-of different things."""
+"""Words for the authors' own work or for something mentioned before. If two texts both use them, they may well be about
+different things."""
 
 _FRAME: Final = frozenset(
     word[:STEM]
@@ -86,7 +86,7 @@ _FRAME: Final = frozenset(
     initialized iterations sets split percent
     """.split()
 )
-"""Stems with which every study tells its own set-up: "Median follow-up was 2.5 years" in two papers is no conflict."""
+"""Stems with which every study describes its setup: "Median follow-up was 2.5 years" in two papers is no conflict."""
 
 _RANGE = re.compile(
     r"\d[\d.,]*\s?%?\s*(?:[-–—−±×:/^]|\+/-|to|or|by|x)\s*\d[\d.,]*|\bbetween \d[\d.,]*\s?%? and \d[\d.,]*"
@@ -106,7 +106,7 @@ _MAY_LABEL: Final = frozenset(
     system example grade chromosome day week month year page part volume no module
     """.split()
 )
-"""A number behind one of these tells which one, not how much; behind the latter only if it counts nothing."""
+"""A number after one of these is a label, not a quantity; after a word of _MAY_LABEL only if it counts nothing."""
 
 _KINDS: Final = tuple(
     frozenset(words.split())
@@ -119,7 +119,7 @@ _KINDS: Final = tuple(
         "english german french spanish chinese arabic russian italian japanese hindi",
     )
 )
-"""Words that stand in the same place and tell different things apart."""
+"""Words that take the same place in a sentence and name different things."""
 
 _TURNING: Final = frozenset(
     """
@@ -132,50 +132,50 @@ _TURNING: Final = frozenset(
     disagree disagrees disagreed accept accepts accepted reject rejects rejected
     """.split()
 )
-"""Opposites that turn a claim. Those that only tell kinds apart, such as long and short texts, do not."""
+"""Opposites that reverse a claim. Those that only name kinds, such as long and short texts, do not."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Quantity:
-    """A number and what is said of it."""
+    """A number and its context."""
 
     number: Number
     around: frozenset[str]
     """Stems of the content words near it."""
     bound: str | None
-    """The word that makes it a bound, or "range" where it is one end of one; None: it is the number itself."""
+    """The word that makes it a bound, or "range" if it is one end of a range; None if it is the value itself."""
 
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """One sentence of a passage, taken apart."""
+    """A parsed sentence of a passage."""
 
     text: str
-    """A verbatim slice of it."""
+    """A verbatim slice of the passage."""
     statement: Statement
     norms: tuple[str, ...]
     words: frozenset[str]
     """Case-folded."""
     names: tuple[Token, ...]
     labels: frozenset[str]
-    """Numbers that tell which one and years."""
+    """Years, and numbers that are labels."""
     quantities: tuple[_Quantity, ...]
     own: bool
-    """Whether it speaks of the authors' own work or of what was named before."""
+    """Whether it is about the authors' own work or something mentioned before."""
 
 
 def conflicts(question: str, answer: Sequence[str], *, passages: Sequence[Passage]) -> tuple[Conflict, ...]:
-    """Where the passages disagree about what the question and its answer speak of; the clearest first, two at most.
+    """Conflicts between the passages on the topic of the question and its answer; clearest first, at most SHOWN.
+
+    Two sentences conflict if they say the same in nearly the same words and names, but differ in a number with the same
+    unit in the same place, or one denies what the other says. Nothing is reported if the wording leaves room for
+    different subjects or conditions, or if both sentences are from one paper: near-duplicates there mostly describe two
+    parts of the work.
 
     Args:
         question: as it was searched for.
         answer: its sentences, without markers.
         passages: what the answer was written from.
-
-    Two sentences are in conflict that speak of the same in nearly the same words and names, and differ in a number of
-    the same unit in the same place, or in that one denies what the other says. It is silent where the wording leaves
-    room for two different subjects or conditions, and about two sentences of one paper: those that are nearly the same
-    mostly tell of two parts of the work.
     """
     weights = weights_of(tuple(passage.chunk.text for passage in passages))
     asked = frozenset().union(*(read(text).stems for text in (question, *answer)))
@@ -184,7 +184,7 @@ def conflicts(question: str, answer: Sequence[str], *, passages: Sequence[Passag
     for (p, a), (q, b) in combinations(said, 2):
         if p.paper.id == q.paper.id or len(a.statement.stems & b.statement.stems) < TELLING:
             continue
-        if a.own and b.own and not _versions(p, q):  # each speaks of its own experiment
+        if a.own and b.own and not _versions(p, q):  # each is about its own experiment
             continue
         differ = disagreement(a, b, weights=weights)
         if differ is None or not _relevant(a, b, asked=asked, weights=weights):
@@ -196,9 +196,9 @@ def conflicts(question: str, answer: Sequence[str], *, passages: Sequence[Passag
 
 
 def disagreement(a: Said, b: Said, *, weights: dict[str, float]) -> tuple[Literal["number", "negation"], float] | None:
-    """How two sentences disagree, and how alike they are otherwise, from `ALIKE` to 1; None: they do not.
+    """How two sentences disagree, and how similar they are otherwise, from `ALIKE` to 1; None if they do not disagree.
 
-    `weights` says how rare each stem is, with "" for one that is not among them.
+    `weights` is the rarity of each stem; the key "" is for stems not listed.
     """
     alike = _alike(a, b, weights=weights)
     if alike is None:
@@ -209,13 +209,13 @@ def disagreement(a: Said, b: Said, *, weights: dict[str, float]) -> tuple[Litera
 
 
 def _versions(p: Passage, q: Passage) -> bool:
-    """Whether two papers are versions of one work: only then does "we" mean the same people and experiment."""
+    """Whether two papers are versions of one work. Only then does "we" mean the same people and experiment."""
     one, other = (" ".join(passage.paper.title.casefold().split()) for passage in (p, q))
     return one == other != ""
 
 
 def _alike(a: Said, b: Said, *, weights: dict[str, float]) -> float | None:
-    """The weighted share of words that both have; None: they speak of different things, or say the very same."""
+    """The weighted share of common words; None if the sentences are about different things or identical."""
     one, other = a.statement.stems, b.statement.stems
     shared = one & other
     share = weight(shared, weights) / weight(one | other, weights)
@@ -238,12 +238,12 @@ def _relevant(a: Said, b: Said, *, asked: frozenset[str], weights: dict[str, flo
 
 
 def weight(stems: Iterable[str], weights: dict[str, float]) -> float:
-    """How much the stems tell, all together."""
+    """The total weight of the stems."""
     return sum(weights.get(stem, weights[""]) * (COMMON_WEIGHT if stem in COMMON else 1.0) for stem in stems)
 
 
 def _other_number(a: Said, b: Said) -> bool:
-    """Whether a number stands in the same place in both and says something else."""
+    """Whether some number in the same place differs between the two."""
     if (
         not a.quantities
         or not b.quantities
@@ -276,7 +276,7 @@ def _same_place(a: _Quantity, b: _Quantity) -> bool:
 
 
 def _agree(a: _Quantity, b: _Quantity) -> bool:
-    """Whether two numbers can both be right: the same, one of them rounded, a bound or one end of a range."""
+    """Whether both numbers can be right: they are equal, one is rounded, or one is a bound or the end of a range."""
     one, other = a.number, b.number
     if a.bound != b.bound or a.bound == "range" or same_number(one, other) or same_number(other, one):
         return True
@@ -289,13 +289,13 @@ def _agree(a: _Quantity, b: _Quantity) -> bool:
 
 
 def _places(value: Decimal) -> int:
-    """Decimal places; below 0 the zeros at the end of a whole number."""
+    """Decimal places; negative for trailing zeros of an integer."""
     exponent = value.as_tuple().exponent
     return -exponent if isinstance(exponent, int) else 0
 
 
 def _denies(a: Said, b: Said) -> bool:
-    """Whether one sentence is the other with a "not" or an opposite that turns it."""
+    """Whether one sentence is the other with a negation or an opposite added."""
     codes = SequenceMatcher(None, a.norms, b.norms, autojunk=False).get_opcodes()
     same = sum(i2 - i1 for tag, i1, i2, _, _ in codes if tag == "equal" and i2 - i1 > 1)
     if same < COPIED * max(len(a.norms), len(b.norms)) or {q.number.value for q in a.quantities} != {
@@ -315,7 +315,7 @@ def _denies(a: Said, b: Said) -> bool:
 
 
 def _about(a: Said, b: Said) -> str:
-    """What both speak of: the words that carry meaning and are in both, as the first has them, eight at most."""
+    """What both are about: their common content words as spelled in the first, at most eight."""
     shared = a.statement.stems & b.statement.stems
     tokens = a.statement.tokens
     kept = [
@@ -338,7 +338,7 @@ def _named(token: Token, other: Said) -> bool:
 
 @lru_cache(maxsize=512)
 def sentences(text: str) -> tuple[Said, ...]:
-    """The sentences of a passage that say something that can be contradicted."""
+    """The sentences of a passage that can be contradicted."""
     parts = (_said(text[start:end]) for start, end in sentence_spans(text))
     return tuple(part for part in parts if part is not None)
 
@@ -379,12 +379,12 @@ def _said(text: str) -> Said | None:
 
 
 def _is_heading(token: Token) -> bool:
-    """Whether a word has its capitals from a heading within the text: "RESULTS" in an abstract."""
+    """Whether a word is capitalised because it is a heading within the text, like "RESULTS" in an abstract."""
     return token.shown.isalpha() and bool(token.stems) and {*token.stems} <= COMMON | _FRAME
 
 
 def _is_label(tokens: Sequence[Token], i: int) -> bool:
-    """Whether a number tells which one, as in "Table 2" and "SemEval 2016", or a year."""
+    """Whether a number is a label, as in "Table 2" and "SemEval 2016", or a year."""
     number = tokens[i].number
     if number is None or number.unit is not None:
         return False

@@ -1,6 +1,6 @@
-"""What a model puts between quotation marks: whether a passage says so word for word, and what differs where none does.
+"""Quotations a model puts in quotation marks: checks them word for word, and shows the difference if none matches.
 
-A search that forgives finds the place that was meant, so that the difference can be shown. It never verifies.
+Fuzzy matching only finds the place that was meant, to show the difference. It never verifies a quotation.
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ if TYPE_CHECKING:
     from rag.answer import Change, Passage
 
 MIN_WORDS: Final = 4
-"""Words between quotation marks that are a quotation; fewer are a term, or a word that is not meant."""
+"""Minimum words of a quotation; fewer are a term or scare quotes."""
 
 MIN_PART: Final = 3
-"""Words of each part where a quotation leaves something out: of single words any statement can be pieced together."""
+"""Minimum words of each part around an ellipsis: any statement can be pieced together from single words."""
 
 CLOSE: Final = 0.5
-"""The share of a quotation's words that a place must have, in their order, to be what was meant."""
+"""The share of a quotation's words that a place must contain, in order, to count as the place meant."""
 
 MAX_COMPARED: Final = 80
-"""Words of which the difference is looked for, at most: a model may leave a quotation open to the end of its answer."""
+"""Maximum words compared: a model may never close a quotation."""
 
 PLACES: Final = 3
-"""Places of a text that are compared: those with the longest runs of the same words."""
+"""Places of a text that are compared: those with the longest common runs."""
 
 _QUOTED = re.compile(
     r"“(?P<curly>[^“”\n]+)(?:”|$)|„(?P<low>[^„“”\n]+)(?:[“”]|$)|«(?P<angle>[^«»\n]+)(?:»|$)|``(?P<tex>[^`\n]+?)''"
@@ -44,19 +44,19 @@ _EDGE = re.compile(r"^\W+|\W+$")
 
 
 def quoted(text: str) -> list[tuple[int, str]]:
-    """Where each quotation in a text begins, and its words; one that is not closed runs to the line's end."""
+    """Start offset and words of each quotation in a text; an unclosed one runs to the end of the line."""
     found = ((match.start(), next(filter(None, match.groups()))) for match in _QUOTED.finditer(text))
     return [(at, words.strip()) for at, words in found if len(words.split()) >= MIN_WORDS]
 
 
 def check(words: str, passages: Sequence[Passage], *, sentence: int, markers: Sequence[int] = ()) -> Quotation | None:
-    """The quotation with its verdict; None for the title of a paper or a section, which is no quotation.
+    """Verify a quotation; None if it is the title of a paper or section, which is not a quotation.
 
     Args:
-        words: what stands between the quotation marks.
+        words: the text between the quotation marks.
         passages: what the model was shown.
-        sentence: which of the answer's sentences it begins in.
-        markers: of this sentence: their passages are looked at first.
+        sentence: index of the answer's sentence in which it begins.
+        markers: the markers of that sentence; their passages are tried first.
     """
     said = words.strip(_EDGES)
     titles = {normalised(title) for p in passages for title in (p.paper.title, p.chunk.section or "")}
@@ -72,11 +72,11 @@ def check(words: str, passages: Sequence[Passage], *, sentence: int, markers: Se
 
 
 def closest(words: str, texts: Iterable[tuple[int, str]]) -> tuple[int | None, tuple[Change, ...]]:
-    """The key of the text that comes closest to the words, and what differs there; (None, ()) where none comes close.
+    """The key of the text closest to the words, and the differences; (None, ()) if none is close.
 
     Args:
         words: a quotation; its first MAX_COMPARED words are compared.
-        texts: (key, text) of each place where it may come from; of two that are as close the first is taken.
+        texts: (key, text) of each candidate; the first wins a tie.
     """
     best: tuple[float, int | None, tuple[Change, ...]] = (0.0, None, ())
     ours = words.split()[:MAX_COMPARED]
@@ -91,10 +91,10 @@ def closest(words: str, texts: Iterable[tuple[int, str]]) -> tuple[int | None, t
 
 
 def word_diff(ours: Sequence[str], theirs: Sequence[str]) -> tuple[Change, ...]:
-    """What makes the one of the other: words that are the same, struck (only in `ours`) and added (only in `theirs`).
+    """Word-level diff: words that are the same, struck (only in `ours`) and added (only in `theirs`).
 
-    Case and the punctuation around a word make no difference. Of the words of `theirs` before the first and behind the
-    last that is the same, only as many are there as stand instead of some of `ours`.
+    Case and punctuation around a word are ignored. Before the first and after the last common word, `theirs` adds at
+    most as many words as are struck there.
     """
     blocks = SequenceMatcher(None, list(map(_form, ours)), list(map(_form, theirs)), autojunk=False).get_opcodes()
     changes: list[Change] = []
@@ -119,7 +119,7 @@ def _form(word: str) -> str:
 
 
 def _windows(ours: Sequence[str], theirs: Sequence[str]) -> Iterator[Sequence[str]]:
-    """The places of a text that have some of the words in their order, about as long as they are."""
+    """Windows of a text that contain some of the words in order, slightly longer than the quotation."""
     matcher = SequenceMatcher(None, list(map(_form, theirs)), list(map(_form, ours)), autojunk=False)
     air = 2 + len(ours) // 4
     blocks = sorted((block for block in matcher.get_matching_blocks() if block.size), key=lambda block: -block.size)

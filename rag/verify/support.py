@@ -1,4 +1,4 @@
-"""Tie each sentence of an answer to the passage that carries it, and judge how far it does."""
+"""Tie each sentence of an answer to a passage, and judge how well the passages support it."""
 
 from __future__ import annotations
 
@@ -35,52 +35,56 @@ if TYPE_CHECKING:
     from rag.answer import Passage, Support
 
 SUPPORTED_AT: Final = 0.6
-"""The share of a sentence's weighted words that a window must have for it to be supported."""
+"""A sentence is supported if a window has at least this share of its weighted words."""
 
 PARTLY_AT = 0.05  # not Final: `bench/support.py` moves it
 PAIRS: Final = 1.3
 LACKING: Final = 0.07
 LACKED: Final = 5
-"""What ties a sentence to a window must reach PARTLY_AT: the share of its words there, and PAIRS times the share of its
-pairs of neighbouring words that are neighbours in some passage, less LACKING for each rare word that is not there,
-LACKED at most. Fitted, and rounded, to tell answers from sentences of other papers on QASPER train (`docs/log.md`).
+"""A sentence is partially supported only if its tie to a window reaches PARTLY_AT:
+
+    tie = overlap + PAIRS·pair_share − LACKING·min(missing, LACKED)
+
+overlap: share of its weighted words in the window; pair_share: share of its pairs of adjacent words that are adjacent
+in some passage; missing: weight of its words that are not in the window, in units of a word that is in no passage.
+Fitted on QASPER train to separate answers from sentences of other papers, then rounded (`docs/log.md`).
 """
 
 COPIED_AT: Final = 0.6
 COPIED_TOKENS: Final = 4
-"""From this share of its words, and so many, in runs of the same order on, a sentence is a copy with differences."""
+"""A sentence is an edited copy if at least this share of its tokens, and at least this many, are in common runs."""
 
 NEIGHBOURS: Final = 3
-"""Words beside a run of the same words that are compared as well."""
+"""Words next to a common run that are compared as well."""
 
 COUNTABLE: Final = 12
-"""A whole number up to this may be counted from a list, so that it need not be written in the passage."""
+"""An integer up to this may have been counted from a list, so the passage need not contain it."""
 
 NEARLY: Final = 0.15
-"""A marker of the model's own is kept if its passage has at most so much less of the sentence than the best one."""
+"""Keep the model's marker if its passage scores within NEARLY of the best."""
 
 ADDS: Final = 0.2
-"""A further marker is kept if its passage adds this share of the sentence's words."""
+"""Keep a further marker if its passage adds this share of the sentence's weighted words."""
 
 RIVALS: Final = 3
-"""Passages that are looked at closely, at most."""
+"""Passages examined closely, at most."""
 
 TELLING: Final = 3
-"""Characters of the shortest item that can be looked for alone: "DNA", or "#12" for the number 12."""
+"""Minimum characters of an item that is specific enough to search for: "DNA", or "#12" for the number 12."""
 
 WINDOW: Final = 3
-"""Sentences of a passage that are read together, at most."""
+"""Sentences per window, at most."""
 
 LONGER: Final = 0.02
-"""What each further sentence of a window costs, so that of two windows with the same words the shorter is taken."""
+"""Penalty per sentence of a window: of two windows with the same words, the shorter one wins."""
 
 COMMON_WEIGHT: Final = 0.3
-"""What a word of `claims.COMMON` counts of another as rare as it."""
+"""The weight of a word in `claims.COMMON`, relative to another word as rare."""
 
 ABOUT_ANSWERING: Final = frozenset(
     "answer questi passag text paper papers follow based yes hello thanks thank sorry know".split()
 )
-"""Stems with which a model speaks of its own task; they tie a sentence to no passage."""
+"""Stems with which a model talks about its own task; they tie a sentence to no passage."""
 
 _ABSTAINS = re.compile(
     r"^(?:(?:this|that|it) is not in (?:your|the|these) |(?:i|the (?:given |provided )?(?:passages?|papers?|texts?|"
@@ -88,7 +92,7 @@ _ABSTAINS = re.compile(
     r"specify|provide|contain|give|answer|find|information))",
     re.IGNORECASE,
 )
-"""Words by which a model says that the passages have no answer."""
+"""Phrases with which a model says that the passages have no answer."""
 
 _PREDICATE: Final = re.compile(r"(?<=\S) is .*")
 
@@ -97,29 +101,29 @@ _ORDER: Final[dict[Support, int]] = {"supported": 0, PARTIALLY_SUPPORTED: 1, "un
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """What a sentence's support comes to."""
+    """The verdict on a sentence."""
 
     support: Support | None
-    """None: the sentence claims nothing that could be checked."""
+    """None if the sentence claims nothing that could be checked."""
     marker: int | None = None
-    """Of the passage that comes closest; None: none comes near."""
+    """Marker of the closest passage; None if none is close."""
     window: tuple[int, int] | None = None
-    """Where in that passage's text the closest one to three sentences stand, as [start, end)."""
+    """Offsets of the closest one to three sentences in that passage's text, as [start, end)."""
     score: float = 0.0
-    """The share in [0, 1] of the sentence's words, weighted by how rare they are, that stand in the window."""
+    """Share in [0, 1] of the sentence's words found in the window, weighted by rarity."""
     tie: float = 0.0
-    """How close its words and pairs of words tie it to the window; compared with PARTLY_AT."""
+    """How closely its words and word pairs tie it to the window; compared with PARTLY_AT."""
     reasons: tuple[str, ...] = ()
-    """What speaks against it, one short clause each; empty where nothing does."""
+    """What speaks against it, one short clause each; empty if nothing does."""
     markers: tuple[int, ...] = ()
-    """The markers that the sentence should bear."""
+    """The markers that the sentence should have."""
     corrections: tuple[tuple[int | None, int | None], ...] = ()
-    """Markers of the model's own that were replaced, as (from, to); to None: dropped."""
+    """Replaced markers of the model, as (from, to); `to` is None if the marker was dropped."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Window:
-    """One to three neighbouring sentences of a passage."""
+    """One to three adjacent sentences of a passage."""
 
     start: int
     end: int
@@ -131,7 +135,7 @@ class _Window:
     forms: frozenset[str]
     initials: str
     pairs: frozenset[tuple[str, str]] = frozenset()
-    """Stems that stand beside each other; known only of all passages together."""
+    """Pairs of adjacent stems; filled only for the union of all passages."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,12 +148,12 @@ class _Match:
 
 
 def abstains(sentence: str) -> bool:
-    """Whether a model says with this sentence that the passages have no answer."""
+    """Whether the model says in this sentence that the passages have no answer."""
     return bool(_ABSTAINS.match(sentence))
 
 
 def judge(sentence: str, passages: Sequence[Passage], *, hints: Sequence[int] = ()) -> Judgement:
-    """How far the passages carry the sentence.
+    """Judge how well the passages support the sentence.
 
     Args:
         sentence: one sentence of an answer, without markers.
@@ -191,7 +195,7 @@ def judge(sentence: str, passages: Sequence[Passage], *, hints: Sequence[int] = 
 def _markers(
     support: Support, best: _Match, matches: dict[int, _Match], weight: dict[str, float], hints: Sequence[int]
 ) -> tuple[tuple[int, ...], tuple[tuple[int | None, int | None], ...]]:
-    """The markers that hold, and what became of the others: the model's own count where they are about as good."""
+    """The markers to keep, and the corrections. The model's own markers stay if their passages are about as good."""
     own = best.passage.marker
     if support == "unsupported":
         return (), tuple((hint, None) for hint in hints)
@@ -211,7 +215,7 @@ def _markers(
 def _verdict(
     claim: Statement, match: _Match, items: frozenset[str], everything: _Window, *, tie: float
 ) -> tuple[Support, tuple[str, ...]]:
-    """The verdict against one window, with what speaks against it."""
+    """The verdict against one window, with the reasons against."""
     window, norms = match.window, tuple(token.norm for token in claim.tokens)
     if norms == window.norms:
         return "supported", ()
@@ -250,7 +254,7 @@ def _verdict(
 
 
 def _told_once(reasons: Sequence[str]) -> tuple[str, ...]:
-    """The first reason for each number and name, and all others once."""
+    """The first reason for each number and name, and every other reason once."""
     kept: dict[str, str] = {}
     for reason in reasons:
         kept.setdefault(_PREDICATE.sub("", reason) if reason.startswith(("number ", "name ")) else reason, reason)
@@ -258,12 +262,12 @@ def _told_once(reasons: Sequence[str]) -> tuple[str, ...]:
 
 
 def _tie(score: float, *, pairs: float, rare: float) -> float:
-    """How close a sentence's words tie it to a window; see PARTLY_AT. `rare`: its weight in words that are nowhere."""
+    """How closely a sentence is tied to a window; see PARTLY_AT. `rare`: its weight ÷ that of an unseen word."""
     return score + PAIRS * pairs - LACKING * min((1 - score) * rare, LACKED)
 
 
 def _closest_sentence(match: _Match, items: frozenset[str]) -> _Window:
-    """The one sentence of the window that has most in common with the claim."""
+    """The sentence of the window that shares most with the claim."""
     inside = (
         window
         for window in _windows(match.passage.chunk.text)
@@ -273,7 +277,7 @@ def _closest_sentence(match: _Match, items: frozenset[str]) -> _Window:
 
 
 def _differences(claim: Statement, window: _Window, norms: tuple[str, ...]) -> list[str] | None:
-    """What a copied sentence has otherwise than its source; None: it is no copy."""
+    """How an edited copy differs from its source; None if the sentence is not a copy."""
     codes = SequenceMatcher(None, norms, window.norms, autojunk=False).get_opcodes()
     same = sum(i2 - i1 for tag, i1, i2, _, _ in codes if tag == "equal" and i2 - i1 > 1)
     if same < max(COPIED_TOKENS, COPIED_AT * len(norms)):
@@ -284,7 +288,7 @@ def _differences(claim: Statement, window: _Window, norms: tuple[str, ...]) -> l
         if tag == "equal":
             continue
         ours, theirs = claim.tokens[i1:i2], window.tokens[j1:j2]
-        near = len(ours) + NEIGHBOURS  # what lies further off belongs to another clause
+        near = len(ours) + NEIGHBOURS  # words further away belong to another clause
         if k < inside[0]:
             theirs = theirs[-near:]
         elif k > inside[-1]:
@@ -303,7 +307,7 @@ def _differences(claim: Statement, window: _Window, norms: tuple[str, ...]) -> l
 
 
 def _replaced(ours: Sequence[Token], theirs: Sequence[Token]) -> list[str]:
-    """Numbers and names that stand where the passage has others."""
+    """Numbers and names for which the passage has different ones."""
     numbers = [token.number for token in theirs if token.number]
     names = [token for token in theirs if token.name]
     reasons = []
@@ -336,7 +340,7 @@ def _best(passage: Passage, items: frozenset[str], weight: dict[str, float]) -> 
 
 @lru_cache(maxsize=16)
 def weights_of(texts: tuple[str, ...]) -> dict[str, float]:
-    """How rare each item is among the sentences; "" for one that is in none."""
+    """Rarity of each item: log(1 + sentences / sentences with it); the key "" is for items in no sentence."""
     sentences = [window for text in texts for window in _windows(text) if window.length == 1]
     counts = Counter(item for window in sentences for item in window.items)
     n = len(sentences)

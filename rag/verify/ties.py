@@ -1,4 +1,4 @@
-"""Which number belongs to which of the things beside it: in lists with "respectively", and in the rows of tables."""
+"""Which number belongs to which thing: in lists with "respectively" and in table rows."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 ITEM_WORDS: Final = 6
-"""Words of an item of a list, at most."""
+"""Maximum words of a list item."""
 
 ROWS: Final = 40
-"""Rows of a table that are looked at."""
+"""Table rows examined, at most."""
 
 _UNIT = (
     r"(?:\s?(?:%|‰|°\s?C)|[-–]fold\b|\s?(?:[µμmknc]?[gmlLsMA]|[kM]?Hz|h|kb|bp|[kMGT]i?B|days?|weeks?|months?|years?|hours?|"
@@ -46,34 +46,34 @@ _RESPECTIVELY = re.compile(r"\brespectively\b", re.IGNORECASE)
 
 @dataclass(frozen=True, slots=True)
 class Tied:
-    """Things, each with the numbers that are its own, and where they stand in the text."""
+    """Things, each with its own numbers, and where they are in the text."""
 
     names: tuple[str, ...]
     telling: tuple[frozenset[str], ...]
-    """For each thing the words that no other one has."""
+    """For each thing, the words that no other one has."""
     numbers: tuple[tuple[Number, ...], ...]
     start: int
-    """Where in the text its sentence, or its first row, begins; and where the last one ends."""
+    """Offsets of the sentence, or of the first to the last row, as [start, end)."""
     end: int
     places: tuple[tuple[int, int], ...] = ()
-    """Of the names; of a list with "respectively" only."""
+    """Offsets of the names; only for a list with "respectively"."""
     values: tuple[tuple[int, int], ...] = ()
-    """Of the numbers; of a list with "respectively" only."""
+    """Offsets of the numbers; only for a list with "respectively"."""
 
 
 def foreign_number(claim: Statement, text: str) -> str | None:
-    """What speaks against a claim that gives one thing the number of another; None where nothing does.
+    """What speaks against a claim that gives one thing the number of another; None if nothing does.
 
     Args:
-        claim: of an answer.
-        text: the passage that it is tied to.
+        claim: a sentence of an answer.
+        text: the passage it is tied to.
     """
     for tied, number in product(ties(text), claim.numbers):
         said = _words(claim, without=number)
         named = {k for k, words in enumerate(tied.telling) if words & said}
         if not named or len(named) == len(tied.names):
             continue
-        if any(number in read(tied.names[k]).numbers for k in named):  # a part of the name
+        if any(number in read(tied.names[k]).numbers for k in named):  # part of the name
             continue
         owners = {k for k, own in enumerate(tied.numbers) if any(same_number(number, other) for other in own)}
         if not owners or owners & named:
@@ -84,7 +84,7 @@ def foreign_number(claim: Statement, text: str) -> str | None:
 
 
 def own_number(question: Statement, text: str, number: Number) -> Number | None:
-    """The number that the thing asked about has, where `number` is that of another one; None where it is its own."""
+    """The number of the thing asked about, if `number` belongs to another one; None if it is its own or unknown."""
     asked = _words(question)
     for tied in ties(text):
         named = [k for k, words in enumerate(tied.telling) if words & asked]
@@ -101,14 +101,14 @@ def ties(text: str) -> tuple[Tied, ...]:
 
 
 def _words(statement: Statement, *, without: Number | None = None) -> frozenset[str]:
-    """Its names, content words and numbers, by which things may be told apart: "week 3"; without one of its numbers."""
+    """Names, content words and numbers that tell things apart, like "week 3"; optionally without one number."""
     forms = (token.norm for token in statement.tokens if token.number is None)
     numbers = (f"#{number.value:f}" for number in statement.numbers if number != without)
     return frozenset((*forms, *numbers)) | statement.stems
 
 
 def _telling(names: Sequence[str], rest: str = "") -> tuple[frozenset[str], ...]:
-    """For each name the words that no other one has, and if there are such, those that the rest has not either."""
+    """For each name, the words that no other name has; those that the rest lacks too, if there are any."""
     words = [frozenset(w for w in _words(read(name)) if w not in COMMON) for name in names]
     own = [ours - frozenset().union(*(o for j, o in enumerate(words) if j != k)) for k, ours in enumerate(words)]
     beside = _words(read(rest))
@@ -116,7 +116,7 @@ def _telling(names: Sequence[str], rest: str = "") -> tuple[frozenset[str], ...]
 
 
 def _elsewhere(number: Number, text: str, tied: Tied, words: frozenset[str]) -> bool:
-    """Whether the number stands in the text outside the list or table too, in a sentence with one of these words."""
+    """Whether the number also occurs outside the list or table, in a sentence with one of these words."""
     for start, end in sentence_spans(text):
         if tied.start < end and start < tied.end:
             continue
@@ -137,7 +137,7 @@ def _respectively(text: str) -> Iterator[Tied]:
 
 
 def _list_before(text: str, start: int, end: int, mark: int) -> Tied | None:
-    """The list of numbers nearest before "respectively", with the nearest list of as many things."""
+    """The last list of numbers before "respectively", with the nearest list of as many things."""
     runs = [run for run in _NUMBERS.finditer(text, start, end) if run.start() < mark]
     for run in reversed(runs[-3:]):
         values = [(one.start(), one.end()) for one in _ONE.finditer(text, run.start(), run.end())]
@@ -164,7 +164,7 @@ def _list_before(text: str, start: int, end: int, mark: int) -> Tied | None:
 
 
 def _listed(text: str, low: int, high: int, n: int) -> Iterator[list[tuple[int, int]]]:
-    """Every "A, B and C" with n items between two places, each item as a place."""
+    """Every "A, B and C" with n items between two offsets, each item as [start, end)."""
     for joint in _JOINT.finditer(text, low, high):
         last = _right_item(text, joint.end(), high)
         before, at = [], joint.start()
@@ -186,7 +186,7 @@ def _right_item(text: str, at: int, high: int) -> tuple[int, int] | None:
 
 
 def _left_item(text: str, low: int, at: int, *, first: bool) -> tuple[int, int] | None:
-    """The item that ends at `at`: back to a comma, or for the first one to the last word that is no part of it."""
+    """The item that ends at `at`: it starts after a comma, or the first one after the last edge word."""
     comma = text.rfind(",", low, at)
     start = max(low, comma + 1)
     if first:
@@ -198,7 +198,7 @@ def _left_item(text: str, low: int, at: int, *, first: bool) -> tuple[int, int] 
 
 
 def _trimmed(text: str, start: int, end: int, *, keep_first: bool) -> tuple[int, int] | None:
-    """The place without spaces at its ends, and of more than ITEM_WORDS words the nearest to the joint."""
+    """The span without outer spaces, cut to the ITEM_WORDS words nearest the conjunction."""
     words = list(re.finditer(r"\S+", text[start:end]))
     words = words[:ITEM_WORDS] if keep_first else words[-ITEM_WORDS:]
     return (start + words[0].start(), start + words[-1].end()) if words else None
@@ -208,7 +208,7 @@ def _trimmed(text: str, start: int, end: int, *, keep_first: bool) -> tuple[int,
 
 
 def _tables(text: str) -> Iterator[Tied]:
-    """Neighbouring lines of cells: the first cell names the thing, the numbers of the others are its own."""
+    """Adjacent lines of cells: the first cell names the thing, and the numbers in the others belong to it."""
     rows: list[tuple[str, tuple[Number, ...]]] = []
     first = at = 0
     for line in (*text.split("\n"), ""):

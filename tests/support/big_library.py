@@ -1,4 +1,4 @@
-"""A library of many made papers, filled through its own tables, and a question that a model elsewhere refines."""
+"""A library of many synthetic papers, filled through its own tables, and a question refined by a model elsewhere."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ if TYPE_CHECKING:
 
 PAGES, PAGE_CHARS, CHUNK_CHARS = 10, 4_000, 700
 TOPIC = "zymurgy"
-"""Only the first `ABOUT` papers speak of it."""
+"""Only the first `ABOUT` papers mention it."""
 ABOUT = 10
 
 
 def sentence(paper: int, n: int) -> str:
-    """A sentence that stands in one paper only."""
+    """A sentence that occurs in one paper only."""
     return f"The {TOPIC} of barrel {paper} was kept at {n} degrees for {paper + n} days before it was measured."
 
 
@@ -44,7 +44,7 @@ BETTER = f"{sentence(1, 2)} [1]"
 
 
 def fill(library: Library, embedder: Embedder, *, papers: int = 200) -> list[str]:
-    """Add the papers, each with ten pages of an article's length and one passage a page; returns their ids."""
+    """Add the papers, each with ten pages of realistic length and one passage per page; returns their ids."""
     dice = random.Random(7)
     words = ["".join(dice.choices("abcdefghilmnoprstu", k=dice.randint(3, 10))) for _ in range(4_000)]
     library.own()
@@ -95,7 +95,7 @@ def _page(dice: random.Random, words: list[str], paper: int, n: int) -> str:
 
 
 def guard(library: Library, *, calls: int = 200, words: int = 300) -> None:
-    """All that the gate and the terms may have to read: half of the papers stay here, a long log, two long lists."""
+    """Maximise what the gate and the terms must read: half of the papers `local only`, a long log, two long lists."""
     gate = Gate(library.folder)
     ids = [paper.id for paper in library.papers()]
     with pytest.MonkeyPatch.context() as patched:
@@ -110,7 +110,7 @@ def guard(library: Library, *, calls: int = 200, words: int = 300) -> None:
 
 @asynccontextmanager
 async def asked_elsewhere(library: Library) -> AsyncIterator[tuple[Assistant, Listener]]:
-    """An assistant whose larger model is at 127.0.0.2, which has to be taken for another machine."""
+    """An assistant whose larger model is at 127.0.0.2, which must be treated as another machine."""
     async with listening(reply(piece(BETTER) + piece(None, "stop") + DONE), host="127.0.0.2") as there:
         settings = RagSettings(drafter_sentences=0, expert=f"{there.url}#large", expert_context=16384)
         yield (
@@ -126,7 +126,7 @@ async def asked_elsewhere(library: Library) -> AsyncIterator[tuple[Assistant, Li
 
 
 async def refined(assistant: Assistant) -> Answer:
-    """Ask in mode refine, and agree to sending."""
+    """Ask in mode refine, and consent to sending."""
 
     async def agree(_payload):
         return "once"

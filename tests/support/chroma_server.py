@@ -1,4 +1,4 @@
-"""A Chroma server of the package's own for a test, over a real connection."""
+"""The package's own Chroma server for a test, over a real connection."""
 
 from __future__ import annotations
 

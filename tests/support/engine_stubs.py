@@ -1,4 +1,4 @@
-"""Stubs of model servers: each answers as its engine documents it, or as it was seen to; the source stands with it."""
+"""Stubs of model servers. Each answers as its engine documents or was observed to; the source is given with it."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ JSON = "application/json"
 
 @dataclass
 class Page:
-    """One reply: JSON for anything but text."""
+    """One reply; anything but text is sent as JSON."""
 
     body: Any
     status: int = 200
     headers: dict[str, str] = field(default_factory=dict)
     seconds: float = 0.0
-    """Before it is sent."""
+    """Delay before it is sent."""
 
     def raw(self) -> tuple[bytes, str]:
         if isinstance(self.body, bytes):
@@ -37,7 +37,7 @@ class Page:
 
 @dataclass
 class Stub:
-    """A fake of an engine: pages by path, one page for every other path, headers for all of them."""
+    """A fake engine: pages by path, one page for every other path, and headers for all of them."""
 
     name: str
     pages: dict[str, Any]
@@ -46,7 +46,7 @@ class Stub:
     shows: dict[str, Any] = field(default_factory=dict)
     """Ollama's POST /api/show, by model."""
     completes: Callable[[dict[str, Any]], Page] | None = None
-    """POST /v1/chat/completions: the request's body in, the reply out."""
+    """POST /v1/chat/completions: takes the request's body, returns the reply."""
 
 
 def openai_list(*rows: dict[str, Any]) -> dict[str, Any]:
@@ -211,7 +211,7 @@ SGLANG = Stub(
     other=Page({"detail": "Not Found"}, 404),
 )
 
-# As seen with xllamacpp 2026.10, started with a key: /health alone is open.
+# As observed with xllamacpp 2026.10 started with a key: only /health is open.
 LOCKED_LLAMA_CPP = Stub(
     "llama.cpp",
     {"/health": {"status": "ok"}},
@@ -256,7 +256,7 @@ GPT4ALL = Stub(
 
 _OATPP = Page("server=oatpp/1.3.0\ncode=404\ndescription=Not Found\n", 404)
 
-# As seen with foundry-local-sdk 2.2.1 (its list was empty: its catalogue could not be reached); one model added.
+# As observed with foundry-local-sdk 2.2.1 (its list was empty, as the catalogue was unreachable); one model added.
 FOUNDRY_LOCAL = Stub(
     "Foundry Local",
     {
@@ -284,7 +284,7 @@ FOUNDRY_LOCAL_0 = Stub(
     },
 )
 
-# LostRuins/koboldcpp imitates Ollama, OpenAI and a part of llama.cpp at once.
+# LostRuins/koboldcpp imitates Ollama, OpenAI and part of llama.cpp at once.
 KOBOLDCPP = Stub(
     "OpenAI-compatible server",
     {
@@ -297,12 +297,12 @@ KOBOLDCPP = Stub(
 )
 
 ENGINES = (OLLAMA, LM_STUDIO, LM_STUDIO_0, VLLM, SGLANG, JAN, GPT4ALL, FOUNDRY_LOCAL_0, KOBOLDCPP)
-"""Those that tell their models at once."""
+"""Engines that list their models immediately."""
 
 
 @contextmanager
 def serving(stub: Stub, *, port: int = 0, host: str = "127.0.0.1"):
-    """Serve a stub; yields the server: its port is `server.server_port`, what it was asked `server.asked`."""
+    """Serve a stub; yields the server, with its port in `server.server_port` and the requests in `server.asked`."""
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -338,7 +338,7 @@ def serving(stub: Stub, *, port: int = 0, host: str = "127.0.0.1"):
         def handle(self) -> None:
             try:
                 super().handle()
-            except OSError:  # who asked has left
+            except OSError:  # the client has disconnected
                 self.close_connection = True
 
     class Server(ThreadingHTTPServer):

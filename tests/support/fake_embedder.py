@@ -1,4 +1,4 @@
-"""HashEmbedder: a fake that ranks, and one that takes its time."""
+"""HashEmbedder: a fake embedder that ranks, and a slow one."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 
 
 class HashEmbedder:
-    """A fake embedder: hashed words, so that texts with common words are near. Deterministic, no model."""
+    """A fake embedder based on hashed words, so texts with common words are close. Deterministic, without a model."""
 
     max_tokens = 254
 
@@ -34,7 +34,7 @@ class HashEmbedder:
 
 
 class SlowEmbedder(HashEmbedder):
-    """A fake embedder that sleeps before each call, and after so many of them stands still until it may go on."""
+    """A fake embedder that sleeps before each call, and after a number of calls blocks until it may continue."""
 
     def __init__(self, seconds: float = 0.0, *, stops_after: int | None = None) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""WordReader: a fake that ranks."""
+"""WordReader: a fake reader that ranks."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from rag.words import content_words
 
 
 class WordReader:
-    """A fake reader: a sentence answers if it shares words with the question, its first other word is the answer.
+    """A fake reader: a sentence answers if it shares words with the question, with its first other word as the answer.
 
     Args:
         error: raised by every `read`.

@@ -1,4 +1,4 @@
-"""Fakes of the seams that need a running model; each keeps the contract that its real counterpart is tested by."""
+"""Fakes of the interfaces that need a running model; each satisfies the contract its real counterpart is tested by."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ HERE = Destination("http://127.0.0.1:9/v1", ("127.0.0.1",))
 
 
 class ScriptedChatModel:
-    """A fake `ChatModel`: says what it was told to say, word by word, and remembers what it was asked.
+    """A fake `ChatModel`: says what it was told to, word by word, and records its input.
 
     Args:
-        replies: one for each call of `stream`, in order; an exception is raised in its place. A list of pieces is
-            sent as it is, and an exception in it is raised after the pieces before it. A call too many fails the test.
+        replies: one for each call of `stream`, in order; an exception is raised instead. A list of pieces is sent
+            unchanged, and an exception in it is raised after the pieces before it. An extra call fails the test.
         delay: seconds before each piece.
-        destination: where it is said to be; elsewhere than on this machine it wants a permit, as the real one does.
+        destination: where it claims to be; if that is not this machine, it requires a permit, like the real one.
     """
 
     def __init__(
@@ -56,7 +56,7 @@ class ScriptedChatModel:
         self.seen: list[list[Message]] = []
         """The messages of each call of `stream`."""
         self.left_early = 0
-        """How many streams were not read to their end."""
+        """Number of streams not read to their end."""
 
     @property
     def name(self) -> str:
@@ -66,7 +66,7 @@ class ScriptedChatModel:
         return self._window
 
     async def count_tokens(self, messages: Sequence[Message]) -> int:
-        """Words, and four for each message."""
+        """Words, plus four per message."""
         return sum(len(re.findall(r"\S+", message["content"])) + 4 for message in messages)
 
     async def is_here(self) -> bool:
@@ -125,14 +125,14 @@ class ScriptedChatModel:
 
 
 class UntouchedChatModel(ScriptedChatModel):
-    """A fake `ChatModel` of which nobody may ask where it is."""
+    """A fake `ChatModel` that must not be asked where it is."""
 
     async def planned_call(self, *, max_tokens: int, temperature: float = 0.0) -> ModelCall:
         raise AssertionError("the address was looked up")
 
 
 class HangingChatModel(ScriptedChatModel):
-    """A fake `ChatModel` whose server was frozen: no call returns, until the caller gives up."""
+    """A fake `ChatModel` with a frozen server: no call returns until the caller gives up."""
 
     def __init__(self) -> None:
         super().__init__(name="frozen")
@@ -168,7 +168,7 @@ class HangingChatModel(ScriptedChatModel):
 
 
 class ScriptedAssistant:
-    """A fake `Assistant`: its script is played at each call; an exception in it is raised, a number is slept."""
+    """A fake `Assistant` that plays its script at each call: exceptions are raised, numbers are slept."""
 
     def __init__(self) -> None:
         self.script: list[Any] = []
@@ -177,9 +177,9 @@ class ScriptedAssistant:
         self.asked: list[dict[str, Any]] = []
         """The arguments of each call of `ask`, by name."""
         self.refined: list[Answer] = []
-        """The answer of each call of `refine`."""
+        """The answer passed to each call of `refine`."""
         self.asked_by: list[AskedBy] = []
-        """Who could be asked for consent, at each call of either."""
+        """Who could be asked for consent, for each call of either."""
         self.closed = 0
         self.embedder: Any = None
         self.expert: Any = None
@@ -223,7 +223,7 @@ class ScriptedAssistant:
 
 
 class ScriptedUser:
-    """A fake `Consent`: says what it was told to say, and remembers what it was shown."""
+    """A fake `Consent`: says what it was told to, and records what it was shown."""
 
     def __init__(self, *says: Verdict | None) -> None:
         self.says = list(says)
@@ -235,7 +235,7 @@ class ScriptedUser:
 
 
 class SilentPage:
-    """A fake of the page at the other end of Chainlit's socket: it keeps what was sent to it, and answers nothing."""
+    """A fake page at the other end of Chainlit's socket: it records what it receives and answers nothing."""
 
     def __init__(self) -> None:
         self.events: list[tuple[str, Any]] = []
@@ -253,7 +253,7 @@ class SilentPage:
 
     @property
     def steps(self) -> list[dict[str, Any]]:
-        """The last state of every message and step, in the order in which they appeared."""
+        """The last state of every message and step, in order of appearance."""
         last: dict[str, dict[str, Any]] = {}
         for event, data in self.events:
             if event in {"new_message", "update_message", "stream_start"}:

@@ -1,4 +1,4 @@
-"""Small GGUF files, written by the format's description."""
+"""Small GGUF files, written from the format's specification."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ def text(value: str) -> bytes:
 
 
 def gguf(values: dict[str, object], *, version: int = 3) -> bytes:
-    """A file with these keys and no tensors: ints as 32-bit, texts, lists of ints or of texts."""
+    """A file with these keys and no tensors: 32-bit ints, strings, lists of ints or of strings."""
     out = b"GGUF" + struct.pack("<IQQ", version, 0, len(values))
     for key, value in values.items():
         out += text(key)

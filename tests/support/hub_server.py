@@ -1,4 +1,4 @@
-"""A model hub on loopback: a real HTTP server that gives one file, well or badly."""
+"""A model hub on loopback: a real HTTP server for one file, well-behaved or not."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ if TYPE_CHECKING:
 
 @dataclass
 class Hub:
-    """What it gives, and what it was asked for."""
+    """What it serves, and the requests it got."""
 
     content: bytes
     breaks: list[int] = field(default_factory=list)
-    """After how many bytes of the body the connections break, one for each request; then no more."""
+    """After how many bytes of the body to break the connection, one per request; then no more."""
     ranges: bool = True
-    """Whether it answers a Range with that part."""
+    """Whether it honours Range."""
     status: int = 200
     content_type: str = "application/octet-stream"
     location: str | None = None
-    """Redirect there."""
+    """Redirect to this address."""
     says_length: bool = True
     asked: list[tuple[str, str | None]] = field(default_factory=list)
     """Path and Range of each request."""
@@ -64,7 +64,7 @@ def serving(hub: Hub, *, tls: ssl.SSLContext | None = None) -> Iterator[Hub]:
                 self.send_header("Content-Range", f"bytes {begin}-{total - 1}/{total}")
             self.end_headers()
             body = hub.content[begin:]
-            with suppress(OSError):  # whoever asked has gone
+            with suppress(OSError):  # the client has disconnected
                 if hub.breaks:
                     self.wfile.write(body[: hub.breaks.pop(0)])
                     self.wfile.flush()

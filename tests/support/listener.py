@@ -1,4 +1,4 @@
-"""A real HTTP server on loopback that keeps every byte that arrives, as the other side of a leak would."""
+"""A real HTTP server on loopback that records every byte it receives, as the receiver of a leak would."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def refusal(message: str) -> bytes:
 
 
 class Listener:
-    """The n-th request gets the n-th reply, the last one again and again."""
+    """The n-th request gets the n-th reply; the last one is repeated."""
 
     def __init__(self, replies) -> None:
         self.replies = replies

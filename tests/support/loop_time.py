@@ -1,4 +1,4 @@
-"""How long each callback holds an event loop: by the clock, and in processor time, which neighbours do not lengthen."""
+"""How long each callback blocks an event loop, in wall-clock and in CPU time, which other processes do not inflate."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, order=True)
 class Hold:
-    """One callback: nothing else in the loop ran meanwhile."""
+    """One callback; nothing else in the loop ran during it."""
 
     processor: float
-    """Milliseconds of the processor that the loop's own thread used."""
+    """CPU milliseconds of the loop's own thread."""
     clock: float
-    """Milliseconds by the clock, the time included in which other threads and programs ran."""
+    """Wall-clock milliseconds, including time in which other threads and programs ran."""
     what: str
 
 
 @asynccontextmanager
 async def held() -> AsyncIterator[list[Hold]]:
-    """The callbacks that run inside, in this thread's loop, each in the list once it has ended.
+    """The callbacks of this thread's loop that run inside the block, each added once it has ended.
 
-    The garbage that was there before is left out: how long a collection takes is said by what the whole test run holds.
+    Garbage from before is excluded: how long a collection takes depends on everything the test run holds.
     """
     holds: list[Hold] = []
     run = asyncio.Handle._run
@@ -44,14 +44,14 @@ async def held() -> AsyncIterator[list[Hold]]:
     asyncio.Handle._run = timed
     try:
         yield holds
-        await asyncio.sleep(0)  # the callback in which the last of it ran has ended
+        await asyncio.sleep(0)  # let the callback that ran the last of it end
     finally:
         asyncio.Handle._run = run
         gc.unfreeze()
 
 
 def _named(handle: asyncio.Handle) -> str:
-    """The callback; of a task the places where it waits, the innermost last."""
+    """The callback's name; for a task, the places where it waits, innermost last."""
     task = getattr(handle._callback, "__self__", None)
     if not isinstance(task, asyncio.Task):
         return repr(handle._callback)

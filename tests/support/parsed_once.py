@@ -1,5 +1,5 @@
-"""The sample papers are parsed once in a run of the tests: the child and its half second for each of hundreds of times
-are what tests/ingest/test_sandbox.py is about, and no other test."""
+"""Parse each sample paper only once per test run, because the sandbox takes half a second per file. Only
+tests/ingest/test_sandbox.py tests the sandbox itself."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def _digest(path: Path) -> str:
 
 
 class ParserOfSamples(sandbox.Parser):
-    """The real parser, which remembers what it has read of a sample paper; every other file is parsed each time."""
+    """The real parser with a cache for the sample papers; every other file is parsed each time."""
 
     _read: ClassVar[dict[tuple[str, ...], ParsedPaper]] = {}
 
@@ -37,4 +37,4 @@ class ParserOfSamples(sandbox.Parser):
         key = (digest, file_name or path.name, json.dumps(self._options))
         if key not in self._read or (cancel is not None and cancel.is_set()):
             self._read[key] = super().parse(path, file_name=file_name, cancel=cancel)
-        return self._read[key]  # frozen: nobody can change what another test gets
+        return self._read[key]  # frozen, so no test can change what another one gets

@@ -1,4 +1,4 @@
-"""Small PDFs made for tests: lines of text at given places, nothing else."""
+"""Small PDFs for tests: lines of text at given positions."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Text(NamedTuple):
 
 
 def write_pdf(path: Path, *pages: list[Text], title: str = "", rotate: int = 0) -> Path:
-    """A PDF of US-letter pages with the texts drawn in the order given; displayed turned clockwise by `rotate`."""
+    """A PDF of US-letter pages with the texts drawn in the given order, displayed rotated clockwise by `rotate`."""
     objects = [
         b"<< /Type /Catalog /Pages 2 0 R >>",
         b"<< /Type /Pages /Kids [%s] /Count %d >>"
@@ -56,7 +56,7 @@ def write_pdf(path: Path, *pages: list[Text], title: str = "", rotate: int = 0) 
 def _drawn(t: Text) -> bytes:
     face = b"F2" if t.bold else b"F3" if t.italic else b"F1"
     turn = b"0 1 -1 0" if t.angle else b"1 0 0 1"
-    # a tab is a gap within one text object, as TeX sets the cells of a table
+    # a tab becomes a gap within one text object, as TeX sets table cells
     shown = b" -4000 ".join(b"(%s)" % _escaped(part) for part in t.text.split("\t"))
     out = b"BT %d g /%s %g Tf %d Tr %s %g %g Tm [%s] TJ\n" % (
         t.white, face, t.size, 3 if t.invisible else 0, turn, t.x, t.y, shown

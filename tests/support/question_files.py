@@ -1,4 +1,4 @@
-"""Tiny question sets, written in the layouts of BEIR and QASPER."""
+"""Tiny question sets in the layouts of BEIR and QASPER."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def question(name, *answers):
 
 
 def write_qasper(path):
-    """A tiny file as QASPER's are."""
+    """A tiny file in QASPER's format."""
     paragraphs = [
         "We use labeled features. They are words.",
         "We train on three corpora.",

@@ -1,4 +1,4 @@
-"""`python -m ui` without the sample papers and without loading a model: the server alone, in seconds."""
+"""`python -m ui` without sample papers and without loading a model: just the server, in seconds."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A real Scholion server of its own library for a test, and a browser's half of its websocket."""
+"""A real Scholion server with its own library for a test, and the browser's side of its websocket."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from places import ROOT
 
 
 def app_root(folder: Path) -> Path:
-    """A folder with what Chainlit looks for beside `app.py`: as if it were the checkout."""
+    """A folder with what Chainlit expects beside `app.py`, as if it were the checkout."""
     (folder / ".chainlit").mkdir(parents=True)
     for name in ("public", "chainlit.md", ".chainlit/config.toml"):
         (folder / name).symlink_to(ROOT / name)
@@ -27,7 +27,7 @@ def app_root(folder: Path) -> Path:
 
 
 class Served:
-    """One server process with one library; `root` is the checkout that several of them may share."""
+    """One server process with one library; several may share the checkout `root`."""
 
     def __init__(self, *, library: Path, root: Path) -> None:
         self.library, self.root = library, root
@@ -71,7 +71,7 @@ class Served:
 
 
 class Page:
-    """What a browser does: it signs in, opens a websocket under a name for its session, and uploads."""
+    """A stand-in for the browser: it signs in, opens a websocket with a session name, and uploads."""
 
     def __init__(self, url: str) -> None:
         self.url = url
@@ -106,7 +106,7 @@ class Page:
         )
 
     async def clear(self) -> None:
-        """Say that the session is over, as "New chat" does, and go."""
+        """Clear the session, as "New chat" does, and disconnect."""
         await self.socket.call("clear_session", timeout=60)
         await self.socket.disconnect()
 

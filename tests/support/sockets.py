@@ -1,4 +1,4 @@
-"""Watch which addresses this process connects to."""
+"""Record the addresses this process connects to."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import sys
 from contextlib import contextmanager
 
 ELSEWHERE = "203.0.113.9"
-"""Another machine: an address for documentation (RFC 5737), nobody's."""
+"""Another machine: a documentation address (RFC 5737) that belongs to nobody."""
 
 
 @contextmanager
 def connections():
-    """Every address that a socket of this process connects to, and every name that is looked up."""
+    """Every address that a socket of this process connects to, and every name that is resolved."""
     made, listening = [], [True]
 
     def note(event, arguments):
@@ -20,7 +20,7 @@ def connections():
         elif listening and event == "socket.getaddrinfo":
             made.append(arguments[:2])
 
-    sys.addaudithook(note)  # cannot be taken away again, only silenced
+    sys.addaudithook(note)  # a hook cannot be removed, only silenced
     try:
         yield made
     finally:

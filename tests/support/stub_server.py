@@ -1,4 +1,4 @@
-"""A scripted HTTP server on loopback, which speaks a model server's protocol well or badly."""
+"""A scripted HTTP server on loopback that speaks a model server's protocol, correctly or not."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 
 
 class Stub:
-    """A server of one port: the n-th request gets the n-th reply, the last one again and again."""
+    """A server on one port: the n-th request gets the n-th reply; the last one is repeated."""
 
     def __init__(self, *replies) -> None:
         self.replies = replies

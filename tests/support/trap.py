@@ -1,4 +1,4 @@
-"""A server on loopback that counts who connects to it, as a proxy, a mirror or a collector of traces would see them."""
+"""A server on loopback that counts connections, as a proxy, a mirror or a trace collector would see them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Self
 
 
 class Trap:
-    """Counts connections and keeps what arrives first; answers nothing."""
+    """Counts connections and records the first bytes; answers nothing."""
 
     def __init__(self, host: str = "127.0.0.1", port: int = 0) -> None:
         self._server = socket.create_server((host, port))

@@ -1,4 +1,4 @@
-"""Waiting for what has to happen: until it does, with a bound that only a fault reaches, on a busy machine too."""
+"""Wait until something happens, with a timeout that only a fault reaches, even on a busy machine."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ PATIENCE = 240.0
 
 
 def until(condition: Callable[[], object], *, within: float = PATIENCE) -> bool:
-    """Whether the condition came true in time; it is looked at twenty times a second."""
+    """Whether the condition became true in time; checked twenty times a second."""
     end = time.monotonic() + within
     while not condition():
         if time.monotonic() > end:
@@ -25,7 +25,7 @@ def until(condition: Callable[[], object], *, within: float = PATIENCE) -> bool:
 
 
 async def soon(condition: Callable[[], object], *, within: float = PATIENCE) -> bool:
-    """The same inside an event loop, which goes on meanwhile."""
+    """The same inside a running event loop."""
     end = time.monotonic() + within
     while not condition():
         if time.monotonic() > end:
@@ -35,6 +35,6 @@ async def soon(condition: Callable[[], object], *, within: float = PATIENCE) -> 
 
 
 async def events_of(stream):
-    """All of them, when the stream has ended."""
+    """All events, once the stream has ended."""
     async with aclosing(stream) as events:
         return [event async for event in events]

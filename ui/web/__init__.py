@@ -1,1 +1,1 @@
-"""What stands between the browser and Chainlit: who may ask, under which names, and the addresses that are our own."""
+"""The layer between browser and Chainlit: access control, checks of names, and our own routes."""

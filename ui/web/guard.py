@@ -1,6 +1,6 @@
-"""What keeps other web pages out: accepted hosts and origins, headers that keep the page at home, limits on what comes.
+"""Keep other web pages out: accepted hosts and origins, security headers, limits on request bodies.
 
-Chainlit's websocket takes every Origin, so without this any page that the user visits could ask the library.
+Chainlit's websocket accepts every Origin, so without this any page the user visits could query the library.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 MEGABYTE = 1024 * 1024
 
 BODY_MB = 16
-"""Largest body of a request that uploads no file: the order to add a folder of 50,000 papers is a third of it."""
+"""Maximum body without a file upload: an order to add a folder of 50,000 papers takes a third of it."""
 
 STATIC = ("/assets/", "/public/", "/favicon", "/logo", "/avatars/")
-"""What is the same for everybody; of all the rest nothing may stay in a browser's cache."""
+"""Paths that are the same for everybody; browsers must not cache anything else."""
 
 PRIVATE = (b"cache-control", b"no-store")
 
@@ -32,12 +32,12 @@ LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 
 
 def local_hosts(port: int) -> frozenset[str]:
-    """The values of a Host header that mean this server."""
+    """Values of the Host header that mean this server."""
     return frozenset(f"{name}:{port}" for name in LOOPBACK)
 
 
 class OriginGuard:
-    """Refuses requests and websockets that come from another page or under another name (DNS rebinding)."""
+    """Refuses requests and websockets from other pages or under other host names (DNS rebinding)."""
 
     def __init__(self, app: ASGIApp, hosts: frozenset[str]) -> None:
         self.app = app
@@ -65,11 +65,11 @@ class OriginGuard:
 
 
 class SecurityHeaders:
-    """Adds the headers that forbid every other host to the page, whatever stands in a message."""
+    """Adds headers that forbid the page to contact any other host, whatever a message contains."""
 
     def __init__(self, app: ASGIApp, hosts: frozenset[str]) -> None:
         self.app = app
-        # Safari does not count them as 'self'; an IPv6 address is no valid source.
+        # Safari does not include websockets in 'self', and an IPv6 address is not a valid source.
         sockets = " ".join(f"ws://{host}" for host in sorted(hosts) if not host.startswith("["))
         policy = (
             "default-src 'self'",
@@ -110,11 +110,11 @@ class SecurityHeaders:
 
 
 class _TooLargeError(Exception):
-    """More came than may."""
+    """The body is larger than allowed."""
 
 
 class BodyLimit:
-    """Refuses a body that is too large: at once where its length is told, else as soon as more has come."""
+    """Refuses bodies that are too large: at once if the length is declared, else as soon as the limit is exceeded."""
 
     def __init__(self, app: ASGIApp, upload_mb: int) -> None:
         self.app = app
@@ -125,7 +125,7 @@ class BodyLimit:
             await self.app(scope, receive, send)
             return
         megabytes = self.upload_mb if scope["path"] == "/project/file" else BODY_MB
-        limit = (megabytes + 1) * MEGABYTE  # the form around a file is no part of it
+        limit = (megabytes + 1) * MEGABYTE  # plus the form around the file
         told = dict(scope["headers"]).get(b"content-length", b"")
         came, begun, refused = 0, False, False
 
@@ -140,7 +140,7 @@ class BodyLimit:
 
         async def unless_refused(message: Message) -> None:
             nonlocal begun
-            if not refused:  # else the app takes it for a broken body
+            if not refused:  # otherwise the app would report a broken body
                 begun = True
                 await send(message)
 
@@ -164,13 +164,13 @@ async def _say_too_large(send: Send, megabytes: int) -> None:
 
 
 def check_host(host: str) -> None:
-    """End the program where the server would listen to other machines: `chainlit run --host`, CHAINLIT_HOST."""
+    """Exit if the server would listen to other machines: `chainlit run --host`, CHAINLIT_HOST."""
     if host not in {*LOOPBACK, "::1"}:
         raise SystemExit(f"Scholion serves this machine only, not {host}. Start it with `make chat`.")
 
 
 def install(app: FastAPI, *, port: int, upload_mb: int, is_owner: Callable[[str, HTTPConnection], bool]) -> None:
-    """Put all of them in front of `app`; only before its first request, afterwards nothing happens."""
+    """Put all of these in front of `app`; has no effect after its first request."""
     if app.middleware_stack is None:
         hosts = local_hosts(port)
         app.add_middleware(NameGuard, is_owner=is_owner)

@@ -1,4 +1,4 @@
-"""Uploads on their way in: taken in pieces into the session's own folder, as Chainlit does it whole in memory."""
+"""Receive uploads in pieces into the session's folder; Chainlit would read them whole into memory."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 
 
 async def receive(session_id: str, file: UploadFile, ask_parent_id: str | None = None) -> dict[str, str]:
-    """The id under which the session now has the file; `ui.web.guard` has checked whose session it is.
+    """The id of the file in the session; `ui.web.guard` has checked whose session it is.
 
     Raises:
-        HTTPException: there is no such session, or the file is of a kind or size that is not taken.
+        HTTPException: there is no such session, or the file's type or size is not accepted.
     """
     session = WebsocketSession.get_by_id(session_id)
-    if session is None or ask_parent_id:  # Scholion never asks for a file
+    if session is None or ask_parent_id:  # Scholion never asks for files
         raise HTTPException(404, "There is no such chat.")
     if not file.filename or not file.content_type:
         raise HTTPException(400, "The file has no name or no type.")
@@ -40,7 +40,7 @@ async def receive(session_id: str, file: UploadFile, ask_parent_id: str | None =
 
 
 def _copy(file: UploadFile, path: Path) -> int:
-    """Write the upload, which waits in a file without a name, and return its size."""
+    """Write the upload, held in an unnamed temporary file, and return its size."""
     path.parent.mkdir(exist_ok=True)
     with path.open("xb") as target:
         shutil.copyfileobj(file.file, target)

@@ -1,8 +1,8 @@
-"""The names that a client sends for sessions, chats, messages and files: only those that we made, and no path leaves.
+"""Check the names a client sends for sessions, chats, messages and files: only names we made, and no path escapes.
 
-Chainlit builds `files/<session's name>` from what the client says in the websocket's handshake, makes files there and
-removes the whole tree when the session ends; it writes a chat's name into SQL text. So both are asked here: the door,
-whether a name is of the only form that is ever made, and each place of use, whether the path stays in its folder.
+Chainlit builds `files/<session's name>` from the websocket handshake, creates files there and deletes the whole tree
+when the session ends; it also inserts a chat's name into SQL. So names are checked twice: on entry, that they have the
+only form ever generated; and at each use as a path, that it stays in its folder.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 _MADE = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
-"""`str(uuid.uuid4())`, which Chainlit's server and its page give to everything, and no other way to write one."""
+"""The exact form of `str(uuid.uuid4())`, which Chainlit's server and page use for all names."""
 
 _IN_PATH = re.compile(r"/project/(?:thread|share|file)/([^/]*)(?:/element/([^/]*))?")
 _IN_QUERY = ("session_id", "ask_parent_id")
@@ -30,34 +30,34 @@ _IN_BODY = frozenset(
     "sessionId session_id threadId parentId forId elementId feedbackId id cursor userId".split()
 )  # fmt: skip
 _PARTS = ("feedback", "element", "action", "pagination", "filter", "message")
-"""The parts of a body with names of their own; what an action or an element carries is the callback's to check."""
+"""Parts of a body that contain names; the payload of an action or element is checked by its callback."""
 
 _WITH_BODY = ("/project/", "/feedback", "/set-session-cookie", "/mcp")
 _SESSION = ("sessionId", "session_id")
 
 INCOMING = "incoming"
-"""The folder of the library in which uploads lie until they are added: one process owns a library."""
+"""Subfolder of the library where uploads wait until they are added; one process owns a library."""
 
 LONGEST_PATH = 4000
-"""Characters of an address's path; the longest of ours are those of attached files, well below it."""
+"""Maximum characters of a URL path; our longest paths, those of attached files, are far shorter."""
 
 UNKNOWN = "There is no such session, chat or file."
 
 
 class ForeignNameError(ValueError):
-    """A name that nobody here made, or a path that leaves its folder."""
+    """A name that we did not make, or a path that leaves its folder."""
 
 
 def is_made(name: object) -> bool:
-    """Whether it is a name as Chainlit makes them, letter for letter."""
+    """Whether it has exactly the form of the names Chainlit generates."""
     return isinstance(name, str) and _MADE.fullmatch(name) is not None
 
 
 def inside(folder: Path, name: object) -> Path:
-    """The place of that name directly below the folder, with every link followed.
+    """The path of that name directly inside the folder, with links resolved.
 
     Raises:
-        ForeignNameError: the name is not one of ours, or the place is a link to elsewhere.
+        ForeignNameError: the name is not one of ours, or the path is a link to elsewhere.
     """
     if not is_made(name):
         raise ForeignNameError(UNKNOWN)
@@ -69,17 +69,17 @@ def inside(folder: Path, name: object) -> Path:
 
 
 def remove_leftovers(folder: Path) -> None:
-    """Remove what a crash left of uploads; only places of the form that `inside` gives."""
+    """Delete uploads left by a crash; only paths of the form that `inside` returns."""
     for entry in folder.iterdir() if folder.is_dir() else ():
         if is_made(entry.name) and not entry.is_symlink() and entry.is_dir():
             shutil.rmtree(inside(folder, entry.name), ignore_errors=True)
 
 
 def check(body: object) -> None:
-    """Raise unless every name in a message or a request's body is ours; nothing, or an empty text, is no name.
+    """Check that every name in a message or request body is ours; None and empty strings do not count as names.
 
     Raises:
-        ForeignNameError: one is not.
+        ForeignNameError: a name is not ours.
     """
     _check_each(_names_in(body))
 
@@ -96,7 +96,7 @@ def _names_in(body: object) -> Iterator[tuple[str, object]]:
 
 
 class NameGuard:
-    """Refuses a request that names anything by a name that is not ours, or a session that another browser opened."""
+    """Refuses requests with names that are not ours, or with a session opened by another browser."""
 
     def __init__(self, app: ASGIApp, is_owner: Callable[[str, HTTPConnection], bool]) -> None:
         self.app = app
@@ -110,13 +110,13 @@ class NameGuard:
         try:
             _check_path(path)
             said = _in_query(scope["query_string"])
-            # a file's upload is no JSON: it is left to the route, which reads it in pieces
+            # a file upload is not JSON; its route reads it in pieces
             if path.startswith(_WITH_BODY) and scope["method"] != "GET" and path != "/project/file":
                 body = await _read(receive)
                 receive = _again(body, receive)
                 said += list(_names_in(_object(body)))
             _check_each(said)
-            if path != "/set-session-cookie":  # it names a session that is about to be opened
+            if path != "/set-session-cookie":  # it names a session that does not exist yet
                 self._check_owner(said, HTTPConnection(scope))
         except ForeignNameError as error:
             await send(
@@ -139,7 +139,7 @@ def _check_each(said: Iterable[tuple[str, object]]) -> None:
 
 
 def _check_path(path: str) -> None:
-    """No file has such a name; and where a route takes names, each is ours."""
+    """The path must be plausible, and where a route takes names, each must be ours."""
     if len(path) > LONGEST_PATH or not path.isprintable():
         raise ForeignNameError(UNKNOWN)
     if match := _IN_PATH.fullmatch(path):
@@ -157,11 +157,11 @@ def _object(body: bytes) -> object:
     try:
         return json.loads(body)
     except (ValueError, RecursionError):
-        return None  # the route says what it thinks of it
+        return None  # let the route handle it
 
 
 async def _read(receive: Receive) -> bytes:
-    """The whole body; `BodyLimit` stands before and bounds it."""
+    """The whole body; `BodyLimit` comes first and bounds it."""
     pieces = []
     while True:
         message = await receive()
@@ -171,7 +171,7 @@ async def _read(receive: Receive) -> bytes:
 
 
 def _again(body: bytes, rest: Receive) -> Receive:
-    """What gives the body once more, and then whatever comes."""
+    """A `receive` that repeats the body and then continues with the rest."""
     messages: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
 
     async def receive() -> Message:

@@ -1,4 +1,4 @@
-"""Where Chainlit 2.12 does something else than we need: replaced here, and each replacement has a test."""
+"""Replacements for parts of Chainlit 2.12 that do not do what we need; each has a test."""
 
 from __future__ import annotations
 
@@ -38,15 +38,15 @@ _new_session = BaseSession.__init__
 
 
 def apply(*, incoming: Path) -> None:
-    """Put all replacements in place; doing so twice is the same as once.
+    """Apply all replacements; idempotent.
 
     Args:
-        incoming: where uploads lie until they are in the library.
+        incoming: the folder for uploads until they are in the library.
     """
     incoming.mkdir(parents=True, exist_ok=True, mode=0o700)
     chainlit.config.FILES_DIRECTORY = incoming
-    chainlit.server.FILES_DIRECTORY = incoming / str(uuid.uuid4())  # what the server removes when it ends: nothing
-    with suppress(OSError):  # made in the checkout when Chainlit was imported, which others may have in use
+    chainlit.server.FILES_DIRECTORY = incoming / str(uuid.uuid4())  # the server deletes it at the end: give it nothing
+    with suppress(OSError):  # importing Chainlit creates it in the checkout; another process may be using it
         _shared_files.rmdir()
     BaseSession.__init__ = named_session
     BaseSession.files_dir = property(files_dir)
@@ -59,12 +59,12 @@ def apply(*, incoming: Path) -> None:
         ("stop", stop),
     ):
         chainlit.server.sio.on(event, handler)
-    config.ui.default_theme = "system"  # the page knows it, the checked config file does not
+    config.ui.default_theme = "system"  # the page supports it, but the validated config file does not
 
 
 @functools.wraps(_new_session)
 def named_session(session: BaseSession, id: str, *more: Any, **options: Any) -> None:  # noqa: A002 - chainlit's name
-    """Make a session whose own name and whose chat's name are ours: both go on into paths and SQL text."""
+    """Create a session after checking its name and its chat's name, which both end up in paths and SQL."""
     for name in (id, options.get("thread_id") or id):
         if not names.is_made(name):
             raise names.ForeignNameError(names.UNKNOWN)
@@ -72,29 +72,29 @@ def named_session(session: BaseSession, id: str, *more: Any, **options: Any) -> 
 
 
 def files_dir(session: BaseSession) -> Path:
-    """Where the session's uploads lie: made and removed nowhere else than in our own folder."""
+    """The folder of the session's uploads, always inside our own folder."""
     return names.inside(chainlit.config.FILES_DIRECTORY, session.id)
 
 
 def remove_uploads() -> None:
-    """Remove what is left of this process's uploads."""
+    """Delete what is left of this process's uploads."""
     for session in list(ws_sessions_id.values()):
         shutil.rmtree(session.files_dir, ignore_errors=True)
 
 
 def ticket(user: User) -> str:
-    """What the cookie holds: unlike Chainlit's, never the same for two who sign in within one second."""
+    """The cookie's content; unlike Chainlit's, it differs for two logins within one second."""
     return str(_ticket(User(user.identifier, user.display_name, {"sign_in": secrets.token_urlsafe(16)})))
 
 
 def is_owner(session_id: str, connection: HTTPConnection) -> bool:
-    """Whether the session was opened by the browser that now names it."""
+    """Whether the session was opened by this browser."""
     session = WebsocketSession.get_by_id(session_id)
     return session is not None and _same(session.token, connection.cookies)
 
 
 async def connect(sid: str, environ: dict[str, Any], auth: Any) -> bool:
-    """Let a page in, if what it calls its session and its chat are names of ours, and the session is not another's."""
+    """Accept a page if its names for session and chat are ours, and the session does not belong to another browser."""
     try:
         names.check(auth if isinstance(auth, dict) and "sessionId" in auth else {"sessionId": None})
     except names.ForeignNameError as error:
@@ -106,13 +106,13 @@ async def connect(sid: str, environ: dict[str, Any], auth: Any) -> bool:
 
 
 async def message(sid: str, payload: Any) -> None:
-    """Take a message, if every name in it is ours."""
+    """Accept a message if every name in it is ours."""
     names.check(payload)
     await _message(sid, payload)
 
 
 async def nothing(sid: str, payload: Any) -> None:
-    """Edited messages are switched off in the settings, but Chainlit takes them all the same."""
+    """Ignore edited messages: they are disabled in the settings, but Chainlit accepts them anyway."""
 
 
 def _same(token: str | None, cookies: Mapping[str, str]) -> bool:
@@ -121,18 +121,18 @@ def _same(token: str | None, cookies: Mapping[str, str]) -> bool:
 
 
 def offline_page(root_path: str) -> str:
-    """Chainlit's page without its links to Google Fonts and a CDN: behind a firewall they keep the page blank."""
+    """Chainlit's page without links to Google Fonts and a CDN, which leave the page blank behind a firewall."""
     return _OUTSIDE_LINK.sub("", _template(root_path))
 
 
 def forget_closed_chats() -> None:
-    """Drop the messages of sessions that are gone: Chainlit keeps them for ever."""
+    """Drop the messages of closed sessions, which Chainlit would keep forever."""
     for session_id in chat_contexts.keys() - ws_sessions_id.keys():
         del chat_contexts[session_id]
 
 
 async def stop(sid: str) -> None:
-    """Cancel what is being done, without the extra message "Task manually stopped."."""
+    """Cancel the current task, without Chainlit's extra message "Task manually stopped."."""
     session = WebsocketSession.get(sid)
     if session is None:
         return

@@ -1,4 +1,4 @@
-"""Our own addresses beside Chainlit's: is it us, the PDFs and their pages, attached files, the words on the page."""
+"""Our own routes beside Chainlit's: health check, PDFs and their pages, attached files, the page's texts."""
 
 from __future__ import annotations
 
@@ -53,11 +53,11 @@ _CLOSED = (
     *("/docs", "/docs/oauth2-redirect", "/redoc", "/openapi.json"),
     *("/mcp", "/project/share/{thread_id}", "/project/thread/share"),
 )
-"""What Chainlit's server offers besides and nothing of ours uses; to share a chat would open it without a login."""
+"""Routes of Chainlit's server that we do not use; sharing a chat would make it readable without a login."""
 
 
 def install(app: FastAPI, *, uploads: UploadFolder) -> None:
-    """Put the routes in front of Chainlit's, whose last one answers every address."""
+    """Put our routes before Chainlit's, whose last one matches every address."""
     routes = app.router.routes
     before = list(routes)
     router = _router(uploads)
@@ -81,7 +81,7 @@ def _router(uploads: UploadFolder) -> APIRouter:
         found, path = _paper(paper_id)
         return _inline_pdf(path, name=f"{found.id}.pdf")
 
-    # not `async`: pictures are drawn and words located in a thread, beside the event loop
+    # not `async`: drawing pictures and locating words run in a thread
     @router.get("/page/{paper_id}/{number}", dependencies=logged_in)
     def page(
         paper_id: str,
@@ -135,7 +135,7 @@ async def _logged_in(user: Annotated[Any, Depends(get_current_user)]) -> None:
 
 
 def _is_local_command(request: Request) -> None:
-    """Only a command that can read the library's folder knows the key."""
+    """Accept only commands that can read the library's folder; only they know the key."""
     said = request.headers.get("authorization", "")
     if not secrets.compare_digest(said.encode(), f"Bearer {core.order_key()}".encode()):
         raise HTTPException(401, "This address is for Scholion's own commands.")
@@ -144,12 +144,12 @@ def _is_local_command(request: Request) -> None:
 def _is_file_in(folder: Path, path: Path) -> bool:
     try:
         return path.resolve().is_relative_to(folder) and path.is_file()
-    except OSError:  # a name too long for the disk
+    except OSError:  # the name is too long for the file system
         return False
 
 
 async def _lines(rows: Generator[dict[str, Any], None, None], *, cancel: threading.Event) -> AsyncIterator[str]:
-    """Each row as a line of JSON. When the client leaves, the work is stopped and gives the library free, at once."""
+    """Each row as a line of JSON. If the client disconnects, the work stops and releases the library immediately."""
     following: asyncio.Future[Any] | None = None
     try:
         while True:
@@ -167,7 +167,7 @@ async def _lines(rows: Generator[dict[str, Any], None, None], *, cancel: threadi
 
 
 def _carry_out(order: dict[str, Any], *, cancel: threading.Event) -> Generator[dict[str, Any], None, None]:
-    """What `python -m ingest add`, `remove`, `set`, `tag` and `untag` ask for while the app owns the library."""
+    """Carry out `python -m ingest add`, `remove`, `set`, `tag` or `untag` while the app owns the library."""
     if order.get("do") == "add":
         sources = [Source(Path(path), Path(path).name) for path in order["paths"]]
         work = Ingest(library=core.library(), embedder=core.assistant().embedder, cancel=cancel)
@@ -193,7 +193,7 @@ def _describe(paper_id: str, facts: dict[str, Any]) -> dict[str, Any]:
 
 
 def _paper(paper_id: str) -> tuple[Paper, Path]:
-    """The paper with exactly this id, and the library's copy of its PDF; 404 where there is none."""
+    """The paper with exactly this id, and the library's copy of its PDF; 404 if there is none."""
     try:
         found = core.library().paper(paper_id)
     except UnknownPaperError as error:
@@ -205,7 +205,7 @@ def _paper(paper_id: str) -> tuple[Paper, Path]:
 
 
 def _picture(path: Path, number: int) -> Response:
-    """The page as a picture; it may be kept for ever, because a paper's id is made of its bytes."""
+    """The page as a picture; cacheable forever, because a paper's id is a hash of its bytes."""
     try:
         content = page_picture(path, number)
     except PictureError as error:

@@ -1,4 +1,4 @@
-"""One page of a paper as a web page of its own: the picture, the cited words marked, and the way to the next page."""
+"""A web page for one page of a paper: its picture with the cited words marked, and links to other pages."""
 
 from __future__ import annotations
 
@@ -17,25 +17,25 @@ if TYPE_CHECKING:
     from ingest.locate import Marks
 
 MAX_QUOTES = 5
-"""How many quotes are marked on one page."""
+"""Maximum number of quotes marked on a page."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Look:
-    """What is looked at: a page, and the words to mark."""
+    """A view: a page, and the words to mark."""
 
     paper: Paper
     number: int
-    """1-based."""
+    """From 1."""
     words: tuple[str, ...] = ()
     """Verbatim quotes."""
     passage: str | None = None
-    """The ordinal of the passage whose words are marked where there is no quote."""
+    """Ordinal of the passage to mark if there is no quote."""
     cited: int | None = None
-    """The page on which the words are; None: no words are cited."""
+    """The page with the cited words; None if nothing is cited."""
 
     def at(self, number: int) -> str:
-        """The address of this look at another page."""
+        """The address of this view at another page."""
         return address(self.paper.id, number, words=self.words, passage=self.passage, cited=self.cited)
 
 
@@ -55,15 +55,15 @@ def address(
 
 
 def page(look: Look, *, pdf: Path, passage_text: str | None) -> str:
-    """The web page.
+    """Render the web page.
 
     Args:
-        look: what is looked at.
+        look: the view.
         pdf: the PDF.
-        passage_text: the text of the passage, where words are cited and no quote is known.
+        passage_text: the text of the passage, if it is cited without a known quote.
     """
     quotes = look.words[:MAX_QUOTES] or ((passage_text,) if passage_text else ())
-    # on the pages before and after, a sentence that runs over the page's end is marked as well
+    # also mark on the pages before and after, because a sentence may continue across the page break
     near = look.cited is not None and abs(look.cited - look.number) <= 1
     marks = [locate(pdf, look.number, quote) for quote in quotes] if near else []
     found = [one for one in marks if one is not None]
@@ -72,7 +72,7 @@ def page(look: Look, *, pdf: Path, passage_text: str | None) -> str:
 
 
 def _said(marks: Sequence[Marks | None]) -> str:
-    """What there is to say about the marks; nothing where all words are marked."""
+    """A note about the marks; empty if all words are marked."""
     found = [one for one in marks if one is not None]
     if not found:
         return "The cited text could not be highlighted on this page."
@@ -137,7 +137,7 @@ def _step(look: Look, number: int, name: str, label: str, sign: str) -> str:
 
 
 def _overlay(marks: Marks) -> str:
-    """The marks as a drawing over the picture, in points from the page's upper left corner."""
+    """The marks as an SVG over the picture, in points from the page's upper left corner."""
     rectangles = "".join(
         f'<rect class="mark" x="{left:.2f}" y="{marks.height - top:.2f}" width="{right - left:.2f}" '
         f'height="{top - bottom:.2f}" rx="1.5"/>'
