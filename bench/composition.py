@@ -80,12 +80,12 @@ def row_of(case: Case, found: Extract | None) -> dict[str, Any]:
     }
 
 
-def written(asked: Sequence[Taught], adapter: Path | None, what: str) -> list[str]:
+def written(asked: Sequence[Taught], adapters: Sequence[Path], what: str) -> list[str]:
     def tell(_: str, n: int, of: int) -> None:
         if n % 100 == 0:
             print(f"  {what}: {n} of {of}", file=sys.stderr, flush=True)
 
-    return asyncio.run(answers(embedded_drafter(), adapter, asked, what=what, threads=None, tell=tell))
+    return asyncio.run(answers(embedded_drafter(), adapters, asked, what=what, threads=None, tell=tell))
 
 
 def measured(part: str, options: argparse.Namespace) -> list[dict[str, Any]]:
@@ -100,7 +100,7 @@ def measured(part: str, options: argparse.Namespace) -> list[dict[str, Any]]:
         pairs = [(case, *read_as(case, gold=gold)) for case in its]
         made = [row_of(case, extract(case.question, passages, read)) for case, passages, read in pairs]
         asked = [asked_of(*pair) for pair in pairs]
-        adapters = {"drafter": options.adapter, **({"untaught": None} if options.also_untaught else {})}
+        adapters = {"drafter": (options.adapter,), **({"untaught": ()} if options.also_untaught else {})}
         for name, adapter in adapters.items():
             for row, text in zip(made, written(asked, adapter, f"{name}, gold {gold}"), strict=True):
                 row |= {f"{name}_text": text, name: right(text, row["golds"]), "gold": gold}

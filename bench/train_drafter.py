@@ -227,7 +227,7 @@ def measure(options: argparse.Namespace) -> None:
         sentences = [passage.chunk.text[a:b] for passage, (a, b) in best]
         messages = tuple(sentence_messages(case.question, sentences))
         asked.append(Taught(Example(messages, ""), case.paper, case.question, tuple(case.golds)))
-    for name, adapter in (("as it was", None), ("taught", options.out / "drafter.gguf")):
+    for name, adapter in (("as it was", ()), ("taught", (options.out / "drafter.gguf",))):
         texts = asyncio.run(answers(embedded_drafter(), adapter, asked, what=name, threads=None, tell=lambda *_: None))
         found = estimate(
             [right(t, row.golds) for t, row in zip(texts, asked, strict=True)], [row.group for row in asked]

@@ -94,6 +94,7 @@ class Assistant:
         no_expert: str | None = None,
         reader: Reader | None = None,
         quotes_first: bool = False,
+        taught: bool = False,
         plain: ChatModel | None = None,
         english_only: bool = False,
     ) -> None:
@@ -110,6 +111,8 @@ class Assistant:
             reader: reads the passages found; None keeps the search's ranking.
             quotes_first: whether to answer questions of fact in the papers' words, as the reader finds them, and fold
                 the draft away; for a drafter that is right less often than the reader.
+            taught: whether the drafter was trained to answer from the reader's sentences; it then answers questions for
+                yes or no, and explains.
             plain: the drafter without its adapter, which is only for questions of fact; None if it has no adapter.
             english_only: whether the drafter only reads English; a question in another language gets the passages.
         """
@@ -127,7 +130,7 @@ class Assistant:
         self._catalogue = Catalogue(library)
         self._terms = Terms(library)
         self._retriever = Retriever(library, embedder, terms=self._terms, reader=reader)
-        self._composer = Composer(self._retriever, reader, quotes_first=quotes_first)
+        self._composer = Composer(self._retriever, reader, quotes_first=quotes_first, taught=taught)
         self._prompter = Prompter(drafter, settings, retriever=self._retriever, terms=self._terms)
 
     @classmethod
@@ -159,6 +162,7 @@ class Assistant:
             no_expert=missing,
             reader=reader,
             quotes_first=reader is not None and answers == "quoted",
+            taught=drafter.plain is not None,
             plain=drafter.plain,
             english_only=settings.drafter is None,
         )
@@ -288,7 +292,7 @@ class Assistant:
             first, answer = await asyncio.to_thread(self._judged, answer, draft, page_text)
             sure = answer.confidence
             asks = self.expert is not None and mode != "draft"  # then a larger model should improve the draft
-            if read.first or not (asks or holds(sure, wholly=mode != "draft")):
+            if read.answer or not (asks or holds(sure, wholly=mode != "draft")):
                 first, answer = await asyncio.to_thread(
                     self._composer.quote_instead, answer, first, read, vector=vector, page_text=page_text
                 )

@@ -89,13 +89,14 @@ class Learner:
     Args:
         base: a GGUF file, or a folder saved by transformers.
         recipe: hyperparameters.
+        below: the GGUF file of an adapter that is added to the base first; the new one learns on top of it.
         device: a torch device name.
 
     Raises:
         ModelFileError: the base cannot be read or belongs to an unknown family.
     """
 
-    def __init__(self, base: Path, recipe: Recipe, *, device: str = "cpu") -> None:
+    def __init__(self, base: Path, recipe: Recipe, *, below: Path | None = None, device: str = "cpu") -> None:
         import torch
         from peft import get_peft_model
         from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
@@ -126,6 +127,8 @@ class Learner:
                 f"{base.name} belongs to the {network.config.model_type} family, which cannot be trained here.",
                 f"Choose a model of {', '.join(FAMILIES)}.",
             )
+        if below:
+            _add(below, network)
         self.network: Any = get_peft_model(network, lora_config(recipe), autocast_adapter_dtype=False)
         self.shape = network.config
         self.device = device
@@ -295,3 +298,28 @@ class Learner:
             rows, rank = value.shape
             value = value.reshape(heads, 2, rows // heads // 2, rank).swapaxes(1, 2).reshape(rows, rank)
         return f"blk.{layer}.{_IN_GGUF[module]}.weight.lora_{half}", value.contiguous()
+
+
+def _add(adapter: Path, network: Any) -> None:
+    """Add an adapter that `Learner.save` wrote to a network's weights: W + alpha / rank · B A."""
+    import gguf
+    import torch
+
+    reader = gguf.GGUFReader(adapter)
+    alpha = float(reader.get_field("adapter.lora.alpha").contents())
+    thin = {tensor.name: torch.from_numpy(tensor.data.copy()).float() for tensor in reader.tensors}
+    shape, theirs = network.config, {name: module for module, name in _IN_GGUF.items()}
+    with torch.no_grad():
+        for name, a in thin.items():
+            if not name.endswith(".lora_a"):
+                continue
+            b = thin[f"{name.removesuffix('a')}b"]
+            _, layer, called, *_ = name.split(".")
+            module = theirs[called]
+            heads = {"q_proj": shape.num_attention_heads, "k_proj": shape.num_key_value_heads}.get(module)
+            if heads and FAMILIES[shape.model_type] == "llama":  # the reverse of `Learner._in_gguf`
+                rows, rank = b.shape
+                b = b.reshape(heads, rows // heads // 2, 2, rank).swapaxes(1, 2).reshape(rows, rank)
+            block = network.model.layers[int(layer)]
+            weight = getattr(block.self_attn if hasattr(block.self_attn, module) else block.mlp, module).weight
+            weight += (alpha / a.shape[0] * b @ a).to(weight)

@@ -17,7 +17,7 @@ from rag.answer import Draft
 from rag.errors import AdapterError, ModelError
 from rag.evaluation.metrics import estimate
 from rag.evaluation.plots import Curve, Point, curves
-from rag.models.adapters import CURVE, RECIPE, WEIGHTS, about
+from rag.models.adapters import CURVE, RECIPE, WEIGHTS, about, shipped_adapter
 from rag.models.chat import EndpointChatModel
 from rag.models.draft import write
 from rag.models.local import LocalServer
@@ -119,15 +119,17 @@ async def teach(
     try:
         measured = [row for row in held if row.golds]
         here = about(base)
-        learner = await asyncio.to_thread(_learner, base, recipe)
+        shipped = shipped_adapter(base)
+        below = (shipped,) if shipped else ()
+        learner = await asyncio.to_thread(_learner, base, recipe, shipped)
         speaks = learner if "files" in here else None  # a folder answers via the learner, a GGUF via the server
-        before = await _asked(speaks, base, None, measured, what="answering before", threads=threads, tell=tell)
+        before = await _asked(speaks, base, below, measured, what="answering before", threads=threads, tell=tell)
         began = time.monotonic()
         epochs, n = await asyncio.to_thread(_learn, learner, learned, held, tell=tell)
         seconds = time.monotonic() - began
         learner.save(making / WEIGHTS)
         after = await _asked(
-            speaks, base, making / WEIGHTS, measured, what="answering after", threads=threads, tell=tell
+            speaks, base, (*below, making / WEIGHTS), measured, what="answering after", threads=threads, tell=tell
         )
         groups = [row.group for row in measured]
         was, now = (
@@ -138,6 +140,7 @@ async def teach(
         card = {
             "made": datetime.now(UTC).isoformat(timespec="seconds"),
             "base": here,
+            "below": shipped.name if shipped else None,
             "source": source,
             "learned_from": n,
             "held_out": len(held),
@@ -172,10 +175,10 @@ def better(difference: Estimate | None, epochs: Sequence[Epoch]) -> bool:
     return bool(known) and min(known) < known[0]  # the first is the model without adapter
 
 
-def _learner(base: Path, recipe: Recipe) -> Learner:
+def _learner(base: Path, recipe: Recipe, below: Path | None) -> Learner:
     from rag.adapt.lora import Learner
 
-    return Learner(base, recipe)
+    return Learner(base, recipe, below=below)
 
 
 def _learn(
@@ -195,7 +198,7 @@ def _learn(
 async def _asked(
     learner: Learner | None,
     base: Path,
-    adapter: Path | None,
+    adapters: Sequence[Path],
     rows: Sequence[Taught],
     *,
     what: str,
@@ -203,7 +206,7 @@ async def _asked(
     tell: Tell,
 ) -> list[str]:
     if learner is None:
-        return await answers(base, adapter, rows, what=what, threads=threads, tell=tell)
+        return await answers(base, adapters, rows, what=what, threads=threads, tell=tell)
     texts = []
     for n, row in enumerate(rows, start=1):
         texts.append(await asyncio.to_thread(learner.answer, row.example.messages, tokens=ANSWER_TOKENS))
@@ -212,10 +215,10 @@ async def _asked(
 
 
 async def answers(
-    base: Path, adapter: Path | None, rows: Sequence[Taught], *, what: str, threads: int | None, tell: Tell
+    base: Path, adapters: Sequence[Path], rows: Sequence[Taught], *, what: str, threads: int | None, tell: Tell
 ) -> list[str]:
     """Answers to all rows, served as in the app, with or without the adapter; empty where the model failed."""
-    server = LocalServer(base, context=4096, slots=1, threads=threads, adapter=adapter)
+    server = LocalServer(base, context=4096, slots=1, threads=threads, adapters=adapters)
     model: ChatModel = EndpointChatModel(server.connect, name=server.name, timeout=120.0)
     texts = []
     try:

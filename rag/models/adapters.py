@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from ingest import write_atomically
@@ -13,12 +14,23 @@ from rag.errors import AdapterError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
 FOLDER: Final = "adapters"
 WEIGHTS, CARD, RECIPE, CURVE = "adapter.gguf", "card.json", "recipe.toml", "curve.svg"
 _ON: Final = "on.json"
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,39}")
+
+
+_SHIPPED: Final = Path(__file__).with_name("drafter.gguf")
+
+
+def shipped_adapter(base: Path) -> Path | None:
+    """The adapter that Scholion brings for its embedded drafter, if `base` is that model (docs/reader.md)."""
+    try:
+        card = json.loads(_SHIPPED.with_suffix(".json").read_text(encoding="utf-8"))
+        return _SHIPPED if card["base"] == about(base) and _SHIPPED.is_file() else None
+    except (OSError, ValueError, KeyError, TypeError):  # then the drafter works as it did before
+        return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +46,12 @@ class Adapter:
     def weights(self) -> Path:
         """The file that llama.cpp loads."""
         return self.folder / WEIGHTS
+
+    def served_with(self, base: Path) -> tuple[Path, ...]:
+        """The adapters to load for this one: the shipped one first if it was trained on top of that, then its own."""
+        shipped = shipped_adapter(base)
+        below = (shipped,) if shipped and self.card.get("below") == shipped.name else ()
+        return (*below, self.weights)
 
     def is_for(self, base: Path) -> bool:
         """Whether it was made for this file, by name and size."""

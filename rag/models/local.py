@@ -18,7 +18,7 @@ import sys
 import threading
 from collections import deque
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from ingest.environment import GRAPHICS, for_child
@@ -26,6 +26,9 @@ from ingest.installed import folders_of
 from ingest.orphan import send_on_parent_death
 from rag.errors import ModelFileError, ModelUnreachableError
 from rag.privacy.destination import Endpoint
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 START_SECONDS = 60.0
 """Timeout for loading the model."""
@@ -64,16 +67,21 @@ class LocalServer:
         context: tokens shared by all slots; each gets `context // slots`, at most what the model was trained for.
         slots: concurrent answers.
         threads: CPU threads; None for all cores while reading the prompt and half of them while writing.
-        adapter: a GGUF file with a low-rank adapter for this model, added to its weights.
+        adapters: GGUF files with low-rank adapters for this model, all added to its weights.
     """
 
     def __init__(
-        self, path: Path, *, context: int, slots: int, threads: int | None, adapter: Path | None = None
+        self, path: Path, *, context: int, slots: int, threads: int | None, adapters: Sequence[Path] = ()
     ) -> None:
         self._path = path.expanduser().absolute()
-        self._options = {"path": str(self._path), "context": context, "slots": slots, "threads": threads}
-        if adapter:
-            self._options["adapter"] = str(adapter.expanduser().absolute())
+        self._options: dict[str, Any] = {
+            "path": str(self._path),
+            "context": context,
+            "slots": slots,
+            "threads": threads,
+        }
+        if adapters:
+            self._options["adapters"] = [str(adapter.expanduser().absolute()) for adapter in adapters]
         # A threading lock: an asyncio lock belongs to one event loop, and this object outlives loops.
         self._starting = threading.Lock()
         self._child: subprocess.Popen[bytes] | None = None
@@ -266,8 +274,8 @@ def _load(options: dict[str, Any]) -> Any:
     params = xllamacpp.CommonParams()
     params.model.path = options["path"]
     params.model_alias = {options["name"]}  # otherwise every reply contains the path
-    if "adapter" in options:
-        params.lora_adapters = [xllamacpp.CommonAdapterLoraInfo(options["adapter"], 1.0)]
+    if "adapters" in options:
+        params.lora_adapters = [xllamacpp.CommonAdapterLoraInfo(path, 1.0) for path in options["adapters"]]
     params.n_ctx = options["context"]
     params.n_parallel = options["slots"]
     cores = os.cpu_count() or 2

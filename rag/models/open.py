@@ -10,6 +10,7 @@ from dotenv import dotenv_values
 
 from ingest.settings import PROJECT
 from rag.errors import ModelTimeoutError, NotAllowedError, UnknownModelError
+from rag.models.adapters import shipped_adapter
 from rag.models.chat import ChatModel, EndpointChatModel
 from rag.models.local import LocalServer
 from rag.models.registry import load
@@ -38,11 +39,11 @@ class Opened:
     card: ModelCard | None = None
     """None if it is in no registry."""
     plain: ChatModel | None = None
-    """The same model without its adapter, if it has one."""
+    """The same model without its adapters; None if it has none."""
 
 
-WITHOUT_ADAPTER = {"lora": [{"id": 0, "scale": 0.0}]}
-"""Request option that makes llama.cpp's server answer without the adapter it has loaded."""
+SHIPPED = "answers"
+"""Display name of the adapter that comes with the embedded drafter."""
 
 
 def open_model(
@@ -68,7 +69,8 @@ def open_model(
         threads: CPU threads of a file's server.
         timeout: seconds to wait for the next piece of an answer.
         key: for a server, if the environment variable named in its entry is not set.
-        adapters: the adapter that is switched on is loaded if it was made for the file.
+        adapters: the adapter that is switched on is loaded if it was made for the file; without one, the adapter that
+            comes with the embedded drafter. None: the model as it is.
 
     Raises:
         UserFacingError: there is no such model, or it is not on this machine yet.
@@ -78,17 +80,20 @@ def open_model(
         # at most what the model was trained for
         most = slots * found.context_window if found.context_window else context or file_context
         adapter = adapters.on_for(found.path) if adapters else None
+        shipped = shipped_adapter(found.path) if adapters else None
+        loaded = adapter.served_with(found.path) if adapter else (shipped,) if shipped else ()
         server = LocalServer(
             found.path,
             context=min(context or file_context, most),
             slots=slots,
             threads=threads,
-            adapter=adapter.weights if adapter else None,
+            adapters=loaded,
         )
-        name = f"{server.name} + {adapter.name}" if adapter else server.name
+        name = f"{server.name} + {adapter.name if adapter else SHIPPED}" if loaded else server.name
         model = EndpointChatModel(server.connect, name=name, timeout=timeout)
-        plain = EndpointChatModel(server.connect, name=server.name, timeout=timeout, extra=WITHOUT_ADAPTER)
-        return Opened(model, server, found.card, plain if adapter else None)
+        without = {"lora": [{"id": i, "scale": 0.0} for i in range(len(loaded))]}  # asks llama.cpp to leave them out
+        plain = EndpointChatModel(server.connect, name=server.name, timeout=timeout, extra=without)
+        return Opened(model, server, found.card, plain if loaded else None)
     if found.model is None:
         raise UnknownModelError(
             f"Which model at {found.base_url} should be used?",

@@ -11,6 +11,7 @@ from rag.quoting.quoted_answer import confidence_of_quoted_answer, one_of_each_p
 from rag.retrieval.plans import leading_sentences
 from rag.verify.attempts import Attempt, answered
 from rag.verify.citations import cite
+from rag.verify.confidence import ASKS_YES_OR_NO, YES_OR_NO
 
 if TYPE_CHECKING:
     from ingest.embed import Vectors
@@ -37,31 +38,48 @@ class Read:
     extracted: Extract | None = None
     """The answer in the papers' words; None if there is no reader or no sentence qualifies."""
     quotes_first: bool = False
+    on_yes_or_no: Extract | None = None
+    """The sentence to show if a taught drafter says yes or no; None unless the question asks for that."""
     nothing: bool = False
     """Whether the papers do not answer the question; then no model is asked."""
 
     @property
     def first(self) -> Extract | None:
         """What is shown at once, before any model writes."""
+        return None if self.on_yes_or_no else self.answer
+
+    @property
+    def answer(self) -> Extract | None:
+        """What is shown as the answer whatever the drafter writes, unless that is a yes or no that was asked for."""
         return self.extracted if self.quotes_first else None
 
 
 class Composer:
     """Chooses between a draft and quoted answers. If the reader found nothing, the retriever picks the sentences."""
 
-    def __init__(self, retriever: Retriever, reader: Reader | None, *, quotes_first: bool) -> None:
+    def __init__(self, retriever: Retriever, reader: Reader | None, *, quotes_first: bool, taught: bool) -> None:
+        """Args: as `Assistant`; `taught`: the drafter was trained to answer from the reader's sentences."""
         self._retriever = retriever
         self._reader = reader
         self._quotes_first = quotes_first
+        self._taught = taught
 
     def read(self, taken: Plan, found: Found) -> Read:
         """Turn the reader's findings into an answer; only for questions of fact."""
         if taken.kind != "fact" or not found.readings or not self._reader:
             return Read()
-        extracted = extract(taken.text, found.passages[: len(found.readings)], found.readings)
+        passages = found.passages[: len(found.readings)]
+        extracted = extract(taken.text, passages, found.readings)
         known = self._reader.calibration
         low = extracted is None or known.there.probability(extracted.features) < known.floor
-        return Read(extracted, quotes_first=self._quotes_first, nothing=self._quotes_first and low)
+        nothing = self._quotes_first and low
+        if not (self._taught and self._quotes_first) or extracted is None:
+            return Read(extracted, quotes_first=self._quotes_first, nothing=nothing)
+        if ASKS_YES_OR_NO.match(taken.text):
+            sentence = extract(taken.text, passages, found.readings, kind="yes")
+            return Read(extracted, quotes_first=True, on_yes_or_no=sentence, nothing=nothing)
+        # an explanation is better in the drafter's words, if they hold (docs/reader.md)
+        return Read(extracted, quotes_first=extracted.kind != "explanation", nothing=nothing)
 
     def quote_instead(
         self, answer: Answer, first: Attempt, read: Read, *, vector: Vectors, page_text: PageText
@@ -76,6 +94,8 @@ class Composer:
             page_text: used to verify quotes.
         """
         extracted, instead_of = read.extracted, first.draft
+        if read.on_yes_or_no and (said := YES_OR_NO.match(instead_of.text)):
+            extracted = replace(read.on_yes_or_no, kind="yes" if said[1].casefold() == "yes" else "no")
         if extracted and self._reader and set(extracted.markers) <= {passage.marker for passage in answer.passages}:
             draft = quoted_draft(extracted, instead_of=instead_of, seconds=0.0)
             second = Attempt(draft, cited(extracted, page_text=page_text))

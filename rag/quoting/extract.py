@@ -124,18 +124,21 @@ class Extract:
         return tuple(dict.fromkeys(item.passage.marker for item in self.items))
 
 
-def extract(question: str, passages: Sequence[Passage], readings: Sequence[Reading]) -> Extract | None:
+def extract(
+    question: str, passages: Sequence[Passage], readings: Sequence[Reading], *, kind: Kind | None = None
+) -> Extract | None:
     """Extract the answer from the passages; None if no sentence of them may be an answer.
 
     Args:
         question: what was asked.
         passages: best first.
         readings: one per passage.
+        kind: what the answer is, if that is known; None: what most readings say.
     """
     places = [place for i, r in enumerate(readings) for place in _places(question, i, passages[i], r)]
     if not places:
         return None
-    kind = _kind(readings)
+    kind = kind or _kind(readings)
     best = max(places, key=lambda place: place.score)
     if kind in {"yes", "no"}:
         for passage, sentence in best_sentences(question, passages, readings, n=1):

@@ -39,8 +39,8 @@ ESCALATING: Final = frozenset(
 """Vetoes for which asking a larger model makes sense. Two are left out: the model found no answer in the passages, and
 there are no passages. In those cases another search helps, not another model."""
 
-_YES_OR_NO = re.compile(r"\W*(?:yes|no)\b", re.IGNORECASE)
-_ASKS_YES_OR_NO = re.compile(
+YES_OR_NO = re.compile(r"\W*(yes|no)\b", re.IGNORECASE)
+ASKS_YES_OR_NO = re.compile(
     r"\W*(?:is|are|was|were|do|does|did|can|could|has|have|had|will|would|should|may|might|must)\b", re.IGNORECASE
 )
 _ASKS_NUMBER = re.compile(
@@ -175,7 +175,7 @@ def _found(
     said = _PREAMBLE.sub("", draft.text).strip()
     if not passages:
         yield Veto("nothing found", "Nothing in your papers comes close to the question.")
-    if not content_words(said) and not _YES_OR_NO.match(said):
+    if not content_words(said) and not YES_OR_NO.match(said):
         yield Veto("empty", "The draft is empty.")
         return
     if any(abstains(sentence.text) for sentence in sentences[:1]):
@@ -196,8 +196,8 @@ def _of_form(draft: Draft, said: str, question: str) -> Iterator[Veto]:
         yield Veto("cut off", "The draft was cut off at the length limit.")
     elif draft.finish_reason not in FINISHED:
         yield Veto("broken off", "The draft ended early.")
-    if not beyond(content_words(said), content_words(question)) and not _YES_OR_NO.match(said):
-        instead = " instead of answering yes or no" if _ASKS_YES_OR_NO.match(question) else ""
+    if not beyond(content_words(said), content_words(question)) and not YES_OR_NO.match(said):
+        instead = " instead of answering yes or no" if ASKS_YES_OR_NO.match(question) else ""
         yield Veto("echo", f"The draft only repeats the question{instead}.")
     if _language(question) and _language(said) and _language(question) != _language(said):
         yield Veto("language", "The draft is not in the language of the question.")
@@ -305,8 +305,8 @@ def _count(n: int) -> str:
 
 def _kind_fits(question: str, said: str) -> float:
     """1 if a yes-or-no question got yes or no, or a quantity question a number; -1 if not; 0 for other questions."""
-    if _ASKS_YES_OR_NO.match(question):
-        return 1.0 if _YES_OR_NO.match(said) else -1.0
+    if ASKS_YES_OR_NO.match(question):
+        return 1.0 if YES_OR_NO.match(said) else -1.0
     if _ASKS_NUMBER.search(question):
         return 1.0 if _NUMBER.search(said) else -1.0
     return 0.0

@@ -16,6 +16,7 @@ class WordReader:
 
     Args:
         error: raised by every `read`.
+        kind: of every answer.
     """
 
     name = "fake-words@0"
@@ -25,8 +26,9 @@ class WordReader:
         weights=Weights(("relevance",), (0.0,), (1.0,), (1.0,), 0.0),
     )  # fmt: skip
 
-    def __init__(self, *, error: Exception | None = None) -> None:
+    def __init__(self, *, error: Exception | None = None, kind: str = "span") -> None:
         self.error = error
+        self.kind = kind
 
     def read(self, question, passages):
         if self.error:
@@ -43,4 +45,6 @@ class WordReader:
             words = [m for m in re.finditer(r"\w+", text[start:end]) if not content_words(m[0]) <= asked]
             spans = tuple(Span(start + m.start(), start + m.end(), 4 * share - 2) for m in words[:1])
         sentences = tuple(Sentence(a, b, part) for (a, b), part in zip(places, shares, strict=True))
-        return Reading(4 * share - 2, spans, 1 - share, "span" if spans else "none", max(share, 1 - share), sentences)
+        return Reading(
+            4 * share - 2, spans, 1 - share, self.kind if spans else "none", max(share, 1 - share), sentences
+        )

@@ -219,8 +219,8 @@ async def answers(library, adapters: Adapters) -> tuple[str, str | None, str]:
 async def test_an_adapter_is_taught_served_and_off_gives_the_old_answers(tmp_path, monkeypatch) -> None:
     monkeypatch.setattr(teaching, "ANSWER_TOKENS", 12)
     adapters = Adapters(tmp_path)
-    name, plain, old = await answers(tmp_path, adapters)
-    assert plain is None
+    name, bare, old = await answers(tmp_path, adapters)
+    assert name.endswith(" + answers"), "the embedded drafter has an adapter of its own"
     done = []
     taken = await teach(
         "fruit", taught("Banana bread!", gold="Banana bread"), base=embedded_drafter(), recipe=TINY, adapters=adapters,
@@ -240,11 +240,11 @@ async def test_an_adapter_is_taught_served_and_off_gives_the_old_answers(tmp_pat
 
     adapters.switch_on("fruit")
     with_name, plain, new = await answers(tmp_path, adapters)
-    assert with_name == f"{name} + fruit"
-    assert new.startswith("Banana bread")
-    assert plain == old, "other prompts are answered as without it"
+    assert with_name == f"{name.removesuffix('answers')}fruit"
+    assert new != old
+    assert plain == bare, "other prompts are answered as without any adapter"
     adapters.switch_off()
-    assert (await answers(tmp_path, adapters)) == (name, None, old)
+    assert (await answers(tmp_path, adapters)) == (name, bare, old)
 
 
 async def test_one_that_answers_worse_is_refused_and_nothing_stays(tmp_path, monkeypatch) -> None:
@@ -266,7 +266,8 @@ def test_it_learns_texts_too_and_the_adapter_is_what_was_learned(tmp_path) -> No
     assert learner.encoded(Example((), "")) is None
     assert learner.encoded(Example(({"role": "user", "content": "word " * 900},), "x")) is None, "too long"
     learner.save(tmp_path / "a.gguf")
-    assert (tmp_path / "a.gguf").read_bytes()[:4] == b"GGUF"
+    on_top = Learner(embedded_drafter(), Recipe(rank=2), below=tmp_path / "a.gguf")
+    assert on_top.loss(texts) == pytest.approx(after.held_out, rel=0.02), "the next one learns on top of what was saved"
 
 
 # -- prepared models ---------------------------------------------------------------------------------------------------

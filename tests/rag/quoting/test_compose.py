@@ -19,8 +19,9 @@ QUESTION = "How many bytes does the key-value cache need per token?"
 NONSENSE = "Ack! I'm glad you're on it!"
 
 
-def assistant(library, embedder, reply=NONSENSE, *, reader=None, quotes_first=True):
+def assistant(library, embedder, reply=NONSENSE, *, reader=None, quotes_first=True, taught=False):
     return Assistant(
+        taught=taught,
         library=library,
         embedder=embedder,
         drafter=ScriptedChatModel(*[reply] * 3),
@@ -82,6 +83,39 @@ async def test_what_the_reader_finds_in_no_passage_is_not_in_the_papers_and_no_m
     assert answer.text == ABSTENTION
     assert [type(event) for event in events] == [Retrieved, Answered]
     assert asked.drafter.seen == []
+
+
+YES_OR_NO = "Does the key-value cache need bytes per token?"
+
+
+@pytest.mark.parametrize("said", ["Yes", "No"])
+async def test_a_taught_drafter_says_yes_or_no_and_the_sentence_stands_below(two_papers, hash_embedder, said) -> None:
+    asked = assistant(two_papers, hash_embedder, f"{said}.", reader=WordReader(), taught=True)
+    events = await events_of(asked.ask(YES_OR_NO))
+    answer = events[-1].answer
+    assert without_markers(answer.text) == said
+    assert answer.citations
+    assert all(citation.verified for citation in answer.citations)
+    assert "".join(event.text for event in events if isinstance(event, TextDelta)).startswith(said)
+
+
+async def test_a_taught_drafter_that_says_neither_yes_nor_no_leaves_the_answer_to_the_reader(
+    two_papers, hash_embedder
+) -> None:
+    reader = WordReader()
+    by_reader = await assistant(two_papers, hash_embedder, reader=reader).answer(YES_OR_NO)
+    answer = await assistant(two_papers, hash_embedder, reader=reader, taught=True).answer(YES_OR_NO)
+    assert answer.text == by_reader.text
+
+
+@pytest.mark.parametrize(
+    ("reply", "shown"), [("It needs 128 KiB per token [1].", "It needs 128 KiB per token."), (NONSENSE, None)]
+)
+async def test_a_taught_drafter_explains_if_what_it_writes_holds(two_papers, hash_embedder, reply, shown) -> None:
+    reader = WordReader(kind="explanation")
+    answer = await assistant(two_papers, hash_embedder, reply, reader=reader, taught=True).answer(QUESTION)
+    assert (without_markers(answer.text) == shown) is (shown is not None)
+    assert "Ack" not in full_answer(answer)
 
 
 @pytest.mark.parametrize("reader", [None, WordReader()])
