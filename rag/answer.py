@@ -24,6 +24,9 @@ Support = Literal["supported", "weak", "unsupported"]
 PARTIALLY_SUPPORTED: Final = "weak"
 """The middle verdict. Its value is older than its name: JSON, chats and links (`#weak`) use it."""
 
+ABSTENTION = "This is not in your papers."
+"""The text of an answer that abstains; nothing recognises an abstention by these words (`Answer.abstained`)."""
+
 QUOTED_ANSWER = "quotation"
 """The `model` of a draft that no model wrote: a verbatim sentence of a paper."""
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Self
 from ingest import Embedder, Library, UserFacingError, embedder_from
 from ingest.terminal import well_formed
 from rag.answer import (
+    ABSTENTION,
     QUOTED_ANSWER,
     Answer,
     Answered,
@@ -40,7 +41,6 @@ from rag.models.local import LocalServer, embedded_drafter
 from rag.models.open import open_model
 from rag.privacy.gate import Gate
 from rag.prompter import Prompter
-from rag.prompts import ABSTENTION
 from rag.quoting.compose import Composer
 from rag.quoting.extract import is_sure
 from rag.quoting.quoted_answer import holds

@@ -27,9 +27,6 @@ EXPERT_SYSTEM = (
     "If the passages do not answer the question, say only: The passages do not answer this."
 )
 
-ABSTENTION = "This is not in your papers."
-"""Said instead of guessing."""
-
 
 TASKS: dict[Kind, str] = {
     "summary": "Summarise what the text above says, in three to five short sentences.",

@@ -13,7 +13,7 @@ import re
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from rag.answer import QUOTED_ANSWER
+from rag.answer import ABSTENTION, QUOTED_ANSWER
 from rag.costs.accounting import cost_words
 from rag.costs.energy import energy_words
 from rag.inert import cut, inert, table
@@ -464,5 +464,4 @@ def _abstention(answer: Answer) -> str:
     text = model_text(answer.text).strip()
     if answer.language:
         return text
-    said = text.casefold().rstrip(".").endswith("not in your papers")
-    return "**Not in your papers.**" + (f" {text}" if text and not said else "")
+    return "**Not in your papers.**" + (f" {text}" if text and answer.text != ABSTENTION else "")

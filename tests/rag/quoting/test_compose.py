@@ -9,8 +9,7 @@ import pytest
 from fake_reader import WordReader
 from fakes import ScriptedChatModel
 from rag import Answered, Assistant, RagSettings, Retrieved, TextDelta
-from rag.answer import QUOTED_ANSWER
-from rag.prompts import ABSTENTION
+from rag.answer import ABSTENTION, QUOTED_ANSWER
 from rag.render import changed, full_answer
 from rag.verify.citations import without_markers
 from waiting import events_of
