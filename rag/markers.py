@@ -31,7 +31,7 @@ _MARKER = re.compile(rf"{_SQUARE}|{_ROUND}|{_RAISED}", re.IGNORECASE)
 _ROUND_LIST = re.compile(_LIST, re.IGNORECASE)
 _PART = re.compile(rf"({_N})(?:\s*{_DASH}\s*({_N}))?")
 _AFTER = re.compile(_WHERE, re.IGNORECASE)
-_NOTE = re.compile(r"(?m)^\s*\[\^?\d{1,3}\]:.*$\n?")
+_NOTE = re.compile(r"(?m)^[^\S\n]*\[\^?(\d{1,3})\]:[^\S\n]*(.*?)[^\S\n]*$\n?")
 _BEGUN = re.compile(
     r"(?:[\[【［(（][^\[\]【】()（）\n]{0,70}|<(?:s(?:u(?:p(?:>[^<\n]{0,70}(?:<(?:/(?:s(?:u(?:p)?)?)?)?)?)?)?)?)?)\Z",
     re.IGNORECASE,
@@ -54,8 +54,12 @@ def normalised(text: str) -> str:
 
 
 def without_notes(text: str) -> str:
-    """The text without the list of footnotes below it, `[^1]: …`, which repeats what the passages say."""
-    return _NOTE.sub("", text)
+    """The text without the list of footnotes below it, `[^1]: …`, which repeats what the passages say.
+
+    Where there is nothing else, the footnotes are the text: their markers stand behind their words then.
+    """
+    rest = _NOTE.sub("", text)
+    return rest if rest.strip() else _NOTE.sub(lambda note: f"{note[2]} [{note[1]}]\n", text)
 
 
 def round_ones(text: str, known: set[int]) -> str:

@@ -70,3 +70,7 @@ def test_round_brackets_are_markers_only_where_nothing_else_is_meant(text, meant
 
 def test_the_list_of_footnotes_below_a_text_goes():
     assert without_notes("It is so [1].\n\n[^1]: Smith 2019, p. 3\n[2]: Jones").strip() == "It is so [1]."
+
+
+def test_footnotes_that_are_the_whole_text_stay():
+    assert without_notes("[1]: It is so.\n\n[2]: It is not.").split("\n") == ["It is so. [1]", "", "It is not. [2]", ""]
