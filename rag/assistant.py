@@ -378,7 +378,7 @@ class Assistant:
         """The language of the question, where no model that is asked reads it; None where one does."""
         if not self._english_only or (self.expert is not None and mode != "draft"):
             return None
-        return language_of(taken.question)
+        return language_of(taken.question, sure=True)
 
     def _notice(self, taken: Plan) -> str | None:
         """The plan's notice, plus a warning if the embedded models, which only know English, got another language."""
