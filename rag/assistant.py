@@ -405,11 +405,11 @@ class Assistant:
 
     def _attempt(self, draft: Draft, answer: Answer, page_text: PageText) -> Attempt:
         question = answer.searched or answer.question
-        # keep quoted words as they are
-        entries = () if draft.model == QUOTED_ANSWER else self._terms.glossary.entries()
+        verbatim = draft.model == QUOTED_ANSWER
+        entries = () if verbatim else self._terms.glossary.entries()
         return Attempt.at(
             draft,
-            check=lambda text: cite(text, answer.passages, page_text=page_text, question=question),
+            check=lambda text: cite(text, answer.passages, page_text=page_text, question=question, verbatim=verbatim),
             spell=lambda text: as_preferred(text, entries),
         )
 

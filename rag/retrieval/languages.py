@@ -14,8 +14,8 @@ _SMALL: Final = {
         "vergleiche erkläre beschreibe nenne fasse zusammen worin wozu wofür womit wodurch wieviel mir bitte "
         "dieser diese dieses viel viele wieviele welchem wem wessen ohne gegen vor unter beim vom sowie aber nur noch "
         "mehr sehr kein keine keinen ihr ihre sie wir ich sein seine soll sollte sollten muss müssen darf dürfen "
-        "hatte hatten wenn weil dass ob damit dabei dazu hoch braucht kostet beträgt passiert heißt steht liegt bewirkt "
-        "ergab folgt beeinflusst verwendet benutzt untersucht gemessen gefunden gezeigt sagt beschreibt "
+        "hatte hatten wenn weil dass ob damit dabei dazu hoch braucht kostet beträgt passiert heißt steht liegt "
+        "bewirkt ergab folgt beeinflusst verwendet benutzt untersucht gemessen gefunden gezeigt sagt beschreibt "
         "unterscheiden unterscheidet"
     ),
     "French": (
