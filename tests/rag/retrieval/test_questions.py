@@ -79,7 +79,7 @@ def test_too_many_papers_are_not_compared_and_the_user_is_told() -> None:
     many = Scope(tuple(paper(n, f"Title {n}") for n in range(9)))
     taken = plan("Compare these papers.", scope=many)
     assert taken.kind == "fact"
-    assert "choose 8 at most" in (taken.notice or "")
+    assert "choose at most 8" in (taken.notice or "")
     assert plan("How large is it?", scope=many).notice is None
 
 
@@ -121,6 +121,37 @@ def test_a_named_paper_narrows_the_scope_also_for_the_follow_up() -> None:
     then = plan("And about data?", scope=ALL, history=[(first, "It scales [1].")])
     assert then.scope == Scope((SMITH,), named=True)
     assert "scaling" in (then.searched or "")
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "When is the second study planned?",
+        "What was the dose in report 2?",
+        "What is the first study design used?",
+        "What was the dose in trial number 2?",
+        "How old was patient no. 2?",
+        "What did patient #2 report?",
+        "What was measured in study 2?",
+    ],
+)
+def test_a_place_in_a_list_is_that_of_a_paper(question: str) -> None:
+    history = [("List my papers", "1. “Attention Is All You Need”\n2. “Large Language Models”")]
+    assert plan(question, scope=ALL, history=history).scope == ALL
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "What does the second one say?",
+        "What does the second paper say about data?",
+        "Summarise number 2",
+        "What does #2 say?",
+    ],
+)
+def test_the_second_paper_of_a_list_is_asked(question: str) -> None:
+    history = [("List my papers", "1. “Attention Is All You Need”\n2. “Large Language Models”")]
+    assert plan(question, scope=ALL, history=history).scope == Scope((SMITH,), named=True)
 
 
 def test_a_comparison_by_name_says_whether_it_has_a_topic() -> None:
