@@ -55,7 +55,10 @@ _MANY = re.compile(
 _PRONOUN = re.compile(r"(?:they|them|these|those|both|all|sie|diese|beide|alle|те|тях|тези)")
 """Stands for papers only after an answer from the records: elsewhere they are the samples, the drugs, the rats."""
 
-_NOUN_IN = re.compile(rf"\b{NOUN}\b")
+_PUBLICATION = re.compile(  # what a paper itself may be called, but hardly what it tells of, as "the study" may
+    r"\b(?:paper|article|publication|preprint|manuscript|review|report|artikel|aufsatz|veroffentlichung|publikation|beitrag"
+    r"|стати\w+|публикаци\w+|доклад\w*|обзор\w*)s?\b"
+)
 _ALL = re.compile(
     r"(?:all(?: of)?(?: my| the)? papers|(?:all )?my papers|(?:the|my) (?:whole |entire )?library|everything"
     r"|alle(?: meine)? (?:paper|artikel)|(?:meine |die )?bibliothek|всички(?: мои| моите)? статии|библиотеката)"
@@ -136,7 +139,7 @@ class Asked:
             loose: whether the question may as well be about what papers say: only a sure name is taken for a paper.
         """
         if text is None or ONE.fullmatch(text) or _MANY.fullmatch(text):
-            unsure = loose and not (text and _NOUN_IN.search(text))
+            unsure = loose and not (text and _PUBLICATION.search(text))
             if (unsure or (text and _PRONOUN.fullmatch(text)) or self._is_bare(alone)) and not self._told():
                 return None
             return self._from_chat(many=bool(text and _MANY.fullmatch(text)), alone=alone)
@@ -146,16 +149,17 @@ class Asked:
             return self.papers or None
         bare = text.strip(MARKS + " ")
         is_quoted = bool(re.fullmatch(rf"[{MARKS}].+[{MARKS}]", text))
-        if loose and not (is_quoted and looks_named(text)):
+        if loose and not (is_quoted and len(bare.split()) > 1):
             return None
-        if found := title_fragment(bare, self.papers, quoted=is_quoted):
+        if found := title_fragment(bare, self.papers, quoted=is_quoted and not loose):
             return self._one_of(found, self.said(bare))
         leading = [paper for paper in self.papers if paper.authors and is_by(_only_first(paper), bare)]
         if leading and bare not in {"author", "authors"}:
             return self._one_of(tuple(leading), self.said(bare))
         said = self.said(text)
-        if looks_named(said):
-            return self._elsewhere(said) or self.nothing(self.said(bare))
+        if not loose and looks_named(said):
+            inner = re.search(rf"[{MARKS}](.+)[{MARKS}]", said)
+            return self._elsewhere(said) or self.nothing(inner[1] if inner else said)
         return None
 
     def _named(self, names: Sequence[Name]) -> list[Paper] | Reply:

@@ -209,7 +209,7 @@ class _Answering(Asked):
                 return Reply(f"{every} {told}.")
             do = "does" if len(without) == 1 else "do"
             head = f"{counted(len(without), 'paper')} of {total} {do} not mention {told}"
-            return Reply(f"{head}, in exactly this form:\n\n{self.listing(without)}")
+            return Reply(f"{head} in exactly this form:\n\n{self.listing(without)}")
         if not by_paper:
             none = (
                 f"{words.quoted(papers[0])} does not mention" if total == 1 else f"None of {self.of(papers)} mentions"
@@ -336,14 +336,17 @@ class _Answering(Asked):
         if dated := re.fullmatch(r"(.+?),? (?:in |from |of )?\(?((?:19|20)\d\d)\)?", said):
             person, year = dated[1], int(dated[2])
         person = re.sub(r",? et al\.?$|(?<=\w)'s$", "", person)
-        found = [paper for paper in self.papers if is_by(paper, person)]
+        people = re.split(r",? (?:and|&|und|и) ", person)
+        found = [paper for paper in self.papers if _is_by_all(paper, people)]
         if not found:
             if request.strict or not is_person(person) or fold(person) in _NO_PERSON:
                 return None
-            if elsewhere := [] if self.scope.whole else [p for p in self.library.papers() if is_by(p, person)]:
+            if elsewhere := [] if self.scope.whole else [p for p in self.library.papers() if _is_by_all(p, people)]:
                 n = counted(len(elsewhere), "paper")
                 listed = self.listing(elsewhere)
                 return Reply(f"No paper that this chat asks is by “{person}”, but {n} of the library:\n\n{listed}")
+            if len(people) > 1:
+                return Reply(f"No paper {self.here} is by “{person}”.")
             return Reply(f"No paper {self.here} has an author called “{person}”.")
         if year:
             found = [paper for paper in found if paper.year == year]
@@ -351,7 +354,7 @@ class _Answering(Asked):
                 return Reply(f"No paper by “{person}” {self.here} is from {year}.")
         told = f"{counted(len(found), 'paper')} {self.here} {'is' if len(found) == 1 else 'are'} by “{person}”"
         names = {words.flat(a) for paper in found for a in paper.authors if is_by(_written_by(paper, a), person)}
-        also = "" if len(names) == 1 else f"\n\nThe authors of this name are {words.joined(sorted(names))}."
+        also = "" if len(names) <= 1 else f"\n\nThe authors of this name are {words.joined(sorted(names))}."
         return Reply(f"{told}:\n\n{self.listing(found)}{also}")
 
     def _years(self, request: Request) -> Reply:
@@ -402,13 +405,19 @@ class _Answering(Asked):
             more = f"\n\nThe library has no year for {counted(unknown, 'paper')}." if unknown else ""
             which = "newest" if request.order == "year" else "oldest"
             noun = "paper is" if len(same) == 1 else "papers are"
-            return Reply(f"The {which} {noun} from {known[0].year}:\n\n{self.listing(same)}{more}")
+            the = "The" if self.scope.whole else "Of the papers that this chat asks, the"
+            return Reply(f"{the} {which} {noun} from {known[0].year}:\n\n{self.listing(same)}{more}")
         added = self.library.added_at()
         newest = sorted(self.papers, key=lambda paper: added.get(paper.id, ""), reverse=True)[:NEW]
         lines = [
             f"{words.entry(paper)}{f': added on {at[:10]}' if (at := added.get(paper.id)) else ''}" for paper in newest
         ]
-        return Reply(f"Added last, the newest first:\n\n{words.numbered(lines)}")
+        last = "Added last" if self.scope.whole else "Of the papers that this chat asks, added last"
+        return Reply(f"{last}, the newest first:\n\n{words.numbered(lines)}")
+
+
+def _is_by_all(paper: Paper, people: Sequence[str]) -> bool:
+    return is_by(paper, " and ".join(people)) or all(is_by(paper, person) for person in people)
 
 
 def _written_by(paper: Paper, author: str) -> Paper:

@@ -302,8 +302,8 @@ _PAIRS = _compiled(  # two facts at once: "when and where was it published?", "w
     rf"(?P<a>кога|къде|от кого) и (?P<b>кога|къде|от кого) (?:е |беше )?{_PUB_BG}(?: {_Q})?",
 )
 _LOOSE = re.compile(  # words that ask of papers and of what they are about alike
-    r"\b(?:released?|printed|issued|made|added|uploaded|imported|appear|come out|how old|called|link|date|sources?|data|details|record"
-    r"|wie alt|heisst|erschien(?:en)?|gedruckt|herausgegeben|quellen|hinzugefugt|datum"
+    r"\b(?:released?|printed|issued|made|added|uploaded|imported|appear|come out|how old|how long|name|called|link|date|sources?|data|details|record"
+    r"|wie alt|wie lang|heisst|erschien(?:en)?|gedruckt|herausgegeben|quellen|hinzugefugt|datum"
     r"|казва|нарича|излиза|излезе|излязл\w*|излезл\w*|източни\w+|добав\w+)\b"
 )
 _BARE: dict[str, Field] = {
@@ -340,7 +340,7 @@ def _core(text: str) -> str:
     return text[lead.end() :] if lead and lead.end() < len(text) else text
 
 
-def _words_and_lists(plain: str, marked: str) -> Iterator[Request]:  # noqa: C901 - one table a line
+def _words_and_lists(plain: str, marked: str) -> Iterator[Request]:  # noqa: C901, PLR0912 - one table a line
     for match in _all(_MENTIONS_OF, marked):
         yield Request("mentions", words=match["x"], subject=_slot(match))
     for match in _all(_MENTIONS, plain):
@@ -349,6 +349,8 @@ def _words_and_lists(plain: str, marked: str) -> Iterator[Request]:  # noqa: C90
     for text in dict.fromkeys((marked, plain)):
         for match in _all(_CITES, text):
             yield Request("cites", words=match["x"], negated=bool(_group(match, "no")))
+    if any(_all(_PAGE, plain)):
+        yield Request("page")
     for match in _all(_BY_YEAR, plain):
         yield Request("years", years=_range(match))
     for match in _all(_BY, plain):
@@ -358,14 +360,22 @@ def _words_and_lists(plain: str, marked: str) -> Iterator[Request]:  # noqa: C90
     for match in _all(_SHOW, plain):
         sort = _group(match, "sort") or ""
         order = next((name for name, pattern in _SORTS if re.fullmatch(pattern, sort)), None)
-        if order or not sort:
+        if (order or not sort) and not _is_of_others(plain):
             yield Request("list", order=order)  # type: ignore[arg-type]
+    if _is_of_others(plain):
+        return
     if any(_all(_NEW, plain)):
         yield Request("newest")
     for match in _all(_LATEST, plain):
         yield Request("newest", order="oldest" if _group(match, "old") else "year")
-    if any(_all(_PAGE, plain)):
-        yield Request("page")
+
+
+def _is_of_others(plain: str) -> bool:
+    """Whether "studies" may be those that a paper tells of: no word says that they are the user's."""
+    others = re.search(r"\b(?:stud(?:y|ies)|works?|studien?|arbeit(?:en)?)\b", plain)
+    return bool(others) and not re.search(
+        r"\b(?:my|our|i|we|library|collection|here|added|uploaded|meiner?|ich|wir|hier|bibliothek|sammlung)\b", plain
+    )
 
 
 def _facts(marked: str) -> Iterator[Request]:

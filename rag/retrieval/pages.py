@@ -22,7 +22,7 @@ _ROMAN = (
     r"(?:[vxlc]|[ivxlc]{2,8}|(?-i:i)(?=[?!.,;:]*$|,? (?:of|in|from|say|about)\b))"  # not the "I" of the one who asks
 )
 _PHRASE = re.compile(
-    rf"\b(?:the )?(?:(?:pages?(?: (?:number|no\.?))?|pg\.?) ?(?P<first>{_DIGITS}|(?<=[ .]){_ROMAN})"
+    rf"\b(?<!web )(?<!home )(?<!landing )(?:the )?(?:(?:pages?(?: (?:number|no\.?))?|pg\.?) ?(?P<first>{_DIGITS}|(?<=[ .]){_ROMAN})"
     rf"(?: ?(?:-|–|—|to|and|through) ?(?P<last>{_DIGITS}|{_ROMAN}))?"
     rf"|(?<![\d.])(?-i:pp?)\.(?P<first_p>(?: ?[1-9]\d{{0,5}}| {_DIGITS}| {_ROMAN}(?!\.)))"
     rf"(?: ?(?:-|–|—|to|and|through) ?(?P<last_p>{_DIGITS}|{_ROMAN}(?!\.)))?)"

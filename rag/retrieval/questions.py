@@ -222,8 +222,10 @@ def _asked_before(papers: Sequence[Paper], history: Sequence[tuple[str, str]]) -
         page = asked_page(" ".join(asked.split()))
         if page is None:
             listed = listed_in(before[-1][1], papers) if before else ()
-            return named_papers(asked, papers, listed=listed)[0]
-        if named := _papers_of(_mentioned(page.rest, papers, before)[0], papers):
+            named = named_papers(asked, papers, listed=listed)[0]
+            if named or not follow_up(asked, before):
+                return named
+        elif named := _papers_of(_mentioned(page.rest, papers, before)[0], papers):
             return named
     return ()
 

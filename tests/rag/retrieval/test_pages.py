@@ -86,6 +86,7 @@ def test_where_no_page_or_too_many_are_meant_the_question_goes_on_with_a_sentenc
         "what is on the page i uploaded?",
         "Which web page I should use?",
         "What causes the page 404 error?",
+        "How many people saw landing page 2?",
         "What does p.V600E change?",
     ],
 )
@@ -122,6 +123,8 @@ def test_the_next_page_is_one_of_the_same_paper():
     assert plan("And page 4?", scope=scope, history=history).scope.papers == BROWN[:1]
     history.append(("And page 4?", "More of it [1]."))
     assert plan("What does page 5 say?", scope=scope, history=history).scope.papers == BROWN[:1]
+    history.append(("Why?", "Because [1]."))
+    assert plan("And page 6?", scope=scope, history=history).scope.papers == BROWN[:1]
     history.append(("What do the others say about rain?", "It rains [1]."))
     assert plan("What does page 5 say?", scope=scope, history=history).pages is None
 
