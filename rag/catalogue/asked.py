@@ -76,6 +76,10 @@ _LOOKS_DATED = re.compile(
 _PARTICLES = frozenset(
     "van von der den de del della di da dos du la le el al bin ibn ter ten zu zur and und et и & y".split()
 )
+_SEASONS = frozenset(  # before a year no name: "March 2020"
+    "january february march april may june july august september october november december spring summer autumn fall"
+    " winter januar februar marz mai juni juli oktober dezember fruhling sommer herbst".split()
+)
 _ARTICLES = frozenset("the a an der die das den this that these those dieser diese dieses".split())
 
 
@@ -86,7 +90,7 @@ def is_person(said: str) -> bool:
         re.fullmatch(r"[^\W\d_][\w'’.-]*", word)
         and word[0].isupper()
         and (word.endswith(".") or len(word) == 1 or not word.isupper())
-        and fold(word) not in _ARTICLES
+        and fold(word) not in _ARTICLES | _SEASONS
         for word in named
     )
 

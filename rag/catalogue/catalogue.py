@@ -157,7 +157,7 @@ class _Answering(Asked):
             if len(name.papers) > 1 and not name.by_words:
                 return self.which(name.text, name.papers)
         for side in (match["a"], match["b"]):
-            if NAMED not in side and looks_named(self.said(side)):
+            if NAMED not in side and side[:1] not in MARKS and looks_named(self.said(side)):
                 return Reply(f"No paper {self.here} matches “{self.said(side)}”, so there is nothing to compare.")
         return None
 

@@ -360,7 +360,7 @@ def _words_and_lists(plain: str, marked: str) -> Iterator[Request]:  # noqa: C90
     for match in _all(_SHOW, plain):
         sort = _group(match, "sort") or ""
         order = next((name for name, pattern in _SORTS if re.fullmatch(pattern, sort)), None)
-        if (order or not sort) and not _is_of_others(plain):
+        if order or not (sort or _is_of_others(plain)):
             yield Request("list", order=order)  # type: ignore[arg-type]
     if _is_of_others(plain):
         return

@@ -18,11 +18,10 @@ MAX_PAPERS = 4
 """If more papers than this have such a page, it is not clear which one is meant."""
 
 _DIGITS = r"[a-z]{0,2}-?[1-9]\d{0,5}"
-_ROMAN = (
-    r"(?:[vxlc]|[ivxlc]{2,8}|(?-i:i)(?=[?!.,;:]*$|,? (?:of|in|from|say|about)\b))"  # not the "I" of the one who asks
-)
+_ROMAN = r"(?:[vxlc]|[ivxlc]{2,8}|(?-i:i)(?=[?!.,;:]*$|,? (?:of|in|from|say|about)\b))"
 _PHRASE = re.compile(
-    rf"\b(?<!web )(?<!home )(?<!landing )(?:the )?(?:(?:pages?(?: (?:number|no\.?))?|pg\.?) ?(?P<first>{_DIGITS}|(?<=[ .]){_ROMAN})"
+    r"\b(?<!web )(?<!home )(?<!landing )(?:the )?"
+    rf"(?:(?:pages?(?: (?:number|no\.?))?|pg\.?) ?(?P<first>{_DIGITS}|(?<=[ .]){_ROMAN})"
     rf"(?: ?(?:-|–|—|to|and|through) ?(?P<last>{_DIGITS}|{_ROMAN}))?"
     rf"|(?<![\d.])(?-i:pp?)\.(?P<first_p>(?: ?[1-9]\d{{0,5}}| {_DIGITS}| {_ROMAN}(?!\.)))"
     rf"(?: ?(?:-|–|—|to|and|through) ?(?P<last_p>{_DIGITS}|{_ROMAN}(?!\.)))?)"
