@@ -15,12 +15,14 @@ from rag.retrieval.naming import (
     Name,
     Plain,
     find_names,
+    fold,
     is_by,
     listed_in,
     marked_text,
     title_fragment,
     titles_in,
 )
+from rag.words import STOP_WORDS, counted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -50,15 +52,62 @@ _MANY = re.compile(
     r"(?:papers|articles|studies|publications)|sie|diese|beide|(?:diese|die|alle) (?:paper|artikel|studien|arbeiten)"
     r"|те|тях|тези|(?:тези )?(?:статии|статиите|публикации))"
 )
+_PRONOUN = re.compile(r"(?:they|them|these|those|both|all|sie|diese|beide|alle|те|тях|тези)")
+"""Stands for papers only after an answer from the records: elsewhere they are the samples, the drugs, the rats."""
+
+_PUBLICATION = re.compile(  # what a paper itself may be called, but hardly what it tells of, as "the study" may
+    r"\b(?:paper|article|publication|preprint|manuscript|review|report|artikel|aufsatz|veroffentlichung|publikation|beitrag"
+    r"|стати\w+|публикаци\w+|доклад\w*|обзор\w*)s?\b"
+)
 _ALL = re.compile(
     r"(?:all(?: of)?(?: my| the)? papers|(?:all )?my papers|(?:the|my) (?:whole |entire )?library|everything"
     r"|alle(?: meine)? (?:paper|artikel)|(?:meine |die )?bibliothek|всички(?: мои| моите)? статии|библиотеката)"
 )
 NAMES = re.compile(rf"(?:the )?{NAMED}(?:(?:,| and|, and| or| und| и) (?:the )?{NAMED})*")
-LOOKS_NAMED = re.compile(
-    rf"[{MARKS}].+[{MARKS}]|(?:(?:the )?{NOUN} (?:by|of) )?(?:the )?[^\W\d][\w'.-]*(?: [\w'.&-]+){{0,3}}"
-    r"(?:,? et al\.?,? ?\(?(?:(?:19|20)\d\d[a-z]?)?\)?|,? \(?(?:19|20)\d\d[a-z]?\)?)|\S+\.pdf"
+_LOOKS_QUOTED = re.compile(
+    rf"(?:the )?{NOUN}(?: (?:by|of|from|called|titled|with the title))? [{MARKS}].+[{MARKS}]"
+    rf"|[{MARKS}]\W*\w+(?:\W+\w+){{2,}}\W*[{MARKS}]"
 )
+_LOOKS_DATED = re.compile(
+    rf"(?:(?:the )?{NOUN} (?:by|of|from) )?(?P<who>.+?)"
+    r"(?:(?P<others>,? et al\.?),? ?\(?(?:(?:19|20)\d\d[a-z]?)?\)?|,? \(?(?:19|20)\d\d[a-z]?\)?)",
+    re.IGNORECASE,
+)
+_PARTICLES = frozenset(
+    "van von der den de del della di da dos du la le el al bin ibn ter ten zu zur and und et и & y".split()
+)
+_SEASONS = frozenset(  # before a year no name: "March 2020"
+    "january february march april may june july august september october november december spring summer autumn fall"
+    " winter januar februar marz mai juni juli oktober dezember fruhling sommer herbst".split()
+)
+_ARTICLES = frozenset("the a an der die das den this that these those dieser diese dieses".split())
+
+
+def is_person(said: str) -> bool:
+    """Whether words, as the user wrote them, look like family names: capitalised, none in capitals throughout."""
+    named = [word for word in re.split(r"[\s,]+", said.strip()) if word and word not in _PARTICLES]
+    return 0 < len(named) <= 6 and all(
+        re.fullmatch(r"[^\W\d_][\w'’.-]*", word)
+        and word[0].isupper()
+        and (word.endswith(".") or len(word) == 1 or not word.isupper())
+        and fold(word) not in _ARTICLES | _SEASONS
+        for word in named
+    )
+
+
+def looks_named(said: str) -> bool:
+    """Whether words, as the user wrote them, can hardly mean anything but a paper, be it known or not.
+
+    That is a file, a title in quotation marks, or an author with a year or "et al."; no topic and no bare quoted word.
+    """
+    if re.fullmatch(r"\S+\.pdf", said, re.IGNORECASE) or _LOOKS_QUOTED.fullmatch(said.casefold()):
+        return True
+    if not (dated := _LOOKS_DATED.fullmatch(said)):
+        return False
+    who = dated["who"]
+    if dated["others"]:  # these words say enough: "smith et al."
+        return len(who.split()) <= 4 and not set(fold(who).split()) & (STOP_WORDS | _ARTICLES) - _PARTICLES
+    return len(who.split()) <= 5 and is_person(who)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,10 +133,19 @@ class Asked:
         self.marked = marked_text(self.plain, self.names)
 
     def subject(  # noqa: PLR0911 - one way of naming a paper a line
-        self, text: str | None, *, alone: bool = False
+        self, text: str | None, *, alone: bool = False, loose: bool = False
     ) -> list[Paper] | Reply | None:
-        """The papers that the words mean; a reply where that is to be asked; None where they mean no paper."""
+        """The papers that the words mean; a reply where that is to be asked; None where they mean no paper.
+
+        Args:
+            text: the words, folded; None: it is left to the chat.
+            alone: whether the question has no words for the paper.
+            loose: whether the question may as well be about what papers say: only a sure name is taken for a paper.
+        """
         if text is None or ONE.fullmatch(text) or _MANY.fullmatch(text):
+            unsure = loose and not (text and _PUBLICATION.search(text))
+            if (unsure or (text and _PRONOUN.fullmatch(text)) or self._is_bare(alone)) and not self._told():
+                return None
             return self._from_chat(many=bool(text and _MANY.fullmatch(text)), alone=alone)
         if NAMES.fullmatch(text):
             return self._named(self.names)
@@ -95,13 +153,17 @@ class Asked:
             return self.papers or None
         bare = text.strip(MARKS + " ")
         is_quoted = bool(re.fullmatch(rf"[{MARKS}].+[{MARKS}]", text))
-        if found := title_fragment(bare, self.papers, quoted=is_quoted):
+        if loose and not (is_quoted and len(bare.split()) > 1):
+            return None
+        if found := title_fragment(bare, self.papers, quoted=is_quoted and not loose):
             return self._one_of(found, self.said(bare))
         leading = [paper for paper in self.papers if paper.authors and is_by(_only_first(paper), bare)]
         if leading and bare not in {"author", "authors"}:
             return self._one_of(tuple(leading), self.said(bare))
-        if LOOKS_NAMED.fullmatch(text):
-            return self._elsewhere(text) or self.nothing(self.said(bare))
+        said = self.said(text)
+        if not loose and looks_named(said):
+            inner = re.search(rf"[{MARKS}](.+)[{MARKS}]", said)
+            return self._elsewhere(said) or self.nothing(inner[1] if inner else said)
         return None
 
     def _named(self, names: Sequence[Name]) -> list[Paper] | Reply:
@@ -116,7 +178,7 @@ class Asked:
     def which(self, said: str, fitting: Sequence[Paper]) -> Reply:
         """Ask which of the papers that a name fits is meant."""
         listed = words.numbered(words.entry(paper) for paper in fitting[:MOST_LISTED])
-        return Reply(f"“{said.strip(MARKS)}” fits {len(fitting)} papers in your library:\n\n{listed}\n\n{WHICH_ONE}")
+        return Reply(f"“{said.strip(MARKS)}” fits {len(fitting)} papers {self.here}:\n\n{listed}\n\n{WHICH_ONE}")
 
     def _elsewhere(self, text: str) -> list[Paper] | Reply | None:
         """A paper of the library that is not among those that this chat asks."""
@@ -132,30 +194,56 @@ class Asked:
         near = (
             f" By an author of this name there {'is' if len(by) == 1 else 'are'}:\n\n{self.listing(by)}" if by else ""
         )
-        return Reply(f"No paper in your library matches “{said}”.{near}")
+        return Reply(f"No paper {self.here} matches “{said}”.{near}")
+
+    @property
+    def here(self) -> str:
+        """Where the papers are that are asked."""
+        return "in your library" if self.scope.whole else "that this chat asks"
+
+    def of(self, papers: Sequence[Paper]) -> str:
+        """So many papers, for "None of …"; those of a question that names some are "these"."""
+        if len(papers) != len(self.papers):
+            return f"these {len(papers)} papers"
+        n = len(papers)
+        return f"your {counted(n, 'paper')}" if self.scope.whole else f"the {counted(n, 'paper')} that this chat asks"
+
+    def empty(self) -> Reply:
+        """That there is no paper to ask."""
+        if n := len(self.library.papers()):
+            return Reply(
+                f"This chat asks none of your {counted(n, 'paper')}: choose some in the Library and ask again."
+            )
+        return Reply("Your library is empty: add a paper and ask again.")
 
     def _from_chat(self, *, many: bool, alone: bool) -> list[Paper] | Reply | None:
         """What "it" or nothing stands for: the only paper that is asked, or those of the last answer."""
         if len(self.papers) == 1:
-            bare = alone and is_bare(self.plain.text)
-            return None if bare and not self.last() else self.papers
+            return self.papers
         if not self.papers:
-            return Reply("Your library is empty: add a paper and ask again.")
+            return self.empty()
         last = self.last()
         if last:
             return last
         if many:
             return self.papers if len(self.papers) <= MOST_AT_ONCE else Reply(WHICH)
-        if alone and (is_bare(self.plain.text) or len(self.plain.text.split()) < 4):
+        if alone and len(self.plain.text.split()) < 4:
             return None  # "when?", "the sources?": of what, only the chat could have said
         return Reply(WHICH)
+
+    def _is_bare(self, alone: bool) -> bool:  # noqa: FBT001 - as `subject` has it
+        return alone and is_bare(self.plain.text)
+
+    def _told(self) -> list[Paper]:
+        """The papers that the last answer names, as those from the records do."""
+        return titles_in(self.history[-1][1], self.papers) if self.history else []
 
     def last(self) -> list[Paper]:
         """The papers that the last answer is about."""
         if not self.history:
             return []
-        asked, said = self.history[-1]
-        told = titles_in(said, self.papers)
+        asked = self.history[-1][0]
+        told = self._told()
         if not told:
             by_id = {paper.id: paper for paper in self.papers}
             told = [by_id[paper_id] for paper_id, _ in self.cited if paper_id in by_id]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from ingest.verbatim import stands_in
 from rag.answer import Citation, Passage
 from rag.catalogue import words
-from rag.catalogue.asked import LOOKS_NAMED, MOST_AT_ONCE, NAMES, ONE, WHICH, WHICH_ONE, Asked, Reply
+from rag.catalogue.asked import MOST_AT_ONCE, NAMES, ONE, WHICH, WHICH_ONE, Asked, Reply, is_person, looks_named
 from rag.catalogue.citing import citing, of_paper, of_words
 from rag.catalogue.grammar import ALL_FIELDS, Request, read
 from rag.catalogue.mentions import find_mentions, wanted_words
@@ -25,7 +25,7 @@ from rag.retrieval.naming import (
 from rag.words import counted, split_sentences
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from ingest import Library, Paper
     from rag.answer import Scope
@@ -45,6 +45,9 @@ _COMPARE = re.compile(
 )
 
 _FIRST_MARKER = re.compile(r"\[\d{1,3}\]")
+
+_NO_PERSON = frozenset("year years date title titles author authors topic journal relevance jahr autor titel".split())
+"""What a list is sorted by."""
 
 _NOT_A_WORD = re.compile(
     r"(?:any|other|others|some|how|why|that|whether|what|which|a lot|their|its|each|one|anything|something|it|this"
@@ -96,7 +99,7 @@ class _Answering(Asked):
             case "page":
                 return self._page()
         if not self.papers:
-            return Reply("Your library is empty: add a paper and ask again.")
+            return self.empty()
         match request.verb:
             case "years":
                 return self._years(request)
@@ -123,7 +126,7 @@ class _Answering(Asked):
         return Reply(words.facts(self.library, self.names[0].papers[0], fields, place=place))
 
     def _facts(self, request: Request) -> Reply | None:
-        found = self.subject(request.subject, alone=request.subject is None)
+        found = self.subject(request.subject, alone=request.subject is None, loose=request.loose)
         if found is None or isinstance(found, Reply):
             return found
         if "bibtex" in request.fields:
@@ -132,7 +135,9 @@ class _Answering(Asked):
                 if len(found) > 1
                 else f"{words.quoted(found[0])} as BibTeX:"
             )
-            return Reply(f"{told}{words.bibtex(found)}")
+            others = [field for field in request.fields if field != "bibtex"]
+            first = f"{words.facts(self.library, found[0], others)}\n\n" if others and len(found) == 1 else ""
+            return Reply(f"{first}{told}{words.bibtex(found)}")
         if len(found) == 1:
             return Reply(words.facts(self.library, found[0], request.fields, place=request.place))
         if len(found) > MOST_AT_ONCE:
@@ -152,8 +157,8 @@ class _Answering(Asked):
             if len(name.papers) > 1 and not name.by_words:
                 return self.which(name.text, name.papers)
         for side in (match["a"], match["b"]):
-            if NAMED not in side and LOOKS_NAMED.fullmatch(side):
-                return Reply(f"No paper in your library matches “{self.said(side)}”, so there is nothing to compare.")
+            if NAMED not in side and side[:1] not in MARKS and looks_named(self.said(side)):
+                return Reply(f"No paper {self.here} matches “{self.said(side)}”, so there is nothing to compare.")
         return None
 
     # -- words and references ----------------------------------------------------------------------------------------
@@ -171,10 +176,10 @@ class _Answering(Asked):
                 return found
             papers = found
         if not papers:
-            return Reply("Your library is empty: add a paper and ask again.")
+            return self.empty()
         told, found_mentions = self._search(wanted, papers, is_quoted=is_quoted)
-        if not found_mentions and not is_quoted and len(wanted.split()) > 3:
-            return None  # more a topic than a word
+        if not found_mentions and not is_quoted and (request.strict or len(wanted.split()) > 1):
+            return None  # more a topic than a word: papers may say it in other words
         return self._mention_reply(told, found_mentions, papers, request)
 
     def _search(self, wanted: str, papers: Sequence[Paper], *, is_quoted: bool) -> tuple[str, list[Mentions]]:
@@ -192,9 +197,7 @@ class _Answering(Asked):
         named = words.joined([f"“{part}”" for part in parts], last="or" if any_ else "and")
         return named, merged
 
-    def _mention_reply(  # noqa: C901 - one outcome a line
-        self, told: str, found: Sequence[Mentions], papers: Sequence[Paper], request: Request
-    ) -> Reply:
+    def _mention_reply(self, told: str, found: Sequence[Mentions], papers: Sequence[Paper], request: Request) -> Reply:
         by_paper: dict[str, list[Mentions]] = {}
         for mentions in found:
             by_paper.setdefault(mentions.paper.id, []).append(mentions)
@@ -202,14 +205,16 @@ class _Answering(Asked):
         if request.negated:
             without = [paper for paper in papers if paper.id not in by_paper]
             if not without:
-                return Reply(f"All {total} papers mention {told}.")
+                every = f"{words.quoted(papers[0])} mentions" if total == 1 else f"All of {self.of(papers)} mention"
+                return Reply(f"{every} {told}.")
             do = "does" if len(without) == 1 else "do"
             head = f"{counted(len(without), 'paper')} of {total} {do} not mention {told}"
-            return Reply(f"{head}:\n\n{self.listing(without)}")
+            return Reply(f"{head} in exactly this form:\n\n{self.listing(without)}")
         if not by_paper:
-            if total == 1:
-                return Reply(f"{words.quoted(papers[0])} does not mention {told}; its reference list was not searched.")
-            return Reply(f"None of your {total} papers mentions {told}; reference lists were not searched.")
+            none = (
+                f"{words.quoted(papers[0])} does not mention" if total == 1 else f"None of {self.of(papers)} mentions"
+            )
+            return Reply(f"{none} {told} in exactly this form; reference lists were not searched.")
         cite_all = sum(len(mentions.hits) for mentions in found) <= MOST_CITED
         lines, passages, citations = [], list[Passage](), list[Citation]()
         for ordered in (by_paper[paper.id] for paper in papers if paper.id in by_paper):
@@ -222,7 +227,7 @@ class _Answering(Asked):
                         passages.append(Passage(len(passages) + 1, hit.chunk, mentions.paper, 1.0, ("words",)))
                         citations.append(self._cited(passages[-1], hit.page, hit.quote))
                         marked = f" [{len(passages)}]"
-                    pages.append(f"{hit.page}{marked}")
+                    pages.append(f"{mentions.paper.page_name(hit.page)}{marked}")
                 noun = "page" if len(pages) == 1 else "pages"
                 parts.append(f"{counted(mentions.count, 'time')}, {noun} {', '.join(pages)}")
             lines.append(f"{words.entry(ordered[0].paper)}: {'; '.join(parts)}")
@@ -230,7 +235,7 @@ class _Answering(Asked):
             where = lines[0].removeprefix(words.entry(papers[0])).lstrip(": ")
             text = f"{words.quoted(papers[0])} mentions {told} {where}."
             return Reply(text, tuple(passages), tuple(citations))
-        head = f"{n} of your {total} papers mention{'s' if n == 1 else ''} {told}"
+        head = f"{n} of {self.of(papers)} mention{'s' if n == 1 else ''} {told}"
         return Reply(f"{head}:\n\n{words.numbered(lines)}", tuple(passages), tuple(citations))
 
     def _cited(self, passage: Passage, page: int, quote: str) -> Citation:
@@ -245,27 +250,39 @@ class _Answering(Asked):
     def _cites(self, request: Request) -> Reply | None:  # noqa: PLR0911 - one outcome a line
         text = request.words or ""
         if not self.papers:
-            return Reply("Your library is empty: add a paper and ask again.")
+            return self.empty()
         if ONE.fullmatch(text) or (NAMES.fullmatch(text) and len(self.names) == 1 and self.names[0].sure):
             one = self.subject(text)
             if one is None or isinstance(one, Reply):
                 return one
-            told, cites, but = words.quoted(one[0]), of_paper(one[0]), one[0].id
-        else:
-            if NAMED in text:
-                return None
-            said = self.said(text)
-            if said.strip()[:1] not in MARKS and _NOT_A_WORD.match(fold(said)):
-                return None
-            by_title = title_fragment(said, self.papers)
-            if len(by_title) == 1:
-                told, cites, but = words.quoted(by_title[0]), of_paper(by_title[0]), by_title[0].id
-            else:
-                made = of_words(said)
-                if made is None:
-                    return None
-                told, cites, but = f"“{said.strip(MARKS + ' ')}”", made, None
+            return self._cite_reply(request, words.quoted(one[0]), of_paper(one[0]), but=one[0].id)
+        said = self.said(text)
+        is_quoted = said.strip()[:1] in MARKS
+        if NAMED in text or (not is_quoted and _NOT_A_WORD.match(fold(said))):
+            return None
+        by_title = title_fragment(said, self.papers)
+        if len(by_title) == 1:
+            return self._cite_reply(request, words.quoted(by_title[0]), of_paper(by_title[0]), but=by_title[0].id)
+        if (made := of_words(said)) is None:
+            return None
+        is_work = is_quoted or looks_named(said) or is_person(said)
+        return self._cite_reply(request, f"“{said.strip(MARKS + ' ')}”", made, is_work=is_work)
+
+    def _cite_reply(  # noqa: PLR0911 - one outcome a line
+        self,
+        request: Request,
+        told: str,
+        cites: Callable[[str], bool],
+        *,
+        but: str | None = None,
+        is_work: bool = True,
+    ) -> Reply | None:
         found, without = citing(self.library, self.papers, cites=cites, but=but)
+        if not found and not is_work:
+            return None  # "which studies cite a lack of power?" asks for what they say
+        checked = [paper for paper in self.papers if paper.id != but and paper not in without]
+        if not checked:
+            return Reply(f"No paper {self.here} has a reference list in which to look for {told}.")
         unknown = (
             f"\n\n{counted(len(without), 'paper')} could not be checked, because the library has no reference list for "
             f"{'it' if len(without) == 1 else 'them'}."
@@ -274,17 +291,21 @@ class _Answering(Asked):
         )
         n, total = len(found), len(self.papers)
         if request.negated:
-            citing_ids = {paper.id for paper, _ in found} | {paper.id for paper in without}
-            rest = [paper for paper in self.papers if paper.id not in citing_ids and paper.id != but]
+            ids = {paper.id for paper, _ in found}
+            rest = [paper for paper in checked if paper.id not in ids]
+            if not rest:
+                return Reply(f"Every paper {self.here} that could be checked cites {told}.{unknown}")
+            do = "does" if len(rest) == 1 else "do"
             return Reply(
-                f"{counted(len(rest), 'paper')} of {total} do not cite {told}:\n\n{self.listing(rest)}{unknown}"
+                f"{counted(len(rest), 'paper')} of {total} {do} not cite {told}:\n\n{self.listing(rest)}{unknown}"
             )
         if not found:
-            return Reply(f"None of your {total} papers cites {told}.{unknown}")
+            if total == 1:
+                return Reply(f"{words.quoted(self.papers[0])} does not cite {told}.")
+            return Reply(f"None of {self.of(self.papers)} cites {told}.{unknown}")
         lines = [f"{words.entry(paper)}: {entry}" for paper, entry in found]
-        return Reply(
-            f"{n} of your {total} papers cite{'s' if n == 1 else ''} {told}:\n\n{words.numbered(lines)}{unknown}"
-        )
+        head = f"{n} of {self.of(self.papers)} cite{'s' if n == 1 else ''} {told}"
+        return Reply(f"{head}:\n\n{words.numbered(lines)}{unknown}")
 
     def _page(self) -> Reply | None:
         if not self.history:
@@ -315,21 +336,25 @@ class _Answering(Asked):
         if dated := re.fullmatch(r"(.+?),? (?:in |from |of )?\(?((?:19|20)\d\d)\)?", said):
             person, year = dated[1], int(dated[2])
         person = re.sub(r",? et al\.?$|(?<=\w)'s$", "", person)
-        found = [paper for paper in self.papers if is_by(paper, person)]
+        people = re.split(r",? (?:and|&|und|и) ", person)
+        found = [paper for paper in self.papers if _is_by_all(paper, people)]
         if not found:
-            is_name = re.fullmatch(r"[^\W\d]['’\w.-]*(?: [^\W\d]['’\w.-]*){0,4}", person) and any(
-                c.isupper() for c in person
-            )
-            if request.strict or not is_name:
+            if request.strict or not is_person(person) or fold(person) in _NO_PERSON:
                 return None
-            return Reply(f"No paper in your library has an author called “{person}”.")
+            if elsewhere := [] if self.scope.whole else [p for p in self.library.papers() if _is_by_all(p, people)]:
+                n = counted(len(elsewhere), "paper")
+                listed = self.listing(elsewhere)
+                return Reply(f"No paper that this chat asks is by “{person}”, but {n} of the library:\n\n{listed}")
+            if len(people) > 1:
+                return Reply(f"No paper {self.here} is by “{person}”.")
+            return Reply(f"No paper {self.here} has an author called “{person}”.")
         if year:
             found = [paper for paper in found if paper.year == year]
             if not found:
-                return Reply(f"No paper by “{person}” in your library is from {year}.")
-        told = f"{counted(len(found), 'paper')} in your library {'is' if len(found) == 1 else 'are'} by “{person}”"
+                return Reply(f"No paper by “{person}” {self.here} is from {year}.")
+        told = f"{counted(len(found), 'paper')} {self.here} {'is' if len(found) == 1 else 'are'} by “{person}”"
         names = {words.flat(a) for paper in found for a in paper.authors if is_by(_written_by(paper, a), person)}
-        also = "" if len(names) == 1 else f"\n\nThe authors of this name are {words.joined(sorted(names))}."
+        also = "" if len(names) <= 1 else f"\n\nThe authors of this name are {words.joined(sorted(names))}."
         return Reply(f"{told}:\n\n{self.listing(found)}{also}")
 
     def _years(self, request: Request) -> Reply:
@@ -344,10 +369,10 @@ class _Answering(Asked):
             when = f"from {first} or later" if first else f"from {last} or earlier"
         more = f"\n\nThe library has no year for {counted(unknown, 'paper')}." if unknown else ""
         if not found:
-            return Reply(f"No paper in your library is {when}.{more}")
+            return Reply(f"No paper {self.here} is {when}.{more}")
         verb = "is" if len(found) == 1 else "are"
         found.sort(key=lambda paper: paper.year or 0)
-        return Reply(f"{counted(len(found), 'paper')} in your library {verb} {when}:\n\n{self.listing(found)}{more}")
+        return Reply(f"{counted(len(found), 'paper')} {self.here} {verb} {when}:\n\n{self.listing(found)}{more}")
 
     def _count(self) -> str:
         n = len(self.papers)
@@ -380,11 +405,19 @@ class _Answering(Asked):
             more = f"\n\nThe library has no year for {counted(unknown, 'paper')}." if unknown else ""
             which = "newest" if request.order == "year" else "oldest"
             noun = "paper is" if len(same) == 1 else "papers are"
-            return Reply(f"The {which} {noun} from {known[0].year}:\n\n{self.listing(same)}{more}")
+            the = "The" if self.scope.whole else "Of the papers that this chat asks, the"
+            return Reply(f"{the} {which} {noun} from {known[0].year}:\n\n{self.listing(same)}{more}")
         added = self.library.added_at()
         newest = sorted(self.papers, key=lambda paper: added.get(paper.id, ""), reverse=True)[:NEW]
-        lines = [f"{words.entry(paper)}: added on {added[paper.id][:10]}" for paper in newest]
-        return Reply(f"Added last, the newest first:\n\n{words.numbered(lines)}")
+        lines = [
+            f"{words.entry(paper)}{f': added on {at[:10]}' if (at := added.get(paper.id)) else ''}" for paper in newest
+        ]
+        last = "Added last" if self.scope.whole else "Of the papers that this chat asks, added last"
+        return Reply(f"{last}, the newest first:\n\n{words.numbered(lines)}")
+
+
+def _is_by_all(paper: Paper, people: Sequence[str]) -> bool:
+    return is_by(paper, " and ".join(people)) or all(is_by(paper, person) for person in people)
 
 
 def _written_by(paper: Paper, author: str) -> Paper:
@@ -395,7 +428,7 @@ def _on_pages(found: Sequence[tuple[Paper, Sequence[int]]]) -> str:
     lines = []
     for paper, pages in found:
         noun = "page" if len(pages) == 1 else "pages"
-        lines.append(f"{noun} {words.joined([str(page) for page in pages])} of {words.quoted(paper)}")
+        lines.append(f"{noun} {words.joined([paper.page_name(page) for page in pages])} of {words.quoted(paper)}")
     return (
         f"It is on {lines[0]}."
         if len(lines) == 1

@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
-from rag.retrieval.naming import NAMED, NOUN
+from rag.retrieval.naming import MARKS, NAMED, NOUN
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -35,8 +35,6 @@ class Request:
     words: str | None = None
     """What is to be mentioned or cited, or who wrote, folded."""
     negated: bool = False
-    counts: bool = False
-    """Whether only the number is wanted."""
     years: tuple[int | None, int | None] = (None, None)
     """The first and the last year, both included; None: open."""
     place: int | None = None
@@ -44,6 +42,8 @@ class Request:
     order: Literal["year", "oldest", "title", "authors"] | None = None
     strict: bool = False
     """Whether `words` must be known to the library: the question may mean something else."""
+    loose: bool = False
+    """Whether the same words may ask what papers say, "where is it released?": only a sure name is taken for a paper."""
 
 
 def _compiled(*patterns: str) -> tuple[re.Pattern[str], ...]:
@@ -72,45 +72,49 @@ _OF_BG = r"(?: от)?(?: моите| тези| всички| мои)*"
 _LIB_BG = r"(?:(?:моята |тази )?библиотека(?:та)?(?: ми)?)"
 
 _NOT_EN = r"(?P<no>not |don't |do not |doesn't |does not |never )?"
-_MENTION = r"(?:mention|contain|name)s?(?: the)?(?: (?:word|term|phrase|name|words))?"
-_MENTIONED = r"(?:(?P<no>not )?(?:mentioned|named|found)|appear(?:ing)?|occur(?:ring)?|come up|stand)"
+_WORD = r"(?:words?|term|phrase|name|expression)"
+_MENTION = (
+    rf"(?:(?:mentions?|(?P<strict>refers? to))(?: the)?(?: {_WORD})?|contains?(?: the)?(?: {_WORD}|(?= ?[{MARKS}])))"
+)
 _X = r"(?P<x>.+?)"
+_X_WORD = rf"(?P<x>(?:the )?{_WORD} .+?|[{MARKS}].+?[{MARKS}])"
 _S = rf"(?P<s>{NAMED}|it|this|that|(?:this|that|the) {NOUN})"
 _ANYWHERE = rf"(?: (?:anywhere|at all|(?:in|by) (?:any|which|what|one|some|all)?{_OF} ?{_P}{_IN}|in {_LIB}))?"
 _PAGES = r"(?:,? and (?:on|at) (?:which|what) pages?|,? and where)?"
 
 _MENTIONS = _compiled(
-    rf"(?:which|what|(?P<n>how many)){_OF} {_P}{_IN}(?: that)? (?:do |does |also )?{_NOT_EN}{_MENTION} {_X}{_PAGES}",
-    rf"(?:in )?(?:which|what|(?P<n>how many)){_OF} {_P}{_IN} (?:is|are|was|were|does|do|did) {_X} {_MENTIONED}(?: in)?{_PAGES}",
-    rf"{_LIST}{_OF} {_P}{_IN} (?:(?:that|which) (?:do |does )?{_NOT_EN}{_MENTION}|mentioning|containing|with the (?:word|term)) {_X}{_PAGES}",
+    rf"(?:which|what|how many){_OF} {_P}{_IN}(?: that)? (?:do |does |also )?{_NOT_EN}{_MENTION} {_X}{_PAGES}",
+    rf"(?:in )?(?:which|what|how many){_OF} {_P}{_IN} (?:is|are|was|were) {_X} (?P<no>not )?mentioned(?: in)?{_PAGES}",
+    rf"(?:in )?(?:which|what|how many){_OF} {_P}{_IN} (?:is|are|does|do) {_X_WORD} (?:(?P<no>not )?found|appear|occur|come up|stand){_PAGES}",
+    rf"{_LIST}{_OF} {_P}{_IN} (?:(?:that|which) (?:do |does )?{_NOT_EN}{_MENTION}|mentioning|(?:containing|with) the (?:word|term|phrase)) {_X}{_PAGES}",
     rf"(?:all |my )*{_P} (?:that {_NOT_EN}{_MENTION}|mentioning|containing the word) {_X}",
-    rf"where (?:is|are|was|were) {_X} (?:mentioned|named){_ANYWHERE}",
-    rf"(?:on|at) (?:which|what) pages? (?:is|are|was|were|does|do|did) {_X} (?:mentioned|named|appear|occur|found){_ANYWHERE}",
-    rf"(?:do|does) (?:any|one|some|(?P<n>how many))(?: of)?{_OF} {_P}{_IN} {_MENTION} {_X}",
+    rf"where (?:is|are|was|were) {_X} mentioned{_ANYWHERE}",
+    rf"(?:on|at) (?:which|what) pages? (?:is|are|was|were|does|do) {_X} (?:mentioned|appear|occur){_ANYWHERE}",
+    rf"(?:do|does) (?:any|one|some|how many)(?: of)?{_OF} {_P}{_IN} {_MENTION} {_X}",
     rf"(?:is|are) {_X} (?:ever )?mentioned (?:anywhere|in (?:any|one)(?: of)?{_OF} ?{_P}{_IN}|in {_LIB})",
-    rf"(?P<n>how often|how many times) (?:is|are|was|were) {_X} mentioned{_ANYWHERE}",
+    rf"(?:how often|how many times) (?:is|are|was|were) {_X} mentioned{_ANYWHERE}",
     rf"(?:{_LIST}|search(?: for)?|look up)(?: the)? (?:mentions?|occurrences?) of (?:the (?:word|term) )?{_X}{_ANYWHERE}",
     rf"who mentions {_X}",
-    rf"(?:welche|(?P<n>wie viele)){_OF_DE} {_P_DE} (?:erwähnen|nennen|enthalten|erwähnt|nennt|enthält) {_X}(?P<no> nicht)?",
-    rf"in (?:welche[nmr]|(?P<n>wie vielen)){_OF_DE} {_P_DE} (?:wird|werden|kommt|kommen|steht|stehen|ist|sind) {_X} (?P<no>nicht )?(?:erwähnt|genannt|vor)",
-    rf"wo (?:wird|werden|kommt|kommen) {_X} (?:erwähnt|genannt|vor)",
-    rf"auf welche[rn] seiten? (?:wird|werden|kommt|kommen) {_X} (?:erwähnt|genannt|vor)",
-    rf"(?P<n>wie oft) (?:wird|werden|kommt|kommen) {_X} (?:erwähnt|genannt|vor)",
-    rf"(?:кои|кой|(?P<n>колко)){_OF_BG} {_P_BG}(?: ми)? (?P<no>не )?(?:споменава|споменават|съдържа|съдържат) {_X}",
-    rf"в (?:кои|коя|кое|(?P<n>колко)){_OF_BG} {_P_BG}(?: ми)? (?P<no>не )?се (?:споменава|споменават|среща|срещат) {_X}",
+    rf"(?:welche|wie viele){_OF_DE} {_P_DE} (?:erwähnen|erwähnt|(?:enthalten|enthält) (?:das wort|den begriff|den ausdruck)) {_X}(?P<no> nicht)?",
+    rf"in (?:welche[nmr]|wie vielen){_OF_DE} {_P_DE} (?:wird|werden|kommt|kommen|ist|sind) {_X} (?P<no>nicht )?(?:erwähnt|vor)",
+    rf"wo (?:wird|werden|kommt|kommen) {_X} (?:erwähnt|vor)",
+    rf"auf welche[rn] seiten? (?:wird|werden|kommt|kommen) {_X} (?:erwähnt|vor)",
+    rf"(?:wie oft) (?:wird|werden|kommt|kommen) {_X} (?:erwähnt|vor)",
+    rf"(?:кои|кой|колко){_OF_BG} {_P_BG}(?: ми)? (?P<no>не )?(?:споменава|споменават|(?:съдържа|съдържат) (?:думата|термина|израза)) {_X}",
+    rf"в (?:кои|коя|кое|колко){_OF_BG} {_P_BG}(?: ми)? (?P<no>не )?се (?:споменава|споменават|среща|срещат) {_X}",
     rf"къде се (?:споменава|споменават|среща|срещат) {_X}",
     rf"на (?:коя страница|кои страници) се (?:споменава|споменават|среща|срещат) {_X}",
-    rf"(?P<n>колко пъти) се (?:споменава|споменават|среща|срещат) {_X}",
+    rf"(?:колко пъти) се (?:споменава|споменават|среща|срещат) {_X}",
 )
 _MENTIONS_OF = _compiled(  # in one paper: on the question in which names are marked
     rf"(?:does|do|did) (?P<s>{NAMED}) (?:ever )?mention {_X}",
     rf"where (?:in {_S} )?(?:does|do|did) (?P<s2>{NAMED}) mention {_X}",
     rf"where in {_S} (?:is|are|was|were) {_X} mentioned",
     rf"where (?:is|are|was|were) {_X} mentioned in {_S}",
-    rf"(?:on|at) (?:which|what) pages? (?:of {_S} )?(?:is|are|was|were) {_X} (?:mentioned|named)(?: in (?P<s2>{NAMED}|it|(?:this|the) {NOUN}))?",
+    rf"(?:on|at) (?:which|what) pages? (?:of {_S} )?(?:is|are|was|were) {_X} mentioned(?: in (?P<s2>{NAMED}|it|(?:this|the) {NOUN}))?",
     rf"(?:on|at) (?:which|what) pages? (?:does|do|did) {_S} mention {_X}",
-    rf"(?P<n>how often|how many times) (?:is|are) {_X} mentioned in {_S}",
-    rf"(?P<n>how often|how many times) (?:does|do|did) {_S} mention {_X}",
+    rf"(?:how often|how many times) (?:is|are) {_X} mentioned in {_S}",
+    rf"(?:how often|how many times) (?:does|do|did) {_S} mention {_X}",
     rf"(?:is|are) {_X} mentioned in (?P<s>{NAMED})",
     rf"erwähnt (?P<s>{NAMED}) {_X}",
     rf"auf welche[rn] seiten? erwähnt {_S} {_X}",
@@ -118,50 +122,51 @@ _MENTIONS_OF = _compiled(  # in one paper: on the question in which names are ma
     rf"на (?:коя страница|кои страници) {_S} споменава {_X}",
 )
 _CITES = _compiled(
-    rf"(?:which|what|(?P<n>how many)){_OF} {_P}{_IN}(?: that)? (?:do |does |also )?{_NOT_EN}(?:cites?|references?|refers? to|quotes?) {_X}",
+    rf"(?:which|what|how many){_OF} {_P}{_IN}(?: that)? (?:do |does |also )?{_NOT_EN}(?:cites?|references?) {_X}",
     rf"who (?:has )?(?:cites?|cited) {_X}(?: in {_LIB})?",
-    rf"(?:in|by) (?:which|what|(?P<n>how many)){_OF} {_P}{_IN} (?:is|are|was|were) {_X} cited",
+    rf"(?:in|by) (?:which|what|how many){_OF} {_P}{_IN} (?:is|are|was|were) {_X} cited",
     rf"{_LIST}{_OF} {_P}{_IN} (?:(?:that|which) cites?|citing|(?:that|which) references?) {_X}",
     rf"(?:do|does) (?:any|one)(?: of)?{_OF} {_P}{_IN} cites? {_X}",
     rf"(?:is|are) {_X} cited (?:anywhere|by any{_OF} {_P}{_IN}|in any{_OF} {_P}{_IN}|in {_LIB})",
-    rf"(?:welche|(?P<n>wie viele)){_OF_DE} {_P_DE} (?:zitieren|zitiert) {_X}",
-    rf"in (?:welche[nmr]|(?P<n>wie vielen)){_OF_DE} {_P_DE} (?:wird|werden|ist|sind) {_X} zitiert",
+    rf"(?:welche|wie viele){_OF_DE} {_P_DE} (?:zitieren|zitiert) {_X}",
+    rf"in (?:welche[nmr]|wie vielen){_OF_DE} {_P_DE} (?:wird|werden|ist|sind) {_X} zitiert",
     rf"wer zitiert {_X}",
-    rf"(?:кои|кой|(?P<n>колко)){_OF_BG} {_P_BG}(?: ми)? (?:цитира|цитират) {_X}",
+    rf"(?:кои|кой|колко){_OF_BG} {_P_BG}(?: ми)? (?:цитира|цитират) {_X}",
     rf"в (?:кои|коя){_OF_BG} {_P_BG}(?: ми)? се (?:цитира|цитират) {_X}",
     rf"кой цитира {_X}",
 )
 _BY = _compiled(
-    rf"(?:which|what|(?P<n>how many)){_OF} {_P}{_IN} (?:are |were |is |was )?(?:(?:there|written|published|authored|co-?authored) )?by {_X}",
-    rf"(?:which|what|(?P<n>how many)){_OF} {_P}{_IN} (?:are|were|is) (?P<strict>from|of) {_X}",
+    rf"(?:which|what|how many){_OF} {_P}{_IN} (?:are |were |is |was )?(?:(?:there|written|published|authored|co-?authored) )?by {_X}",
+    rf"(?:which|what|how many){_OF} {_P}{_IN} (?:are|were|is) (?P<strict>from|of) {_X}",
     rf"(?:do i have|do we have|have i got|are there|is there)(?: any| an?| other| more)* {_P}{_IN} (?:written )?by {_X}",
-    rf"(?:what|(?:which|what|(?P<n>how many)) {_P}) (?:else )?(?:has|have|did|does|had) {_X} (?:also )?(?:co-?)?(?:write|written|wrote|publish(?:ed)?|author(?:ed)?)",
-    rf"(?:which|what|(?P<n>how many)){_OF} {_P}{_IN} (?:are|is|were) {_X}'s",
+    rf"(?:what|(?:which|what|how many) {_P}) (?:else )?(?:has|have|did|does|had) {_X} (?:also )?(?:co-?)?(?:write|written|wrote|publish(?:ed)?|author(?:ed)?)",
+    rf"(?:which|what|how many){_OF} {_P}{_IN} (?:are|is|were) {_X}'s",
     rf"{_LIST}{_OF} {_P}{_IN} (?:written |published )?by {_X}",
     rf"(?:all |the |my |other |any )*{_P} by {_X}",
     rf"(?:do i have |do we have |is there )?(?:anything|something|everything|what else|what|is anything|what do i have)(?: is there)?(?: here)?(?: else)? by {_X}",
-    rf"(?:welche|(?P<n>wie viele)){_OF_DE} {_P_DE} (?:sind|stammen|gibt es|habe ich|wurden)(?: hier)? von {_X}(?: geschrieben| verfasst)?",
-    rf"(?:was|(?:welche|(?P<n>wie viele)) {_P_DE}) (?:hat|haben) {_X} (?:geschrieben|veröffentlicht|publiziert|verfasst)",
+    rf"(?:welche|wie viele){_OF_DE} {_P_DE} (?:sind|stammen|gibt es|habe ich|wurden)(?: hier)? von {_X}(?: geschrieben| verfasst)?",
+    rf"(?:was|(?:welche|wie viele) {_P_DE}) (?:hat|haben) {_X} (?:geschrieben|veröffentlicht|publiziert|verfasst)",
     rf"(?:(?:zeig|zeige|liste|nenne)(?: mir)? )?(?:alle )?{_P_DE} von {_X}(?: auf)?",
-    rf"(?:кои|(?P<n>колко)){_OF_BG} {_P_BG}(?: ми)?(?: в {_LIB_BG})? (?:са |имам |има )?(?:написани )?(?:от|на) {_X}",
-    rf"(?:какво|(?:кои|(?P<n>колко)) {_P_BG}) (?:е|са) (?:написал[аи]?|публикувал[аи]?) {_X}",
+    rf"(?:кои|колко){_OF_BG} {_P_BG}(?: ми)?(?: в {_LIB_BG})? (?:са |имам |има )?(?:написани )?(?:от|на) {_X}",
+    rf"(?:какво|(?:кои|колко) {_P_BG}) (?:е|са) (?:написал[аи]?|публикувал[аи]?) {_X}",
     rf"(?:(?:покажи|изброй|дай)(?: ми)? )?(?:всички )?{_P_BG} от {_X}",
 )
 _YEARS = r"(?P<y>(?:in|from|of|aus|von|aus dem jahr|от|през) (?P<y1>(?:19|20)\d\d)(?: г(?:одина)?)?|(?P<open>since|after|before|until|up to|seit|nach|vor|bis|след|преди|до) (?P<y3>(?:19|20)\d\d)|(?:between|from|zwischen|между|от) (?P<y4>(?:19|20)\d\d) (?:and|to|und|bis|и|до) (?P<y5>(?:19|20)\d\d))"
 _BY_YEAR = _compiled(
-    rf"(?:which|what|(?P<n>how many)){_OF} {_P}{_IN}(?: that)? ?(?:(?:are|were|was|is|have been)(?: there)? )?(?:(?:published|written|printed|appeared) )?{_YEARS}",
+    rf"(?:which|what|how many){_OF} {_P}{_IN}(?: that)? ?(?:(?:are|were|was|is|have been)(?: there)? )?(?:(?:published|written|printed|appeared) )?{_YEARS}",
     rf"(?:{_LIST} )?(?:my |the |all )*{_P}{_IN} (?:published |written )?{_YEARS}",
     rf"(?:do i have|are there)(?: any)? {_P}{_IN} {_YEARS}",
-    rf"(?:welche|(?P<n>wie viele)){_OF_DE} {_P_DE} (?:sind|stammen|erschienen|wurden|gibt es|habe ich) {_YEARS}(?: erschienen| veröffentlicht)?",
-    rf"(?:кои|(?P<n>колко)){_OF_BG} {_P_BG}(?: ми)? (?:са |имам |има )?(?:публикувани |издадени |излезли )?{_YEARS}",
+    rf"(?:welche|wie viele){_OF_DE} {_P_DE} (?:sind|stammen|erschienen|wurden|gibt es|habe ich) {_YEARS}(?: erschienen| veröffentlicht)?",
+    rf"(?:кои|колко){_OF_BG} {_P_BG}(?: ми)? (?:са |имам |има )?(?:публикувани |издадени |излезли )?{_YEARS}",
 )
 _COUNT = _compiled(
-    rf"how many {_P}(?: (?:do i have|do we have|have i(?: added| got)?|are there|are here|are stored|can you (?:see|read)|do you (?:have|know)))?(?: (?:in|does) {_LIB}(?: (?:have|contain|hold))?)?(?: so far| now| in total| altogether)?",
-    rf"how many {_P} (?:are|does|is) (?:in )?{_LIB}(?: (?:have|contain|hold))?(?: so far| now| in total)?",
-    rf"(?:what is )?the (?:number|count) of {_P}(?: in {_LIB})?|how (?:big|large) is {_LIB}|count{_OF} {_P}(?: in {_LIB})?",
-    rf"wie viele {_P_DE} (?:habe ich|haben wir|gibt es|sind|enthält|hat|kennst du)(?: (?:in|hier in))?(?: (?:{_LIB_DE}|hier|da|es))?",
-    rf"wie gro(?:ß|ss) ist {_LIB_DE}|wie viele {_P_DE}",
-    rf"колко {_P_BG}(?: (?:имам|имаме|има|съм добавил[а]?|съдържа))?(?: (?:в )?{_LIB_BG})?",
+    rf"how many {_P} (?:do i have|do we have|have i(?: added| got)?|are stored|can you (?:see|read)|do you (?:have|know))(?: in {_LIB})?(?: so far| now| in total| altogether)?",
+    rf"how many {_P} (?:(?:are there |are |is )?in {_LIB}|(?:are|does|is) {_LIB}(?: (?:have|contain|hold))?)(?: so far| now| in total)?",
+    r"how many papers(?: are (?:there|here))?(?: so far| now| in total| altogether)?",
+    rf"(?:what is )?the (?:number|count) of (?:papers|(?:my |the )?{_P} in {_LIB})|how (?:big|large) is {_LIB}|count{_OF} (?:papers|{_P} in {_LIB})",
+    rf"wie viele {_P_DE} (?:(?:habe ich|haben wir|kennst du)(?: hier| in {_LIB_DE})?|(?:gibt es|sind|enthält|hat) (?:hier|da|es in {_LIB_DE}|(?:in )?{_LIB_DE}))",
+    rf"wie gro(?:ß|ss) ist {_LIB_DE}|wie viele papers?(?: gibt es)?",
+    rf"колко {_P_BG} (?:(?:имам|имаме|съм добавил[а]?)(?: в {_LIB_BG})?|(?:има|съдържа) (?:в )?{_LIB_BG})|колко статии(?: има)?",
 )
 _SHOW = _compiled(
     rf"{_LIST}{_OF} {_P}{_IN}(?P<sort>.*?)",
@@ -260,10 +265,12 @@ _FACTS: dict[Field, tuple[re.Pattern[str], ...]] = {
         rf"(?:от )?колко страници (?:има|е|съдържа)(?: {_Q})?",
     ),
     "references": _compiled(
-        rf"how many (?:references|sources|citations|works|papers|publications|articles|studies|entries) (?:does|do|did|has|have) {_Q} (?:cite|have|list|contain|include|reference)",
-        rf"how many (?:references|sources|works|papers|publications|articles|studies) (?:are|were) (?:cited|listed|there|given)? ?(?:in|by) (?:the (?:reference list|bibliography) of )?(?P<s>{NAMED}|it|(?:this|that) {NOUN})|how many (?:references|sources)|(?:what is )?(?:the )?number of references (?:in|of) (?P<s2>.+?)|how long is the (?:reference list|bibliography)(?: of (?P<s3>.+?))?",
-        rf"wie viele (?:referenzen|quellen|literaturangaben|arbeiten|papers?|literaturverweise|werke|publikationen|verweise) (?:zitiert|zitieren|hat|haben|nennt|enthält|führt) {_Q}(?: an| auf)?|wie viele (?:referenzen|quellen|literaturangaben)",
-        rf"колко (?:литературни )?(?:източник\w*|цитат\w*|цитирания|препратки|референции|публикации|статии|труда) (?:цитира|цитират|има|са цитирани в|съдържа|ползва)(?: {_Q})?|колко (?:литературни )?(?:източника|цитата|препратки)",
+        rf"how many (?:references|sources|citations|entries) (?:does|do|did|has|have) {_Q} (?:cite|have|list|contain|include|reference)",
+        rf"how many (?:works|papers|publications|articles|studies) (?:does|do|did) {_Q} (?:cite|list|reference)",
+        rf"how many (?:(?:references|sources) (?:are|were)(?: cited| listed| there| given)?|(?:works|papers|publications|articles|studies) (?:are|were) (?:cited|listed)) (?:in|by) (?:the (?:reference list|bibliography) of )?(?P<s>{NAMED}|it|(?:this|that) {NOUN})|how many (?:references|sources)|(?:what is )?(?:the )?number of references (?:in|of) (?P<s2>.+?)|how long is the (?:reference list|bibliography)(?: of (?P<s3>.+?))?",
+        rf"wie viele (?:referenzen|quellen|literaturangaben|literaturverweise|verweise) (?:zitiert|zitieren|hat|haben|nennt|enthält|führt) {_Q}(?: an| auf)?",
+        rf"wie viele (?:arbeiten|papers?|werke|publikationen|artikel|studien) (?:zitiert|zitieren) {_Q}|wie viele (?:referenzen|quellen|literaturangaben)",
+        rf"колко (?:литературни )?(?:източник\w*|цитат\w*|цитирания|препратки|референции) (?:цитира|цитират|има|са цитирани в|съдържа|ползва)(?: {_Q})?|колко (?:публикации|статии|труда) (?:цитира|цитират|са цитирани в)(?: (?P<s2>.+?))?|колко (?:литературни )?(?:източника|цитата|препратки)",
     ),
     "cited": _compiled(
         rf"(?:(?:which|what)(?: other)? (?:papers|works|references|sources|publications|articles|studies) (?:does|do|did) )(?P<s>{NAMED}|it|(?:this|that) {NOUN}) (?:cite|reference|list|refer to)",
@@ -294,6 +301,11 @@ _PAIRS = _compiled(  # two facts at once: "when and where was it published?", "w
     rf"(?P<a>wann|wo|von wem),? und (?P<b>wann|wo|von wem) (?:wurde|ist|war) {_Q} {_PUB_DE}",
     rf"(?P<a>кога|къде|от кого) и (?P<b>кога|къде|от кого) (?:е |беше )?{_PUB_BG}(?: {_Q})?",
 )
+_LOOSE = re.compile(  # words that ask of papers and of what they are about alike
+    r"\b(?:released?|printed|issued|made|added|uploaded|imported|appear|come out|how old|how long|name|called|link|date|sources?|data|details|record"
+    r"|wie alt|wie lang|heisst|erschien(?:en)?|gedruckt|herausgegeben|quellen|hinzugefugt|datum"
+    r"|казва|нарича|излиза|излезе|излязл\w*|излезл\w*|източни\w+|добав\w+)\b"
+)
 _BARE: dict[str, Field] = {
     "who": "authors", "by whom": "authors", "wer": "authors", "von wem": "authors", "кои": "authors", "от кого": "authors",
     "when": "year", "in which year": "year", "in what year": "year", "wann": "year", "in welchem jahr": "year", "кога": "year",
@@ -317,11 +329,6 @@ def read(plain: str, marked: str) -> Iterator[Request]:
     yield from _facts(marked)
 
 
-def about_one(text: str) -> Request | None:
-    """The facts that a question asks for without any name: "and the year?", "when?"; None: it asks for something else."""
-    return next(_facts(_core(text)), None)
-
-
 def is_bare(text: str) -> bool:
     """Whether it is no more than a question word: only after an answer about a paper it asks for a fact of that."""
     return _core(text) in _BARE
@@ -333,31 +340,42 @@ def _core(text: str) -> str:
     return text[lead.end() :] if lead and lead.end() < len(text) else text
 
 
-def _words_and_lists(plain: str, marked: str) -> Iterator[Request]:  # noqa: C901 - one table a line
+def _words_and_lists(plain: str, marked: str) -> Iterator[Request]:  # noqa: C901, PLR0912 - one table a line
     for match in _all(_MENTIONS_OF, marked):
-        yield Request("mentions", words=match["x"], subject=_slot(match), counts=bool(_group(match, "n")))
+        yield Request("mentions", words=match["x"], subject=_slot(match))
     for match in _all(_MENTIONS, plain):
-        yield Request("mentions", words=match["x"], negated=bool(_group(match, "no")), counts=bool(_group(match, "n")))
+        strict = bool(_group(match, "strict"))
+        yield Request("mentions", words=match["x"], negated=bool(_group(match, "no")), strict=strict)
     for text in dict.fromkeys((marked, plain)):
         for match in _all(_CITES, text):
-            yield Request("cites", words=match["x"], negated=bool(_group(match, "no")), counts=bool(_group(match, "n")))
+            yield Request("cites", words=match["x"], negated=bool(_group(match, "no")))
+    if any(_all(_PAGE, plain)):
+        yield Request("page")
     for match in _all(_BY_YEAR, plain):
-        yield Request("years", years=_range(match), counts=bool(_group(match, "n")))
+        yield Request("years", years=_range(match))
     for match in _all(_BY, plain):
-        yield Request("by", words=match["x"], counts=bool(_group(match, "n")), strict=bool(_group(match, "strict")))
+        yield Request("by", words=match["x"], strict=bool(_group(match, "strict")))
     if any(_all(_COUNT, plain)):
         yield Request("count")
     for match in _all(_SHOW, plain):
         sort = _group(match, "sort") or ""
         order = next((name for name, pattern in _SORTS if re.fullmatch(pattern, sort)), None)
-        if order or not sort:
+        if order or not (sort or _is_of_others(plain)):
             yield Request("list", order=order)  # type: ignore[arg-type]
+    if _is_of_others(plain):
+        return
     if any(_all(_NEW, plain)):
         yield Request("newest")
     for match in _all(_LATEST, plain):
         yield Request("newest", order="oldest" if _group(match, "old") else "year")
-    if any(_all(_PAGE, plain)):
-        yield Request("page")
+
+
+def _is_of_others(plain: str) -> bool:
+    """Whether "studies" may be those that a paper tells of: no word says that they are the user's."""
+    others = re.search(r"\b(?:stud(?:y|ies)|works?|studien?|arbeit(?:en)?)\b", plain)
+    return bool(others) and not re.search(
+        r"\b(?:my|our|i|we|library|collection|here|added|uploaded|meiner?|ich|wir|hier|bibliothek|sammlung)\b", plain
+    )
 
 
 def _facts(marked: str) -> Iterator[Request]:
@@ -371,7 +389,8 @@ def _facts(marked: str) -> Iterator[Request]:
             rest = [Request("facts", (_BARE[second],))] if second in _BARE else list(_single(second))
             for other in rest:
                 if other.subject is None or _is_pronoun(other.subject):
-                    yield replace(one, fields=tuple(dict.fromkeys((*one.fields, *other.fields))))
+                    fields = tuple(dict.fromkeys((*one.fields, *other.fields)))
+                    yield replace(one, fields=fields, loose=one.loose or other.loose)
     yield from _single(marked)
 
 
@@ -379,9 +398,15 @@ def _single(marked: str) -> Iterator[Request]:
     for field, patterns in _FACTS.items():
         for match in _all(patterns, marked):
             place = 0 if _group(match, "first") else -1 if _group(match, "last") else None
-            yield Request("facts", (field,), _slot(match), place=place)
+            yield Request("facts", (field,), _slot(match), place=place, loose=_is_loose(match))
     for match in _all(_EVERYTHING, marked):
-        yield Request("facts", ALL_FIELDS, _slot(match))
+        yield Request("facts", ALL_FIELDS, _slot(match), loose=True)
+
+
+def _is_loose(match: re.Match[str]) -> bool:
+    name = next((name for name in ("s", "s2", "s3", "s4") if _group(match, name)), None)
+    start, end = match.span(name) if name else (0, 0)
+    return bool(_LOOSE.search(f"{match.string[:start]} {match.string[end:]}"))
 
 
 def _is_pronoun(text: str) -> bool:

@@ -43,15 +43,17 @@ class Mentions:
 
 
 def wanted_words(text: str) -> str:
-    """What is to be searched for, without quotation marks and without "the word"."""
-    text = text.strip().strip(MARKS).strip()
+    """What is to be searched for, without quotation marks, "the word" and, where it is not quoted, an article."""
+    if (whole := text.strip())[:1] in MARKS:
+        return whole.strip(MARKS).strip(" .,;")
+    text = whole.strip(MARKS).strip()
     text = re.sub(
         r"^(?:the |das |den |die )?(?:words?|terms?|phrase|name|expression|wort|wörter|begriff|думата|термина|израза) ",
         "",
         text,
         flags=re.IGNORECASE,
     )
-    return text.strip().strip(MARKS).strip(" .,;")
+    return re.sub(r"^(?:an?|the) (?=\w)", "", text).strip().strip(MARKS).strip(" .,;")
 
 
 def find_mentions(library: Library, words: str, papers: Sequence[Paper]) -> list[Mentions]:

@@ -71,9 +71,13 @@ _ORDINALS = {
     for name in names.split()
 } | dict.fromkeys("last letzte letzten letztes последната последния последният".split(), -1)
 _ORDINAL_ALONE = rf"(?:the |der |die |das |den |dem )?(?P<word>{'|'.join(_ORDINALS)})"
+_IN_LIST_NOUN = r"(?:papers?|articles?|artikels?|статия|публикация)"  # a "second study" stands in a paper
+_NAMING = "wrote by of about and or with is does did summarise compare the von und ist на и".split()
+_BEFORE_NUMBER = "|".join(rf"(?<=\b{word} )" for word in _NAMING)  # "who wrote number 4", but not "trial number 4"
 _IN_LIST = re.compile(
-    rf"\b{_ORDINAL_ALONE} (?:one|ones|of (?:them|these|those)|{NOUN}|davon)\b"
-    rf"|\b(?:{NOUN}|number|no\.?|nr\.?|nummer|номер|№) ?#?(?P<n>\d{{1,2}})\b(?![.,:]?\d)|(?<!\w)#(?P<hash>\d{{1,2}})\b"
+    rf"\b{_ORDINAL_ALONE} (?:one|ones|of (?:them|these|those)|{_IN_LIST_NOUN}|davon)\b"
+    rf"|(?:\b{_IN_LIST_NOUN}(?: number| no\.?)?|(?:^|{_BEFORE_NUMBER})(?:number|no\.?|nr\.?|nummer|номер|№|(?=#))) ?#?"
+    r"(?P<n>\d{1,2})\b(?![.,:]?\d)"
 )
 _ALONE = re.compile(rf"(?:no[, ]+|i mean(?:t)? |ich meine |имам предвид )?{_ORDINAL_ALONE}(?: please| bitte| моля)?")
 _LISTED = re.compile(r"^\d{1,3}\. (“.*)$", re.MULTILINE)
@@ -364,9 +368,8 @@ def _by_place(text: str, listed: Sequence[Paper]) -> Iterator[_Found]:
     if not listed:
         return
     for match in [*_IN_LIST.finditer(text), *([alone] if (alone := _ALONE.fullmatch(text)) else [])]:
-        groups = match.groupdict()
-        number = groups.get("n") or groups.get("hash")
-        n = int(number) if number else _ORDINALS[groups["word"]]
+        number = match.groupdict().get("n")
+        n = int(number) if number else _ORDINALS[match["word"]]
         if n == -1 or 1 <= n <= len(listed):
             yield _Found(match.start(), match.end(), listed[n - 1 if n > 0 else -1], 0)
 

@@ -17,10 +17,15 @@ PAGE = "ƿ"
 MAX_PAPERS = 4
 """If more papers than this have such a page, it is not clear which one is meant."""
 
-_NAME = r"(?:[a-z]{0,2}-?[1-9]\d{0,5}|[ivxlc]{1,8})"
+_DIGITS = r"[a-z]{0,2}-?[1-9]\d{0,5}"
+_ROMAN = r"(?:[vxlc]|[ivxlc]{2,8}|(?-i:i)(?=[?!.,;:]*$|,? (?:of|in|from|say|about)\b))"
 _PHRASE = re.compile(
-    rf"\b(?:the )?(?:pages?(?: (?:number|no\.?))?|pp?\.|pg\.?) ?(?P<first>{_NAME})"
-    rf"(?: ?(?:-|–|—|to|and|through) ?(?P<last>{_NAME}))?(?![\w%]|[.,]\d)(?P<of>(?:,? (?:of|in|from) (?=\S))?)",
+    r"\b(?<!web )(?<!home )(?<!landing )(?:the )?"
+    rf"(?:(?:pages?(?: (?:number|no\.?))?|pg\.?) ?(?P<first>{_DIGITS}|(?<=[ .]){_ROMAN})"
+    rf"(?: ?(?:-|–|—|to|and|through) ?(?P<last>{_DIGITS}|{_ROMAN}))?"
+    rf"|(?<![\d.])(?-i:pp?)\.(?P<first_p>(?: ?[1-9]\d{{0,5}}| {_DIGITS}| {_ROMAN}(?!\.)))"
+    rf"(?: ?(?:-|–|—|to|and|through) ?(?P<last_p>{_DIGITS}|{_ROMAN}(?!\.)))?)"
+    r"(?![\w%]|[.,]\d| (?:error|variant|lineage|strain|mutation)\b)(?P<of>(?:,? (?:of|in|from) (?=\S))?)",
     re.IGNORECASE,
 )
 _OF_THE_PAPER = r"(?: (?:of|in) (?:this|that|the|my) (?:paper|article|study|book|document|pdf|file))?"
@@ -63,7 +68,8 @@ def asked_page(question: str) -> AskedPage | None:
     found = list(_PHRASE.finditer(question))
     if len(found) != 1:
         return None
-    first, last = found[0]["first"], found[0]["last"] or found[0]["first"]
+    first = (found[0]["first"] or found[0]["first_p"]).strip()
+    last = found[0]["last"] or found[0]["last_p"] or first
     rest = question[: found[0].start()] + PAGE + found[0]["of"] + question[found[0].end() :]
     return AskedPage(first, last, rest)
 

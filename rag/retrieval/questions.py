@@ -133,14 +133,15 @@ def plan(question: str, *, scope: Scope, history: Sequence[tuple[str, str]] = ()
 
 def _page_plan(question: str, page: AskedPage, scope: Scope, history: Sequence[tuple[str, str]]) -> Plan:
     """A question for a page is asked of that page alone, where the papers that have it are few."""
-    named, marked = _mentioned(page.rest, scope.papers)
-    scope = scope.narrowed(tuple(named)) if named else scope
+    names, marked = _mentioned(page.rest, scope.papers, history)
+    named = _papers_of(names, scope.papers) or _asked_before(scope.papers, history)
+    scope = scope.narrowed(named) if named else scope
     having = papers_with(page, scope.papers)
     if 0 < len(having) <= MAX_PAPERS:
         papers = tuple(paper for paper in scope.papers if paper.id in having)
         scope = scope if len(papers) == len(scope.papers) else scope.narrowed(papers)
         whole = replace(page, rest=marked).is_whole(NAMED)
-        return Plan(question, "summary" if whole else "fact", scope, pages=having)
+        return Plan(question, "summary" if whole else "fact", scope, notice=_fitting_more(names), pages=having)
     taken = _plan(question, scope, history)
     n = f"page {page.first}" if page.first == page.last else f"pages {page.first} to {page.last}"
     told = f"{len(having)} papers have a {n}. Name the paper to ask that page alone." if having else ""
@@ -200,16 +201,33 @@ def named_papers(
     return _papers_of(names, papers), marked
 
 
-def _mentioned(question: str, papers: Sequence[Paper]) -> tuple[tuple[Paper, ...], str]:
-    """The papers whose names stand in a question, and the plain question with `NAMED` in their place.
+def _mentioned(
+    question: str, papers: Sequence[Paper], history: Sequence[tuple[str, str]]
+) -> tuple[tuple[Name, ...], str]:
+    """The names of papers in a question, also places in the last list, and the plain question with `NAMED` for each.
 
-    Where too many fit, none is named.
+    Where too many papers fit, none is named.
     """
     plain = Plain(question)
-    names = tuple(find_names(plain, papers))
+    names = tuple(find_names(plain, papers, listed=listed_in(history[-1][1], papers) if history else ()))
     if len({paper.id for name in names for paper in name.papers}) > MAX_NAMED:
         return (), plain.text
-    return _papers_of(names, papers), marked_text(plain, names)
+    return names, marked_text(plain, names)
+
+
+def _asked_before(papers: Sequence[Paper], history: Sequence[tuple[str, str]]) -> tuple[Paper, ...]:
+    """The papers that the last question asks by name; one for a further page goes on with those of the one before."""
+    for place in range(len(history) - 1, -1, -1):
+        asked, before = history[place][0], history[:place]
+        page = asked_page(" ".join(asked.split()))
+        if page is None:
+            listed = listed_in(before[-1][1], papers) if before else ()
+            named = named_papers(asked, papers, listed=listed)[0]
+            if named or not follow_up(asked, before):
+                return named
+        elif named := _papers_of(_mentioned(page.rest, papers, before)[0], papers):
+            return named
+    return ()
 
 
 def _asked_names(question: str, papers: Sequence[Paper], listed: Sequence[Paper]) -> tuple[tuple[Name, ...], str]:

@@ -65,7 +65,7 @@ def ask(library):
         ("How many references does Smith 2018 cite?", "The library has no reference list for"),
         ("How many pages does Smith 2018 have?", "has 9 pages."),
         ("What's the title of the garden seeds paper?", "“Keeping Garden Seeds”"),
-        ("BibTeX of Smith 2018", "author = {John Smith Jr. and Bob Jones}"),
+        ("BibTeX of Smith 2018", "author = {Smith, Jr., John and Jones, Bob}"),
         ("Wer hat Smith 2018 geschrieben?", "John Smith Jr."),
         ("Wann wurde die Studie von van der Burg veröffentlicht?", "2026"),
         ("Von wem ist “Malaria in numbers”?", "World Health Organization"),
@@ -89,6 +89,7 @@ def test_a_fact_of_a_paper_is_told_from_the_records(ask, question, said):
     ("question", "papers"),
     [
         ("Which papers are by Jones?", [SMITH]),
+        ("Which papers are by Smith and Jones?", [SMITH]),
         ("What did Priyanka Mishra write?", [KUMAR]),
         ("Welche Paper sind von García Márquez?", [GARCIA]),
         ("Кои статии са от Kumar?", [KUMAR, KUMAR2]),
@@ -179,6 +180,64 @@ CONTENT = (
     "Do the authors mention side effects?",
     "Compare the yields of Ocimum and basil.",
     "When was the first case of malaria reported?",
+    "Where is it released?",
+    "How old are they?",
+    "When did they appear?",
+    "When were they added?",
+    "Who made them?",
+    "What is it called?",
+    "What are the sources?",
+    "Wie heißt es?",
+    "What are the sources of emissions in 2019?",
+    "What are the data for Germany in 2020?",
+    "Show me the data on mortality in 2015",
+    "Who made the vaccine in 2020?",
+    "Who published the guidelines in 2016?",
+    "Where did COVID 2019 appear?",
+    "What is 'dropout' called?",
+    'Who made "ImageNet"?',
+    'Who wrote "ImageNet"?',
+    "Was sind die Quellen für Blei im Jahr 2019?",
+    "Compare the results of Smith 2018 with those from 2015",
+    "Compare Smith 2018 with the situation before 2010",
+    "Compare Smith 2018 with the one from 2001",
+    "Compare Smith 2018 with summer 2015",
+    "Compare Smith 2018 with March 2020",
+    "Compare Smith 2018 with 'the control group'",
+    "What are the sources of garden seeds?",
+    "What are the sources of keeping garden seeds?",
+    "When is introduction to deep learning released?",
+    "How old are keeping garden seeds?",
+    "Give me the data on malaria in numbers",
+    "How many studies does it include?",
+    "How many studies does the review include?",
+    "How many papers does this review contain?",
+    "How many studies are there in this review?",
+    "Wie viele Arbeiten enthält die Studie?",
+    "How many studies?",
+    "How many articles are there?",
+    "Wie viele Studien gibt es?",
+    "Which papers refer to dropout?",
+    "Which studies cite lack of power as a limitation?",
+    "Which papers quote patients?",
+    "Which papers reference WHO guidelines?",
+    "Do any papers mention a control group?",
+    "Which papers contain a randomized trial?",
+    "In which studies was toxicity found?",
+    "In which studies did bleeding occur?",
+    "do any studies contain women",
+    "Where are side effects named?",
+    "Wo werden Nebenwirkungen genannt?",
+    "How long is the study?",
+    "What is the study called?",
+    "What is the name of the study?",
+    "List the studies",
+    "Which studies are there?",
+    "Which study is the oldest?",
+    "What is the latest study?",
+    "What works by RNA interference?",
+    "Which papers by Brown discuss dopamine?",
+    "Which papers are by Brown and discuss dopamine?",
     "",
 )
 
@@ -187,6 +246,91 @@ CONTENT = (
 def test_a_question_about_what_papers_say_is_never_caught(ask, question):
     assert ask(question) is None
     assert ask(question, scope=Scope((SMITH,))) is None
+
+
+BARE = (
+    "When?",
+    "Where?",
+    "And where?",
+    "Where exactly?",
+    "Who?",
+    "By whom?",
+    "How old are they?",
+    "What is it called?",
+)
+
+
+@pytest.mark.parametrize("question", BARE)
+def test_a_bare_follow_up_of_an_answer_from_the_papers_is_about_what_they_say(ask, question):
+    history = [("Were the samples collected in the field?", "They were collected in the field [1].")]
+    assert ask(question, history=history, cited=[(KUMAR2.id, 4)]) is None
+    assert ask(question, history=history, cited=[(KUMAR2.id, 4)], scope=Scope((KUMAR2,))) is None
+    named = [("Were the seeds of Smith 2018 collected in the field?", "They were [1].")]
+    assert ask(question, history=named, cited=[(SMITH.id, 4)]) is None
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "What are the sources of heavy metal pollution?",
+        "Where is dopamine released?",
+        "When is dopamine released?",
+        "Give me the data on dopamine",
+        "How old are deep bidirectional transformers?",
+        "What is dopamine called?",
+    ],
+)
+def test_a_topic_that_stands_in_a_title_is_not_the_paper(ask, question):
+    titles = (
+        "Heavy metal pollution in the Black Sea",
+        "Dopamine: a review",
+        "BERT: Pre-training of deep bidirectional transformers",
+    )
+    papers = tuple(paper(n, title, "Jane Brown") for n, title in enumerate(titles))
+    assert ask(question, scope=Scope(papers, whole=True)) is None
+    for one in papers:
+        assert ask(question, scope=Scope((one,))) is None
+
+
+def test_of_some_papers_nothing_is_said_about_the_whole_library(ask, two_papers):
+    first, *_ = two_papers.papers()
+    catalogue = Catalogue(two_papers)
+    none = catalogue.answer("How many papers do I have?", scope=Scope(()))
+    assert "Your library is empty" not in none.text
+    assert none.text == "This chat asks none of your 2 papers: choose some in the Library and ask again."
+    for question in (
+        "Which papers are by Nobody?",
+        "Which papers are from 1903?",
+        "Who wrote Nobody 2018?",
+        "Which papers mention xylophone?",
+        "Which papers cite Nobody 1999?",
+        "Which papers are from 2018?",
+        "Which papers are by Jones?",
+    ):
+        for papers in ((SMITH, KUMAR), (first, SMITH)):
+            reply = catalogue.answer(question, scope=Scope(papers))
+            assert reply, question
+            said = reply.text
+            assert "your" not in said, said
+            assert "that this chat asks" in said, said
+
+
+def test_papers_are_sorted_by_year_and_not_by_an_author_called_so(ask):
+    assert titles_in(ask("list papers by Year"), PAPERS)[:2] == [BURG, GARCIA]
+
+
+def test_both_facts_are_told_where_one_is_bibtex(ask):
+    history = [("Who wrote Smith 2018?", ask("Who wrote Smith 2018?"))]
+    both = ask("The DOI and bibtex?", history=history)
+    assert "The library has no DOI for" in both
+    assert "```bibtex" in both
+
+
+def test_pages_are_called_as_printed(ask):
+    labelled = replace(SMITH, page_labels=tuple(str(n) for n in range(1123, 1132)))
+    history = [("How long do seeds keep?", "They keep for ten years [1].")]
+    said = ask("On which page is that?", history=history, cited=[(SMITH.id, 2)], scope=Scope((labelled,)))
+    assert said == "It is on page 1124 (2) of “Keeping Garden Seeds”."
 
 
 def test_questions_of_qasper_are_not_caught(ask, shared_data):
@@ -260,6 +404,21 @@ def test_references_are_searched_for_authors_and_years(stored):
         "None of your 2 papers cites “Nobody 1999”"
         in catalogue.answer("Which of my papers cite Nobody 1999?", scope=scope).text
     )
+
+
+def test_lists_that_would_be_empty_are_said_to_be_so(stored):
+    scope, catalogue, library = stored
+    all_of_them = catalogue.answer("Which papers do not mention the word “the”?", scope=scope).text
+    assert all_of_them == "All of your 2 papers mention “the”."
+    (one,) = [p for p in scope.papers if library.references(p.id)][:1]
+    entry = library.references(one.id)[0]
+    cited = catalogue.answer(f"Which papers do not cite “{entry[:60]}”?", scope=Scope((one,))).text
+    assert "0 papers" not in cited
+
+
+def test_what_is_new_bears_a_paper_without_a_date(stored):
+    scope, catalogue, _ = stored
+    assert "added on" in catalogue.answer("What is new?", scope=Scope((*scope.papers, SMITH), whole=True)).text
 
 
 def test_what_is_new_is_what_was_added_last(stored):

@@ -71,10 +71,76 @@ def test_where_no_page_or_too_many_are_meant_the_question_goes_on_with_a_sentenc
 
 
 @pytest.mark.parametrize(
-    "question", ["How many pages does it have?", "Is p 0.05 the threshold?", "Was p. 0.03 reported?", "page turning"]
+    "question",
+    [
+        "How many pages does it have?",
+        "Is p 0.05 the threshold?",
+        "Was p. 0.03 reported?",
+        "page turning",
+        "How transmissible is the P.1 variant?",
+        "What was the viral load at 3 days p.i.?",
+        "What was the viral load at 3 d.p.i.?",
+        "Who is the P.I. of the study?",
+        "How large is 9.5 p.c.?",
+        "What is on the page I uploaded?",
+        "what is on the page i uploaded?",
+        "Which web page I should use?",
+        "What causes the page 404 error?",
+        "How many people saw landing page 2?",
+        "What does p.V600E change?",
+    ],
 )
 def test_other_questions_name_no_page(question):
     assert asked_page(question) is None
+
+
+@pytest.mark.parametrize(
+    ("question", "first"),
+    [
+        ("What is on page i?", "i"),
+        ("What does PAGE XII say?", "XII"),
+        ("What is on p. xii of Smith 2019?", "xii"),
+        ("What is on p.12?", "12"),
+        ("Smith 2019 p. 12?", "12"),
+        ("What is on page S12?", "S12"),
+    ],
+)
+def test_pages_are_named_in_many_ways(question, first):
+    assert asked_page(question).first == first
+
+
+BROWN = tuple(
+    Paper(id=f"b{n}" * 8, title=f"Fens {n}", authors=("Ann Brown",), year=year, n_pages=9, file_name=f"b{n}.pdf")
+    for n, year in enumerate((2011, 2018, 2018))
+)
+
+
+def test_the_next_page_is_one_of_the_same_paper():
+    scope = Scope((*BROWN, *OTHERS), whole=True)
+    first = "What does page 3 of Brown 2011 say?"
+    assert plan(first, scope=scope).scope.papers == BROWN[:1]
+    history = [(first, "It says so [1].")]
+    assert plan("And page 4?", scope=scope, history=history).scope.papers == BROWN[:1]
+    history.append(("And page 4?", "More of it [1]."))
+    assert plan("What does page 5 say?", scope=scope, history=history).scope.papers == BROWN[:1]
+    history.append(("Why?", "Because [1]."))
+    assert plan("And page 6?", scope=scope, history=history).scope.papers == BROWN[:1]
+    history.append(("What do the others say about rain?", "It rains [1]."))
+    assert plan("What does page 5 say?", scope=scope, history=history).pages is None
+
+
+def test_a_page_of_the_second_one_is_one_of_the_list_just_shown():
+    scope = Scope((*BROWN, *OTHERS), whole=True)
+    history = [("Which papers are by Brown?", "1. “Fens 0” (Ann Brown, 2011)\n2. “Fens 1” (Ann Brown, 2018)")]
+    taken = plan("What does page 3 of the second one say?", scope=scope, history=history)
+    assert taken.scope.papers == BROWN[1:2]
+    assert taken.kind == "summary"
+
+
+def test_where_the_name_fits_two_papers_the_user_is_told_so():
+    taken = plan("What does page 3 of Brown 2018 say?", scope=Scope((*BROWN, *OTHERS), whole=True))
+    assert taken.scope.papers == BROWN[1:]
+    assert "fits 2 papers" in taken.notice
 
 
 @pytest.fixture

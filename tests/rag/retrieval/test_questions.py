@@ -123,6 +123,37 @@ def test_a_named_paper_narrows_the_scope_also_for_the_follow_up() -> None:
     assert "scaling" in (then.searched or "")
 
 
+@pytest.mark.parametrize(
+    "question",
+    [
+        "When is the second study planned?",
+        "What was the dose in report 2?",
+        "What is the first study design used?",
+        "What was the dose in trial number 2?",
+        "How old was patient no. 2?",
+        "What did patient #2 report?",
+        "What was measured in study 2?",
+    ],
+)
+def test_a_place_in_a_list_is_that_of_a_paper(question: str) -> None:
+    history = [("List my papers", "1. “Attention Is All You Need”\n2. “Large Language Models”")]
+    assert plan(question, scope=ALL, history=history).scope == ALL
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "What does the second one say?",
+        "What does the second paper say about data?",
+        "Summarise number 2",
+        "What does #2 say?",
+    ],
+)
+def test_the_second_paper_of_a_list_is_asked(question: str) -> None:
+    history = [("List my papers", "1. “Attention Is All You Need”\n2. “Large Language Models”")]
+    assert plan(question, scope=ALL, history=history).scope == Scope((SMITH,), named=True)
+
+
 def test_a_comparison_by_name_says_whether_it_has_a_topic() -> None:
     assert not plan("Compare Smith 2019 and Devlin et al. 2019.", scope=ALL).topical
     assert plan("Compare the training data of these papers.", scope=ALL).topical
