@@ -66,12 +66,13 @@ def parse_pdf(path: Path, *, file_name: str | None = None, ocr_languages: str = 
     known = steps.attempt_all(
         "title and authors",
         n_pages,
-        lambda: Description(parts.title or name, (), None, None),
+        lambda: Description(parts.title or name, (), None, None, retracted=parts.retracted),
         describe,
         parts,
         file.info,
         file_name=name,
     )
+    labels = steps.attempt_all("page labels", n_pages, tuple[str, ...], page_labels, file.labels, file.pages)
     paper = Paper(
         id=paper_id(path),
         title=known.title,
@@ -83,7 +84,7 @@ def parse_pdf(path: Path, *, file_name: str | None = None, ocr_languages: str = 
         n_pages=n_pages,
         file_name=name,
         isbn=known.isbn,
-        page_labels=page_labels(file.labels, file.pages),
+        page_labels=labels,
         retracted=known.retracted,
     )
     flagged = steps.attempt_all("orders to a model", n_pages, lambda: 0, _n_flagged, parts)
