@@ -97,7 +97,9 @@ def named_letters(pages: list[PageText], document: Any, reader: PdfReader | None
         for i in doubtful:
             with contextlib.closing(named[i]) as page:
                 again = read_page_text(page, i + 1, steps)
-            if is_readable(again.text) or not is_readable(pages[i].text):
+            was = pages[i].text
+            # a font that the copy breaks says nothing, and that too is readable
+            if len(again.text) >= 0.5 * len(was) and (is_readable(again.text) or not is_readable(was)):
                 pages[i] = again
 
 
