@@ -98,6 +98,11 @@ def _parser() -> argparse.ArgumentParser:
     correct.add_argument("--doi")
     correct.add_argument("--arxiv-id", dest="arxiv_id")
     correct.add_argument("--isbn", type=_isbn)
+    marked = correct.add_mutually_exclusive_group()
+    marked.add_argument("--retracted", action="store_const", const=True, help="mark the paper as retracted")
+    marked.add_argument(
+        "--not-retracted", dest="retracted", action="store_const", const=False, help="take the mark off"
+    )
     command("bibtex", _bibtex, "print BibTeX for some papers, or for all").add_argument("ids", nargs="*", metavar="id")
     watch = command("watch", _watch, "add the PDFs in a folder, and new ones as they arrive, until stopped")
     watch.add_argument("folder", type=Path)
@@ -415,10 +420,13 @@ def _isbn(text: str) -> str:
 
 
 def _set(library: Library, _: IngestSettings, options: argparse.Namespace) -> int:
-    names = ("title", "authors", "year", "doi", "arxiv_id", "isbn")
+    names = ("title", "authors", "year", "doi", "arxiv_id", "isbn", "retracted")
     facts = {name: value for name in names if (value := getattr(options, name)) is not None}
     if not facts:
-        raise UserFacingError("Nothing to correct.", "Give at least one of --title, --authors, --year, --doi, --isbn.")
+        raise UserFacingError(
+            "Nothing to correct.",
+            "Give at least one of --title, --authors, --year, --doi, --arxiv-id, --isbn, --retracted, --not-retracted.",
+        )
     if "authors" in facts:
         facts |= {"authors": tuple(n for n, _ in facts["authors"]), "families": tuple(f for _, f in facts["authors"])}
     if _owned(library):

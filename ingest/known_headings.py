@@ -92,23 +92,37 @@ _RETRACTED = re.compile(
     re.IGNORECASE,
 )
 _NOTICE_TITLE = re.compile(
-    r"\W{0,3}(?:retracted(?: article| paper| publication)?|retraction(?: note| notice)?(?: to)?|withdrawn)\s*[:–—]",
+    r"\W{0,3}(?:retracted(?: article| paper| publication)?|retraction(?: (?:note|notice)(?: to)?| to)|withdrawn)"
+    r"\s*[:–—]",
     re.IGNORECASE,
 )
+_PAPER = r"(?:article|paper|publication|manuscript)"
 _NOTICE = re.compile(
-    r"\bthis (?:article|paper|publication|manuscript) (?:has been|is) (?:formally |fully )?retracted\b"
-    r"|\b(?:has|have) retracted this (?:article|paper|publication)\b",
-    re.IGNORECASE,
+    rf"^\W{{0,3}}(?:This\s+{_PAPER}\s+(?:has\s+been|is)\s+(?:formally\s+|fully\s+)?retracted"
+    rf"|(?:The|At)\b(?:[^\w.?!]{{1,3}}[\w-]+){{0,20}}?[^\w.?!]{{1,3}}(?:has|have)\s+retracted\s+this\s+{_PAPER})\b",
+    re.MULTILINE,
 )
+"""A sentence at a line's beginning: within one, it may be what a paper about retractions asks."""
+_RETRACTION = re.compile(r"\W{0,3}retraction\s*[:–—]", re.IGNORECASE)
+_RETRACTS = re.compile(rf"\bretracts?\s+(?:this|our|the\s+above)\s+{_PAPER}\b", re.IGNORECASE)
 
 
 def is_retraction_stamp(text: str, *, large: bool) -> bool:
-    """Whether a line says "RETRACTED" and nothing else, in capitals: in several words, or set large."""
+    """Whether a line says "RETRACTED" and nothing else, in capitals: in several words, or set large.
+
+    "WITHDRAWN" alone may count those who left a trial.
+    """
     spaced = re.fullmatch(r"\W*(?:\w\s+)+\w\W*", text)
     plain = "".join(text.split()) if spaced else text
-    return plain.isupper() and bool(_RETRACTED.fullmatch(plain)) and (large or len(plain.split()) > 1)
+    return (
+        plain.isupper()
+        and bool(_RETRACTED.fullmatch(plain))
+        and (len(plain.split()) > 1 or (large and re.sub(r"\W", "", plain) != "WITHDRAWN"))
+    )
 
 
 def is_notice(title: str, text: str = "") -> bool:
     """Whether a title, or the text of the first page, says that this paper has been retracted."""
-    return bool(_NOTICE_TITLE.match(title) or _NOTICE.search(" ".join(text.split())))
+    if _NOTICE_TITLE.match(title) or _NOTICE.search(text):
+        return True
+    return bool(_RETRACTION.match(title) and _RETRACTS.search(text))  # or it is about retractions

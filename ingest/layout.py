@@ -114,10 +114,14 @@ def _plain_pieces(pages: Sequence[Sequence[Line]]) -> list[Piece]:
     return [Piece("body", lines[0].page, [line.text for line in lines], list(lines)) for lines in pages if lines]
 
 
+_STAMP = 16
+"""Points: a stamp of one word is as large at least, however it is turned; a label in a diagram is smaller."""
+
+
 def _stamps(pages: Sequence[Sequence[Line]]) -> set[Line]:
     """The lines that say that the paper was retracted."""
     lines = [line for page in pages for line in page]
-    return {line for line in lines if is_retraction_stamp(line.text, large=line.turned or line.size >= 16)}
+    return {line for line in lines if is_retraction_stamp(line.text, large=line.size >= _STAMP)}
 
 
 def _body_style(lines: Sequence[Line]) -> Style:

@@ -31,7 +31,7 @@ from ingest import files, folder, ledger, schema, tags
 from ingest.errors import LibraryBusyError, LibraryMismatchError, StorageError, UnknownPaperError
 from ingest.paper import Chunk, Page, Paper, ParsedPaper
 from ingest.schema import UNFINISHED
-from ingest.terminal import well_formed
+from ingest.terminal import all_well_formed, well_formed
 from ingest.trouble import in_words
 from ingest.vectors import ChromaIndex, ExactIndex, VectorIndex, probe
 from ingest.word_index import WordIndex
@@ -450,7 +450,8 @@ class Library:
         with self._db as db:
             db.execute(
                 "UPDATE papers SET title = :title, authors = :authors, year = :year, doi = :doi, "
-                "arxiv_id = :arxiv_id, abstract = :abstract, isbn = :isbn, families = :families WHERE id = :id",
+                "arxiv_id = :arxiv_id, abstract = :abstract, isbn = :isbn, families = :families, "
+                "retracted = :retracted WHERE id = :id",
                 _columns(paper),
             )
         return paper
@@ -617,7 +618,8 @@ def _paper(row: tuple[Any, ...]) -> Paper:
 
 
 def _columns(paper: Paper) -> dict[str, Any]:
-    return asdict(paper) | {name: json.dumps(getattr(paper, name)) for name in _LISTS}
+    facts: dict[str, Any] = all_well_formed(asdict(paper))  # SQLite takes no half of a pair of surrogates
+    return facts | {name: json.dumps(facts[name]) for name in _LISTS}
 
 
 def _plain(paper_id: str) -> str:

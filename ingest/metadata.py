@@ -176,7 +176,9 @@ def _title(layout: Layout, stated: Sequence[str], opening: str) -> str | None:
 _A_YEAR = re.compile(r"(?<!\d)(?:19|20)\d\d(?!\d)")
 _REPOSITORIES = ("10.5281/", "10.6084/", "10.17605/", "10.5061/", "10.7910/", "10.48550/")
 """Zenodo, figshare, OSF, Dryad, Dataverse, arXiv: what a paper deposits or cites is seldom the paper."""
-_REFERENCES = re.compile(r"\n\W{0,9}(?:references|bibliography|literature cited)\W{0,9}\n", re.IGNORECASE)
+_REFERENCES = re.compile(
+    r"\n[\W\d]{0,9}(?:[IVX]{1,5}\W{1,3})?(?:references|bibliography|literature cited)\W{0,9}\n", re.IGNORECASE
+)
 _MONTH = r"(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec|spring|summer|autumn|fall|winter)[a-z]{0,6}\.?,?\s+"
 _DAY = rf"(?:\d{{1,2}}(?:st|nd|rd|th)?[\s./-]+)?(?:\d{{1,2}}[./-]|{_MONTH})?(?:\d{{1,2}}(?:st|nd|rd|th)?,?\s+)?"
 _DATED = rf"(?:\s+online|\s+on)?\s*(?:date)?\s*[:,]?\s*{_DAY}((?:19|20)\d\d)(?!\d)"

@@ -6,11 +6,14 @@ import io
 import shutil
 import struct
 import subprocess
+import time
 import zlib
 from itertools import islice
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pypdfium2
+import pypdfium2.raw as pdfium
 
 from ingest.environment import for_child
 from ingest.errors import UserFacingError
@@ -18,7 +21,6 @@ from ingest.errors import UserFacingError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    import pypdfium2
     from numpy.typing import NDArray
 
 MIN_LETTERS = 40
@@ -30,6 +32,10 @@ MIN_COVER = 0.5
 MIN_INK = 0.004
 """The part of a page that ink must cover for it to show something: a hundred letters do. Bitmap fonts without a table,
 outlines and small pictures of text are read so."""
+
+INK_SECONDS = 0.5
+"""Of this process: a page that takes longer to draw small is a chart of very many strokes, and not read. Outlines of
+the letters of a whole page take 0.05 s."""
 
 DPI = 200
 """What Tesseract reads best for its time; 300 gained nothing on papers."""
@@ -43,6 +49,7 @@ INSTALL = (
 )
 """What to tell the user where pages need recognition and the program is missing."""
 
+_INK_SCALE = 0.3  # pixels a point: ink is as much in small
 _IMAGE = 3  # FPDF_PAGEOBJ_IMAGE
 _CONTRAST = 60  # steps of 255 between ink and paper
 
@@ -94,19 +101,43 @@ def needs_ocr(page: pypdfium2.PdfPage, text: str) -> bool:
     """
     if has_letters(text, MIN_LETTERS):
         return False
-    return picture_cover(page) > MIN_COVER or _ink(page) > MIN_INK
+    return is_scan(page) or _ink(page) > MIN_INK
+
+
+def is_scan(page: pypdfium2.PdfPage) -> bool:
+    """Whether pictures cover most of the page."""
+    return picture_cover(page) > MIN_COVER
 
 
 def _ink(page: pypdfium2.PdfPage) -> float:
-    """The part of the page that differs from its most common grey."""
-    width, height = page.get_size()
-    bitmap = page.render(scale=min(1.0, (500_000 / max(1.0, width * height)) ** 0.5), grayscale=True)
+    """The part of the page that differs from its most common grey; 0 where drawing it takes too long."""
+    points = page.get_size()
+    scale = min(_INK_SCALE, (500_000 / max(1.0, points[0] * points[1])) ** 0.5)
+    width, height = (max(1, round(side * scale)) for side in points)
+    bitmap = pypdfium2.PdfBitmap.new_native(width, height, pdfium.FPDFBitmap_Gray)
+    started = time.thread_time()
     try:
-        grey = bitmap.to_numpy().reshape(bitmap.height, -1)[:, : bitmap.width].astype(int)
+        bitmap.fill_rect((255, 255, 255, 255), 0, 0, width, height)
+        status = draw(bitmap, page, lambda: time.thread_time() - started > INK_SECONDS)
+        if status != pdfium.FPDF_RENDER_DONE or time.thread_time() - started > INK_SECONDS:
+            return 0.0
+        grey = bitmap.to_numpy().reshape(height, -1)[:, :width].astype(int)
     finally:
         bitmap.close()
     paper = np.bincount(grey.ravel(), minlength=256).argmax()
     return float((abs(grey - paper) > _CONTRAST).mean())
+
+
+def draw(bitmap: pypdfium2.PdfBitmap, page: pypdfium2.PdfPage, is_late: Callable[[], bool]) -> int:
+    """Draw the page over the whole bitmap, and stop when it is late: pdfium asks between objects. Its status."""
+    pause = pdfium.IFSDK_PAUSE(version=1)
+    pause.NeedToPauseNow = dict(pdfium.IFSDK_PAUSE._fields_)["NeedToPauseNow"](lambda _: is_late())
+    turn = 0  # beside the page's own
+    status: int = pdfium.FPDF_RenderPageBitmap_Start(
+        bitmap.raw, page.raw, 0, 0, bitmap.width, bitmap.height, turn, pdfium.FPDF_ANNOT, pause
+    )
+    pdfium.FPDF_RenderPage_Close(page.raw)
+    return status
 
 
 def has_letters(text: str, at_least: int) -> bool:

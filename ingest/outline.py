@@ -38,9 +38,10 @@ def read_outline(document: Any) -> tuple[OutlineEntry, ...]:
     with contextlib.suppress(Exception):  # the outline is a convenience
         for item in document.get_toc(max_depth=8):
             target = item.get_dest()
+            page = target.get_index() if target is not None else None  # None too where that page is gone
             title = " ".join(clean(item.get_title() or "").split())[:_MAX_TITLE]
-            if target is not None and title:
-                entries.append(OutlineEntry(title, target.get_index() + 1, item.level))
+            if page is not None and title:
+                entries.append(OutlineEntry(title, page + 1, item.level))
             if len(entries) >= _MAX_ENTRIES:
                 break
     return tuple(entries)

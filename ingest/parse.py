@@ -66,12 +66,13 @@ def parse_pdf(path: Path, *, file_name: str | None = None, ocr_languages: str = 
     known = steps.attempt_all(
         "title and authors",
         n_pages,
-        lambda: Description(parts.title or name, (), None, None),
+        lambda: Description(parts.title or name, (), None, None, retracted=parts.retracted),
         describe,
         parts,
         file.info,
         file_name=name,
     )
+    labels = steps.attempt_all("page labels", n_pages, tuple[str, ...], page_labels, file.labels, file.pages)
     paper = Paper(
         id=paper_id(path),
         title=known.title,
@@ -83,7 +84,7 @@ def parse_pdf(path: Path, *, file_name: str | None = None, ocr_languages: str = 
         n_pages=n_pages,
         file_name=name,
         isbn=known.isbn,
-        page_labels=page_labels(file.labels, file.pages),
+        page_labels=labels,
         retracted=known.retracted,
     )
     flagged = steps.attempt_all("orders to a model", n_pages, lambda: 0, _n_flagged, parts)
@@ -134,18 +135,28 @@ def _no_text(file: _File, name: str) -> NoTextError:
     )
 
 
+def _refuse_cover(document: Any, file: _File, reader: PdfReader | None, name: str) -> None:
+    """Raise PortfolioError where the file is only a cover, a picture that nobody could read if it says so."""
+    is_collection = reader is not None and "/Collection" in reader.root_object
+    if is_collection or not file.ocr.unreadable:
+        refuse_cover(document, "\n".join(page.text for page in file.read), name)
+
+
 def _refuse_letters_without_words(file: _File, name: str) -> None:
-    """Raise NoTextError where no page has words, but some have letters: a font's table names the wrong ones."""
+    """Raise NoTextError where no page has words and OCR cannot be asked: a font's table names the wrong letters.
+
+    What OCR has seen and could not make out either may be formulas, code, or a language that it does not read.
+    """
     wrong = set(file.ocr.without_words)
     others = (page for i, page in enumerate(file.read, start=1) if i not in wrong)
-    if not wrong or any(has_letters(page.text, MIN_LETTERS) for page in others):
+    error = file.ocr.error
+    if not wrong or not error or any(has_letters(page.text, MIN_LETTERS) for page in others):
         return
     example = " ".join(file.read[min(wrong) - 1].text.split()[:4])[:60]
-    error = file.ocr.error
     raise NoTextError(
-        f"{name} cannot be read: its letters make no words (“{example}”), as its fonts name the wrong ones"
-        + (f". {error.message}" if error else ", and OCR found no words either."),
-        error.hint if error else "Print it to a new PDF from the program that made it, or add another version.",
+        f"{name} cannot be read: its letters make no words (“{example}”), as its fonts name the wrong ones. "
+        f"{error.message}",
+        error.hint,
     )
 
 
@@ -174,13 +185,12 @@ def _read(path: Path, name: str, ocr_languages: str) -> _File:
         file.labels = steps.attempt_all("page labels", len(read), list, _labels, document)
         file.outline = steps.attempt_all("outline", len(read), tuple, read_outline, document)
         reader, n_pages = _pypdf(path), len(read)
-        cover = "\n".join(page.text for page in read)
-        steps.attempt_all("attached files", n_pages, lambda: None, refuse_cover, document, cover, name)
         steps.attempt_all("glyph names", n_pages, lambda: None, named_letters, read, document, reader, steps)
         file.second_engine_pages = steps.attempt_all(
             "second engine", n_pages, lambda: 0, by_second_engine, read, reader, document
         )
         file.ocr = steps.attempt_all("OCR", n_pages, Recognition, recognise, read, document, ocr_languages, steps)
+        steps.attempt_all("attached files", n_pages, lambda: None, _refuse_cover, document, file, reader, name)
     file.info = steps.attempt_all("document information", n_pages, DocumentInfo, _info, reader, file.pages)
     _refuse_letters_without_words(file, name)
     return file

@@ -12,7 +12,7 @@ import pypdfium2
 import pypdfium2.raw as pdfium
 
 from ingest.errors import UserFacingError
-from ingest.ocr import png
+from ingest.ocr import draw, png
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -93,7 +93,7 @@ def page_picture(pdf_path: Path, number: int, *, dpi: int = DPI) -> bytes:
         bitmap = pypdfium2.PdfBitmap.new_native(width, height, pdfium.FPDFBitmap_BGRx)
         try:
             bitmap.fill_rect((255, 255, 255, 255), 0, 0, width, height)
-            _draw(bitmap, page, width, height)
+            _draw(bitmap, page)
             pixels = bitmap.to_numpy()[..., 2::-1].copy()
         finally:
             bitmap.close()
@@ -102,17 +102,10 @@ def page_picture(pdf_path: Path, number: int, *, dpi: int = DPI) -> bytes:
     return png(pixels)
 
 
-def _draw(bitmap: Any, page: Any, width: int, height: int) -> None:
-    """Draw, and stop at the deadline: pdfium asks between objects whether to pause."""
+def _draw(bitmap: Any, page: Any) -> None:
+    """Draw, and stop at the deadline."""
     deadline = time.monotonic() + MAX_SECONDS
-    pause = pdfium.IFSDK_PAUSE(version=1)
-    ask = dict(pdfium.IFSDK_PAUSE._fields_)["NeedToPauseNow"](lambda _: time.monotonic() > deadline)
-    pause.NeedToPauseNow = ask
-    turn = 0  # beside the page's own
-    status = pdfium.FPDF_RenderPageBitmap_Start(
-        bitmap.raw, page.raw, 0, 0, width, height, turn, pdfium.FPDF_ANNOT, pause
-    )
-    pdfium.FPDF_RenderPage_Close(page.raw)
+    status = draw(bitmap, page, lambda: time.monotonic() > deadline)
     if status == pdfium.FPDF_RENDER_TOBECONTINUED:
         raise PictureError(f"This page takes more than {MAX_SECONDS:.0f} seconds to display.", "Open the PDF instead.")
     if status != pdfium.FPDF_RENDER_DONE:

@@ -18,8 +18,9 @@ if TYPE_CHECKING:
 MOST = 500
 """Attachments that are looked at."""
 
-COVER_WORDS = 250
-"""A cover page has fewer words than this; with more, the file is a paper with something attached."""
+COVER_LETTERS = 1200
+"""A cover page has fewer letters than this; with more, the file is a paper with something attached. A Chinese or a
+Japanese sign, or a Korean syllable, says as much as three letters."""
 
 COVER_PAGES = 2
 
@@ -34,7 +35,7 @@ def refuse_cover(document: Any, text: str, name: str) -> None:
         text: all that its pages say.
         name: the name under which the user knows the file.
     """
-    if len(document) > COVER_PAGES or len(text.split()) >= COVER_WORDS:
+    if len(document) > COVER_PAGES or _n_letters(text) >= COVER_LETTERS:
         return
     names = [called for called, _ in _attached(document)]
     if names:
@@ -43,6 +44,10 @@ def refuse_cover(document: Any, text: str, name: str) -> None:
             f"{name} is a cover page with {len(names)} {'PDF' if len(names) == 1 else 'PDFs'} attached: {listed}.",
             "Add what is attached instead: with the button in the chat, or by `python -m ingest add --attached FILE`.",
         )
+
+
+def _n_letters(text: str) -> int:
+    return sum(3 if "\u3040" <= char <= "\ud7ff" else 1 for char in text if char.isalpha())
 
 
 def attached_names(path: Path) -> tuple[str, ...]:

@@ -1,8 +1,8 @@
 """Whether a text looks like language: by how often its script's letters come, and by words that every text has.
 
 A wrong table of a font turns a paper into letters that make no words, and nothing in the file says so. Letters alone
-would condemn sequences of genes, words alone the languages that are not listed here: a text is unreadable where both
-say so, and one too short to judge is taken for readable.
+would condemn sequences of genes, words alone the languages that are not listed here: a text is unreadable where all
+say so, and how vowels and consonants alternate too; one too short to judge is taken for readable.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import math
 import unicodedata
 from collections import Counter
 from functools import lru_cache
+from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -27,6 +28,14 @@ below 0.71."""
 FEW_WORDS = 0.12
 """The share of words of two letters or more that are function words of one language: papers have 0.2 to 0.5."""
 
+VOICED = 0.97
+"""The share of words of three letters or more that have a vowel, and ALTERNATING that of neighbouring letters in them
+of which one is a vowel: 19 languages have 1.0 and 0.67 to 0.85. A paragraph in six languages with its alphabet shuffled
+reaches both in 1 of 1,800 tries, in nine with it shifted in 2 of 225."""
+
+ALTERNATING = 0.7
+
+_VOWELS = frozenset("aeiouywıəøæœаеиоуыэюяіүөұәєαειουηω")
 _FEW_LETTERS = 12  # kinds of letters: fewer are sequences of genes, or one word again and again
 _MANY_DIGITS = 0.4  # for each letter: tables and charts
 _EAST_ASIAN = ("CJK", "HIRAGANA", "KATAKANA", "KATAKANA-HIRAGANA", "HANGUL")
@@ -55,8 +64,19 @@ _FUNCTION_WORDS = tuple(
         "och att det som en av för är på med den till inte om ett de har og er at til på af der ikke ved fra",
         "ja on ei se että oli ovat sekä kun mutta tai joka ne myös és az egy hogy nem is meg ez volt",
         "ve bir bu için ile da de olarak olan daha gibi veya și în cu este la din pe care mai sau",
+        "yn y mae'r yr ar wedi gan gyda ei eu o'r i'r bod ac oedd hyn ond hefyd mae fel",
+        "ang ng sa mga na ay at ito nang hindi para may kung isang ni bilang mula ginagamit",
+        "və bu bir üçün ilə da də olan kimi daha isə görə edir onun hər bizim",
+        "na ya wa kwa ni za katika la cha kuwa hii huu hiyo kama au pia zaidi",
+        "die en van in het is wat nie met vir dat te op om aan ook hulle word deur",
+        "els les del que per amb una dels més com són però aquest aquesta també ha va",
+        "eta da dira ez du bat izan dute ere baina hau edo batean den dela egin",
+        "agus an na ar sa do le go bhí tá is ní seo sin air leis ag mar",
+        "og er að við um sem það til með frá ekki voru var en því eru úr",
         "dan yang di dengan untuk ini pada dari adalah dalam và của là các được trong cho có không với",
         "i u je da se na su za od s kao ir yra ar un ka lai ning või eta tas dhe të në për një me",
+        "мен және бұл үшін бір пен бойынша болып да де осы арқылы бен немесе туралы ретінде жүргізілді",
+        "нь ба энэ болон юм байна байгаа бол гэж дээр уг тул бид ч их хийсэн байсан",
         "и в на с не что по для из к от при как это он а но или у за до их также та і з що не від се са ја да",
         "και το του της η ο οι των την για με σε από που να τα στο στην είναι ως τον στη δεν",
     )
@@ -110,7 +130,11 @@ def is_readable(text: str) -> bool:
     alphabet = next((alphabet for alphabet in _ALPHABETS if alphabet.name == script), None)
     if alphabet is None or len(letters) < _FEW_LETTERS:
         return True
-    return _likeness(letters, alphabet) >= LIKE_LETTERS or _share_of_function_words(text) >= FEW_WORDS
+    return (
+        _likeness(letters, alphabet) >= LIKE_LETTERS
+        or _share_of_function_words(text) >= FEW_WORDS
+        or _can_be_spoken(text)
+    )
 
 
 def _script(letter: str) -> str:
@@ -133,6 +157,25 @@ def _share_of_function_words(text: str) -> float:
     words = Counter(word for token in text.lower().split() if len(word := token.strip(_MARKS)) > 1)
     found = [[n for word, n in words.items() if word in known] for known in _FUNCTION_WORDS]
     return max(sum(times) * (len(times) > 3) for times in found) / max(1, words.total())
+
+
+def _can_be_spoken(text: str) -> bool:
+    """Whether its words have vowels where languages have them, listed here or not."""
+    n_words = n_voiced = n_pairs = n_changes = 0
+    for token in text.lower().split():
+        vowels = [_is_vowel(char) for char in token if char.isalpha()]
+        if len(vowels) < 3:
+            continue
+        n_words += 1
+        n_voiced += any(vowels)
+        n_pairs += len(vowels) - 1
+        n_changes += sum(one != other for one, other in pairwise(vowels))
+    return n_words > 0 and n_voiced >= VOICED * n_words and n_changes >= ALTERNATING * n_pairs
+
+
+@lru_cache(maxsize=1024)
+def _is_vowel(letter: str) -> bool:
+    return letter in _VOWELS or unicodedata.normalize("NFKD", letter)[0] in _VOWELS
 
 
 def _is_east_asian(letters: Mapping[str, int], scripts: Mapping[str, int]) -> bool:

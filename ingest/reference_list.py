@@ -32,10 +32,11 @@ _SOURCE = re.compile(r"\b(?:1[89]|20)\d\d[a-z]?\b|\b10\.\d{4,9}/|https?:|\bin pr
 
 
 _AFTER_LIST = re.compile(
-    r"(?:conflicts? of interests?|competing interests?|publisher[’']s note|disclaimer:|copyright ©|©|submit your|"
-    r"how to cite|cite this article|edited by:|reviewed by:|received:|supporting information)\b|©",
+    r"(?-i:(?=[A-Z©]))(?:(?:conflicts? of interests?|competing interests?|publisher[’']s note|submit your|how to cite|"
+    r"cite this article|supporting information)\b|disclaimer:|edited by:|reviewed by:|received:|copyright ©|©)",
     re.IGNORECASE,
 )
+"""It begins with a capital: what goes on in small letters is a title over two lines."""
 
 
 class References(NamedTuple):
@@ -114,7 +115,9 @@ def _title(lines: Sequence[Line], head: Head) -> str:
 def _entries(lines: Sequence[Line], region: range) -> References:
     """The members and beginnings of entries within a region; figures and other text in between are left out."""
     # up to what a publisher prints below the list
-    below = next((i for i in region[6:] if _AFTER_LIST.match(lines[i].text)), region.stop)
+    labels = _numbered_starts(lines, region)
+    closing = (i for i in region[6:] if _AFTER_LIST.match(lines[i].text) and not _goes_on(lines, labels, i))
+    below = next(closing, region.stop)
     region = range(region.start, below)
     if not region:
         return NO_REFERENCES

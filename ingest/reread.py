@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from ingest.glyph_names import with_letters
 from ingest.hidden import visible_lines
-from ingest.lines import unread_share, words_of
-from ingest.ocr import MIN_LETTERS, OcrError, has_letters, needs_ocr, read_page
+from ingest.lines import squash, unread_share, words_of
+from ingest.ocr import MIN_LETTERS, OcrError, has_letters, is_scan, needs_ocr, read_page
 from ingest.readable import is_readable
 
 if TYPE_CHECKING:
@@ -97,7 +97,9 @@ def named_letters(pages: list[PageText], document: Any, reader: PdfReader | None
         for i in doubtful:
             with contextlib.closing(named[i]) as page:
                 again = read_page_text(page, i + 1, steps)
-            if is_readable(again.text) or not is_readable(pages[i].text):
+            was = pages[i].text
+            # a font that the copy breaks says nothing, and that too is readable
+            if len(again.text) >= 0.5 * len(was) and (is_readable(again.text) or not is_readable(was)):
                 pages[i] = again
 
 
@@ -163,37 +165,74 @@ def recognise(pages: list[PageText], document: Any, languages: str, steps: Steps
         wordless = not is_readable(page.text)
         if has_letters(page.text, MIN_LETTERS) and not wordless:
             continue
-        try:
-            lines = steps.attempt(
-                "OCR", lambda: None, _recognised, document, i, "" if failures == _OCR_FAILURES else languages, page.text
-            )
-        except OcrError as error:
-            found.error = found.error or error
+        given = "" if failures == _OCR_FAILURES else languages
+        again = steps.attempt("OCR", _Again, _recognised, document, i, given, page.text)
+        if again.error:
+            found.error = found.error or again.error
             failures += 1
-            lines = None
-        text = "\n".join(line.text for line in lines or ())
-        if wordless and lines and _agree(page.text, text):
+        text = "\n".join(line.text for line in again.lines or ())
+        if wordless and again.lines and _agree(page.text, text):
             continue  # what the file says is what the page shows: names, sequences, samples of type
-        if lines and is_readable(text) and (has_letters(text, MIN_LETTERS) or len(text) > len(page.text)):
-            pages[i] = PageText(lines, page.hidden_chars)
+        if (
+            again.lines
+            and is_readable(text)
+            and (has_letters(text, MIN_LETTERS) if wordless else _says_more(page, again))
+        ):
+            left_out = [] if wordless else _left_out(page.lines, text)
+            pages[i] = PageText([*again.lines, *left_out], page.hidden_chars)
             found.done.append(i + 1)
-        elif lines is None or wordless:
+        elif wordless or (again.lines is None and again.is_scan):
             found.unreadable.append(i + 1)
             found.without_words += [i + 1] * wordless
     return found
 
 
-def _recognised(document: Any, index: int, languages: str, text: str) -> list[Line] | None:
-    """The lines that OCR reads on a page; none where the page shows no more than its text says, None without OCR."""
+@dataclass(frozen=True, slots=True)
+class _Again:
+    """What OCR reads on a page."""
+
+    lines: list[Line] | None = None
+    """None where it could not read; none where the page shows no more than its text says."""
+    is_scan: bool = True
+    """Whether pictures cover most of the page; if not, its ink may as well be a figure."""
+    error: OcrError | None = None
+
+
+def _recognised(document: Any, index: int, languages: str, text: str) -> _Again:
     from ingest.readers import rows_as_lines
 
     with contextlib.closing(document[index]) as page:
         if is_readable(text) and not needs_ocr(page, text):
-            return []
+            return _Again([])
+        covered = is_scan(page)
         if not languages:
-            return None
-        rows = read_page(page, languages=languages).split("\n")
-        return rows_as_lines(rows, index + 1, face="recognised", page_size=page.get_size())
+            return _Again(is_scan=covered)
+        try:
+            rows = read_page(page, languages=languages).split("\n")
+        except OcrError as error:
+            return _Again(is_scan=covered, error=error)
+        return _Again(rows_as_lines(rows, index + 1, face="recognised", page_size=page.get_size()), covered)
+
+
+def _says_more(page: PageText, again: _Again) -> bool:
+    """Whether OCR read what the text layer lacks: where the ink may be a figure, words and not what strokes look like.
+
+    A word has three letters or more, and these are a page's least besides those that it had.
+    """
+    lines = again.lines or []
+    text = "\n".join(line.text for line in lines)
+    if again.is_scan:
+        return has_letters(text, MIN_LETTERS) or len(text) > len(page.text)
+    had = squash(page.text)
+    new = [line for line in lines if squash(line.text) not in had]
+    in_words = sum(len(word) for word in words_of(new) if len(word) > 2)
+    return in_words >= max(MIN_LETTERS, 0.5 * sum(not char.isspace() for line in new for char in line.text))
+
+
+def _left_out(lines: Sequence[Line], text: str) -> list[Line]:
+    """The lines that a reading of their page lacks."""
+    read = squash(text)
+    return [line for line in lines if squash(line.text) not in read]
 
 
 def _agree(one: str, other: str) -> bool:

@@ -291,6 +291,14 @@ def test_other_json_files_hold_no_entries(tmp_path, text):
     assert read_csl(path) == []
 
 
+def test_half_an_emoji_in_a_csl_export_is_no_text(tmp_path):
+    path = tmp_path / "lib.json"
+    path.write_text(r'[{"id": "a\ud83d", "title": "A study \ud83d of things", "author": [{"family": "M\ud83d"}]}]')
+    (entry,) = read_csl(path)
+    assert entry.title == "A study \ufffd of things"
+    assert [name.encode() for name in (*entry.authors, entry.key)]
+
+
 def test_the_bibliography_with_the_papers_name_comes_before_its_neighbours(tmp_path):
     pdf = tmp_path / "smith.pdf"
     (tmp_path / "all.bib").write_text("@misc{a, title = {A}}", encoding="utf-8")

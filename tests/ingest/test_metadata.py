@@ -378,6 +378,13 @@ def test_the_papers_doi_is_not_one_that_it_cites():
     assert described("References", "doi: 10.1000/cited").doi is None
 
 
+@pytest.mark.parametrize("heading", ["References", "7 References", "7. References", "VII. References"])
+def test_the_isbn_of_a_cited_book_is_not_the_papers(heading):
+    book = "Doe J. Fens. ISBN 978-0-306-40615-7."
+    assert described("Text", heading, book).isbn is None
+    assert described("Text", book).isbn == "9780306406157"
+
+
 def test_a_doi_in_a_running_head_or_in_xmp_is_found():
     assert (
         described(info=DocumentInfo(opening=("https://doi.org/10.1371/journal.pone.1",))).doi

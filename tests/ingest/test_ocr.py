@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import random
 import zlib
+from time import process_time
 
 import numpy as np
 import pypdfium2
 import pytest
+from pypdf import PdfReader, PdfWriter
+from pypdf.generic import NameObject, StreamObject
 
 from ingest import ocr, sandbox
 from ingest.errors import NoTextError, UnreadablePdfError
@@ -167,3 +171,65 @@ def test_a_scanned_paper_without_tesseract_says_what_to_install(paper, tmp_path,
     path.write_bytes(scan_of(paper))
     with pytest.raises(NoTextError, match="Install Tesseract"):
         parse_pdf(path)
+
+
+def figure(path, *texts: Text, strokes: int, long: int = 1):
+    """A page of polylines at random, and what is set on it."""
+    chance, drawn = random.Random(1), [b"0.5 w"]
+    for _ in range(strokes):
+        points = [(chance.randrange(60, 550), chance.randrange(200, 720)) for _ in range(long + 1)]
+        drawn += [b"%d %d %s" % (*point, b"l" if i else b"m") for i, point in enumerate(points)] + [b"S"]
+    writer = PdfWriter(clone_from=PdfReader(write_pdf(path, list(texts))))
+    contents, stream = writer.pages[0].get_contents(), StreamObject()
+    stream.set_data((b"" if contents is None else contents.get_data()) + b"\n".join(drawn))
+    writer.pages[0][NameObject("/Contents")] = writer._add_object(stream)
+    writer.write(path)
+    return path
+
+
+def with_figure(path, *texts: Text, **how):
+    """A page of text and one that is a figure."""
+    writer = PdfWriter(
+        clone_from=PdfReader(write_pdf(path, column(60, 700, ["A page of lines of text as usual."] * 9)))
+    )
+    writer.append(figure(path.with_name("figure.pdf"), *texts, **how))
+    writer.write(path)
+    return path
+
+
+@WITH_TESSERACT
+@pytest.mark.parametrize("texts", [[], [Text(60, 150, "Figure S3. Trace plots")]])
+@pytest.mark.parametrize("strokes", [25, 60])
+@pytest.mark.parametrize("noise", [None, "“/", "| \\ VoL i~ oe\n— 7 aN }} | Lf, WY Ss\n/ “ae _ <f x4 Vi rs |"])
+def test_strokes_of_a_figure_are_no_text(tmp_path, monkeypatch, texts, strokes, noise):
+    if noise:
+        monkeypatch.setattr("ingest.reread.read_page", lambda *_, **__: "\n".join([noise, *(t.text for t in texts)]))
+    path = with_figure(tmp_path / "a.pdf", *texts, strokes=strokes)
+    page = pypdfium2.PdfDocument(path)[1]
+    assert ocr.needs_ocr(page, text_of(page))
+    parsed = parse_pdf(path)
+    assert parsed.pages[1].text == "".join(text.text for text in texts)
+    assert (parsed.report.ocr_pages, parsed.report.unreadable_pages) == ((), ())
+
+
+def test_a_figure_is_not_told_as_unreadable_where_there_is_no_ocr(tmp_path, monkeypatch):
+    monkeypatch.setattr("shutil.which", lambda _: None)
+    report = parse_pdf(with_figure(tmp_path / "a.pdf", Text(60, 150, "Figure S3. Trace plots"), strokes=60)).report
+    assert report.unreadable_pages == ()
+
+
+@pytest.mark.parametrize("read", ["# Vo\nA chart of the methane that each of the\nthree fens gave in a year", ""])
+def test_what_the_page_says_stays_beside_what_ocr_reads(tmp_path, monkeypatch, read):
+    monkeypatch.setattr("ingest.reread.read_page", lambda *_, **__: read)
+    parsed = parse_pdf(with_figure(tmp_path / "a.pdf", Text(60, 150, "Figure S3. Trace plots"), strokes=60))
+    assert "Figure S3. Trace plots" in parsed.pages[1].text
+    assert ("three fens" in parsed.pages[1].text) == bool(read)
+    assert parsed.report.ocr_pages == ((2,) if read else ())
+
+
+def test_a_chart_of_very_many_strokes_is_not_drawn_to_the_end(tmp_path):
+    path = figure(tmp_path / "a.pdf", Text(60, 150, "Figure S3. Trace plots"), strokes=400, long=1000)
+    page = pypdfium2.PdfDocument(path)[0]
+    started = process_time()
+    assert not ocr.needs_ocr(page, text_of(page))
+    assert process_time() - started < 5 * ocr.INK_SECONDS  # it asks every hundred paths

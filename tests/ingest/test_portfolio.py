@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import json
 
+import pypdfium2
 import pytest
 from pypdf import PdfReader, PdfWriter
 
 from fake_embedder import HashEmbedder
 from ingest import IngestSettings, Library, ingest_pdf
 from ingest.__main__ import main
-from ingest.errors import PortfolioError, UserFacingError
+from ingest.errors import NoTextError, PortfolioError, UserFacingError
 from ingest.parse import parse_pdf
-from ingest.portfolio import attached_names, save_attached
+from ingest.portfolio import attached_names, refuse_cover, save_attached
 from pdfs import Text, column, write_pdf
 from places import SAMPLES
 
@@ -52,6 +53,45 @@ def test_a_cover_with_attached_pdfs_is_refused_and_they_are_named(tmp_path, cove
 def test_a_paper_with_a_supplement_attached_is_a_paper(tmp_path):
     path = portfolio(tmp_path / "a.pdf", PAPERS[0], [("supplement.pdf", PAPERS[1].read_bytes())])
     assert parse_pdf(path).paper.title
+
+
+ABSTRACT = "Rewetting raised emissions of methane and lowered carbon dioxide emissions substantially"
+
+
+@pytest.mark.parametrize("collection", [True, False])
+def test_a_short_paper_with_a_supplement_is_a_paper(tmp_path, collection):
+    lines = column(60, 760, [ABSTRACT] * 20)
+    path = write_pdf(tmp_path / "abstract.pdf", lines)
+    files = [("supplement.pdf", PAPERS[1].read_bytes())]
+    assert "methane" in parse_pdf(portfolio(tmp_path / "a.pdf", path, files, collection=collection)).text
+
+
+def test_a_short_paper_in_chinese_with_a_supplement_is_a_paper():
+    with pypdfium2.PdfDocument.new() as document:
+        document.new_page(612, 792)
+        document.new_attachment("supplement.pdf").set_data(b"%PDF-1.4")
+        refuse_cover(document, "我们在三个排水的泥炭地上测量甲烷和二氧化碳的排放" * 20, "a.pdf")
+        with pytest.raises(PortfolioError):
+            refuse_cover(document, "请打开附件。", "a.pdf")
+
+
+@pytest.mark.parametrize("tesseract", [True, False])
+def test_a_scan_with_a_supplement_is_a_paper(tmp_path, monkeypatch, tesseract):
+    from test_ocr import scan_of
+
+    page = pypdfium2.PdfDocument(PAPERS[0])[0]
+    (tmp_path / "bare.pdf").write_bytes(scan_of(page, dpi=72))
+    pypdfium2.PdfDocument(tmp_path / "bare.pdf").save(tmp_path / "scan.pdf")  # with a table of its objects
+    path = portfolio(
+        tmp_path / "a.pdf", tmp_path / "scan.pdf", [("supplement.pdf", PAPERS[1].read_bytes())], collection=False
+    )
+    if tesseract:
+        monkeypatch.setattr("ingest.reread.read_page", lambda *_, **__: "\n".join([ABSTRACT] * 25))
+        assert "methane" in parse_pdf(path).text
+    else:
+        monkeypatch.setattr("shutil.which", lambda _: None)
+        with pytest.raises(NoTextError, match="Install Tesseract"):
+            parse_pdf(path)
 
 
 def test_attached_files_that_are_no_pdfs_are_not_offered(tmp_path, cover):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from pypdf import PdfReader, PdfWriter
+from pypdf.generic import ArrayObject, DictionaryObject, IndirectObject, NameObject
 
 from ingest.parse import parse_pdf
 from pdfs import Text, column, write_pdf
@@ -151,6 +152,54 @@ def test_the_labels_of_an_abstract_on_lines_of_their_own_are_no_sections(tmp_pat
     )  # fmt: skip
     found = titles(parse_pdf(write_pdf(tmp_path / "a.pdf", [TITLE, *page])))
     assert found == ["Abstract", "Introduction", "Results"]
+
+
+@pytest.mark.parametrize(
+    "line", ["conflicts of interest in biomedical research. JAMA", "Competing interests in medicine. JAMA"]
+)
+def test_a_title_over_two_lines_that_reads_as_a_statement_ends_no_list(tmp_path, line):
+    rows = [
+        row
+        for n in range(1, 13)
+        for row in (
+            [entry(n)] if n != 7 else ["7. Bekelman, J. Scope and impact of financial", f"{line} 2003, 289, 454-465."]
+        )
+    ]
+    page = [Text(60, 740, "References", bold=True), *column(60, 720, rows, size=9)]
+    assert len(parse_pdf(write_pdf(tmp_path / "a.pdf", opening(tmp_path), page)).references) == 12
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["Edited by: John Smith, University of X", "Received: 3 May 2020", "Disclaimer: All claims are the authors’.",
+     "Copyright © 2020 Berg and Dahl.", "© 2020 Berg and Dahl.", "Submit your next manuscript"],
+)  # fmt: skip
+def test_what_stands_below_the_list_is_none_of_its_last_entry(tmp_path, line):
+    rows = [*map(entry, range(1, 9)), line]
+    page = [Text(60, 740, "References", bold=True), *column(60, 720, rows, size=9)]
+    references = parse_pdf(write_pdf(tmp_path / "a.pdf", opening(tmp_path), page)).references
+    assert len(references) == 8
+    assert line not in " ".join(references)
+
+
+def test_a_bookmark_that_leads_nowhere_costs_only_itself(tmp_path):
+    plain = "Plant material"
+    page = paragraphs(740, head("Methods", bold=True), LINES, [plain], LINES, head("Results", bold=True), LINES)
+    path = with_outline(
+        write_pdf(tmp_path / "a.pdf", [TITLE, *page]),
+        ("Methods", 1, 0),
+        ("Gone", 1, 1),
+        (plain, 1, 1),
+        ("Results", 1, 0),
+    )
+    writer = PdfWriter(clone_from=PdfReader(path))
+    gone = writer.root_object["/Outlines"]["/First"]["/First"]
+    writer._objects.append(DictionaryObject())  # no page of the document
+    target = IndirectObject(len(writer._objects), 0, writer)
+    key, holder = ("/Dest", gone) if "/Dest" in gone else ("/D", gone["/A"])
+    holder[NameObject(key)] = ArrayObject([target, *holder[key][1:]])
+    writer.write(path)
+    assert titles(parse_pdf(path)) == ["Methods", plain, "Results"]
 
 
 # ---- references -----------------------------------------------------------------------------------------------------

@@ -38,6 +38,31 @@ LANGUAGES = {
     "протягом трьох років за допомогою закритих камер. Обводнення збільшило викиди метану на всіх ділянках.",
     "Greek": "Μετρήσαμε τις εκπομπές μεθανίου και διοξειδίου του άνθρακα σε αποστραγγισμένους τυρφώνες για τρία χρόνια "
     "με κλειστούς θαλάμους. Η επαναφορά του νερού αύξησε το μεθάνιο σε όλες τις θέσεις που συγκρίναμε.",
+    "Welsh": "Mae'r astudiaeth hon yn edrych ar allyriadau methan o fawndiroedd sydd wedi cael eu draenio a'u "
+    "hail-wlychu dros gyfnod o dair blynedd. Cafodd y mesuriadau eu gwneud gyda siambrau caeedig ar bob "
+    "safle, ac mae'r canlyniadau yn dangos bod ail-wlychu wedi codi lefel y methan ond wedi gostwng "
+    "carbon deuocsid.",
+    "Filipino": "Sinukat namin ang paglabas ng methane mula sa mga lupang pit na muling binasa at pinatuyo sa loob ng "
+    "tatlong taon gamit ang mga saradong silid. Ang muling pagbabasa ay nagpataas ng methane at nagpababa "
+    "ng carbon dioxide sa lahat ng mga lugar na aming pinaghambing.",
+    "Azerbaijani": "Biz üç il ərzində qurudulmuş və yenidən suvarılmış torf torpaqlarından metan və karbon qazının "
+    "ayrılmasını qapalı kameralarla ölçdük. Yenidən suvarma müqayisə etdiyimiz bütün sahələrdə metanın "
+    "miqdarını artırdı, karbon qazının miqdarını isə azaltdı.",
+    "Kazakh": "Біз үш жыл бойы құрғатылған және қайта суландырылған шымтезек жерлерінен метан мен көмірқышқыл "
+    "газының бөлінуін жабық камералармен өлшедік. Қайта суландыру біз салыстырған барлық жерлерде метанды "
+    "арттырып, көмірқышқыл газын азайтты.",
+    "Mongolian": "Бид гурван жилийн турш хатаасан болон дахин усжуулсан хүлэрт газраас ялгарах метан ба нүүрсхүчлийн "
+    "хийг битүү камераар хэмжсэн. Дахин усжуулалт нь бидний харьцуулсан бүх талбайд метаныг нэмэгдүүлж, "
+    "нүүрсхүчлийн хийг бууруулсан.",
+    "Swahili": "Tulipima utoaji wa methani na kaboni dioksidi kutoka kwenye maeneo ya peat yaliyokaushwa na "
+    "yaliyorudishiwa maji kwa miaka mitatu kwa kutumia vyumba vilivyofungwa. Kurudisha maji kuliongeza "
+    "methani na kupunguza kaboni dioksidi katika maeneo yote.",
+    "Icelandic": "Við mældum losun metans og koltvísýrings úr framræstum og endurheimtum mýrum í þrjú ár með lokuðum "
+    "hólfum. Endurheimt jók metan og lækkaði koltvísýring á öllum stöðum sem við bárum saman í þessari "
+    "rannsókn og niðurstöður sýna.",
+    "Zulu": "Silinganise ukukhishwa kwemethane ezindaweni ezimanzi ezomisiwe nezibuyiselwe iminyaka emithathu "
+    "sisebenzisa amagumbi avaliwe. Ukubuyisela amanzi kukhuphule imethane futhi kwehlisa ikhabhoni "
+    "dayoksayidi kuzo zonke izindawo esiziqhathanisile.",
     "Chinese": "我们在三个排水的泥炭地上安装了二十四个封闭箱，并测量甲烷和二氧化碳的排放。结果表明，" * 5,
     "Japanese": "私たちは排水された泥炭地で三年間にわたりメタンの放出を密閉チャンバーで測定した。" * 5,
     "Korean": "우리는 배수된 이탄지에서 삼 년 동안 밀폐 챔버로 메탄과 이산화탄소의 배출을 측정하였다. " * 5,
@@ -108,6 +133,29 @@ def test_the_sample_papers_are_readable_and_shuffled_they_are_not(path):
         assert is_readable(page.text)
         if sum(map(str.isalpha, page.text)) > 400:
             assert not is_readable(page.text.lower().translate(table))
+
+
+def test_languages_that_are_not_listed_are_told_by_their_vowels(monkeypatch):
+    monkeypatch.setattr("ingest.readable._FUNCTION_WORDS", (frozenset(),))
+    for language in ("Filipino", "Kazakh", "Mongolian", "Swahili", "Zulu"):
+        assert is_readable(LANGUAGES[language] + " "), language
+
+
+@pytest.mark.parametrize("language", ["Filipino", "Swahili", "Welsh"])
+def test_most_shuffled_alphabets_are_unreadable(language):
+    chance, letters = random.Random(0), string.ascii_lowercase
+    tables = (str.maketrans(letters, "".join(chance.sample(letters, 26))) for _ in range(200))
+    assert sum(is_readable(LANGUAGES[language].lower().translate(table)) for table in tables) <= 10
+
+
+@pytest.mark.skipif(not ocr.available(), reason="Tesseract is not installed")
+def test_letters_without_words_that_ocr_cannot_make_out_either_are_kept_and_told(tmp_path, monkeypatch):
+    words = shifted(ENGLISH, 11, "a", "z").split()
+    path = write_pdf(tmp_path / "a.pdf", column(60, 700, [" ".join(words[i : i + 8]) for i in range(0, len(words), 8)]))
+    monkeypatch.setattr("ingest.reread.read_page", lambda *_, **__: "§ $ 1")
+    parsed = parse_pdf(path)
+    assert words[0] in parsed.text
+    assert parsed.report.unreadable_pages == (1,)
 
 
 @pytest.mark.skipif(not ocr.available(), reason="Tesseract is not installed")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from pathlib import Path
 
@@ -9,7 +10,9 @@ import pytest
 
 from fake_embedder import HashEmbedder
 from ingest import ingest_pdf
+from ingest.__main__ import main
 from ingest.bibliography import write_bibtex
+from ingest.known_headings import is_notice
 from ingest.library import open_library as opened
 from ingest.parse import parse_pdf
 from ingest.settings import IngestSettings
@@ -53,10 +56,51 @@ def test_a_stamp_or_a_notice_is_seen_and_the_stamp_is_no_text(tmp_path, how):
 
 
 @pytest.mark.parametrize(
-    "line", ["One paper of these was retracted in 2010.", "Retracted", "Retracted articles are a matter of their own."]
-)
+    "line", ["One paper of these was retracted in 2010.", "Retracted", "Retracted articles are a matter of their own.",
+     "We ask what readers do when this article has been retracted", "We ask whether editors have retracted this paper"]
+)  # fmt: skip
 def test_a_paper_about_retraction_is_not_retracted(tmp_path, line):
     assert not parse_pdf(paper(tmp_path / "a.pdf", notice=line)).paper.retracted
+    assert not is_notice("Retraction: why it happens", line)
+
+
+@pytest.mark.parametrize("label", [Text(300, 200, "WITHDRAWN", size=8, angle=90), Text(300, 200, "WITHDRAWN", size=18)])
+def test_those_who_left_a_trial_retract_no_paper(tmp_path, label):
+    assert not parse_pdf(paper(tmp_path / "a.pdf", label)).paper.retracted
+
+
+@pytest.mark.parametrize(
+    ("title", "text"),
+    [
+        ("RETRACTED: Willow", ""),
+        ("Retraction note to: Willow", ""),
+        ("Retraction: Willow", "The authors retract this article, as its data were made up."),
+        ("Willow", "Authors\nThe Editor-in-Chief and the publisher have\nretracted this article [1]."),
+        ("Willow", "Authors\nThis article has been\nretracted at the request of its authors."),
+    ],
+)
+def test_titles_and_sentences_that_tell_of_a_retraction(title, text):
+    assert is_notice(title, text)
+
+
+def test_the_mark_can_be_taken_off_and_put_on(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("SCHOLION_LIBRARY", str(tmp_path / "library"))
+    with opened(IngestSettings(library=tmp_path / "library")) as library:
+        stamped = paper(tmp_path / "a.pdf", Text(100, 300, "RETRACTED", size=60))
+        paper_id = ingest_pdf(stamped, library=library, embedder=HashEmbedder()).paper_id
+    for option, retracted in (("--not-retracted", False), ("--retracted", True)):
+        assert main(["set", "--json", paper_id, option]) == 0
+        assert json.loads(capsys.readouterr().out)["retracted"] is retracted
+        with opened(IngestSettings(library=tmp_path / "library")) as library:
+            assert library.paper(paper_id).retracted is retracted
+
+
+def test_half_a_pair_of_surrogates_costs_no_paper(tmp_path):
+    with opened(IngestSettings(library=tmp_path / "library")) as library:
+        report = ingest_pdf(paper(tmp_path / "a.pdf"), library=library, embedder=HashEmbedder())
+        kept = library.describe(report.paper_id, title="A study \ud83d of things", authors=("M\ud83d",))
+        kept = library.paper(kept.id)
+        assert (kept.title, kept.authors) == ("A study \ufffd of things", ("M\ufffd",))
 
 
 def test_the_library_keeps_that_a_paper_is_retracted(tmp_path):

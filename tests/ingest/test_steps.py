@@ -106,6 +106,19 @@ def test_a_step_after_the_parser_that_fails_costs_no_paper_either(tmp_path, monk
     assert any(step in note for note in report.notes)
 
 
+def test_page_labels_that_fail_cost_no_paper(tmp_path, monkeypatch):
+    monkeypatch.setattr("ingest.parse.page_labels", fail)
+    parsed = parse_pdf(write_pdf(tmp_path / "a.pdf", page(1), page(2)))
+    assert parsed.paper.page_labels == ()
+    assert [found.step for found in parsed.report.lost] == ["page labels"]
+
+
+def test_a_stamp_counts_where_nothing_else_is_known_of_the_paper(tmp_path, monkeypatch):
+    monkeypatch.setattr("ingest.parse.describe", fail)
+    stamp = Text(100, 300, "RETRACTED", size=60)
+    assert parse_pdf(write_pdf(tmp_path / "a.pdf", [stamp, *page(1)])).paper.retracted
+
+
 def test_a_step_that_fails_on_some_pages_counts_those(tmp_path, monkeypatch):
     work = ingest.reread.visible_lines
     monkeypatch.setattr(

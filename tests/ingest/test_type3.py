@@ -59,6 +59,14 @@ def test_hidden_text_in_a_bitmap_font_stays_hidden(tmp_path, trick):
         parse_pdf(path)
 
 
+def test_letters_are_not_given_up_for_a_copy_that_says_nothing(tmp_path, monkeypatch):
+    empty = write_pdf(tmp_path / "empty.pdf", [])
+    monkeypatch.setattr("ingest.reread.with_letters", lambda _: empty.read_bytes())
+    monkeypatch.setattr("ingest.reread._is_coded", lambda *_: True)
+    parsed = parse_pdf(write_type3(tmp_path / "a.pdf", LINES, to_unicode=True))
+    assert "we find that the flow of water is affected" in parsed.text
+
+
 @WITH_TESSERACT
 @pytest.mark.parametrize(
     "name",

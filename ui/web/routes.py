@@ -183,7 +183,7 @@ def _carry_out(order: dict[str, Any], *, cancel: threading.Event) -> Generator[d
 
 
 def _describe(paper_id: str, facts: dict[str, Any]) -> dict[str, Any]:
-    known = {"title", "authors", "families", "year", "doi", "arxiv_id", "isbn"}
+    known = {"title", "authors", "families", "year", "doi", "arxiv_id", "isbn", "retracted"}
     try:
         facts = {name: tuple(value) if isinstance(value, list) else value for name, value in facts.items()}
         paper = core.library().describe(paper_id, **{name: facts[name] for name in known & facts.keys()})
