@@ -19,6 +19,7 @@ from ingest.attachments import attached_files
 from ingest.identifiers import ARXIV_ID, doi_in_field, isbn_in_field, normal_arxiv_id
 from ingest.latex import from_latex
 from ingest.names import family_of
+from ingest.terminal import all_well_formed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -75,7 +76,7 @@ def read_csl(path: Path) -> list[Entry]:
         OSError: the file cannot be opened.
     """
     try:
-        items = json.loads(_text_of(path))
+        items = all_well_formed(json.loads(_text_of(path)))
     except (ValueError, RecursionError) as error:
         _log.warning("%s: not JSON: %s", path.name, error)
         return []

@@ -31,7 +31,7 @@ from ingest import files, folder, ledger, schema, tags
 from ingest.errors import LibraryBusyError, LibraryMismatchError, StorageError, UnknownPaperError
 from ingest.paper import Chunk, Page, Paper, ParsedPaper
 from ingest.schema import UNFINISHED
-from ingest.terminal import well_formed
+from ingest.terminal import all_well_formed, well_formed
 from ingest.trouble import in_words
 from ingest.vectors import ChromaIndex, ExactIndex, VectorIndex, probe
 from ingest.word_index import WordIndex
@@ -446,7 +446,7 @@ class Library:
         self.own()
         if "authors" in facts:
             facts.setdefault("families", ())
-        paper = replace(self.paper(paper_id), **facts)
+        paper = replace(self.paper(paper_id), **all_well_formed(facts))
         with self._db as db:
             db.execute(
                 "UPDATE papers SET title = :title, authors = :authors, year = :year, doi = :doi, "
@@ -610,7 +610,8 @@ def _paper(row: tuple[Any, ...]) -> Paper:
 
 
 def _columns(paper: Paper) -> dict[str, Any]:
-    return asdict(paper) | {name: json.dumps(getattr(paper, name)) for name in _LISTS}
+    values: dict[str, Any] = all_well_formed(asdict(paper))  # half a pair of surrogates is no text for SQLite
+    return values | {name: json.dumps(values[name]) for name in _LISTS}
 
 
 def _plain(paper_id: str) -> str:

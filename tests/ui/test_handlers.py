@@ -82,6 +82,14 @@ async def test_half_an_image_is_never_sent_to_the_page(app, chat, assistant) -> 
     assert not any("](http" in str(data) for _, data in chat.events)
 
 
+async def test_half_a_pair_of_surrogates_reaches_neither_the_assistant_nor_the_history(app, chat, assistant) -> None:
+    assistant.script = script()
+    await app.on_message(question("Is it so \ud83d?"))
+    assert [asked["question"] for asked in assistant.asked] == ["Is it so \N{REPLACEMENT CHARACTER}?"]
+    await app.on_message(question("And why?"))
+    assert "".join(assistant.asked[1]["history"][0]).encode()
+
+
 async def test_mode_and_history_reach_the_assistant(app, chat, assistant) -> None:
     assistant.script = script()
     await app.on_message(question(mode="refine"))
