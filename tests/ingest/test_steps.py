@@ -8,13 +8,14 @@ import pytest
 
 import ingest.parse
 from fake_embedder import HashEmbedder
-from ingest import IngestSettings, Library, ingest_pdf
+from ingest import IngestSettings, Library, ingest_pdf, open_library
 from ingest.errors import EncryptedPdfError
 from ingest.headings import find_headings
 from ingest.layout import lay_out
 from ingest.lines import UNREAD, mended
 from ingest.notes import notes, pages
 from ingest.parse import parse_pdf
+from ingest.pipeline import Ingest, Source
 from ingest.readers import rows_as_lines
 from ingest.reference_list import find_references
 from ingest.steps import Steps
@@ -104,6 +105,19 @@ def test_a_step_after_the_parser_that_fails_costs_no_paper_either(tmp_path, monk
     assert [lost["step"] for lost in library.report(report.paper_id)["lost"]] == [step]
     library.close()
     assert any(step in note for note in report.notes)
+
+
+@pytest.mark.parametrize("place", ["ingest.library.Library.like", "ingest.pipeline.notes"])
+def test_a_fault_once_the_paper_is_stored_ends_no_run(tmp_path, monkeypatch, place):
+    paths = [write_pdf(tmp_path / f"{n}.pdf", page(n), page(n + 1)) for n in (1, 5)]
+    monkeypatch.setattr(place, fail)
+    with open_library(IngestSettings(library=tmp_path / "library")) as library:
+        work = Ingest(library=library, embedder=HashEmbedder())
+        reports = list(work.run([Source(path, path.name) for path in paths]))
+        assert [report.status for report in reports] == ["added", "added"]
+        assert len(library.papers()) == 2
+    if "like" in place:
+        assert all("likely duplicates" in "".join(report.notes) for report in reports)
 
 
 def test_a_step_that_fails_on_some_pages_counts_those(tmp_path, monkeypatch):
