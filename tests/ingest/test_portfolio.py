@@ -35,6 +35,14 @@ def portfolio(path, cover, attached, *, collection=True):
     return path
 
 
+def renamed(path, index, utf_16):
+    """Give an attachment a name of these bytes, which pypdf itself would not write."""
+    writer = PdfWriter(clone_from=PdfReader(path))
+    spec = writer.root_object["/Names"]["/EmbeddedFiles"]["/Names"][2 * index + 1].get_object()
+    spec[NameObject("/F")] = spec[NameObject("/UF")] = ByteStringObject(b"\xfe\xff" + utf_16)
+    writer.write(path)
+
+
 @pytest.fixture
 def cover(tmp_path):
     return write_pdf(tmp_path / "cover.pdf", [Text(72, 700, "For the best experience, open this PDF portfolio.")])
@@ -64,9 +72,7 @@ def test_attached_files_that_are_no_pdfs_are_not_offered(tmp_path, cover):
         save_attached(path, tmp_path, max_mb=200)
 
 
-@pytest.mark.parametrize(
-    "name", ["../../evil.pdf", "C:\\temp\\evil", "/etc/passwd", "a\x00b\n.pdf", "..", "x" * 400, "文" * 100]
-)
+@pytest.mark.parametrize("name", ["../../evil.pdf", "C:\\temp\\evil", "/etc/passwd", "a\x00b\n.pdf", "..", "x" * 400])
 def test_no_name_of_an_attachment_leaves_the_folder(tmp_path, cover, name):
     path = portfolio(tmp_path / "a.pdf", cover, [(name, PAPERS[0].read_bytes()), (name, PAPERS[1].read_bytes())])
     folder = tmp_path / "out"
@@ -89,14 +95,19 @@ def test_attachments_of_one_name_do_not_overwrite_each_other(tmp_path, cover):
 
 def test_an_attachment_whose_name_is_no_text_costs_only_its_name(tmp_path, cover):
     path = portfolio(tmp_path / "a.pdf", cover, [(f"{n}.pdf", b"%PDF-1.7 " + n.encode()) for n in "abc"])
-    writer = PdfWriter(clone_from=PdfReader(path))
-    spec = writer.root_object["/Names"]["/EmbeddedFiles"]["/Names"][3].get_object()
-    spec[NameObject("/UF")] = ByteStringObject(b"\xfe\xff\xd8\x3d\x00.\x00p\x00d\x00f")
-    spec[NameObject("/F")] = spec["/UF"]
-    writer.write(path)
+    renamed(path, 1, b"\xd8\x3d" + ".pdf".encode("utf-16-be"))
     (tmp_path / "out").mkdir()
     saved, _ = save_attached(path, tmp_path / "out", max_mb=200)
     assert [place.name for place in saved] == ["a.pdf", "attached 2.pdf", "c.pdf"]
+
+
+def test_a_name_of_many_bytes_is_cut_between_its_letters(tmp_path, cover):
+    path = portfolio(tmp_path / "a.pdf", cover, [(f"{n}.pdf", b"%PDF-1.7 " + n.encode()) for n in "ab"])
+    for index in range(2):
+        renamed(path, index, f"{'文' * 100}.pdf".encode("utf-16-be"))
+    (tmp_path / "out").mkdir()
+    saved, _ = save_attached(path, tmp_path / "out", max_mb=200)
+    assert [place.name for place in saved] == [f"{'文' * 60}.pdf", f"{'文' * 60} (2).pdf"]
 
 
 @pytest.mark.parametrize("fault", [pypdfium2.PdfiumError("broken"), UnicodeDecodeError("utf-16-le", b"", 0, 1, "x")])
