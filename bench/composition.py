@@ -22,12 +22,13 @@ from reader_cases import cases_of, passages_of
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from rag.adapt.examples import Taught, right  # noqa: E402
+from rag.adapt.examples import Taught, right, short_answer  # noqa: E402
 from rag.adapt.lora import Example  # noqa: E402
 from rag.adapt.teach import answers  # noqa: E402
 from rag.evaluation.metrics import UNANSWERABLE, answer_f1, estimate  # noqa: E402
 from rag.models.local import embedded_drafter  # noqa: E402
 from rag.prompts import sentence_messages  # noqa: E402
+from rag.quoting.compose import asks_yes_or_no, says_yes_or_no  # noqa: E402
 from rag.quoting.extract import EMBEDDED_SENTENCES, best_sentences, extract  # noqa: E402
 from rag.reading.calibration import calibration_of  # noqa: E402
 from rag.reading.reader import MiniLMReader  # noqa: E402
@@ -109,6 +110,13 @@ def measured(part: str, options: argparse.Namespace) -> list[dict[str, Any]]:
     return rows
 
 
+def by_drafter(row: dict[str, Any]) -> bool:
+    """Whether the product shows what a taught drafter wrote (`rag.quoting.compose`), if all explanations hold."""
+    if row["kind"] == "explanation":
+        return short_answer(row["drafter_text"]) != UNANSWERABLE
+    return asks_yes_or_no(row["question"]) and says_yes_or_no(row["drafter_text"]) is not None
+
+
 def line(what: str, values: Sequence[float], groups: Sequence[str]) -> None:
     found = estimate(values, groups)
     assert found
@@ -128,6 +136,7 @@ def report(rows: list[dict[str, Any]], *, gold: bool) -> None:
             parts = ", ".join(f"{name} {np.mean([row[name] for row in its]):.3f}" for name in names)
             print(f"    {'asked for' if by == 'gold_kind' else 'the reader takes it for'} {kind} ({len(its)}): {parts}")
     rules = {
+        "as the product composes them": by_drafter,
         "drafter for explanations": lambda row: row["kind"] == "explanation",
         "drafter for explanations and spans": lambda row: row["kind"] in {"explanation", "span"},
         "drafter for explanations, yes and no": lambda row: row["kind"] in {"explanation", "yes", "no"},

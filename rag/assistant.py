@@ -162,7 +162,7 @@ class Assistant:
             no_expert=missing,
             reader=reader,
             quotes_first=reader is not None and answers == "quoted",
-            taught=drafter.plain is not None,
+            taught=drafter.taught,
             plain=drafter.plain,
             english_only=settings.drafter is None,
         )
@@ -283,6 +283,8 @@ class Assistant:
                         draft = piece
                     elif not read.first:
                         yield TextDelta(piece, 0)
+        if drafter is not self._plain:  # its server knows the model, not the adapter
+            draft = replace(draft, model=drafter.name)
         draft = await asyncio.to_thread(metered, draft, before=before, machine=self._machine)
         _time(draft, trace)
         notice = " ".join(filter(None, (answer.notice, told if unread else None))) or None
@@ -292,7 +294,8 @@ class Assistant:
             first, answer = await asyncio.to_thread(self._judged, answer, draft, page_text)
             sure = answer.confidence
             asks = self.expert is not None and mode != "draft"  # then a larger model should improve the draft
-            if read.answer or not (asks or holds(sure, wholly=mode != "draft")):
+            declines = read.explains and sure is not None and "abstains" in sure.vetoes
+            if read.answer or declines or not (asks or holds(sure, wholly=mode != "draft")):
                 first, answer = await asyncio.to_thread(
                     self._composer.quote_instead, answer, first, read, vector=vector, page_text=page_text
                 )

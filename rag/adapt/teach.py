@@ -17,7 +17,7 @@ from rag.answer import Draft
 from rag.errors import AdapterError, ModelError
 from rag.evaluation.metrics import estimate
 from rag.evaluation.plots import Curve, Point, curves
-from rag.models.adapters import CURVE, RECIPE, WEIGHTS, about, shipped_adapter
+from rag.models.adapters import CURVE, RECIPE, WEIGHTS, about, digest, shipped_adapter
 from rag.models.chat import EndpointChatModel
 from rag.models.draft import write
 from rag.models.local import LocalServer
@@ -140,7 +140,7 @@ async def teach(
         card = {
             "made": datetime.now(UTC).isoformat(timespec="seconds"),
             "base": here,
-            "below": shipped.name if shipped else None,
+            "below": digest(shipped) if shipped else None,
             "source": source,
             "learned_from": n,
             "held_out": len(held),
@@ -148,7 +148,7 @@ async def teach(
             "epochs": [{"learned": epoch.learned, "held_out": epoch.held_out} for epoch in epochs],
             "training_seconds": round(seconds, 1),
             "bytes": (making / WEIGHTS).stat().st_size,
-            "sha256": sha256((making / WEIGHTS).read_bytes()).hexdigest(),
+            "sha256": digest(making / WEIGHTS),
             "answer_f1": {
                 word: None
                 if found is None

@@ -84,7 +84,7 @@ def add_to(commands: Any) -> None:
         ("remove", _remove, "delete this adapter"),
     ):
         action(name, do, told).add_argument("name", metavar="NAME")
-    action("off", _off, "use the drafter without an adapter")
+    action("off", _off, "use the drafter as it came, without an adapter of yours")
     ready = action("prepare", _prepare, "write a model with an untrained adapter, to train elsewhere")
     ready.add_argument("--model", required=True, metavar="NAME", help="a folder, or a name on the Hugging Face hub")
     ready.add_argument("--out", type=Path, metavar="FILE.pt", help="what to write (FAMILY_with_lora.pt)")
@@ -271,7 +271,7 @@ def _on(options: argparse.Namespace) -> int:
 
 def _off(_: argparse.Namespace) -> int:
     _adapters().switch_off()
-    print("The adapter is off. Restart Scholion to use the drafter without it.")
+    print("Your adapter is off. Restart Scholion to use the drafter as it came.")
     return 0
 
 

@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -33,6 +34,11 @@ def shipped_adapter(base: Path) -> Path | None:
         return None
 
 
+def digest(path: Path) -> str:
+    """SHA-256 of a file, in hexadecimal."""
+    return sha256(path.read_bytes()).hexdigest()
+
+
 @dataclass(frozen=True, slots=True)
 class Adapter:
     """An adapter that was kept."""
@@ -50,7 +56,7 @@ class Adapter:
     def served_with(self, base: Path) -> tuple[Path, ...]:
         """The adapters to load for this one: the shipped one first if it was trained on top of that, then its own."""
         shipped = shipped_adapter(base)
-        below = (shipped,) if shipped and self.card.get("below") == shipped.name else ()
+        below = (shipped,) if shipped and self.card.get("below") == digest(shipped) else ()
         return (*below, self.weights)
 
     def is_for(self, base: Path) -> bool:

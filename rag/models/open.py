@@ -40,6 +40,8 @@ class Opened:
     """None if it is in no registry."""
     plain: ChatModel | None = None
     """The same model without its adapters; None if it has none."""
+    taught: bool = False
+    """Whether the adapter that comes with the embedded drafter is loaded."""
 
 
 SHIPPED = "answers"
@@ -93,7 +95,7 @@ def open_model(
         model = EndpointChatModel(server.connect, name=name, timeout=timeout)
         without = {"lora": [{"id": i, "scale": 0.0} for i in range(len(loaded))]}  # asks llama.cpp to leave them out
         plain = EndpointChatModel(server.connect, name=server.name, timeout=timeout, extra=without)
-        return Opened(model, server, found.card, plain if loaded else None)
+        return Opened(model, server, found.card, plain if loaded else None, taught=shipped in loaded)
     if found.model is None:
         raise UnknownModelError(
             f"Which model at {found.base_url} should be used?",

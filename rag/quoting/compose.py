@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal
 
 from rag.answer import with_notice
 from rag.quoting.extract import EMBEDDED_SENTENCES, cited, confidence_in, extract, quoted_draft
@@ -11,7 +12,7 @@ from rag.quoting.quoted_answer import confidence_of_quoted_answer, one_of_each_p
 from rag.retrieval.plans import leading_sentences
 from rag.verify.attempts import Attempt, answered
 from rag.verify.citations import cite
-from rag.verify.confidence import ASKS_YES_OR_NO, YES_OR_NO
+from rag.verify.confidence import ASKS_YES_OR_NO
 
 if TYPE_CHECKING:
     from ingest.embed import Vectors
@@ -31,6 +32,26 @@ MANY: Final = 40
 """Sentences searched for the best one of each paper."""
 
 
+_SAYS: Final = re.compile(r"\W*(yes|no)\s*(?:[.,;:!]|$)", re.IGNORECASE)
+_TELL = "say|tell|explain|describe|know|show|state|report|mention|specify|give|list|name|summari[sz]e|compare"
+_ASKS_MORE: Final = re.compile(
+    rf"^\W*\w+ you (?:please )?(?:{_TELL})\b|\bor\b"
+    rf"|\b(?:{_TELL})\w* (?:\w+ ){{0,2}}(?:what|which|who|whom|whose|when|where|why|how)\b",
+    re.IGNORECASE,
+)
+
+
+def asks_yes_or_no(question: str) -> bool:
+    """Whether yes or no would answer the question; "Can you explain how ...?" begins so and asks for something else."""
+    return bool(ASKS_YES_OR_NO.match(question)) and not _ASKS_MORE.search(question)
+
+
+def says_yes_or_no(text: str) -> Literal["yes", "no"] | None:
+    """The yes or no that a draft begins with, as a word on its own; None for "No information is given"."""
+    said = _SAYS.match(text)
+    return None if said is None else "yes" if said[1].casefold() == "yes" else "no"
+
+
 @dataclass(frozen=True, slots=True)
 class Read:
     """What the reader found in the passages of a question."""
@@ -40,6 +61,8 @@ class Read:
     quotes_first: bool = False
     on_yes_or_no: Extract | None = None
     """The sentence to show if a taught drafter says yes or no; None unless the question asks for that."""
+    explains: bool = False
+    """Whether the drafter's explanation is shown if it holds; if it declines, the extract is."""
     nothing: bool = False
     """Whether the papers do not answer the question; then no model is asked."""
 
@@ -75,11 +98,12 @@ class Composer:
         nothing = self._quotes_first and low
         if not (self._taught and self._quotes_first) or extracted is None:
             return Read(extracted, quotes_first=self._quotes_first, nothing=nothing)
-        if ASKS_YES_OR_NO.match(taken.text):
+        if extracted.kind == "explanation":  # better in the drafter's words, if they hold (docs/reader.md)
+            return Read(extracted, explains=True, nothing=nothing)
+        sentence = None
+        if asks_yes_or_no(taken.text):
             sentence = extract(taken.text, passages, found.readings, kind="yes")
-            return Read(extracted, quotes_first=True, on_yes_or_no=sentence, nothing=nothing)
-        # an explanation is better in the drafter's words, if they hold (docs/reader.md)
-        return Read(extracted, quotes_first=extracted.kind != "explanation", nothing=nothing)
+        return Read(extracted, quotes_first=True, on_yes_or_no=sentence, nothing=nothing)
 
     def quote_instead(
         self, answer: Answer, first: Attempt, read: Read, *, vector: Vectors, page_text: PageText
@@ -94,8 +118,8 @@ class Composer:
             page_text: used to verify quotes.
         """
         extracted, instead_of = read.extracted, first.draft
-        if read.on_yes_or_no and (said := YES_OR_NO.match(instead_of.text)):
-            extracted = replace(read.on_yes_or_no, kind="yes" if said[1].casefold() == "yes" else "no")
+        if read.on_yes_or_no and (said := says_yes_or_no(instead_of.text)):
+            extracted = replace(read.on_yes_or_no, kind=said)
         if extracted and self._reader and set(extracted.markers) <= {passage.marker for passage in answer.passages}:
             draft = quoted_draft(extracted, instead_of=instead_of, seconds=0.0)
             second = Attempt(draft, cited(extracted, page_text=page_text))

@@ -10,6 +10,7 @@ from fake_reader import WordReader
 from fakes import ScriptedChatModel
 from rag import Answered, Assistant, RagSettings, Retrieved, TextDelta
 from rag.answer import ABSTENTION, QUOTED_ANSWER
+from rag.quoting.compose import asks_yes_or_no, says_yes_or_no
 from rag.render import changed, full_answer
 from rag.verify.citations import without_markers
 from waiting import events_of
@@ -105,6 +106,40 @@ async def test_a_taught_drafter_that_says_neither_yes_nor_no_leaves_the_answer_t
     by_reader = await assistant(two_papers, hash_embedder, reader=reader).answer(YES_OR_NO)
     answer = await assistant(two_papers, hash_embedder, reader=reader, taught=True).answer(YES_OR_NO)
     assert answer.text == by_reader.text
+
+
+@pytest.mark.parametrize(
+    ("question", "asks"),
+    [
+        ("Does it need memory?", True),
+        ("Is the effect seen in rats when they are old?", True),
+        ("Should it be used alone?", True),
+        ("Can you explain how LoRA works?", False),
+        ("Could you tell me which dose was used?", False),
+        ("Does the paper say how long it took?", False),
+        ("Is it given orally or intravenously?", False),
+        ("What is it?", False),
+    ],
+)
+def test_a_question_for_yes_or_no_asks_for_nothing_else(question, asks) -> None:
+    assert asks_yes_or_no(question) is asks
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [("Yes.", "yes"), ("No, it does not.", "no"), ("No information is given.", None), ("Nothing.", None), ("", None)],
+)
+def test_a_draft_says_yes_or_no_as_a_word_on_its_own(text, said) -> None:
+    assert says_yes_or_no(text) == said
+
+
+async def test_a_taught_drafter_that_declines_to_explain_leaves_the_answer_to_the_reader(
+    two_papers, hash_embedder
+) -> None:
+    reader = WordReader(kind="explanation")
+    declined = assistant(two_papers, hash_embedder, "The passages do not say.", reader=reader, taught=True)
+    answer = await declined.answer(QUESTION)
+    assert answer.drafts[answer.shown].model == QUOTED_ANSWER
 
 
 @pytest.mark.parametrize(
