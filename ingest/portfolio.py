@@ -88,7 +88,7 @@ def save_attached(path: Path, folder: Path, *, max_mb: int) -> tuple[list[Path],
     with open_document(path) as document:
         for name, data in _attached(document, max_mb):
             if data is None:
-                error = f"{name}, attached to {path.name}, was not added: it has more than {max_mb} MB."
+                error = f"The attached {name} was not added: it has more than {max_mb} MB."
                 refused.append(UserFacingError(error, "Raise SCHOLION_MAX_FILE_MB if it really is an article."))
                 continue
             place = _free(folder / name)

@@ -133,7 +133,7 @@ def test_an_attachment_beyond_the_limit_is_named_and_not_saved(tmp_path, cover):
     saved, refused = save_attached(path, tmp_path / "out", max_mb=2)
     assert [place.name for place in saved] == ["small.pdf"]
     (said,) = map(str, refused)
-    assert said.startswith("big.pdf, attached to a.pdf, was not added: it has more than 2 MB. Raise SCHOLION_MAX")
+    assert said.startswith("The attached big.pdf was not added: it has more than 2 MB. Raise SCHOLION_MAX")
     assert attached_names(path, max_mb=2) == ("big.pdf", "small.pdf")
 
 

@@ -10,6 +10,7 @@ from unittest.mock import create_autospec
 
 import chainlit as cl
 import pytest
+from pypdf import PdfReader, PdfWriter
 from test_render import make_answer, make_passage
 
 from fake_embedder import HashEmbedder, SlowEmbedder
@@ -222,6 +223,26 @@ async def test_a_pdf_without_a_question_is_offered(app, chat, assistant, shelf_l
     await app.ask_about(cl.Action(name="ask_about", payload=action["payload"], label=action["label"]))
     assert assistant.asked[0]["paper_ids"] == [shelf_library.papers()[0].id]
     assert chat.events[-1][0] == "task_end"
+
+
+async def test_what_is_attached_to_a_portfolio_is_added_and_what_is_too_large_is_named(
+    app, chat, assistant, shelf_library, seeds_pdf, *, tmp_path, monkeypatch
+) -> None:
+    assistant.embedder = HashEmbedder()
+    (tmp_path / "tmp").mkdir()
+    (tmp_path / "tmp" / "x.bib").write_text("@misc{a, title={By a stranger}, file={seeds.pdf}}", encoding="utf-8")
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "tmp"))
+    shelf_library.settings = shelf_library.settings.model_copy(update={"max_file_mb": 2})
+    writer = PdfWriter(clone_from=PdfReader(write_pdf(tmp_path / "cover.pdf", column(72, 720, ["A cover."]))))
+    writer.add_attachment("seeds.pdf", seeds_pdf.read_bytes())
+    writer.add_attachment("large.pdf", b"%PDF-1.7 " + b"0" * 2_000_000)
+    kept = shelf_library.quarantine_path("0123456789abcdef")
+    kept.parent.mkdir()
+    writer.write(kept)
+    await app.add_attached(SimpleNamespace(payload={"file_id": "0123456789abcdef"}))
+    assert "The attached large.pdf was not added: it has more than 2 MB." in chat.texts[0].replace("\\", "")
+    (paper,) = [paper for paper in shelf_library.papers() if paper.file_name == "seeds.pdf"]
+    assert paper.title != "By a stranger"
 
 
 async def test_a_file_that_is_no_pdf_is_refused_by_its_bytes(app, chat, assistant, shelf_library, tmp_path) -> None:
