@@ -484,13 +484,20 @@ class Library:
         self.ledger.forget(paper_id)
 
     def abandon(self, paper_id: str) -> None:
-        """Leave nothing of a paper that could not be stored to its end."""
-        self._erase_rows(paper_id)
+        """Leave nothing of a paper that could not be stored to its end but its vectors, which the next opening removes.
+
+        On a full disk Chroma's delete may never return, and it holds the interpreter's lock: everything would stand.
+        A vector without a row in the tables is found by no search.
+        """
+        self._erase_tables(paper_id)
         self.discard(paper_id)
 
     def _erase_rows(self, paper_id: str) -> None:
         if ids := self._stored_ids(paper_id):
             self.vectors.remove(ids)
+        self._erase_tables(paper_id)
+
+    def _erase_tables(self, paper_id: str) -> None:
         with self._db as db:
             db.execute("DELETE FROM chunks WHERE paper_id = ?", (paper_id,))
             db.execute("DELETE FROM papers WHERE id = ?", (paper_id,))

@@ -381,7 +381,7 @@ class Assistant:
         """The language of the question, where no model that is asked reads it; None where one does."""
         if not self._english_only or (self.expert is not None and mode != "draft"):
             return None
-        return language_of(taken.question)
+        return language_of(taken.question, sure=True)
 
     def _notice(self, taken: Plan) -> str | None:
         """The plan's notice, plus a warning if the embedded models, which only know English, got another language."""
@@ -408,11 +408,11 @@ class Assistant:
 
     def _attempt(self, draft: Draft, answer: Answer, page_text: PageText) -> Attempt:
         question = answer.searched or answer.question
-        # keep quoted words as they are
-        entries = () if draft.model == QUOTED_ANSWER else self._terms.glossary.entries()
+        verbatim = draft.model == QUOTED_ANSWER
+        entries = () if verbatim else self._terms.glossary.entries()
         return Attempt.at(
             draft,
-            check=lambda text: cite(text, answer.passages, page_text=page_text, question=question),
+            check=lambda text: cite(text, answer.passages, page_text=page_text, question=question, verbatim=verbatim),
             spell=lambda text: as_preferred(text, entries),
         )
 

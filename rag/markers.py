@@ -12,10 +12,12 @@ from typing import Final
 MOST: Final = 99
 """A range of more passages than this is no citation: a model is shown far fewer."""
 
-_NAME = (
-    r"(?:passages?|sources?|src|references?|refs?\.?|citations?|cit\.?|docs?|documents?|excerpts?|quotes?|context|nr\.?|no\.?"
-    r"|papers?|chunks?|snippets?|textstelle|quellen?|пасажи?|източни(?:к|ци))"
+_CLEAR = (
+    r"passages?|sources?|src|references?|refs?\.?|citations?|cit\.?|docs?|excerpts?|quotes?|chunks?|snippets?|textstelle"
+    r"|quellen?|пасажи?|източни(?:к|ци)"
 )
+_NAME = rf"(?:{_CLEAR}|documents?|context|papers?)"
+"""What models call a passage; in round brackets only the clear ones, for "(paper 2)" may be anything."""
 _N = r"\d{1,3}"
 _DASH = r"[-–—‑]"
 _ONE = rf"(?:{_NAME}\s*)?[\^#№]?\s*{_N}(?:\s*{_DASH}\s*{_N})?"
@@ -25,21 +27,28 @@ _WHERE = (
 )
 _LIST = rf"{_ONE}{_WHERE}?(?:\s*(?:[,;&]|\band\b|\bund\b|\bи\b)+\s*{_ONE}{_WHERE}?)*"
 _SQUARE = rf"[\[【［]\s*(?P<square>{_LIST})\s*[\]】］](?!\()"
-_ROUND = rf"[(（]\s*(?:see\s+|cf\.\s+)?(?P<round>{_NAME}\s*[\^#№]?\s*{_N}.{{0,60}}?)\s*[)）]"
+_ROUND = rf"[(（]\s*(?:see\s+|cf\.\s+)?(?P<round>(?:{_CLEAR})\s*[\^#№]?\s*{_N}.{{0,60}}?)\s*[)）]"
 _RAISED = rf"<sup>\s*[\[(]?\s*(?P<raised>{_LIST})\s*[\])]?\s*</sup>"
 _MARKER = re.compile(rf"{_SQUARE}|{_ROUND}|{_RAISED}", re.IGNORECASE)
 _ROUND_LIST = re.compile(_LIST, re.IGNORECASE)
 _PART = re.compile(rf"({_N})(?:\s*{_DASH}\s*({_N}))?")
 _AFTER = re.compile(_WHERE, re.IGNORECASE)
-_NOTE = re.compile(r"(?m)^\s*\[\^?\d{1,3}\]:.*$\n?")
+_NOTE = re.compile(r"(?m)^[^\S\n]*\[\^?(\d{1,3})\]:[^\S\n]*(.*?)[^\S\n]*$\n?")
 _BEGUN = re.compile(
-    r"(?:[\[【［(（][^\[\]【】()（）\n]{0,70}|<(?:s(?:u(?:p(?:>[^<\n]{0,70}(?:<(?:/(?:s(?:u(?:p)?)?)?)?)?)?)?)?)?)\Z",
+    r"(?:[\[【［(（][^\[\]【】()（）\n]{0,70}|<(?:s(?:u(?:p(?:>[^<\n]{0,70}(?:<(?:/(?:s(?:u(?:p>?)?)?)?)?)?)?)?)?)?)\Z",
     re.IGNORECASE,
 )
 _CLOSING = frozenset("]】］")
-_TAIL = 8
+_OPENING: Final = "[【［"
+_TAIL = 24
 """Characters before a marker that tell whether it is raised as an exponent is."""
-_UNIT = re.compile(r"(?:^|[^a-z])[a-zµμ]{1,3}$|\d$|[)\]]$|\^$", re.IGNORECASE)
+_UNIT = re.compile(r"(?<![^\W\d_])[^\W\d_]{1,3}$|\d$|\b10\s+$|[)\]]$|\^$")
+_SPELT_UNIT = re.compile(
+    r"(?:met(?:er|re)s?|hect?ares?|hektar|acres?|inch(?:es)?|feet|foot|yards?|miles?|seconds?|sekunden?|minutes?|hours?"
+    r"|lit(?:er|re)s?|grams?|pixels?|degrees?|volts?|amperes?|kelvins?|joules?|newtons?|watts?|sigma|delta|alpha|beta"
+    r"|gamma|kappa|lambda|omega|theta|метра?|метри|хектара?)$",
+    re.IGNORECASE,
+)
 _LONE = re.compile(r"\s*\(\s*(\d{1,3}(?:\s*[,;–-]\s*\d{1,3})*)\s*\)(?=\s*(?:[.!?;](?=\s|$)|$))", re.MULTILINE)
 _NAMED_THING = re.compile(
     r"\b(?:eq|eqs|equations?|figs?|figures?|tables?|steps?|phases?|types?|grades?|groups?|classe?s?|stages?|items?"
@@ -54,8 +63,12 @@ def normalised(text: str) -> str:
 
 
 def without_notes(text: str) -> str:
-    """The text without the list of footnotes below it, `[^1]: …`, which repeats what the passages say."""
-    return _NOTE.sub("", text)
+    """The text without the list of footnotes below it, `[^1]: …`, which repeats what the passages say.
+
+    Where there is nothing else, the footnotes are the text: their markers stand behind their words then.
+    """
+    rest = _NOTE.sub("", text)
+    return rest if rest.strip() else _NOTE.sub(lambda note: f"{note[2]} [{note[1]}]\n", text)
 
 
 def round_ones(text: str, known: set[int]) -> str:
@@ -85,8 +98,8 @@ class Markers:
         self._held += piece
         begun = _BEGUN.search(self._held)
         at = begun.start() if begun else len(self._held)
-        if self._held[-1:] in _CLOSING:  # a bracket behind it would make a link of it
-            at = min(at, max(0, *(self._held.rfind(opening) for opening in "[【［")))
+        if self._held[at - 1 : at] in _CLOSING and self._held[at : at + 1] in {"", "("}:  # would make a link of it
+            at = max(0, *(self._held.rfind(opening, 0, at) for opening in _OPENING))
         return self._give(at)
 
     def finish(self) -> str:
@@ -102,10 +115,17 @@ class Markers:
 def _plain(match: re.Match[str], before: str) -> str:
     if match["round"] is not None and not _ROUND_LIST.fullmatch(match["round"]):
         return match[0]
-    if match["raised"] is not None and _UNIT.search(before + match.string[: match.start()]):
-        return match[0]  # 10<sup>6</sup>, cm<sup>2</sup>
+    if match["raised"] is not None and _is_exponent(match, (before + match.string[: match.start()])[-_TAIL:]):
+        return match[0]
     numbers = _numbers(match["square"] or match["round"] or match["raised"])
     return "".join(f"[{n}]" for n in numbers) if numbers and 0 not in numbers else match[0]
+
+
+def _is_exponent(match: re.Match[str], before: str) -> bool:
+    """Whether it is part of a number, a symbol or a unit: `10<sup>6</sup>`, `χ<sup>2</sup>`, `<sup>1</sup>H`."""
+    if match.string[match.end() : match.end() + 1].isalpha() or _UNIT.search(before):
+        return True
+    return match["raised"] in {"2", "3"} and bool(_SPELT_UNIT.search(before))
 
 
 def _numbers(text: str) -> list[int]:

@@ -45,6 +45,9 @@ _TAKEN_AS: dict[Kind, str] = {
 
 _MARKER = re.compile(r"\[(\d{1,3})\]")
 _ITEM = re.compile(r"(?:- |\d{1,3}\. )")
+_NAMED = re.compile(r".*”(?: \(.*?\):)?")
+"""Of a line of the library's records, the titles and authors: a `[1]` in them is no marker."""
+_ESCAPED = re.compile(r"\\\[(\d{1,3})\\\]")
 _MARKER_TEXT = re.compile(r"\[\d{1,3}\]")
 
 
@@ -190,9 +193,11 @@ def records_text(answer: Answer) -> str:
             block.append(line)
         else:
             item = _ITEM.match(line)
-            words = inert(line[item.end() :] if item else line)
-            words = re.sub(r"\\\[(\d{1,3})\\\]", lambda match: _chip_to(int(match[1]), links), words)
-            lines.append(f"{item[0]}{words}" if item else words)
+            plain = line[item.end() :] if item else line
+            named = _NAMED.match(plain)
+            at = named.end() if named else 0
+            words = _kept(plain[:at]) + _ESCAPED.sub(lambda match: _chip_if(match, links), _kept(plain[at:]))
+            lines.append(f"{item[0]}{words}" if item else words.strip())
     return "\n".join(lines)
 
 
@@ -395,6 +400,11 @@ def _chip(match: re.Match[str], links: dict[int, str]) -> str:
 
 def _chip_to(marker: int, links: dict[int, str]) -> str:
     return f"[{marker}]({links[marker]})" if marker in links else f"[{marker}]"
+
+
+def _chip_if(match: re.Match[str], links: dict[int, str]) -> str:
+    """The link of an escaped marker; a number that has none stays as it is."""
+    return _chip_to(int(match[1]), links) if int(match[1]) in links else match[0]
 
 
 def _links(answer: Answer) -> dict[int, str]:

@@ -28,12 +28,15 @@ if TYPE_CHECKING:
 REPEATED_CHARS = 48
 """If a short answer contains the same run of this many characters twice, the model is in a loop."""
 
+OF_HELD_TEXT = 3
+"""A text that may be thoughts is only stopped at the run's third repetition: thoughts say a thing twice."""
+
 LIMIT = "SCHOLION_MAX_OUTPUT_TOKENS"
 
 _GOES_ON = "X"  # placeholder for the missing rest of the text
 
 
-async def write(
+async def write(  # noqa: C901 - one draft
     model: ChatModel,
     messages: Sequence[Message],
     *,
@@ -95,6 +98,9 @@ async def write(
             if thoughts.taken_back:  # all before was thought aloud, and nothing had told so
                 text, markers, thoughts.taken_back = "", Markers(), False
             if not (shown := markers.feed(said)):
+                if is_repeating(thoughts.held, times=OF_HELD_TEXT):
+                    text += markers.feed(thoughts.finish()) + markers.finish()
+                    break
                 continue
             paused = time.monotonic()
             first = paused - began if first is None else first
@@ -144,14 +150,15 @@ def priced(draft: Draft, *, base_url: str, model: str) -> Draft:
     return replace(draft, cost=float(cost.usd) if cost else None)
 
 
-def is_repeating(text: str) -> bool:
-    """Whether the last `REPEATED_CHARS` characters occurred before."""
-    return len(text) > 2 * REPEATED_CHARS and text[-REPEATED_CHARS:] in text[:-REPEATED_CHARS]
+def is_repeating(text: str, *, times: int = 1) -> bool:
+    """Whether the last `REPEATED_CHARS` characters occurred before, at least that many times."""
+    return len(text) > 2 * REPEATED_CHARS and text[:-REPEATED_CHARS].count(text[-REPEATED_CHARS:]) >= times
 
 
 def without_repetition(text: str) -> str:
     """The text up to where it starts to repeat itself, without the unfinished sentence before that."""
-    return whole_sentences(text[:-REPEATED_CHARS])
+    run = text[-REPEATED_CHARS:]
+    return whole_sentences(text[: text.find(run, text.find(run) + REPEATED_CHARS)])
 
 
 def whole_sentences(text: str) -> str:

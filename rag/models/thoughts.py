@@ -40,11 +40,22 @@ _ROLE_COMES: Final = re.compile(
 _STRIPPED: Final = re.compile(r"analysis(?=[A-Z])")
 _STRIPPED_ENDS: Final = re.compile(r"assistant\s*final")
 _ALOUD: Final = re.compile(
-    r"(?:okay|ok|alright|hmm+|wait|let me|let's|so,? (?:the user|i |we )|we (?:need|have|are) "
-    r"|i (?:need|have|should) to|first,? (?:i|let)|the user |thinking process|thought:|thinking:"
-    r"|i'm (?:being )?asked|we're asked)",
+    r"(?:okay|ok|alright|hmm+|wait)(?:\s*[,.!:…]|,? (?:so|the|let|i|we)\b)|let me\b|let's\b|so,? (?:the user|i)\b"
+    r"|we need\b|i (?:need|have|should) to\b|i should\b|first,? (?:i|let)\b"
+    r"|the user (?:is asking|wants|asks|asked|has asked|provided|gave)\b|thinking process|thought:|thinking:"
+    r"|(?:i'm|we're|we are|i am) (?:being )?asked\b",
     re.IGNORECASE,
 )
+"""How thoughts begin, and an answer now and then: such a text is held back."""
+_ABOUT_THE_TASK: Final = re.compile(
+    r"(?:(?:okay|ok|alright)\W+(?:so\W+)?|hmm+\W+|so,? )?the user(?:'s)?\b"
+    r"|.{0,160}?\bthe user (?:is asking|wants|asks|asked|has asked|provided|gave)\b"
+    r"|thinking process|thought:|thinking:|(?:i'm|we're|we are|i am) (?:being )?asked\b"
+    r"|(?:.{0,60}?\b(?:we|i) (?:need|have|should) to|.{0,60}?\blet(?:'s| me)) (?:answer|respond|find out|figure out"
+    r"|think|analy[sz]e|look (?:at|for|through)|check|see|read|recall)\b",
+    re.IGNORECASE | re.DOTALL,
+)
+"""What no answer says: a text held back that begins so is thoughts, even where the end of them never came."""
 _ENOUGH: Final = 24
 """Characters after which it is told whether a text begins as thoughts do."""
 
@@ -54,8 +65,8 @@ State = Literal["start", "text", "thought", "aloud", "done"]
 class Thoughts:
     """Takes thoughts and control tokens out of a stream, wherever they stand in it.
 
-    A text that begins as thoughts do ("Okay, the user wants …") is held back to its end, where it is known whether a
-    `</think>` made thoughts of it.
+    A text that begins as thoughts do ("Okay, …") is held back to its end, where it is known whether a `</think>` made
+    thoughts of it.
     """
 
     def __init__(self) -> None:
@@ -72,6 +83,12 @@ class Thoughts:
         self._opened = ""
         self._out = False
 
+    @property
+    def held(self) -> str:
+        """The text held back that may still be the answer; empty for thoughts."""
+        aloud = self._state == "aloud" and not _ABOUT_THE_TASK.match(self._held.lstrip())
+        return self._held if aloud else ""
+
     def feed(self, piece: str) -> str:
         """What of the text so far can be shown and has not been."""
         self._held += piece
@@ -81,12 +98,13 @@ class Thoughts:
         """What is still held back; of thoughts that never ended nothing.
 
         Args:
-            cut_off: whether the model was stopped at its limit: then what began as thoughts is taken for thoughts.
+            cut_off: whether the model was stopped at its limit: then a text about the task ("Okay, the user wants …")
+                is taken for thoughts.
         """
         self._cut_off = cut_off
         if self._state == "start":
             self._begin(final=True)
-        if self._state == "aloud" and cut_off:
+        if self._state == "aloud" and cut_off and _ABOUT_THE_TASK.match(self._held.lstrip()):
             self.seen, self._held, self._state = True, "", "done"
         return self._advance(final=True)
 

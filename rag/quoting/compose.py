@@ -134,7 +134,8 @@ class Composer:
             )
             if found is None:
                 return first, answer
-            second = Attempt(found, cite(found.text, answer.passages, page_text=page_text, question=question))
+            checked = cite(found.text, answer.passages, page_text=page_text, question=question, verbatim=True)
+            second = Attempt(found, checked)
             sure = confidence_of_quoted_answer(answer.confidence)
         answer = replace(answer, drafts=(*answer.drafts, second.draft), shown=len(answer.drafts), confidence=sure)
         told = None if read.quotes_first else INSTEAD

@@ -12,7 +12,11 @@ _SMALL: Final = {
         "welchen wie was wer wo warum wann nicht ein eine einen einem einer eines mit von für auf bei über zu zum "
         "zur im am als auch hat haben kann können gibt es sich nach aus durch zwischen wirkt zeigt bedeutet "
         "vergleiche erkläre beschreibe nenne fasse zusammen worin wozu wofür womit wodurch wieviel mir bitte "
-        "dieser diese dieses"
+        "dieser diese dieses viel viele wieviele welchem wem wessen ohne gegen vor unter beim vom sowie aber nur noch "
+        "mehr sehr kein keine keinen ihr ihre sie wir ich sein seine soll sollte sollten muss müssen darf dürfen "
+        "hatte hatten wenn weil dass ob damit dabei dazu hoch braucht kostet beträgt passiert heißt steht liegt "
+        "bewirkt ergab folgt beeinflusst verwendet benutzt untersucht gemessen gefunden gezeigt sagt beschreibt "
+        "unterscheiden unterscheidet"
     ),
     "French": (
         "le la les un une des du de et ou est sont était quel quelle quels quelles qui que quoi comment pourquoi "
@@ -55,6 +59,10 @@ _SMALL: Final = {
     ),
 }
 _WORDS: Final = {language: frozenset(words.split()) for language, words in _SMALL.items()}
+_IN_NAMES: Final = frozenset("von van der den dem das des zu zum zur".split())
+"""German words that stand in names too: without another German word they count only where no English word stands."""
+_ENGLISH_TOO: Final = frozenset({"was", "die", "war"})
+"""German words that are English as well: they count beside another German word."""
 _ENGLISH: Final = frozenset(
     "the of and or is are were will what which who how where why when not a an with from for on at over to in as also "
     "has have can does do did it its their they by between this that these than was die most no me we i you my show "
@@ -67,6 +75,9 @@ _SCRIPTS: Final = (
 )  # fmt: skip
 _CYRILLIC: Final = (("[ыэё]", "Russian"), ("[іїєґ]", "Ukrainian"), ("[ђљњћџј]", "Serbian"))
 _LETTER = re.compile(r"[^\W\d_]")
+_WORD = re.compile(r"[^\W\d_]+")
+_STARTS: Final = frozenset('.?!:;¿¡"“„«(')
+_OF_A_NAME: Final = re.compile(r"V[oa]n\s+[^\W\d_a-z]")
 
 NOTICE: Final = (
     "The embedded models only read English, and this question looks {language}. Ask in English, or see "
@@ -79,8 +90,13 @@ UNREAD: Final = (
 )
 
 
-def language_of(question: str) -> str | None:
-    """The language by its script or its small words; None for English and whatever is not known."""
+def language_of(question: str, *, sure: bool = False) -> str | None:
+    """The language by its script or its small words; None for English and whatever is not known.
+
+    Args:
+        question: in the user's words.
+        sure: demand one small word more, where a mistake costs the answer.
+    """
     letters = _LETTER.findall(question)
     for script, language in _SCRIPTS:
         n = sum(unicodedata.name(letter, "").startswith(script) for letter in letters)
@@ -89,13 +105,36 @@ def language_of(question: str) -> str | None:
                 small = question.casefold()
                 return next((other for marks, other in _CYRILLIC if re.search(marks, small)), language)
             return language
-    words = [word.casefold() for word in re.findall(r"[^\W\d_]+", unicodedata.normalize("NFC", question))]
+    text = unicodedata.normalize("NFC", question)
+    words = [word.casefold() for word in _WORD.findall(text)]
     english = sum(word in _ENGLISH for word in words)
-    counts = {language: sum(word in small for word in words) for language, small in _WORDS.items()}
+    common = _common(text)
+    counts = {language: sum(word in small for word in common) for language, small in _WORDS.items()}
+    counts["German"] = _german(common, english=english)
     best = max(counts, key=lambda language: counts[language])
     foreign = counts[best]
     marked = any(not letter.isascii() and letter.isalpha() for word in words for letter in word)
     enough = (2 if best == "German" else 3) - marked
     if best != "German" and english:
         enough = max(enough, english + 3)  # Dutch shares "is", "of" and "in" with English
-    return best if foreign > english and foreign >= enough else None
+    return best if foreign > english and foreign >= enough + sure else None
+
+
+def _common(text: str) -> list[str]:
+    """The words, folded, without what capitals tell to be a name or an abbreviation: `Das`, `Von Neumann`, `DEM`."""
+    shouted, before, common = text.isupper(), 0, list[str]()
+    for found in _WORD.finditer(text):
+        word, begins = found[0], not before or not _STARTS.isdisjoint(text[before : found.start()])
+        before = found.end()
+        abbreviation = len(word) > 1 and word.isupper()
+        if word.islower() or shouted or (begins and not abbreviation and not _OF_A_NAME.match(text, found.start())):
+            common.append(word.casefold())
+    return common
+
+
+def _german(words: list[str], *, english: int) -> int:
+    """How many of the words are German."""
+    german = [word for word in words if word in _WORDS["German"]]
+    if set(german) - _IN_NAMES - _ENGLISH_TOO:
+        return len(german)
+    return 0 if english else len(german)

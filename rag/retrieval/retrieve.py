@@ -126,14 +126,15 @@ class Retriever:
         self._library.check_embedder(self._embedder.name)
         ranker = ranker_for(self._embedder.name)
         among = None if paper_ids is None else self._library.chunk_ids(paper_ids)
-        if within is not None:
-            among = [name for name in among or self._library.chunk_ids() if name in set(within)]
+        wanted = None if within is None else set(within)
+        if wanted is not None:
+            among = [name for name in (self._library.chunk_ids() if among is None else among) if name in wanted]
         mapped = ranker.mapped(vector)
         dense = dict(self._library.vectors.search(mapped / np.linalg.norm(mapped), CANDIDATES, among=among))
         match = match_expression(question, self._terms.expand(question, paper_ids).words if self._terms else ())
         lexical = dict(self._library.search_words(match, CANDIDATES, paper_ids=paper_ids)) if match else {}
-        if within is not None:
-            lexical = {name: score for name, score in lexical.items() if name in set(within)}
+        if wanted is not None:
+            lexical = {name: score for name, score in lexical.items() if name in wanted}
         best = self._library.highest_score(match_expression(question), paper_ids=paper_ids) or 1.0
         chunks = self._library.chunks({*dense, *lexical})
         rows = self._library.vectors_of(list(chunks))

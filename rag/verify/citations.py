@@ -52,7 +52,9 @@ def without_markers(text: str) -> str:
     return _MARKER.sub("", text).strip()
 
 
-def cite(text: str, passages: Sequence[Passage], *, page_text: PageText, question: str = "") -> Cited:
+def cite(
+    text: str, passages: Sequence[Passage], *, page_text: PageText, question: str = "", verbatim: bool = False
+) -> Cited:
     """The answer with its markers checked.
 
     Each sentence is judged against the passages (`support.judge`), which keeps, corrects or drops its markers; a
@@ -64,9 +66,11 @@ def cite(text: str, passages: Sequence[Passage], *, page_text: PageText, questio
         passages: what it was shown; markers of other passages were invented and are dropped.
         page_text: the stored text of (paper id, page), against which quotes are verified.
         question: what was asked; its quoted words are not quotations of a paper.
+        verbatim: the text is the papers' own words, with our markers: no other form is read as a marker.
     """
     known = {passage.marker: passage for passage in passages}
-    text = round_ones(without_notes(normalised(text)), set(known))
+    if not verbatim:
+        text = round_ones(without_notes(normalised(text)), set(known))
     lines: list[str] = []
     sentences: list[Sentence] = []
     citations: dict[int, Citation] = {}

@@ -210,7 +210,7 @@ papers = st.builds(
     authors=st.lists(anything.filter(lambda name: name.strip()), max_size=4).map(tuple),
     year=st.none() | st.integers(1900, 2099),
     doi=st.none() | st.from_regex(r"10\.[0-9]{4,5}/(\([A-Z]\))?[A-Za-z0-9_/<>%-]{0,10}[A-Za-z0-9]", fullmatch=True),
-    arxiv_id=st.none() | st.from_regex(r"[0-9]{2}(0[1-9]|1[0-2])\.[0-9]{5}", fullmatch=True),
+    arxiv_id=st.none() | st.from_regex(r"(?:1[0-9]|2[0-6])(?:0[1-9]|1[0-2])\.[0-9]{5}", fullmatch=True),
     n_pages=st.just(1),
     file_name=st.just("a.pdf"),
 )

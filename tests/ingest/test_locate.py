@@ -205,7 +205,7 @@ def test_a_page_that_takes_too_long_is_given_up(tmp_path, monkeypatch) -> None:
 
     monkeypatch.setattr(picture, "MAX_SECONDS", -1.0)
     texts = [Text(x, y, "word") for x in range(50, 500, 10) for y in range(50, 700, 10)]
-    with pytest.raises(PictureError, match="to draw"):
+    with pytest.raises(PictureError, match="to display"):
         page_picture(write_pdf(tmp_path / "a.pdf", texts), 1)
 
 

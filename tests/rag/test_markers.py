@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from rag.markers import Markers, normalised, round_ones, without_notes
 
@@ -36,6 +38,26 @@ FORMS = [
     ("a link [1](http://example.org)", "a link [1](http://example.org)"),
     ("x[i] = [0.5, 1.2] (p < .05)", "x[i] = [0.5, 1.2] (p < .05)"),
     ("not closed [1", "not closed [1"),
+    *(
+        (same, same)
+        for same in (
+            "by <sup>1</sup>H NMR and <sup>13</sup>C NMR, with <sup>18</sup>F-FDG",
+            "<sup>1</sup>H",
+            "(<sup>3</sup>He) and **<sup>2</sup>D**",
+            "χ<sup>2</sup> was 3, R<sup>2</sup> 0.9, μ<sup>2</sup>, E = mc<sup>2</sup>",
+            "10 <sup>6</sup> cells and 5 × 10<sup>9</sup>",
+            "per hectare<sup>2</sup>, kilometres<sup>2</sup>, seconds<sup>2</sup>, sigma<sup>2</sup>",
+            "(no. 5), (No 5), (nr. 5), (paper 2), (papers 1 and 2), (document 3), (context 2)",
+            "[no 5] and [Nr. 5]",
+            "a link [1, 2](x) and [1][2](x)",
+            "a link [1, 2](http://example.org/a_long_address_that_goes_on_and_on_and_on_and_on_and_on)",
+            "【1】(x)",
+        )
+    ),
+    ("It was so in rats<sup>1</sup>, and доказано<sup>2</sup>.", "It was so in rats[1], and доказано[2]."),
+    ("It is so [Paper 2], [Document 3], [Context 1].", "It is so [2], [3], [1]."),
+    ("It is so [1, 2] (x).", "It is so [1][2] (x)."),
+    ("It is so [1, 2](", "It is so [1, 2]("),
 ]
 
 
@@ -50,6 +72,18 @@ def test_a_stream_gives_the_same_however_it_is_cut(text, meant, size):
     markers = Markers()
     pieces = [markers.feed(text[at : at + size]) for at in range(0, len(text), size)]
     assert "".join([*pieces, markers.finish()]) == meant
+
+
+@given(
+    st.lists(
+        st.sampled_from(
+            ["[1", ", 2", "]", "(", ")", "<sup>", "1", "</sup>", "H", " ", "x", "rats", "【", "】", "Source 1"]
+        )
+    )
+)
+def test_a_stream_of_any_pieces_gives_what_the_whole_gives(pieces):
+    markers = Markers()
+    assert "".join([*map(markers.feed, pieces), markers.finish()]) == normalised("".join(pieces))
 
 
 @pytest.mark.parametrize(
@@ -70,3 +104,7 @@ def test_round_brackets_are_markers_only_where_nothing_else_is_meant(text, meant
 
 def test_the_list_of_footnotes_below_a_text_goes():
     assert without_notes("It is so [1].\n\n[^1]: Smith 2019, p. 3\n[2]: Jones").strip() == "It is so [1]."
+
+
+def test_footnotes_that_are_the_whole_text_stay():
+    assert without_notes("[1]: It is so.\n\n[2]: It is not.").split("\n") == ["It is so. [1]", "", "It is not. [2]", ""]

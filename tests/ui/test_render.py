@@ -222,6 +222,18 @@ def test_a_rewritten_question_is_shown_and_is_no_markdown() -> None:
     assert "Searched for" not in full_answer(make_answer())
 
 
+@pytest.mark.parametrize("title", ["“A [1] B”", "“The ” [1] of “[2]” it”", "“[1]”", "“A [1]: pages 3 [1]”"])
+def test_a_title_in_the_records_is_no_link_and_the_marks_of_the_pages_are(title) -> None:
+    text = f"1 of your 2 papers mentions “x [1]”:\n\n1. {title} (Ann [1] Or, 2020): 2 times, pages 3 [1], 4 [2]"
+    shown = full_answer(make_answer(text, kind="library", drafts=()))
+    head, _, line, *_ = shown.split("\n")
+    assert LINK.findall(head) == []
+    assert LINK.findall(line) == ["/cite/0123456789abcdef/2/0001", "/cite/0123456789abcdef/3/0002"]
+    assert re.findall(r"(?<!\\)\[\d+\](?!\()", shown.partition("#####")[0]) == []
+    one = full_answer(make_answer(f"{title} mentions “x” once, page 3 [1].", kind="library", drafts=()))
+    assert LINK.findall(one.split("\n")[0]) == ["/cite/0123456789abcdef/2/0001"]
+
+
 def test_what_is_being_read_is_counted_and_listed() -> None:
     passages = (make_passage(1), make_passage(2, section=None))
     assert reading_title(passages) == "2 passages from 1 paper"

@@ -76,6 +76,42 @@ def test_text_before_thoughts_stays_and_thoughts_that_were_cut_off_go():
     assert heard("Okay, the user wants to know whether", 3, cut_off=True) == ""
 
 
+@pytest.mark.parametrize(
+    "begins",
+    [
+        "We have used 300 samples [1].",
+        "We are told that it is so [1].",
+        "The user study had 12 people [1].",
+        "So we see that it is so [1].",
+        "Okra seeds were sown in May [1].",
+        "Okapi BM25 ranks the passages [1].",
+        "Waiting times were 3 days on average [1].",
+        "Alrightness is no word [1].",
+    ],
+)
+def test_an_answer_that_begins_as_thoughts_might_is_shown_while_it_is_written(begins):
+    assert Thoughts().feed(begins) == begins
+
+
+@pytest.mark.parametrize(
+    "begins",
+    [
+        "I have to say that it is so [1].",
+        "First, I will list them: one, two",
+        "Wait times were long [1].",
+        "Let me summarise: it is so [1]. It",
+        "Okay, it is so [1]. And",
+    ],
+)
+def test_an_answer_that_is_cut_off_is_kept_however_it_begins(begins):
+    assert heard(begins, 3, cut_off=True) == begins
+
+
+def test_a_sentence_that_is_no_thought_gives_way_to_the_end_of_thoughts():
+    assert heard(f"The user wants to know. </think>{SAID}", 3) == SAID
+    assert heard("The user is asking whether it is so, and", 3, cut_off=True) == ""
+
+
 async def drafted(model, **options):
     return [piece async for piece in write(model, QUESTION, **({"max_tokens": 50} | options))][-1]
 
@@ -89,6 +125,29 @@ async def test_markers_are_normalised_in_the_stream_and_in_the_draft():
     pieces = [p async for p in write(ScriptedChatModel("It is so [Source 1] 【2†source】."), QUESTION, max_tokens=50)]
     assert pieces[-1].text == "It is so [1] [2]."
     assert "".join(piece for piece in pieces if isinstance(piece, str)) == "It is so [1] [2]."
+
+
+LOOP = "We have used the model to train the model on the data. "
+
+
+@pytest.mark.parametrize("begins", ["", "Okay, it is so. ", "Let me say: ", "I need to say it. "])
+async def test_a_loop_is_stopped_and_costs_no_answer_however_it_begins(begins):
+    model = ScriptedChatModel([begins, *[LOOP] * 40])
+    draft = await drafted(model)
+    assert (draft.text, draft.finish_reason) == ((begins + LOOP).strip(), "repetition")
+    assert model.left_early == 1
+
+
+async def test_thoughts_may_say_a_thing_twice():
+    said = "passage 1 says that it is so, and it gives three good reasons for it. "
+    reply = ["Okay, the user asks. ", *[said] * 5, "</think>", SAID]
+    assert (await drafted(ScriptedChatModel(reply))).text == SAID
+    assert (await drafted(ScriptedChatModel(["Okay, it is asked. ", said, said, "</think>", SAID]))).text == SAID
+
+
+@pytest.mark.parametrize("notes", ["[1]: It is so.\n[2]: It is not.", "[^1]: It is so.\n[^2]: It is not."])
+async def test_an_answer_that_is_nothing_but_footnotes_is_an_answer(notes):
+    assert (await drafted(ScriptedChatModel([notes]))).text == "It is so. [1]\nIt is not. [2]"
 
 
 # Behind real HTTP

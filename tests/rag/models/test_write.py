@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from rag.models.draft import whole_sentences
+from rag.models.draft import is_repeating, whole_sentences, without_repetition
 
 
 @pytest.mark.parametrize(
@@ -21,3 +21,12 @@ from rag.models.draft import whole_sentences
 )
 def test_the_sentence_that_a_text_breaks_off_in_is_left_out(text, whole):
     assert whole_sentences(text) == whole
+
+
+def test_a_loop_is_cut_where_it_first_repeats_itself():
+    loop = "The same words come again and again and again and again. "
+    text = f"It was so. {loop * 5}"
+    assert is_repeating(text)
+    assert is_repeating(text, times=3)
+    assert not is_repeating(f"It was so. {loop * 3}", times=3)
+    assert without_repetition(text) == f"It was so. {loop}".strip()

@@ -40,6 +40,51 @@ def test_german_and_bulgarian_are_told_from_english(question, language) -> None:
     assert language_of(question) == language
 
 
+@pytest.mark.parametrize(
+    "question",
+    [
+        "Was von Neumann cited?",
+        "Was Das et al. cited?",
+        "Was DEM used?",
+        "Did Das use DEM data?",
+        "Was van der Berg wrong?",
+        "Was von der Leyen cited?",
+        "Was von Döring cited?",
+        "Was Von der Tann cited by Das and Des?",
+        "Did the mice die in the war?",
+        "Was DAS or DEM used by van den Berg?",
+        "Von Neumann was wrong, was he?",
+        "Was MIT or ETH first?",
+        "WAS DER EFFECT LARGE?",
+    ],
+)
+def test_names_and_abbreviations_are_no_german(question) -> None:
+    assert language_of(question) is None
+    assert language_of(question, sure=True) is None
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "Was ist die Ursache der Krankheit?",
+        "Was kostet der Bau von Windrädern?",
+        "Wie hoch war die Dosis?",
+        "Was hat das Modell gelernt?",
+        "Wie viele Bytes braucht der Zwischenspeicher pro Token?",
+        "WAS IST DIE URSACHE DER KRANKHEIT?",
+        "Die Studie von Das: was ist ihr Ergebnis?",
+    ],
+)
+def test_german_is_told_with_words_that_english_has_too(question) -> None:
+    assert language_of(question, sure=True) == "German"
+
+
+def test_to_be_sure_takes_one_word_more() -> None:
+    assert language_of("Wie wirkt Koffein?") == "German"
+    assert language_of("Wie wirkt Koffein?", sure=True) is None
+    assert language_of("Какви данни са използвани?", sure=True) == "Bulgarian"
+
+
 def test_no_english_question_is_taken_for_another_language(shared_data) -> None:
     with gzip.open(shared_data / "qasper" / "dev.json.gz", "rt") as file:
         asked = [row["question"] for paper in json.load(file).values() for row in paper["qas"]]

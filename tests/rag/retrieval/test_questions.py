@@ -79,7 +79,7 @@ def test_too_many_papers_are_not_compared_and_the_user_is_told() -> None:
     many = Scope(tuple(paper(n, f"Title {n}") for n in range(9)))
     taken = plan("Compare these papers.", scope=many)
     assert taken.kind == "fact"
-    assert "choose 8 at most" in (taken.notice or "")
+    assert "choose at most 8" in (taken.notice or "")
     assert plan("How large is it?", scope=many).notice is None
 
 

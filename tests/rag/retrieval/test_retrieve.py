@@ -47,6 +47,7 @@ def test_scope_restricts_both_searches(samples, search):
     assert found.passages
     assert {p.paper.id for p in found.passages} == {paper.id}
     assert search("licence", paper_ids=[]).passages == ()
+    assert search("licence", paper_ids=[], within=samples.chunk_ids()).passages == ()
 
 
 def test_far_off_questions_are_recognised(search):

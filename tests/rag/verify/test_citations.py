@@ -41,6 +41,18 @@ def test_the_models_own_marker_is_kept_and_resolved():
     assert citation.quote == "The base models were trained for 3.5 days on 8 GPUs."
 
 
+def test_the_words_of_a_paper_are_not_searched_for_other_forms_of_markers():
+    source = "The models of Smith (reference 2) and of others (Source 1) were trained for 3.5 days on 8 GPUs"
+    cited = cite(f"{source} [1].", [passage(1, "aaaa", 3, source)], page_text=lambda *_: source, verbatim=True)
+    assert cited.text == f"{source} [1]."
+    assert [citation.verified for citation in cited.citations] == [True]
+
+
+def test_footnotes_that_are_the_whole_answer_are_its_sentences():
+    cited = run("[1]: Training took 3.5 days on 8 GPUs.\n[2]: BM25 was the strongest baseline.")
+    assert cited.text == "Training took 3.5 days on 8 GPUs [1].\nBM25 was the strongest baseline [2]."
+
+
 def test_an_invented_marker_is_dropped_and_the_sentence_is_tied_to_what_carries_its_words():
     cited = run("BM25 was the strongest baseline [9].")
     assert cited.text == "BM25 was the strongest baseline [2]."
