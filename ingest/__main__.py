@@ -9,7 +9,6 @@ import argparse
 import json
 import os
 import sys
-import tempfile
 from dataclasses import asdict, astuple
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,6 +22,7 @@ from ingest.embed import embedder_from
 from ingest.environment import shut_out
 from ingest.errors import LibraryBusyError, PathError, UserFacingError
 from ingest.file_bar import FileBar
+from ingest.folder import temporary
 from ingest.identifiers import isbn13
 from ingest.library import Library, open_library
 from ingest.names import given_first
@@ -144,10 +144,20 @@ def _add(library: Library, _: IngestSettings, options: argparse.Namespace) -> in
         if not failed:
             print("These are files that macOS made beside others; there is no PDF among them.", file=sys.stderr)
         return 1
-    with tempfile.TemporaryDirectory() as folder:
-        if options.attached:
-            files = [paper for file in files for paper in save_attached(file, Path(folder))]
+    if not options.attached:
         return _run(library, files, options) or int(failed)
+    with temporary(library.folder) as folder:
+        papers: list[Path] = []
+        for file in files:
+            try:
+                saved, refused = save_attached(file, Path(folder), max_mb=library.settings.max_file_mb)
+            except UserFacingError as error:
+                saved, refused = [], [error]
+            papers += saved
+            for said in refused:
+                _report(IngestReport(file=str(file), status="failed", seconds=0.0, error=str(said)), options)
+                failed = True
+        return (_run(library, papers, options) if papers else 0) or int(failed)
 
 
 def _run(library: Library, files: list[Path], options: argparse.Namespace) -> int:
@@ -296,12 +306,12 @@ def _report(report: IngestReport, options: argparse.Namespace, *, path: Path | N
         print(
             f"{report.status:8} {report.paper_id}  {printable(report.title or '')}  "
             f"({report.pages} pages, {report.chunks} chunks, {report.seconds:.1f} s)",
-            *report.notes,
+            *map(printable, report.notes),
             sep="\n         ",
             flush=True,
         )
         if report.like:
-            print(f"{'':8} {report.like_sentence}", file=sys.stderr)
+            print(f"{'':8} {printable(report.like_sentence)}", file=sys.stderr)
 
 
 def _row(library: Library, paper: Paper) -> dict[str, Any]:
@@ -354,7 +364,7 @@ def _show(library: Library, _: IngestSettings, options: argparse.Namespace) -> i
             if name == "references":
                 print(f"{name:10} {len(value)}")
             elif name == "report" and value:
-                print(f"{name:10} " + ", ".join(f"{key} {found}" for key, found in value.items()))
+                print(printable(f"{name:10} " + ", ".join(f"{key} {found}" for key, found in value.items())))
             else:
                 print(printable(f"{name:10} {', '.join(value) if isinstance(value, list) else value}"))
         for number, text in enumerate(texts, start=1):
@@ -391,10 +401,10 @@ def _tag(library: Library, _: IngestSettings, options: argparse.Namespace) -> in
     if options.json:
         print(json.dumps(row, ensure_ascii=False))
     elif row["error"]:
-        print(row["error"], file=sys.stderr)
+        print(printable(row["error"]), file=sys.stderr)
     else:
         n = len(row["papers"])
-        print(f"{row['status']} {n} paper{'' if n == 1 else 's'}: {row['tag']}")
+        print(printable(f"{row['status']} {n} paper{'' if n == 1 else 's'}: {row['tag']}"))
     return int(bool(row["error"]))
 
 
@@ -458,7 +468,7 @@ def _verify(library: Library, _: IngestSettings, options: argparse.Namespace) ->
     else:
         for problem in problems:
             about = f"{problem.paper_id}: " if problem.paper_id else ""
-            print(f"{'repaired' if problem.repaired else 'PROBLEM '} {about}{problem.what}")
+            print(printable(f"{'repaired' if problem.repaired else 'PROBLEM '} {about}{problem.what}"))
         print(f"{len(library.papers())} papers, {len(problems)} problems.")
     return int(any(not problem.repaired for problem in problems))
 

@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import stat
+import tempfile
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -59,6 +60,11 @@ def made(folder: Path) -> Path:
     """The folder, made where it is not there, for its owner alone."""
     folder.mkdir(mode=_PRIVATE_FOLDER, parents=True, exist_ok=True)
     return folder
+
+
+def temporary(folder: Path) -> tempfile.TemporaryDirectory[str]:
+    """A folder in the library's for what is not added yet. Nobody else can put a bibliography near it, as in `/tmp`."""
+    return tempfile.TemporaryDirectory(dir=made(folder / "incoming"))
 
 
 def side_copies(folder: Path, paper_id: str, size: int) -> Iterator[Path]:

@@ -16,7 +16,8 @@ _ENTITIES = re.compile(r"&(?:amp;)?(lt|gt|amp|#60|#62);")
 _ENTITY = {"lt": "<", "#60": "<", "gt": ">", "#62": ">", "amp": "&"}
 _JOINTS = (
     (re.compile(r"(10\.\d{4,9}/)\s+(?=\S)"), r"\1"),
-    (re.compile(r"(10\.\d{4,9}/\S{0,99}[-_/.])\n(?=[\da-z])"), r"\1"),
+    # a full stop may end a sentence: "1 Department" in the next line is an affiliation
+    (re.compile(r"(10\.\d{4,9}/\S{0,99}[-_/.])\n(?=[\da-z])(?!(?<=\.\n)\d{1,2}(?:[ \t]|[A-Z][a-z]))"), r"\1"),
     # a SICI is long, and ends often in another line than it begins in
     (re.compile(r"(10\.\d{4,9}/\S{0,99})\n(?=<[^<>\s]{0,60}:)"), r"\1"),
     (re.compile(r"(10\.\d{4,9}/\S{0,99}<[^<>\s]{0,60})\n(?=[^<>\s]{0,60}>)"), r"\1"),

@@ -446,7 +446,7 @@ class Library:
         self.own()
         if "authors" in facts:
             facts.setdefault("families", ())
-        paper = replace(self.paper(paper_id), **facts)
+        paper = replace(self.paper(paper_id), **all_well_formed(facts))
         with self._db as db:
             db.execute(
                 "UPDATE papers SET title = :title, authors = :authors, year = :year, doi = :doi, "
@@ -618,8 +618,8 @@ def _paper(row: tuple[Any, ...]) -> Paper:
 
 
 def _columns(paper: Paper) -> dict[str, Any]:
-    facts: dict[str, Any] = all_well_formed(asdict(paper))  # SQLite takes no half of a pair of surrogates
-    return facts | {name: json.dumps(facts[name]) for name in _LISTS}
+    values: dict[str, Any] = all_well_formed(asdict(paper))  # half a pair of surrogates is no text for SQLite
+    return values | {name: json.dumps(values[name]) for name in _LISTS}
 
 
 def _plain(paper_id: str) -> str:

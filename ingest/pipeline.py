@@ -145,12 +145,15 @@ def pdfs_below(folder: Path) -> list[Path]:
     links: deque[Path] = deque()
     while waiting or links:
         here = waiting.popleft() if waiting else links.popleft()  # a folder is known by its own name before a link's
+        inside: list[Path] = []
         with suppress(OSError):  # it went meanwhile, or is not ours to read
             state = here.stat()
             if (key := (state.st_dev, state.st_ino)) in seen:
                 continue
             seen.add(key)
-            for path in here.iterdir():
+            inside = list(here.iterdir())
+        for path in inside:
+            with suppress(OSError):  # for the same reasons, and it costs this one alone
                 if path.is_dir():
                     if path.name != "__MACOSX":  # companions, in an archive that macOS made
                         (links if path.is_symlink() else waiting).append(path)
@@ -330,6 +333,7 @@ class Ingest:
         except Exception as error:  # noqa: BLE001 as above
             return self._failed(work.source, paper.id, work.began, error)
         self._tell(Progress(work.source.name, "storing", 1, 1))
+        told, like = self._told(work.parsed)
         return IngestReport(
             file=work.source.name,
             status="added",
@@ -338,9 +342,18 @@ class Ingest:
             pages=paper.n_pages,
             chunks=len(work.chunks),
             seconds=time.monotonic() - work.began,
-            notes=notes(work.parsed.report),
-            like=f"“{other.title}” ({other.file_name})" if (other := library.like(paper)) else None,
+            notes=told,
+            like=like,
         )
+
+    def _told(self, parsed: ParsedPaper) -> tuple[Sequence[str], str | None]:
+        """What to say of a paper that is stored, and of another like it; a fault of ours in that costs no more."""
+        steps, paper, report = Steps(), parsed.paper, parsed.report
+        other = steps.attempt_all("likely duplicates", paper.n_pages, lambda: None, self._library.like, paper)
+        if steps.lost and report:
+            report = replace(report, lost=report.lost + steps.lost)
+        told = steps.attempt_all("notes", paper.n_pages, tuple[str, ...], notes, report)
+        return told, f"“{other.title}” ({other.file_name})" if other else None
 
     def _embed(self, work: _Parsed | IngestReport) -> Vectors | None:
         """The chunks' vectors, in their order, shape (n, dimension); None of a file that could not be read.
@@ -409,7 +422,9 @@ class Ingest:
             library.discard(known)
         elif known and library.kept_path(known).is_file():  # it is no fault of the file: `resume` carries on with it
             library.ledger.set(known, "queued", file=source.name)
-        attached = attached_names(library.quarantine_path(known)) if known and isinstance(said, PortfolioError) else ()
+        attached: tuple[str, ...] = ()
+        if known and isinstance(said, PortfolioError):
+            attached = attached_names(library.quarantine_path(known), max_mb=library.settings.max_file_mb)
         return IngestReport(
             file=source.name,
             status="failed",

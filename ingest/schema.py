@@ -10,7 +10,7 @@ from ingest import ledger, tags
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-VERSION = 4
+VERSION = 5
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -42,24 +42,17 @@ CREATE TRIGGER IF NOT EXISTS chunk_removed AFTER DELETE ON chunks BEGIN
 """
 # A word of the section's heading counts as two in the text: on QASPER train better than one or none (docs/log.md).
 
-_FROM_1_TO_2 = """
-ALTER TABLE papers ADD COLUMN arxiv_id TEXT;
-ALTER TABLE papers ADD COLUMN abstract TEXT;
-ALTER TABLE papers ADD COLUMN report TEXT;
-ALTER TABLE papers ADD COLUMN refs TEXT;
-"""
+_ADDED = {
+    "arxiv_id": "TEXT", "abstract": "TEXT", "report": "TEXT", "refs": "TEXT",
+    "isbn": "TEXT", "families": "TEXT", "page_labels": "TEXT", "retracted": "INTEGER",
+}  # fmt: skip
+"""The columns of `papers` that came after version 1. Version 4 had the last four or some of them: which, only the
+table itself says."""
 
 _FROM_2_TO_3 = """
 DROP TRIGGER chunk_added;
 DROP TRIGGER chunk_removed;
 DROP TABLE words;
-"""
-
-_FROM_3_TO_4 = """
-ALTER TABLE papers ADD COLUMN isbn TEXT;
-ALTER TABLE papers ADD COLUMN families TEXT;
-ALTER TABLE papers ADD COLUMN page_labels TEXT;
-ALTER TABLE papers ADD COLUMN retracted INTEGER;
 """
 
 _WORDS_AGAIN = "INSERT INTO words(words) VALUES ('rebuild');"
@@ -76,8 +69,7 @@ def brought_up_to_date(db: sqlite3.Connection) -> bool:
     if version < VERSION:
         db.execute("BEGIN IMMEDIATE")
         version = _version(db)  # read again: another process may have been faster
-        older = (_FROM_1_TO_2 if version == 1 else "") + (_FROM_2_TO_3 if version in (1, 2) else "")
-        older += _FROM_3_TO_4 if version in (1, 2, 3) else ""
+        older = _missing_columns(db) + (_FROM_2_TO_3 if version in (1, 2) else "")
         newer = _WORDS_AGAIN if version in (1, 2) else ""
         for statement in _statements(older + _SCHEMA + ledger.SCHEMA + tags.SCHEMA + newer):
             db.execute(statement)
@@ -87,6 +79,13 @@ def brought_up_to_date(db: sqlite3.Connection) -> bool:
 
 def _version(db: sqlite3.Connection) -> int:
     return int(db.execute("PRAGMA user_version").fetchone()[0])
+
+
+def _missing_columns(db: sqlite3.Connection) -> str:
+    """What adds the columns that an older `papers` lacks; nothing where there is no such table yet."""
+    there = {row[1] for row in db.execute("PRAGMA table_info(papers)")}
+    missing = {name: kind for name, kind in _ADDED.items() if there and name not in there}
+    return "".join(f"ALTER TABLE papers ADD COLUMN {name} {kind};\n" for name, kind in missing.items())
 
 
 def _statements(script: str) -> Iterator[str]:

@@ -86,7 +86,7 @@ def sidecar_entries(pdf: Path) -> list[Entry]:
     return found
 
 
-@lru_cache(maxsize=4)
+@lru_cache(maxsize=32)
 def _entries_of(path: Path, changed: int, size: int) -> tuple[Entry, ...]:  # noqa: ARG001 a changed file is read anew
     """The same for all papers below a bibliography, which may be large."""
     return tuple(read_bibtex(path) if path.suffix == ".bib" else read_csl(path))
@@ -132,11 +132,14 @@ def find_entry(pdf: Path, entries: Sequence[Entry], *, title: str, doi: str | No
 
 
 def _place(path: str, entry: Entry) -> Path | None:
-    """Where a path leads, seen from the bibliography that it stands in; None for one of another system."""
-    bare = re.sub(r"^file:(?://(?:localhost)?(?=/))?", "", path)
-    if entry.source is None or re.match(r"[A-Za-z]:[\\/]|\\\\", bare):
+    """Where a path leads, seen from the bibliography that it stands in; None for one of another system or machine.
+
+    Windows would ask the machine in `//host/share/x.pdf` for the file.
+    """
+    bare = re.sub(r"^file:(?://(?:localhost)?(?=/))?", "", path.replace("\\", "/"), flags=re.IGNORECASE)
+    if entry.source is None or re.match(r"[A-Za-z]:/|//", bare):
         return None
-    return entry.source.absolute().parent / PurePosixPath(bare.replace("\\", "/"))
+    return entry.source.absolute().parent / PurePosixPath(bare)
 
 
 def _leads_to(path: str, entry: Entry, pdf: Path) -> bool:

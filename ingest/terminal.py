@@ -95,6 +95,8 @@ def _plainer(error: UnicodeError) -> tuple[str, int]:
 
 
 def _plain(char: str, encoding: str) -> str:
+    if encoding == "charmap":  # what Python calls all its tables (cp1251, iso8859-2); as a codec of that name: Latin-1
+        encoding = "ascii"
     for text in (char.translate(_PLAIN), unicodedata.normalize("NFKD", char)):
         kept = text.encode(encoding, "ignore").decode(encoding)
         if kept:

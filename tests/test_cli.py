@@ -138,6 +138,22 @@ def test_questions_from_a_file_are_answered_in_order_with_the_models_loaded_once
     assert answers[1]["abstained"]
 
 
+def test_a_bad_row_among_the_questions_costs_no_other(run, tmp_path):
+    file = tmp_path / "q.jsonl"
+    rows = [
+        b'{"id": "a", "question": "What is a rank \\ud83d?"}',
+        b'{"id": "b", "question": "What \xed\xa0\xbd is it?"}',
+    ]
+    rows += [b'{"id": "c", "question": 3}', b"{", b'{"id": "e", "question": "What is a rank?"}']
+    file.write_bytes(b"\n".join(rows))
+    code, out, _ = run(rag, "search", "--questions", file, "--k", 2)
+    found = [json.loads(line) for line in out.splitlines()]
+    assert code == 1
+    assert [(row["id"], len(row["passages"])) for row in found] == [("a", 2), ("b", 2), ("c", 0), (None, 0), ("e", 2)]
+    assert ["cannot be read" in row.get("error", "") for row in found] == [False, False, True, True, False]
+    assert out.encode()
+
+
 def bad_pdf(tmp_path, name):
     path = tmp_path / f"{name}.pdf"
     whole = (SAMPLES / "draft-and-refine.pdf").read_bytes()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import tempfile
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import chainlit as cl
 
 from ingest import IngestReport, ingest_pdf, save_attached
+from ingest.folder import temporary
 from rag.inert import inert
 from rag.words import counted
 from ui import core
@@ -79,9 +79,12 @@ def _attached_action(report: IngestReport) -> cl.Action:
 
 async def add_attached(file_id: str) -> list[Paper]:
     """Bring the PDFs attached to a portfolio into the library, one message each; the papers that are there now."""
-    portfolio = core.library().quarantine_path(file_id)
-    with tempfile.TemporaryDirectory() as folder:
-        paths = await asyncio.to_thread(save_attached, portfolio, Path(folder))
+    library = core.library()
+    portfolio, most = library.quarantine_path(file_id), library.settings.max_file_mb
+    with temporary(library.folder) as folder:
+        paths, refused = await asyncio.to_thread(save_attached, portfolio, Path(folder), max_mb=most)
+        for error in refused:
+            await cl.Message(inert(sentence(error))).send()
         found = [await _add_one(path, path.name) for path in paths]
     return [paper for paper in found if paper is not None]
 

@@ -13,6 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fake_embedder import HashEmbedder
+from ingest import ingest_pdf, open_library
 from ingest.bibliography import write_bibtex
 from ingest.bibtex import (
     Entry,
@@ -25,6 +27,7 @@ from ingest.latex import from_latex, to_latex
 from ingest.metadata import Description
 from ingest.paper import Paper
 from ingest.sidecar import find_entry, sidecar_entries
+from pdfs import column, write_pdf
 
 ZOTERO = r"""
 @article{vaswani_attention_2017,
@@ -282,6 +285,20 @@ def test_a_csl_export_is_read(tmp_path, wrapped):
     assert first.authors == ("Ludwig van Beethoven", "The ATLAS Collaboration")
     assert (first.year, first.doi, first.abstract) == (2018, "10.1000/XYZ.1", "We show it.")
     assert (second.year, second.arxiv_id) == (2019, "2101.00001")
+
+
+def test_half_a_pair_of_surrogates_in_a_csl_export_costs_no_paper(tmp_path, settings):
+    path = write_pdf(tmp_path / "a.pdf", column(72, 600, ["The running text of the paper goes on for a while."] * 8))
+    item = {"id": "1", "type": "article", "title": "A study \ud83d of things", "author": [{"family": "M\udce9ller"}]}
+    path.with_suffix(".json").write_text(json.dumps([item]), encoding="utf-8")
+    with open_library(settings) as library:
+        report = ingest_pdf(path, library=library, embedder=HashEmbedder())
+        assert (report.status, report.error) == ("added", None)
+        (paper,) = library.papers()
+        assert paper.title == "A study \N{REPLACEMENT CHARACTER} of things"
+        assert "".join(paper.authors).encode()
+        assert library.describe(paper.id, authors=("Ana \ud83d",)).authors == ("Ana \N{REPLACEMENT CHARACTER}",)
+        assert library.papers()[0].authors == ("Ana \N{REPLACEMENT CHARACTER}",)
 
 
 @pytest.mark.parametrize("text", ["", "{", '{"name": "npm"}', "[1, 2]", "3", "[" * 100_000])

@@ -156,3 +156,19 @@ def test_a_book_is_known_by_its_isbn_and_a_paper_that_cites_one_is_not(tmp_path)
     cites = ["References", "Goodfellow I. Deep Learning. MIT Press, 2016. ISBN 978-0-262-03561-3."]
     paper = write_pdf(tmp_path / "paper.pdf", [title, *column(72, 600, [*body, *cites])], [*column(72, 600, cites[1:])])
     assert parse_pdf(paper).paper.isbn is None
+
+
+@pytest.mark.parametrize(
+    ("text", "dois"),
+    [
+        ("10.1371/journal.pone.0012345.\n1 Department of Botany", ["10.1371/journal.pone.0012345"]),
+        ("10.1371/journal.pone.0012345.\n12 School of Botany", ["10.1371/journal.pone.0012345"]),
+        ("10.1371/journal.pone.0012345.\n1Department of Botany", ["10.1371/journal.pone.0012345"]),
+        ("10.1371/journal.pone.\n0012345 was read", ["10.1371/journal.pone.0012345"]),
+        ("10.1016/j.cell.2019.05.\n031\nand", ["10.1016/j.cell.2019.05.031"]),
+        ("10.1016/j.cell.2019.\n05.031 and", ["10.1016/j.cell.2019.05.031"]),
+        ("10.1007/s00134-\n020 and", ["10.1007/s00134-020"]),
+    ],
+)
+def test_a_doi_that_ends_its_line_goes_on_in_the_next_but_not_with_a_heading(text, dois):
+    assert find_dois(text) == dois

@@ -726,3 +726,31 @@ def test_a_library_of_the_second_version_gets_tags(settings, fake):
         with open_library(settings) as library:
             assert library.tag([one], "thesis") == "thesis"
             assert library.tags() == {"thesis": [one]}
+
+
+@pytest.mark.parametrize(
+    ("version", "missing"),
+    [
+        (3, NEWER),
+        (4, ("isbn", "families", "page_labels")),
+        (4, ("retracted",)),
+        (4, ("families", "retracted")),
+        (4, ()),
+    ],
+)
+def test_a_library_of_the_third_or_any_fourth_version_gets_the_columns_that_it_lacks(settings, fake, version, missing):
+    with open_library(settings) as library:
+        one = add(library, ONE, fake).paper_id
+        library.describe(one, isbn="9780262035613", year=1987)
+        with library._db as db:
+            for column in missing:
+                db.execute(f"ALTER TABLE papers DROP COLUMN {column}")
+            db.execute(f"PRAGMA user_version={version}")
+    for _ in range(2):
+        with open_library(settings) as library:
+            paper = library.paper(one)
+            assert (paper.year, paper.isbn) == (1987, None if "isbn" in missing else "9780262035613")
+            assert library.search_words('"model"', 5)
+            assert verify(library) == []
+            add(library, TWO, fake)
+            assert len(library.papers()) == 2

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import shutil
+from pathlib import Path
 
 import pytest
 
 from fake_embedder import HashEmbedder
 from ingest import ingest_pdf
 from ingest.__main__ import main as ingest
-from ingest.bibtex import parse_bibtex
+from ingest.bibtex import Entry, parse_bibtex
 from ingest.pipeline import pdf_files
-from ingest.sidecar import find_entry, sidecar_entries
+from ingest.sidecar import _place, find_entry, sidecar_entries
 from pdfs import Text, column, write_pdf
 
 COMPANION = b"\x00\x05\x16\x07\x00\x02\x00\x00Mac OS X        "
@@ -135,3 +136,51 @@ def test_what_macos_leaves_is_passed_over_silently(tmp_path, settings, monkeypat
     assert "._x.pdf" not in said.out + said.err
     assert ingest(["add", str(home / "._x.pdf")]) == 1
     assert "no PDF among them" in capsys.readouterr().err
+
+
+def test_a_folder_with_an_entry_that_cannot_be_looked_at_loses_no_other(tmp_path, monkeypatch):
+    paths = [pdf(tmp_path / name) for name in ("a.pdf", "b.pdf", "deep/c.pdf")]
+    (tmp_path / "aa").mkdir()
+    real = Path.is_dir
+
+    def is_dir(self):
+        if self.name in ("aa", "a.pdf"):
+            raise PermissionError(13, "Permission denied")  # as Python 3.11 does for what it may not look at
+        return real(self)
+
+    monkeypatch.setattr(Path, "is_dir", is_dir)
+    assert pdf_files([tmp_path]) == paths[1:]
+
+
+@pytest.mark.parametrize(
+    "field",
+    [
+        "file://host/share/x.pdf",
+        "FILE://host/share/x.pdf",
+        "file:////host/share/x.pdf",
+        "//host/share/x.pdf",
+        r"\\host\share\x.pdf",
+        r"\/host/share/x.pdf",
+        "file:\\\\host\\share\\x.pdf",
+    ],
+)
+def test_no_path_of_an_entry_leads_to_another_machine(tmp_path, field):
+    entry = Entry(key="a", files=(field,), source=tmp_path / "x.bib")
+    assert _place(field, entry) is None
+
+
+def test_paths_of_this_machine_are_followed(tmp_path):
+    entry = Entry(key="a", source=tmp_path / "x.bib")
+    for field in ("file:///a/x.pdf", "file://localhost/a/x.pdf", "file:/a/x.pdf", "/a/x.pdf"):
+        assert _place(field, entry) == Path("/a/x.pdf")
+    assert _place(r"files\1\x.pdf", entry) == tmp_path / "files" / "1" / "x.pdf"
+
+
+def test_many_bibliographies_in_reach_are_read_once(tmp_path, monkeypatch):
+    for n in range(12):
+        (tmp_path / f"{n}.bib").write_text(f"@misc{{a{n}, title={{Title {n}}}}}", encoding="utf-8")
+    read = []
+    monkeypatch.setattr("ingest.sidecar.read_bibtex", lambda path: read.append(path) or [])
+    for n in range(5):
+        sidecar_entries(tmp_path / f"paper {n}.pdf")
+    assert len(read) == 12

@@ -8,13 +8,14 @@ import pytest
 
 import ingest.parse
 from fake_embedder import HashEmbedder
-from ingest import IngestSettings, Library, ingest_pdf
+from ingest import IngestSettings, Library, ingest_pdf, open_library
 from ingest.errors import EncryptedPdfError
 from ingest.headings import find_headings
 from ingest.layout import lay_out
 from ingest.lines import UNREAD, mended
 from ingest.notes import notes, pages
 from ingest.parse import parse_pdf
+from ingest.pipeline import Ingest, Source
 from ingest.readers import rows_as_lines
 from ingest.reference_list import find_references
 from ingest.steps import Steps
@@ -117,6 +118,19 @@ def test_a_stamp_counts_where_nothing_else_is_known_of_the_paper(tmp_path, monke
     monkeypatch.setattr("ingest.parse.describe", fail)
     stamp = Text(100, 300, "RETRACTED", size=60)
     assert parse_pdf(write_pdf(tmp_path / "a.pdf", [stamp, *page(1)])).paper.retracted
+
+
+@pytest.mark.parametrize("place", ["ingest.library.Library.like", "ingest.pipeline.notes"])
+def test_a_fault_once_the_paper_is_stored_ends_no_run(tmp_path, monkeypatch, place):
+    paths = [write_pdf(tmp_path / f"{n}.pdf", page(n), page(n + 1)) for n in (1, 5)]
+    monkeypatch.setattr(place, fail)
+    with open_library(IngestSettings(library=tmp_path / "library")) as library:
+        work = Ingest(library=library, embedder=HashEmbedder())
+        reports = list(work.run([Source(path, path.name) for path in paths]))
+        assert [report.status for report in reports] == ["added", "added"]
+        assert len(library.papers()) == 2
+    if "like" in place:
+        assert all("likely duplicates" in "".join(report.notes) for report in reports)
 
 
 def test_a_step_that_fails_on_some_pages_counts_those(tmp_path, monkeypatch):

@@ -156,6 +156,12 @@ async def test_questions_that_cannot_be_asked(papers, embedder, question, words)
         await assistant(papers, embedder, "never said").answer(question)
 
 
+async def test_half_a_pair_of_surrogates_in_a_question_costs_no_answer(papers, embedder):
+    answer = await assistant(papers, embedder, "The buffer has 128 KiB [1].").answer(f"{QUESTION} \ud83d")
+    assert answer.question == f"{QUESTION} \N{REPLACEMENT CHARACTER}"
+    assert answer.citations
+
+
 async def test_an_unknown_paper_is_named(papers, embedder):
     with pytest.raises(UnknownPaperError, match="ffffffff"):
         await assistant(papers, embedder, "x").answer(QUESTION, paper_ids=["ffffffff"])

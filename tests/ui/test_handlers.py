@@ -10,6 +10,7 @@ from unittest.mock import create_autospec
 
 import chainlit as cl
 import pytest
+from pypdf import PdfReader, PdfWriter
 from test_render import make_answer, make_passage
 
 from fake_embedder import HashEmbedder, SlowEmbedder
@@ -80,6 +81,14 @@ async def test_half_an_image_is_never_sent_to_the_page(app, chat, assistant) -> 
     assistant.script = script(*[item for letter in text for item in (TextDelta(letter, 0), 0.02)])
     await app.on_message(question())
     assert not any("](http" in str(data) for _, data in chat.events)
+
+
+async def test_half_a_pair_of_surrogates_reaches_neither_the_assistant_nor_the_history(app, chat, assistant) -> None:
+    assistant.script = script()
+    await app.on_message(question("Is it so \ud83d?"))
+    assert [asked["question"] for asked in assistant.asked] == ["Is it so \N{REPLACEMENT CHARACTER}?"]
+    await app.on_message(question("And why?"))
+    assert "".join(assistant.asked[1]["history"][0]).encode()
 
 
 async def test_mode_and_history_reach_the_assistant(app, chat, assistant) -> None:
@@ -214,6 +223,26 @@ async def test_a_pdf_without_a_question_is_offered(app, chat, assistant, shelf_l
     await app.ask_about(cl.Action(name="ask_about", payload=action["payload"], label=action["label"]))
     assert assistant.asked[0]["paper_ids"] == [shelf_library.papers()[0].id]
     assert chat.events[-1][0] == "task_end"
+
+
+async def test_what_is_attached_to_a_portfolio_is_added_and_what_is_too_large_is_named(
+    app, chat, assistant, shelf_library, seeds_pdf, *, tmp_path, monkeypatch
+) -> None:
+    assistant.embedder = HashEmbedder()
+    (tmp_path / "tmp").mkdir()
+    (tmp_path / "tmp" / "x.bib").write_text("@misc{a, title={By a stranger}, file={seeds.pdf}}", encoding="utf-8")
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "tmp"))
+    shelf_library.settings = shelf_library.settings.model_copy(update={"max_file_mb": 2})
+    writer = PdfWriter(clone_from=PdfReader(write_pdf(tmp_path / "cover.pdf", column(72, 720, ["A cover."]))))
+    writer.add_attachment("seeds.pdf", seeds_pdf.read_bytes())
+    writer.add_attachment("large.pdf", b"%PDF-1.7 " + b"0" * 2_000_000)
+    kept = shelf_library.quarantine_path("0123456789abcdef")
+    kept.parent.mkdir()
+    writer.write(kept)
+    await app.add_attached(SimpleNamespace(payload={"file_id": "0123456789abcdef"}))
+    assert "The attached large.pdf was not added: it has more than 2 MB." in chat.texts[0].replace("\\", "")
+    (paper,) = [paper for paper in shelf_library.papers() if paper.file_name == "seeds.pdf"]
+    assert paper.title != "By a stranger"
 
 
 async def test_a_file_that_is_no_pdf_is_refused_by_its_bytes(app, chat, assistant, shelf_library, tmp_path) -> None:

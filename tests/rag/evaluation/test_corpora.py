@@ -149,6 +149,15 @@ def test_a_mistake_in_a_csv_is_named_with_its_line(tmp_path, rows, words):
         own(tmp_path, f"question,answer,paper,page\n{rows}\n")
 
 
+def test_half_a_pair_of_surrogates_in_a_csv_costs_no_row(tmp_path):
+    path = tmp_path / "mine.csv"
+    path.write_bytes("question,answer\nOne \ud83d?,a\nTwo 😀?,b\n".encode("utf-8", "surrogatepass"))
+    asked = [case.question for case in read_csv(path, papers=PAPERS).cases]
+    assert asked[1] == "Two 😀?"
+    assert asked[0].startswith("One ")
+    assert asked[0].encode()
+
+
 def test_a_csv_without_questions_or_in_another_encoding_is_refused(tmp_path):
     with pytest.raises(QuestionSetError, match="no column `question`"):
         own(tmp_path, "frage,antwort\nWas?,Das\n")
