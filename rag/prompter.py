@@ -54,7 +54,8 @@ class Prompter:
             if kind == "summary":
                 sentences = leading_sentences(passages, n=n)
             elif found.readings and kind == "fact":
-                best = best_sentences(taken.text, passages, found.readings, n=n)
+                read = passages[: len(found.readings)]  # of a large library not all that are shown were read
+                best = best_sentences(taken.text, read, found.readings, n=n)
                 sentences = [passage.chunk.text[start:end] for passage, (start, end) in best]
             else:
                 sentences = await asyncio.to_thread(self._retriever.sentences, taken.text, vector, passages, n=n)

@@ -85,6 +85,13 @@ async def test_what_the_reader_finds_in_no_passage_is_not_in_the_papers_and_no_m
     assert asked.drafter.seen == []
 
 
+async def test_passages_that_the_reader_has_not_read_cost_no_answer(two_papers, hash_embedder, monkeypatch) -> None:
+    monkeypatch.setattr("rag.retrieval.retrieve.READ", 2)
+    answer = await assistant(two_papers, hash_embedder, reader=WordReader()).answer(QUESTION)
+    assert len(answer.passages) > 2
+    assert answer.citations
+
+
 YES_OR_NO = "Does the key-value cache need bytes per token?"
 
 
