@@ -16,9 +16,11 @@ from places import ROOT, SAMPLES
 from rag.__main__ import main as rag
 from waiting import PATIENCE
 
-PAPER_FIELDS = {"paper_id", "title", "authors", "year", "doi", "pages", "chunks", "file", "tags"}
+PAPER_FIELDS = {
+    "paper_id", "title", "authors", "year", "doi", "isbn", "pages", "chunks", "file", "tags", "retracted",
+}  # fmt: skip
 PASSAGE_FIELDS = {
-    "marker", "chunk_id", "paper_id", "title", "first_page", "last_page", "section", "score", "text",
+    "marker", "chunk_id", "paper_id", "title", "first_page", "last_page", "page_name", "section", "score", "text",
 }  # fmt: skip
 ANSWER_FIELDS = {
     "question", "text", "abstained", "escalated", "confidence", "citations", "sentences", "drafts", "cost", "trace",
@@ -55,7 +57,19 @@ def test_add_reports_one_line_for_each_file(run):
     code, out, _ = run(ingest, "add", SAMPLES / "before-you-run.pdf", "--json")
     (row,) = map(json.loads, out.splitlines())
     assert code == 0
-    assert set(row) == {"file", "status", "paper_id", "title", "pages", "chunks", "seconds", "error"}
+    assert set(row) == {
+        "file",
+        "status",
+        "paper_id",
+        "title",
+        "pages",
+        "chunks",
+        "seconds",
+        "error",
+        "notes",
+        "attached",
+        "like",
+    }
     assert (row["status"], row["error"]) == ("skipped", None)
     assert row["file"] == str(SAMPLES / "before-you-run.pdf")
 
@@ -68,7 +82,15 @@ def test_list_and_show(run):
     assert all(set(row) == PAPER_FIELDS for row in rows)
     code, out, _ = run(ingest, "show", rows[0]["paper_id"], "--json")
     shown = json.loads(out)
-    assert set(shown) == PAPER_FIELDS | {"page_texts", "arxiv_id", "abstract", "report", "references"}
+    assert set(shown) == PAPER_FIELDS | {
+        "page_texts",
+        "arxiv_id",
+        "abstract",
+        "report",
+        "references",
+        "page_labels",
+        "family_names",
+    }
     assert shown["report"]["n_pages"] == shown["pages"]
     assert len(shown["page_texts"]) == shown["pages"]
     assert "quantisation" in " ".join(shown["page_texts"]).lower()
@@ -81,7 +103,7 @@ def test_what_is_known_can_be_corrected_and_written_as_bibtex(run):
     assert (code, json.loads(out)["title"]) == (0, "A Better Title")
     code, out, _ = run(ingest, "bibtex", paper_id)
     assert code == 0
-    assert "Ada Lovelace and C. Babbage" in out
+    assert "Lovelace, Ada and Babbage, C." in out
     assert "1843" in out
     assert run(ingest, "set", paper_id)[0] == 1
 
