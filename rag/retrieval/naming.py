@@ -289,8 +289,7 @@ def _by_author(  # noqa: C901 - one form of naming a line
     plain: Plain, paper: Paper, place: int, match: re.Match[str], *, bare: bool
 ) -> Iterator[_Found]:
     text, start, end = plain.text, match.start(), match.end()
-    if suffix := re.match(r",? (?:jr|sr)\b\.?", text[end:]):
-        end += suffix.end()
+    end += len(re.match(r"(?:,? (?:jr|sr)\b\.?)?", text[end:])[0])  # type: ignore[index]
     owner = re.match(r"'s?(?!\w)", text[end:])
     if place and _OTHERS_RE.match(text, end + (owner.end() if owner else 0)):
         return  # "Kumar et al." is named by its first author
@@ -311,8 +310,7 @@ def _by_author(  # noqa: C901 - one form of naming a line
         if paper.year in (int(noun[1]), None):
             yield _Found(start, at + noun.end() - 1, paper, 1, place == 0)
         return
-    whole_body = place == 0 and _is_body(match[0].split()) and len(match[0].split()) > 1
-    if others or second or whole_body:
+    if others or second or (place == 0 and " " in match[0] and _is_body(match[0].split())):
         yield _Found(start, at, paper, 2, place == 0)
     elif _BY.search(text, 0, start) or _BEFORE_NOUN.match(text, after):
         yield _Found(start, end, paper, 3, place == 0)
