@@ -111,7 +111,7 @@ def test_an_instance_that_is_still_starting_is_waited_for(tmp_path, health, monk
         answers.join()
     told = capsys.readouterr()
     assert f"already starting at http://127.0.0.1:{port}" in told.out
-    assert f"running already: http://127.0.0.1:{port}" in told.out
+    assert f"already running: http://127.0.0.1:{port}" in told.out
     assert not told.err
 
 
