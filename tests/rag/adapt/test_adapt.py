@@ -346,7 +346,7 @@ def test_what_a_large_model_takes_is_told_before_anything_is_loaded(capsys, monk
     assert main(["adapt", "prepare", "--model", "mistralai/Mistral-7B-v0.1"]) == 1
     told = capsys.readouterr().err
     assert "GB of memory" in told
-    assert "fetched from the Hugging Face hub" in told
+    assert "downloaded from the Hugging Face hub" in told
 
 
 @pytest.mark.parametrize("here", [True, False])
@@ -407,7 +407,7 @@ def test_a_file_of_questions_teaches_and_the_card_says_how_it_went(settings, mon
     capsys.readouterr()
     code = main(["adapt", "train", str(SAMPLES / "questions.csv"), "--config", str(recipe), "--json"])
     told = capsys.readouterr()
-    assert "below 50" in told.err
+    assert "fewer than 50" in told.err
     card = json.loads(told.out)
     assert code == (0 if card["kept"] else 1)
     assert card["learned_from"] >= 10

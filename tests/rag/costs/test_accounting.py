@@ -188,7 +188,7 @@ def test_processor_counters_are_added_without_their_parts_and_wrap_around(tmp_pa
     used = energy_between(before, after, machine=MachineCosts())
     assert used.measured == "counter"
     assert used.wh == pytest.approx((36.0 + 1.0) / 3600)
-    assert "idling" in used.source
+    assert "idle power" in used.source
 
 
 def test_what_the_machine_draws_at_rest_is_taken_off_where_it_is_set():

@@ -204,7 +204,7 @@ def test_the_command_refuses_too_few_questions_and_asks_each_only_once(calibrate
     assert code == 0, err
     assert "Too few to rely on" in out
     assert (tmp_path / "drafts" / "drafts.jsonl").read_bytes() == lines
-    own = calibration_for(shipped().model, library=tmp_path)
+    own = calibration_for(f"{shipped().model} + answers", library=tmp_path)
     assert own != shipped()
     assert own.data.endswith("/tiny")
     assert own.n <= 4

@@ -92,7 +92,7 @@ def test_the_log_is_shown_and_verified_and_a_cut_is_said(run, folder, paper):
     assert "models.example.com [203.0.113.7] large" in out
     assert "at most $0.0020" in out
     assert "1 call (no limit), $0.0020" in run("show")[1]
-    assert "whole: 1 line, last hash" in run("log", "--verify")[1]
+    assert "complete: 1 line, last hash" in run("log", "--verify")[1]
     assert json.loads(run("log", "--json")[1])[0]["event"] == "permitted"
     (folder / LOG_FILE).write_text("")
     code, _, err = run("log", "--verify")

@@ -378,7 +378,7 @@ def test_the_command_prints_the_setting_of_what_stays_on_this_machine_and_of_not
     ]
     assert "4,096 tokens of the 131,072" in out
     assert "passes questions on to ollama.com" in out
-    assert "embeds" in out
+    assert "embedding model" in out
 
 
 def test_the_command_as_json(capsys, no_usual_ports):
@@ -409,7 +409,7 @@ def test_the_way_to_a_larger_window_is_told_only_where_ollama_would_cut():
     assert "OLLAMA_CONTEXT_LENGTH=8192" in told
     assert "FROM qwen2.5:7b" in told
     assert "PARAMETER num_ctx 8192" in told
-    assert "not said" in widening(engine, ServedModel(id="qwen2.5:7b"))
+    assert "does not say" in widening(engine, ServedModel(id="qwen2.5:7b"))
     assert widening(engine, ServedModel(id="qwen2.5:7b", context_window=8192)) is None
     assert widening(engine, ServedModel(id="tiny", context_window=2048, trained_context=2048)) is None
     assert widening(Engine(name="vLLM", base_url=""), ServedModel(id="x", context_window=512)) is None
