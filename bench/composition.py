@@ -112,9 +112,9 @@ def measured(part: str, options: argparse.Namespace) -> list[dict[str, Any]]:
 
 def by_drafter(row: dict[str, Any]) -> bool:
     """Whether the product shows what a taught drafter wrote (`rag.quoting.compose`), if all explanations hold."""
-    if row["kind"] == "explanation":
-        return short_answer(row["drafter_text"]) != UNANSWERABLE
-    return asks_yes_or_no(row["question"]) and says_yes_or_no(row["drafter_text"]) is not None
+    if asks_yes_or_no(row["question"]):
+        return says_yes_or_no(row["drafter_text"]) is not None
+    return row["kind"] == "explanation" and short_answer(row["drafter_text"]) not in {UNANSWERABLE, "Yes", "No"}
 
 
 def line(what: str, values: Sequence[float], groups: Sequence[str]) -> None:

@@ -294,7 +294,7 @@ class Assistant:
             first, answer = await asyncio.to_thread(self._judged, answer, draft, page_text)
             sure = answer.confidence
             asks = self.expert is not None and mode != "draft"  # then a larger model should improve the draft
-            declines = read.explains and sure is not None and "abstains" in sure.vetoes
+            declines = read.explains and sure is not None and ("abstains" in sure.vetoes or not answer.citations)
             if read.answer or declines or not (asks or holds(sure, wholly=mode != "draft")):
                 first, answer = await asyncio.to_thread(
                     self._composer.quote_instead, answer, first, read, vector=vector, page_text=page_text

@@ -98,12 +98,11 @@ class Composer:
         nothing = self._quotes_first and low
         if not (self._taught and self._quotes_first) or extracted is None:
             return Read(extracted, quotes_first=self._quotes_first, nothing=nothing)
-        if extracted.kind == "explanation":  # better in the drafter's words, if they hold (docs/reader.md)
-            return Read(extracted, explains=True, nothing=nothing)
-        sentence = None
         if asks_yes_or_no(taken.text):
             sentence = extract(taken.text, passages, found.readings, kind="yes")
-        return Read(extracted, quotes_first=True, on_yes_or_no=sentence, nothing=nothing)
+            return Read(extracted, quotes_first=True, on_yes_or_no=sentence, nothing=nothing)
+        explains = extracted.kind == "explanation"  # better in the drafter's words, if they hold (docs/reader.md)
+        return Read(extracted, quotes_first=not explains, explains=explains, nothing=nothing)
 
     def quote_instead(
         self, answer: Answer, first: Attempt, read: Read, *, vector: Vectors, page_text: PageText

@@ -95,9 +95,12 @@ async def test_passages_that_the_reader_has_not_read_cost_no_answer(two_papers, 
 YES_OR_NO = "Does the key-value cache need bytes per token?"
 
 
+@pytest.mark.parametrize("kind", ["span", "explanation"])
 @pytest.mark.parametrize("said", ["Yes", "No"])
-async def test_a_taught_drafter_says_yes_or_no_and_the_sentence_stands_below(two_papers, hash_embedder, said) -> None:
-    asked = assistant(two_papers, hash_embedder, f"{said}.", reader=WordReader(), taught=True)
+async def test_a_taught_drafter_says_yes_or_no_and_the_sentence_stands_below(
+    two_papers, hash_embedder, said, kind
+) -> None:
+    asked = assistant(two_papers, hash_embedder, f"{said}.", reader=WordReader(kind=kind), taught=True)
     events = await events_of(asked.ask(YES_OR_NO))
     answer = events[-1].answer
     assert without_markers(answer.text) == said
@@ -140,11 +143,12 @@ def test_a_draft_says_yes_or_no_as_a_word_on_its_own(text, said) -> None:
     assert says_yes_or_no(text) == said
 
 
-async def test_a_taught_drafter_that_declines_to_explain_leaves_the_answer_to_the_reader(
-    two_papers, hash_embedder
+@pytest.mark.parametrize("reply", ["The passages do not say.", "No."])
+async def test_a_taught_drafter_that_does_not_explain_leaves_the_answer_to_the_reader(
+    two_papers, hash_embedder, reply
 ) -> None:
     reader = WordReader(kind="explanation")
-    declined = assistant(two_papers, hash_embedder, "The passages do not say.", reader=reader, taught=True)
+    declined = assistant(two_papers, hash_embedder, reply, reader=reader, taught=True)
     answer = await declined.answer(QUESTION)
     assert answer.drafts[answer.shown].model == QUOTED_ANSWER
 
