@@ -149,6 +149,7 @@ class _Picture:
         self._is_scan = covered > _SCAN_COVER * (right - left) * (top - bottom)
         self._others = [handle for kind, handle, _ in everything if kind != TEXT]
         self._order = everything
+        self._boxes: list[Box] | None = None
         self._fonts = MissingFonts(page)
         # Pictures cost most of the drawing, and one that no text touches decides nothing.
         far = [handle for handle, box in pictures if not any(overlap(box, _box(line)) for line in lines)]
@@ -198,12 +199,16 @@ class _Picture:
     def _lacks_only_glyphs(self, line: PlacedText, text: str) -> bool:
         """Whether what left no ink is set in fonts that this machine lacks, and would be seen on one that has them."""
         lacking: Counter[str] = Counter()
-        for index, (kind, handle, matrix) in enumerate(self._order):
-            if kind != TEXT or line.size < MIN_SIZE:
+        if line.size < MIN_SIZE:
+            return False
+        if self._boxes is None:  # once for the page: some have a thousand objects and hundreds of hidden lines
+            self._boxes = [bounds(handle, matrix) for _, handle, matrix in self._order]
+        for index, ((kind, handle, _), drawn) in enumerate(zip(self._order, self._boxes, strict=True)):
+            if kind != TEXT:
                 continue
-            box = bounds(handle, matrix)
-            if box[3] - box[1] < 0.1 * line.size:  # glyphs that are not there have no height
-                box = (box[0], box[1], box[2], box[1] + 0.7 * line.size)
+            # glyphs that are not there have no height
+            flat = drawn[3] - drawn[1] < 0.1 * line.size
+            box = (drawn[0], drawn[1], drawn[2], drawn[1] + 0.7 * line.size) if flat else drawn
             if overlap(box, _box(line)) <= 0.5 * overlap(box, box):
                 continue
             letters = self._letters(handle)
@@ -211,8 +216,8 @@ class _Picture:
                 continue
             left, top, right, bottom = self._pixels(box)
             behind = self._whole[max(0, top) : max(0, bottom), max(0, left) : max(0, right)]
-            later = (bounds(other, m) for kind, other, m in self._order[index + 1 :] if kind != TEXT)
-            covered = any(overlap(cover, box) > 0.5 * overlap(box, box) for cover in later)
+            later = (i for i in range(index + 1, len(self._order)) if self._order[i][0] != TEXT)
+            covered = any(overlap(self._boxes[i], box) > 0.5 * overlap(box, box) for i in later)
             if not covered and would_show(handle, box, behind=behind, contrast=MIN_CONTRAST):
                 lacking.update(letters)
         return bool(lacking) and not Counter("".join(line.text.split())) - Counter("".join(text.split())) - lacking
