@@ -203,13 +203,16 @@ class _Picture:
             return False
         if self._boxes is None:  # once for the page: some have a thousand objects and hundreds of hidden lines
             self._boxes = [bounds(handle, matrix) for _, handle, matrix in self._order]
+        place = _box(line)
         for index, ((kind, handle, _), drawn) in enumerate(zip(self._order, self._boxes, strict=True)):
             if kind != TEXT:
+                continue
+            if drawn[0] > place[2] or drawn[2] < place[0] or drawn[1] > place[3]:
                 continue
             # glyphs that are not there have no height
             flat = drawn[3] - drawn[1] < 0.1 * line.size
             box = (drawn[0], drawn[1], drawn[2], drawn[1] + 0.7 * line.size) if flat else drawn
-            if overlap(box, _box(line)) <= 0.5 * overlap(box, box):
+            if overlap(box, place) <= 0.5 * overlap(box, box):
                 continue
             letters = self._letters(handle)
             if not self._fonts.lacks_glyphs(handle, letters):
