@@ -302,7 +302,7 @@ def confidence_in(found: Extract, calibration: ReaderCalibration) -> Confidence:
     n = len({item.sentence for item in found.items})
     told = "Quoted word for word from your papers." if n == 1 else f"Quoted from {n} sentences in your papers."
     if found.kind in {"yes", "no"}:
-        told = f"The sentence was read as a {found.kind}."
+        told = f"A small model concluded {found.kind}; the sentence is the closest one in your papers."
     sure = probability >= calibration.check
     if not sure:
         told += " Check that it answers your question."
