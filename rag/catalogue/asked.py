@@ -15,13 +15,12 @@ from rag.retrieval.naming import (
     Name,
     Plain,
     find_names,
-    fold,
-    is_by,
     listed_in,
     marked_text,
     title_fragment,
     titles_in,
 )
+from rag.retrieval.people import fold, is_by
 from rag.words import STOP_WORDS, counted
 
 if TYPE_CHECKING:

@@ -13,15 +13,8 @@ from rag.catalogue.asked import MOST_AT_ONCE, NAMES, ONE, WHICH, WHICH_ONE, Aske
 from rag.catalogue.citing import citing, of_paper, of_words
 from rag.catalogue.grammar import ALL_FIELDS, Request, read
 from rag.catalogue.mentions import find_mentions, wanted_words
-from rag.retrieval.naming import (
-    MARKS,
-    NAMED,
-    fold,
-    is_by,
-    place_alone,
-    title_fragment,
-    title_of,
-)
+from rag.retrieval.naming import MARKS, NAMED, place_alone, title_fragment, title_of
+from rag.retrieval.people import fold, is_by
 from rag.words import counted, split_sentences
 
 if TYPE_CHECKING:

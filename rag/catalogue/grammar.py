@@ -169,6 +169,9 @@ _COUNT = _compiled(
     rf"колко {_P_BG} (?:(?:имам|имаме|съм добавил[а]?)(?: в {_LIB_BG})?|(?:има|съдържа) (?:в )?{_LIB_BG})|колко статии(?: има)?",
 )
 _SHOW = _compiled(
+    rf"how many {_P} (?:(?:do i|do we) have|are (?:there )?in {_LIB}|are there)(?: in {_LIB})?,? and (?:which|what)(?: ones)?(?: are (?:they|these|there))?",
+    rf"wie viele {_P_DE} (?:(?:habe ich|haben wir)(?: in {_LIB_DE})?|(?:gibt es|sind)(?: hier| in {_LIB_DE})?),? und welche(?: sind (?:es|das))?",
+    rf"колко {_P_BG} (?:имам|имаме|има)(?: в {_LIB_BG})?,? и кои(?: са(?: те| това)?)?",
     rf"{_LIST}{_OF} {_P}{_IN}(?P<sort>.*?)",
     rf"(?:which|what){_OF} {_P} (?:do i have|do we have|have i(?: added| got)|are there|are here|are in {_LIB}|does {_LIB} (?:have|contain|hold)|can i ask(?: about)?|do you (?:have|know))(?: in {_LIB}| here)?(?P<sort>.*?)",
     rf"what(?: is|'s| do i have| papers are)? in {_LIB}|(?:show|list)(?: me)? {_LIB}|(?:a |the )?list of{_OF} {_P}(?: in {_LIB})?|my papers|all (?:my )?papers",

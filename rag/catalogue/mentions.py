@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from ingest.paper import PAGE_BREAK, pages_of
 from ingest.sentences import sentence_spans
-from rag.retrieval.naming import MARKS, fold
+from rag.retrieval.naming import MARKS
+from rag.retrieval.people import fold
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -68,6 +68,12 @@ _COMPARISON = re.compile(
     rf"|(?:do|does|did) (?!them){_SEVERAL} (?:agree|disagree|contradict|differ)\b.*"
     rf"|(?:vergleiche?n? (?:sie )?|(?:сравни|сравнете) ){NAMED},? (?:und|mit|и|с|със) {NAMED}\b.*"
 )
+_COMPARES = re.compile(
+    r"\b(?:compar(?:e[ds]?|ing|ison)|contrast\w*|differ(?:s|ed|ences?|ently|ent)?|similar(?:ities|ity|ly)?|versus|vs|alike|agree|disagree"
+    r"|contradict\w*|both|which of|in common|unterschied\w*|vergleich\w*|сравн\w+|разлик\w+"
+    r"|(?:\w+er|more|less|better|worse) (?:[\w-]+ ){0,3}than)\b"
+)
+"""A question with one of these that names two papers compares them, in whatever words."""
 _MENTION = (
     r"(?:mentions?|uses?|used|discuss(?:es)?|reports?|address(?:es)?|stud(?:y|ies)|deals? with|talks? about|covers?"
     r"|propos(?:es?|ed)|evaluat(?:es?|ed)|investigat(?:es?|ed)|examin(?:es?|ed)|describes?|considers?|contains?"
@@ -179,9 +185,13 @@ def kind_of(question: str, *, n_papers: int) -> Kind:
         return "summary"
     if n_papers > 1 and _PAPERS.fullmatch(text):
         return "papers"
-    if 1 < n_papers <= MAX_COMPARED and _COMPARISON.fullmatch(text):
+    if 1 < n_papers <= MAX_COMPARED and (_COMPARISON.fullmatch(text) or _compares_named(text)):
         return "comparison"
     return "fact"
+
+
+def _compares_named(marked: str) -> bool:
+    return marked.count(NAMED) > 1 and bool(_COMPARES.search(marked))
 
 
 def named_papers(
@@ -232,10 +242,10 @@ def _asked_before(papers: Sequence[Paper], history: Sequence[tuple[str, str]]) -
 
 def _asked_names(question: str, papers: Sequence[Paper], listed: Sequence[Paper]) -> tuple[tuple[Name, ...], str]:
     plain = Plain(question)
-    for bare in (False, True):
+    for bare, short in ((False, False), (True, False), (True, True)):
         names = tuple(
             name
-            for name in find_names(plain, papers, listed=listed, bare=bare)
+            for name in find_names(plain, papers, listed=listed, bare=bare, short=short)
             if not name.by_words or (len(name.papers) == 1 and len(content_words(name.text)) > 2)
         )
         if not names or len({paper.id for name in names for paper in name.papers}) > MAX_NAMED:
@@ -243,7 +253,9 @@ def _asked_names(question: str, papers: Sequence[Paper], listed: Sequence[Paper]
         marked = marked_text(plain, names)
         if _PAPERS.fullmatch(marked):
             continue
-        if _COMPARISON.fullmatch(marked) or (_ASKS_BARE if bare else _ASKS_NAMED).fullmatch(marked):
+        if _COMPARISON.fullmatch(marked) or (_compares_named(marked) and len({name.papers for name in names}) > 1):
+            return names, marked
+        if not short and (_ASKS_BARE if bare else _ASKS_NAMED).fullmatch(marked):
             return names, marked
         if not bare and _SUMMARY.fullmatch(marked):
             return names, marked
@@ -270,6 +282,7 @@ def _topic(question: str) -> set[str]:
     """The stems of the words that say what a comparison is about; empty for "Compare these papers"."""
     return content_words(question) - content_words(
         "compare comparison contrast difference differ differences similarity similarities common agree disagree "
+        "versus vs both "
         "contradict relate paper papers article articles study studies publications two three four five chosen "
         f"selected please main key explain describe {NAMED}"
     )
