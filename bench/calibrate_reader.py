@@ -57,7 +57,7 @@ def plot(scores: list[float], right: list[bool]) -> None:
     (ROOT / "docs" / "images" / "risk-coverage-reader.svg").write_text(text + "\n", encoding="utf-8")
 
 
-def main() -> None:
+def main() -> None:  # noqa: C901 - one report
     parser = argparse.ArgumentParser()
     parser.add_argument("--checkpoint", type=Path)
     parser.add_argument("--cache", type=Path, default=ROOT / "evaluations" / "reader")
