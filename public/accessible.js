@@ -36,7 +36,7 @@ const words = (id) => {
 const isNamed = (element) => element.getAttribute('aria-label') || element.getAttribute('aria-labelledby')
   || element.title || element.textContent.trim();
 
-function mend(root) {
+function nameAll(root) {
   for (const button of root.querySelectorAll('button, [role="button"]')) {
     if (button.getAttribute('role') === 'presentation') button.removeAttribute('role');
     if (isNamed(button)) continue;
@@ -52,7 +52,7 @@ let waiting = false;
 const later = () => {
   if (waiting) return;
   waiting = true;
-  requestAnimationFrame(() => { waiting = false; mend(document.body); });
+  requestAnimationFrame(() => { waiting = false; nameAll(document.body); });
 };
 new MutationObserver(later).observe(document.body, { childList: true, subtree: true });
 later();

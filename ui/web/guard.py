@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from ui.web.names import NameGuard
+from ui.web.rate import STATIC, RateLimit
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,9 +23,6 @@ MEGABYTE = 1024 * 1024
 
 BODY_MB = 16
 """Maximum body without a file upload: an order to add a folder of 50,000 papers takes a third of it."""
-
-STATIC = ("/assets/", "/public/", "/favicon", "/logo", "/avatars/")
-"""Paths that are the same for everybody; browsers must not cache anything else."""
 
 PRIVATE = (b"cache-control", b"no-store")
 
@@ -175,5 +173,6 @@ def install(app: FastAPI, *, port: int, upload_mb: int, is_owner: Callable[[str,
         hosts = local_hosts(port)
         app.add_middleware(NameGuard, is_owner=is_owner)
         app.add_middleware(BodyLimit, upload_mb=upload_mb)
+        app.add_middleware(RateLimit)
         app.add_middleware(SecurityHeaders, hosts=hosts)
         app.add_middleware(OriginGuard, hosts=hosts)
