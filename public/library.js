@@ -80,7 +80,7 @@ function row(paper) {
   const element = make('li', { 'data-paper': paper.id },
     box,
     make('div', {},
-      make('a', { class: 'title', href: `/page/${paper.id}/1`, target: framed ? null : '_blank' },
+      make('a', { class: 'title', href: `/page/${paper.id}/1`, target: framed ? null : '_blank', onclick: () => { if (framed) window.name = 'from-library'; } },
         paper.retracted && !/^retract/i.test(paper.title) ? `RETRACTED: ${paper.title}` : paper.title),
       make('div', { class: 'meta faint', title: paper.file }, facts),
       make('div', { class: 'tags' },
@@ -203,6 +203,7 @@ function drawTicked() {
     return;
   }
   const kept = bar.querySelector('input')?.value ?? '';
+  const open = Boolean(bar.querySelector('details')?.open);
   const field = make('input', { type: 'text', placeholder: 'Tag, e.g. thesis', 'aria-label': 'Tag', list: 'tags', maxlength: 60 });
   field.value = kept;
   fill(bar,
@@ -210,12 +211,14 @@ function drawTicked() {
     button('Ask only these', () => choose({ ids }), { class: 'main slim' }),
     field, make('datalist', { id: 'tags' }, known.tags.map((one) => make('option', { value: one }))),
     make('button', { class: 'slim' }, 'Add tag'),
-    button('Remove tag', () => tagTicked(true)),
-    button('Local only', () => change('local-only', { ids, on: true }), { title: 'Their text never leaves this machine' }),
-    button('Not local only', () => change('local-only', { ids, on: false }), { title: 'Their text may leave with your consent' }),
-    button('Remove', () => remove(ids)),
-    papers.length > ids.length && button('Tick all shown', () => { papers.forEach((paper) => ticked.add(paper.id)); draw(); }),
+    make('details', {}, make('summary', { class: 'button slim' }, 'More'), make('div', { class: 'row' },
+      button('Remove this tag', () => tagTicked(true)),
+      button('Local only', () => change('local-only', { ids, on: true }), { title: 'Their text never leaves this machine' }),
+      button('Not local only', () => change('local-only', { ids, on: false }), { title: 'Their text may leave with your consent' }),
+      button('Remove from library', () => remove(ids)),
+      papers.length > ids.length ? button('Tick all shown', () => { papers.forEach((paper) => ticked.add(paper.id)); draw(); }) : '')),
     button('Clear', () => { ticked.clear(); draw(); }));
+  bar.querySelector('details').open = open;
 }
 
 async function tagTicked(take) {
@@ -242,6 +245,7 @@ const heard = (event) => {
     !event.data.all && make('button', { type: 'button', class: 'slim', onclick: () => choose({}) }, 'Search all papers'));
 };
 if (framed) {
+  window.name = '';
   window.parent.addEventListener('message', heard);
   toChat({ type: 'scholion:papers' });
 }

@@ -34,6 +34,7 @@ _BODY = """
 <span class="row adds">
 <button type="button" id="add-files" class="main">Add PDFs</button>
 <button type="button" id="add-folder">Add a folder</button>
+<a class="button tab" href="/library" target="_blank" rel="noopener" title="Open the Library in a new tab">New tab</a>
 </span>
 <input type="file" id="files" accept="application/pdf,.pdf,.bib,.json" multiple hidden>
 <input type="file" id="folder" webkitdirectory hidden>

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import defaultdict
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -238,4 +238,4 @@ def in_order(some: Iterable[Row], sort: str, *, down: bool) -> list[Row]:
 
 def as_json(row: Row) -> dict[str, Any]:
     """The row for the page."""
-    return asdict(row)
+    return {name: getattr(row, name) for name in Row.__slots__}
