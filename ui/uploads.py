@@ -15,7 +15,6 @@ from rag.inert import inert
 from rag.words import counted
 from ui import core
 from ui.errors import sentence
-from ui.web.removals import removals
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -65,7 +64,7 @@ async def _add_one(path: Path, name: str) -> Paper | None:
     await message.send()
     async with _one_at_a_time:
         report = await _ingest(path, name=name, message=message)
-    removals().keep([report.paper_id])
+    core.removals().keep([report.paper_id])
     message.content = _result(report)
     if report.attached:
         message.actions = [_attached_action(report)]

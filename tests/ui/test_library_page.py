@@ -38,10 +38,9 @@ def page(client, assistant, shelf_library, monkeypatch):
     from ui import core
 
     assistant.embedder = HashEmbedder()
-    mine, waiting = adding.Adding(), removals.Removals(core.library, seconds=3600)
+    mine, waiting = adding.Adding(), removals.Removals(lambda: shelf_library, seconds=3600)
     monkeypatch.setattr(adding, "adding", lambda: mine)
-    for module in ("removals", "adding", "library_routes"):
-        monkeypatch.setattr(f"ui.web.{module}.removals", lambda: waiting)
+    monkeypatch.setattr(core, "removals", lambda: waiting)
     assert client.post("/auth/header").status_code == 200
     client.waiting = waiting
     yield client

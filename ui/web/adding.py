@@ -19,7 +19,6 @@ from rag.words import counted
 from ui import core
 from ui.web.incoming import copy_upload
 from ui.web.names import INCOMING, inside
-from ui.web.removals import removals
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -341,7 +340,7 @@ def _teller(begun: list[Item]) -> Callable[[Progress], None]:
 def _note(item: Item, report: IngestReport, *, stopped: bool) -> None:
     """Write what became of a file into its line."""
     item.paper_id = report.paper_id if report.status != "failed" else None
-    removals().keep([item.paper_id])
+    core.removals().keep([item.paper_id])
     if report.status == "failed":
         item.said = report.error or ""
         item.state = "stopped" if stopped and "was stopped" in item.said else "refused"

@@ -21,7 +21,7 @@ from rag.privacy.policy import load_policy, save_policy
 from ui import core, samples, scope
 from ui.errors import sentence
 from ui.web import adding, pages, paper_list
-from ui.web.removals import UNDO_SECONDS, removals
+from ui.web.removals import UNDO_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -172,7 +172,7 @@ def router() -> APIRouter:
 
 async def end() -> None:
     """Before the process ends: stop adding files, and keep the papers that wait to be removed."""
-    await asyncio.gather(asyncio.to_thread(removals().forget), asyncio.to_thread(adding.adding().stop))
+    await asyncio.gather(asyncio.to_thread(core.removals().forget), asyncio.to_thread(adding.adding().stop))
 
 
 def _page() -> HTMLResponse:
@@ -190,7 +190,7 @@ def papers(q: str = "", sort: str = "added", down: bool = True) -> Response:  # 
     except UserFacingError as broken:
         local_only, error = None, str(broken)
     everything = paper_list.rows(
-        library.overview(), local_only=local_only, samples=samples.ids(), hidden=removals().waiting()
+        library.overview(), local_only=local_only, samples=samples.ids(), hidden=core.removals().waiting()
     )
     shown = paper_list.in_order(
         paper_list.filtered(everything, q), sort if sort in paper_list.SORTS else "added", down=down
@@ -219,7 +219,7 @@ def _exact(ids: list[str]) -> list[str]:
         UnknownPaperError: one is not.
     """
     wanted = list(dict.fromkeys(ids))
-    there = {paper.id for paper in core.library().papers(wanted)} - removals().waiting()
+    there = {paper.id for paper in core.library().papers(wanted)} - core.removals().waiting()
     if not there.issuperset(wanted):
         raise UnknownPaperError("This paper is no longer in your library.", "Reload the list.")
     return wanted
@@ -285,18 +285,18 @@ def _local_only(body: Annotated[_LocalOnly, _json(_LocalOnly)]) -> dict[str, Any
 
 def _remove(body: Annotated[_Ids, _json(_Ids)]) -> dict[str, Any]:
     ids = _exact(body.ids)
-    return {"key": removals().put_off(ids), "papers": len(ids), "seconds": UNDO_SECONDS}
+    return {"key": core.removals().put_off(ids), "papers": len(ids), "seconds": UNDO_SECONDS}
 
 
 def _undo(body: Annotated[_Key, _json(_Key)]) -> dict[str, Any]:
-    if not (papers := removals().undo(body.key)):
+    if not (papers := core.removals().undo(body.key)):
         raise UserFacingError("It is too late to undo this.", "Add the files again.")
     return {"papers": papers}
 
 
 def _leave() -> dict[str, Any]:
     """The page is left: what waits to be removed is removed now."""
-    removals().carry_out()
+    core.removals().carry_out()
     return {}
 
 
@@ -346,8 +346,8 @@ def _again(body: Annotated[_Ids, _json(_Ids)]) -> dict[str, Any]:
 
 
 def _samples(body: Annotated[_Samples, _json(_Samples)]) -> dict[str, Any]:
-    there = {paper.id for paper in core.library().papers(samples.ids())} - removals().waiting()
+    there = {paper.id for paper in core.library().papers(samples.ids())} - core.removals().waiting()
     if body.do == "remove":
         return _remove(_Ids(ids=sorted(there))) if there else {"papers": 0}
-    removals().keep(samples.ids())
+    core.removals().keep(samples.ids())
     return {"job": adding.adding().start_here([(path, path.name) for path in samples.paths()]).as_json()}

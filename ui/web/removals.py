@@ -5,11 +5,9 @@ from __future__ import annotations
 import logging
 import threading
 import uuid
-from functools import cache
 from typing import TYPE_CHECKING
 
 from ingest import remove_one
-from ui import core
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -95,9 +93,3 @@ class Removals:
         if timer:
             timer.cancel()
         return ids
-
-
-@cache
-def removals() -> Removals:
-    """Those of this process."""
-    return Removals(lambda: core.library())  # noqa: PLW0108 looked up at each use

@@ -24,7 +24,6 @@ from ingest.locate import MAX_QUOTE
 from ingest.picture import PictureError, page_picture
 from ui import core
 from ui.web import incoming, library_routes, viewer
-from ui.web.removals import removals
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Generator
@@ -176,7 +175,7 @@ def _carry_out(order: dict[str, Any], *, cancel: threading.Event) -> Generator[d
         work = Ingest(library=core.library(), embedder=core.assistant().embedder, cancel=cancel)
         with closing(work.run(sources)) as reports:
             for report in reports:
-                removals().keep([report.paper_id])
+                core.removals().keep([report.paper_id])
                 yield asdict(report)
     elif order.get("do") == "remove":
         yield from (remove_one(core.library(), paper_id) for paper_id in order["ids"])
