@@ -8,7 +8,7 @@ const WORDS = {
   added: 'added', there: 'already there', refused: 'refused', stopped: 'stopped',
 };
 let following = null;
-let uploading = false;
+let uploading = null; // the job's id
 
 const isPdf = (name) => /\.pdf$/i.test(name) && !/(^|\/)(\._|__MACOSX\/)/.test(name);
 const isCompanion = (name) => /\.(bib|json)$/i.test(name);
@@ -20,7 +20,7 @@ export async function addFiles(files, changed) {
   const passed = files.length - pdfs.length - companions.length;
   if (!pdfs.length) throw new Error(files.length ? 'There is no PDF among these files. Choose PDFs, or a folder that contains some.' : 'This folder is empty. Choose PDFs.');
   const { job } = await ask('/library/add', { files: pdfs.map(({ name, file }) => [name, file.size]), passed_over: passed });
-  uploading = true;
+  uploading = job.id;
   follow(changed);
   try {
     for (const { file, name } of companions) await send(`/library/companion/${job.id}`, file, { name }).catch(() => {}); // the papers count
@@ -33,7 +33,7 @@ export async function addFiles(files, changed) {
       }
     }
   } finally {
-    uploading = false;
+    uploading = null;
     await ask('/library/add/close', { key: job.id }).catch(() => {});
   }
 }
@@ -94,4 +94,7 @@ function inOrder(job) {
 
 window.addEventListener('beforeunload', (event) => {
   if (uploading) event.preventDefault(); // files not uploaded yet would be lost
+});
+window.addEventListener('pagehide', () => {
+  if (uploading) navigator.sendBeacon('/library/add/close', JSON.stringify({ key: uploading }));
 });

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+import signal
 import threading
 from datetime import UTC, datetime
 
+import httpx
 import pytest
 from fastapi.testclient import TestClient
 
 from fake_embedder import HashEmbedder, SlowEmbedder
-from ingest import ingest_pdf
+from ingest import IngestSettings, ingest_pdf, open_library
 from pdfs import column, write_pdf
 from places import SAMPLES
+from served import Served, app_root
 from ui.web import adding, removals
 from waiting import until
 
@@ -248,6 +251,23 @@ def test_a_paper_that_is_added_again_before_its_time_is_up_is_kept(page, two, sh
     assert {paper.id for paper in shelf_library.papers()} == set(two)
 
 
+def test_a_paper_that_waits_to_be_removed_is_there_after_a_crash(tmp_path) -> None:
+    server = Served(library=tmp_path / "library", root=app_root(tmp_path / "root"))
+    with open_library(IngestSettings(library=server.library)) as library:
+        paper_id = ingest_pdf(small_pdf(tmp_path / "a.pdf", "seeds"), library=library, embedder=HashEmbedder()).paper_id
+    try:
+        with httpx.Client(base_url=server.start().url, timeout=60, trust_env=False) as browser:
+            browser.post("/auth/header")
+            assert browser.post("/library/remove", json={"ids": [paper_id]}).status_code == 200
+            assert listed(browser) == []
+            server.stop(signal.SIGKILL)
+            server.start()
+            assert [row["id"] for row in listed(browser)] == [paper_id]
+    finally:
+        server.stop()
+    assert (server.library / "papers" / f"{paper_id}.pdf").is_file()
+
+
 # ---- adding ---------------------------------------------------------------------------------------------------------
 
 
@@ -350,6 +370,14 @@ def test_cancel_keeps_what_was_added_and_stops_the_rest(page, assistant, shelf_l
     assert "refused" not in states
     assert {item["paper"] for item in job["items"]} - {None} == {paper.id for paper in shelf_library.papers()}
     assert page.post(f"/library/file/{key}/4", files={"file": files[4]}).status_code == 400
+
+
+def test_only_files_may_be_large(page) -> None:
+    large = b"x" * 18 * 1024 * 1024
+    assert page.post("/library/tag", content=large).status_code == 413
+    assert page.post(f"/library/file/{NOBODY}/0", files={"file": large}).status_code == 400, (
+        "it was read, and not wanted"
+    )
 
 
 def test_two_jobs_at_once_are_one_and_a_refusal(page, shelf_library) -> None:

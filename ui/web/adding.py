@@ -35,7 +35,7 @@ PATIENCE_SECONDS = 120.0
 COMPANIONS = (".bib", ".json")
 """Bibliographies beside the papers: Zotero's and other programs' exports."""
 MOST_FILES = 20_000
-STOP_SECONDS = 2.0
+STOP_SECONDS = 1.0
 
 _STEPS = {"reading": "reading", "embedding": "indexing", "storing": "storing"}
 

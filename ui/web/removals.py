@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 UNDO_SECONDS = 10.0
-ENDING_SECONDS = 2.0
+ENDING_SECONDS = 1.0
 """How long the end of the process waits for a removal that has begun; the next start would complete it."""
 
 
