@@ -60,7 +60,10 @@ Step = Literal["reading", "embedding", "storing"]
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far one file has come: `done` of `total` in the step's own unit (chunks when embedding, else 0 or 1)."""
+    """How far one file has come: `done` of `total` in the step's own unit.
+
+    Chunks when embedding, pages when they are read by OCR, else 0 or 1.
+    """
 
     file: str
     step: Step
@@ -300,7 +303,12 @@ class Ingest:
             self._tell(Progress(source.name, "reading", 0, 1))
             library.keep(source.path, known)  # before it is noted: what the ledger names is there
             library.ledger.set(known, "parsing", file=source.name)
-            parsed = parser.parse(library.kept_path(known), file_name=source.name, cancel=self._cancel)
+            parsed = parser.parse(
+                library.kept_path(known),
+                file_name=source.name,
+                cancel=self._cancel,
+                on_page=lambda page, of: self._tell(Progress(source.name, "reading", page - 1, of)),
+            )
             steps, n_pages = Steps(), parsed.paper.n_pages
             paper = parsed.paper
             paper = steps.attempt_all("bibliography", n_pages, lambda: paper, _as_people_wrote_it, paper, source.path)

@@ -80,10 +80,16 @@ function draw(job) {
     !job.finished && make('progress', { max: job.items.length, value: over, 'aria-label': 'Files done' }),
     make('ol', {}, inOrder(job).map((item) => make('li', {},
       make('span', { title: item.name }, item.name),
-      make('span', { class: item.state === 'refused' ? 'bad' : 'faint' }, item.state === 'indexing' && item.total ? `indexing ${Math.round(100 * item.done / item.total)} %` : WORDS[item.state]),
+      make('span', { class: item.state === 'refused' ? 'bad' : 'faint' }, stateOf(item)),
       item.said && make('small', {}, item.said)))),
   ].filter(Boolean));
   box.querySelector('ol').scrollTop = at;
+}
+
+function stateOf({ state, done, total }) {
+  if (state === 'reading' && total > 1) return `reading page ${done + 1} of ${total}`; // by OCR, which takes its time
+  if (state === 'indexing' && total) return `indexing ${Math.round(100 * done / total)} %`;
+  return WORDS[state];
 }
 
 // What needs a look first: files at work, then refused ones; of very many the rest is not drawn.
