@@ -290,7 +290,12 @@ window.addEventListener('pagehide', () => {
 function drawUnread() {
   const failed = known.unread.filter((one) => one.state === 'failed');
   fill(by('unread'), failed.length > 0 && make('h2', {}, `${counted(failed.length, 'file')} could not be read`),
-    failed.map((one) => make('div', { class: 'note' }, one.said || one.file)));
+    failed.map((one) => make('div', { class: 'note' }, one.said || one.file)),
+    failed.length > 0 && make('p', { class: 'row' },
+      make('button', { type: 'button', class: 'slim', onclick: async () => {
+        if (await attempt(() => ask('/library/unread', { do: 'retry' }))) follow(load);
+      } }, 'Try again'),
+      make('button', { type: 'button', class: 'slim', title: 'The library deletes its copies of these files. Your own files stay.', onclick: () => change('unread', { do: 'forget' }) }, 'Forget these files')));
 }
 
 function drawSamples() {

@@ -78,6 +78,7 @@ CHANGES = {
 OTHERS = {
     "undo": {"key": "x"},
     "samples": {"do": "remove"},
+    "unread": {"do": "forget"},
     "add": {"files": [["a.pdf", 1]]},
     "add/close": {"key": "x"},
     "add/cancel": {"key": "x"},
@@ -392,6 +393,19 @@ def test_two_jobs_at_once_are_one_and_a_refusal(page, shelf_library) -> None:
     for thread in threads:
         thread.join()
     assert [reply.status_code for reply in replies] == [400, 400]
+
+
+def test_a_file_that_could_not_be_read_is_named_tried_again_and_forgotten(page, shelf_library) -> None:
+    assert send(page, {"broken.pdf": b"%PDF-1.7 and then nothing"})["items"][0]["state"] == "refused"
+    (unread,) = page.get("/library/papers").json()["unread"]
+    assert (unread["file"], unread["state"]) == ("broken.pdf", "failed")
+    assert "broken.pdf" in unread["said"]
+    page.post("/library/unread", json={"do": "retry"})
+    assert until(lambda: page.get("/library/add").json()["job"]["finished"])
+    assert page.get("/library/add").json()["job"]["items"][0]["state"] == "refused"
+    assert page.post("/library/unread", json={"do": "forget"}).json() == {"files": 1}
+    assert page.get("/library/papers").json()["unread"] == []
+    assert not list((shelf_library.folder / "quarantine").iterdir())
 
 
 # ---- samples and scope ----------------------------------------------------------------------------------------------

@@ -112,6 +112,10 @@ class _Samples(_Body):
     do: Literal["add", "remove"]
 
 
+class _Unread(_Body):
+    do: Literal["retry", "forget"]
+
+
 class _Route(APIRoute):
     """Errors become JSON with one sentence in "detail", as the page shows it."""
 
@@ -160,6 +164,7 @@ def router() -> APIRouter:
         ("choose", _choose),
         ("again", _again),
         ("samples", _samples),
+        ("unread", _unread),
         ("add", _announce),
         ("add/close", _close),
         ("add/cancel", _cancel),
@@ -351,3 +356,15 @@ def _samples(body: Annotated[_Samples, _json(_Samples)]) -> dict[str, Any]:
         return _remove(_Ids(ids=sorted(there))) if there else {"papers": 0}
     core.removals().keep(samples.ids())
     return {"job": adding.adding().start_here([(path, path.name) for path in samples.paths()]).as_json()}
+
+
+def _unread(body: Annotated[_Unread, _json(_Unread)]) -> dict[str, Any]:
+    """Try the files again that could not be read, or delete the library's copies of them."""
+    library = core.library()
+    failed = library.ledger.entries("failed")
+    if body.do == "forget":
+        for entry in failed:
+            library.discard(entry.paper_id)
+        return {"files": len(failed)}
+    kept = [(library.quarantine_path(entry.paper_id), entry.file) for entry in failed]
+    return {"job": adding.adding().start_here([(path, name) for path, name in kept if path.is_file()]).as_json()}
