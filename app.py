@@ -27,7 +27,7 @@ from ui import (
 )
 from ui.errors import visible, visible_briefly
 from ui.history import ChatHistory, UploadFolder
-from ui.web import guard, names, patches, routes
+from ui.web import guard, library_routes, names, patches, routes
 
 folder = core.settings().library.expanduser().resolve()
 attachments = UploadFolder(folder / "uploads")
@@ -66,6 +66,7 @@ async def startup() -> None:
 @cl.on_app_shutdown
 async def shutdown() -> None:
     """Stop the models, close the library and remove leftover uploads."""
+    await library_routes.end()
     await core.end()
     patches.remove_uploads()
 
@@ -81,6 +82,7 @@ async def starters(user: cl.User | None = None) -> list[cl.Starter]:  # noqa: AR
 async def on_chat_start() -> None:
     """A new chat."""
     patches.forget_closed_chats()
+    scope.take_waiting()
     await composer.show_controls()
     core.page_is_open()
 
@@ -155,19 +157,9 @@ async def refine_answer(action: cl.Action) -> None:
     await conversation.stoppable(conversation.refine(action.payload))
 
 
-@cl.action_callback("list_papers")
-@cl.action_callback("open_paper")
-@cl.action_callback("delete_paper")
-@cl.action_callback("tag_papers")
-@cl.action_callback("untag_paper")
-@cl.action_callback("choose_papers")
-async def act_on_papers(action: cl.Action) -> dict[str, Any]:
-    """An action in the list of papers."""
-    return await shelf.act(action.name, action.payload)
-
-
 @cl.on_window_message
 @visible_briefly
 async def on_window_message(data: Any) -> None:
-    """A citation was clicked."""
+    """A citation was clicked, or the Library was opened or used."""
+    await shelf.heard(data)
     await panel.open_citation(data)

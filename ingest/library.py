@@ -29,6 +29,7 @@ from filelock import FileLock, Timeout
 
 from ingest import files, folder, ledger, schema, tags
 from ingest.errors import LibraryBusyError, LibraryMismatchError, StorageError, UnknownPaperError
+from ingest.overview import LISTS, PAPER, Listed, as_paper, overview
 from ingest.paper import Chunk, Page, Paper, ParsedPaper
 from ingest.schema import UNFINISHED
 from ingest.terminal import all_well_formed, well_formed
@@ -44,9 +45,6 @@ if TYPE_CHECKING:
     from ingest.settings import IngestSettings
 
 _CHUNK = 'c.id, c.paper_id, c.ordinal, c.text, c.start, c."end", c.first_page, c.last_page, c.section, c.n_tokens'
-_PAPER = "id, title, authors, year, doi, arxiv_id, abstract, n_pages, file_name, isbn, families, page_labels, retracted"
-_LISTS = ("authors", "families", "page_labels")
-"""The columns of `_PAPER` that hold a list as JSON; null, in a library of an older version, is an empty one."""
 
 
 class _Connection(sqlite3.Connection):
@@ -97,20 +95,20 @@ class Library:
 
     def papers(self, ids: Iterable[str] | None = None) -> list[Paper]:
         """All finished papers, or those among `ids`, in the order in which they were added."""
-        query = f"SELECT {_PAPER} FROM papers WHERE finished_at IS NOT NULL"  # noqa: S608 constant columns
+        query = f"SELECT {PAPER} FROM papers WHERE finished_at IS NOT NULL"  # noqa: S608 constant columns
         if ids is None:
-            return [_paper(row) for row in self._db.execute(f"{query} ORDER BY added_at, id")]
+            return [as_paper(row) for row in self._db.execute(f"{query} ORDER BY added_at, id")]
         query += " AND id IN (SELECT value FROM json_each(?)) ORDER BY added_at, id"
-        return [_paper(row) for row in self._db.execute(query, (json.dumps(list(ids)),))]
+        return [as_paper(row) for row in self._db.execute(query, (json.dumps(list(ids)),))]
 
     def like(self, paper: Paper) -> Paper | None:
         """Another paper that is likely the same one, from another file: of its DOI, or of its title and an author."""
         query = (
-            f"SELECT {_PAPER} FROM papers WHERE finished_at IS NOT NULL AND id <> :id "  # noqa: S608 constant columns
+            f"SELECT {PAPER} FROM papers WHERE finished_at IS NOT NULL AND id <> :id "  # noqa: S608 constant columns
             "AND (lower(doi) = lower(:doi) OR lower(title) = lower(:title)) ORDER BY added_at, id"
         )
         for row in self._db.execute(query, {"id": paper.id, "doi": paper.doi, "title": paper.title}):
-            other = _paper(row)
+            other = as_paper(row)
             same_doi = paper.doi and other.doi and paper.doi.lower() == other.doi.lower()
             told_apart = bool(paper.doi and other.doi) or len(paper.title.split()) < 3
             names = [{name.split()[-1].lower() for name in each.authors if name.split()} for each in (paper, other)]
@@ -126,14 +124,14 @@ class Library:
         """
         begins = paper_id.encode(errors="replace").decode()  # half a pair of surrogates stands in no id
         after = f"{begins}\U0010ffff" if len(begins) >= 4 else begins
-        query = f"SELECT {_PAPER} FROM papers WHERE finished_at IS NOT NULL AND (id = ? OR id > ? AND id < ?) LIMIT 2"  # noqa: S608 constant columns
+        query = f"SELECT {PAPER} FROM papers WHERE finished_at IS NOT NULL AND (id = ? OR id > ? AND id < ?) LIMIT 2"  # noqa: S608 constant columns
         found = self._db.execute(query, (begins, begins, after)).fetchall()
         if len(found) != 1:
             raise UnknownPaperError(
                 f"This library has no paper with the id {paper_id!r}.",
                 "`python -m ingest list` shows the ids.",
             )
-        return _paper(found[0])
+        return as_paper(found[0])
 
     def pages(self, paper_id: str) -> list[Page]:
         """The pages of a paper, in order."""
@@ -149,6 +147,10 @@ class Library:
         """The entries of the paper's reference list; they are kept, but not searched."""
         row = self._db.execute("SELECT refs FROM papers WHERE id = ?", (paper_id,)).fetchone()
         return json.loads(row[0]) if row and row[0] else []
+
+    def overview(self) -> list[Listed]:
+        """All finished papers with their tags, reports and dates, by one query, in the order of adding."""
+        return overview(self._db)
 
     def added_at(self) -> dict[str, str]:
         """When each finished paper was added, by its id: ISO 8601, UTC."""
@@ -325,7 +327,8 @@ class Library:
     def add(self, parsed: ParsedPaper, chunks: Sequence[Chunk], vectors: Vectors, *, embedder: str, pdf: Path) -> None:
         """Store a paper with everything that belongs to it; the finished mark is written last.
 
-        A paper that is there already is replaced. After a crash in between, adding it again completes it.
+        A paper that is there already is replaced; its tags stay, and so does what a person corrected.
+        After a crash in between, adding it again completes it.
 
         Raises:
             LibraryMismatchError: the library holds vectors of another embedder.
@@ -342,14 +345,16 @@ class Library:
         self.vectors.remove(self._stored_ids(paper.id))
         with self._db as db:
             kept_tags = self._tags.of(paper.id)
+            corrected = self._corrected(paper.id)
+            paper = replace(paper, **{name: getattr(self._any(paper.id), name) for name in corrected})
             db.execute("DELETE FROM chunks WHERE paper_id = ?", (paper.id,))  # fires the trigger; REPLACE would not
             db.execute("DELETE FROM papers WHERE id = ?", (paper.id,))
             values = {**_columns(paper), "now": _now()}
             values |= {"report": json.dumps(asdict(parsed.report)) if parsed.report else None}
-            values |= {"refs": json.dumps(parsed.references)}
+            values |= {"refs": json.dumps(parsed.references), "corrected": json.dumps(corrected) if corrected else None}
             db.execute(
-                f"INSERT INTO papers ({_PAPER}, report, refs, added_at) VALUES "  # noqa: S608 constant columns
-                f"({', '.join(':' + name for name in _PAPER.split(', '))}, :report, :refs, :now)",
+                f"INSERT INTO papers ({PAPER}, report, refs, corrected, added_at) VALUES "  # noqa: S608 constant columns
+                f"({', '.join(':' + name for name in PAPER.split(', '))}, :report, :refs, :corrected, :now)",
                 values,
             )
             self._tags.put_back(paper.id, kept_tags)
@@ -437,6 +442,8 @@ class Library:
     def describe(self, paper_id: str, **facts: Any) -> Paper:
         """Correct what is known of a paper (title, authors, year, doi, isbn, …) and return it as it is now.
 
+        Which facts a person corrected is kept (`Listed.corrected`).
+
         Family names belong to authors: where these are given without `families`, those are told by rule from then on.
 
         Raises:
@@ -446,13 +453,16 @@ class Library:
         self.own()
         if "authors" in facts:
             facts.setdefault("families", ())
-        paper = replace(self.paper(paper_id), **all_well_formed(facts))
+        before = self.paper(paper_id)
+        paper = replace(before, **all_well_formed(facts))
+        changed = [name for name in facts if getattr(paper, name) != getattr(before, name)]
+        corrected = list(dict.fromkeys([*self._corrected(paper.id), *changed]))
         with self._db as db:
             db.execute(
                 "UPDATE papers SET title = :title, authors = :authors, year = :year, doi = :doi, "
                 "arxiv_id = :arxiv_id, abstract = :abstract, isbn = :isbn, families = :families, "
-                "retracted = :retracted WHERE id = :id",
-                _columns(paper),
+                "retracted = :retracted, corrected = :corrected WHERE id = :id",
+                _columns(paper) | {"corrected": json.dumps(corrected) if corrected else None},
             )
         return paper
 
@@ -555,6 +565,16 @@ class Library:
                 self._connections.add(connection)
         return connection
 
+    def _corrected(self, paper_id: str) -> list[str]:
+        """The facts of a paper that a person corrected, finished or not."""
+        row = self._db.execute("SELECT corrected FROM papers WHERE id = ?", (paper_id,)).fetchone()
+        return list(json.loads(row[0])) if row and row[0] else []
+
+    def _any(self, paper_id: str) -> Paper:
+        """A paper that is there, finished or not."""
+        query = f"SELECT {PAPER} FROM papers WHERE id = ?"  # noqa: S608 constant columns
+        return as_paper(self._db.execute(query, (paper_id,)).fetchone())
+
     def _stored_ids(self, paper_id: str) -> list[str]:
         return [row[0] for row in self._db.execute("SELECT id FROM chunks WHERE paper_id = ?", (paper_id,))]
 
@@ -611,15 +631,9 @@ def open_library(settings: IngestSettings) -> Iterator[Library]:
         library.close()
 
 
-def _paper(row: tuple[Any, ...]) -> Paper:
-    values = dict(zip(_PAPER.split(", "), row, strict=True))
-    values |= {name: tuple(json.loads(values[name] or "[]")) for name in _LISTS}
-    return Paper(**values | {"retracted": bool(values["retracted"])})  # null, in a library of an older version, is no
-
-
 def _columns(paper: Paper) -> dict[str, Any]:
     values: dict[str, Any] = all_well_formed(asdict(paper))  # half a pair of surrogates is no text for SQLite
-    return values | {name: json.dumps(values[name]) for name in _LISTS}
+    return values | {name: json.dumps(values[name]) for name in LISTS}
 
 
 def _plain(paper_id: str) -> str:

@@ -60,7 +60,10 @@ Step = Literal["reading", "embedding", "storing"]
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far one file has come: `done` of `total` in the step's own unit (chunks when embedding, else 0 or 1)."""
+    """How far one file has come: `done` of `total` in the step's own unit.
+
+    Chunks when embedding, pages when they are read by OCR, else 0 or 1.
+    """
 
     file: str
     step: Step
@@ -193,6 +196,8 @@ class Ingest:
 
     Whatever is wrong with a file is in its report's `error`, as one sentence for the user. Every file is copied into
     the library before anything else and has its state in the ledger, so that after a crash `resume` carries on.
+
+    With `again`, papers that are there are read once more and replaced; one that cannot be read stays as it was.
     """
 
     def __init__(
@@ -202,9 +207,11 @@ class Ingest:
         embedder: Embedder,
         on_progress: Callable[[Progress], None] | None = None,
         cancel: threading.Event | None = None,
+        again: bool = False,
     ) -> None:
         self._library = library
         self._embedder = embedder
+        self._again = again
         self._tell = on_progress or (lambda _: None)
         self._cancel = cancel
         self._given_up = threading.Event()
@@ -291,12 +298,17 @@ class Ingest:
             library.check_embedder(self._embedder.name)
             _check_file(source, library.settings.max_file_mb)
             known = paper_id(source.path)
-            if there := self._there_already(source, known, began):
+            if not self._again and (there := self._there_already(source, known, began)):
                 return there
             self._tell(Progress(source.name, "reading", 0, 1))
             library.keep(source.path, known)  # before it is noted: what the ledger names is there
             library.ledger.set(known, "parsing", file=source.name)
-            parsed = parser.parse(library.kept_path(known), file_name=source.name, cancel=self._cancel)
+            parsed = parser.parse(
+                library.kept_path(known),
+                file_name=source.name,
+                cancel=self._cancel,
+                on_page=lambda page, of: self._tell(Progress(source.name, "reading", page - 1, of)),
+            )
             steps, n_pages = Steps(), parsed.paper.n_pages
             paper = parsed.paper
             paper = steps.attempt_all("bibliography", n_pages, lambda: paper, _as_people_wrote_it, paper, source.path)
@@ -322,7 +334,7 @@ class Ingest:
         try:
             vectors = embedded.result()
             assert vectors is not None
-            if there := self._there_already(work.source, paper.id, work.began):
+            if not self._again and (there := self._there_already(work.source, paper.id, work.began)):
                 return there  # the same file twice in one run
             self._tell(Progress(work.source.name, "storing", 0, 1))
             library.add(
@@ -409,7 +421,9 @@ class Ingest:
             _log.error("adding %s failed", source.name, exc_info=error)
             said = UserFacingError(f"{source.name} could not be added ({type(error).__name__}).", "Try again.")
         places = self._own_copies(known) if known else ()
-        if known and library.ledger.is_finished(known):
+        if known and self._again and library.papers([known]):
+            library.ledger.set(known, "finished")  # it is there as it was before
+        elif known and library.ledger.is_finished(known):
             pass  # another run has finished it meanwhile
         elif known and isinstance(said, UnreadablePdfError):
             library.quarantine(known)

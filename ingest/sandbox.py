@@ -50,7 +50,7 @@ from ingest.parse import check_is_pdf
 from ingest.typed_json import from_json
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 START_SECONDS = 60.0
 """Longest wait for a child to have its libraries loaded; half a second on an idle machine."""
@@ -151,6 +151,7 @@ class Parser:
         file_name: str | None = None,
         limits: Limits | None = None,
         cancel: threading.Event | None = None,
+        on_page: Callable[[int, int], None] | None = None,
     ) -> ParsedPaper:
         """The paper, as `ingest.parse.parse_pdf` returns it.
 
@@ -159,6 +160,7 @@ class Parser:
             file_name: the name under which the user knows it, for messages; `path.name` by default.
             limits: what it may cost; `Limits()` by default.
             cancel: set from another thread, it ends the work within a tenth of a second.
+            on_page: called before a page is read by OCR, with how many have been begun, and the file's pages.
 
         Raises:
             UnreadablePdfError: not a PDF, damaged, or it crashed the parser; EncryptedPdfError, NoTextError and
@@ -176,7 +178,7 @@ class Parser:
             child = self._ready_child()
             healthy = False
             try:
-                parsed = self._run(child, job, cancel)
+                parsed = self._run(child, job, cancel, on_page)
                 healthy = True
             except _RefusedError as refused:
                 healthy = True
@@ -201,7 +203,13 @@ class Parser:
         if child:
             child.end()
 
-    def _run(self, child: _Child, job: _Job, cancel: threading.Event | None) -> ParsedPaper:
+    def _run(
+        self,
+        child: _Child,
+        job: _Job,
+        cancel: threading.Event | None,
+        on_page: Callable[[int, int], None] | None,
+    ) -> ParsedPaper:
         """Have the child parse one file, and keep watch."""
         answer, cpu_at_start = _Answer(job), child.cpu_seconds() or 0.0
         child.send(
@@ -225,8 +233,11 @@ class Parser:
                 continue
             if line is None:
                 raise _crashed(job, child)
+            begun = answer.ocr_pages
             if parsed := answer.take(line):
                 return parsed
+            if on_page and answer.ocr_pages > begun:
+                on_page(answer.ocr_pages, max(answer.pages or 0, answer.ocr_pages))
 
 
 _default_lock = threading.Lock()
@@ -271,9 +282,9 @@ class _Answer:
         self._job = job
         self._size = job.path.stat().st_size
         self._began = time.monotonic()
-        self._pages: int | None = None
+        self.pages: int | None = None
         self._seconds = job.limits.seconds(pages=0, size=self._size)
-        self._ocr_pages = 0
+        self.ocr_pages = 0
         self._received = 0
         self._kinds = typing.get_type_hints(ParsedPaper)
         self._fields: dict[str, Any] = {}
@@ -281,9 +292,9 @@ class _Answer:
 
     def check_time(self, *, cpu_seconds: float) -> None:
         """Raise TooCostlyPdfError where the processor or the wall clock is over what the file may take."""
-        wall = self._seconds * WALL + self._ocr_pages * self._job.limits.ocr_seconds_per_page
+        wall = self._seconds * WALL + self.ocr_pages * self._job.limits.ocr_seconds_per_page
         if cpu_seconds > self._seconds or time.monotonic() - self._began > wall:
-            raise _too_slow(self._job, seconds=self._seconds, pages=self._pages)
+            raise _too_slow(self._job, seconds=self._seconds, pages=self.pages)
 
     def take(self, line: bytes) -> ParsedPaper | None:
         """Take one line of the child's; return the paper with the last one.
@@ -302,10 +313,10 @@ class _Answer:
                 case {"field": str(field), "value": value}:
                     self._fields[field] = from_json(value, self._kinds[field])
                 case {"pages": int() | None as pages}:
-                    self._pages = pages
+                    self.pages = pages
                     self._seconds = job.limits.seconds(pages=pages or UNKNOWN_PAGES, size=self._size)
                 case {"ocr": True}:
-                    self._ocr_pages = min(self._ocr_pages + 1, job.limits.max_pages)
+                    self.ocr_pages = min(self.ocr_pages + 1, job.limits.max_pages)
                 case {"error": str(kind), "message": str(message), "hint": str(hint)}:
                     raise _RefusedError(_refusal(kind, message, hint))
                 case {"bug": str(trace)}:

@@ -36,6 +36,15 @@ document.addEventListener('keydown', (event) => {
   event.preventDefault();
 });
 
+// Opened from the Library in the same panel: a way back.
+if (framed && window.name === 'from-library') {
+  const back = document.createElement('a');
+  back.id = 'back';
+  back.href = '/library';
+  back.textContent = '‹ Library';
+  document.querySelector('header').prepend(back);
+}
+
 // As wide as the window, but where words are marked in a narrow panel, wide enough to read them.
 const ZOOM = 'scholion-zoom';
 const READABLE = 640; // pixels for a page

@@ -11,6 +11,7 @@ from functools import cache
 from ingest import Ingest, IngestSettings, Library, UserFacingError
 from rag import Assistant, RagSettings
 from ui import ending
+from ui.web.removals import Removals
 
 log = logging.getLogger(__name__)
 
@@ -38,6 +39,12 @@ def library() -> Library:
 def assistant() -> Assistant:
     """The assistant for that library; loads no model."""
     return Assistant.open(RagSettings(), library=library())
+
+
+@cache
+def removals() -> Removals:
+    """Papers that were removed in the Library and may still be brought back."""
+    return Removals(library)
 
 
 @cache

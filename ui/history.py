@@ -50,7 +50,10 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 NAMELESS_CHAT = "Your papers"
-"""Name of a chat that started without text, with an upload or a look at the library."""
+"""Name of a chat that started without text, with an upload."""
+
+_OLD_LIST = "Library"
+"""Name of the element with which older versions stored a list of the papers; its page is gone."""
 
 BUSY_SECONDS = 5.0
 """How long one attempt waits for another program that locks the file."""
@@ -381,6 +384,7 @@ def _make_readable(threads: list[Any]) -> None:
             step["generation"] = _object(step.get("generation"), None)
             step["output"] = step.get("output") or ""
             step.update(_harmless(step))
+        thread["elements"] = [one for one in thread["elements"] or [] if one.get("name") != _OLD_LIST]
         for element in thread["elements"]:
             element["props"] = _object(element.get("props"), {})
             element["playerConfig"] = _object(element.get("playerConfig"), None)

@@ -249,14 +249,15 @@ def test_an_attached_paper_is_added_and_asked_alone(open_page, shot, seeds_pdf: 
     expect(page.locator(ANSWER).last.locator("a[href$='#source']").first).to_be_visible()
 
     page.click("#command-Library")
-    page.wait_for_selector("#library [data-paper]")
-    expect(page.locator("#library [data-paper]")).to_have_count(5)
-    page.fill("#library-filter", "seeds")
-    expect(page.locator("#library [data-paper]")).to_have_count(1)
+    library = page.frame_locator("#library-panel")
+    expect(library.locator("[data-paper]")).to_have_count(5)
+    library.locator("#filter").fill("seeds")
+    expect(library.locator("[data-paper]")).to_have_count(1)
     shot(page, "library-light")
-    page.locator("#library [aria-label^=Delete]").click()
-    page.locator("#library button:text-is('Delete')").click()
-    expect(page.locator("#library")).to_contain_text("4 papers")
+    library.locator("[aria-label^='Remove ']").click()
+    expect(library.locator("#count")).to_contain_text("4 papers")
+    page.reload()  # the page is left: the paper is gone
+    page.wait_for_selector("#mode-picker-trigger-answer")
 
 
 def test_a_file_that_is_no_pdf_gets_one_sentence(page, tmp_path: Path) -> None:
@@ -401,13 +402,13 @@ def test_a_tag_is_given_and_asked_and_a_follow_up_says_what_was_searched_for(ope
     expect(page.locator(ANSWER).last).to_contain_text("Searched all 4 papers")
     expect(page.locator("#stop-button")).to_have_count(0)
     page.click("#command-Library")
-    page.wait_for_selector("#library [data-paper]")
+    library = page.frame_locator("#library-panel")
     for title in ("LoRA", "Draft and Refine"):
-        page.check(f"#library input[type=checkbox][aria-label*='{title}']")
-    expect(page.locator("#library-chosen")).to_contain_text("2 chosen")
-    page.fill("#library-tag", "thesis")
-    page.click("#library button:text-is('Add tag')")
-    expect(page.locator("#library [data-paper] >> text=thesis")).to_have_count(2)
+        library.locator(f"input[type=checkbox][aria-label*='{title}']").check()
+    expect(library.locator("#ticked")).to_contain_text("2 papers ticked")
+    library.locator("#ticked input").fill("thesis")
+    library.locator("button:text-is('Add tag')").click()
+    expect(library.locator("[data-paper] .tag")).to_have_count(2)
     shot(page, "library-tags-light")
 
     page.click("#mode-picker-trigger-scope")
@@ -423,12 +424,9 @@ def test_a_tag_is_given_and_asked_and_a_follow_up_says_what_was_searched_for(ope
     page.wait_for_timeout(400)
     shot(page, "follow-up-light")
 
-    page.click("#command-Library")
-    expect(page.locator("#library")).to_have_count(2)
-    library = page.locator("#library").last
-    library.locator("input[type=checkbox][aria-label*='LoRA']").check()
+    library.locator("input[type=checkbox][aria-label*='Draft and Refine']").uncheck()
     library.locator("button:text-is('Ask only these')").click()
-    expect(library).to_contain_text("Your questions now search 1 chosen paper.")
+    expect(library.locator("#scope")).to_contain_text("Questions in this chat search 1 chosen paper.")
     expect(page.locator("#mode-picker-trigger-scope")).to_contain_text("1 chosen paper")
     say(page, "Summarise this paper.")
     page.wait_for_selector(f"{ANSWER} h6:has-text('answered as a summary')")
@@ -437,6 +435,8 @@ def test_a_tag_is_given_and_asked_and_a_follow_up_says_what_was_searched_for(ope
     page.reload()
     page.wait_for_selector(f"{ANSWER} h6:has-text('answered as a summary')")
     expect(page.locator("#mode-picker-trigger-scope")).to_contain_text("1 chosen paper")
+    page.click("#command-Library")
     for title in ("LoRA", "Draft and Refine"):  # the server is shared with other tests
-        page.locator(f"#library >> nth=-1 >> [aria-label^='Remove the tag thesis'][aria-label*='{title}']").click()
+        library.locator(f"[aria-label^='Remove the tag thesis'][aria-label*='{title}']").click()
+    expect(library.locator("[data-paper] .tag")).to_have_count(0)
     page.wait_for_timeout(300)

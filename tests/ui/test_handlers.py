@@ -316,23 +316,12 @@ async def test_the_panel_marks_the_words_of_the_answer_that_was_clicked(
     assert third == fourth == f"/page/{paper_id}/1?passage=0000&cited=1"
 
 
-async def test_the_library_lists_and_deletes(app, chat, assistant, shelf_library, seeds_pdf) -> None:
-    from ingest import ingest_pdf
-
+async def test_the_library_opens_beside_the_chat_without_a_message(app, chat, assistant, shelf_library) -> None:
+    await app.on_window_message({"type": "scholion:library"})
+    assert chat.of("set_sidebar_elements")[-1]["elements"][0]["props"]["address"] == "/library"
+    assert chat.steps == []
     await app.on_message(question("", command="Library"))
-    assert "empty" in chat.texts[-1]
-    paper_id = ingest_pdf(seeds_pdf, library=shelf_library, embedder=HashEmbedder()).paper_id
-    await app.on_message(question("", command="Library"))
-    assert [paper["id"] for paper in chat.of("element")[-1]["props"]["papers"]] == [paper_id]
-
-    reply = await app.act_on_papers(cl.Action(name="delete_paper", payload={"id": paper_id[:8]}))
-    assert len(reply["papers"]) == 1, "the beginning of an id is not enough"
-    reply = await app.act_on_papers(cl.Action(name="delete_paper", payload={"id": "../x"}))
-    assert "error" in reply
-    reply = await app.act_on_papers(cl.Action(name="delete_paper", payload={"id": paper_id}))
-    assert reply["papers"] == []
-    assert "still quote" in reply["said"]
-    assert shelf_library.papers() == []
+    assert len(chat.of("set_sidebar_elements")) == 2
 
 
 async def test_a_chat_starts_with_its_controls_and_is_resumed_with_them(app, chat, assistant) -> None:
@@ -405,27 +394,44 @@ async def test_the_papers_to_ask_can_be_picked_by_tag_and_stay_for_the_chat(app,
     assert len(chat.of("set_modes")) == 1, "nothing has changed, so the page keeps its pickers"
 
 
-async def test_papers_chosen_in_the_list_are_asked_alone(app, chat, assistant, tagged) -> None:
-    reply = await app.act_on_papers(cl.Action(name="choose_papers", payload={"ids": [tagged[1], "../x", 7]}))
-    assert reply["said"] == "Your questions now search 1 chosen paper."
+def told(chat) -> list[tuple[str, bool]]:
+    """What the Library in the panel was told that the chat asks."""
+    return [(data["said"], data["all"]) for data in chat.of("window_message")]
+
+
+async def test_papers_chosen_in_the_library_are_asked_alone(app, chat, assistant, tagged, shelf_library) -> None:
+    await app.on_window_message({"type": "scholion:choose", "ids": [tagged[1], "../x", 7]})
+    assert chat.of("toast")[-1]["message"] == "Your questions now search 1 chosen paper."
     assert picked(chat) == (["all", "tag:garden", "chosen"], "chosen")
+    assert told(chat) == [("1 chosen paper", False)]
     assistant.script = script()
     await app.on_message(question())
     assert assistant.asked[0]["paper_ids"] == [tagged[1]]
-    await app.act_on_papers(cl.Action(name="delete_paper", payload={"id": tagged[1]}))
+    shelf_library.remove(tagged[1])
     await app.on_message(question())
     assert len(assistant.asked) == 1
     assert "no longer in your library" in chat.texts[-1]
+    await app.on_window_message({"type": "scholion:choose"})
+    assert told(chat)[-1] == ("all papers", True)
 
 
-async def test_a_tag_given_in_the_list_can_be_picked_at_once(app, chat, assistant, tagged) -> None:
+async def test_a_tag_chosen_in_the_library_is_asked(app, chat, assistant, tagged) -> None:
+    await app.on_window_message({"type": "scholion:choose", "tag": "GARDEN"})
+    assert chat.of("toast")[-1]["message"] == "Your questions now search 1 paper tagged “garden”."
+    assert picked(chat)[1] == "tag:garden"
+    await app.on_window_message({"type": "scholion:choose", "tag": "no such tag"})
+    assert "No paper has the tag" in chat.of("toast")[-1]["message"]
+    assert told(chat) == [("papers tagged “garden”", False)] * 2
+    for message in (None, "x", {"type": "scholion:scope"}, {"type": "scholion:choose", "ids": {}, "tag": 7}):
+        await app.on_window_message(message)
+    assert picked(chat)[1] == "all", "a choice of nothing is all papers"
+
+
+async def test_a_tag_given_in_the_library_can_be_picked_at_once(app, chat, assistant, tagged, shelf_library) -> None:
     await app.on_chat_start()
-    reply = await app.act_on_papers(cl.Action(name="tag_papers", payload={"ids": tagged, "tag": " old  things "}))
-    assert [paper["tags"] for paper in reply["papers"]] == [["garden", "old things"], ["old things"]]
+    shelf_library.tag(tagged, "old things")
+    await app.on_window_message({"type": "scholion:papers"})
     assert "tag:old things" in picked(chat)[0]
-    reply = await app.act_on_papers(cl.Action(name="untag_paper", payload={"id": tagged[0], "tag": "garden"}))
-    assert "tag:garden" not in picked(chat)[0]
-    assert "error" in await app.act_on_papers(cl.Action(name="tag_papers", payload={"ids": tagged, "tag": "  "}))
 
 
 async def test_a_resumed_chat_asks_the_papers_that_it_asked_last(app, chat, assistant, tagged) -> None:

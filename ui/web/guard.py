@@ -122,7 +122,7 @@ class BodyLimit:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        megabytes = self.upload_mb if scope["path"] == "/project/file" else BODY_MB
+        megabytes = self.upload_mb if _is_upload(scope["path"]) else BODY_MB
         limit = (megabytes + 1) * MEGABYTE  # plus the form around the file
         told = dict(scope["headers"]).get(b"content-length", b"")
         came, begun, refused = 0, False, False
@@ -152,6 +152,10 @@ class BodyLimit:
                 raise
         if refused and not begun:
             await _say_too_large(send, megabytes)
+
+
+def _is_upload(path: str) -> bool:
+    return path == "/project/file" or path.startswith("/library/file/")
 
 
 async def _say_too_large(send: Send, megabytes: int) -> None:

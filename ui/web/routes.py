@@ -23,7 +23,7 @@ from ingest.errors import UnknownPaperError
 from ingest.locate import MAX_QUOTE
 from ingest.picture import PictureError, page_picture
 from ui import core
-from ui.web import incoming, viewer
+from ui.web import incoming, library_routes, viewer
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Generator
@@ -111,6 +111,8 @@ def _router(uploads: UploadFolder) -> APIRouter:
 
     router.add_api_route("/project/file", incoming.receive, methods=["POST"], dependencies=logged_in)
 
+    router.include_router(library_routes.router(), dependencies=logged_in)
+
     @router.post(remote.PATH, dependencies=[Depends(_is_local_command)])
     async def order(order: dict[str, Any]) -> StreamingResponse:
         cancel = threading.Event()
@@ -173,6 +175,7 @@ def _carry_out(order: dict[str, Any], *, cancel: threading.Event) -> Generator[d
         work = Ingest(library=core.library(), embedder=core.assistant().embedder, cancel=cancel)
         with closing(work.run(sources)) as reports:
             for report in reports:
+                core.removals().keep([report.paper_id])
                 yield asdict(report)
     elif order.get("do") == "remove":
         yield from (remove_one(core.library(), paper_id) for paper_id in order["ids"])
