@@ -112,7 +112,7 @@ def characters(textpage: Any) -> list[str]:
 
 
 def lines_of(page: Any, textpage: Any, chars: Sequence[str], ranges: Iterable[tuple[int, int]]) -> list[Rectangle]:
-    """Left, top, right, bottom of each line of the half-open ranges, as fractions of the displayed page from its top."""
+    """Left, top, right, bottom of each line of the half-open ranges: fractions of the displayed page, from its top."""
     boxes = [
         box
         for start, end in ranges
