@@ -8,6 +8,8 @@ const measured = (text, size) => {
   return ruler.measureText(text).width || 1;
 };
 
+const compounds = new Set(); // words that this document writes with a hyphen within a line
+
 const span = (word, next, [width, height]) => {
   const [said, left, top, right, bottom, turn, ends] = word;
   const goesOn = !ends && next && next[5] === turn;
@@ -40,6 +42,7 @@ whenDrawn(async (number, sheet, signal) => {
     return; // the picture is there, or says what is wrong
   }
   if (signal.aborted || !words.length) return;
+  words.forEach(([said]) => /\p{L}-\p{L}/u.test(said) && compounds.add(said.toLowerCase().replace(/[^\p{L}-]/gu, '')));
   const layer = make('div', { class: 'words' });
   for (const [index, word] of words.entries()) {
     layer.append(span(word, words[index + 1], data.sizes[number - 1]));
@@ -72,8 +75,11 @@ const chosen = () => {
 };
 
 /** Selected words as one runs them into a sentence: lines joined, and words that a line's end breaks made whole. */
-export const flowing = (text) =>
-  text.replace(/(\p{L})-\s*\n\s*(?=\p{Ll})/gu, '$1').replace(/\s+/g, ' ').trim();
+export const flowing = (text) => {
+  const whole = text.replace(/([\p{L}-]+)-\s*\n\s*([\p{Ll}][\p{L}-]*)/gu, (_, start, end) =>
+    `${start}${compounds.has(`${start}-${end}`.toLowerCase()) ? '-' : ''}${end}`);
+  return whole.replace(/\s+/g, ' ').trim();
+};
 
 const label = (number) => data.labels[number - 1] || String(number);
 

@@ -1,4 +1,4 @@
-"""What the reader asks for while one scrolls: the words of a page, its marks, hits of a search, small pictures, notes."""
+"""What the reader asks for while one scrolls: words of a page, marks, hits of a search, small pictures, notes."""
 
 from __future__ import annotations
 

@@ -81,7 +81,7 @@ def _router(uploads: UploadFolder) -> APIRouter:
 
     # not `async`: drawing pictures and locating words run in a thread
     @router.get("/page/{paper_id}/{number}", dependencies=logged_in)
-    def page(
+    def page(  # noqa: PLR0917 - the parts of the address
         paper_id: str,
         number: str,
         words: Annotated[list[str] | None, Query()] = None,

@@ -190,7 +190,8 @@ def _html(look: Look, known: DocumentMap | None, rectangles: Sequence[Sequence[f
     data = json.dumps(_data(look, known, rectangles)).replace("<", "\\u003c")
     body = f"""<h1 class="unseen">{escape(paper.title.strip() or paper.file_name)}</h1>
 <header id="bar">
-<button id="strip" type="button" aria-expanded="false" aria-controls="side" title="Pages, contents and notes">☰</button>
+<button id="strip" type="button" aria-expanded="false" aria-controls="side"
+ aria-label="Pages, contents and notes" title="Pages, contents and notes">☰</button>
 <nav aria-label="Pages">
 <button id="previous" type="button" aria-label="Previous page" title="Previous page">‹</button>
 <span id="label"></span>
@@ -232,7 +233,8 @@ def _html(look: Look, known: DocumentMap | None, rectangles: Sequence[Sequence[f
 </div>
 <div id="pick" role="toolbar" aria-label="Selected text" hidden>
 <button id="copy" type="button">Copy</button>
-<button id="copy-cited" type="button" title="Copy in quotation marks with author, year and page (C)">Copy with citation</button>
+<button id="copy-cited" type="button"
+ title="Copy in quotation marks with author, year and page (C)">Copy with citation</button>
 </div>
 <p id="done" role="status"></p>
 <script id="document" type="application/json">{data}</script>"""
