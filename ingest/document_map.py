@@ -1,4 +1,4 @@
-"""What a reader needs of a document before any page is drawn: the sizes of its pages and its outline."""
+"""What the viewer needs of a document before any page is drawn: the sizes of its pages and its outline."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 // Search in the document: the server finds all hits in the stored text, and each page marks its own when it is drawn.
 import { make } from '/public/page.js';
 import { about, current, layer, name, pane, reveal, whenDrawn } from '/public/viewer-sheets.js';
-import { fill, openSide } from '/public/viewer-side.js';
+import { bringIntoList, fill, openSide } from '/public/viewer-side.js';
 
 const MOST = 300; // hits in the list; one can step through all
 
@@ -34,7 +34,9 @@ const light = () => {
   document.querySelectorAll('.found.now').forEach((element) => element.classList.remove('now'));
   if (now >= 0) drawn.get(`${hits[now][0]}:${place(now)}`)?.forEach((element) => element.classList.add('now'));
   document.querySelectorAll('#hits [aria-current]').forEach((row) => row.removeAttribute('aria-current'));
-  document.querySelector(`#hits [data-hit="${now}"]`)?.setAttribute('aria-current', 'true');
+  const row = document.querySelector(`#hits [data-hit="${now}"]`);
+  row?.setAttribute('aria-current', 'true');
+  if (row?.offsetParent) bringIntoList(row);
 };
 
 const show = async (index) => {

@@ -9,6 +9,7 @@ const ALIVE = 8; // pictures at most, unless more pages are seen at once
 const GAP = 12;
 const PAD = 10;
 const WAIT = 90; // milliseconds on a page before it is drawn: a flick through 300 pages draws none of them
+const AHEAD = 250; // milliseconds until the pages before and after those that are seen are drawn
 const SMALLEST = 0.2;
 const LARGEST = 6; // pixels a point
 const WIDEST = 1000; // pixels of a page that fits the width of a window of its own
@@ -151,6 +152,7 @@ const isHeld = (number) => {
   return !selection.isCollapsed && selection.containsNode(sheet(number), true);
 };
 
+let ahead = 0;
 const load = () => {
   const first = at(pane.scrollTop);
   const last = at(pane.scrollTop + pane.clientHeight);
@@ -162,7 +164,10 @@ const load = () => {
   const most = Math.max(ALIVE, last - first + 1);
   const kept = [...alive.keys()].filter((number) => !wanted.has(number)).sort((a, b) => far(a) - far(b));
   kept.slice(Math.max(0, most - wanted.size)).forEach((number) => isHeld(number) || drop(number));
-  [...wanted].sort((a, b) => far(a) - far(b)).forEach((number) => alive.has(number) || draw(number));
+  const missing = [...wanted].filter((number) => !alive.has(number)).sort((a, b) => far(a) - far(b));
+  missing.filter((number) => number >= first && number <= last).forEach(draw);
+  clearTimeout(ahead);
+  ahead = setTimeout(() => missing.forEach((number) => alive.has(number) || draw(number)), AHEAD);
 };
 
 // where one has jumped to is the current page, although the end of the document may leave no room to scroll
@@ -230,7 +235,7 @@ const asked = new Map();
 /** An answer of the server about this document; asked once. */
 export function about(what) {
   if (!asked.has(what)) {
-    const answer = ask(`/reader/${data.paper}/${what}`);
+    const answer = ask(`/viewer/${data.paper}/${what}`);
     asked.set(what, answer);
     answer.catch(() => asked.delete(what));
   }

@@ -54,6 +54,12 @@ export function openSide(which) {
   shown(true);
 }
 
+/** Scroll the list, and nothing else, until one sees this row. */
+export const bringIntoList = (row) => {
+  const top = row.getBoundingClientRect().top - lists.getBoundingClientRect().top;
+  if (top < 0 || top + row.offsetHeight > lists.clientHeight) lists.scrollTop += top - lists.clientHeight / 3;
+};
+
 export const closeSide = () => shown(false);
 const leave = () => { if (window.innerWidth < NARROW) shown(false); };
 
@@ -74,7 +80,7 @@ const near = new IntersectionObserver((seen) => {
     const leaf = target.firstElementChild;
     if (!isIntersecting) leaf.replaceChildren();
     else if (!leaf.firstElementChild) {
-      const picture = make('img', { alt: '', src: `/reader/${data.paper}/small/${target.dataset.small}` });
+      const picture = make('img', { alt: '', src: `/viewer/${data.paper}/small/${target.dataset.small}` });
       picture.addEventListener('error', () => picture.remove());
       leaf.append(picture);
     }
@@ -86,12 +92,7 @@ const light = (number) => {
   for (const button of document.querySelectorAll('.small[aria-current]')) button.removeAttribute('aria-current');
   const button = small[number - 1];
   button.setAttribute('aria-current', 'page');
-  if (!side.hidden && chosen === 'pages') {
-    const top = button.offsetTop - lists.offsetTop;
-    if (top < lists.scrollTop || top + button.offsetHeight > lists.scrollTop + lists.clientHeight) {
-      lists.scrollTop = top - lists.clientHeight / 3;
-    }
-  }
+  if (!side.hidden && chosen === 'pages') bringIntoList(button);
 };
 whenTurned(light);
 
@@ -124,7 +125,7 @@ const show = (index) => {
   const row = document.querySelector(`#notes [data-note="${index}"]`);
   document.querySelectorAll('#notes [aria-current]').forEach((other) => other.removeAttribute('aria-current'));
   row.setAttribute('aria-current', 'true');
-  row.scrollIntoView({ block: 'nearest' });
+  bringIntoList(row);
 };
 
 const listed = (each, index) =>

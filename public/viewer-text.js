@@ -28,7 +28,9 @@ const span = (word, next, [width, height]) => {
     element.style.left = `${100 * (turn === 90 ? right : left)}%`;
     element.style.top = `${100 * (turn === 90 ? top : bottom)}%`;
   }
-  const stretch = long / measured(goesOn && turn === 0 && next[1] > left ? text : said, size);
+  const natural = measured(goesOn && turn === 0 && next[1] > left ? text : said, size);
+  const stretch = long / natural;
+  element.style.width = `calc(var(--scale) * ${natural.toFixed(2)}px)`; // else what is selected juts out at its end
   element.style.fontSize = `calc(var(--scale) * ${size.toFixed(2)}px)`;
   element.style.transform = `${turn === 90 ? 'rotate(90deg) ' : turn === 270 ? 'rotate(-90deg) ' : ''}scaleX(${stretch.toFixed(4)})`;
   return element;

@@ -1,4 +1,4 @@
-// The reader: one document to scroll through, opened where an answer cites it.
+// The viewer: one document to scroll through, opened where an answer cites it.
 import {
   LAST, about, current, data, goTo, layer, name, open, pane, reveal, setZoom, whenDrawn, whenTurned, zoomBy,
 } from '/public/viewer-sheets.js';
@@ -64,18 +64,24 @@ const query = (place) => {
   const words = place.quotes.length ? place.quotes.map((quote) => ['words', quote]) : [['passage', place.ordinal]];
   return new URLSearchParams(words.filter(([, value]) => value)).toString();
 };
-const boxes = async (place, page) => {
-  if (place.opened && page === data.cited) return data.marks;
+const located = async (place, page) => {
+  if (place.opened && page === data.cited) return { boxes: data.marks, whole: data.whole };
   try {
-    return (await about(`marks/${page}?${query(place)}`)).marks.flat();
+    const { marks: found, whole } = await about(`marks/${page}?${query(place)}`);
+    return { boxes: found.flat(), whole };
   } catch {
-    return [];
+    return { boxes: [], whole: true };
   }
+};
+/** Where a place's words are on a page: on its own, or on the one before or after if the sentence continues there. */
+const boxes = async (place, page) => {
+  if (page !== place.page && (await located(place, place.page)).whole) return [];
+  return (await located(place, page)).boxes;
 };
 const marks = new Map(); // place → its elements on pages that are drawn
 whenDrawn((number, _, signal) => {
   places.forEach(async (place, index) => {
-    if (Math.abs(place.page - number) > 1) return; // a sentence may continue across the page break
+    if (Math.abs(place.page - number) > 1) return;
     const found = await boxes(place, number);
     if (signal.aborted) return;
     const drawn = layer(number, index === here ? 'mark' : 'mark other', found);

@@ -33,7 +33,7 @@ MOST_READ = 60
 """Papers of an older version whose notes are read for one question."""
 
 NOTE_CHARS = 300
-"""Of a note and of a quote; the reader has the rest."""
+"""Of a note and of a quote; the viewer has the rest."""
 
 _DONE = {
     "highlight": "highlighted", "underline": "underlined", "strikeout": "struck out", "squiggly": "underlined",

@@ -1,4 +1,4 @@
-"""The reader's view of a document: page sizes, words with their places, and search as a person expects it."""
+"""The viewer's view of a document: page sizes, words with their places, and search as a person expects it."""
 
 from __future__ import annotations
 

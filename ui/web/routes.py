@@ -22,7 +22,7 @@ from ingest import Ingest, Source, UserFacingError, remote, remove_one, tag_pape
 from ingest.locate import MAX_QUOTE
 from ingest.picture import PictureError, page_picture
 from ui import core
-from ui.web import incoming, reader_routes, viewer
+from ui.web import incoming, viewer, viewer_routes
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Generator
@@ -76,7 +76,7 @@ def _router(uploads: UploadFolder) -> APIRouter:
 
     @router.get("/papers/{paper_id}.pdf", dependencies=logged_in)
     def paper(paper_id: str) -> FileResponse:
-        found, path = reader_routes.stored(paper_id)
+        found, path = viewer_routes.stored(paper_id)
         return _inline_pdf(path, name=f"{found.id}.pdf")
 
     # not `async`: drawing pictures and locating words run in a thread
@@ -89,7 +89,7 @@ def _router(uploads: UploadFolder) -> APIRouter:
         cited: int | None = None,
         place: Annotated[list[str] | None, Query()] = None,
     ) -> Response:
-        found, path = reader_routes.stored(paper_id)
+        found, path = viewer_routes.stored(paper_id)
         match = _NUMBER.fullmatch(number)
         if match is None or int(match[1]) > found.n_pages:
             raise HTTPException(404, "This paper has no such page.")
@@ -109,7 +109,7 @@ def _router(uploads: UploadFolder) -> APIRouter:
         chunk = core.library().chunk(f"{found.id}:{ordinal}") if ordinal else None
         return HTMLResponse(viewer.page(look, pdf=path, passage_text=chunk.text if chunk else None))
 
-    router.include_router(reader_routes.router(), dependencies=logged_in)
+    router.include_router(viewer_routes.router(), dependencies=logged_in)
 
     @router.get("/uploads/{key:path}", dependencies=logged_in)
     def upload(key: str) -> FileResponse:

@@ -1,4 +1,4 @@
-"""The reader: a paper as one scrolling document, opened at a page with the cited words marked."""
+"""The viewer: a paper as one scrolling document, opened at a page with the cited words marked."""
 
 from __future__ import annotations
 
@@ -121,7 +121,13 @@ def page(look: Look, *, pdf: Path, passage_text: str | None) -> str:
     marks = [locate(pdf, marked, quote) for quote in quotes] if look.cited is not None else []
     found = [one for one in marks if one is not None]
     said = _said(marks) if look.number == look.cited else ""
-    return _html(look, _known(pdf), [rectangle for one in found for rectangle in fractions(one)], said=said)
+    rectangles = [rectangle for one in found for rectangle in fractions(one)]
+    return _html(look, _known(pdf), rectangles, said=said, whole=is_whole(marks))
+
+
+def is_whole(found: Sequence[Marks | None]) -> bool:
+    """Whether all words were found on their page; else a quote may go on on the page before or after."""
+    return bool(found) and all(one is not None and one.share > 0.98 for one in found)
 
 
 def fractions(marks: Marks) -> list[list[float]]:
@@ -162,7 +168,9 @@ def _said(marks: Sequence[Marks | None]) -> str:
     return ""
 
 
-def _data(look: Look, known: DocumentMap | None, rectangles: Sequence[Sequence[float]]) -> dict[str, Any]:
+def _data(
+    look: Look, known: DocumentMap | None, rectangles: Sequence[Sequence[float]], *, whole: bool
+) -> dict[str, Any]:
     """What the page's script needs of the document."""
     paper = look.paper
     sizes = list(known.sizes if known else ())[: paper.n_pages]
@@ -178,16 +186,19 @@ def _data(look: Look, known: DocumentMap | None, rectangles: Sequence[Sequence[f
         "words": look.words,
         "passage": look.passage,
         "marks": rectangles,
+        "whole": whole,
         "places": [
             {"page": place.page, "ordinal": place.ordinal, "quotes": place.quotes} for place in look.places
         ],
     }  # fmt: skip
 
 
-def _html(look: Look, known: DocumentMap | None, rectangles: Sequence[Sequence[float]], *, said: str) -> str:
+def _html(
+    look: Look, known: DocumentMap | None, rectangles: Sequence[Sequence[float]], *, said: str, whole: bool
+) -> str:
     paper, n = look.paper, look.number
     file = escape(paper.file_name if paper.file_name.lower().endswith(".pdf") else f"{paper.id}.pdf")
-    data = json.dumps(_data(look, known, rectangles)).replace("<", "\\u003c")
+    data = json.dumps(_data(look, known, rectangles, whole=whole)).replace("<", "\\u003c")
     body = f"""<h1 class="unseen">{escape(paper.title.strip() or paper.file_name)}</h1>
 <header id="bar">
 <button id="strip" type="button" aria-expanded="false" aria-controls="side"

@@ -1,4 +1,4 @@
-"""What the reader asks for while one scrolls: words of a page, marks, hits of a search, small pictures, notes."""
+"""What the viewer asks for while one scrolls: words of a page, marks, hits of a search, small pictures, notes."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ _ORDINAL = re.compile(r"\d{4,7}")
 
 
 def router() -> APIRouter:
-    """Everything below `/reader/<paper>/`; read only."""
-    routes = APIRouter(prefix="/reader/{paper_id}")
+    """Everything below `/viewer/<paper>/`; read only."""
+    routes = APIRouter(prefix="/viewer/{paper_id}")
 
     # not `async`: pdfium works in a thread
     @routes.get("/text/{number}")
@@ -57,7 +57,7 @@ def router() -> APIRouter:
         passages = core.library().chunks(ids)
         sought = [*(words or ()), *(passages[name].text for name in ids if name in passages)]
         found = [locate(path, n, quote[:MAX_QUOTE]) for quote in sought]
-        return {"marks": [viewer.fractions(one) if one else [] for one in found]}
+        return {"marks": [viewer.fractions(one) if one else [] for one in found], "whole": viewer.is_whole(found)}
 
     @routes.get("/search")
     def search_document(paper_id: str, q: str) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The reader's routes: what it is told of a document, who may ask, and the cited places that it is opened with."""
+"""The viewer's routes: what it is told of a document, who may ask, and the cited places that it is opened with."""
 
 from __future__ import annotations
 
@@ -41,56 +41,56 @@ def jars(shelf_library, tmp_path) -> str:
 
 
 def test_a_page_is_told_with_its_words_marks_hits_and_notes(logged_in, jars) -> None:
-    words = logged_in.get(f"/reader/{jars}/text/2").json()["words"]
+    words = logged_in.get(f"/viewer/{jars}/text/2").json()["words"]
     assert [word[0] for word in words[:3]] == ["Sentence", "5", "tells"]
     assert all(0 <= side <= 1 for word in words for side in word[1:5])
-    marks = logged_in.get(f"/reader/{jars}/marks/2", params={"words": [LINES[6], "Nowhere to be found at all."]}).json()
+    marks = logged_in.get(f"/viewer/{jars}/marks/2", params={"words": [LINES[6], "Nowhere to be found at all."]}).json()
     assert [len(boxes) for boxes in marks["marks"]] == [1, 0]
-    passage = logged_in.get(f"/reader/{jars}/marks/1", params={"passage": ["0000", "9999", "../x"]}).json()
+    passage = logged_in.get(f"/viewer/{jars}/marks/1", params={"passage": ["0000", "9999", "../x"]}).json()
     assert len(passage["marks"]) == 1
-    found = logged_in.get(f"/reader/{jars}/search", params={"q": "SENTENCE 12 tells"}).json()
+    found = logged_in.get(f"/viewer/{jars}/search", params={"q": "SENTENCE 12 tells"}).json()
     assert [hit[0] for hit in found["hits"]] == [1, 2, 3]
     assert found["more"] is False
-    hits = logged_in.get(f"/reader/{jars}/found/3", params={"q": "sentence 12 tells"}).json()["hits"]
+    hits = logged_in.get(f"/viewer/{jars}/found/3", params={"q": "sentence 12 tells"}).json()["hits"]
     assert [len(boxes) for boxes in hits] == [1]
-    small = logged_in.get(f"/reader/{jars}/small/1")
+    small = logged_in.get(f"/viewer/{jars}/small/1")
     assert small.content.startswith(b"\x89PNG")
     assert len(small.content) < 30_000
-    (note,) = logged_in.get(f"/reader/{jars}/notes").json()["notes"]
+    (note,) = logged_in.get(f"/viewer/{jars}/notes").json()["notes"]
     assert (note["page"], note["kind"], note["quote"], note["note"]) == (2, "highlight", LINES[5], "<b>Weigh</b> again")
 
 
 def test_notes_of_a_paper_of_an_older_version_are_read_when_they_are_asked_for(logged_in, jars, shelf_library) -> None:
     with shelf_library._db as db:
         db.execute("UPDATE papers SET annotations = NULL")
-    assert len(logged_in.get(f"/reader/{jars}/notes").json()["notes"]) == 1
+    assert len(logged_in.get(f"/viewer/{jars}/notes").json()["notes"]) == 1
 
 
 @pytest.mark.parametrize("route", ROUTES)
 def test_only_who_has_opened_the_page_is_answered_and_only_about_papers_of_the_library(
     client, logged_in, jars, route
 ) -> None:
-    assert TestClient(client.app, base_url=ALLOWED).get(f"/reader/{jars}/{route}").status_code == 401
+    assert TestClient(client.app, base_url=ALLOWED).get(f"/viewer/{jars}/{route}").status_code == 401
     for other in ("0" * 16, jars[:8], "library", "..%2f..%2fapp", "%2e%2e"):
-        reply = logged_in.get(f"/reader/{other}/{route}")
+        reply = logged_in.get(f"/viewer/{other}/{route}")
         assert reply.status_code == 404 or b'<div id="root">' in reply.content
     if "/1" in route:
         for number in ("0", "4", "01", "-1", "x", "99999999"):
-            assert logged_in.get(f"/reader/{jars}/{route.replace('/1', f'/{number}')}").status_code in {404, 422}
+            assert logged_in.get(f"/viewer/{jars}/{route.replace('/1', f'/{number}')}").status_code in {404, 422}
 
 
 def test_nothing_of_a_paper_stays_in_a_browsers_cache(logged_in, jars) -> None:
     for route in ROUTES:
-        assert logged_in.get(f"/reader/{jars}/{route}").headers.get_list("cache-control") == ["no-store"], route
+        assert logged_in.get(f"/viewer/{jars}/{route}").headers.get_list("cache-control") == ["no-store"], route
 
 
 def test_a_file_that_broke_gives_a_sentence(logged_in, jars, shelf_library) -> None:
     shelf_library.pdf_path(jars).write_bytes(b"%PDF-1.7 broken")
     for route in ("text/1", "found/1?q=jars", "small/1"):
-        reply = logged_in.get(f"/reader/{jars}/{route}")
+        reply = logged_in.get(f"/viewer/{jars}/{route}")
         assert reply.status_code == 422
         assert "cannot be opened" in reply.json()["detail"]
-    assert logged_in.get(f"/reader/{jars}/marks/1?words=jars").json()["marks"] == [[]]
+    assert logged_in.get(f"/viewer/{jars}/marks/1?words=jars").json()["marks"] == [[]]
 
 
 def told(reply):
@@ -98,7 +98,7 @@ def told(reply):
     return json.loads(data)
 
 
-def test_the_reader_is_opened_with_all_places_that_the_answer_cites(logged_in, jars, shelf_library) -> None:
+def test_the_viewer_is_opened_with_all_places_that_the_answer_cites(logged_in, jars, shelf_library) -> None:
     shelf_library.describe(jars, title="</script><script>alert(1)</script>", authors=("Ann Smith",), year=2019)
     places = [
         viewer.Place(page=3, ordinal="0002", quotes=(LINES[12],)),
@@ -125,7 +125,7 @@ def test_an_address_does_not_grow_without_end() -> None:
     assert address.count("place=") == viewer.MAX_PLACES
 
 
-async def test_a_click_on_a_citation_opens_the_reader_with_the_places_of_that_message(app, chat, jars) -> None:
+async def test_a_click_on_a_citation_opens_the_viewer_with_the_places_of_that_message(app, chat, jars) -> None:
     paths = {
         f"/cite/{jars}/1/0000": [LINES[1]],
         f"/cite/{jars}/3/0000": [LINES[12]],

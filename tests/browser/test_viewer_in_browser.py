@@ -1,4 +1,4 @@
-"""The reader in Chromium: opened at a citation, scrolled, searched, copied from, and with the user's notes."""
+"""The viewer in Chromium: opened at a citation, scrolled, searched, copied from, and with the user's notes."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ def lines(number: int) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def reader(tmp_path_factory):
+def viewer(tmp_path_factory):
     """A server with one paper of 40 pages, and the paper's address."""
-    folder = tmp_path_factory.mktemp("reader")
+    folder = tmp_path_factory.mktemp("viewer")
     path = write_pdf(folder / "seeds.pdf", *(column(72, 720, lines(n)) for n in range(1, PAGES + 1)))
     marked(path, "/Highlight", (70, 549, 420, 562), note="Compare with 2019.", page=20)
     marked(path, "/Text", (450, 700, 470, 720), note="<b>Ask</b> Ann", page=3)
@@ -46,7 +46,7 @@ def reader(tmp_path_factory):
 
 
 @pytest.fixture
-def opened(chromium, reader):
+def opened(chromium, viewer):
     contexts = []
 
     def open_at(address: str, *, width: int = 1280, **options):
@@ -55,8 +55,8 @@ def opened(chromium, reader):
         page = context.new_page()
         page.wrong = []
         page.on("pageerror", lambda error: page.wrong.append(str(error)))
-        page.request.post(f"{reader.partition('/page/')[0]}/auth/header")
-        page.goto(f"{reader}/{address}")
+        page.request.post(f"{viewer.partition('/page/')[0]}/auth/header")
+        page.goto(f"{viewer}/{address}")
         page.wait_for_selector(".sheet img")
         return page
 
@@ -86,7 +86,7 @@ def test_it_opens_at_the_citation_and_one_scrolls_and_jumps_through_all_pages(op
     assert is_in_view(page, ".mark")
     assert page.locator(".sheet").count() == PAGES
     assert page.locator("#go").input_value() == "20"
-    shot(page, "reader-1280")
+    shot(page, "viewer-1280")
     page.mouse.move(600, 500)
     most = 0
     for _ in range(25):
@@ -125,7 +125,7 @@ def test_words_are_found_selected_and_copied_with_their_citation(opened, shot) -
     assert until(lambda: page.locator("#hit").inner_text() == "1 / 1")
     assert until(lambda: page.locator(".found.now").count() == 2), "both halves of the broken word"
     assert is_in_view(page, ".found.now")
-    shot(page, "reader-search")
+    shot(page, "viewer-search")
     page.fill("#sought", "garden seeds")
     assert until(lambda: page.locator("#hit").inner_text() == f"12 / {PAGES}")
     page.keyboard.press("Enter")
@@ -145,7 +145,7 @@ def test_words_are_found_selected_and_copied_with_their_citation(opened, shot) -
     page.mouse.move(last["x"] + last["width"] - 1, last["y"] + last["height"] / 2, steps=8)
     page.mouse.up()
     page.wait_for_selector("#copy-cited")
-    shot(page, "reader-selection")
+    shot(page, "viewer-selection")
     page.click("#copy-cited")
     read = "navigator.clipboard.readText()"
     cited = "“The naïve gardener reads page 5.” (Smith and Jones 2019, p. 5)"
@@ -163,7 +163,7 @@ def test_in_the_narrow_panel_the_quote_is_whole_and_the_notes_are_listed(opened,
     assert is_in_view(page, ".mark:not(.other)")
     assert page.locator(".mark").first.bounding_box()["height"] > 9, "readable"
     assert page.locator("#cited-at").inner_text() == "Cited 1 / 2"
-    shot(page, "reader-narrow")
+    shot(page, "viewer-narrow")
     page.click("#cited-after")
     assert until(lambda: page.locator("#go").input_value() == "31")
     assert until(lambda: page.locator('[data-page="31"] .mark:not(.other)').count() == 1)
@@ -177,7 +177,7 @@ def test_in_the_narrow_panel_the_quote_is_whole_and_the_notes_are_listed(opened,
     assert "<b>Ask</b> Ann" in notes.nth(0).inner_text(), "its text is no HTML"
     assert f"“{QUOTE}”" in notes.nth(1).inner_text()
     assert "Compare with 2019." in notes.nth(1).inner_text()
-    shot(page, "reader-notes")
+    shot(page, "viewer-notes")
     notes.nth(0).click()
     assert until(lambda: page.locator('[data-page="3"] .pin').count() == 1)
     assert page.locator("#side").is_hidden(), "it made room for the page"
