@@ -28,12 +28,14 @@ import numpy as np
 from filelock import FileLock, Timeout
 
 from ingest import files, folder, ledger, schema, tags
+from ingest.annotation import Annotation
 from ingest.errors import LibraryBusyError, LibraryMismatchError, StorageError, UnknownPaperError
 from ingest.overview import LISTS, PAPER, Listed, as_paper, overview
 from ingest.paper import Chunk, Page, Paper, ParsedPaper
 from ingest.schema import UNFINISHED
 from ingest.terminal import all_well_formed, well_formed
 from ingest.trouble import in_words
+from ingest.typed_json import from_json, to_json
 from ingest.vectors import ChromaIndex, ExactIndex, VectorIndex, probe
 from ingest.word_index import WordIndex
 
@@ -151,6 +153,17 @@ class Library:
     def overview(self) -> list[Listed]:
         """All finished papers with their tags, reports and dates, by one query, in the order of adding."""
         return overview(self._db)
+
+    def annotations(self, paper_id: str) -> tuple[Annotation, ...] | None:
+        """The highlights and notes that were made in the file; None where an older version did not look."""
+        row = self._db.execute("SELECT annotations FROM papers WHERE id = ?", (paper_id,)).fetchone()
+        return from_json(json.loads(row[0]), tuple[Annotation, ...]) if row and row[0] else None
+
+    def keep_annotations(self, paper_id: str, found: Sequence[Annotation]) -> None:
+        """Store what was read later of a paper of an older version; another process's library stays as it is."""
+        if self._owner.is_locked:
+            with self._db as db:
+                db.execute("UPDATE papers SET annotations = ? WHERE id = ?", (_as_json(found), paper_id))
 
     def added_at(self) -> dict[str, str]:
         """When each finished paper was added, by its id: ISO 8601, UTC."""
@@ -352,9 +365,11 @@ class Library:
             values = {**_columns(paper), "now": _now()}
             values |= {"report": json.dumps(asdict(parsed.report)) if parsed.report else None}
             values |= {"refs": json.dumps(parsed.references), "corrected": json.dumps(corrected) if corrected else None}
+            values |= {"annotations": _as_json(parsed.annotations)}
+            columns = f"{PAPER}, report, refs, corrected, annotations"
             db.execute(
-                f"INSERT INTO papers ({PAPER}, report, refs, corrected, added_at) VALUES "  # noqa: S608 constant columns
-                f"({', '.join(':' + name for name in PAPER.split(', '))}, :report, :refs, :corrected, :now)",
+                f"INSERT INTO papers ({columns}, added_at) VALUES "  # noqa: S608 constant columns
+                f"({', '.join(':' + name for name in columns.split(', '))}, :now)",
                 values,
             )
             self._tags.put_back(paper.id, kept_tags)
@@ -659,6 +674,10 @@ def _copy(source: Path, target: Path) -> None:
     except BaseException:
         partial.unlink(missing_ok=True)  # where the disk is full, this much is free again
         raise
+
+
+def _as_json(found: Sequence[Annotation]) -> str:
+    return json.dumps(all_well_formed(to_json(tuple(found))))
 
 
 def _now() -> str:

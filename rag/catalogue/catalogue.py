@@ -13,6 +13,7 @@ from rag.catalogue.asked import MOST_AT_ONCE, NAMES, ONE, WHICH, WHICH_ONE, Aske
 from rag.catalogue.citing import citing, of_paper, of_words
 from rag.catalogue.grammar import ALL_FIELDS, Request, read
 from rag.catalogue.mentions import find_mentions, wanted_words
+from rag.catalogue.notes import notes_reply
 from rag.retrieval.naming import MARKS, NAMED, place_alone, title_fragment, title_of
 from rag.retrieval.people import fold, is_by
 from rag.words import counted, split_sentences
@@ -79,7 +80,7 @@ class _Answering(Asked):
                 return reply
         return None
 
-    def _answered(self, request: Request) -> Reply | None:  # noqa: PLR0911 - one verb a line
+    def _answered(self, request: Request) -> Reply | None:  # noqa: C901, PLR0911 - one verb a line
         match request.verb:
             case "facts":
                 return self._facts(request)
@@ -91,6 +92,8 @@ class _Answering(Asked):
                 return self._by(request)
             case "page":
                 return self._page()
+            case "notes":
+                return notes_reply(self, request)
         if not self.papers:
             return self.empty()
         match request.verb:

@@ -10,12 +10,13 @@ import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
+from rag.catalogue import note_questions
 from rag.retrieval.naming import MARKS, NAMED, NOUN
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-Verb = Literal["facts", "by", "years", "count", "list", "newest", "cites", "mentions", "page"]
+Verb = Literal["facts", "by", "years", "count", "list", "newest", "cites", "mentions", "page", "notes"]
 Field = Literal[
     "authors", "year", "venue", "doi", "title", "bibtex", "pages", "references", "cited", "abstract", "file", "added"
 ]
@@ -344,6 +345,8 @@ def _core(text: str) -> str:
 
 
 def _words_and_lists(plain: str, marked: str) -> Iterator[Request]:  # noqa: C901, PLR0912 - one table a line
+    for subject, topic in note_questions.read(marked):
+        yield Request("notes", subject=subject, words=topic)
     for match in _all(_MENTIONS_OF, marked):
         yield Request("mentions", words=match["x"], subject=_slot(match))
     for match in _all(_MENTIONS, plain):

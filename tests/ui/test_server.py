@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import re
 import sqlite3
 import uuid
 
@@ -104,21 +106,25 @@ def two_pages(shelf_library, tmp_path):
     return paper_id
 
 
+def document(reply):
+    """What the page tells its script."""
+    (data,) = re.findall(r'<script id="document" type="application/json">(.*?)</script>', reply.text)
+    return json.loads(data)
+
+
 def test_a_page_is_shown_with_its_words_marked(logged_in, two_pages) -> None:
     words = "Sentence 3 tells how the jars were opened, weighed and closed again."
     reply = logged_in.get(f"/page/{two_pages}/1", params={"words": words, "cited": 1})
     assert reply.status_code == 200
-    assert reply.text.count('class="mark"') == 1
+    assert len(document(reply)["marks"]) == 1
     assert "could not be highlighted" not in reply.text
-    assert "1 / 2" in reply.text
-    assert 'id="next"' in reply.text
-    assert 'id="previous"' not in reply.text
+    assert document(reply)["sizes"] == [[612.0, 792.0]] * 2
     assert "<script>alert" not in reply.text
     assert "http" not in reply.text, "nothing from elsewhere"
     following = logged_in.get(f"/page/{two_pages}/2", params={"words": words, "cited": 1})
     assert "could not be highlighted" not in following.text, "said only of the cited page"
     passage = logged_in.get(f"/page/{two_pages}/1", params={"passage": "0000", "cited": 1})
-    assert passage.text.count('class="mark"') > 1
+    assert len(document(passage)["marks"]) > 1
 
 
 def test_words_that_are_not_there_are_called_so_and_the_page_is_shown(logged_in, two_pages) -> None:
@@ -126,7 +132,7 @@ def test_words_that_are_not_there_are_called_so_and_the_page_is_shown(logged_in,
         reply = logged_in.get(f"/page/{two_pages}/1", params={"words": words, "cited": 1})
         assert reply.status_code == 200
         assert "The cited text could not be highlighted on this page." in reply.text
-        assert f'src="/page/{two_pages}/1.png"' in reply.text
+        assert document(reply)["page"] == 1
         assert "<script>alert" not in reply.text
 
 
@@ -190,7 +196,7 @@ def test_pages_of_other_files_are_not_found(logged_in, two_pages, paper_id: str)
             reply = logged_in.get(address)
             assert reply.status_code == 404 or b'<div id="root">' in reply.content
             assert b"PNG" not in reply.content[:8]
-            assert b'id="picture"' not in reply.content
+            assert b'id="document"' not in reply.content
 
 
 def test_pages_are_only_for_who_has_opened_the_page(client, two_pages) -> None:

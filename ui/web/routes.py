@@ -19,18 +19,16 @@ from fastapi import APIRouter, Depends, HTTPException, Query, Request
 from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, Response, StreamingResponse
 
 from ingest import Ingest, Source, UserFacingError, remote, remove_one, tag_papers
-from ingest.errors import UnknownPaperError
 from ingest.locate import MAX_QUOTE
 from ingest.picture import PictureError, page_picture
 from ui import core
-from ui.web import incoming, library_routes, viewer
+from ui.web import incoming, library_routes, viewer, viewer_routes
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Generator
 
     from fastapi import FastAPI
 
-    from ingest import Paper
     from ui.history import UploadFolder
 
 NAME = "scholion"
@@ -78,19 +76,20 @@ def _router(uploads: UploadFolder) -> APIRouter:
 
     @router.get("/papers/{paper_id}.pdf", dependencies=logged_in)
     def paper(paper_id: str) -> FileResponse:
-        found, path = _paper(paper_id)
+        found, path = viewer_routes.stored(paper_id)
         return _inline_pdf(path, name=f"{found.id}.pdf")
 
     # not `async`: drawing pictures and locating words run in a thread
     @router.get("/page/{paper_id}/{number}", dependencies=logged_in)
-    def page(
+    def page(  # noqa: PLR0917 - the parts of the address
         paper_id: str,
         number: str,
         words: Annotated[list[str] | None, Query()] = None,
         passage: str | None = None,
         cited: int | None = None,
+        place: Annotated[list[str] | None, Query()] = None,
     ) -> Response:
-        found, path = _paper(paper_id)
+        found, path = viewer_routes.stored(paper_id)
         match = _NUMBER.fullmatch(number)
         if match is None or int(match[1]) > found.n_pages:
             raise HTTPException(404, "This paper has no such page.")
@@ -98,9 +97,19 @@ def _router(uploads: UploadFolder) -> APIRouter:
             return _picture(path, int(match[1]))
         quotes = tuple(quote[:MAX_QUOTE] for quote in words or () if quote.strip())
         ordinal = passage if passage and _ORDINAL.fullmatch(passage) else None
-        look = viewer.Look(paper=found, number=int(match[1]), words=quotes, passage=ordinal, cited=cited)
+        told = [one for said in place or () if (one := viewer.place_from(said[:MAX_QUOTE]))]
+        look = viewer.Look(
+            paper=found,
+            number=int(match[1]),
+            words=quotes,
+            passage=ordinal,
+            cited=cited if cited and 1 <= cited <= found.n_pages else None,
+            places=viewer.joined_places(told, found.n_pages),
+        )
         chunk = core.library().chunk(f"{found.id}:{ordinal}") if ordinal else None
         return HTMLResponse(viewer.page(look, pdf=path, passage_text=chunk.text if chunk else None))
+
+    router.include_router(viewer_routes.router(), dependencies=logged_in)
 
     @router.get("/uploads/{key:path}", dependencies=logged_in)
     def upload(key: str) -> FileResponse:
@@ -193,18 +202,6 @@ def _describe(paper_id: str, facts: dict[str, Any]) -> dict[str, Any]:
     except UserFacingError as error:
         return {"error": str(error)}
     return {"paper_id": paper.id, "title": paper.title}
-
-
-def _paper(paper_id: str) -> tuple[Paper, Path]:
-    """The paper with exactly this id, and the library's copy of its PDF; 404 if there is none."""
-    try:
-        found = core.library().paper(paper_id)
-    except UnknownPaperError as error:
-        raise HTTPException(404, str(error)) from error
-    path = core.library().pdf_path(found.id)
-    if found.id != paper_id or not path.is_file():
-        raise HTTPException(404, "There is no such paper.")
-    return found, path
 
 
 def _picture(path: Path, number: int) -> Response:
