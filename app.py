@@ -169,5 +169,6 @@ async def act_on_papers(action: cl.Action) -> dict[str, Any]:
 @cl.on_window_message
 @visible_briefly
 async def on_window_message(data: Any) -> None:
-    """A citation was clicked."""
+    """A citation was clicked, or a text was copied."""
     await panel.open_citation(data)
+    await export.copied(data)

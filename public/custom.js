@@ -17,3 +17,4 @@ document.addEventListener('click', (event) => {
 });
 
 import('/public/sentence-marks.js');
+import('/public/copy.js');

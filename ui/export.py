@@ -11,6 +11,7 @@ from ingest.bibliography import write_bibtex
 from rag.render import fenced, with_references
 from rag.sentence_marks import marks_in_words
 from ui import core
+from ui.exports.plain import plain
 
 if TYPE_CHECKING:
     from ingest import Paper
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
 
 COPY, BIBTEX = "copy_answer", "cited_bibtex"
 """The names of the two actions."""
+
+_COPIED = "copied"
+"""The key in the session of the text that the browser was asked to copy."""
 
 
 def kept(answer: Answer) -> dict[str, Any]:
@@ -54,7 +58,7 @@ def actions(metadata: dict[str, Any]) -> list[cl.Action]:
 
 
 async def act(name: str, payload: Any) -> None:
-    """Show what a button asks for, as a block to copy. The payload comes from the browser.
+    """Put an answer with its references on the clipboard, or show its papers as BibTeX. The browser sends the payload.
 
     Raises:
         UserFacingError: none of the cited papers is in the library any more.
@@ -63,10 +67,27 @@ async def act(name: str, payload: Any) -> None:
     cited = _cited(payload.get("cited"))
     if name == BIBTEX:
         papers = {paper.id: paper for _, paper, _ in cited}
-        text = fenced(write_bibtex(list(papers.values())).strip(), language="bibtex")
+        await cl.Message(fenced(write_bibtex(list(papers.values())).strip(), language="bibtex")).send()
+        return
+    text = with_references(plain(str(payload.get("answer", ""))), cited)
+    cl.user_session.set(_COPIED, text)
+    await cl.context.emitter.send_window_message({"type": "scholion:copy", "text": text})
+
+
+async def copied(message: Any) -> None:
+    """Say that the text is on the clipboard; if the browser refused it, show the text to be copied by hand.
+
+    `public/copy.js` posts the message, but any script of the page could: the text is the one that the server sent.
+    """
+    text = cl.user_session.get(_COPIED)
+    kind = message.get("type") if isinstance(message, dict) else None
+    if not isinstance(text, str) or kind not in {"scholion:copied", "scholion:not-copied"}:
+        return
+    cl.user_session.set(_COPIED, None)
+    if kind == "scholion:copied":
+        await cl.context.emitter.send_toast("Copied: the answer with its references.", "success")
     else:
-        text = fenced(with_references(str(payload.get("answer", "")), cited))
-    await cl.Message(text).send()
+        await cl.Message(f"Your browser did not allow copying. Copy the text here:\n\n{fenced(text)}").send()
 
 
 def _cited(rows: Any) -> list[tuple[int, Paper, int]]:

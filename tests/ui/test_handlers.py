@@ -460,13 +460,22 @@ async def test_an_answer_can_be_taken_along_also_after_a_restart(app, chat, assi
     from ingest import ingest_pdf
 
     paper_id = ingest_pdf(seeds_pdf, library=shelf_library, embedder=HashEmbedder()).paper_id
-    metadata = {"question": "Q?", "answer": "Five years [3]. ```", "cited": [[3, paper_id, 1]]}
+    metadata = {"question": "Q?", "answer": "**Five** years\\* [3]. ```", "cited": [[3, paper_id, 1]]}
     await app.on_chat_resume({"steps": [{"id": "s", "type": "assistant_message", "metadata": metadata}]})
     copied, bibtex = chat.of("action")
     assert copied["forId"] == "s"
     await app.take_along(cl.Action(name=copied["name"], payload=copied["payload"]))
-    assert chat.texts[-1].startswith("````text\nFive years [1].")
-    assert "[1] " in chat.texts[-1].splitlines()[-2]
+    (window,) = chat.of("window_message")
+    assert window["type"] == "scholion:copy"
+    assert window["text"].startswith("Five years* [1].")
+    assert window["text"].splitlines()[-1].startswith("[1] ")
+    await app.on_window_message({"type": "scholion:not-copied", "text": "of somebody else"})
+    assert "````text\nFive years* [1]." in chat.texts[-1]
+    await app.on_window_message({"type": "scholion:copied"})
+    assert chat.of("toast") == [], "there is nothing left to be copied"
+    await app.take_along(cl.Action(name=copied["name"], payload=copied["payload"]))
+    await app.on_window_message({"type": "scholion:copied"})
+    assert "Copied" in chat.of("toast")[-1]["message"]
     await app.take_along(cl.Action(name=bibtex["name"], payload=bibtex["payload"]))
     assert chat.texts[-1].startswith("```bibtex\n@misc{")
     for payload in ({}, {"cited": 7}, {"cited": [[1, "../x", 1], "x"]}):
