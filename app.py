@@ -17,6 +17,7 @@ from ui import (
     consent_question,
     conversation,
     core,
+    editing,
     ending,
     export,
     panel,
@@ -33,7 +34,7 @@ folder = core.settings().library.expanduser().resolve()
 attachments = UploadFolder(folder / "uploads")
 
 environment.shut_out()  # `python -m ui` does this before it imports Chainlit, but `chainlit run` does not
-patches.apply(incoming=folder / names.INCOMING)
+patches.apply(incoming=folder / names.INCOMING, edit=editing.edit)
 ending.install()
 guard.check_host(config.run.host)
 guard.install(
@@ -108,7 +109,10 @@ async def on_message(message: cl.Message) -> None:
     if message.command == composer.LIBRARY:
         await shelf.show()
         return
-    papers = await uploads.add(message.elements)
+    if message.command == composer.EXPORT:
+        await export.show()
+        return
+    papers = editing.note_attached(message, await uploads.add(message.elements))
     question = well_formed(message.content).strip()
     mode = composer.mode_of(message)
     if question and (papers or not message.elements):
@@ -146,6 +150,19 @@ async def add_attached(action: cl.Action) -> None:
 async def take_along(action: cl.Action) -> None:
     """Copy an answer with numbered references, or the BibTeX of what it cites."""
     await export.act(action.name, action.payload)
+
+
+@cl.action_callback(export.STYLE)
+async def choose_style(action: cl.Action) -> dict[str, Any]:
+    """Choose the style of references, or ask which there are."""
+    return await export.choose(action.payload)
+
+
+@cl.action_callback(conversation.AGAIN)
+@visible
+async def ask_again(action: cl.Action) -> None:
+    """Ask the question of an answer once more."""
+    await conversation.stoppable(conversation.ask_again(action.payload))
 
 
 @cl.action_callback(refinement.REFINE)

@@ -29,7 +29,7 @@ from filelock import FileLock, Timeout
 
 from ingest import files, folder, ledger, schema, tags
 from ingest.errors import LibraryBusyError, LibraryMismatchError, StorageError, UnknownPaperError
-from ingest.paper import Chunk, Page, Paper, ParsedPaper
+from ingest.paper import Chunk, Page, Paper, ParsedPaper, Publication
 from ingest.schema import UNFINISHED
 from ingest.terminal import all_well_formed, well_formed
 from ingest.trouble import in_words
@@ -44,7 +44,10 @@ if TYPE_CHECKING:
     from ingest.settings import IngestSettings
 
 _CHUNK = 'c.id, c.paper_id, c.ordinal, c.text, c.start, c."end", c.first_page, c.last_page, c.section, c.n_tokens'
-_PAPER = "id, title, authors, year, doi, arxiv_id, abstract, n_pages, file_name, isbn, families, page_labels, retracted"
+_PAPER = (
+    "id, title, authors, year, doi, arxiv_id, abstract, n_pages, file_name, isbn, families, page_labels, retracted, "
+    "publication"
+)
 _LISTS = ("authors", "families", "page_labels")
 """The columns of `_PAPER` that hold a list as JSON; null, in a library of an older version, is an empty one."""
 
@@ -446,12 +449,17 @@ class Library:
         self.own()
         if "authors" in facts:
             facts.setdefault("families", ())
-        paper = replace(self.paper(paper_id), **all_well_formed(facts))
+        facts = all_well_formed(facts)
+        if isinstance(stated := facts.get("publication"), dict):  # as JSON, from the terminal or another process
+            facts["publication"] = Publication(
+                **{name: str(stated[name]) for name in asdict(Publication()) if stated.get(name) is not None}
+            )
+        paper = replace(self.paper(paper_id), **facts)
         with self._db as db:
             db.execute(
                 "UPDATE papers SET title = :title, authors = :authors, year = :year, doi = :doi, "
                 "arxiv_id = :arxiv_id, abstract = :abstract, isbn = :isbn, families = :families, "
-                "retracted = :retracted WHERE id = :id",
+                "retracted = :retracted, publication = :publication WHERE id = :id",
                 _columns(paper),
             )
         return paper
@@ -614,11 +622,14 @@ def open_library(settings: IngestSettings) -> Iterator[Library]:
 def _paper(row: tuple[Any, ...]) -> Paper:
     values = dict(zip(_PAPER.split(", "), row, strict=True))
     values |= {name: tuple(json.loads(values[name] or "[]")) for name in _LISTS}
+    stated = json.loads(values["publication"]) if values["publication"] else None
+    values["publication"] = Publication(**stated) if stated else None
     return Paper(**values | {"retracted": bool(values["retracted"])})  # null, in a library of an older version, is no
 
 
 def _columns(paper: Paper) -> dict[str, Any]:
     values: dict[str, Any] = all_well_formed(asdict(paper))  # half a pair of surrogates is no text for SQLite
+    values["publication"] = json.dumps(values["publication"]) if values["publication"] else None
     return values | {name: json.dumps(values[name]) for name in _LISTS}
 
 

@@ -10,7 +10,7 @@ from ingest import ledger, tags
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-VERSION = 5
+VERSION = 6
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -18,7 +18,7 @@ CREATE TABLE IF NOT EXISTS papers (
     id TEXT PRIMARY KEY, title TEXT NOT NULL, authors TEXT NOT NULL, year INTEGER, doi TEXT,
     arxiv_id TEXT, abstract TEXT, n_pages INTEGER NOT NULL, file_name TEXT NOT NULL,
     report TEXT, refs TEXT, isbn TEXT, families TEXT, page_labels TEXT, retracted INTEGER,
-    added_at TEXT NOT NULL, finished_at TEXT);
+    publication TEXT, added_at TEXT NOT NULL, finished_at TEXT);
 CREATE TABLE IF NOT EXISTS rebuilt (
     id TEXT PRIMARY KEY REFERENCES chunks(id) ON DELETE CASCADE, embedder TEXT NOT NULL, vector BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS pages (
@@ -45,9 +45,10 @@ CREATE TRIGGER IF NOT EXISTS chunk_removed AFTER DELETE ON chunks BEGIN
 _ADDED = {
     "arxiv_id": "TEXT", "abstract": "TEXT", "report": "TEXT", "refs": "TEXT",
     "isbn": "TEXT", "families": "TEXT", "page_labels": "TEXT", "retracted": "INTEGER",
+    "publication": "TEXT",
 }  # fmt: skip
-"""The columns of `papers` that came after version 1. Version 4 had the last four or some of them: which, only the
-table itself says."""
+"""The columns of `papers` that came after version 1. Which of them an older table has, only the table itself
+says."""
 
 _FROM_2_TO_3 = """
 DROP TRIGGER chunk_added;

@@ -49,6 +49,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+MAX_COMMENT = 4000
+"""Characters of a comment on an answer; the rest is cut."""
+
 NAMELESS_CHAT = "Your papers"
 """Name of a chat that started without text, with an upload or a look at the library."""
 
@@ -97,6 +100,12 @@ _THREAD = """
         "userId" = COALESCE(threads."userId", EXCLUDED."userId"),
         "userIdentifier" = COALESCE(threads."userIdentifier", EXCLUDED."userIdentifier")
     WHERE threads."name" IS NULL OR threads."userId" IS NULL
+"""
+
+
+_LATER = """
+    SELECT s."id" FROM steps s JOIN steps q ON q."id" = :step AND q."threadId" = :chat
+    WHERE s."threadId" = q."threadId" AND s."createdAt" > q."createdAt"
 """
 
 
@@ -283,9 +292,28 @@ class ChatHistory(SQLAlchemyDataLayer):  # type: ignore[misc]  # chainlit's own 
         async with self._turn():
             await super().delete_element(element_id, thread_id)
 
-    async def upsert_feedback(self, feedback: Feedback) -> str:
-        """As inherited, in turn."""
+    async def forget_after(self, thread_id: str, step_id: str) -> list[str]:
+        """Delete all that came after a message of a chat; returns the ids of the deleted steps."""
         async with self._turn():
+            rows = await self.execute_sql(_LATER, {"chat": thread_id, "step": step_id})
+            ids = [str(row["id"]) for row in rows] if isinstance(rows, list) else []
+            for later in ids:
+                await super().delete_step(later)
+        return ids
+
+    async def upsert_feedback(self, feedback: Feedback) -> str:
+        """As inherited, in turn, for a message that is there; its chat is the message's, whatever the page says.
+
+        Raises:
+            ValueError: there is no such message.
+        """
+        async with self._turn():
+            rows = await self.execute_sql('SELECT "threadId" FROM steps WHERE "id" = :id', {"id": feedback.forId})
+            if not isinstance(rows, list) or not rows:
+                raise ValueError("There is no such answer.")
+            feedback.threadId = str(rows[0]["threadId"])
+            if feedback.comment is not None:
+                feedback.comment = feedback.comment[:MAX_COMMENT]
             return str(await super().upsert_feedback(feedback))
 
     async def delete_feedback(self, feedback_id: str) -> bool:
