@@ -33,7 +33,7 @@ export default function Export() {
   return (
     <div id="export" className="w-full rounded-lg border bg-card p-4 text-sm">
       <div className="mb-3 flex flex-wrap items-center gap-2">
-        <span className="mr-auto font-semibold">Export this chat</span>
+        <span className="font-semibold" style={{ marginRight: 'auto' }}>Export this chat</span>
         <label htmlFor="export-style" className="text-xs text-muted-foreground">References in</label>
         <select id="export-style" className="h-8 rounded-md border bg-background px-2 text-sm" style={{ maxWidth: '14rem' }}
           value={style} onChange={(event) => choose({ style: event.target.value })}>
@@ -52,7 +52,7 @@ export default function Export() {
           </Button>
         ))}
       </div>
-      <p className="mt-3 text-xs text-muted-foreground">
+      <p className="text-xs text-muted-foreground" style={{ marginTop: '0.75rem' }}>
         The style also applies to “Copy with references”. More styles: put .csl files into styles/ in your library’s folder.
       </p>
     </div>

@@ -62,7 +62,9 @@ class Chat:
 
 def read_chat(thread: Mapping[str, Any], library: Library) -> Chat:
     """The chat that the history has stored; what is damaged or of an older version is read as far as it goes."""
-    turns = tuple(turn for step in thread.get("steps") or [] if (turn := _turn(step)))
+    steps = thread.get("steps") or []
+    judged = {step.get("id"): found for step in steps if (found := _feedback(step.get("feedback")))}
+    turns = tuple(turn for step in steps if (turn := _turn(step, judged)))
     wanted = list(dict.fromkeys(cited.paper_id for turn in turns for cited in turn.cited))
     there = {paper.id: paper for paper in library.papers(set(wanted))} if wanted else {}
     return Chat(
@@ -136,14 +138,20 @@ def _row(turn: Turn, papers: Mapping[str, Paper], chunks: Mapping[str, Any]) -> 
     }
 
 
-def _turn(step: Mapping[str, Any]) -> Turn | None:
+def _turn(step: Mapping[str, Any], judged: Mapping[Any, dict[str, Any]]) -> Turn | None:
+    """A step as a turn; None for what is only a part of one.
+
+    Args:
+        step: as the history has stored it.
+        judged: the feedback on each step; the page gives it to the run that an answer belongs to.
+    """
     kind, metadata = step.get("type"), step.get("metadata")
     metadata = metadata if isinstance(metadata, dict) else {}
     text = str(step.get("output") or "")
     known: dict[str, Any] = {"id": str(step.get("id")), "at": step.get("createdAt")}
     if kind == "user_message":
-        words = text.strip() or str(step.get("command") or "")
-        return Turn(role="question", text=_words(words, lines=True), **known) if words else None
+        words = _words(text, lines=True)  # a command has none
+        return Turn(role="question", text=words, **known) if words else None
     if kind != "assistant_message":
         return None
     if "answer" not in metadata:
@@ -155,7 +163,7 @@ def _turn(step: Mapping[str, Any]) -> Turn | None:
         text=plain(str(said or "")).strip(),
         cited=tuple(_cited(metadata, facts or {})),
         facts=facts,
-        feedback=_feedback(step.get("feedback")),
+        feedback=judged.get(step.get("id")) or judged.get(step.get("parentId")),
         **known,
     )
 

@@ -8,7 +8,6 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from rag.costs.accounting import cost_words, total
-from rag.inert import inert
 from rag.words import counted
 
 if TYPE_CHECKING:
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
 
 _MARKER = re.compile(r" ?\[(\d{1,3})\]")
 _RUN = re.compile(r"\] \[(?=\d)")
+_MARKDOWN = re.compile(r"[\\`*_\[\]<>|~$#]|&(?=#?\w{1,32};)|^[ \t]*(?:[-+=]|\d{1,9}[.)])(?=\s|$)", re.MULTILINE)
 _VERDICTS = {"weak": "Partially supported", "unsupported": "Not supported"}
 
 CSS = """
@@ -52,20 +52,20 @@ def as_markdown(chat: Chat, references: References | None) -> str:
         chat: what was said.
         references: of `chat.papers`; None where nothing is cited.
     """
-    blocks = [f"# {inert(chat.name)}", _about(chat)]
+    blocks = [f"# {_md(chat.name)}", _about(chat)]
     for turn in chat.turns:
         if turn.role == "question":
-            blocks.append("## " + inert(turn.text))
+            blocks.append("## " + _md(turn.text))
         else:
             blocks += [_lines(_numbered(turn, chat, references))]
         if turn.cited:
-            blocks.append("\n".join(f"- {inert(where)}: “{inert(quote)}”" for quote, where in _quotes(turn, chat)))
+            blocks.append("\n".join(f"- {_md(where)}: “{_md(quote)}”" for quote, where in _quotes(turn, chat)))
         if doubts := _doubts(turn):
-            blocks.append("\n".join(f"- *{why}:* {inert(text)}" for text, why in doubts))
+            blocks.append("\n".join(f"- *{why}:* {_md(text)}" for text, why in doubts))
         if said := _facts(turn):
-            blocks.append(f"*{inert(said)}*")
+            blocks.append(f"*{_md(said)}*")
     if references:
-        blocks.append("## References\n\n" + "\n\n".join(inert(text) for _, text in references.entries()))
+        blocks.append("## References\n\n" + "\n\n".join(_md(text) for _, text in references.entries()))
     return "\n\n".join(block for block in blocks if block) + "\n"
 
 
@@ -187,7 +187,13 @@ def _facts(turn: Turn) -> str:
     return " · ".join(part for part in parts if part)
 
 
+def _md(text: str) -> str:
+    """Text on one line with nothing in it that Markdown acts on; addresses stay whole, for references have some."""
+    flat = " ".join(text.split())
+    return _MARKDOWN.sub(lambda found: f"{found[0][:-1]}\\{found[0][-1]}", flat)
+
+
 def _lines(text: str) -> str:
     """Text as Markdown paragraphs with nothing in it that Markdown acts on; lists stay one item a line."""
     paragraphs = re.split(r"\n{2,}", text)
-    return "\n\n".join("  \n".join(inert(line) for line in paragraph.split("\n")) for paragraph in paragraphs)
+    return "\n\n".join("  \n".join(_md(line) for line in paragraph.split("\n")) for paragraph in paragraphs)
