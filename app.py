@@ -17,6 +17,7 @@ from ui import (
     consent_question,
     conversation,
     core,
+    editing,
     ending,
     export,
     panel,
@@ -33,7 +34,7 @@ folder = core.settings().library.expanduser().resolve()
 attachments = UploadFolder(folder / "uploads")
 
 environment.shut_out()  # `python -m ui` does this before it imports Chainlit, but `chainlit run` does not
-patches.apply(incoming=folder / names.INCOMING)
+patches.apply(incoming=folder / names.INCOMING, edit=editing.edit)
 ending.install()
 guard.check_host(config.run.host)
 guard.install(
@@ -110,7 +111,10 @@ async def on_message(message: cl.Message) -> None:
     if message.command == composer.LIBRARY:
         await shelf.show()
         return
-    papers = await uploads.add(message.elements)
+    if message.command == composer.EXPORT:
+        await export.show()
+        return
+    papers = editing.note_attached(message, await uploads.add(message.elements))
     question = well_formed(message.content).strip()
     mode = composer.mode_of(message)
     if question and (papers or not message.elements):
@@ -150,6 +154,19 @@ async def take_along(action: cl.Action) -> None:
     await export.act(action.name, action.payload)
 
 
+@cl.action_callback(export.STYLE)
+async def choose_style(action: cl.Action) -> dict[str, Any]:
+    """Choose the style of references, or ask which there are."""
+    return await export.choose(action.payload)
+
+
+@cl.action_callback(conversation.AGAIN)
+@visible
+async def ask_again(action: cl.Action) -> None:
+    """Ask the question of an answer once more."""
+    await conversation.stoppable(conversation.ask_again(action.payload))
+
+
 @cl.action_callback(refinement.REFINE)
 @visible
 async def refine_answer(action: cl.Action) -> None:
@@ -160,6 +177,7 @@ async def refine_answer(action: cl.Action) -> None:
 @cl.on_window_message
 @visible_briefly
 async def on_window_message(data: Any) -> None:
-    """A citation was clicked, or the Library was opened or used."""
+    """A citation was clicked, the Library was opened or used, or a text was copied."""
     await shelf.heard(data)
     await panel.open_citation(data)
+    await export.copied(data)

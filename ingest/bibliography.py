@@ -1,4 +1,4 @@
-"""Papers as BibTeX, to take along."""
+"""Papers as BibTeX, to take along: of the type and with the journal, volume and pages where they are known."""
 
 from __future__ import annotations
 
@@ -65,8 +65,40 @@ def _entry_text(key: str, paper: Paper) -> str:
         fields["isbn"] = paper.isbn
     if paper.retracted:
         fields["note"] = "Retracted"
+    kind, published = _published(paper)
+    fields |= published
     lines = "".join(f"  {name} = {{{value}}},\n" for name, value in fields.items() if value)
-    return f"@misc{{{key},\n{lines}}}\n"  # which kind it is, a PDF does not say; @misc asks for no other field
+    return f"@{kind}{{{key},\n{lines}}}\n"
+
+
+_KINDS = {
+    "article-journal": ("article", "journal", "publisher"),
+    "paper-conference": ("inproceedings", "booktitle", "publisher"),
+    "chapter": ("incollection", "booktitle", "publisher"),
+    "book": ("book", "series", "publisher"),
+    "thesis": ("phdthesis", "series", "school"),
+    "report": ("techreport", "series", "institution"),
+}
+"""BibTeX's type for one of CSL's, and its names for the container and the publisher."""
+_NEEDED = {"article": "journal", "inproceedings": "booktitle", "incollection": "booktitle", "book": "publisher",
+           "phdthesis": "school", "techreport": "institution"}  # fmt: skip
+
+
+def _published(paper: Paper) -> tuple[str, dict[str, str]]:
+    """The entry's type and what is known of where it was published; @misc where the type's own field is not known."""
+    stated = paper.publication
+    if stated is None:
+        return "misc", {}  # which kind it is, a PDF does not say; @misc asks for no other field
+    kind, container, publisher = _KINDS.get(stated.kind or "", ("misc", "howpublished", "publisher"))
+    fields = {
+        container: to_latex(stated.container or ""),
+        publisher: to_latex(stated.publisher or ""),
+        "volume": to_latex(stated.volume or ""),
+        "number": to_latex(stated.issue or ""),
+        "pages": to_latex(paper.pages_in_print or "").replace("-", "--"),
+    }
+    fields = {name: value for name, value in fields.items() if value}
+    return (kind if _NEEDED.get(kind, "") in fields or kind == "misc" else "misc"), fields
 
 
 def _keeping_capitals(title: str) -> str:

@@ -19,10 +19,11 @@ from ingest.attachments import attached_files
 from ingest.identifiers import ARXIV_ID, doi_in_field, isbn_in_field, normal_arxiv_id
 from ingest.latex import from_latex
 from ingest.names import family_of
+from ingest.paper import Publication
 from ingest.terminal import all_well_formed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
     from ingest.metadata import Description
@@ -52,6 +53,7 @@ class Entry:
     """The attached files' paths as the program wrote them, often of another machine."""
     source: Path | None = None
     """The file that it was read from."""
+    publication: Publication | None = None
 
 
 # ---- reading --------------------------------------------------------------------------------------------------------
@@ -105,7 +107,7 @@ def parse_bibtex(text: str, *, source: Path | None = None) -> tuple[list[Entry],
                     fields: dict[str, str] = {}
                     for name, value in _fields(rest, macros):
                         fields.setdefault(name, value)
-                    entries.append(_bibtex_entry(key.strip(), fields, source))
+                    entries.append(_bibtex_entry(key.strip(), kind, fields, source))
         except ValueError as error:
             problems.append(f"line {line}: @{kind} was left out: {error}")
     return entries, problems
@@ -186,7 +188,7 @@ def _value(body: str, at: int, macros: Mapping[str, str]) -> tuple[str, int]:
     return macros.get(bare[0].lower(), bare[0]), bare.end()
 
 
-def _bibtex_entry(key: str, fields: Mapping[str, str], source: Path | None) -> Entry:
+def _bibtex_entry(key: str, kind: str, fields: Mapping[str, str], source: Path | None) -> Entry:
     elsewhere = " ".join(fields.get(name, "") for name in ("journal", "note", "number", "url", "doi"))
     arxiv = _ARXIV.search(elsewhere)
     if "arxiv" in fields.get("archiveprefix", fields.get("eprinttype", "")).lower():
@@ -212,7 +214,49 @@ def _bibtex_entry(key: str, fields: Mapping[str, str], source: Path | None) -> E
         abstract=abstract or None,
         files=tuple(attached_files(fields)),
         source=source,
+        publication=_bibtex_publication(kind, fields),
     )
+
+
+_KINDS = {
+    "article": "article-journal",
+    "inproceedings": "paper-conference",
+    "conference": "paper-conference",
+    "incollection": "chapter",
+    "inbook": "chapter",
+    "book": "book",
+    "phdthesis": "thesis",
+    "mastersthesis": "thesis",
+    "thesis": "thesis",
+    "techreport": "report",
+    "report": "report",
+}
+
+
+def _bibtex_publication(kind: str, fields: Mapping[str, str]) -> Publication | None:
+    """Journal or proceedings, volume, issue, pages; BibTeX's and biblatex's names of the fields. None without any."""
+
+    def one(*names: str) -> str | None:
+        return next((text for name in names if (text := from_latex(fields.get(name, "")).strip())), None)
+
+    container = one("journal", "journaltitle", "booktitle")
+    if container and _ARXIV.search(container):  # "arXiv preprint arXiv:1706.03762" is no journal
+        container, kind = None, "misc"
+    pages = re.sub(r"\s*[-–—]+\s*", "-", one("pages", "eid") or "") or None
+    return _said(
+        Publication(
+            kind=_KINDS.get(kind),
+            container=container,
+            volume=one("volume"),
+            issue=one("number", "issue") if container else None,  # of a preprint or a report it is its own number
+            pages=pages,
+            publisher=one("publisher", "school", "institution"),
+        )
+    )
+
+
+def _said(publication: Publication) -> Publication | None:
+    return publication if publication != Publication() else None
 
 
 def _csl_entry(item: Mapping[str, Any], source: Path) -> Entry | None:
@@ -241,6 +285,25 @@ def _csl_entry(item: Mapping[str, Any], source: Path) -> Entry | None:
         isbn=isbn_in_field(text("ISBN")),
         abstract=text("abstract") or None,
         source=source,
+        publication=_csl_publication(item, text),
+    )
+
+
+def _csl_publication(item: Mapping[str, Any], text: Callable[[str], str]) -> Publication | None:
+    def one(name: str) -> str | None:
+        value = item.get(name)
+        return (str(value) if isinstance(value, int) and not isinstance(value, bool) else text(name)) or None
+
+    kind = str(item.get("type") or "")
+    return _said(
+        Publication(
+            kind=kind if kind in _KINDS.values() else None,
+            container=one("container-title"),
+            volume=one("volume"),
+            issue=one("issue"),
+            pages=one("page"),
+            publisher=one("publisher"),
+        )
     )
 
 
@@ -328,4 +391,5 @@ def apply(entry: Entry, description: Description) -> Description:
         arxiv_id=entry.arxiv_id or description.arxiv_id,
         isbn=entry.isbn or description.isbn,
         abstract=entry.abstract or description.abstract,
+        publication=entry.publication or description.publication,
     )

@@ -31,7 +31,7 @@ from ingest import files, folder, ledger, schema, tags
 from ingest.annotation import Annotation
 from ingest.errors import LibraryBusyError, LibraryMismatchError, StorageError, UnknownPaperError
 from ingest.overview import LISTS, PAPER, Listed, as_paper, overview
-from ingest.paper import Chunk, Page, Paper, ParsedPaper
+from ingest.paper import Chunk, Page, Paper, ParsedPaper, Publication
 from ingest.schema import UNFINISHED
 from ingest.terminal import all_well_formed, well_formed
 from ingest.trouble import in_words
@@ -468,15 +468,20 @@ class Library:
         self.own()
         if "authors" in facts:
             facts.setdefault("families", ())
+        facts = all_well_formed(facts)
+        if isinstance(stated := facts.get("publication"), dict):  # as JSON, from the terminal or another process
+            facts["publication"] = Publication(
+                **{name: str(stated[name]) for name in asdict(Publication()) if stated.get(name) is not None}
+            )
         before = self.paper(paper_id)
-        paper = replace(before, **all_well_formed(facts))
+        paper = replace(before, **facts)
         changed = [name for name in facts if getattr(paper, name) != getattr(before, name)]
         corrected = list(dict.fromkeys([*self._corrected(paper.id), *changed]))
         with self._db as db:
             db.execute(
                 "UPDATE papers SET title = :title, authors = :authors, year = :year, doi = :doi, "
                 "arxiv_id = :arxiv_id, abstract = :abstract, isbn = :isbn, families = :families, "
-                "retracted = :retracted, corrected = :corrected WHERE id = :id",
+                "retracted = :retracted, publication = :publication, corrected = :corrected WHERE id = :id",
                 _columns(paper) | {"corrected": json.dumps(corrected) if corrected else None},
             )
         return paper
@@ -648,6 +653,7 @@ def open_library(settings: IngestSettings) -> Iterator[Library]:
 
 def _columns(paper: Paper) -> dict[str, Any]:
     values: dict[str, Any] = all_well_formed(asdict(paper))  # half a pair of surrogates is no text for SQLite
+    values["publication"] = json.dumps(values["publication"]) if values["publication"] else None
     return values | {name: json.dumps(values[name]) for name in LISTS}
 
 

@@ -28,8 +28,9 @@ _BODY = re.compile(
 
 
 def is_body(name: str) -> bool:
-    """Whether a name is that of a group or an institution and not a person's."""
-    return len(name.split()) > 1 and bool(_BODY.search(name))
+    """Whether a name is that of a group or an institution and not a person's: "The Peat authors" too."""
+    words = name.split()
+    return len(words) > 1 and (bool(_BODY.search(name)) or (words[0] == "The" and words[-1].islower()))
 
 
 def family_of(name: str) -> str:

@@ -6,12 +6,15 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ingest.paper import LostStep, Paper, QualityReport
+from ingest.paper import LostStep, Paper, Publication, QualityReport
 
 if TYPE_CHECKING:
     import sqlite3
 
-PAPER = "id, title, authors, year, doi, arxiv_id, abstract, n_pages, file_name, isbn, families, page_labels, retracted"
+PAPER = (
+    "id, title, authors, year, doi, arxiv_id, abstract, n_pages, file_name, isbn, families, page_labels, retracted, "
+    "publication"
+)
 """The columns of a `Paper`, in this order."""
 
 LISTS = ("authors", "families", "page_labels")
@@ -48,6 +51,8 @@ def as_paper(row: tuple[Any, ...]) -> Paper:
     """A paper from the columns `PAPER`."""
     values = dict(zip(PAPER.split(", "), row, strict=True))
     values |= {name: tuple(json.loads(values[name] or "[]")) for name in LISTS}
+    stated = json.loads(values["publication"]) if values["publication"] else None
+    values["publication"] = Publication(**stated) if stated else None
     return Paper(**values | {"retracted": bool(values["retracted"])})  # null, in a library of an older version, is no
 
 

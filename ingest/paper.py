@@ -14,6 +14,21 @@ PAGE_BREAK = "\n"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Publication:
+    """Where a paper was published; unknown is None. It is what a bibliography or the file itself states."""
+
+    kind: str | None = None
+    """In CSL's words: "article-journal", "paper-conference", "chapter", "book", "thesis", "report"."""
+    container: str | None = None
+    """The journal, the proceedings or the book that it stands in."""
+    volume: str | None = None
+    issue: str | None = None
+    pages: str | None = None
+    """First and last with a hyphen, "101-109", or an article's number, "e1004"."""
+    publisher: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Paper:
     """What is known of one publication."""
 
@@ -37,11 +52,26 @@ class Paper:
 
     retracted: bool = False
     """Whether the file itself says so, by a stamp or a notice."""
+    publication: Publication | None = None
+    """None where neither a bibliography nor the file says anything of it."""
 
     @property
     def family_names(self) -> tuple[str, ...]:
         """The authors' family names, one each: "García Márquez", "van der Burg", all of a group's name."""
         return families_of(self.authors, self.families)
+
+    @property
+    def pages_in_print(self) -> str | None:
+        """First and last page of the paper in its journal or book, "101-109": stated, or printed on its pages."""
+        stated = self.publication
+        if stated is None or stated.pages or not stated.container:
+            return stated.pages if stated else None
+        ends = self.page_labels[:1] + self.page_labels[-1:]
+        if len(ends) == 2 and all(label.isdecimal() for label in ends):
+            first, last = map(int, ends)
+            if first > 1 and last - first + 1 == self.n_pages:
+                return f"{first}-{last}"
+        return None
 
     @property
     def marked_title(self) -> str:

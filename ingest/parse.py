@@ -86,6 +86,7 @@ def parse_pdf(path: Path, *, file_name: str | None = None, ocr_languages: str = 
         n_pages=n_pages,
         file_name=name,
         isbn=known.isbn,
+        publication=known.publication,
         page_labels=labels,
         retracted=known.retracted,
     )

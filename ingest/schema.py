@@ -18,7 +18,7 @@ CREATE TABLE IF NOT EXISTS papers (
     id TEXT PRIMARY KEY, title TEXT NOT NULL, authors TEXT NOT NULL, year INTEGER, doi TEXT,
     arxiv_id TEXT, abstract TEXT, n_pages INTEGER NOT NULL, file_name TEXT NOT NULL,
     report TEXT, refs TEXT, isbn TEXT, families TEXT, page_labels TEXT, retracted INTEGER,
-    corrected TEXT, annotations TEXT, added_at TEXT NOT NULL, finished_at TEXT);
+    corrected TEXT, annotations TEXT, publication TEXT, added_at TEXT NOT NULL, finished_at TEXT);
 CREATE TABLE IF NOT EXISTS rebuilt (
     id TEXT PRIMARY KEY REFERENCES chunks(id) ON DELETE CASCADE, embedder TEXT NOT NULL, vector BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS pages (
@@ -45,10 +45,10 @@ CREATE TRIGGER IF NOT EXISTS chunk_removed AFTER DELETE ON chunks BEGIN
 _ADDED = {
     "arxiv_id": "TEXT", "abstract": "TEXT", "report": "TEXT", "refs": "TEXT",
     "isbn": "TEXT", "families": "TEXT", "page_labels": "TEXT", "retracted": "INTEGER",
-    "corrected": "TEXT", "annotations": "TEXT",
+    "corrected": "TEXT", "annotations": "TEXT", "publication": "TEXT",
 }  # fmt: skip
 """The columns of `papers` that came after version 1. Version 4 had `isbn` to `retracted` or some of them: which, only
-the table itself says. Version 6 brought the last two."""
+the table itself says. Version 6 brought the last three."""
 
 _FROM_2_TO_3 = """
 DROP TRIGGER chunk_added;

@@ -18,3 +18,4 @@ document.addEventListener('click', (event) => {
 
 import('/public/sentence-marks.js');
 import('/public/accessible.js');
+import('/public/copy.js');

@@ -13,8 +13,13 @@ from ui.starters import questions
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-LIBRARY = "Library"
-"""The command that opens the list of papers."""
+LIBRARY, EXPORT = "Library", "Export"
+"""The commands: show the papers, take the chat along."""
+
+_COMMANDS = (
+    (LIBRARY, "library", "Your papers: add, find, correct, tag, remove"),
+    (EXPORT, "download", "This chat as a report, Markdown, JSON or BibTeX"),
+)
 
 NONE_SET_UP = " No larger model is set up yet: see docs/modes.md."
 
@@ -29,14 +34,7 @@ async def show_controls() -> None:
     """Set the pickers and commands; needed when a chat starts and when it is resumed."""
     await show_pickers()
     await cl.context.emitter.set_commands(
-        [
-            {
-                "id": LIBRARY,
-                "icon": "library",
-                "description": "Your papers: add, find, correct, tag, remove",
-                "button": True,
-            }
-        ]
+        [{"id": name, "icon": icon, "description": text, "button": name == LIBRARY} for name, icon, text in _COMMANDS]
     )
 
 

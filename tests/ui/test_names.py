@@ -295,8 +295,11 @@ async def test_a_message_with_a_foreign_name_is_not_taken(server, chat, victim, 
     assert "not to be taken" not in str(thread)  # `_whole` has seen an answer to what was sent later
 
 
-async def test_an_edited_message_is_not_taken_for_the_setting_says_so(server, chat) -> None:
-    await chat.socket.emit("edit_message", {"message": chat.message | {"output": "changed"}})
+async def test_an_edited_message_of_elsewhere_is_not_taken(server, chat) -> None:
+    for name in (new_id(), "../x", None, 7):
+        await chat.socket.emit("edit_message", {"message": chat.message | {"id": name, "output": "changed"}})
+    for payload in (None, 7, {}, {"message": 7}):
+        await chat.socket.emit("edit_message", payload)
     await _whole(chat)
     assert "changed" not in str((await chat.http.get(f"/project/thread/{chat.thread}")).json())
 

@@ -70,7 +70,9 @@ def test_a_link_from_elsewhere_opens_the_page(client) -> None:
 
 
 def test_papers_are_only_for_who_has_opened_the_page(client) -> None:
-    assert TestClient(client.app, base_url=ALLOWED).get("/papers/0123456789abcdef.pdf").status_code == 401
+    stranger = TestClient(client.app, base_url=ALLOWED)
+    assert stranger.get("/papers/0123456789abcdef.pdf").status_code == 401
+    assert stranger.get("/export/chat/00000000-0000-4000-8000-000000000000.json").status_code == 401
 
 
 def test_a_paper_is_served_as_a_pdf_and_nothing_else_is(logged_in, shelf_library, tmp_path) -> None:
@@ -234,7 +236,7 @@ def test_the_configuration_is_as_we_need_it(app) -> None:
     from chainlit.config import config
 
     assert config.features.unsafe_allow_html is False
-    assert config.features.edit_message is False
+    assert config.features.edit_message is True
     assert config.features.latex is True
     assert config.features.mcp.enabled is False
     assert config.ui.cot == "tool_call"

@@ -22,7 +22,7 @@ from ingest import Ingest, Source, UserFacingError, remote, remove_one, tag_pape
 from ingest.locate import MAX_QUOTE
 from ingest.picture import PictureError, page_picture
 from ui import core
-from ui.web import incoming, library_routes, viewer, viewer_routes
+from ui.web import export_routes, incoming, library_routes, viewer, viewer_routes
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Generator
@@ -118,6 +118,7 @@ def _router(uploads: UploadFolder) -> APIRouter:
             raise HTTPException(404, "There is no such file.")
         return _inline_pdf(path, name=path.name) if path.suffix == ".pdf" else FileResponse(path, filename=path.name)
 
+    router.include_router(export_routes.router(), dependencies=logged_in)
     router.add_api_route("/project/file", incoming.receive, methods=["POST"], dependencies=logged_in)
 
     router.include_router(library_routes.router(), dependencies=logged_in)
@@ -195,7 +196,7 @@ def _carry_out(order: dict[str, Any], *, cancel: threading.Event) -> Generator[d
 
 
 def _describe(paper_id: str, facts: dict[str, Any]) -> dict[str, Any]:
-    known = {"title", "authors", "families", "year", "doi", "arxiv_id", "isbn", "retracted"}
+    known = {"title", "authors", "families", "year", "doi", "arxiv_id", "isbn", "retracted", "publication"}
     try:
         facts = {name: tuple(value) if isinstance(value, list) else value for name, value in facts.items()}
         paper = core.library().describe(paper_id, **{name: facts[name] for name in known & facts.keys()})
