@@ -23,7 +23,7 @@ from ingest.errors import UnknownPaperError
 from ingest.locate import MAX_QUOTE
 from ingest.picture import PictureError, page_picture
 from ui import core
-from ui.web import incoming, viewer
+from ui.web import health_routes, incoming, insight_routes, viewer
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Generator
@@ -61,6 +61,8 @@ def install(app: FastAPI, *, uploads: UploadFolder) -> None:
     routes = app.router.routes
     before = list(routes)
     router = _router(uploads)
+    for pages in (health_routes, insight_routes):
+        router.include_router(pages.router(), dependencies=[Depends(_logged_in)])
     for closed in _CLOSED:
         router.add_api_route(closed, _nothing_there, methods=["GET", "HEAD", "POST", "PUT", "DELETE"])
     app.include_router(router)
