@@ -37,6 +37,12 @@ const money = (value) => {
 };
 const energy = (value) => (value === null || value === undefined ? NONE : `${Number(value.toPrecision(2))} Wh`);
 
+/** The card of a sum: the known part, and below it for how many answers it is known. */
+const bigSum = (part, words, name) => {
+  if (!part.known) return big(part.unknown ? NONE : 'none', part.unknown ? name : `${name}: no model was asked`);
+  return big(words(part.sum), part.unknown ? `${name} of ${many(part.known, 'answer')}; ${NONE} for ${part.unknown}` : name);
+};
+
 /** A sum with its missing parts: never as if these were zero. */
 const sum = (part, words) => {
   if (!part.known && !part.unknown) return 'no model was asked';
@@ -53,18 +59,21 @@ const bar = (parts, whole, { label, height = 28 }) => {
     const width = svg.parentElement?.clientWidth || 600;
     svg.setAttribute('viewBox', `0 0 ${width} ${height}`);
     svg.replaceChildren();
-    const unlabelled = [];
+    rest.replaceChildren();
     let x = 0;
     for (const { kind, value, name, words } of parts) {
       const wide = whole ? (value / whole) * width : 0;
       svg.append(svgNode('rect', { class: kind, x, y: 2, width: Math.max(wide - 1, 0.5), height: height - 4, rx: 3 }));
       const fits = [`${name} ${words}`, name].find((text) => text.length * LETTER + 10 < wide);
       if (fits) svg.append(svgNode('text', { x: x + 6, y: height / 2 + 4 }, fits));
-      if (fits !== `${name} ${words}`) unlabelled.push(`${name} ${words}`);
+      if (fits !== `${name} ${words}`) {
+        const swatch = svgNode('svg', { class: 'swatch', 'aria-hidden': 'true' });
+        swatch.append(svgNode('rect', { class: kind, width: 10, height: 10 }));
+        rest.append(make('span', { class: 'part' }, swatch, `${name} ${words}`), ' ');
+      }
       x += wide;
     }
-    rest.textContent = unlabelled.join(' · ');
-    rest.hidden = !unlabelled.length;
+    rest.hidden = !rest.childNodes.length;
   };
   drawn.push(draw);
   return [svg, rest];
@@ -100,8 +109,8 @@ const big = (value, words) => make('div', { class: 'card' }, make('b', {}, value
 const overview = ({ all, n_chats: chats }) => make('div', { class: 'figures' },
   big(many(all.answers, 'answer'), `in ${many(chats, 'chat')}`),
   big(seconds(all.first_word), 'to the first word (median)'),
-  big(sum(all.usd, money), 'money'),
-  big(sum(all.wh, energy), 'energy'));
+  bigSum(all.usd, money, 'money'),
+  bigSum(all.wh, energy, 'energy'));
 
 const time = ({ all }) => section('Where the time goes',
   all.stages
@@ -120,7 +129,7 @@ const models = ({ models: rows, all }) => {
   return section('Drafter and larger model', make('p', {}, asked),
     ...rows.map((row) => {
       const title = `${row.larger ? 'Larger model' : 'Drafter'}: ${row.model}`;
-      const right = `${many(row.texts, 'text')} ${where(row)} · ${seconds(row.seconds)} each (median)`;
+      const right = `${many(row.texts, 'text')}, ${where(row)} · ${seconds(row.seconds)} each (median)`;
       if (row.tokens_per_second === null) return make('figure', { class: 'picture' }, make('figcaption', {},
         make('b', {}, title), make('span', { class: 'faint' }, `${right} · speed ${NONE}`)));
       const parts = [{
@@ -159,7 +168,7 @@ const months = ({ months: rows, left, left_fault: fault }) => {
   const more = Object.keys(left ?? {}).filter((month) => !known.has(month)).map((month) => ({ month, ...empty }));
   const all = [...rows, ...more].sort((a, b) => b.month.localeCompare(a.month));
   const most = Math.max(1, ...all.map((row) => row.answers));
-  const log = (row) => (fault ? 'the audit log cannot be read' : away(left?.[row.month]));
+  const log = (row) => (fault ? 'cannot be read' : away(left?.[row.month]));
   return section('By month',
     make('p', { class: fault ? 'bad' : 'faint' }, fault || 'Months are those of UTC. What left this machine is from the audit log of this library.'),
     ...all.map((row) => {
@@ -169,7 +178,7 @@ const months = ({ months: rows, left, left_fault: fault }) => {
         { kind: 'other', value: row.where_unknown, name: NONE, words: String(row.where_unknown) },
       ].filter(({ value }) => value);
       const made = picture(row.month, many(row.answers, 'answer'), parts, most, inWords(row.month, parts));
-      made.append(make('p', {}, `Money: ${sum(row.usd, money)} · Energy: ${sum(row.wh, energy)} · ${log(row)}`));
+      made.append(make('p', {}, `Money: ${sum(row.usd, money)} · Energy: ${sum(row.wh, energy)} · Audit log: ${log(row)}`));
       return made;
     }),
     table(['Month', 'Answers', 'Stayed here', 'Sent elsewhere', 'Unknown', 'Money', 'Energy', 'Audit log'],
@@ -183,7 +192,7 @@ const answersOf = async (chat, place) => {
   const longest = Math.max(0, ...rows.map(length));
   const facts = (row) => [
     `confidence ${share(row.confidence)}`, speed(row['larger model tokens per second'] ?? row['drafter tokens per second']),
-    row.drafter || row['larger model'] ? money(row.usd) : 'no model was asked', `energy ${energy(row.wh)}`,
+    row.drafter || row['larger model'] ? `money ${money(row.usd)}` : 'no model was asked', `energy ${energy(row.wh)}`,
     { true: 'stayed here', false: 'sent elsewhere' }[row.stayed] ?? `place ${NONE}`,
   ].join(' · ');
   place.replaceChildren(
@@ -213,7 +222,7 @@ const chats = ({ chats: rows, n_chats: n }) => {
       };
       const made = ofStages(row.name || 'Untitled chat', row, longest);
       made.append(make('p', { class: 'faint' },
-        `${row.at.slice(0, 10)} · ${many(row.answers, 'answer')} · confidence ${share(row.confidence)} · ${sum(row.usd, money)} · ${sum(row.wh, energy)}`));
+        `${row.at.slice(0, 10)} · ${many(row.answers, 'answer')} · confidence ${share(row.confidence)} · money ${sum(row.usd, money)} · energy ${sum(row.wh, energy)}`));
       return make('div', { class: 'chat' }, made, folded);
     }));
 };

@@ -70,19 +70,17 @@ def catalogue_lines(folder: Path) -> list[Line]:
             said = f"library.db is {'empty' if file.exists() else 'gone'}, but {counted(pdfs, 'PDF')} are in papers/."
             return [Line(about="Catalogue", state="problem", said=said, todo=REBUILD, facts=facts)]
         return [Line(about="Catalogue", state="note", said="There is no library yet.", facts=facts)]
-    with closing(read_only(file)) as db:
-        intact = quick_check(db)
-        version = int(db.execute("PRAGMA user_version").fetchone()[0])
+    intact, version = _looked_at(file, "PRAGMA user_version")
     facts = {"there": True, "intact": intact, "schema": version, "schema_known": VERSION}
     lines = []
-    if intact is False:
+    if intact is False or version is None:
         said, todo = "library.db is damaged.", f"Close Scholion. {REBUILD}"
         return [Line(about="Catalogue", state="problem", said=said, todo=todo, facts=facts)]
     if intact:
-        said = f"library.db ({in_words(file.stat().st_size)}) passes the quick check."
+        said = f"library.db ({_size(file.stat().st_size)}) passes the quick check."
         lines.append(Line(about="Catalogue", state="ok", said=said, facts=facts))
     else:
-        size = in_words(file.stat().st_size)
+        size = _size(file.stat().st_size)
         said = f"library.db ({size}) is large: the quick check was stopped after {QUICK_SECONDS:.0f} s."
         todo = "`python -m ingest verify` checks everything; close Scholion first."
         lines.append(Line(about="Catalogue", state="note", said=said, todo=todo, facts=facts))
@@ -137,9 +135,7 @@ def chats_line(folder: Path) -> Line:
     file = folder / "chats.db"
     if not file.exists() or not file.stat().st_size:
         return Line(about="Chats", state="ok", said="There are no chats yet.", facts={"chats": 0})
-    with closing(read_only(file)) as db:
-        intact = quick_check(db)
-        chats = int(db.execute("SELECT count(*) FROM threads").fetchone()[0]) if intact is not False else None
+    intact, chats = _looked_at(file, "SELECT count(*) FROM threads")
     facts = {"intact": intact, "chats": chats}
     if intact is False or chats is None:
         todo = "Restart Scholion: it keeps the damaged file and moves what can be read to a new one."
@@ -152,7 +148,7 @@ def backup_line(folder: Path) -> Line:
     if not folder.is_dir():
         return Line(about="Backup", state="ok", said="There is nothing to copy yet.", facts={"bytes": 0})
     size = sum(_sizes(folder))
-    said = f"A copy of the library takes {in_words(size)}; Scholion makes none by itself."
+    said = f"A copy of the library takes {_size(size)}; Scholion makes none by itself."
     todo = f"Close Scholion and copy the whole folder {folder}, regularly and to another disk."
     return Line(about="Backup", state="note", said=said, todo=todo, facts={"megabytes": round(size / 1e6)})
 
@@ -220,6 +216,22 @@ def quick_check(db: sqlite3.Connection, *, seconds: float = QUICK_SECONDS) -> bo
         return False
     finally:
         db.set_progress_handler(None, 0)
+
+
+def _looked_at(file: Path, query: str) -> tuple[bool | None, int | None]:
+    """Whether a database is intact (`quick_check`), and the number that a query gives; None if it is damaged."""
+    try:
+        with closing(read_only(file)) as db:
+            intact = quick_check(db)
+            return intact, None if intact is False else int(db.execute(query).fetchone()[0])
+    except sqlite3.DatabaseError as error:
+        if error.sqlite_errorcode & 0xFF not in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+            raise
+        return False, None
+
+
+def _size(n_bytes: int) -> str:
+    return in_words(n_bytes) if n_bytes >= 1e6 else "under 1 MB"
 
 
 def _n_pdfs(folder: Path) -> int:

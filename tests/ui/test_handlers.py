@@ -55,7 +55,7 @@ async def test_sources_stand_before_the_first_token(app, chat, assistant) -> Non
     assert list(quotes) == ["/cite/0123456789abcdef/2/0001"]
     assert answer["metadata"].pop("record")["draft"]["text"] == "It is so [1]."
     figures = answer["metadata"].pop("figures")
-    assert (figures["seconds"], figures["written"][0]["model"]) == (4.25, "SmolLM2-135M")
+    assert (figures["seconds"], figures["stayed"]) == (4.25, True)
     cited = [[1, "0123456789abcdef", 2]]
     assert answer["metadata"] == {"question": "Is it so?", "answer": "It is so [1].", "cited": cited}
     assert answer["parentId"] == reading["parentId"], "side by side, so that the page keeps their order"

@@ -264,4 +264,4 @@ def test_a_damaged_history_or_log_is_told_in_words(logged_in, shelf_library) -> 
     (shelf_library.folder / "chats.db").write_bytes(b"SQLite format 3\0" + b"\xff" * 8000)
     reply = logged_in.get("/insight/figures.json")
     assert reply.status_code == 503
-    assert "damaged" in reply.json()["detail"]
+    assert "file with your chats is damaged" in reply.json()["detail"]

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+DAMAGED = "The file with your chats is damaged. Restart Scholion, which moves what can be read to a new file."
+
 _BODY = """
 <header class="row top">
 <h1>Insight</h1>
@@ -74,4 +76,6 @@ def _read(work: Callable[[], T]) -> T:
     try:
         return work()
     except sqlite3.Error as error:
-        raise HTTPException(503, str(in_words(error) or "Your chats cannot be read. Restart Scholion.")) from error
+        damaged = getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+        said = None if damaged else in_words(error)
+        raise HTTPException(503, str(said or DAMAGED)) from error

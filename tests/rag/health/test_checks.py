@@ -314,8 +314,10 @@ def test_damaged_chats_and_a_changed_log_are_problems(folder) -> None:
     file.write_bytes(file.read_bytes().replace(b'"ask"', b'"no!"'))
     with pytest.raises(AuditError):
         library_checks.privacy_line(folder)
-    states = {line.check: line.state for line in report(library_checks.checks(folder, embedder=None))}
+    lines = report(library_checks.checks(folder, embedder=None))
+    states = {line.check: line.state for line in lines}
     assert (states["chats"], states["privacy log"]) == ("problem", "problem")
+    assert "chats.db is damaged." in [line.said for line in lines]
     assert states["folder"] == "ok"
 
 
