@@ -168,7 +168,7 @@ def _stages(trace: Trace) -> dict[str, float] | None:
     of = {span: stage for stage, spans in STAGES.items() for span in spans}
     for span in trace.spans:
         stage = of.get(span.name, OTHER)
-        took[stage] = took.get(stage, 0.0) + span.seconds
+        took[stage] = took.get(stage, 0.0) + max(0.0, span.seconds)  # a server may count its own time otherwise
     if trace.seconds is not None and (rest := trace.seconds - sum(took.values())) > 0:
         took[OTHER] = took.get(OTHER, 0.0) + rest
     return {stage: round(seconds, 4) for stage, seconds in took.items()} or None
