@@ -24,7 +24,7 @@ UNFINISHED_COPY = re.compile(r"[0-9a-f]{16}\.partial")
 _PRIVATE_FOLDER, _PRIVATE_FILE = 0o700, 0o600
 _OURS = (
     *("papers", "quarantine", "stray", "uploads", "incoming", "chroma", "models", "library.db", "chats", "secret"),
-    *("owner", "audit", "privacy.json", "redact.txt", "glossary.csv", "confidence.json"),
+    *("owner", "audit", "privacy.json", "redact.txt", "glossary.csv", "confidence.json", "errors.jsonl"),
 )
 """What the names of our files in the folder begin with. Others' files there keep their permissions."""
 

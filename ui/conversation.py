@@ -14,6 +14,7 @@ from ingest.terminal import well_formed
 from rag.answer import Answer, Answered, Drafted, Escalated, Mode, Retrieved, TextDelta
 from rag.expert import AskedBy
 from rag.inert import inert
+from rag.insight.figures import KEY, figures_of
 from rag.render import (
     also_says,
     changed,
@@ -117,6 +118,7 @@ class Reply:
             **export.kept(self.answer),
             **refinement.kept(self.answer),
             **scope.kept(),
+            KEY: figures_of(self.answer, first_word=self._first_token),
         }
         panel.remember(self._message.metadata["quotes"])
         self._message.actions = buttons(self._message.metadata)

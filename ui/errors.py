@@ -5,12 +5,15 @@ from __future__ import annotations
 import functools
 import logging
 import secrets
+from contextlib import suppress
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 import chainlit as cl
 
 from ingest.trouble import in_words
+from rag.health import faults
 from rag.inert import inert
+from ui import core
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -27,6 +30,8 @@ def sentence(error: Exception) -> str:
         return str(said)
     number = secrets.token_hex(3)
     log.error("Error %s", number, exc_info=error)
+    with suppress(Exception):  # settings that cannot be read are reported elsewhere
+        faults.note(core.settings().library.expanduser().resolve(), error, number=number)
     return f"Something went wrong in Scholion. The log has the details: error {number}."
 
 

@@ -57,6 +57,8 @@ async def test_sources_stand_before_the_first_token(app, chat, assistant) -> Non
     facts = answer["metadata"].pop("facts")
     assert facts["passages"] == [[1, "0123456789abcdef:0001"], [2, "0123456789abcdef:0002"]]
     assert facts["models"][0] | {"seconds": 3.0} == facts["models"][0]
+    figures = answer["metadata"].pop("figures")
+    assert (figures["seconds"], figures["stayed"]) == (4.25, True)
     cited = [[1, "0123456789abcdef", 2]]
     assert answer["metadata"] == {"question": "Is it so?", "answer": "It is so [1].", "cited": cited}
     assert answer["parentId"] == reading["parentId"], "side by side, so that the page keeps their order"
