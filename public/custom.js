@@ -16,4 +16,12 @@ document.addEventListener('click', (event) => {
   }, 100);
 });
 
+// The offer of a model that runs here opens the settings page.
+document.addEventListener('click', (event) => {
+  if (!event.target.closest?.('[id^="starter-settings:"]')) return;
+  event.preventDefault();
+  event.stopPropagation();
+  window.open('/settings', '_blank', 'noopener');
+}, true);
+
 import('/public/sentence-marks.js');

@@ -171,17 +171,18 @@ class Reply:
 async def ask(question: str, *, mode: Mode, choice: scope.Choice | None = None) -> None:
     """Ask the assistant and show its events; `choice` restricts the question to some papers."""
     choice = choice or scope.Choice()
-    answer = await _show(
-        core.assistant().ask(
-            question,
-            mode=mode,
-            paper_ids=choice.paper_ids,
-            tag=choice.tag,
-            history=_turns()[-TURNS:],
-            asked_by=_asked_by(),
-            cited=cl.user_session.get("cited") or (),
+    with core.answering() as assistant:
+        answer = await _show(
+            assistant.ask(
+                question,
+                mode=mode,
+                paper_ids=choice.paper_ids,
+                tag=choice.tag,
+                history=_turns()[-TURNS:],
+                asked_by=_asked_by(),
+                cited=cl.user_session.get("cited") or (),
+            )
         )
-    )
     if answer:
         cl.user_session.set("turns", [*_turns(), (question, answer.text)][-TURNS:])
         cl.user_session.set("cited", [(c.passage.paper.id, c.page) for c in answer.citations])
@@ -195,7 +196,8 @@ async def refine(payload: Any) -> None:
     """
     kept = payload.get("record") if isinstance(payload, dict) else None
     before = load_answer(kept, library=core.library())
-    answer = await _show(core.assistant().refine(before, asked_by=_asked_by()))
+    with core.answering() as assistant:
+        answer = await _show(assistant.refine(before, asked_by=_asked_by()))
     if answer:
         turns = [(q, answer.text if q == answer.question else a) for q, a in _turns()]
         cl.user_session.set("turns", turns)

@@ -23,7 +23,7 @@ from ingest.errors import UnknownPaperError
 from ingest.locate import MAX_QUOTE
 from ingest.picture import PictureError, page_picture
 from ui import core
-from ui.web import incoming, viewer
+from ui.web import incoming, settings_routes, viewer
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Generator
@@ -108,6 +108,8 @@ def _router(uploads: UploadFolder) -> APIRouter:
         if not _is_file_in(uploads.root, path):
             raise HTTPException(404, "There is no such file.")
         return _inline_pdf(path, name=path.name) if path.suffix == ".pdf" else FileResponse(path, filename=path.name)
+
+    router.include_router(settings_routes.router(), dependencies=logged_in)
 
     router.add_api_route("/project/file", incoming.receive, methods=["POST"], dependencies=logged_in)
 
