@@ -15,13 +15,15 @@ function say(text, bad = false) {
   toast.textContent = text;
   toast.className = text ? `shown${bad ? ' bad' : ''}` : '';
   clearTimeout(hiding);
-  if (text && !bad) hiding = setTimeout(() => say(''), 6000);
+  if (text) hiding = setTimeout(() => say(''), bad ? 15000 : 6000);
 }
 
 /** Do something on the server, with the buttons around the click off meanwhile; then show the state it returns. */
-async function act(button, address, body, done) {
+async function act(button, address, body, done, meanwhile) {
   const before = button?.textContent;
   if (button) button.disabled = true;
+  if (button && meanwhile) button.textContent = meanwhile;
+  say('');
   try {
     const reply = await ask(address, body);
     if (reply.drafter) data = reply;
@@ -53,7 +55,7 @@ function useButton(role, setting, name) {
     type: 'button', disabled: Boolean(now.fixed), 'data-key': `${role} ${setting}`,
     title: now.fixed ? `${now.fixed} is set, so it decides.` : null,
     onclick: (event) => act(event.currentTarget, '/settings/choose', { role, model: setting },
-      `${name} is now the ${ROLES[role].is}, from your next question on.`),
+      `${name} is now the ${ROLES[role].is}, from your next question on.`, 'Loading …'),
   }, ROLES[role].use);
 }
 
@@ -108,7 +110,7 @@ function inUse(role) {
   return make('section', { class: 'card', id: role, 'aria-label': words.title },
     make('h2', {}, words.title),
     make('p', { class: 'faint' }, words.about),
-    make('p', { class: 'model' }, shown),
+    make('p', { class: shown === words.none ? '' : 'model' }, shown),
     now.address ? make('p', { class: 'faint address' }, now.address) : null,
     role === 'drafter' && !chosen ? make('p', { class: 'faint' }, 'The built-in model. It needs no other program.') : null,
     now.problem ? make('p', { class: 'bad' }, now.problem) : null,
@@ -117,7 +119,7 @@ function inUse(role) {
       shown !== words.none && !now.problem ? testButton(now.setting || '') : null,
       chosen || now.problem ? make('button', { type: 'button', 'data-key': `undo ${role}`, disabled: Boolean(now.fixed),
         onclick: (event) => act(event.currentTarget, '/settings/choose', { role, model: null },
-          role === 'drafter' ? 'The built-in model drafts again.' : 'No larger model is used.') }, words.undo) : null),
+          role === 'drafter' ? 'The built-in model drafts again.' : 'No larger model is used.', 'Loading …') }, words.undo) : null),
     shown !== words.none ? output(now.setting || '') : null);
 }
 
@@ -198,22 +200,29 @@ function form() {
       const known = data.providers.find((one) => one.address === address.value.trim());
       models.replaceChildren(...(known?.models || []).map((name) => make('option', { value: name })));
     } });
+  const wrong = make('p', { class: 'bad', role: 'alert' });
   const made = make('form', { class: 'fields', id: 'add-server', autocomplete: 'off', onsubmit: async (event) => {
     event.preventDefault();
     const fields = Object.fromEntries(new FormData(made));
     const button = made.querySelector('button');
     button.disabled = true;
-    made.elements.key.value = '';
-    const reply = await act(null, '/settings/server', fields, 'Added. Test it, or choose it as the larger model.');
+    wrong.textContent = '';
+    try {
+      data = await ask('/settings/server', fields);
+      made.reset();
+      render();
+      say('Added. Test it, or choose it as the larger model.');
+    } catch (error) {
+      wrong.textContent = error.message;
+    }
     button.disabled = false;
-    if (reply) made.reset();
   } },
     make('label', {}, 'Address', address),
     make('datalist', { id: 'known-addresses' }, data.providers.map((one) => make('option', { value: one.address }, one.name))),
     make('label', {}, 'Model', make('input', { type: 'text', name: 'model', list: 'known-models', autocomplete: 'off', spellcheck: 'false', placeholder: 'gpt-5-mini' })),
     models,
     make('label', {}, 'Key, if it needs one', make('input', { type: 'password', name: 'key', autocomplete: 'off' })),
-    make('button', { type: 'submit' }, 'Add'));
+    make('button', { type: 'submit' }, 'Add'), wrong);
   return made;
 }
 
@@ -231,7 +240,7 @@ function askOnline(row) {
         dialog.close();
         const pull = await act(null, '/settings/pull', { name: row.name, host: row.host });
         if (pull) { row.pull = pull; render(); poll(); }
-      } }, row.arrived ? 'Go online and continue' : 'Go online and download'),
+      } }, row.arrived || row.pull?.here ? 'Go online and continue' : 'Go online and download'),
       make('button', { type: 'button', onclick: () => dialog.close() }, 'Stay offline')));
   dialog.showModal();
 }
@@ -270,8 +279,8 @@ function downloads() {
 }
 
 function justArrived() {
-  if (!arrivedNow || !data.files.some((file) => file.setting === arrivedNow)) return null;
   const name = arrivedNow;
+  if (!name || name === data.drafter.setting || name === data.expert.setting || !data.files.some((file) => file.setting === name)) return null;
   return make('div', { class: 'card offer', id: 'arrived' }, make('p', {}, `${name} is on this machine. Use it?`),
     make('div', { class: 'row' }, useButton('drafter', name, name), useButton('expert', name, name)));
 }

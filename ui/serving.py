@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import threading
 from collections import Counter
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from ingest import UserFacingError
@@ -20,8 +19,6 @@ if TYPE_CHECKING:
     from ingest import Library
     from rag.choices import Kept
     from rag.models import LocalServer
-
-log = logging.getLogger(__name__)
 
 
 class Serving:
@@ -78,7 +75,7 @@ class Serving:
             self._close_unused()
 
     async def choose(self, **changes: Any) -> None:
-        """Change some choices, keep them, and answer with them from the next question on.
+        """Change some choices, keep them, and answer with them from the next question on; a file is loaded first.
 
         Raises:
             UserFacingError: a chosen model cannot be used; nothing is changed.
@@ -93,23 +90,34 @@ class Serving:
             )
             if "expert" in changes and now.settings.expert and made.expert is None:
                 raise UnknownModelError(made.no_expert)
-            await asyncio.to_thread(save, choices, folder)
+            try:
+                if now.settings.drafter:
+                    await self._load(made)
+                await asyncio.to_thread(save, choices, folder)
+            except BaseException:
+                for server in made.servers - self.current.servers:
+                    self._do(server.close())
+                raise
             self._replace(made, now)
+            if now.settings.drafter is None:
+                self._do(self._warm_up(made))
+
+    async def _warm_up(self, assistant: Assistant) -> None:
+        """Load the built-in drafter; if that fails, the next question says why."""
+        with self.using(assistant), suppress(UserFacingError):
+            await self._load(assistant)
+
+    async def _load(self, made: Assistant) -> None:
+        """Load a new drafter that is a file, so that one which cannot be loaded is never put to use."""
+        server = made.opened.server if made.opened else None
+        if server and server.pid is None:
+            await server.connect()
 
     def _replace(self, made: Assistant, now: Kept) -> None:
-        before, self.current, self.kept, self.trouble = self.current, made, now, None
+        self.current, self.kept, self.trouble = made, now, None
         with self._lock:
             self._servers |= made.servers
         self._close_unused()
-        if made.servers - before.servers:
-            self._do(self._warm_up(made))
-
-    async def _warm_up(self, assistant: Assistant) -> None:
-        with self.using(assistant):
-            try:
-                await assistant.warm_up()
-            except UserFacingError as error:  # the next question tells it
-                log.warning("The chosen model could not be loaded: %s", error)
 
     def _close_unused(self) -> None:
         with self._lock:

@@ -12,8 +12,8 @@ expect = pytest.importorskip("playwright.sync_api", reason="Playwright is not in
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(900)]
 
-SENTENCE = "The cache takes 128 KiB for each token [1]."
-QUESTION = "How much memory does a KV cache take for one token?"
+SENTENCE = "In the example with 16-bit numbers one token takes 131,072 bytes, or 128 KiB."
+QUESTION = "How many bytes does the KV cache take for one token in the example with 16-bit numbers?"
 
 
 def test_a_model_found_here_is_chosen_tested_asked_and_kept(open_page, other_server, shot) -> None:
@@ -39,6 +39,7 @@ def test_a_model_found_here_is_chosen_tested_asked_and_kept(open_page, other_ser
         say(page, QUESTION)
         page.wait_for_selector(FOOTER)
         expect(page.locator(f"{ANSWER} h6").last).to_contain_text(MODEL)
+        expect(page.locator(ANSWER).last).to_contain_text("one token takes 131,072 bytes, or 128 KiB")
         shot(page, "settings-answer")
 
         other_server.stop()

@@ -241,6 +241,7 @@ class FakeServer:
 
     def __init__(self) -> None:
         self.closed = 0
+        self.pid = 1
 
     async def close(self) -> None:
         self.closed += 1

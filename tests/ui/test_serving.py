@@ -10,12 +10,13 @@ import pytest
 from engine_stubs import serving as running
 from fake_embedder import HashEmbedder
 from fakes import FakeServer, ScriptedChatModel
-from ingest import ingest_pdf
+from ingest import UserFacingError, ingest_pdf
 from places import SAMPLES
 from rag.answer import Answered, TextDelta
 from rag.assistant import Assistant
 from rag.choices import kept
 from rag.errors import UnknownModelError
+from rag.models.local import embedded_drafter
 from rag.models.open import Opened
 from waiting import soon
 from writing_engine import MODEL, ollama
@@ -40,6 +41,7 @@ def over(library, *replies, server=None, delay=0.0):
     )
     from ui.serving import Serving
 
+    assistant.opened = Opened(assistant.drafter, server)
     return Serving(assistant, now)
 
 
@@ -89,7 +91,6 @@ async def test_values_change_without_touching_the_model(papers):
     old = FakeServer()
     held = over(papers, server=old)
     before = held.current
-    before.opened = Opened(before.drafter, old)
     await held.choose(top_k=2, temperature=0.5)
     assert held.current is not before
     assert held.current.drafter is before.drafter
@@ -106,6 +107,17 @@ async def test_what_cannot_be_used_changes_nothing(papers):
             await held.choose(**changes)
     assert held.current is before
     assert kept(papers.folder).settings.expert is None
+
+
+async def test_a_file_that_cannot_be_loaded_is_not_put_to_use(papers):
+    held = over(papers)
+    before = held.current
+    (papers.folder / "models").mkdir()
+    (papers.folder / "models" / "broken.gguf").write_bytes(embedded_drafter().read_bytes()[:2_000_000])
+    with pytest.raises(UserFacingError, match="broken"):
+        await held.choose(drafter="broken.gguf")
+    assert held.current is before
+    assert kept(papers.folder).settings.drafter is None
 
 
 async def test_a_chosen_file_that_is_gone_leaves_the_built_in_model_and_says_so(papers):

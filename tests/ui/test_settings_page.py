@@ -39,6 +39,8 @@ async def page(app, shelf_library, monkeypatch):
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app=server), base_url=ALLOWED, timeout=120) as client:
         assert (await client.post("/auth/header")).status_code == 200
         yield client
+    if core.serving.cache_info().currsize:
+        await core.serving().close()
     core.serving.cache_clear()
     settings_state.pulls.cache_clear()
 

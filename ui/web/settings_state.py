@@ -189,7 +189,7 @@ def _role(role: Literal["drafter", "expert"]) -> dict[str, Any]:
     else:
         name = assistant.expert.name if assistant.expert else None
         problem = assistant.no_expert if setting and not assistant.expert else None
-    address = setting.partition("#")[0] if setting and "://" in setting else None
+    address = setting.partition("#")[0] if setting and "://" in setting else setting
     return {
         "name": name,
         "setting": None if problem and role == "drafter" else setting,
