@@ -20,6 +20,7 @@ from ui import (
     editing,
     ending,
     export,
+    offer,
     panel,
     refinement,
     scope,
@@ -62,6 +63,7 @@ async def local_user(headers: Any) -> cl.User:  # noqa: ARG001 - chainlit passes
 async def startup() -> None:
     """Load the models in the background."""
     core.begin()
+    offer.begin()
 
 
 @cl.on_app_shutdown
@@ -75,7 +77,7 @@ async def shutdown() -> None:
 @cl.set_starters
 async def starters(user: cl.User | None = None) -> list[cl.Starter]:  # noqa: ARG001 - chainlit passes it by name
     """Example questions to start with."""
-    return composer.starters()
+    return [*await offer.starters(), *composer.starters()]
 
 
 @cl.on_chat_start
@@ -107,12 +109,15 @@ async def on_chat_end() -> None:
 @cl.on_message
 @visible
 async def on_message(message: cl.Message) -> None:
-    """A question, files, both, or the Library command."""
+    """A question, files, both, or a command."""
     if message.command == composer.LIBRARY:
         await shelf.show()
         return
     if message.command == composer.EXPORT:
         await export.show()
+        return
+    if message.command == offer.COMMAND:
+        await cl.Message("[Open Settings](/settings) to choose a model.").send()
         return
     papers = editing.note_attached(message, await uploads.add(message.elements))
     question = well_formed(message.content).strip()

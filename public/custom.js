@@ -16,6 +16,14 @@ document.addEventListener('click', (event) => {
   window.postMessage({ type: 'scholion:library' }, window.location.origin);
 }, true);
 
+// The offer of a model that runs here opens the settings page.
+document.addEventListener('click', (event) => {
+  if (!event.target.closest?.('[id^="starter-settings:"]')) return;
+  event.preventDefault();
+  event.stopPropagation();
+  window.open('/settings', '_blank', 'noopener');
+}, true);
+
 import('/public/sentence-marks.js');
 import('/public/accessible.js');
 import('/public/copy.js');

@@ -22,6 +22,7 @@ from ingest.terminal import all_well_formed, clean_arguments, prepare_output
 from ingest.trouble import in_words as disk_trouble
 from rag.answer import Answer, Answered, Confidence, Escalated, Passage, Retrieved, TextDelta
 from rag.assistant import Assistant
+from rag.choices import kept
 from rag.commands import adapt, calibrate, discover, doctor, evaluate, models, privacy
 from rag.commands.options import positive
 from rag.errors import QuestionError
@@ -33,7 +34,6 @@ from rag.retrieval.retrieve import Found, Retriever
 from rag.retrieval.terms import Terms
 from rag.sanitise import printable
 from rag.sentence_marks import marks_in_words
-from rag.settings import RagSettings
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -232,7 +232,7 @@ def _ask(library: Library, options: argparse.Namespace) -> int:
 
 
 async def _ask_all(library: Library, options: argparse.Namespace) -> int:
-    assistant = Assistant.open(RagSettings(), library=library)
+    assistant = Assistant.open(kept(library.folder).settings, library=library)
     failed = False
     history: list[tuple[str, str]] = []
     cited: list[tuple[str, int]] = []

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import time
 from contextlib import aclosing
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import TYPE_CHECKING, Self
 
@@ -62,6 +62,7 @@ if TYPE_CHECKING:
     from rag.answer import Confidence
     from rag.message import Message
     from rag.models.chat import ChatModel
+    from rag.models.open import Opened
     from rag.reading.reader import Reader
     from rag.settings import RagSettings
     from rag.verify.citations import PageText
@@ -73,6 +74,33 @@ NO_EXPERT = "No larger model is set up."
 NOBODY = AskedBy()
 ASKED_FOR = "you asked for it"
 EMPTY_LIBRARY = "Your library is empty: add a paper and ask again."
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """What finds passages, records and terms of one library; independent of the models that write."""
+
+    catalogue: Catalogue
+    terms: Terms
+    retriever: Retriever
+
+    @classmethod
+    def of(cls, library: Library, embedder: Embedder, reader: Reader | None) -> Self:
+        """The search of a library; loads nothing."""
+        terms = Terms(library)
+        return cls(Catalogue(library), terms, Retriever(library, embedder, terms=terms, reader=reader))
+
+
+def shape_of(settings: RagSettings) -> tuple[object, ...]:
+    """The settings that make the drafter another one."""
+    return (
+        settings.drafter,
+        settings.drafter_key,
+        settings.drafter_context,
+        settings.drafter_slots,
+        settings.drafter_threads,
+        settings.timeout_seconds,
+    )
 
 
 class Assistant:
@@ -97,6 +125,8 @@ class Assistant:
         taught: bool = False,
         plain: ChatModel | None = None,
         english_only: bool = False,
+        opened: Opened | None = None,
+        like: Assistant | None = None,
     ) -> None:
         """Answer from `library`.
 
@@ -115,6 +145,8 @@ class Assistant:
                 yes or no, and explains.
             plain: the drafter without its adapter, which is only for questions of fact; None if it has no adapter.
             english_only: whether the drafter only reads English; a question in another language gets the passages.
+            opened: the drafter as it was opened; None if it came from elsewhere.
+            like: an assistant of the same library and embedder, whose search and terms this one shares.
         """
         self.library = library
         self.embedder = embedder
@@ -127,34 +159,46 @@ class Assistant:
         self._slots = asyncio.Semaphore(settings.drafter_slots)
         self._settings = settings
         self._server = server
-        self._catalogue = Catalogue(library)
-        self._terms = Terms(library)
-        self._retriever = Retriever(library, embedder, terms=self._terms, reader=reader)
-        self._composer = Composer(self._retriever, reader, quotes_first=quotes_first, taught=taught)
+        self.opened = opened
+        self.shape = shape_of(settings)
+        self.search: Search = like.search if like else Search.of(library, embedder, reader)
+        self._catalogue, self._terms, self._retriever = self.search.catalogue, self.search.terms, self.search.retriever
+        self._composer = Composer(
+            self._retriever, reader, quotes_first=quotes_first, taught=taught, floor=settings.answer_floor
+        )
         self._prompter = Prompter(drafter, settings, retriever=self._retriever, terms=self._terms)
 
     @classmethod
-    def open(cls, settings: RagSettings, *, library: Library) -> Self:
-        """The assistant described by the settings: the only place where concrete classes are chosen."""
-        missing = None
+    def open(cls, settings: RagSettings, *, library: Library, like: Self | None = None) -> Self:
+        """The assistant described by the settings: the only place where concrete classes are chosen.
+
+        `like` is an earlier assistant of this library. What the settings leave as it was is shared with it: the
+        embedder, the search, a model's process, and the user's decisions about sending.
+        """
+        missing, before = None, like.expert if like else None
+        gate = Gate.of(library, settings, like=before.gate if before else None)
         try:
-            expert = Expert.open(settings, library=library.folder, gate=Gate.of(library, settings))
+            expert = Expert.open(settings, library=library.folder, gate=gate, like=before)
         except UserFacingError as error:  # drafts work without it
             expert, missing = None, str(error)
-        drafter = open_model(
-            settings.drafter or str(embedded_drafter()),
-            library=library.folder,
-            context=settings.drafter_context,
-            file_context=settings.drafter_context,
-            slots=settings.drafter_slots,
-            threads=settings.drafter_threads,
-            timeout=settings.timeout_seconds,
-            adapters=Adapters(library.folder),
-        )
+        if like and like.opened and like.shape == shape_of(settings):
+            drafter = like.opened
+        else:
+            drafter = open_model(
+                settings.drafter or str(embedded_drafter()),
+                library=library.folder,
+                context=settings.drafter_context,
+                file_context=settings.drafter_context,
+                slots=settings.drafter_slots,
+                threads=settings.drafter_threads,
+                timeout=settings.timeout_seconds,
+                key=settings.drafter_key.get_secret_value(),
+                adapters=Adapters(library.folder),
+            )
         reader, answers = trained_reader(), settings.answers or ("written" if settings.drafter else "quoted")
         return cls(
             library=library,
-            embedder=embedder_from(library.settings.embedder),
+            embedder=like.embedder if like else embedder_from(library.settings.embedder),
             drafter=drafter.model,
             settings=settings,
             server=drafter.server,
@@ -165,7 +209,20 @@ class Assistant:
             taught=drafter.taught,
             plain=drafter.plain,
             english_only=settings.drafter is None,
+            opened=drafter,
+            like=like,
         )
+
+    @property
+    def servers(self) -> frozenset[LocalServer]:
+        """The processes of its models that are ours."""
+        expert = self.expert.server if self.expert else None
+        return frozenset(server for server in (self._server, expert) if server)
+
+    @property
+    def no_expert(self) -> str:
+        """Why there is no larger model, for the user."""
+        return self._no_expert
 
     async def warm_up(self) -> None:
         """Load the embedder and start the drafter, so that the first question does not wait for them."""
@@ -277,7 +334,12 @@ class Assistant:
             trace.add("queue", time.monotonic() - queued)
             before = await asyncio.to_thread(read_counters)
             drafter = self.drafter if taken.kind == "fact" else self._plain
-            writing = write(drafter, messages, max_tokens=self._settings.max_output_tokens)
+            writing = write(
+                drafter,
+                messages,
+                max_tokens=self._settings.max_output_tokens,
+                temperature=self._settings.temperature,
+            )
             async with aclosing(writing) as pieces:
                 async for piece in pieces:
                     if isinstance(piece, Draft):
@@ -325,7 +387,7 @@ class Assistant:
             NoExpertError: no larger model is configured.
         """
         if self.expert is None:
-            raise NoExpertError(self._no_expert, "Set SCHOLION_EXPERT (docs/models.md) and restart Scholion.")
+            raise NoExpertError(self._no_expert, "Choose one in Settings, or set SCHOLION_EXPERT (docs/models.md).")
         trace = Trace()
         yield Retrieved(answer.passages, answer.searched, answer.scope, answer.kind)
         page_text = self._page_text()

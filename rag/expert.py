@@ -40,6 +40,17 @@ FILE_CONTEXT = 8192
 """Context window of an expert loaded from a file, unless the settings say otherwise."""
 
 
+def shape_of(settings: RagSettings) -> tuple[object, ...]:
+    """The settings that make the larger model another one."""
+    return (
+        settings.expert,
+        settings.expert_key,
+        settings.expert_context,
+        settings.drafter_threads,
+        settings.timeout_seconds,
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class AskedBy:
     """Who is asked before something leaves the machine."""
@@ -81,16 +92,27 @@ class Expert:
         self.gate = gate
         self._settings = settings
         self._server = server
+        self.shape = shape_of(settings)
 
     @classmethod
-    def open(cls, settings: RagSettings, *, library: Path, gate: Gate | None = None) -> Self | None:
+    def open(
+        cls, settings: RagSettings, *, library: Path, gate: Gate | None = None, like: Expert | None = None
+    ) -> Self | None:
         """The expert named in the settings; None if they name none. Starts and contacts nothing.
+
+        Args:
+            settings: name it.
+            library: the library's folder.
+            gate: see `Expert`.
+            like: an earlier expert; if it is the same model, the two share its process.
 
         Raises:
             UserFacingError: there is no such model, or it is not on this machine yet.
         """
         if settings.expert is None:
             return None
+        if like and like.shape == shape_of(settings):
+            return cls(like.model, settings=settings, gate=gate, server=like.server)
         opened = open_model(
             settings.expert,
             library=library,
@@ -102,6 +124,11 @@ class Expert:
             key=settings.expert_key.get_secret_value(),
         )
         return cls(opened.model, settings=settings, gate=gate, server=opened.server)
+
+    @property
+    def server(self) -> LocalServer | None:
+        """The process that serves it, if it is ours."""
+        return self._server
 
     @property
     def name(self) -> str:
@@ -206,6 +233,7 @@ class Expert:
             messages,
             expert=self.model,
             max_tokens=self._settings.expert_output_tokens,
+            temperature=self._settings.temperature,
             paper_ids=[passage.paper.id for passage in passages],
         )
         url = payload.destination.url
@@ -283,6 +311,7 @@ class Expert:
             self.model,
             messages,
             max_tokens=self._settings.expert_output_tokens,
+            temperature=self._settings.temperature,
             seconds=self._settings.expert_seconds,
             permit=permit,
             limit="SCHOLION_EXPERT_OUTPUT_TOKENS",

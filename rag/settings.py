@@ -22,6 +22,9 @@ class RagSettings(BaseSettings):
         description="The model that drafts, on this machine: a name from `python -m rag models`, a GGUF file, or the "
         "address of a server here followed by `#` and the model. If unset: the embedded SmolLM2-135M-Instruct.",
     )
+    drafter_key: SecretStr = Field(
+        default=SecretStr(""), description="The key for the drafter's server, if it needs one."
+    )
     drafter_context: int = Field(
         default=8192, ge=1024, description="Context window of the drafter, shared by its slots."
     )
@@ -58,6 +61,20 @@ class RagSettings(BaseSettings):
         default=1024, ge=16, description="Longest answer from the expert, in its tokens, thinking included."
     )
     max_output_tokens: int = Field(default=320, ge=16, description="Longest answer, in the model's tokens.")
+    temperature: float = Field(
+        default=0.0,
+        ge=0,
+        le=1,
+        description="How freely the models choose their words: at 0, always the most likely. "
+        "Confidence is calibrated for 0.",
+    )
+    answer_floor: float | None = Field(
+        default=None,
+        ge=0,
+        le=1,
+        description="If the reader finds it less likely than this that the passages answer the question, you are told "
+        "that they do not. If unset: as measured (docs/reader.md).",
+    )
     max_question_chars: int = Field(default=4000, ge=100, description="Longer questions are refused.")
     timeout_seconds: float = Field(default=120.0, gt=0, description="Longest wait for the next piece of an answer.")
     top_k: int = Field(default=6, ge=1, le=50, description="Passages shown to the model.")

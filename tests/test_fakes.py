@@ -13,7 +13,9 @@ import fake_embedder
 import fakes
 from ingest import Embedder
 from rag import Assistant
+from rag.keys import Keyring
 from rag.models.chat import ChatModel
+from rag.models.local import LocalServer
 
 TESTS = Path(__file__).parent
 WHOLE = [  # a seam, and a fake that has all of it
@@ -23,7 +25,11 @@ WHOLE = [  # a seam, and a fake that has all of it
     (Embedder, fake_embedder.HashEmbedder),
     (Embedder, fake_embedder.SlowEmbedder),
 ]
-PARTS = [(Assistant, fakes.ScriptedAssistant)]  # a class, and a fake that has some of its methods
+PARTS = [
+    (Assistant, fakes.ScriptedAssistant),
+    (LocalServer, fakes.FakeServer),
+    (Keyring, fakes.FakeKeyring),
+]  # a class, and a fake that has some of its methods
 CALLS = [  # the words that define a function, where they stand, and the fake of it
     ("async def ask", "ui/consent_question.py", fakes.ScriptedUser.__call__),
     ("def emit_fn", "chainlit/socket.py", fakes.SilentPage.emit),

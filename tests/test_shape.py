@@ -96,8 +96,8 @@ PURE = {
     "rag/evaluation/metrics.py", "rag/evaluation/cases.py", "rag/evaluation/plots.py",
 }  # fmt: skip
 ORDER = (  # of rag, the ground first: each imports from what stands before it, and from nothing beside it
-    ("errors", "settings", "message", "words", "weights", "sanitise", "markers"),
-    ("costs", "servers", "reading", "inert"),
+    ("errors", "settings", "keys", "message", "words", "weights", "sanitise", "markers"),
+    ("costs", "servers", "reading", "inert", "choices"),
     ("answer", "privacy"),
     ("retrieval", "verify", "models", "saved_answer", "sentence_marks", "insight"),
     ("quoting", "prompts", "render"),

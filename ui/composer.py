@@ -21,7 +21,7 @@ _COMMANDS = (
     (EXPORT, "download", "This chat as a report, Markdown, JSON or BibTeX"),
 )
 
-NONE_SET_UP = " No larger model is set up yet: see docs/modes.md."
+NONE_SET_UP = " No larger model is set up yet: choose one in Settings."
 
 _MODES = (
     ("draft", "Draft", "zap", "Only the small models on this machine answer. Fast and private."),
@@ -40,6 +40,18 @@ async def show_controls() -> None:
 
 async def show_pickers() -> None:
     """Set the pickers to this chat's state; sends nothing if the page already shows it."""
+    pickers = _pickers()
+    await cl.context.emitter.set_modes(pickers)
+    cl.user_session.set("offered", [_offered(picker) for picker in pickers])
+
+
+async def refresh_pickers() -> None:
+    """Update the pickers if their options have changed since the page was told: a tag, a deletion, a larger model."""
+    if cl.user_session.get("offered") != [_offered(picker) for picker in _pickers()]:
+        await show_pickers()
+
+
+def _pickers() -> list[cl.Mode]:
     now = cl.user_session.get("answer_mode") or "draft"
     missing = NONE_SET_UP if core.assistant().expert is None else ""
     options = [
@@ -48,15 +60,7 @@ async def show_pickers() -> None:
         )
         for name, label, icon, text in _MODES
     ]
-    pickers = [cl.Mode(id="answer", name="Answer mode", options=options), scope.picker()]
-    await cl.context.emitter.set_modes(pickers)
-    cl.user_session.set("papers_to_ask", _offered(pickers[1]))
-
-
-async def refresh_pickers() -> None:
-    """Update the pickers if the papers to choose from have changed since the page was told, by a tag or a deletion."""
-    if cl.user_session.get("papers_to_ask") != _offered(scope.picker()):
-        await show_pickers()
+    return [cl.Mode(id="answer", name="Answer mode", options=options), scope.picker()]
 
 
 def mode_of(message: cl.Message) -> Mode:

@@ -194,18 +194,19 @@ async def ask(question: str, *, mode: Mode, choice: scope.Choice | None = None, 
     turns, cited = _turns(), cl.user_session.get("cited") or ()
     if again and (before := [n for n, (asked, _) in enumerate(turns) if asked == question]):
         turns, cited = turns[: before[-1]], ()
-    answer = await _show(
-        core.assistant().ask(
+    with core.answering() as assistant:
+        answer = await _show(
+            assistant.ask(
+                question,
+                mode=mode,
+                paper_ids=choice.paper_ids,
+                tag=choice.tag,
+                history=turns[-TURNS:],
+                asked_by=_asked_by(),
+                cited=cited,
+            ),
             question,
-            mode=mode,
-            paper_ids=choice.paper_ids,
-            tag=choice.tag,
-            history=turns[-TURNS:],
-            asked_by=_asked_by(),
-            cited=cited,
-        ),
-        question,
-    )
+        )
     if answer:
         others = [turn for turn in _turns() if not again or turn[0] != question]
         cl.user_session.set("turns", [*others, (question, answer.text)][-TURNS:])
@@ -231,7 +232,8 @@ async def refine(payload: Any) -> None:
     """
     kept = payload.get("record") if isinstance(payload, dict) else None
     before = load_answer(kept, library=core.library())
-    answer = await _show(core.assistant().refine(before, asked_by=_asked_by()), before.question)
+    with core.answering() as assistant:
+        answer = await _show(assistant.refine(before, asked_by=_asked_by()), before.question)
     if answer:
         turns = [(q, answer.text if q == answer.question else a) for q, a in _turns()]
         cl.user_session.set("turns", turns)

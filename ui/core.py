@@ -6,12 +6,19 @@ import asyncio
 import logging
 import secrets
 import threading
+from contextlib import contextmanager, nullcontext
 from functools import cache
+from typing import TYPE_CHECKING
 
 from ingest import Ingest, IngestSettings, Library, UserFacingError
-from rag import Assistant, RagSettings
 from ui import ending
+from ui.serving import Serving
 from ui.web.removals import Removals
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from rag import Assistant
 
 log = logging.getLogger(__name__)
 
@@ -35,10 +42,23 @@ def library() -> Library:
     return Library(settings())
 
 
-@cache
 def assistant() -> Assistant:
-    """The assistant for that library; loads no model."""
-    return Assistant.open(RagSettings(), library=library())
+    """The assistant for that library as the settings are now; loads no model. Use `answering` for an answer."""
+    return serving().current
+
+
+@cache
+def serving() -> Serving:
+    """What answers, opened on first use."""
+    return Serving.open(library())
+
+
+@contextmanager
+def answering() -> Iterator[Assistant]:
+    """The assistant for one answer: its models stay until the answer has ended, whatever is chosen meanwhile."""
+    current = assistant()
+    with serving().using(current) if serving.cache_info().currsize else nullcontext():
+        yield current
 
 
 @cache
@@ -72,10 +92,10 @@ async def end() -> None:
     for task in _tasks:
         task.cancel()
     await ending.answers_ended()
-    if assistant.cache_info().currsize:
+    if serving.cache_info().currsize:
         try:
             async with asyncio.timeout(ending.BOUNDS["models"]):
-                await assistant().close()
+                await serving().close()
         except TimeoutError:  # a model hangs or is still loading
             _kill_models()
     if library.cache_info().currsize:
@@ -87,8 +107,8 @@ async def end() -> None:
 
 
 def _kill_models() -> None:
-    if assistant.cache_info().currsize:
-        assistant().kill()
+    if serving.cache_info().currsize:
+        serving().kill()
 
 
 async def _warm_up() -> None:
@@ -97,7 +117,8 @@ async def _warm_up() -> None:
     except TimeoutError:
         log.info("No page was opened yet; loading the models now")
     try:
-        await assistant().warm_up()
+        with answering() as loading:
+            await loading.warm_up()
         await asyncio.to_thread(_resume)
     except UserFacingError as error:
         log.warning("The models could not be loaded: %s", error)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from ingest import IngestSettings, UserFacingError, embedder_from, open_library
 from rag.assistant import Assistant
+from rag.choices import kept
 from rag.commands.options import positive, progress
 from rag.errors import CalibrationError, QuestionSetError
 from rag.evaluation.calibrate import WITH_LOGPROBS, Labelled, calibrated, held_out, is_right, save, too_few
@@ -55,7 +56,9 @@ def add_to(commands: Any) -> None:
 def run(options: argparse.Namespace) -> int:
     """Run the command; 0, or 1 if there is too little data."""
     settings = IngestSettings()
-    rag_settings = RagSettings() if options.model is None else RagSettings(drafter=options.model)
+    rag_settings = (
+        kept(settings.library.expanduser()).settings if options.model is None else RagSettings(drafter=options.model)
+    )
     with _library(options, settings) as (questions, library, folder):
         rows, model = asyncio.run(_drafts(questions, library, rag_settings, folder))
     missing = too_few(rows)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from ingest import IngestSettings, Library, embedder_from, open_library, write_atomically
 from rag.assistant import Assistant
+from rag.choices import kept
 from rag.commands.options import positive, progress
 from rag.errors import QuestionSetError
 from rag.evaluation.corpora import load
@@ -21,7 +22,6 @@ from rag.evaluation.report import Report, as_json, report
 from rag.evaluation.report_html import to_html
 from rag.evaluation.report_page import to_markdown
 from rag.evaluation.run import evaluate, forget_run, read_run
-from rag.settings import RagSettings
 
 if TYPE_CHECKING:
     import argparse
@@ -112,7 +112,7 @@ def _folder(options: argparse.Namespace, questions: QuestionSet) -> Path:
 
 
 async def _evaluate(options: argparse.Namespace, to_do: _ToDo, tell: Tell) -> Run:
-    rag_settings = RagSettings()
+    rag_settings = kept(IngestSettings().library.expanduser()).settings.model_copy(update={"temperature": 0.0})
     assistant = Assistant.open(rag_settings, library=to_do.library) if options.answers else None
     values = rag_settings.model_dump(mode="json")
     answer_settings = {name: values[name] for name in ANSWER_SETTINGS}

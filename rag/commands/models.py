@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
@@ -18,6 +17,7 @@ from rag.errors import DownloadError, UnknownModelError
 from rag.models.download import PARTIAL, download
 from rag.models.hardware_fit import CONTEXT, fits, may_use, memory_needed, seconds_to_read, select
 from rag.models.machine import Machine, in_words, this_machine
+from rag.models.pulls import hub_url
 from rag.models.registry import Folder, Gguf, ModelCard, Registry, Service, Wheel, load
 from rag.models.resolve import pulled_path, unknown
 from rag.sanitise import printable
@@ -248,7 +248,7 @@ def _pull(registry: Registry, library: Path, options: argparse.Namespace) -> int
         print(f"{card.name} is here: {target}")
         return 0
     checksum = options.checksum or source.sha256
-    url = _hub_url(source)
+    url = hub_url(source)
     print(_announce(card, source, target, host=urlsplit(url).hostname or url, checked=checksum is not None))
     if (verdict := fits(card, machine := this_machine())) in ("tight", "no"):
         needed, free = in_words(memory_needed(card, context=CONTEXT)), in_words(machine.ram_available)
@@ -301,14 +301,6 @@ def _agreed() -> bool:
     if not agreed:
         print("Nothing was downloaded.", file=sys.stderr)
     return agreed
-
-
-def _hub_url(source: Gguf) -> str:
-    """The file's URL on the hub; HF_ENDPOINT selects a mirror, as in the hub's own tools."""
-    from huggingface_hub import hf_hub_url
-
-    mirror = os.environ.get("HF_ENDPOINT") or None
-    return str(hf_hub_url(source.repository, source.file, revision=source.revision or "main", endpoint=mirror))
 
 
 def _nothing_to_pull(card: ModelCard) -> UnknownModelError:

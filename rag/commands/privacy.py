@@ -6,12 +6,12 @@ import json
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from rag.choices import kept
 from rag.privacy.audit import LOG_FILE, AuditLog, last_hash
 from rag.privacy.budget import BudgetLimits, spent
 from rag.privacy.policy import Policy, PolicyError, load_policy, recovered_policy, save_policy
 from rag.privacy.redaction import REDACT_FILE
 from rag.sanitise import printable
-from rag.settings import RagSettings
 from rag.words import counted
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def _show(library: Library, options: argparse.Namespace) -> int:
     log = AuditLog(library.folder)
     policy = load_policy(library.folder, log)
     titles = {paper.id: paper.title for paper in library.papers()}
-    limits, entries, now = BudgetLimits.of(RagSettings()), log.entries(), datetime.now(UTC)
+    limits, entries, now = BudgetLimits.of(kept(library.folder).settings), log.entries(), datetime.now(UTC)
     periods = {
         name: spent(entries, since=f"{now:{since}}") for name, since in (("day", "%Y-%m-%d"), ("month", "%Y-%m"))
     }

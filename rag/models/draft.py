@@ -41,6 +41,7 @@ async def write(  # noqa: C901 - one draft
     messages: Sequence[Message],
     *,
     max_tokens: int,
+    temperature: float = 0.0,
     seconds: float | None = None,
     permit: Permit | None = None,
     limit: str = LIMIT,
@@ -51,6 +52,7 @@ async def write(  # noqa: C901 - one draft
         model: the model that writes.
         messages: the prompt.
         max_tokens: maximum length of the answer.
+        temperature: 0 for the likeliest words.
         seconds: maximum total time; None for as long as pieces keep coming.
         permit: for a model that is not on this machine.
         limit: the setting behind `max_tokens`, for the user.
@@ -62,7 +64,8 @@ async def write(  # noqa: C901 - one draft
     text, began, held = "", time.monotonic(), 0.0
     first: float | None = None
     thoughts, markers = Thoughts(), Markers()
-    async with aclosing(model.stream(messages, max_tokens=max_tokens, permit=permit)) as stream:
+    writing = model.stream(messages, max_tokens=max_tokens, temperature=temperature, permit=permit)
+    async with aclosing(writing) as stream:
         while True:
             left = None if seconds is None else seconds - (time.monotonic() - began - held)
             try:

@@ -78,6 +78,18 @@ def fits(
     return "yes" if needed <= (1 - SPARE) * free else "tight" if needed <= free else "no"
 
 
+def served_fits(weights_bytes: int | None, machine: Machine) -> Verdict | None:
+    """Whether a model of another program fits this machine, by the size of its weights; None if that is unknown.
+
+    The program may use the processor or the graphics card: the roomier of the two counts.
+    """
+    free = max((n for n in (machine.ram_available, machine.vram_free) if n is not None), default=None)
+    if weights_bytes is None or free is None:
+        return None
+    needed = weights_bytes + weights_bytes // 10 + 3 * _PROCESS  # a cache for a few thousand tokens, and the process
+    return "yes" if needed <= (1 - SPARE) * free else "tight" if needed <= free else "no"
+
+
 def may_use(card: ModelCard, *, commercial: bool) -> bool:
     """Whether the licence allows it, with or without conditions; an unknown licence does not allow commercial use."""
     return not commercial or (card.licence is not None and card.licence.commercial != "no")

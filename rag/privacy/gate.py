@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal, Protocol, Self, cast
 
@@ -50,6 +51,16 @@ class Recipient(Protocol):
         """Where a call would go. Nothing is sent, but a name may be resolved."""
 
 
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """What the user decided for whole chats."""
+
+    chats: dict[tuple[str, ...], int] = field(default_factory=dict)
+    """Chat, model and destination → the policy's revision under which sending was allowed."""
+    refused: set[str] = field(default_factory=set)
+    """Chats in which nothing may be sent."""
+
+
 class Gate:
     """Decides what may leave the machine for one library. Reads policy, redaction list and log anew for each payload.
 
@@ -70,17 +81,22 @@ class Gate:
         self.audit = AuditLog(folder)
         self._limits = limits or budget.BudgetLimits()
         self._runs = KeptRuns(text_of or (lambda _: ()))
-        self._chats: dict[tuple[str, ...], int] = {}
-        self._refused: set[str] = set()
+        self.decided = Decided()
 
     @classmethod
-    def of(cls, library: Library, settings: RagSettings) -> Self:
-        """The gate of a library, with the budget from the settings."""
-        return cls(
+    def of(cls, library: Library, settings: RagSettings, *, like: Gate | None = None) -> Self:
+        """The gate of a library, with the budget from the settings.
+
+        `like` is an earlier gate of this library: what the user decided for a chat holds for both.
+        """
+        made = cls(
             library.folder,
             limits=budget.BudgetLimits.of(settings),
             text_of=lambda paper_id: (page.text for page in library.pages(paper_id)),
         )
+        if like:
+            made.decided = like.decided
+        return made
 
     def policy(self) -> Policy:
         """The user's policy for this library.
@@ -165,11 +181,11 @@ class Gate:
         if not payload.leaves:
             return issue(payload, audit=None)
         policy = await asyncio.to_thread(self._check, payload)
-        if chat in self._refused:
+        if chat in self.decided.refused:
             raise NotAllowedError(f"You chose to keep everything in this chat on this machine. {KEPT}")
         key = (chat, payload.model, *payload.destination.identity)
         verdict: Verdict | None = "chat"
-        if self._chats.get(key) != policy.revision:
+        if self.decided.chats.get(key) != policy.revision:
             if consent is None:
                 raise NotAllowedError(
                     "The larger model is not on this machine, and nobody can agree to sending here.",
@@ -179,11 +195,11 @@ class Gate:
             policy = await asyncio.to_thread(self._check, payload)  # it may have changed while the user decided
         if verdict not in {"once", "chat"}:
             if verdict == "never":
-                self._refused.add(chat)
+                self.decided.refused.add(chat)
             await asyncio.to_thread(self._note_refusal, payload, "never" if verdict == "never" else "no answer")
             raise NotAllowedError(f"Nothing was sent. {KEPT}")
         if verdict == "chat":
-            self._chats[key] = policy.revision
+            self.decided.chats[key] = policy.revision
         permit = issue(payload, audit=self.audit)
         facts = {"permit": permit.name, "consent": verdict, **_facts(payload)}
         await asyncio.to_thread(self.audit.append, "permitted", facts, if_=self._within(payload, policy))

@@ -80,8 +80,20 @@ class Read:
 class Composer:
     """Chooses between a draft and quoted answers. If the reader found nothing, the retriever picks the sentences."""
 
-    def __init__(self, retriever: Retriever, reader: Reader | None, *, quotes_first: bool, taught: bool) -> None:
-        """Args: as `Assistant`; `taught`: the drafter was trained to answer from the reader's sentences."""
+    def __init__(
+        self,
+        retriever: Retriever,
+        reader: Reader | None,
+        *,
+        quotes_first: bool,
+        taught: bool,
+        floor: float | None = None,
+    ) -> None:
+        """Args: as `Assistant`; `taught`: the drafter was trained to answer from the reader's sentences.
+
+        `floor`: the probability below which the passages do not answer; None for the reader's own.
+        """
+        self._floor = floor
         self._retriever = retriever
         self._reader = reader
         self._quotes_first = quotes_first
@@ -94,7 +106,8 @@ class Composer:
         passages = found.passages[: len(found.readings)]
         extracted = extract(taken.text, passages, found.readings)
         known = self._reader.calibration
-        low = extracted is None or known.there.probability(extracted.features) < known.floor
+        floor = known.floor if self._floor is None else self._floor
+        low = extracted is None or known.there.probability(extracted.features) < floor
         nothing = self._quotes_first and low
         if not (self._taught and self._quotes_first) or extracted is None:
             return Read(extracted, quotes_first=self._quotes_first, nothing=nothing)

@@ -41,6 +41,8 @@ class ServedModel:
     """Tokens of prompt plus output the engine allows per request; None if unknown, often until the model is loaded."""
     trained_context: int | None = None
     """Tokens the model was trained for; the engine may allow far fewer."""
+    weights_bytes: int | None = None
+    """Size of its weights; None if the engine does not say."""
     chat: bool = True
     """False if the engine says that it is for embeddings only."""
     relayed_to: str | None = None
@@ -164,6 +166,7 @@ async def _llama_cpp(site: Site) -> Engine | None:
             id=row["id"],
             context_window=window,
             trained_context=_number(_part(row, "meta").get("n_ctx_train")),
+            weights_bytes=_bytes(_part(row, "meta").get("size")),
         )
         for row in _named(rows)
     ]
@@ -191,6 +194,7 @@ async def _lm_studio(site: Site) -> Engine | None:
                 id=row["id"],
                 context_window=_smallest(_part(_part(one), "config").get("context_length") for one in _list(row)),
                 trained_context=_number(row.get("max_context_length")),
+                weights_bytes=_bytes(row.get("size_bytes")),
                 chat=row.get("type") != "embedding",
             )
             for row in _named([row | {"id": row["key"]} for row in rows])
@@ -256,6 +260,7 @@ def _ollama_model(row: dict[str, Any], shown: dict[str, Any], loaded: int | None
         id=row["id"],
         context_window=window,
         trained_context=trained,
+        weights_bytes=_bytes(row.get("size")),
         chat="completion" in abilities if isinstance(abilities, list) else True,
         relayed_to=next((host for relay in relays if (host := _host(relay))), None),
     )
@@ -326,6 +331,10 @@ def _text(value: Any, *, limit: int = _LONGEST_NAME) -> str | None:
 
 def _number(value: Any) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) and 0 < value < 10**9 else None
+
+
+def _bytes(value: Any) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) and 0 < value < 10**14 else None
 
 
 def _smallest(values: Any) -> int | None:

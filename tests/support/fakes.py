@@ -6,6 +6,7 @@ import asyncio
 import json
 import re
 from contextlib import aclosing
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from rag.assistant import NOBODY
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from rag.answer import Answer, Event, Mode
     from rag.expert import AskedBy
     from rag.message import Message
+    from rag.privacy.destination import Endpoint
     from rag.privacy.gate import Verdict
     from rag.privacy.permit import Payload, Permit
 
@@ -232,6 +234,48 @@ class ScriptedUser:
     async def __call__(self, payload: Payload) -> Verdict | None:
         self.shown.append(payload)
         return self.says.pop(0)
+
+
+class FakeServer:
+    """A fake `LocalServer` that cannot be started, and counts how often it was closed."""
+
+    def __init__(self) -> None:
+        self.closed = 0
+        self.pid = 1
+
+    async def close(self) -> None:
+        self.closed += 1
+
+    def kill(self) -> None:
+        self.closed += 1
+
+    async def connect(self) -> Endpoint:
+        raise AssertionError("not to be started")
+
+
+class FakeKeyring:
+    """A fake of the `keyring` package over a system's keyring. A broken one repeats the secret in its errors."""
+
+    def __init__(self, *, priority: float = 5, broken: bool = False) -> None:
+        self.kept: dict[tuple[str, str], str] = {}
+        self.backend = SimpleNamespace(priority=priority)
+        self.broken = broken
+
+    def get_keyring(self) -> Any:
+        return self.backend
+
+    def get_password(self, service_name: str, username: str) -> str | None:
+        if self.broken:
+            raise RuntimeError(service_name)
+        return self.kept.get((service_name, username))
+
+    def set_password(self, service_name: str, username: str, password: str) -> None:
+        if self.broken:
+            raise RuntimeError(password)
+        self.kept[service_name, username] = password
+
+    def delete_password(self, service_name: str, username: str) -> None:
+        del self.kept[service_name, username]
 
 
 class SilentPage:

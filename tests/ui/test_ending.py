@@ -10,9 +10,9 @@ import pytest
 from test_handlers import question, script
 from test_render import make_answer
 
-from rag import Assistant
 from rag.answer import Escalated, Retrieved, TextDelta
 from ui import ending
+from ui.serving import Serving
 
 
 def test_the_bounds_add_up_to_less_than_the_five_seconds_that_are_promised() -> None:
@@ -56,10 +56,10 @@ async def test_a_draft_that_is_being_looked_at_again_is_kept(app, chat, assistan
 async def test_a_model_that_does_not_stop_is_killed_and_the_library_is_closed(app, library, monkeypatch, hangs) -> None:
     from ui import core
 
-    made = create_autospec(Assistant, instance=True)
+    made = create_autospec(Serving, instance=True)
     if hangs:
         made.close.side_effect = asyncio.Event().wait
-    for name, value in (("assistant", made), ("library", library)):
+    for name, value in (("serving", made), ("library", library)):
         opened = functools.cache(lambda value=value: value)
         opened()
         monkeypatch.setattr(core, name, opened)

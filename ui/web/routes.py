@@ -22,7 +22,16 @@ from ingest import Ingest, Source, UserFacingError, remote, remove_one, tag_pape
 from ingest.locate import MAX_QUOTE
 from ingest.picture import PictureError, page_picture
 from ui import core
-from ui.web import export_routes, health_routes, incoming, insight_routes, library_routes, viewer, viewer_routes
+from ui.web import (
+    export_routes,
+    health_routes,
+    incoming,
+    insight_routes,
+    library_routes,
+    settings_routes,
+    viewer,
+    viewer_routes,
+)
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Generator
@@ -121,6 +130,8 @@ def _router(uploads: UploadFolder) -> APIRouter:
         return _inline_pdf(path, name=path.name) if path.suffix == ".pdf" else FileResponse(path, filename=path.name)
 
     router.include_router(export_routes.router(), dependencies=logged_in)
+    router.include_router(settings_routes.router(), dependencies=logged_in)
+
     router.add_api_route("/project/file", incoming.receive, methods=["POST"], dependencies=logged_in)
 
     router.include_router(library_routes.router(), dependencies=logged_in)

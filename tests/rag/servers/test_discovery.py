@@ -79,11 +79,11 @@ async def test_ollama_tells_the_window_of_a_loaded_model_and_of_one_whose_modelf
     engine = await only(stubs.OLLAMA)
     assert engine.version == "0.12.11"
     assert engine.models == (
-        ServedModel(id="qwen2.5:7b", trained_context=32768),
-        ServedModel(id="llama3.2:3b", context_window=4096, trained_context=131072),
-        ServedModel(id="qwen2.5-8k:latest", context_window=8192, trained_context=32768),
-        ServedModel(id="nomic-embed-text:latest", trained_context=2048, chat=False),
-        ServedModel(id="gpt-oss:120b-cloud", relayed_to="ollama.com"),
+        ServedModel(id="qwen2.5:7b", trained_context=32768, weights_bytes=4683087332),
+        ServedModel(id="llama3.2:3b", context_window=4096, trained_context=131072, weights_bytes=4683087332),
+        ServedModel(id="qwen2.5-8k:latest", context_window=8192, trained_context=32768, weights_bytes=4683087332),
+        ServedModel(id="nomic-embed-text:latest", trained_context=2048, weights_bytes=4683087332, chat=False),
+        ServedModel(id="gpt-oss:120b-cloud", weights_bytes=4683087332, relayed_to="ollama.com"),
     )
 
 
@@ -192,7 +192,9 @@ def llama_cpp():
 async def test_a_real_llama_cpp_server_tells_its_model_and_the_window_of_one_slot(llama_cpp):
     (engine,) = await discover(environment={}, ports=(), also=[loopback_address(llama_cpp.listening_address)])
     assert engine.name == "llama.cpp"
-    assert engine.models == (ServedModel(id="SmolLM2", context_window=1024, trained_context=8192),)
+    (model,) = engine.models
+    assert replace(model, weights_bytes=None) == ServedModel(id="SmolLM2", context_window=1024, trained_context=8192)
+    assert 60_000_000 < model.weights_bytes < 120_000_000
     assert setting(engine, engine.models[0]) == f"SCHOLION_EXPERT={llama_cpp.listening_address}/v1#SmolLM2"
 
 

@@ -1,0 +1,141 @@
+"""Another model while an answer is being written: the answer ends with the old one, the next question has the new."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import aclosing
+
+import pytest
+
+from engine_stubs import serving as running
+from fake_embedder import HashEmbedder
+from fakes import FakeServer, ScriptedChatModel
+from ingest import UserFacingError, ingest_pdf
+from places import SAMPLES
+from rag.answer import Answered, TextDelta
+from rag.assistant import Assistant
+from rag.choices import kept
+from rag.errors import UnknownModelError
+from rag.models.local import embedded_drafter
+from rag.models.open import Opened
+from waiting import soon
+from writing_engine import MODEL, ollama
+
+QUESTION = "How many bytes does the key-value cache need per token?"
+
+
+@pytest.fixture
+def papers(library):
+    ingest_pdf(SAMPLES / "before-you-run.pdf", library=library, embedder=HashEmbedder())
+    return library
+
+
+def over(library, *replies, server=None, delay=0.0):
+    now = kept(library.folder)
+    assistant = Assistant(
+        library=library,
+        embedder=HashEmbedder(),
+        drafter=ScriptedChatModel(*replies, delay=delay),
+        settings=now.settings,
+        server=server,
+    )
+    from ui.serving import Serving
+
+    assistant.opened = Opened(assistant.drafter, server)
+    return Serving(assistant, now)
+
+
+async def text_of(assistant) -> str:
+    async with aclosing(assistant.ask(QUESTION)) as events:
+        async for event in events:
+            if isinstance(event, Answered):
+                return event.answer.drafts[0].text
+    return ""
+
+
+async def test_a_running_answer_ends_with_its_own_model_and_the_next_has_the_new_one(papers):
+    old = FakeServer()
+    held = over(papers, "It needs 128 KiB per token.", server=old, delay=0.02)
+    answering = held.current
+    with running(ollama("The new model wrote this.")) as engine:
+        setting = f"http://127.0.0.1:{engine.server_port}/v1#{MODEL}"
+        with held.using(answering):
+            async with aclosing(answering.ask(QUESTION)) as events:
+                async for event in events:
+                    if isinstance(event, TextDelta) and held.current is answering:
+                        await held.choose(drafter=setting, drafter_context=4096)
+                        await asyncio.sleep(0)
+                        assert old.closed == 0, "the answer still needs it"
+                    if isinstance(event, Answered):
+                        assert event.answer.drafts[0].text == "It needs 128 KiB per token."
+        assert await soon(lambda: old.closed == 1)
+        assert held.current.drafter.name == MODEL
+        assert await text_of(held.current) == "The new model wrote this."
+    assert kept(papers.folder).settings.drafter == setting
+
+
+async def test_an_answer_to_which_nobody_listens_any_more_frees_the_model_too(papers):
+    old = FakeServer()
+    held = over(papers, "One two three four five six.", server=old, delay=0.02)
+    with held.using(held.current):
+        async with aclosing(held.current.ask(QUESTION)) as events:
+            async for event in events:
+                if isinstance(event, TextDelta):
+                    break
+        await held.choose(drafter="http://127.0.0.1:9/v1#x")
+        assert old.closed == 0
+    assert await soon(lambda: old.closed == 1)
+
+
+async def test_values_change_without_touching_the_model(papers):
+    old = FakeServer()
+    held = over(papers, server=old)
+    before = held.current
+    await held.choose(top_k=2, temperature=0.5)
+    assert held.current is not before
+    assert held.current.drafter is before.drafter
+    assert held.current.search is before.search
+    assert old.closed == 0
+    assert kept(papers.folder).settings.top_k == 2
+
+
+async def test_what_cannot_be_used_changes_nothing(papers):
+    held = over(papers)
+    before = held.current
+    for changes in ({"expert": "no-such-model"}, {"drafter": "no-such-model"}):
+        with pytest.raises(UnknownModelError, match="no-such-model"):
+            await held.choose(**changes)
+    assert held.current is before
+    assert kept(papers.folder).settings.expert is None
+
+
+async def test_a_file_that_cannot_be_loaded_is_not_put_to_use(papers):
+    held = over(papers)
+    before = held.current
+    (papers.folder / "models").mkdir()
+    (papers.folder / "models" / "broken.gguf").write_bytes(embedded_drafter().read_bytes()[:2_000_000])
+    with pytest.raises(UserFacingError, match="broken"):
+        await held.choose(drafter="broken.gguf")
+    assert held.current is before
+    assert kept(papers.folder).settings.drafter is None
+
+
+async def test_a_chosen_file_that_is_gone_leaves_the_built_in_model_and_says_so(papers):
+    from ui.serving import Serving
+
+    held = over(papers)
+    await held.choose(drafter="http://127.0.0.1:9/v1#x")
+    (papers.folder / "choices.json").write_text('{"drafter": "gone.gguf", "top_k": 4}')
+    opened = Serving.open(papers)
+    assert "SmolLM2" in opened.current.drafter.name
+    assert "built-in model answers" in opened.trouble
+    assert opened.kept.choices.drafter == "gone.gguf", "the choice is kept, for when the file is back"
+    assert kept(papers.folder).settings.top_k == 4
+
+
+async def test_a_refusal_for_a_whole_chat_outlives_a_change_of_values(papers):
+    held = over(papers)
+    await held.choose(expert="http://192.0.2.1/v1#large")
+    held.current.expert.gate.decided.refused.add("a chat")
+    await held.choose(budget_day_calls=3)
+    assert "a chat" in held.current.expert.gate.decided.refused

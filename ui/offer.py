@@ -1,0 +1,54 @@
+"""Say once, in one line, that a model server runs on this machine. Nothing is used before the user chooses it."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import chainlit as cl
+
+from rag.servers import discover
+from rag.words import counted
+from ui import core
+
+if TYPE_CHECKING:
+    from rag.servers import Engine
+
+LABEL = "Settings:"
+"""What the offer begins with: `public/custom.js` opens the settings page for it."""
+
+COMMAND = "Settings"
+"""The command of the offer, in case the page's script did not run."""
+
+PATIENCE_SECONDS = 1.0
+"""How long the first page waits for the servers to answer."""
+
+_looking: asyncio.Task[tuple[Engine, ...]] | None = None
+
+
+def begin() -> None:
+    """Look for servers in the background; only loopback addresses are asked (docs/discovery.md)."""
+    global _looking  # noqa: PLW0603 - one look per process
+    _looking = asyncio.create_task(discover())
+
+
+async def starters() -> list[cl.Starter]:
+    """The offer among the first questions; none if there is nothing to offer, or a drafter was chosen."""
+    if _looking is None:
+        return []
+    done, _ = await asyncio.wait({_looking}, timeout=PATIENCE_SECONDS)
+    line = said(_looking.result()) if done and not _looking.exception() else None
+    return [cl.Starter(label=line, message="Open the settings", command=COMMAND)] if line else []
+
+
+def said(engines: tuple[Engine, ...]) -> str | None:
+    """The offer; None if there is nothing to offer."""
+    kept = core.serving().kept
+    if kept.settings.drafter or kept.choices.offer_declined:
+        return None
+    for engine in engines:
+        usable = [model for model in engine.models if model.chat and not model.relayed_to]
+        if usable:
+            models = usable[0].id if len(usable) == 1 else counted(len(usable), "model")
+            return f"{LABEL} {engine.name} runs here with {models}. Use it?"
+    return None

@@ -1,0 +1,326 @@
+"""What the settings page shows, as JSON: models, addresses, downloads, values. No key is ever part of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cache
+from typing import TYPE_CHECKING, Any, Literal
+from urllib.parse import urlsplit
+
+from ingest import UserFacingError
+from rag.commands.discover import widening
+from rag.commands.models import size_words
+from rag.keys import Keys
+from rag.models.hardware_fit import served_fits
+from rag.models.machine import in_words, this_machine
+from rag.models.offers import offers, on_disk
+from rag.models.pulls import RUNNING, Pulls, hub_host
+from rag.models.registry import Registry, Service, load
+from rag.privacy.audit import AuditLog
+from rag.privacy.budget import spent
+from rag.privacy.policy import load_policy
+from rag.reading.reader import trained_reader
+from rag.words import counted
+from ui import core
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from rag.choices import Server
+    from rag.models.machine import Machine
+    from rag.models.pulls import Pull
+    from rag.servers import Engine, ServedModel
+
+FITS = {
+    "yes": "fits in memory",
+    "tight": "only just fits in memory",
+    "no": "too large for the memory that is free now",
+    None: "size unknown",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """A value that can be changed on the page."""
+
+    name: str
+    label: str
+    meaning: str
+    kind: Literal["number", "choice"] = "number"
+    low: float = 0
+    high: float | None = None
+    step: float = 1
+    options: tuple[tuple[str, str], ...] = ()
+    unset: str = "no limit"
+    """What an empty field means."""
+
+
+VALUES = (
+    Value("top_k", "Passages", "How many passages of your papers a model reads for a question.", low=1, high=50),
+    Value(
+        "answers",
+        "Answers",
+        "In the words of your papers, or in the drafter's own words. Automatic quotes with the built-in drafter.",
+        kind="choice",
+        options=(("", "Automatic"), ("quoted", "Quoted"), ("written", "Written")),
+    ),
+    Value(
+        "max_output_tokens",
+        "Longest answer",
+        "In tokens; 100 tokens are about 75 words. Longer answers take longer.",
+        low=16,
+        high=4096,
+        step=16,
+    ),
+    Value(
+        "temperature",
+        "Temperature",
+        "0 always takes the most likely word. Higher values vary the wording and make more mistakes.",
+        high=1,
+        step=0.1,
+    ),
+    Value(
+        "answer_floor",
+        "Answer floor",
+        "Below this probability, Scholion says that your papers do not answer. Lower it to see more doubtful answers.",
+        high=1,
+        step=0.05,
+    ),
+    Value("budget_day_calls", "Calls per day", "The most questions a day to a model that is not on this machine."),
+    Value("budget_month_calls", "Calls per month", "The same for a calendar month."),
+    Value(
+        "budget_day_usd",
+        "US dollars per day",
+        "If set, models whose price is unknown are not asked.",
+        step=0.01,
+    ),
+    Value("budget_month_usd", "US dollars per month", "The same for a calendar month.", step=0.01),
+)
+
+ELSEWHERE = (
+    ("timeout_seconds", "Longest wait for the next word, in seconds"),
+    ("expert_seconds", "Longest wait for the larger model's answer, in seconds"),
+    ("expert_output_tokens", "Longest answer from the larger model, in tokens"),
+    ("drafter_slots", "Answers that Scholion's own drafter writes at once"),
+    ("drafter_threads", "Processor threads of Scholion's own models"),
+)
+"""Settings that are read at the start only."""
+
+
+@cache
+def pulls() -> Pulls:
+    """The downloads of this process."""
+    return Pulls(core.library().folder)
+
+
+def state() -> dict[str, Any]:
+    """Everything but the servers found on this machine."""
+    serving, folder, machine = core.serving(), core.library().folder, this_machine()
+    registry, now = load(folder), serving.kept
+    return {
+        "drafter": _role("drafter"),
+        "expert": _role("expert"),
+        "faults": [*filter(None, (now.fault, serving.trouble)), *registry.faults],
+        "machine": _machine(machine),
+        "files": [
+            {
+                "setting": file.setting,
+                "detail": f"{in_words(file.n_bytes)} · {FITS[file.fits]}",
+                "licence": file.card.licence.name if file.card and file.card.licence else None,
+            }
+            for file in on_disk(registry, machine, folder)
+        ],
+        "servers": [_typed(server) for server in now.choices.servers],
+        "providers": _providers(registry),
+        "key_place": Keys(folder).place(),
+        "downloads": _downloads(registry, machine, folder),
+        "values": [_value(value) for value in VALUES],
+        "elsewhere": [
+            {"label": label, "variable": variable(name), "value": getattr(now.settings, name)}
+            for name, label in ELSEWHERE
+        ],
+        "privacy": _privacy(folder),
+        "declined": now.choices.offer_declined,
+    }
+
+
+def variable(name: str) -> str:
+    """The environment variable of a setting."""
+    return f"SCHOLION_{name.upper()}"
+
+
+def engine_row(engine: Engine, machine: Machine) -> dict[str, Any]:
+    """A server found on this machine, with its models."""
+    return {
+        "name": " ".join(filter(None, (engine.name, engine.version))),
+        "address": engine.base_url,
+        "locked": engine.locked,
+        "note": engine.note,
+        "models": [_served(engine, model, machine) for model in engine.models],
+    }
+
+
+def _served(engine: Engine, model: ServedModel, machine: Machine) -> dict[str, Any]:
+    window = f"reads {model.context_window:,} tokens" if model.context_window else "context window not reported"
+    size = [in_words(model.weights_bytes)] if model.weights_bytes else []
+    fit = FITS[served_fits(model.weights_bytes, machine)]
+    refused = None
+    if model.relayed_to:
+        refused = f"Not offered: the server passes questions on to {model.relayed_to}."
+    elif not model.chat:
+        refused = "Not offered: it only makes embeddings."
+    return {
+        "setting": f"{engine.base_url}#{model.id}",
+        "name": model.id,
+        "detail": " · ".join(size if refused else [*size, fit, window]),
+        "refused": refused,
+        "advice": widening(engine, model),
+    }
+
+
+def _role(role: Literal["drafter", "expert"]) -> dict[str, Any]:
+    serving = core.serving()
+    assistant, now = serving.current, serving.kept
+    setting: str | None = getattr(now.settings, role)
+    if role == "drafter":
+        name: str | None = assistant.drafter.name
+        problem = serving.trouble
+    else:
+        name = assistant.expert.name if assistant.expert else None
+        problem = assistant.no_expert if setting and not assistant.expert else None
+    address = setting.partition("#")[0] if setting and "://" in setting else setting
+    return {
+        "name": name,
+        "setting": None if problem and role == "drafter" else setting,
+        "address": address,
+        "fixed": variable(role) if role in now.fixed else None,
+        "problem": problem,
+    }
+
+
+def _typed(server: Server) -> dict[str, Any]:
+    base, _, model = server.setting.partition("#")
+    return {
+        "setting": server.setting,
+        "address": base,
+        "name": model,
+        "key": server.key,
+        "plain": base.startswith("http:"),
+    }
+
+
+def _providers(registry: Registry) -> list[dict[str, Any]]:
+    """The services of the registry: address and models."""
+    rows: dict[str, list[str]] = {}
+    for card in registry.cards:
+        if isinstance(card.source, Service):
+            rows.setdefault(card.source.base_url, []).append(card.source.model)
+    return [{"address": url, "name": urlsplit(url).hostname, "models": models} for url, models in rows.items()]
+
+
+def _downloads(registry: Registry, machine: Machine, folder: Path) -> list[dict[str, Any]]:
+    rows = []
+    for offer in offers(registry, machine, folder):
+        card, licence = offer.card, offer.card.licence
+        speed = f"reads a question's passages in about {max(1, round(offer.seconds))} s" if offer.seconds else None
+        rows.append(
+            {
+                "name": card.name,
+                "size": in_words(card.weights_bytes),
+                "detail": " · ".join(
+                    filter(
+                        None,
+                        (
+                            f"{size_words(card)} parameters",
+                            FITS[offer.fits],
+                            f"{in_words(offer.memory)} of memory",
+                            speed,
+                        ),
+                    )
+                ),
+                "good_for": offer.good_for,
+                "recommended": offer.recommended,
+                "licence": licence.name if licence else "unknown licence",
+                "terms": licence.terms if licence else "",
+                "commercial": licence.commercial if licence else "no",
+                "roles": list(card.roles),
+                "arrived": offer.arrived,
+                "host": hub_host(offer.source),
+                "repository": offer.source.repository,
+                "pull": pull_row(pull) if (pull := pulls().of(card.name)) else None,
+            }
+        )
+    return rows
+
+
+def pull_row(pull: Pull) -> dict[str, Any]:
+    """A download's progress."""
+    left = pull.seconds_left
+    return {
+        "state": pull.state,
+        "running": pull.state in RUNNING,
+        "here": pull.here,
+        "total": pull.total,
+        "words": f"{in_words(pull.here)} of {in_words(pull.total)}"
+        + (f", about {_duration(left)} left" if left is not None else ""),
+        "said": pull.said,
+    }
+
+
+def _duration(seconds: float) -> str:
+    return f"{max(1, round(seconds))} s" if seconds < 90 else f"{round(seconds / 60)} min"
+
+
+def _value(value: Value) -> dict[str, Any]:
+    now = core.serving().kept
+    unset = value.unset
+    if value.name == "answer_floor":
+        reader = trained_reader()
+        unset = f"{reader.calibration.floor:.2f} (measured)" if reader else "as measured"
+    field = type(now.settings).model_fields[value.name]
+    return {
+        "name": value.name,
+        "label": value.label,
+        "meaning": value.meaning,
+        "kind": value.kind,
+        "low": value.low,
+        "high": value.high,
+        "step": value.step,
+        "options": value.options,
+        "unset": unset,
+        "value": getattr(now.settings, value.name),
+        "default": field.default,
+        "chosen": getattr(now.choices, value.name) is not None and value.name not in now.fixed,
+        "fixed": variable(value.name) if value.name in now.fixed else None,
+    }
+
+
+def _privacy(folder: Path) -> dict[str, Any]:
+    try:
+        log = AuditLog(folder)
+        policy, entries, now = load_policy(folder, log), log.entries(), datetime.now(UTC)
+    except UserFacingError as error:
+        return {"policy": None, "said": str(error)}
+    day, month = (spent(entries, since=f"{now:{since}}") for since in ("%Y-%m-%d", "%Y-%m"))
+    said = (
+        "This library is local only: nothing in it leaves this machine."
+        if policy.library == "local only"
+        else "This library asks: nothing leaves this machine without your consent."
+    )
+    if policy.local_only:
+        said += (
+            f" {counted(len(policy.local_only), 'paper')} never {'leaves' if len(policy.local_only) == 1 else 'leave'}."
+        )
+    used = (
+        f"Sent today (UTC): {counted(day.calls, 'call')}, ${day.usd:.4f}. "
+        f"This month: {counted(month.calls, 'call')}, ${month.usd:.4f}."
+    )
+    return {"policy": policy.library, "said": said, "used": used}
+
+
+def _machine(machine: Machine) -> str:
+    words = f"{in_words(machine.ram_available)} of {in_words(machine.ram_total)} memory free, {machine.cores} cores"
+    if machine.gpu:
+        words += f", {machine.gpu} with {in_words(machine.vram_free)} of {in_words(machine.vram_total)} free"
+    return f"{words}."
