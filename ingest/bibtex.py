@@ -31,12 +31,12 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 MAX_BYTES = 64_000_000
-"""A larger file beside a paper is no bibliography."""
+"""A larger file beside a paper is not a bibliography."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """What one entry of a bibliography says of a paper; unknown is None or empty."""
+    """What one bibliography entry says about a paper; unknown is None or empty."""
 
     key: str
     title: str = ""
@@ -48,9 +48,9 @@ class Entry:
     isbn: str | None = None
     abstract: str | None = None
     families: tuple[str, ...] = ()
-    """The authors' family names, one each: "van der Burg", "García Márquez", all of a group's name."""
+    """The authors' family names, one each: "van der Burg", "García Márquez"; the whole name of a group."""
     files: tuple[str, ...] = ()
-    """The attached files' paths as the program wrote them, often of another machine."""
+    """Paths of the attached files as the program wrote them, often from another machine."""
     source: Path | None = None
     """The file that it was read from."""
     publication: Publication | None = None
@@ -60,7 +60,7 @@ class Entry:
 
 
 def read_bibtex(path: Path) -> list[Entry]:
-    """The entries of a `.bib` file; what cannot be read is left out and reported as a warning in the log.
+    """The entries of a `.bib` file; unreadable parts are left out and logged as a warning.
 
     Raises:
         OSError: the file cannot be opened.
@@ -90,7 +90,7 @@ def read_csl(path: Path) -> list[Entry]:
 
 
 def parse_bibtex(text: str, *, source: Path | None = None) -> tuple[list[Entry], list[str]]:
-    """The entries of a BibTeX text, and one sentence for each that could not be read."""
+    """The entries of a BibTeX text, and one sentence for each unreadable one."""
     macros: dict[str, str] = {month: month for month in "jan feb mar apr may jun jul aug sep oct nov dec".split()}
     entries, problems = [], []
     for line, kind, body in _blocks(text):
@@ -130,13 +130,13 @@ def _text_of(path: Path) -> str:
 
 
 def _blocks(text: str) -> Iterator[tuple[int, str, str]]:
-    """Line number, kind and body of each `@kind{body}`; a body without an end reaches to the next entry."""
+    """Line number, kind and body of each `@kind{body}`; a body without an end extends to the next entry."""
     starts = [found.start() for found in _NEXT.finditer(text)]
     at, line, counted = 0, 1, 0
     while opening := _OPENING.search(text, at):
         line, counted = line + text.count("\n", counted, opening.start()), opening.start()
         begin = text.rfind("\n", 0, opening.start()) + 1
-        if text[begin : opening.start()].lstrip().startswith("%"):  # biber and people comment lines out so
+        if text[begin : opening.start()].lstrip().startswith("%"):  # biber and people comment out lines like this
             at = opening.end()
             continue
         following = bisect_left(starts, opening.end())
@@ -147,7 +147,7 @@ def _blocks(text: str) -> Iterator[tuple[int, str, str]]:
 
 
 def _balanced_end(text: str, at: int, limit: int, delimiters: str) -> int:
-    """Where the block's closing delimiter stands, or `limit` where it has none."""
+    """Position of the block's closing delimiter, or `limit` if there is none."""
     depth = 0
     for found in re.compile("[{}()]").finditer(text, at, limit):
         if found[0] == delimiters[1] and depth == 0:
@@ -160,7 +160,7 @@ def _balanced_end(text: str, at: int, limit: int, delimiters: str) -> int:
 
 
 def _fields(body: str, macros: Mapping[str, str]) -> Iterator[tuple[str, str]]:
-    """The fields as name and value, macros put in and pieces joined by `#`; the LaTeX in them is left as it is."""
+    """The fields as name and value, with macros expanded and pieces joined by `#`; LaTeX in them is kept."""
     at = 0
     while named := re.compile(r"(?:[\s,]|%[^\n]*\n)*([^\s{}(),\"#=%]+)\s*=\s*").match(body, at):
         value, at = _value(body, named.end(), macros)
@@ -173,7 +173,7 @@ def _fields(body: str, macros: Mapping[str, str]) -> Iterator[tuple[str, str]]:
 
 
 def _value(body: str, at: int, macros: Mapping[str, str]) -> tuple[str, int]:
-    """One piece of a value, and where the text goes on."""
+    """One piece of a value, and where the text continues."""
     opened = body[at : at + 1]
     if opened in ("{", '"'):
         depth = 0
@@ -308,7 +308,7 @@ def _csl_publication(item: Mapping[str, Any], text: Callable[[str], str]) -> Pub
 
 
 def _csl_name(person: object) -> tuple[str, str]:
-    """A person's name, given names first, and the family name with its particles; empty where there is none."""
+    """A person's name, given names first, and the family name with its particles; empty if there is none."""
     if not isinstance(person, dict):
         return "", ""
 
@@ -356,7 +356,7 @@ def _names(field: str) -> Iterator[tuple[str, str]]:
 
 
 def _last(name: str) -> str:
-    """The family name of one that is written given names first; what stands in braces is one word."""
+    """The family name of a name with given names first; text in braces counts as one word."""
     words = [from_latex(word) for word in _split_outside_braces(name, re.compile(r"[\s~]+"))]
     words = [word for word in words if word]
     if words and " " in words[-1]:
@@ -380,7 +380,7 @@ def _split_outside_braces(text: str, separator: re.Pattern[str]) -> list[str]:
 
 
 def apply(entry: Entry, description: Description) -> Description:
-    """The description with all that the entry says in the place of what was guessed."""
+    """The description with everything the entry says in place of guesses."""
     return replace(
         description,
         title=entry.title or description.title,

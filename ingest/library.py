@@ -50,7 +50,7 @@ _CHUNK = 'c.id, c.paper_id, c.ordinal, c.text, c.start, c."end", c.first_page, c
 
 
 class _Connection(sqlite3.Connection):
-    """One that can be referred to weakly."""
+    """A connection that allows weak references."""
 
 
 class Library:
@@ -64,7 +64,7 @@ class Library:
         self._connections: WeakSet[_Connection] = WeakSet()  # a thread's connection goes when the thread does
         self._guard = threading.RLock()
         self.one_ingest = threading.Lock()
-        """Held by the one run of `Ingest` that is at work."""
+        """Held by the only active run of `Ingest`."""
         self._owner = FileLock(self.folder / "owner.lock", mode=0o600, thread_local=False)
         self._recovered = False
         self.ledger = ledger.Ledger(lambda: self._db)
@@ -104,7 +104,7 @@ class Library:
         return [as_paper(row) for row in self._db.execute(query, (json.dumps(list(ids)),))]
 
     def like(self, paper: Paper) -> Paper | None:
-        """Another paper that is likely the same one, from another file: of its DOI, or of its title and an author."""
+        """Another paper that is probably the same one from another file: same DOI, or same title and an author."""
         query = (
             f"SELECT {PAPER} FROM papers WHERE finished_at IS NOT NULL AND id <> :id "  # noqa: S608 constant columns
             "AND (lower(doi) = lower(:doi) OR lower(title) = lower(:title)) ORDER BY added_at, id"
@@ -124,7 +124,7 @@ class Library:
         Raises:
             UnknownPaperError: there is none.
         """
-        begins = paper_id.encode(errors="replace").decode()  # half a pair of surrogates stands in no id
+        begins = paper_id.encode(errors="replace").decode()  # lone surrogates are in no id
         after = f"{begins}\U0010ffff" if len(begins) >= 4 else begins
         query = f"SELECT {PAPER} FROM papers WHERE finished_at IS NOT NULL AND (id = ? OR id > ? AND id < ?) LIMIT 2"  # noqa: S608 constant columns
         found = self._db.execute(query, (begins, begins, after)).fetchall()
@@ -141,7 +141,7 @@ class Library:
         return [Page(*row) for row in rows]
 
     def report(self, paper_id: str) -> dict[str, Any] | None:
-        """How well the paper could be read: the fields of `QualityReport`; None for papers of older versions."""
+        """How well the paper was read: the fields of `QualityReport`; None for papers of older versions."""
         row = self._db.execute("SELECT report FROM papers WHERE id = ?", (paper_id,)).fetchone()
         return json.loads(row[0]) if row and row[0] else None
 
@@ -170,7 +170,7 @@ class Library:
         return dict(self._db.execute("SELECT id, added_at FROM papers WHERE finished_at IS NOT NULL").fetchall())
 
     def tags(self) -> dict[str, list[str]]:
-        """The ids of the papers that carry each tag, tags by name."""
+        """Ids of the papers with each tag, tags by name."""
         return self._tags.all()
 
     def tags_of(self, paper_id: str) -> list[str]:
@@ -187,7 +187,7 @@ class Library:
         return [paper for paper in self.papers() if paper.id in ids]
 
     def n_chunks(self, paper_id: str | None = None) -> int:
-        """How many chunks a paper has, or the whole library."""
+        """Number of chunks of a paper, or of the whole library."""
         if paper_id is None:
             return self._words.n_with("")
         return int(self._db.execute("SELECT count(*) FROM chunks WHERE paper_id = ?", (paper_id,)).fetchone()[0])
@@ -293,7 +293,7 @@ class Library:
                 self._close_vectors()  # it was read while another process owned the library
 
     def owner(self) -> dict[str, Any]:
-        """What the owning process wrote of itself: "pid", "url" and "key"; empty where nothing is known."""
+        """What the owning process says about itself: "pid", "url" and "key"; empty if nothing is known."""
         with suppress(OSError, ValueError):
             return dict(json.loads((self.folder / "owner.json").read_text(encoding="utf-8")))
         return {}
@@ -302,7 +302,7 @@ class Library:
         files.write_atomically(self.folder / "owner.json", json.dumps({"pid": os.getpid(), "url": url, "key": key}))
 
     def _recover(self) -> None:
-        """Complete what a crash cut off: papers whose rows are all there, removals; a copy that was cut off goes."""
+        """Complete what a crash interrupted: papers with all their rows, removals; incomplete copies are deleted."""
         for path in self._papers.glob("*.partial"):
             if folder.UNFINISHED_COPY.fullmatch(path.name):
                 path.unlink(missing_ok=True)
@@ -386,7 +386,7 @@ class Library:
         self._finish(paper.id)
 
     def check_embedder(self, embedder: str) -> None:
-        """Raise LibraryMismatchError where the stored vectors are another embedder's: they cannot be compared."""
+        """Raise LibraryMismatchError if the stored vectors come from another embedder: they cannot be compared."""
         if (known := self.embedder_name) not in (None, embedder):
             raise LibraryMismatchError(
                 f"This library was built with {known}, not with {embedder}.",
@@ -407,22 +407,22 @@ class Library:
             self.ledger.set(paper_id, "finished")
 
     def kept_path(self, paper_id: str) -> Path:
-        """Where the library's own copy of a file is, or will be, whether or not the paper is finished."""
+        """The path of the library's own copy of a file, whether or not the paper is finished."""
         return self._papers / f"{_plain(paper_id)}.pdf"
 
     def quarantine_path(self, paper_id: str) -> Path:
-        """Where the copy of a PDF that could not be read is kept."""
+        """The path of the quarantined copy of a PDF that could not be read."""
         return self.folder / "quarantine" / f"{_plain(paper_id)}.pdf"
 
     def quarantine(self, paper_id: str) -> None:
-        """Move the copy of a PDF that could not be read out of the way, so that it can be tried again."""
+        """Set aside the copy of a PDF that could not be read, so that it can be retried."""
         target = self.quarantine_path(paper_id)
         if self.kept_path(paper_id).is_file():
             folder.made(target.parent)
             self.kept_path(paper_id).replace(target)
 
     def keep(self, pdf: Path, paper_id: str) -> None:
-        """Make the library's own copy of a PDF; whole or not at all."""
+        """Make the library's own copy of a PDF; all or nothing."""
         target = self.kept_path(paper_id)
         if target.is_file():
             return
@@ -432,7 +432,7 @@ class Library:
         _copy(pdf, target)
 
     def mend_copy(self, pdf: Path, paper_id: str) -> bool:
-        """Make the library's copy again from the user's file where it is missing or changed; whether it was."""
+        """Copy the user's file again if the library's copy is missing or changed; return whether it was."""
         target = self.kept_path(paper_id)
         if pdf == target or (target.is_file() and files.paper_id(target) == paper_id):
             return False
@@ -543,7 +543,7 @@ class Library:
         self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # the log still has the pages as they were
 
     def mend_index(self) -> list[str]:
-        """Bring the vector index in line with the stored vectors; what was mended, one phrase for each kind."""
+        """Bring the vector index in line with the stored vectors; return the repairs, one phrase for each kind."""
         mended = []
         stored, indexed = [row[0] for row in self._db.execute("SELECT id FROM chunks")], self.vectors.ids()
         if missing := [name for name in stored if name not in indexed]:
@@ -672,13 +672,13 @@ def _plain(paper_id: str) -> str:
 
 
 def _copy(source: Path, target: Path) -> None:
-    """Copy a file, whole or not at all, and have it on the disk before it has its name."""
+    """Copy a file, all or nothing, and flush it to disk before it gets its name."""
     partial = target.with_suffix(".partial")
     try:
         shutil.copyfile(source, partial)
         files.put_in_place(partial, target)
     except BaseException:
-        partial.unlink(missing_ok=True)  # where the disk is full, this much is free again
+        partial.unlink(missing_ok=True)  # on a full disk, this frees that much again
         raise
 
 
