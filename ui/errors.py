@@ -25,7 +25,7 @@ T = TypeVar("T")
 
 
 def sentence(error: Exception) -> str:
-    """The message for the user; for an unexpected error it has a number that finds it in the health report, and its traceback in the log."""
+    """The message for the user; an unexpected error gets a number, found in the health report and in the log."""
     if said := in_words(error):
         return str(said)
     number = secrets.token_hex(3)
