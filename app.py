@@ -17,7 +17,6 @@ from ui import (
     consent_question,
     conversation,
     core,
-    editing,
     ending,
     export,
     offer,
@@ -27,8 +26,9 @@ from ui import (
     shelf,
     uploads,
 )
+from ui.chats import editing
+from ui.chats.history import ChatHistory, UploadFolder
 from ui.errors import visible, visible_briefly
-from ui.history import ChatHistory, UploadFolder
 from ui.web import guard, library_routes, names, patches, routes
 
 folder = core.settings().library.expanduser().resolve()

@@ -41,7 +41,7 @@ def filled(file: Path) -> str:
 async def main() -> int:
     from chainlit.types import Pagination, ThreadFilter
 
-    from ui.history import ChatHistory, UploadFolder
+    from ui.chats.history import ChatHistory, UploadFolder
 
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "chats.db"

@@ -16,8 +16,8 @@ import time
 from pathlib import Path
 
 from rag.insight.summary import summed_up
-from ui.insight import answers_of, as_csv
-from ui.salvage import schema
+from ui.chats.insight import answers_of, as_csv
+from ui.chats.salvage import schema
 
 STAGES = ("search", "reading", "first word", "draft", "check", "other")
 

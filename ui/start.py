@@ -6,7 +6,7 @@ import secrets
 from typing import TYPE_CHECKING
 
 from ingest import write_atomically
-from ui.salvage import salvage
+from ui.chats.salvage import salvage
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

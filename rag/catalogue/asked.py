@@ -8,19 +8,8 @@ from typing import TYPE_CHECKING
 
 from rag.catalogue import words
 from rag.catalogue.grammar import is_bare
-from rag.retrieval.naming import (
-    MARKS,
-    NAMED,
-    NOUN,
-    Name,
-    Plain,
-    find_names,
-    listed_in,
-    marked_text,
-    title_fragment,
-    titles_in,
-)
-from rag.retrieval.people import fold, is_by
+from rag.retrieval.forms import MARKS, NAMED, NOUN, fold, is_by
+from rag.retrieval.naming import Name, Plain, find_names, listed_in, marked_text, title_fragment, titles_in
 from rag.words import STOP_WORDS, counted
 
 if TYPE_CHECKING:

@@ -14,8 +14,8 @@ from rag.catalogue.citing import citing, of_paper, of_words
 from rag.catalogue.grammar import ALL_FIELDS, Request, read
 from rag.catalogue.mentions import find_mentions, wanted_words
 from rag.catalogue.notes import notes_reply
-from rag.retrieval.naming import MARKS, NAMED, place_alone, title_fragment, title_of
-from rag.retrieval.people import fold, is_by
+from rag.retrieval.forms import MARKS, NAMED, fold, is_by
+from rag.retrieval.naming import place_alone, title_fragment, title_of
 from rag.words import counted, split_sentences
 
 if TYPE_CHECKING:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from rag.retrieval.naming import MARKS
-from rag.retrieval.people import family_forms, fold
+from rag.retrieval.forms import MARKS, family_forms, fold
 from rag.words import STOP_WORDS
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 from rag.catalogue import note_questions
-from rag.retrieval.naming import MARKS, NAMED, NOUN
+from rag.retrieval.forms import MARKS, NAMED, NOUN
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 
 from ingest.paper import PAGE_BREAK, pages_of
 from ingest.sentences import sentence_spans
-from rag.retrieval.naming import MARKS
-from rag.retrieval.people import fold
+from rag.retrieval.forms import MARKS, fold
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from rag.retrieval.naming import NAMED, NOUN
+from rag.retrieval.forms import NAMED, NOUN
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

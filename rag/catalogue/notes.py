@@ -15,8 +15,7 @@ from ingest.verbatim import stands_in
 from rag.answer import Citation, Passage
 from rag.catalogue import words
 from rag.catalogue.asked import Reply
-from rag.retrieval.naming import MARKS, NAMED
-from rag.retrieval.people import fold
+from rag.retrieval.forms import MARKS, NAMED, fold
 from rag.words import STOP_WORDS, counted
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from rag.retrieval.people import family_forms, fold, folded_words, is_body, last_words
+from rag.retrieval.forms import MARKS, NAMED, NOUN, family_forms, fold, folded_words, is_body, last_words
 from rag.words import STOP_WORDS, words_of
 
 if TYPE_CHECKING:
@@ -19,21 +19,12 @@ if TYPE_CHECKING:
 
     from ingest import Paper
 
-NAMED = "ƥ"
-"""Stands in a question for each name of a paper."""
-
 TITLE_WORDS = 5
 """So many words of a title, from its beginning, name the paper; fewer only in quotation marks or before "paper"."""
 
 FRAGMENT_WORDS = 3
 """So many words that carry meaning, in a row somewhere in a title, name the paper where a name is expected."""
 
-NOUN = (
-    r"(?:papers?|articles?|stud(?:y|ies)|publications?|preprints?|manuscripts?|reviews?|reports?|survey|thesis|chapter"
-    r"|corrigendum|artikels?|studien?|arbeit|aufsatz|veroffentlichung|publikation|beitrag|ubersicht"
-    r"|статията|статия|публикацията|публикация|изследването|изследване|доклада|докладът|обзора|обзорът|труда)"
-)
-MARKS = "\"“”„‘’'«»"
 
 _LONGEST_TITLE = 1000
 _OTHERS = (

@@ -10,7 +10,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from rag.retrieval.followups import follow_up
-from rag.retrieval.naming import NAMED, Plain, find_names, listed_in, marked_text, title_of
+from rag.retrieval.forms import NAMED
+from rag.retrieval.naming import Plain, find_names, listed_in, marked_text, title_of
 from rag.retrieval.pages import MAX_PAPERS, AskedPage, asked_page, papers_with
 from rag.words import content_words
 

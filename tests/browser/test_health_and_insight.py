@@ -9,7 +9,7 @@ from contextlib import closing
 import pytest
 
 from served import Served, app_root
-from ui.salvage import schema
+from ui.chats.salvage import schema
 
 expect = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed: `make .venv/.dev`").expect
 

@@ -11,7 +11,7 @@ from chainlit.types import Feedback, Pagination, ThreadFilter
 
 @pytest.fixture
 async def history(app, chat, tmp_path):
-    from ui.history import ChatHistory, UploadFolder
+    from ui.chats.history import ChatHistory, UploadFolder
 
     made = ChatHistory(tmp_path / "chats.db", UploadFolder(tmp_path / "uploads"))
     chat.session.has_first_interaction = True

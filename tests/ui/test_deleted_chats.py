@@ -18,7 +18,7 @@ def traces(folder) -> list[str]:
 
 
 async def test_a_deleted_chat_leaves_no_word_in_the_bytes_of_the_folder(app, chat, tmp_path) -> None:
-    from ui.history import ChatHistory, UploadFolder
+    from ui.chats.history import ChatHistory, UploadFolder
 
     history = ChatHistory(tmp_path / "chats.db", UploadFolder(tmp_path / "uploads"))
     chat.session.has_first_interaction = True

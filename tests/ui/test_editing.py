@@ -16,7 +16,7 @@ from waiting import soon
 @pytest.fixture
 async def history(app, chat, tmp_path, monkeypatch):
     """The data layer of this chat, with its user signed in."""
-    from ui.history import ChatHistory, UploadFolder
+    from ui.chats.history import ChatHistory, UploadFolder
 
     made = ChatHistory(tmp_path / "chats.db", UploadFolder(tmp_path / "uploads"))
     monkeypatch.setattr("chainlit.data._data_layer", made)

@@ -196,7 +196,7 @@ def test_markdown_says_nothing_that_markdown_acts_on_but_ours(app, shelf_library
 @pytest.fixture
 async def stored(app, chat, shelf_library, monkeypatch):
     """The history of a user with one chat, and another user's chat: (history, the user's, the other's)."""
-    from ui.history import ChatHistory, UploadFolder
+    from ui.chats.history import ChatHistory, UploadFolder
 
     file = shelf_library.folder / "chats.db"
     made = ChatHistory(file, UploadFolder(shelf_library.folder / "uploads"))

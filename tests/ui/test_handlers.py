@@ -527,7 +527,7 @@ async def test_an_answer_can_be_taken_along_also_after_a_restart(app, chat, assi
 async def test_what_is_stored_and_what_is_read_again_carries_no_foreign_link(app, chat, tmp_path) -> None:
     import sqlite3
 
-    from ui.history import ChatHistory, UploadFolder
+    from ui.chats.history import ChatHistory, UploadFolder
 
     evil = "![x](http://evil.example) [y][r] http://evil.example\n\n[r]: http://evil.example\n\n"
     ours = "[1](/cite/0123456789abcdef/2/0001)"

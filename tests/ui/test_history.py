@@ -40,7 +40,7 @@ def locked(file):
 @pytest.fixture
 async def history(app, chat, file, monkeypatch):
     """The data layer of this chat, with its user signed in."""
-    from ui.history import ChatHistory, UploadFolder
+    from ui.chats.history import ChatHistory, UploadFolder
 
     made = ChatHistory(file, UploadFolder(file.parent / "uploads"))
     monkeypatch.setattr("chainlit.data._data_layer", made)
@@ -53,8 +53,8 @@ async def history(app, chat, file, monkeypatch):
 @pytest.fixture
 def impatient(monkeypatch):
     """Tries that wait only a moment for a lock; set before the history opens its file."""
-    monkeypatch.setattr("ui.history.BUSY_SECONDS", 0.05)
-    monkeypatch.setattr("ui.history.RETRY_SECONDS", 0.05)
+    monkeypatch.setattr("ui.chats.history.BUSY_SECONDS", 0.05)
+    monkeypatch.setattr("ui.chats.history.RETRY_SECONDS", 0.05)
 
 
 async def say(text: str) -> cl.Message:
@@ -159,7 +159,7 @@ async def test_a_step_that_is_removed_while_the_file_is_locked_does_not_stay(imp
 
 
 async def test_a_chat_that_could_not_be_deleted_is_not_called_deleted(impatient, history, chat, locked, monkeypatch):
-    monkeypatch.setattr("ui.history.PATIENCE_SECONDS", 0.2)
+    monkeypatch.setattr("ui.chats.history.PATIENCE_SECONDS", 0.2)
     await say("First?")
     await until(stored(history, "First?"))
     with locked(), pytest.raises(OSError, match="cannot be written"):
@@ -185,7 +185,7 @@ async def test_closing_waits_for_the_last_writes_and_not_for_a_lock_without_end(
 
 
 async def test_chats_that_earlier_versions_stored_without_an_owner_are_found_again(history, chat, file):
-    from ui.history import ChatHistory, UploadFolder
+    from ui.chats.history import ChatHistory, UploadFolder
 
     await say("First?")
     await until(stored(history, "First?"))

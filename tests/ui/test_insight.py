@@ -18,8 +18,8 @@ from rag.costs.accounting import Energy, Span
 from rag.insight.figures import KEY, figures_of, read_figures
 from rag.insight.summary import answer_row, by_month, summed_up
 from rag.privacy.audit import AuditLog
-from ui.insight import answers_of, as_csv
-from ui.salvage import schema
+from ui.chats.insight import answers_of, as_csv
+from ui.chats.salvage import schema
 
 ALLOWED = "http://localhost:8000"
 SPANS = (

@@ -94,7 +94,7 @@ def test_the_papers_of_an_older_version_are_listed_read_searched_and_removed(old
 @pytest.fixture
 async def history(app, chat, pdf, tmp_path, monkeypatch):
     """The chat history in a file that the first version made: one chat, with a question, an answer and a file."""
-    from ui.history import ChatHistory, UploadFolder
+    from ui.chats.history import ChatHistory, UploadFolder
 
     file = tmp_path / "chats.db"
     metadata = {"question": "How long do seeds keep?", "answer": "For five years [1]."}

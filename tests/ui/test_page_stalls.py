@@ -21,7 +21,7 @@ async def history(app, tmp_path):
     from chainlit.user import User
     from sqlalchemy import text
 
-    from ui.history import ChatHistory, UploadFolder
+    from ui.chats.history import ChatHistory, UploadFolder
 
     made = ChatHistory(tmp_path / "chats.db", UploadFolder(tmp_path / "uploads"))
     user = await made.create_user(User(identifier="local"))

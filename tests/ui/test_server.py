@@ -247,7 +247,7 @@ def test_the_configuration_is_as_we_need_it(app) -> None:
 
 @pytest.fixture
 async def history(app, tmp_path):
-    from ui.history import ChatHistory, UploadFolder
+    from ui.chats.history import ChatHistory, UploadFolder
 
     made = ChatHistory(tmp_path / "chats.db", UploadFolder(tmp_path / "uploads"))
     yield made

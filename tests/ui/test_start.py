@@ -24,7 +24,7 @@ def chats(tmp_path):
     file = tmp_path / "chats.db"
     with closing(sqlite3.connect(file)) as db:
         db.execute("PRAGMA journal_mode=WAL")
-        db.executescript(resources.files("ui").joinpath("schema.sql").read_text())
+        db.executescript(resources.files("ui.chats").joinpath("schema.sql").read_text())
         db.execute("INSERT INTO users VALUES ('u1', 'local', '{}', '2026-11-01')")
         for chat in range(20):
             db.execute(

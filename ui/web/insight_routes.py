@@ -13,7 +13,7 @@ from ingest.trouble import in_words
 from rag.insight.summary import answer_row, by_month, summed_up
 from rag.privacy.audit import AuditError, AuditLog
 from ui import core
-from ui.insight import answers_of, as_csv
+from ui.chats.insight import answers_of, as_csv
 from ui.web.pages import frame
 
 if TYPE_CHECKING:

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
     from fastapi import FastAPI
 
-    from ui.history import UploadFolder
+    from ui.chats.history import UploadFolder
 
 NAME = "scholion"
 

@@ -23,7 +23,7 @@ def planted(tmp_path, monkeypatch, library, embedder):
     """A library below a home folder with the canary in its name, and the canary in everything that is stored."""
     from ingest import ingest_pdf
     from pdfs import column, write_pdf
-    from ui.salvage import schema
+    from ui.chats.salvage import schema
 
     home = tmp_path / f"home-{CANARY}"
     folder = home / f"{CANARY}-library"

@@ -35,8 +35,8 @@ from sqlalchemy import event, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from ingest.terminal import all_well_formed
-from rag.sanitise import broken
-from ui.chat_search import CHATS, ChatWords, page_of
+from ui.chats.search import CHATS, ChatWords, page_of
+from ui.chats.stored import harmless, make_readable
 from ui.ending import BOUNDS
 
 if TYPE_CHECKING:
@@ -56,8 +56,6 @@ MAX_COMMENT = 4000
 NAMELESS_CHAT = "Your papers"
 """Name of a chat that started without text, with an upload."""
 
-_OLD_LIST = "Library"
-"""Name of the element with which older versions stored a list of the papers; its page is gone."""
 
 BUSY_SECONDS = 5.0
 """How long one attempt waits for another program that locks the file."""
@@ -164,7 +162,7 @@ class ChatHistory(SQLAlchemyDataLayer):  # type: ignore[misc]  # chainlit's own 
         file.parent.mkdir(parents=True, exist_ok=True)
         with sqlite3.connect(file) as database:
             database.execute("PRAGMA journal_mode=WAL")
-            database.executescript(resources.files("ui").joinpath("schema.sql").read_text())
+            database.executescript(resources.files("ui.chats").joinpath("schema.sql").read_text())
             if database.execute(_ANY_LOST).fetchone():  # otherwise write nothing, so no lock is needed
                 database.execute(_FOUND, (NAMELESS_CHAT,))
         super().__init__(f"sqlite+aiosqlite:///{file}", storage_provider=uploads)
@@ -273,7 +271,7 @@ class ChatHistory(SQLAlchemyDataLayer):  # type: ignore[misc]  # chainlit's own 
         """As inherited, in turn: a message's first state must not overwrite its last."""
         async with self._turn():
             if await self._keep_thread(step_dict):
-                await super().create_step(_harmless(step_dict))
+                await super().create_step(harmless(step_dict))
                 self._words.changed(str(step_dict["threadId"]))
 
     @queue_until_user_message()
@@ -377,7 +375,7 @@ class ChatHistory(SQLAlchemyDataLayer):  # type: ignore[misc]  # chainlit's own 
     ) -> list[ThreadDict] | None:
         """As inherited, with JSON columns parsed and no None texts."""
         threads: list[Any] | None = await super().get_all_user_threads(user_id, thread_id)
-        await asyncio.to_thread(_make_readable, threads or [])  # the sidebar reads all chats
+        await asyncio.to_thread(make_readable, threads or [])  # the sidebar reads all chats
         return threads
 
     async def _tell(self, sentence: str) -> None:
@@ -419,36 +417,3 @@ def forget_log(file: Path) -> None:
     """Move SQLite's log into the file and empty it, because it still holds pages from before a deletion."""
     with closing(sqlite3.connect(file, timeout=5)) as database:
         database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-
-
-def _make_readable(threads: list[Any]) -> None:
-    for thread in threads:
-        thread["metadata"] = _object(thread.get("metadata"), {})
-        thread["tags"] = _object(thread.get("tags"), [])
-        for step in thread["steps"]:
-            step["metadata"] = _object(step.get("metadata"), {})
-            step["tags"] = _object(step.get("tags"), None)
-            step["generation"] = _object(step.get("generation"), None)
-            step["output"] = step.get("output") or ""
-            step.update(_harmless(step))
-        thread["elements"] = [one for one in thread["elements"] or [] if one.get("name") != _OLD_LIST]
-        for element in thread["elements"]:
-            element["props"] = _object(element.get("props"), {})
-            element["playerConfig"] = _object(element.get("playerConfig"), None)
-
-
-def _harmless(step: Any) -> Any:
-    """The step with everything drawn as Markdown made safe; the user's own messages are shown as typed."""
-    if step.get("type") == "user_message":
-        return step
-    shown = {name: step[name] for name in ("input", "output") if isinstance(step.get(name), str)}
-    return {**step, **{name: broken(text, own_links=True) for name, text in shown.items()}}
-
-
-def _object(value: Any, otherwise: Any) -> Any:
-    if not isinstance(value, str):
-        return otherwise if value is None else value
-    try:
-        return json.loads(value)
-    except ValueError:
-        return otherwise

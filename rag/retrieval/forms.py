@@ -1,4 +1,4 @@
-"""Names of people and bodies: the forms in which a question may write them, without accents and capitals."""
+"""Forms of names: of people and bodies without accents, and what stands for a paper in a question."""
 
 from __future__ import annotations
 
@@ -11,6 +11,16 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ingest import Paper
+
+NAMED = "ƥ"
+"""Stands in a question for each name of a paper."""
+
+NOUN = (
+    r"(?:papers?|articles?|stud(?:y|ies)|publications?|preprints?|manuscripts?|reviews?|reports?|survey|thesis|chapter"
+    r"|corrigendum|artikels?|studien?|arbeit|aufsatz|veroffentlichung|publikation|beitrag|ubersicht"
+    r"|статията|статия|публикацията|публикация|изследването|изследване|доклада|докладът|обзора|обзорът|труда)"
+)
+MARKS = "\"“”„‘’'«»"
 
 _LETTERS = str.maketrans(
     {"ø": "o", "ł": "l", "đ": "d", "ð": "d", "æ": "ae", "œ": "oe", "ı": "i", "þ": "th", "’": "'", "‘": "'", "ʼ": "'"}

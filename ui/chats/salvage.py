@@ -79,7 +79,7 @@ def salvage(file: Path) -> Salvaged | None:
 
 def schema() -> str:
     """The schema of the chat history."""
-    return resources.files("ui").joinpath("schema.sql").read_text(encoding="utf-8")
+    return resources.files("ui.chats").joinpath("schema.sql").read_text(encoding="utf-8")
 
 
 def _is_whole(file: Path) -> bool:

@@ -18,8 +18,8 @@ from chainlit.session import WebsocketSession
 
 from ingest.terminal import well_formed
 from ui import conversation, core
+from ui.chats.history import ChatHistory
 from ui.errors import sentence
-from ui.history import ChatHistory
 from ui.web import names
 
 if TYPE_CHECKING:
