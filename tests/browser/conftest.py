@@ -86,7 +86,7 @@ class Server:
                 pid, parent, *args = line.split()
                 if self.process and int(parent) == self.process.pid and "rag.models.local" in args:
                     return int(pid)
-            time.sleep(0.1)
+            time.sleep(0.3)
         raise LookupError("the drafter is not running")
 
     def stop(self, how: int = signal.SIGTERM) -> None:
