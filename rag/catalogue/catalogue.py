@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 from ingest.verbatim import stands_in
 from rag.answer import Citation, Passage
-from rag.catalogue import words
+from rag.catalogue import note_questions, words
 from rag.catalogue.asked import MOST_AT_ONCE, NAMES, ONE, WHICH, WHICH_ONE, Asked, Reply, is_person, looks_named
 from rag.catalogue.citing import citing, of_paper, of_words
-from rag.catalogue.grammar import ALL_FIELDS, Request, read
+from rag.catalogue.grammar import ALL_FIELDS, Request, core, read
 from rag.catalogue.mentions import find_mentions, wanted_words
 from rag.catalogue.notes import notes_reply
 from rag.retrieval.forms import MARKS, NAMED, fold, is_by
@@ -75,12 +75,15 @@ class _Answering(Asked):
             return again
         if unclear := self._comparison():
             return unclear
+        for about, topic in note_questions.read(core(self.marked)):
+            if told := notes_reply(self, about, topic):
+                return told
         for request in read(self.plain.text, self.marked):
             if reply := self._answered(request):
                 return reply
         return None
 
-    def _answered(self, request: Request) -> Reply | None:  # noqa: C901, PLR0911 - one verb a line
+    def _answered(self, request: Request) -> Reply | None:  # noqa: PLR0911 - one verb a line
         match request.verb:
             case "facts":
                 return self._facts(request)
@@ -92,8 +95,6 @@ class _Answering(Asked):
                 return self._by(request)
             case "page":
                 return self._page()
-            case "notes":
-                return notes_reply(self, request)
         if not self.papers:
             return self.empty()
         match request.verb:

@@ -10,13 +10,12 @@ import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
-from rag.catalogue import note_questions
 from rag.retrieval.forms import MARKS, NAMED, NOUN
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-Verb = Literal["facts", "by", "years", "count", "list", "newest", "cites", "mentions", "page", "notes"]
+Verb = Literal["facts", "by", "years", "count", "list", "newest", "cites", "mentions", "page"]
 Field = Literal[
     "authors", "year", "venue", "doi", "title", "bibtex", "pages", "references", "cited", "abstract", "file", "added"
 ]
@@ -329,25 +328,24 @@ def read(plain: str, marked: str) -> Iterator[Request]:
         plain: the question, folded.
         marked: the same with `NAMED` for each paper that it names.
     """
-    plain, marked = _core(plain), _core(marked)
+    plain, marked = core(plain), core(marked)
     yield from _words_and_lists(plain, marked)
     yield from _facts(marked)
 
 
 def is_bare(text: str) -> bool:
     """Whether the question is only a question word, which asks for a fact only after an answer about a paper."""
-    return _core(text) in _BARE
+    return core(text) in _BARE
 
 
-def _core(text: str) -> str:
+def core(text: str) -> str:
+    """The question without polite words at its beginning and its end."""
     text = _AT_END.sub("", text)
     lead = _POLITE.match(text)
     return text[lead.end() :] if lead and lead.end() < len(text) else text
 
 
 def _words_and_lists(plain: str, marked: str) -> Iterator[Request]:  # noqa: C901, PLR0912 - one table a line
-    for subject, topic in note_questions.read(marked):
-        yield Request("notes", subject=subject, words=topic)
     for match in _all(_MENTIONS_OF, marked):
         yield Request("mentions", words=match["x"], subject=_slot(match))
     for match in _all(_MENTIONS, plain):

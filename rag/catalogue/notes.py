@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from ingest import Chunk, Library, Paper
     from ingest.annotation import Annotation
     from rag.catalogue.asked import Asked
-    from rag.catalogue.grammar import Request
 
 MOST = 60
 """Notes that are listed; where there are more, their number is said."""
@@ -47,17 +46,23 @@ class _Found:
     notes: tuple[Annotation, ...]
 
 
-def notes_reply(asked: Asked, request: Request) -> Reply | None:
-    """What is marked and noted in the papers that the question means; None where it means something else."""
-    papers, topic = asked.papers, request.words
+def notes_reply(asked: Asked, about: str | None, topic: str | None) -> Reply | None:
+    """What is marked and noted in the papers that the question means; None where it means something else.
+
+    Args:
+        asked: the question.
+        about: its words for a paper, as `note_questions` reads them; None for all that are asked.
+        topic: its words for what the notes are to be about; None for all notes.
+    """
+    papers = asked.papers
     if topic and NAMED in topic:
         return None
-    if request.subject:
-        found = asked.subject(request.subject)
+    if about:
+        found = asked.subject(about)
         if isinstance(found, Reply):
             return found
         if found is None:
-            topic = request.subject if topic is None else topic
+            topic = about if topic is None else topic
         else:
             papers = found
     if not papers:
@@ -70,11 +75,11 @@ def notes_reply(asked: Asked, request: Request) -> Reply | None:
         else ""
     )
     said = asked.said(topic).strip(f"{MARKS} ") if topic else ""
-    about = f" about “{words.flat(said)}”" if said else ""
+    on = f" about “{words.flat(said)}”" if said else ""
     fitting = _about(told, said) if said else told
     if not fitting:
-        return Reply(f"{_none(asked, papers, told, about)}{later}")
-    reply = _listed(asked, papers, fitting, about)
+        return Reply(f"{_none(asked, papers, told, on)}{later}")
+    reply = _listed(asked, papers, fitting, on)
     return Reply(f"{reply.text}{later}", reply.passages, reply.citations)
 
 
