@@ -10,6 +10,7 @@ let papers = [];
 let known = { total: 0, tags: [], unread: [], samples: { there: 0, missing: 0 } };
 let drawn = 0;
 let editing = null;
+let open = null; // the form of the paper that is edited
 let asked = 0;
 let undoKey = null;
 const ticked = new Set();
@@ -45,10 +46,13 @@ export async function load() {
 }
 
 function draw() {
-  const focused = document.activeElement?.closest?.('#papers > li')?.dataset.paper;
+  const focused = document.activeElement;
+  const at = focused?.closest?.('#papers > li')?.dataset.paper;
+  const before = drawn;
+  open = by('papers').querySelector(`.edit[data-of="${editing}"]`); // what is being typed there stays
   by('papers').replaceChildren();
   drawn = 0;
-  more();
+  do more(); while (drawn < Math.min(before, papers.length));
   const filtered = by('filter').value.trim() !== '';
   by('count').textContent = filtered ? `${papers.length.toLocaleString('en-GB')} of ${counted(known.total, 'paper')}` : counted(known.total, 'paper');
   if (!papers.length) {
@@ -58,7 +62,8 @@ function draw() {
   drawTicked();
   drawUnread();
   drawSamples();
-  if (focused) by('papers').querySelector(`[data-paper="${focused}"] .title`)?.focus();
+  if (open?.contains(focused)) focused.focus({ preventScroll: true });
+  else if (at) by('papers').querySelector(`[data-paper="${at}"] .title`)?.focus({ preventScroll: true });
 }
 
 function more() {
@@ -92,7 +97,7 @@ function row(paper) {
     make('div', { class: 'acts' },
       make('button', { type: 'button', 'aria-label': `Edit ${paper.title}`, onclick: () => edit(paper) }, 'Edit'),
       make('button', { type: 'button', 'aria-label': `Remove ${paper.title}`, onclick: () => remove([paper.id]) }, 'Remove')));
-  if (editing === paper.id) element.append(form(paper));
+  if (editing === paper.id) element.append(open ?? form(paper));
   return element;
 }
 
@@ -139,7 +144,7 @@ function form(paper) {
     box.checked = on;
     return make('label', { class: 'check' }, box, label);
   };
-  return make('form', { class: 'edit', 'aria-label': `Edit ${paper.title}`, onsubmit: (event) => save(event, paper), onkeydown: (event) => {
+  return make('form', { class: 'edit', 'data-of': paper.id, 'aria-label': `Edit ${paper.title}`, onsubmit: (event) => save(event, paper), onkeydown: (event) => {
     if (event.key === 'Escape') edit(paper);
   } },
   field('title', 'Title', paper.title, { wide: true }),
@@ -203,7 +208,7 @@ function drawTicked() {
     return;
   }
   const kept = bar.querySelector('input')?.value ?? '';
-  const open = Boolean(bar.querySelector('details')?.open);
+  const unfolded = Boolean(bar.querySelector('details')?.open);
   const field = make('input', { type: 'text', placeholder: 'Tag, e.g. thesis', 'aria-label': 'Tag', list: 'tags', maxlength: 60 });
   field.value = kept;
   fill(bar,
@@ -218,7 +223,7 @@ function drawTicked() {
       button('Remove from library', () => remove(ids)),
       papers.length > ids.length ? button('Tick all shown', () => { papers.forEach((paper) => ticked.add(paper.id)); draw(); }) : '')),
     button('Clear', () => { ticked.clear(); draw(); }));
-  bar.querySelector('details').open = open;
+  bar.querySelector('details').open = unfolded;
 }
 
 async function tagTicked(take) {

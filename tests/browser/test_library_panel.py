@@ -95,6 +95,10 @@ def test_on_a_phone_nothing_is_wider_than_the_page_and_a_choice_starts_a_chat(qu
     expect(page.locator("[data-paper]")).to_have_count(1)
     page.locator("[data-paper] input[type=checkbox]").check()
     page.locator("[aria-label^='Edit ']").click()
+    page.locator(".edit [name=doi]").fill("10.1/half")
+    page.locator("#files").set_input_files([small_pdf(tmp_path / "b.pdf", "seeds")])
+    expect(page.locator("[data-paper]")).to_have_count(2)
+    expect(page.locator(".edit [name=doi]")).to_have_value("10.1/half")  # the list was drawn again around it
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
     shot(page, "library-phone")
     page.locator("button:text-is('Ask only these')").click()

@@ -119,6 +119,11 @@ async def history(app, chat, pdf, tmp_path, monkeypatch):
             "VALUES (?, ?, 'file', '/uploads/u/e/a.pdf', 'a.pdf', 'inline', 'u/e/a.pdf', ?, 'application/pdf')",
             (ATTACHED, CHAT, ASKED),
         )
+        db.execute(  # the list of the papers, which was part of the chat
+            'INSERT INTO elements (id, "threadId", type, name, display, "forId") '
+            "VALUES (?, ?, 'custom', 'Library', 'inline', ?)",
+            (ATTACHED.replace("4", "5", 1), CHAT, ANSWERED),
+        )
     made = ChatHistory(file, UploadFolder(tmp_path / "uploads"))
     monkeypatch.setattr("chainlit.data._data_layer", made)
     monkeypatch.setattr("chainlit.data._data_layer_initialized", True)

@@ -22,7 +22,9 @@ def make_readable(threads: list[Any]) -> None:
             step["generation"] = _object(step.get("generation"), None)
             step["output"] = step.get("output") or ""
             step.update(harmless(step))
-        thread["elements"] = [one for one in thread["elements"] or [] if one.get("name") != _OLD_LIST]
+        thread["elements"] = [
+            one for one in thread["elements"] or [] if (one.get("type"), one.get("name")) != ("custom", _OLD_LIST)
+        ]
         for element in thread["elements"]:
             element["props"] = _object(element.get("props"), {})
             element["playerConfig"] = _object(element.get("playerConfig"), None)
