@@ -17,6 +17,7 @@ from ui import (
     consent_question,
     conversation,
     core,
+    editing,
     ending,
     export,
     offer,
@@ -28,13 +29,13 @@ from ui import (
 )
 from ui.errors import visible, visible_briefly
 from ui.history import ChatHistory, UploadFolder
-from ui.web import guard, names, patches, routes
+from ui.web import guard, library_routes, names, patches, routes
 
 folder = core.settings().library.expanduser().resolve()
 attachments = UploadFolder(folder / "uploads")
 
 environment.shut_out()  # `python -m ui` does this before it imports Chainlit, but `chainlit run` does not
-patches.apply(incoming=folder / names.INCOMING)
+patches.apply(incoming=folder / names.INCOMING, edit=editing.edit)
 ending.install()
 guard.check_host(config.run.host)
 guard.install(
@@ -68,6 +69,7 @@ async def startup() -> None:
 @cl.on_app_shutdown
 async def shutdown() -> None:
     """Stop the models, close the library and remove leftover uploads."""
+    await library_routes.end()
     await core.end()
     patches.remove_uploads()
 
@@ -83,6 +85,7 @@ async def starters(user: cl.User | None = None) -> list[cl.Starter]:  # noqa: AR
 async def on_chat_start() -> None:
     """A new chat."""
     patches.forget_closed_chats()
+    scope.take_waiting()
     await composer.show_controls()
     core.page_is_open()
 
@@ -110,10 +113,13 @@ async def on_message(message: cl.Message) -> None:
     if message.command == composer.LIBRARY:
         await shelf.show()
         return
+    if message.command == composer.EXPORT:
+        await export.show()
+        return
     if message.command == offer.COMMAND:
         await cl.Message("[Open Settings](/settings) to choose a model.").send()
         return
-    papers = await uploads.add(message.elements)
+    papers = editing.note_attached(message, await uploads.add(message.elements))
     question = well_formed(message.content).strip()
     mode = composer.mode_of(message)
     if question and (papers or not message.elements):
@@ -153,6 +159,19 @@ async def take_along(action: cl.Action) -> None:
     await export.act(action.name, action.payload)
 
 
+@cl.action_callback(export.STYLE)
+async def choose_style(action: cl.Action) -> dict[str, Any]:
+    """Choose the style of references, or ask which there are."""
+    return await export.choose(action.payload)
+
+
+@cl.action_callback(conversation.AGAIN)
+@visible
+async def ask_again(action: cl.Action) -> None:
+    """Ask the question of an answer once more."""
+    await conversation.stoppable(conversation.ask_again(action.payload))
+
+
 @cl.action_callback(refinement.REFINE)
 @visible
 async def refine_answer(action: cl.Action) -> None:
@@ -160,19 +179,10 @@ async def refine_answer(action: cl.Action) -> None:
     await conversation.stoppable(conversation.refine(action.payload))
 
 
-@cl.action_callback("list_papers")
-@cl.action_callback("open_paper")
-@cl.action_callback("delete_paper")
-@cl.action_callback("tag_papers")
-@cl.action_callback("untag_paper")
-@cl.action_callback("choose_papers")
-async def act_on_papers(action: cl.Action) -> dict[str, Any]:
-    """An action in the list of papers."""
-    return await shelf.act(action.name, action.payload)
-
-
 @cl.on_window_message
 @visible_briefly
 async def on_window_message(data: Any) -> None:
-    """A citation was clicked."""
+    """A citation was clicked, the Library was opened or used, or a text was copied."""
+    await shelf.heard(data)
     await panel.open_citation(data)
+    await export.copied(data)

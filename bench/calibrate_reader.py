@@ -1,6 +1,6 @@
 """Fit rag/reading/reader.json, which says what the reader's scores mean, on papers it was not trained on.
 
-    python bench/calibrate_reader.py [--checkpoint FILE] [--cache FOLDER] [--write]
+    python bench/calibrate_reader.py [--checkpoint FILE] [--cache FOLDER] [--write] [--plot]
 
 Uses the held-out papers of QASPER train and COVID-QA (`bench/reader_data.py`) to fit: the weight of the search relative
 to the reader when passages are ordered; a logistic regression that separates answerable questions from similar ones
@@ -20,6 +20,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
+from confidence import STYLE
 from reader_cases import Case, cases_of
 from reader_quality import INSTALLED, SHOWN, WEIGHTS, FromCheckpoint, extracted, said_of, shown
 
@@ -27,7 +28,8 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from rag.evaluation.calibrate import RIGHT_AT, Labelled, fit, held_out  # noqa: E402
-from rag.evaluation.metrics import answer_f1, auroc_estimate, calibration_error  # noqa: E402
+from rag.evaluation.metrics import answer_f1, auroc_estimate, calibration_error, risk_coverage  # noqa: E402
+from rag.evaluation.plots import Curve, Point, curves  # noqa: E402
 from rag.reading.calibration import CALIBRATION, ReaderCalibration  # noqa: E402
 from rag.reading.reader import MiniLMReader  # noqa: E402
 
@@ -41,11 +43,26 @@ def hits(cases: list[Case], weight: float) -> float:
     return float(np.mean([bool(case.evidence & set(case.ordered(weight)[:5])) for case in cases if case.has_evidence]))
 
 
-def main() -> None:
+def plot(scores: list[float], right: list[bool]) -> None:
+    """The share right among the surest answers, over the share that is kept."""
+    found = risk_coverage(scores, right)
+    shares = [round(0.05 * i, 2) for i in range(1, 21)]
+    kept = dict.fromkeys(min(found, key=lambda pair, share=share: abs(pair[0] - share)) for share in shares)
+    line = Curve("quoted answers", tuple(Point(share, 1 - risk) for share, risk in kept))
+    top = next(c for c in (0.4, 0.6, 0.8, 1.0) if c >= max(p.y for p in line.points))
+    label = "share of answers kept, the surest first (up: share right among them)"
+    ticks = [0.05, *(round(0.1 * i, 1) for i in range(1, 11))]
+    drawn = curves([line], x_label=label, top=top, ticks=ticks, legend="top")
+    text = drawn.replace("<svg ", '<svg xmlns="http://www.w3.org/2000/svg" ', 1).replace(">", f">{STYLE}", 1)
+    (ROOT / "docs" / "images" / "risk-coverage-reader.svg").write_text(text + "\n", encoding="utf-8")
+
+
+def main() -> None:  # noqa: C901 - one report
     parser = argparse.ArgumentParser()
     parser.add_argument("--checkpoint", type=Path)
     parser.add_argument("--cache", type=Path, default=ROOT / "evaluations" / "reader")
     parser.add_argument("--write", action="store_true")
+    parser.add_argument("--plot", action="store_true", help="docs/images/risk-coverage-reader.svg")
     options = parser.parse_args()
     reader = FromCheckpoint(options.checkpoint) if options.checkpoint else MiniLMReader()
     key = hashlib.sha256((options.checkpoint or INSTALLED).read_bytes()).hexdigest()[:8]
@@ -92,6 +109,8 @@ def main() -> None:
     at = [i for i in range(10, len(known)) if np.mean([r for _, r in known[:i]]) >= RIGHT_AT]
     check = known[max(at) - 1][0] if at else known[0][0]
     print(f"of the answers at or above {check:.3f} half are right: {sum(p >= check for p, _ in known)} of {len(known)}")
+    if options.plot:
+        plot(own, right)
     if options.write:
         found = ReaderCalibration(
             reader=reader.name,

@@ -4,6 +4,7 @@ from ingest.embed import Embedder, embedder_from
 from ingest.errors import UserFacingError
 from ingest.files import put_in_place, write_atomically
 from ingest.library import Library, open_library
+from ingest.overview import Listed
 from ingest.paper import Chunk, Heading, Page, Paper, ParsedPaper
 from ingest.pipeline import Ingest, IngestReport, Progress, Source, ingest_pdf, pdf_files, remove_one, tag_papers
 from ingest.portfolio import save_attached
@@ -18,6 +19,7 @@ __all__ = [
     "IngestReport",
     "IngestSettings",
     "Library",
+    "Listed",
     "Page",
     "Paper",
     "ParsedPaper",

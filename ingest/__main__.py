@@ -9,7 +9,7 @@ import argparse
 import json
 import os
 import sys
-from dataclasses import asdict, astuple
+from dataclasses import asdict, astuple, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +18,7 @@ from tqdm import tqdm
 
 from ingest.bibliography import write_bibtex
 from ingest.confine import promises
+from ingest.csl import csl_items
 from ingest.embed import embedder_from
 from ingest.environment import shut_out
 from ingest.errors import LibraryBusyError, PathError, UserFacingError
@@ -26,8 +27,10 @@ from ingest.folder import temporary
 from ingest.identifiers import isbn13
 from ingest.library import Library, open_library
 from ingest.names import given_first
+from ingest.paper import Publication
 from ingest.pipeline import Ingest, IngestReport, Source, is_companion, pdf_files, pdfs_below, remove_one, tag_papers
 from ingest.portfolio import save_attached
+from ingest.references import References, find_style
 from ingest.remote import orders
 from ingest.repair import rebuild, verify
 from ingest.sandbox import Parser
@@ -98,12 +101,18 @@ def _parser() -> argparse.ArgumentParser:
     correct.add_argument("--doi")
     correct.add_argument("--arxiv-id", dest="arxiv_id")
     correct.add_argument("--isbn", type=_isbn)
+    for name, what in (("container", "journal, proceedings or book"), ("volume", None), ("issue", None)):
+        correct.add_argument("--journal" if name == "container" else f"--{name}", dest=name, help=what)
+    correct.add_argument("--pages", help="first and last, for example 101-109")
     marked = correct.add_mutually_exclusive_group()
     marked.add_argument("--retracted", action="store_const", const=True, help="mark the paper as retracted")
     marked.add_argument(
         "--not-retracted", dest="retracted", action="store_const", const=False, help="take the mark off"
     )
     command("bibtex", _bibtex, "print BibTeX for some papers, or for all").add_argument("ids", nargs="*", metavar="id")
+    cite = command("cite", _cite, "print references in a journal's style for some papers, or for all")
+    cite.add_argument("--style", default="apa", help="apa, chicago, mla, vancouver, ieee, or a CSL style's name")
+    cite.add_argument("ids", nargs="*", metavar="id")
     watch = command("watch", _watch, "add the PDFs in a folder, and new ones as they arrive, until stopped")
     watch.add_argument("folder", type=Path)
     resume = command("resume", _resume, "continue what a crash left unfinished")
@@ -328,6 +337,7 @@ def _row(library: Library, paper: Paper) -> dict[str, Any]:
         "file": paper.file_name,
         "tags": library.tags_of(paper.id),
         "retracted": paper.retracted,
+        "publication": asdict(paper.publication) if paper.publication else None,
     }
 
 
@@ -432,10 +442,16 @@ def _isbn(text: str) -> str:
 def _set(library: Library, _: IngestSettings, options: argparse.Namespace) -> int:
     names = ("title", "authors", "year", "doi", "arxiv_id", "isbn", "retracted")
     facts = {name: value for name in names if (value := getattr(options, name)) is not None}
+    printed = ("container", "volume", "issue", "pages")
+    published = {name: value for name in printed if (value := getattr(options, name)) is not None}
+    if published:
+        before = library.paper(options.id).publication or Publication(kind="article-journal")
+        facts["publication"] = asdict(replace(before, **published))
     if not facts:
         raise UserFacingError(
             "Nothing to correct.",
-            "Give at least one of --title, --authors, --year, --doi, --arxiv-id, --isbn, --retracted, --not-retracted.",
+            "Give at least one of --title, --authors, --year, --doi, --arxiv-id, --isbn, --journal, --volume, --issue, "
+            "--pages, --retracted, --not-retracted.",
         )
     if "authors" in facts:
         facts |= {"authors": tuple(n for n, _ in facts["authors"]), "families": tuple(f for _, f in facts["authors"])}
@@ -457,6 +473,18 @@ def _bibtex(library: Library, _: IngestSettings, options: argparse.Namespace) ->
     papers = [library.paper(name) for name in options.ids] or library.papers()
     text = write_bibtex(papers)
     print(json.dumps({"bibtex": text}, ensure_ascii=False) if options.json else text, end="\n" if options.json else "")
+    return 0
+
+
+def _cite(library: Library, _: IngestSettings, options: argparse.Namespace) -> int:
+    papers = [library.paper(name) for name in options.ids] or library.papers()
+    entries = References(papers, find_style(options.style, library.folder)).entries() if papers else []
+    if options.json:
+        rows = [{"paper_id": paper_id, "reference": text} for paper_id, text in entries]
+        print(json.dumps({"references": rows, "items": csl_items(papers)}, ensure_ascii=False, indent=1))
+    else:
+        for _paper_id, text in entries:
+            print(printable(text))
     return 0
 
 

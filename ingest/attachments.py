@@ -1,4 +1,4 @@
-"""The attached files that an entry of a bibliography names, in the form of each program that writes such entries."""
+"""The attached files named in a bibliography entry, in the format of each program that writes such entries."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def attached_files(fields: Mapping[str, str]) -> Iterator[str]:
 
 
 def _attachments(value: str) -> Iterator[str]:
-    """The parts between semicolons; one that names no file belongs to the next, for names may hold a semicolon."""
+    """The parts between semicolons; one without a file is joined to the next, because names may contain semicolons."""
     pending = ""
     for part in re.split(r"(?<!\\);", value):
         pending += (";" if pending else "") + part
@@ -46,7 +46,7 @@ def _attachments(value: str) -> Iterator[str]:
 
 def _paths(attachment: str) -> Iterator[str]:
     parts = [re.sub(r"\\([:;\\{}&%#])", r"\1", part) for part in re.split(r"(?<!\\):", attachment)]
-    # a drive's letter stands alone before its colon
+    # a drive letter alone before its colon
     parts = [
         f"{a}:{b}" if re.fullmatch(r"\s*[A-Za-z]", a) and b[:1] in ("/", "\\") else b
         for a, b in zip(["", *parts], parts, strict=False)

@@ -1,4 +1,4 @@
-"""Papers as BibTeX, to take along."""
+"""Papers as BibTeX, to take along: of the type and with the journal, volume and pages where they are known."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ _SMALL = frozenset(
 
 
 def write_bibtex(papers: Sequence[Paper]) -> str:
-    """The papers as BibTeX entries, in their order, each under a key of its own such as `smith2021deep`.
+    """The papers as BibTeX entries in the given order, each with its own key such as `smith2021deep`.
 
-    A key depends on the paper alone, save that papers which would share one have the first digits of their id added.
+    A key depends only on the paper, but papers with the same key get the first digits of their ids appended.
     """
     papers = list({paper.id: paper for paper in papers}.values())
     wanted = Counter(_key(paper) for paper in papers)
@@ -57,7 +57,7 @@ def _entry_text(key: str, paper: Paper) -> str:
     }
     if paper.year:
         fields["year"] = str(paper.year)
-    if paper.doi and not re.search(r"[{}\\\s]", paper.doi):  # hyperref and biblatex take the field as it stands
+    if paper.doi and not re.search(r"[{}\\\s]", paper.doi):  # hyperref and biblatex use the field as it is
         fields["doi"] = paper.doi
     if paper.arxiv_id:
         fields |= {"eprint": paper.arxiv_id, "archiveprefix": "arXiv"}
@@ -65,19 +65,51 @@ def _entry_text(key: str, paper: Paper) -> str:
         fields["isbn"] = paper.isbn
     if paper.retracted:
         fields["note"] = "Retracted"
+    kind, published = _published(paper)
+    fields |= published
     lines = "".join(f"  {name} = {{{value}}},\n" for name, value in fields.items() if value)
-    return f"@misc{{{key},\n{lines}}}\n"  # which kind it is, a PDF does not say; @misc asks for no other field
+    return f"@{kind}{{{key},\n{lines}}}\n"
+
+
+_KINDS = {
+    "article-journal": ("article", "journal", "publisher"),
+    "paper-conference": ("inproceedings", "booktitle", "publisher"),
+    "chapter": ("incollection", "booktitle", "publisher"),
+    "book": ("book", "series", "publisher"),
+    "thesis": ("phdthesis", "series", "school"),
+    "report": ("techreport", "series", "institution"),
+}
+"""BibTeX's type for one of CSL's, and its names for the container and the publisher."""
+_NEEDED = {"article": "journal", "inproceedings": "booktitle", "incollection": "booktitle", "book": "publisher",
+           "phdthesis": "school", "techreport": "institution"}  # fmt: skip
+
+
+def _published(paper: Paper) -> tuple[str, dict[str, str]]:
+    """The entry's type and what is known of where it was published; @misc where the type's own field is not known."""
+    stated = paper.publication
+    if stated is None:
+        return "misc", {}  # which kind it is, a PDF does not say; @misc asks for no other field
+    kind, container, publisher = _KINDS.get(stated.kind or "", ("misc", "howpublished", "publisher"))
+    fields = {
+        container: to_latex(stated.container or ""),
+        publisher: to_latex(stated.publisher or ""),
+        "volume": to_latex(stated.volume or ""),
+        "number": to_latex(stated.issue or ""),
+        "pages": to_latex(paper.pages_in_print or "").replace("-", "--"),
+    }
+    fields = {name: value for name, value in fields.items() if value}
+    return (kind if _NEEDED.get(kind, "") in fields or kind == "misc" else "misc"), fields
 
 
 def _keeping_capitals(title: str) -> str:
-    """The title with the words in braces whose capitals a bibliography style must not lower."""
+    """The title, with braces around words whose capitals a bibliography style must not lower."""
     return " ".join(
         f"{{{to_latex(word)}}}" if any(c.isupper() for c in word[1:]) else to_latex(word) for word in title.split()
     )
 
 
 def _written_name(name: str, family: str) -> str:
-    """One author, family name first; in braces where the name is not to be taken apart, such as a group's."""
+    """One author, family name first; in braces if the name must not be split, such as a group's."""
     given, family, suffix = parted(name, family)
     whole = not given or any(re.search(r",|(?:^|\s)(?:and|others)(?:\s|$)", part, re.IGNORECASE) for part in (name,))
     if whole:

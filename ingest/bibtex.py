@@ -19,10 +19,11 @@ from ingest.attachments import attached_files
 from ingest.identifiers import ARXIV_ID, doi_in_field, isbn_in_field, normal_arxiv_id
 from ingest.latex import from_latex
 from ingest.names import family_of
+from ingest.paper import Publication
 from ingest.terminal import all_well_formed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
     from ingest.metadata import Description
@@ -30,12 +31,12 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 MAX_BYTES = 64_000_000
-"""A larger file beside a paper is no bibliography."""
+"""A larger file beside a paper is not a bibliography."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """What one entry of a bibliography says of a paper; unknown is None or empty."""
+    """What one bibliography entry says about a paper; unknown is None or empty."""
 
     key: str
     title: str = ""
@@ -47,18 +48,19 @@ class Entry:
     isbn: str | None = None
     abstract: str | None = None
     families: tuple[str, ...] = ()
-    """The authors' family names, one each: "van der Burg", "García Márquez", all of a group's name."""
+    """The authors' family names, one each: "van der Burg", "García Márquez"; the whole name of a group."""
     files: tuple[str, ...] = ()
-    """The attached files' paths as the program wrote them, often of another machine."""
+    """Paths of the attached files as the program wrote them, often from another machine."""
     source: Path | None = None
     """The file that it was read from."""
+    publication: Publication | None = None
 
 
 # ---- reading --------------------------------------------------------------------------------------------------------
 
 
 def read_bibtex(path: Path) -> list[Entry]:
-    """The entries of a `.bib` file; what cannot be read is left out and reported as a warning in the log.
+    """The entries of a `.bib` file; unreadable parts are left out and logged as a warning.
 
     Raises:
         OSError: the file cannot be opened.
@@ -88,7 +90,7 @@ def read_csl(path: Path) -> list[Entry]:
 
 
 def parse_bibtex(text: str, *, source: Path | None = None) -> tuple[list[Entry], list[str]]:
-    """The entries of a BibTeX text, and one sentence for each that could not be read."""
+    """The entries of a BibTeX text, and one sentence for each unreadable one."""
     macros: dict[str, str] = {month: month for month in "jan feb mar apr may jun jul aug sep oct nov dec".split()}
     entries, problems = [], []
     for line, kind, body in _blocks(text):
@@ -105,7 +107,7 @@ def parse_bibtex(text: str, *, source: Path | None = None) -> tuple[list[Entry],
                     fields: dict[str, str] = {}
                     for name, value in _fields(rest, macros):
                         fields.setdefault(name, value)
-                    entries.append(_bibtex_entry(key.strip(), fields, source))
+                    entries.append(_bibtex_entry(key.strip(), kind, fields, source))
         except ValueError as error:
             problems.append(f"line {line}: @{kind} was left out: {error}")
     return entries, problems
@@ -128,13 +130,13 @@ def _text_of(path: Path) -> str:
 
 
 def _blocks(text: str) -> Iterator[tuple[int, str, str]]:
-    """Line number, kind and body of each `@kind{body}`; a body without an end reaches to the next entry."""
+    """Line number, kind and body of each `@kind{body}`; a body without an end extends to the next entry."""
     starts = [found.start() for found in _NEXT.finditer(text)]
     at, line, counted = 0, 1, 0
     while opening := _OPENING.search(text, at):
         line, counted = line + text.count("\n", counted, opening.start()), opening.start()
         begin = text.rfind("\n", 0, opening.start()) + 1
-        if text[begin : opening.start()].lstrip().startswith("%"):  # biber and people comment lines out so
+        if text[begin : opening.start()].lstrip().startswith("%"):  # biber and people comment out lines like this
             at = opening.end()
             continue
         following = bisect_left(starts, opening.end())
@@ -145,7 +147,7 @@ def _blocks(text: str) -> Iterator[tuple[int, str, str]]:
 
 
 def _balanced_end(text: str, at: int, limit: int, delimiters: str) -> int:
-    """Where the block's closing delimiter stands, or `limit` where it has none."""
+    """Position of the block's closing delimiter, or `limit` if there is none."""
     depth = 0
     for found in re.compile("[{}()]").finditer(text, at, limit):
         if found[0] == delimiters[1] and depth == 0:
@@ -158,7 +160,7 @@ def _balanced_end(text: str, at: int, limit: int, delimiters: str) -> int:
 
 
 def _fields(body: str, macros: Mapping[str, str]) -> Iterator[tuple[str, str]]:
-    """The fields as name and value, macros put in and pieces joined by `#`; the LaTeX in them is left as it is."""
+    """The fields as name and value, with macros expanded and pieces joined by `#`; LaTeX in them is kept."""
     at = 0
     while named := re.compile(r"(?:[\s,]|%[^\n]*\n)*([^\s{}(),\"#=%]+)\s*=\s*").match(body, at):
         value, at = _value(body, named.end(), macros)
@@ -171,7 +173,7 @@ def _fields(body: str, macros: Mapping[str, str]) -> Iterator[tuple[str, str]]:
 
 
 def _value(body: str, at: int, macros: Mapping[str, str]) -> tuple[str, int]:
-    """One piece of a value, and where the text goes on."""
+    """One piece of a value, and where the text continues."""
     opened = body[at : at + 1]
     if opened in ("{", '"'):
         depth = 0
@@ -186,7 +188,7 @@ def _value(body: str, at: int, macros: Mapping[str, str]) -> tuple[str, int]:
     return macros.get(bare[0].lower(), bare[0]), bare.end()
 
 
-def _bibtex_entry(key: str, fields: Mapping[str, str], source: Path | None) -> Entry:
+def _bibtex_entry(key: str, kind: str, fields: Mapping[str, str], source: Path | None) -> Entry:
     elsewhere = " ".join(fields.get(name, "") for name in ("journal", "note", "number", "url", "doi"))
     arxiv = _ARXIV.search(elsewhere)
     if "arxiv" in fields.get("archiveprefix", fields.get("eprinttype", "")).lower():
@@ -212,7 +214,49 @@ def _bibtex_entry(key: str, fields: Mapping[str, str], source: Path | None) -> E
         abstract=abstract or None,
         files=tuple(attached_files(fields)),
         source=source,
+        publication=_bibtex_publication(kind, fields),
     )
+
+
+_KINDS = {
+    "article": "article-journal",
+    "inproceedings": "paper-conference",
+    "conference": "paper-conference",
+    "incollection": "chapter",
+    "inbook": "chapter",
+    "book": "book",
+    "phdthesis": "thesis",
+    "mastersthesis": "thesis",
+    "thesis": "thesis",
+    "techreport": "report",
+    "report": "report",
+}
+
+
+def _bibtex_publication(kind: str, fields: Mapping[str, str]) -> Publication | None:
+    """Journal or proceedings, volume, issue, pages; BibTeX's and biblatex's names of the fields. None without any."""
+
+    def one(*names: str) -> str | None:
+        return next((text for name in names if (text := from_latex(fields.get(name, "")).strip())), None)
+
+    container = one("journal", "journaltitle", "booktitle")
+    if container and _ARXIV.search(container):  # "arXiv preprint arXiv:1706.03762" is no journal
+        container, kind = None, "misc"
+    pages = re.sub(r"\s*[-–—]+\s*", "-", one("pages", "eid") or "") or None
+    return _said(
+        Publication(
+            kind=_KINDS.get(kind),
+            container=container,
+            volume=one("volume"),
+            issue=one("number", "issue") if container else None,  # of a preprint or a report it is its own number
+            pages=pages,
+            publisher=one("publisher", "school", "institution"),
+        )
+    )
+
+
+def _said(publication: Publication) -> Publication | None:
+    return publication if publication != Publication() else None
 
 
 def _csl_entry(item: Mapping[str, Any], source: Path) -> Entry | None:
@@ -241,11 +285,30 @@ def _csl_entry(item: Mapping[str, Any], source: Path) -> Entry | None:
         isbn=isbn_in_field(text("ISBN")),
         abstract=text("abstract") or None,
         source=source,
+        publication=_csl_publication(item, text),
+    )
+
+
+def _csl_publication(item: Mapping[str, Any], text: Callable[[str], str]) -> Publication | None:
+    def one(name: str) -> str | None:
+        value = item.get(name)
+        return (str(value) if isinstance(value, int) and not isinstance(value, bool) else text(name)) or None
+
+    kind = str(item.get("type") or "")
+    return _said(
+        Publication(
+            kind=kind if kind in _KINDS.values() else None,
+            container=one("container-title"),
+            volume=one("volume"),
+            issue=one("issue"),
+            pages=one("page"),
+            publisher=one("publisher"),
+        )
     )
 
 
 def _csl_name(person: object) -> tuple[str, str]:
-    """A person's name, given names first, and the family name with its particles; empty where there is none."""
+    """A person's name, given names first, and the family name with its particles; empty if there is none."""
     if not isinstance(person, dict):
         return "", ""
 
@@ -293,7 +356,7 @@ def _names(field: str) -> Iterator[tuple[str, str]]:
 
 
 def _last(name: str) -> str:
-    """The family name of one that is written given names first; what stands in braces is one word."""
+    """The family name of a name with given names first; text in braces counts as one word."""
     words = [from_latex(word) for word in _split_outside_braces(name, re.compile(r"[\s~]+"))]
     words = [word for word in words if word]
     if words and " " in words[-1]:
@@ -317,7 +380,7 @@ def _split_outside_braces(text: str, separator: re.Pattern[str]) -> list[str]:
 
 
 def apply(entry: Entry, description: Description) -> Description:
-    """The description with all that the entry says in the place of what was guessed."""
+    """The description with everything the entry says in place of guesses."""
     return replace(
         description,
         title=entry.title or description.title,
@@ -328,4 +391,5 @@ def apply(entry: Entry, description: Description) -> Description:
         arxiv_id=entry.arxiv_id or description.arxiv_id,
         isbn=entry.isbn or description.isbn,
         abstract=entry.abstract or description.abstract,
+        publication=entry.publication or description.publication,
     )

@@ -1,4 +1,4 @@
-"""Clients of Chroma that take nothing from the environment; a server is asked at the addresses that were judged."""
+"""Chroma clients that use nothing from the environment; a server is only contacted at the checked addresses."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ from chromadb.config import Settings
 from ingest.errors import VectorServerError
 
 CONNECT_SECONDS = 5.0
-"""Longest wait for a connection to one of a server's addresses."""
+"""Longest wait for a connection to one address of a server."""
 
 _log = logging.getLogger(__name__)
 
 
 def embedded(folder: str) -> Any:
-    """Chroma in this process, over its folder."""
+    """Chroma in this process, with its folder."""
     try:
         return chromadb.PersistentClient(folder, settings=_settings()())
     except BaseException:
-        # what failed on the way, on a full disk for one, stays in Chroma's list, and the next client would be given it
+        # a failed system, on a full disk for example, stays in Chroma's cache, and the next client would get it
         if folder not in SharedSystemClient._identifier_to_refcount:  # noqa: SLF001 - there is no other way
             SharedSystemClient._identifier_to_system.pop(folder, None)  # noqa: SLF001
         raise
@@ -49,7 +49,7 @@ def server(url: str) -> Any:
             "may be able to run code on it (docs/scale.md).",
             url,
         )
-    # Chroma makes its own HTTP client, which would go through the proxies that the environment names.
+    # Chroma makes its own HTTP client, which would use the proxies from the environment.
     chromadb.api.fastapi.httpx = types.SimpleNamespace(Client=_client)
     return chromadb.HttpClient(
         host=parts.hostname or "", port=parts.port or 8000, ssl=parts.scheme == "https", settings=_settings()()
@@ -68,7 +68,7 @@ def without_orders(collection: Any) -> Any:
 
 
 def addresses(url: str) -> list[str]:
-    """The numbers of the server's host: all of them belong to this machine or to a private network.
+    """The IP addresses of the server's host: all belong to this machine or to a private network.
 
     Raises:
         VectorServerError: they do not, or the name cannot be looked up.
@@ -90,14 +90,14 @@ def addresses(url: str) -> list[str]:
 
 
 class PinnedTransport(httpx.BaseTransport):
-    """Carries requests to the numbers that were judged; the name is looked up and judged anew when none answers."""
+    """Sends requests to the checked addresses; looks the name up and checks it again if none answers."""
 
     def __init__(self, **options: Any) -> None:
         self._inner = httpx.HTTPTransport(trust_env=False, **options)
         self._numbers: list[str] = []
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
-        """Send the request and return the reply; one that leads elsewhere is refused."""
+        """Send the request and return the reply; a redirect to another address is refused."""
         url = f"{request.url.scheme}://{request.url.netloc.decode('ascii')}"
         fresh = not self._numbers
         if fresh:
@@ -139,14 +139,14 @@ class PinnedTransport(httpx.BaseTransport):
 
 
 def _client(*, limits: httpx.Limits, **_: Any) -> httpx.Client:
-    """What Chroma's client gets in the place of httpx's: no proxies, no certificates and no password files."""
+    """Replaces httpx's client in Chroma: no proxies, no certificates and no password files."""
     timeout = httpx.Timeout(None, connect=CONNECT_SECONDS)
     return httpx.Client(transport=PinnedTransport(limits=limits), trust_env=False, timeout=timeout)
 
 
 @cache
 def _settings() -> type[Settings]:
-    """Chroma's settings, which read neither the environment nor a file `.env` where we happen to be started."""
+    """Chroma's settings, which read neither the environment nor a `.env` file in the current folder."""
 
     class OurSettings(Settings):  # type: ignore[misc]
         @classmethod

@@ -1,4 +1,4 @@
-"""chunk_paper(parsed, …) → [Chunk]; law: text[start:end] == chunk.text."""
+"""Split a paper into chunks: chunk_paper(parsed, …) → [Chunk], with text[start:end] == chunk.text."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def chunk_paper(parsed: ParsedPaper, *, max_tokens: int, count_tokens: CountToke
 
 
 def _units(parsed: ParsedPaper, start: int, end: int) -> list[Range]:
-    """What is not cut within a range: its sentences, and of tables some rows with the column headings above them."""
+    """Units of a range that are not split: its sentences; of tables, some rows with the column headings above them."""
     text, units, at = parsed.text, [], start
     for block in parsed.blocks:
         if block.kind != "table" or block.end <= start or end <= block.start:
@@ -73,7 +73,7 @@ def _units(parsed: ParsedPaper, start: int, end: int) -> list[Range]:
 
 
 def _searched(parsed: ParsedPaper, length: int) -> Iterator[tuple[str | None, Range]]:
-    """The sections without the reference list: its own blocks where the parser marked them, else its section."""
+    """The sections without the reference list: the blocks that the parser marked, else the section."""
     left_out = [(block.start, block.end) for block in parsed.blocks if block.kind == "reference"]
     for section, (start, end) in _sections(parsed.headings, length):
         if not left_out and section and is_references(section):
@@ -87,7 +87,7 @@ def _searched(parsed: ParsedPaper, length: int) -> Iterator[tuple[str | None, Ra
 
 
 def _sections(headings: Sequence[Heading], length: int) -> Iterator[tuple[str | None, Range]]:
-    """Each section's heading and range; the heading's own words are not part of the range."""
+    """Each section's heading and range; the range does not include the heading's own words."""
     at: int = 0
     title: str | None = None
     for heading in headings:
@@ -99,7 +99,7 @@ def _sections(headings: Sequence[Heading], length: int) -> Iterator[tuple[str | 
 def _fitting(
     text: str, sentences: Sequence[Range], max_tokens: int, count_tokens: CountTokens
 ) -> Iterator[tuple[int, int, int]]:
-    """Each sentence with its length in tokens; those longer than `max_tokens` cut between words."""
+    """Each sentence with its length in tokens; those longer than `max_tokens` are split between words."""
     counts = count_tokens([text[start:end] for start, end in sentences]) if sentences else []
     for (start, end), n_tokens in zip(sentences, counts, strict=True):
         if n_tokens <= max_tokens:
@@ -114,7 +114,7 @@ def _fitting(
 def _cut(
     text: str, start: int, end: int, *, max_tokens: int, count_tokens: CountTokens
 ) -> Iterator[tuple[int, int, int]]:
-    """A sentence that is too long (a table, a formula) as pieces of whole words; a single monstrous word is halved."""
+    """A sentence that is too long (a table, a formula), split into whole words; a single oversized word is halved."""
     words = [(start + m.start(), start + m.end()) for m in re.finditer(r"\S+", text[start:end])]
     counts = count_tokens([text[a:b] for a, b in words])
     first = last = total = 0
@@ -134,7 +134,7 @@ def _cut(
 
 
 def _packed(pieces: list[tuple[int, int, int]], max_tokens: int) -> Iterator[tuple[int, int, int]]:
-    """Neighbouring pieces joined while they fit."""
+    """Join neighbouring pieces while they fit."""
     if not pieces:
         return
     first, last, total = pieces[0]

@@ -26,22 +26,22 @@ if TYPE_CHECKING:
 
 
 BATCH = 8
-"""Texts in one pass of the model: what its layers hand on then fits the cache; 64 took 1.3 times as long."""
+"""Texts per pass of the model: the activations then fit the cache; 64 took 1.3 times as long."""
 
 
 class Embedder(Protocol):
-    """Texts → unit vectors whose dot product is their likeness. Documents and queries are two methods, never a mode."""
+    """Texts → unit vectors whose dot product is their similarity. Documents and queries have separate methods."""
 
     @property
     def name(self) -> str:
-        """The model's name with a digest of its weights: vectors of two names never mix."""
+        """The model's name with a digest of its weights; vectors of different names never mix."""
 
     @property
     def max_tokens(self) -> int:
-        """The most tokens that are read, without the special ones; the rest of a text is silently ignored."""
+        """Maximum tokens read, without special ones; the rest of a text is silently ignored."""
 
     def count_tokens(self, texts: Sequence[str]) -> list[int]:
-        """The tokens of each text, without the special ones."""
+        """Number of tokens of each text, without special ones."""
 
     def embed_documents(self, texts: Sequence[str]) -> Vectors:
         """Shape (len(texts), dimension), float32, each row of length 1."""
@@ -91,12 +91,12 @@ class SentenceTransformerEmbedder:
 
     @cached_property
     def max_tokens(self) -> int:
-        """`max_seq_length` of the model without its two special tokens and what is put before a document."""
+        """`max_seq_length` of the model minus its two special tokens and the prefix of a document."""
         config = json.loads((self._folder / "sentence_bert_config.json").read_text())
         return int(config["max_seq_length"]) - 2 - self.count_tokens([self._prefix("document")])[0]
 
     def _prefix(self, kind: Literal["query", "document"]) -> str:
-        """What the model wants before a text: as its own configuration says, else as its authors do."""
+        """The prefix that the model expects, from its own configuration or from its authors' instructions."""
         path = self._folder / "config_sentence_transformers.json"
         prompts = json.loads(path.read_text()).get("prompts") if path.is_file() else None
         known = (self._known.query_prefix, self._known.document_prefix) if self._known else ("", "")
@@ -105,7 +105,7 @@ class SentenceTransformerEmbedder:
 
     @cached_property
     def _prefixes(self) -> tuple[str, str]:
-        """Before a query, before a document."""
+        """Prefix of a query, prefix of a document."""
         return self._prefix("query"), self._prefix("document")
 
     @cached_property
@@ -119,27 +119,27 @@ class SentenceTransformerEmbedder:
 
     @cached_property
     def _model(self) -> Any:
-        # the weights are in the folder: nothing may be asked of a hub, whatever the user's environment says
+        # the weights are in the folder: never contact a hub, whatever the user's environment says
         os.environ["HF_HUB_OFFLINE"] = os.environ["TRANSFORMERS_OFFLINE"] = "1"
         os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
         import torch
         from sentence_transformers import SentenceTransformer
         from transformers.utils import logging
 
-        logging.disable_progress_bar()  # it would draw over the terminal's own
-        torch.set_num_threads(1)  # of this whole process: nothing else in it computes with torch
+        logging.disable_progress_bar()  # it would overwrite ours in the terminal
+        torch.set_num_threads(1)  # for the whole process: nothing else in it computes with torch
         model = SentenceTransformer(str(self._folder), device="cpu", local_files_only=True).eval()
         if _has_bf16_units():
             _multiply_in_bf16(model)
         return model
 
     def count_tokens(self, texts: Sequence[str]) -> list[int]:
-        """The word pieces of each text, without [CLS] and [SEP]."""
+        """Number of word pieces of each text, without [CLS] and [SEP]."""
         encodings = self._tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)
         return [len(encoding.ids) for encoding in encodings]
 
     def embed_documents(self, texts: Sequence[str]) -> Vectors:
-        """Shape (len(texts), dimension), float32, each row of length 1. Texts of one length go together."""
+        """Shape (len(texts), dimension), float32, each row of length 1. Texts of similar length share a batch."""
         order = sorted(range(len(texts)), key=lambda i: -len(texts[i]))
         batches = [order[start : start + BATCH] for start in range(0, len(order), BATCH)]
         self._loaded()
@@ -151,7 +151,7 @@ class SentenceTransformerEmbedder:
         return vectors
 
     def embed_query(self, text: str) -> Vectors:
-        """Shape (dimension,), float32, of length 1. Does not wait behind documents."""
+        """Shape (dimension,), float32, of length 1. Does not wait for documents."""
         self._loaded()
         vector: Vectors = self._embed([self._prefixes[0] + text])[0]
         return vector
@@ -163,7 +163,7 @@ class SentenceTransformerEmbedder:
     def _embed(self, texts: list[str]) -> Vectors:
         import torch
 
-        with self._lock:  # the tokenizer's settings are not for two threads
+        with self._lock:  # the tokenizer's settings are not thread-safe
             features = self._model.preprocess(texts)
         with torch.inference_mode():
             vectors = torch.nn.functional.normalize(self._model(features)["sentence_embedding"], dim=1)
@@ -229,17 +229,17 @@ def _multiply_in_bf16(model: Any) -> None:
 
 
 def embedder_from(choice: str | Path | None) -> Embedder:
-    """The embedder of the setting: a folder, a known name whose weights are on this machine, or the embedded one.
+    """The embedder for the setting: a folder, a known name whose weights are on this machine, or the embedded one.
 
     Raises:
-        UserFacingError: it is neither a folder nor a known name, or its weights are not here.
+        UserFacingError: it is neither a folder nor a known name, or its weights are missing.
     """
     if choice is None:
         return SentenceTransformerEmbedder(embedded_model(), known=KNOWN_EMBEDDERS[0])
     folder = Path(choice).expanduser()
     if folder.is_dir():
         return SentenceTransformerEmbedder(folder)
-    known = known_embedder(str(choice))  # not of `folder`: on Windows that has other slashes than a name on a hub
+    known = known_embedder(str(choice))  # not `folder`: on Windows its slashes differ from those of a name on a hub
     if known is None:
         names = ", ".join(known.name for known in KNOWN_EMBEDDERS)
         raise UserFacingError(
@@ -250,7 +250,7 @@ def embedder_from(choice: str | Path | None) -> Embedder:
 
 
 def _downloaded(known: KnownEmbedder) -> Path:
-    """The folder of a model that the user has downloaded before. Nothing is asked of a network."""
+    """The folder of a model that the user has already downloaded. No network is used."""
     if known is KNOWN_EMBEDDERS[0]:
         return embedded_model()
     from huggingface_hub import snapshot_download

@@ -1,6 +1,6 @@
-"""Embedders that are known by name: where they are from, and the words they want before a text.
+"""Embedders known by name: their sources, and the prefixes they expect.
 
-What else is known of them (size, licence, languages) stands on their cards in `models.json`.
+Everything else known about them (size, licence, languages) is on their cards in `models.json`.
 """
 
 from __future__ import annotations
@@ -10,13 +10,13 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KnownEmbedder:
-    """One embedding model, as its authors describe it."""
+    """One embedding model as described by its authors."""
 
     name: str
     repository: str
-    """Where the user may download it from a model hub, by their own word."""
+    """Repository on a model hub from which the user can download it."""
     query_prefix: str = ""
-    """What its authors put before a question; a model that was trained with it loses accuracy without."""
+    """Prefix for questions; a model trained with one loses accuracy without it."""
     document_prefix: str = ""
 
 
@@ -46,11 +46,11 @@ KNOWN_EMBEDDERS = (
         repository="sentence-transformers/paraphrase-multilingual-MiniLM-L12-v2",
     ),
 )
-"""The default first. Any other folder of a sentence-transformers model works too, with the prompts that it names."""
+"""The default first. Any other sentence-transformers folder works too, with the prompts that it defines."""
 
 
 def known_embedder(name: str) -> KnownEmbedder | None:
-    """The entry with this name, or with the repository of this name, in whatever case."""
+    """The entry with this name or repository name, ignoring case."""
     wanted = name.casefold()
     return next(
         (known for known in KNOWN_EMBEDDERS if wanted in (known.name.casefold(), known.repository.casefold())), None

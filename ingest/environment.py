@@ -44,6 +44,9 @@ GRAPHICS = (
 )  # fmt: skip
 """What says which graphics processor a model uses, and where its libraries are."""
 
+dropped: set[str] = set()
+"""Names of the variables that `shut_out` has dropped from this process, for a report."""
+
 _EVERY_CHILD = ("PATH", "LANG", "LC_ALL", "LC_CTYPE", "SYSTEMROOT", "TEMP", "TMP", "TMPDIR")
 
 
@@ -62,6 +65,7 @@ def shut_out() -> dict[str, str]:
     for name in before:
         if FOREIGN.fullmatch(name.upper()) and name not in LAUNCHER:
             del os.environ[name]
+            dropped.add(name)
     os.environ |= OFFLINE
     return before
 

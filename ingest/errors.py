@@ -65,13 +65,13 @@ class CancelledParseError(UserFacingError):
 
 
 class ParserStartError(UserFacingError):
-    """The parser's child process does not start; this says nothing of the file."""
+    """The parser's child process does not start; this says nothing about the file."""
 
     status = 500
 
 
 class PathError(UserFacingError):
-    """The path names nothing that can be added."""
+    """There is nothing at the path that can be added."""
 
 
 class UnknownPaperError(UserFacingError):
@@ -81,7 +81,7 @@ class UnknownPaperError(UserFacingError):
 
 
 class TagError(UserFacingError):
-    """No paper carries this tag, or it cannot be one."""
+    """No paper has this tag, or it is not a valid tag."""
 
     status = 404
 
@@ -114,7 +114,7 @@ HINT_COSTLY = "Print it to a new PDF with your PDF viewer and add that, or leave
 
 
 def too_large(name: str, memory_mb: int) -> TooCostlyPdfError:
-    """A file of which the parser takes too much memory."""
+    """A file that needs too much memory to parse."""
     return TooCostlyPdfError(
         f"{name} was not read: it needs more than the {memory_mb:,} MB of memory allowed.",
         HINT_COSTLY,
@@ -122,7 +122,7 @@ def too_large(name: str, memory_mb: int) -> TooCostlyPdfError:
 
 
 def too_many_pages(name: str, pages: int, most: int) -> TooCostlyPdfError:
-    """A file with more pages than are read."""
+    """A file with too many pages."""
     return TooCostlyPdfError(
         f"{name} has {pages:,} pages; the limit is {most:,}.", "Split it and add the parts you need."
     )

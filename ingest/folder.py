@@ -1,4 +1,4 @@
-"""The library's folder itself: closed to others, refused where its catalogue is gone, and without what was deleted."""
+"""The library's folder: closed to others, refused if its catalogue is gone, and cleared of deleted papers."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 UNFINISHED_COPY = re.compile(r"[0-9a-f]{16}\.partial")
-"""The name of a copy that was not written to its end."""
+"""Name pattern of an incomplete copy."""
 
 _PRIVATE_FOLDER, _PRIVATE_FILE = 0o700, 0o600
 _OURS = (
     *("papers", "quarantine", "stray", "uploads", "incoming", "chroma", "models", "library.db", "chats", "secret"),
-    *("owner", "audit", "privacy.json", "redact.txt", "glossary.csv", "confidence.json"),
+    *("owner", "audit", "privacy.json", "redact.txt", "glossary.csv", "confidence.json", "errors.jsonl"),
     *("choices", "keys"),
 )
-"""What the names of our files in the folder begin with. Others' files there keep their permissions."""
+"""How the names of our files in the folder begin; other files there keep their permissions."""
 
 
 def prepare(folder: Path) -> None:
-    """Make the folder where it is not there, and take from other users what an older version or a umask gave them.
+    """Create the folder if needed, and revoke access that an older version or a umask gave to other users.
 
     Raises:
         LibraryMismatchError: the papers are there, but the catalogue is empty or gone.
-        OSError: it cannot be made or written.
+        OSError: it cannot be created or written.
     """
     (folder / "papers").mkdir(mode=_PRIVATE_FOLDER, parents=True, exist_ok=True)
     catalogue = folder / "library.db"
@@ -58,23 +58,23 @@ def prepare(folder: Path) -> None:
 
 
 def made(folder: Path) -> Path:
-    """The folder, made where it is not there, for its owner alone."""
+    """The folder, created if needed, for its owner only."""
     folder.mkdir(mode=_PRIVATE_FOLDER, parents=True, exist_ok=True)
     return folder
 
 
 def temporary(folder: Path) -> tempfile.TemporaryDirectory[str]:
-    """A folder in the library's for what is not added yet. Nobody else can put a bibliography near it, as in `/tmp`."""
+    """A folder inside the library for files not added yet: nobody can put a bibliography near them, as in `/tmp`."""
     return tempfile.TemporaryDirectory(dir=made(folder / "incoming"))
 
 
 def side_copies(folder: Path, paper_id: str, size: int) -> Iterator[Path]:
-    """The other copies of a paper's PDF in the library's folder: attached to chats, or put aside."""
+    """Other copies of a paper's PDF in the library's folder: attached to chats, or set aside."""
     for place in ("uploads", "incoming", "stray", "quarantine"):
         for root, _, names in os.walk(folder / place):
             for name in names:
                 path = Path(root, name)
-                with suppress(OSError):  # it went meanwhile, or is not ours to read
+                with suppress(OSError):  # gone meanwhile, or not readable by us
                     if not path.is_symlink() and path.stat().st_size == size and id_of(path) == paper_id:
                         yield path
 
@@ -89,8 +89,8 @@ def remove_side_copies(folder: Path, paper_id: str, size: int | None) -> None:
 
 
 def _close(path: Path) -> None:
-    """Take from others what they may do; a folder that is closed hides what is in it, whatever that allows."""
-    with suppress(FileNotFoundError):  # another process of ours has removed it meanwhile
+    """Revoke other users' access; a closed folder hides its contents, whatever their permissions."""
+    with suppress(FileNotFoundError):  # removed meanwhile by another of our processes
         mode = path.lstat().st_mode
         if stat.S_ISDIR(mode) and stat.S_IMODE(mode) & 0o077:
             for inside in path.iterdir():
@@ -101,5 +101,5 @@ def _close(path: Path) -> None:
 def _close_one(path: Path) -> None:
     mode = path.lstat().st_mode
     if not stat.S_ISLNK(mode) and stat.S_IMODE(mode) & 0o077:
-        with suppress(PermissionError):  # another user's: not ours to change
+        with suppress(PermissionError):  # belongs to another user
             path.chmod(_PRIVATE_FOLDER if stat.S_ISDIR(mode) else _PRIVATE_FILE)

@@ -1,7 +1,7 @@
-"""Fonts that do not say what their codes mean: the letters from the glyphs' names and from TeX's encodings.
+"""Fonts that do not map their codes to letters: get the letters from glyph names and TeX's encodings.
 
-TeX's bitmap fonts (Type 3) name a glyph by its code, `/a65`, `/G41` or `/68`, in the encoding of that font. A copy of
-the file in which these fonts carry a ToUnicode table is read like any other.
+TeX's bitmap fonts (Type 3) name a glyph by its code in the font's encoding: `/a65`, `/G41` or `/68`. A copy of the file
+in which these fonts have a ToUnicode table is read like any other file.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ OT1 = (
     | dict(enumerate("ıȷ`´ˇ˘¯˚¸ßæœøÆŒØ", start=16))
     | {34: "”", 60: "¡", 62: "¿", 92: "“", 94: "ˆ", 95: "˙", 123: "–", 124: "—", 125: "˝", 126: "˜", 127: "¨"}
 )
-"""TeX's encodings, from Knuth's and Cork's tables: text (7 bits, 8 bits), letters of formulas, symbols."""
+"""TeX's encodings, from Knuth's and the Cork tables: text (7 and 8 bits), letters in formulas, symbols."""
 T1 = (
     _ASCII
     | dict(enumerate("`´ˆ˜¨˝˚ˇ˘¯˙¸˛‚‹›“”„«»–—"))
@@ -58,15 +58,15 @@ _BY_NAME = (
     (re.compile(r"^cm[a-z]", re.IGNORECASE), OT1),
 )
 _SYMBOLS = {0, 1, 2, 3, 6, 15, 17, 20, 21, 24, 25, 26, 33, 41, 49, 50, 56, 91, 92, 94, *range(102, 108), 112, 114}
-"""The codes of OMS that papers use most."""
+"""The OMS codes that papers use most."""
 
 
 def letters_of(names: Mapping[int, str], *, font_name: str = "") -> dict[int, str]:
-    """What the codes of a font mean, where its glyphs have names that say it, or TeX's encoding does.
+    """The letters of a font's codes, from its glyph names or TeX's encodings.
 
     Args:
-        names: the glyphs' names without the slash, by code.
-        font_name: as the file has it, without the prefix of a subset; may be empty.
+        names: glyph names without the slash, by code.
+        font_name: as in the file, without the subset prefix; may be empty.
     """
     known = {code: letter for code, name in names.items() if (letter := _named(name))}
     others = {code: name for code, name in names.items() if code not in known and name != ".notdef"}
@@ -76,14 +76,14 @@ def letters_of(names: Mapping[int, str], *, font_name: str = "") -> dict[int, st
 
 
 def _named(name: str) -> str:
-    """By Adobe's list of glyph names, which has `uni0041` and `f_i` too; empty where it has no such name."""
+    """From Adobe's glyph list, which also covers `uni0041` and `f_i`; empty if it has no such name."""
     from fontTools import agl  # type: ignore[import-untyped]
 
     return "" if _DECIMAL.fullmatch(name) else str(agl.toUnicode(name))
 
 
 def _numbers(names: Mapping[int, str]) -> dict[int, int]:
-    """The number in each name, decimal or hexadecimal as all of them allow."""
+    """The number in each name, decimal or hexadecimal, as all of them allow."""
     decimal = {code: int(found[1]) for code, name in names.items() if (found := _DECIMAL.fullmatch(name))}
     sixteens = {code: int(found[1], 16) for code, name in names.items() if (found := _HEX.fullmatch(name))}
     if len(sixteens) != len(decimal):
@@ -96,7 +96,7 @@ def _numbers(names: Mapping[int, str]) -> dict[int, int]:
 
 
 def _encoding(numbers: Collection[int], font_name: str) -> Mapping[int, str]:
-    """The one of TeX's encodings that a font has: by its name, or by which codes a subset of it uses."""
+    """The font's TeX encoding, from its name or from the codes that a subset uses."""
     for pattern, encoding in _BY_NAME:
         if pattern.search(font_name):
             return encoding
@@ -114,17 +114,17 @@ def _encoding(numbers: Collection[int], font_name: str) -> Mapping[int, str]:
 
 
 def with_letters(reader: PdfReader) -> bytes | None:
-    """A copy of the file whose fonts say what their codes mean, or None where no font gains by it.
+    """A copy of the file with letters for its fonts' codes; None if no font gains from it.
 
     Raises:
-        Exception: of any kind, for pypdf raises nearly anything on a damaged file.
+        Exception: of any kind, because pypdf raises nearly anything on a damaged file.
     """
     from pypdf import PdfWriter
     from pypdf.generic import DecodedStreamObject, DictionaryObject, NameObject
 
     tables = {}
     writer = PdfWriter(clone_from=reader)
-    for item in list(writer._objects):  # noqa: SLF001 - every object, as no page need name a form's fonts
+    for item in list(writer._objects):  # noqa: SLF001 - every object, because a page need not name the fonts of a form
         if isinstance(item, DictionaryObject) and (letters := _missing(item)):
             stream = DecodedStreamObject()
             stream.set_data(_to_unicode(letters))
@@ -138,7 +138,7 @@ def with_letters(reader: PdfReader) -> bytes | None:
 
 
 def _missing(font: Any) -> dict[int, str]:
-    """The letters of a simple font that has no table for them but names; empty where its names are everybody's."""
+    """The letters of a simple font without a table but with glyph names; empty if the names are standard ones."""
     if font.get("/Type") != "/Font" or font.get("/Subtype") not in ("/Type3", "/Type1") or "/ToUnicode" in font:
         return {}
     encoding = font.get("/Encoding")
@@ -163,7 +163,7 @@ def _missing(font: Any) -> dict[int, str]:
 
 
 def _to_unicode(letters: Mapping[int, str]) -> bytes:
-    """The table that a font has for its codes (PDF 32000-1, 9.10.3)."""
+    """The font's table for its codes (PDF 32000-1, 9.10.3)."""
     rows = [f"<{code:02X}> <{text.encode('utf-16-be').hex()}>" for code, text in letters.items() if code < 256]
     blocks = [rows[at : at + 100] for at in range(0, len(rows), 100)]
     body = "\n".join(f"{len(block)} beginbfchar\n" + "\n".join(block) + "\nendbfchar" for block in blocks)

@@ -1,4 +1,4 @@
-"""Which lines are section headings, and of what level: by how this document sets the headings that everybody knows."""
+"""Find section headings and their levels, by how this document sets the headings that everybody knows."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 _STOP = re.compile(rf"{NUMBER}\s+[^.]{{2,}}[^\W\d_]{{3}}[.:](?=\s+[A-Z])")
 """A numbered heading up to its stop, where the sentence after it begins in the same slant, with a species' name."""
 _ROOM = "(room around it)"
-"""Stands for the face of headings that differ from the text by nothing but the room around them."""
+"""Represents the face of headings that differ from the text only by the space around them."""
 _ENDED = (".", "!", "?", ":", ")", "]", '"', "”")
 
 
@@ -40,7 +40,7 @@ class Named(NamedTuple):
 
 
 class _Look(NamedTuple):
-    """How a heading is set."""
+    """The typography of a heading."""
 
     run_in: bool
     """At the beginning of a paragraph's first line."""
@@ -63,7 +63,7 @@ class _Candidate:
     text: str
     look: _Look
     apart: bool
-    """Whether there is more room above it than between lines of text."""
+    """Whether there is more space above it than between lines of text."""
 
     @property
     def strong(self) -> bool:
@@ -162,7 +162,7 @@ def _followed_by_text(candidates: list[_Candidate], lines: Sequence[Line], body:
 
 
 def _look(line: Line, body: Style) -> _Look | None:
-    """How a line stands out from the body, or None where it does not."""
+    """How a line differs from the body, or None if it does not."""
     text, style = line.text, line.style
     capitals = text.isupper() and sum(char.isalpha() for char in text) >= 4
     smallest = (0.78 if MAIN_NAME.fullmatch(text) else 0.7) if style.bold or is_known(text) else 0.9
@@ -189,7 +189,7 @@ def _set_apart(style: Style, body: Style) -> bool:
 
 
 def _whole(lines: Sequence[Line], first: int, body: Style) -> _Candidate | None:
-    """The heading of one or more lines of its own that begins here, if it reads like one."""
+    """The heading that begins here, of one or more lines of its own, if it reads like one."""
     look = _look(lines[first], body)
     if look is None:
         return _apart_only(lines, first, body)
@@ -207,7 +207,7 @@ def _whole(lines: Sequence[Line], first: int, body: Style) -> _Candidate | None:
     heading_above = above is not None and above.weight > look.weight
     if not (known or clear):
         if before and not heading_above and not before.text.endswith(_ENDED) and len(before.text) > 30:
-            return None  # the sentence goes on
+            return None  # the sentence continues
         if lines[last].x_end > _edge(lines, last) - 6 or _look(lines[last + 1], body) == look:
             return None  # a quotation, an abstract
     drop = before.y - line.y if before and before.page == line.page else 0.0
@@ -237,7 +237,7 @@ def _apart_only(lines: Sequence[Line], at: int, body: Style) -> _Candidate | Non
 
 
 def _continues(lines: Sequence[Line], last: int, look: _Look, body: Style) -> bool:
-    """Whether the next line goes on with the same heading."""
+    """Whether the next line continues the same heading."""
     line, following = lines[last], lines[last + 1]
     other = _look(following, body)
     faces = ({style.face for _, style in each.spans} for each in (line, following))
@@ -326,7 +326,7 @@ def _leads_on(lines: Sequence[Line], at: int, body: Style) -> bool:
 
 
 def _lead(line: Line, body: Style) -> int:
-    """How many characters at the line's start are set apart, 0 where none or all are."""
+    """Number of characters set apart at the line's start; 0 if none or all are."""
     opening = line.spans[0][1]
     if " | " in line.text or CAPTION.match(line.text):
         return 0
@@ -399,7 +399,7 @@ def _without_statements(heads: list[_Candidate]) -> list[_Candidate]:
 
 
 def _levels(accepted: list[_Candidate]) -> dict[_Look, int]:
-    """Looks → levels: that of the main sections is 1, what is set less boldly comes below."""
+    """Styles → levels: 1 for the main sections, deeper for what is set less boldly."""
     looks = sorted({c.look for c in accepted}, key=lambda look: look.weight, reverse=True)
     mains = Counter(c.look for c in accepted if MAIN_NAME.fullmatch(c.text))
     main = mains.most_common(1)[0][0] if mains else next(iter(looks), None)

@@ -36,7 +36,7 @@ class PlacedText(Protocol):
 
     @property
     def text(self) -> str:
-        """What it says."""
+        """Its text."""
 
     @property
     def size(self) -> float:
@@ -72,7 +72,7 @@ MIN_CONTRAST = 10
 """Steps of 255 that text must change one pixel of its line, in one colour: grey on white becomes visible about here."""
 
 MIN_SIZE = 1.5
-"""Points; smaller text cannot be read."""
+"""Points; smaller text is illegible."""
 
 GAP = 2.5
 """A stretch of a line without ink, in font sizes, that is searched for hidden words."""
@@ -168,7 +168,7 @@ class _Picture:
         return line.text if text != line.text and self._lacks_only_glyphs(line, text) else text
 
     def _inked(self, line: PlacedText) -> str:
-        """The line's text as far as it leaves ink."""
+        """The part of the line's text that leaves ink."""
         left, top, right, bottom = self._pixels(_box(line))
         height, width = self._changed.shape
         rows = slice(max(0, top), max(0, min(height, bottom)))
@@ -352,7 +352,7 @@ class _Picture:
 
 
 def _differ(one: Pixels, other: Pixels) -> NDArray[np.bool_]:
-    """Which pixels differ in one colour by MIN_CONTRAST."""
+    """Pixels that differ by MIN_CONTRAST in at least one colour."""
     change = np.maximum(one, other) - np.minimum(one, other) >= MIN_CONTRAST
     # Four bytes a pixel, so that "any colour differs" is one comparison of a whole number.
     differs: NDArray[np.bool_] = np.ascontiguousarray(change).view(np.uint32)[:, :, 0] != 0
@@ -360,7 +360,7 @@ def _differ(one: Pixels, other: Pixels) -> NDArray[np.bool_]:
 
 
 def _alike(whole: Pixels, alone: Pixels) -> bool:
-    """Whether what is drawn shows the same letters as these letters drawn alone."""
+    """Whether the drawing shows the same letters as these letters drawn alone."""
     if min(_contrast(whole), _contrast(alone)) < _DRAWN:
         return False
     likeness = np.corrcoef(whole[:, :, :3].ravel().astype(float), alone[:, :, :3].ravel().astype(float))[0, 1]
@@ -382,7 +382,7 @@ def _middle(span: slice, first: int, last: int) -> slice:
 
 
 def _gaps(ink: NDArray[np.bool_], *, at_least: int) -> list[tuple[int, int]]:
-    """The half-open ranges of at least so many places without ink."""
+    """Half-open ranges of at least this many places without ink."""
     if bytes(at_least) not in ink.tobytes():
         return []
     edges = np.flatnonzero(np.diff(np.concatenate(([True], ink, [True])).astype(np.int8)))

@@ -1,4 +1,4 @@
-"""DOIs, arXiv ids and ISBNs: found in running text and in addresses, and written in one form."""
+"""Find DOIs, arXiv ids and ISBNs in running text and in addresses, and normalise them."""
 
 from __future__ import annotations
 
@@ -8,17 +8,18 @@ from urllib.parse import unquote
 # ---- DOI ------------------------------------------------------------------------------------------------------------
 
 _SICI = r"<[^<>\s\"]{0,60}:[^<>\s\"]{0,60}>"
-"""The angle brackets of a SICI (ANSI/NISO Z39.56) hold place and title code, parted by a colon: no tag of HTML does."""
+"""The angle brackets of a SICI (ANSI/NISO Z39.56) enclose place and title code, separated by a colon, unlike HTML tags.
+"""
 _DOI = re.compile(rf"(?<![\d.])10\.\d{{4,9}}/(?:[^\s\"<>“”|]|{_SICI})+")
 HYPHENS = str.maketrans(dict.fromkeys("\u2010\u2011\u2012\u2013\u00ad", "-"))
-"""For `str.translate`: what typesetters put for a hyphen, as the hyphen that an identifier has."""
+"""For `str.translate`: maps the characters that typesetters use for a hyphen to the hyphen of an identifier."""
 _ENTITIES = re.compile(r"&(?:amp;)?(lt|gt|amp|#60|#62);")
 _ENTITY = {"lt": "<", "#60": "<", "gt": ">", "#62": ">", "amp": "&"}
 _JOINTS = (
     (re.compile(r"(10\.\d{4,9}/)\s+(?=\S)"), r"\1"),
     # a full stop may end a sentence: "1 Department" in the next line is an affiliation
     (re.compile(r"(10\.\d{4,9}/\S{0,99}[-_/.])\n(?=[\da-z])(?!(?<=\.\n)\d{1,2}(?:[ \t]|[A-Z][a-z]))"), r"\1"),
-    # a SICI is long, and ends often in another line than it begins in
+    # a SICI is long and often ends on a later line
     (re.compile(r"(10\.\d{4,9}/\S{0,99})\n(?=<[^<>\s]{0,60}:)"), r"\1"),
     (re.compile(r"(10\.\d{4,9}/\S{0,99}<[^<>\s]{0,60})\n(?=[^<>\s]{0,60}>)"), r"\1"),
     (re.compile(r"(10\.\d{4,9}/\S{0,140}>[\d.]{0,9})\n(?=[\d.]{0,9}[A-Z]{2};2)"), r"\1"),
@@ -29,9 +30,10 @@ _RESOLVER = re.compile(r"(?:doi\.org|/doi(?:/(?:abs|full|pdf|epdf|book))?)/$", r
 
 
 def find_dois(text: str) -> list[str]:
-    """All DOIs in a text in order, without what a sentence adds to them (doi.org's handbook, 2.2).
+    """All DOIs in a text, in order, without the punctuation that a sentence adds (DOI Handbook, 2.2).
 
-    In an address `%3C` stands for `<` and `%25` for `%`; elsewhere a percent sign is one, unless it encodes a sign.
+    In an address, `%3C` means `<` and `%25` means `%`; elsewhere a percent sign is literal unless it encodes a
+    character.
     """
     joined = _ENTITIES.sub(lambda found: _ENTITY[found[1]], text.translate(HYPHENS))
     for joint, whole in _JOINTS:
@@ -76,7 +78,7 @@ def doi_in_field(text: str) -> str | None:
 
 
 def year_in_doi(doi: str) -> int | None:
-    """The year that a DOI shows: between dots or slashes, or as a SICI's date; None where it shows none."""
+    """The year in a DOI, between dots or slashes or as a SICI's date; None if there is none."""
     found = re.search(r"(?<=[./])((?:19|20)\d\d)(?=[./])|\(((?:19|20)\d\d)(?:\d\d){0,2}\)", doi)
     return int(found[1] or found[2]) if found else None
 
@@ -106,25 +108,25 @@ _NAMED = re.compile(
 
 
 def stamped_arxiv_id(text: str) -> str | None:
-    """The id in arXiv's stamp, which goes on with a class or, before 2007, with a day; None elsewhere."""
+    """The id in arXiv's stamp, followed by a class or, before 2007, a day; None elsewhere."""
     found = _STAMP.search(text)
     return normal_arxiv_id(found[1]) if found else None
 
 
 def printed_arxiv_id(text: str) -> str | None:
-    """An id of the old kind on a line of its own, as the first page of a preprint has it; None elsewhere."""
+    """An old-style id on a line of its own, as on the first page of a preprint; None elsewhere."""
     found = _ALONE.search(text)
     return normal_arxiv_id(found[1]) if found else None
 
 
 def arxiv_id_in_doi(doi: str) -> str | None:
-    """The id in a DOI that arXiv gives, `10.48550/arXiv.1706.03762`."""
+    """The id in arXiv's own DOIs, `10.48550/arXiv.1706.03762`."""
     found = re.fullmatch(rf"10\.48550/arxiv\.({ARXIV_ID}){_VERSION}", doi, re.IGNORECASE)
     return normal_arxiv_id(found[1]) if found else None
 
 
 def arxiv_id_in_name(stem: str) -> str | None:
-    """The id in the name of a file that was downloaded from arXiv, without its suffix: `1706.03762v7`."""
+    """The id in the name of a file downloaded from arXiv, without the suffix: `1706.03762v7`."""
     found = _NAMED.fullmatch(stem)
     if not found:
         return None
@@ -133,7 +135,7 @@ def arxiv_id_in_name(stem: str) -> str | None:
 
 
 def normal_arxiv_id(text: str) -> str:
-    """The id as arXiv writes it: `math.GT/0309136`."""
+    """The id in arXiv's spelling: `math.GT/0309136`."""
     archive, slash, number = text.partition("/")
     if not slash:
         return text
@@ -142,7 +144,7 @@ def normal_arxiv_id(text: str) -> str:
 
 
 def year_of_arxiv_id(arxiv_id: str) -> int:
-    """The year in which it was sent; arXiv began in 1991."""
+    """The year of submission; arXiv began in 1991."""
     two = int(arxiv_id.rpartition("/")[2][:2])
     return 1900 + two if two >= 91 else 2000 + two
 
@@ -156,25 +158,25 @@ _ANY_ISBN = re.compile(r"(?<![\d-])(97[89]-?\d(?:-?\d){8}-?\d|\d(?:-?\d){8}-?[\d
 
 
 def find_isbns(text: str) -> list[str]:
-    """All ISBNs that are labelled as such and whose check digit is right, as 13 digits, in order and once."""
+    """All ISBNs that are labelled as such and have a correct check digit, as 13 digits, in order, each once."""
     found = (isbn13(match[1]) for match in _LABELLED.finditer(text.translate(HYPHENS)))
     return list(dict.fromkeys(isbn for isbn in found if isbn))
 
 
 def isbn_in_field(text: str) -> str | None:
-    """The first ISBN in a field that is meant for one."""
+    """The first ISBN in an ISBN field."""
     found = (isbn13(match[1]) for match in _ANY_ISBN.finditer(text.translate(HYPHENS).replace(" ", "-")))
     return next(filter(None, found), None)
 
 
 def isbn_in_doi(doi: str) -> str | None:
-    """The ISBN of the book in the DOI of a book or its chapter, as Springer and others form it."""
+    """The book's ISBN in the DOI of a book or chapter, as Springer and others form it."""
     found = re.match(r"10\.\d{4,9}/(97[89]-?\d(?:-?\d){8}-?\d)(?![\d-])", doi)
     return isbn13(found[1]) if found else None
 
 
 def isbn13(text: str) -> str | None:
-    """An ISBN of 10 or 13 digits as 13 digits (ISO 2108); None where its check digit is wrong."""
+    """An ISBN of 10 or 13 digits as 13 digits (ISO 2108); None if its check digit is wrong."""
     digits = re.sub(r"[-\s]", "", text).upper()
     if re.fullmatch(r"\d{9}[\dX]", digits):
         values = [10 if digit == "X" else int(digit) for digit in digits]

@@ -1,4 +1,4 @@
-"""Where an installed package lies, found without running any of its code: that may want what is not installed here."""
+"""Find an installed package without running its code, which may need things that are not installed here."""
 
 from __future__ import annotations
 
@@ -14,6 +14,6 @@ def folders_of(package: str) -> list[Path]:
     """
     try:
         spec = importlib.util.find_spec(package)
-    except ValueError:  # a module that something made at run time
+    except ValueError:  # a module created at run time
         return []
     return [Path(folder) for folder in (spec.submodule_search_locations if spec else None) or ()]

@@ -1,4 +1,4 @@
-"""What is known by its words alone: headings of any paper, their numbers, captions, the names of journals."""
+"""Things recognised by their words alone: headings of any paper, their numbers, captions, names of journals."""
 
 from __future__ import annotations
 
@@ -46,12 +46,12 @@ CAPTION = re.compile(
 
 
 def is_references(heading: str) -> bool:
-    """Whether a heading opens the list of references."""
+    """Whether a heading begins the list of references."""
     return bool(_REFERENCES.fullmatch(heading.strip()))
 
 
 def is_known(text: str) -> bool:
-    """Whether this is a heading in any paper."""
+    """Whether this is a heading that any paper may have."""
     return bool(_KNOWN.fullmatch(text))
 
 
@@ -72,11 +72,11 @@ _DATED = r"[\s,.;:(|–-]*(?:vol(?:ume)?\b\.?\s*\d|(?:19|20)\d\d\b|\d+\s*(?:\(\d
 
 
 def is_periodical(text: str, shown: str) -> bool:
-    """Whether a text of a first page names a journal: it says which issue, or elsewhere the year or volume follows it.
+    """Whether a text on the first page names a journal: it gives the issue, or elsewhere a year or volume follows it.
 
     Args:
-        text: what is set large, or stated as the title.
-        shown: all of the first pages, running heads included.
+        text: set in large type, or given as the title.
+        shown: the first pages in full, running heads included.
     """
     if _ISSUE.search(text):
         return True
@@ -102,15 +102,15 @@ _NOTICE = re.compile(
     rf"|(?:The|At)\b(?:[^\w.?!]{{1,3}}[\w-]+){{0,20}}?[^\w.?!]{{1,3}}(?:has|have)\s+retracted\s+this\s+{_PAPER})\b",
     re.MULTILINE,
 )
-"""A sentence at a line's beginning: within one, it may be what a paper about retractions asks."""
+"""A sentence at the beginning of a line; within a line it may be a question in a paper about retractions."""
 _RETRACTION = re.compile(r"\W{0,3}retraction\s*[:–—]", re.IGNORECASE)
 _RETRACTS = re.compile(rf"\bretracts?\s+(?:this|our|the\s+above)\s+{_PAPER}\b", re.IGNORECASE)
 
 
 def is_retraction_stamp(text: str, *, large: bool) -> bool:
-    """Whether a line says "RETRACTED" and nothing else, in capitals: in several words, or set large.
+    """Whether a line says only "RETRACTED", in capitals: in several words, or in large type.
 
-    "WITHDRAWN" alone may count those who left a trial.
+    "WITHDRAWN" alone may count participants who left a trial.
     """
     spaced = re.fullmatch(r"\W*(?:\w\s+)+\w\W*", text)
     plain = "".join(text.split()) if spaced else text
@@ -122,7 +122,7 @@ def is_retraction_stamp(text: str, *, large: bool) -> bool:
 
 
 def is_notice(title: str, text: str = "") -> bool:
-    """Whether a title, or the text of the first page, says that this paper has been retracted."""
+    """Whether a title or the text of the first page says that this paper has been retracted."""
     if _NOTICE_TITLE.match(title) or _NOTICE.search(text):
         return True
     return bool(_RETRACTION.match(title) and _RETRACTS.search(text))  # or it is about retractions

@@ -1,4 +1,4 @@
-"""LaTeX's way of writing letters, read and written: accents, commands and escapes as bibliographies use them."""
+"""Read and write LaTeX's notation for letters: accents, commands and escapes as used in bibliographies."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _PLAIN = {"---": "—", "--": "–", "``": "“", "''": "”", "~": " ", "$": ""
 
 
 def from_latex(text: str) -> str:
-    """The text that LaTeX would print, on one line: accents and symbols as Unicode, markup without its commands."""
+    """The text that LaTeX would print, on one line: accents and symbols as Unicode, without markup commands."""
     return " ".join(unicodedata.normalize("NFC", _TOKEN.sub(_printed, text)).split())
 
 
@@ -43,7 +43,7 @@ def _printed(token: re.Match[str]) -> str:
             return next((letter for letter in letters if letter), " ") + _ACCENTS[accent]
     command, symbol, plain, space = token.group(11, 12, 13, 14)
     if command:
-        # a command that prints nothing (\emph, \textit) leaves its argument, whose braces go by themselves
+        # a command that prints nothing (\emph, \textit) leaves its argument; the braces are removed later
         return _COMMANDS.get(command, "")
     if symbol:
         return " " if symbol in " \\/" else symbol if symbol not in "-,;!" else ""

@@ -1,4 +1,4 @@
-"""What each line is, and the text that a person would read: running heads out, words whole, paragraphs, headings."""
+"""Classify the lines and build the text as a person reads it: no running heads, whole words, paragraphs, headings."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _PLAIN = Style("", 10.0, bold=False, italic=False)
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """What a document says once its lines are understood."""
+    """A document's content once its lines are classified."""
 
     pages: tuple[Page, ...]
     headings: tuple[Heading, ...]
@@ -43,7 +43,7 @@ class Layout:
     blocks: tuple[Block, ...] = ()
     references: tuple[str, ...] = ()
     sideways: tuple[str, ...] = ()
-    """Lines that run in another direction than their page, such as arXiv's stamp; they are not in the text."""
+    """Lines in another direction than their page, such as arXiv's stamp; they are not part of the text."""
     n_columns: int = 1
     retracted: bool = False
     """Whether a stamp says so."""
@@ -98,7 +98,7 @@ def lay_out(
 
 
 def plain_layout(pages: Sequence[Sequence[Line]]) -> Layout:
-    """The lines as they come, where they cannot be laid out."""
+    """The lines in their original order, if they cannot be laid out."""
     texts = ["\n".join(line.text for line in lines) for lines in pages]
     return Layout(
         pages=tuple(Page(number, text) for number, text in enumerate(texts, start=1)),
@@ -110,7 +110,7 @@ def plain_layout(pages: Sequence[Sequence[Line]]) -> Layout:
 
 
 def _plain_pieces(pages: Sequence[Sequence[Line]]) -> list[Piece]:
-    """Each page as one block."""
+    """Each page as a single block."""
     return [Piece("body", lines[0].page, [line.text for line in lines], list(lines)) for lines in pages if lines]
 
 
@@ -231,7 +231,7 @@ def _assembled(
 
 
 def _n_columns(pages: Sequence[Sequence[Line]], body: Style) -> int:
-    """How many columns most pages have, told from where lines of body text begin."""
+    """Number of columns of most pages, judged by where lines of body text begin."""
     votes: Counter[int] = Counter()
     for lines in pages:
         text = [line for line in lines if abs(line.size - body.size) < 0.6 and len(line.text) > 20]

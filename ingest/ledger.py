@@ -1,4 +1,4 @@
-"""The ledger: what became of every file that was given to the library, so that nothing is lost by a crash."""
+"""The ledger: the outcome of every file given to the library, so that a crash loses nothing."""
 
 from __future__ import annotations
 
@@ -26,24 +26,24 @@ class Entry:
     """The state of one file."""
 
     paper_id: str
-    """From the file's bytes, as for a paper."""
+    """Derived from the file's bytes, as for a paper."""
     file: str
-    """The name under which the user gave it."""
+    """The user's name for it."""
     state: State
     reason: str | None
-    """Why it failed, one sentence; else None."""
+    """Why it failed, in one sentence; else None."""
     changed_at: str
     """ISO 8601, UTC."""
 
 
 class Ledger:
-    """A table with one row for each file, by content."""
+    """A table with one row per file, by content."""
 
     def __init__(self, connection: Callable[[], sqlite3.Connection]) -> None:
         self._db = connection
 
     def set(self, paper_id: str, state: State, *, file: str | None = None, reason: str | None = None) -> None:
-        """Note a new state; `file` is needed the first time."""
+        """Record a new state; `file` is needed the first time."""
         now = datetime.now(UTC).isoformat(timespec="milliseconds")
         with self._db() as db:
             db.execute(
@@ -54,7 +54,7 @@ class Ledger:
             )
 
     def advance(self, paper_id: str, state: State) -> None:
-        """Note a new state, unless the paper was finished by another run meanwhile."""
+        """Record a new state, unless another run has finished the paper meanwhile."""
         if not self.is_finished(paper_id):
             self.set(paper_id, state)
 
@@ -74,6 +74,6 @@ class Ledger:
         return Entry(*row) if row else None
 
     def entries(self, *states: State) -> list[Entry]:
-        """All rows, or those in one of these states; the latest change last."""
+        """All rows, or those in one of these states; the most recently changed last."""
         rows = self._db().execute(f"{_ENTRIES} ORDER BY changed_at")
         return [entry for entry in (Entry(*row) for row in rows) if not states or entry.state in states]

@@ -28,11 +28,14 @@ import numpy as np
 from filelock import FileLock, Timeout
 
 from ingest import files, folder, ledger, schema, tags
+from ingest.annotation import Annotation
 from ingest.errors import LibraryBusyError, LibraryMismatchError, StorageError, UnknownPaperError
-from ingest.paper import Chunk, Page, Paper, ParsedPaper
+from ingest.overview import LISTS, PAPER, Listed, as_paper, overview
+from ingest.paper import Chunk, Page, Paper, ParsedPaper, Publication
 from ingest.schema import UNFINISHED
 from ingest.terminal import all_well_formed, well_formed
 from ingest.trouble import in_words
+from ingest.typed_json import from_json, to_json
 from ingest.vectors import ChromaIndex, ExactIndex, VectorIndex, probe
 from ingest.word_index import WordIndex
 
@@ -44,13 +47,10 @@ if TYPE_CHECKING:
     from ingest.settings import IngestSettings
 
 _CHUNK = 'c.id, c.paper_id, c.ordinal, c.text, c.start, c."end", c.first_page, c.last_page, c.section, c.n_tokens'
-_PAPER = "id, title, authors, year, doi, arxiv_id, abstract, n_pages, file_name, isbn, families, page_labels, retracted"
-_LISTS = ("authors", "families", "page_labels")
-"""The columns of `_PAPER` that hold a list as JSON; null, in a library of an older version, is an empty one."""
 
 
 class _Connection(sqlite3.Connection):
-    """One that can be referred to weakly."""
+    """A connection that allows weak references."""
 
 
 class Library:
@@ -64,7 +64,7 @@ class Library:
         self._connections: WeakSet[_Connection] = WeakSet()  # a thread's connection goes when the thread does
         self._guard = threading.RLock()
         self.one_ingest = threading.Lock()
-        """Held by the one run of `Ingest` that is at work."""
+        """Held by the only active run of `Ingest`."""
         self._owner = FileLock(self.folder / "owner.lock", mode=0o600, thread_local=False)
         self._recovered = False
         self.ledger = ledger.Ledger(lambda: self._db)
@@ -97,20 +97,20 @@ class Library:
 
     def papers(self, ids: Iterable[str] | None = None) -> list[Paper]:
         """All finished papers, or those among `ids`, in the order in which they were added."""
-        query = f"SELECT {_PAPER} FROM papers WHERE finished_at IS NOT NULL"  # noqa: S608 constant columns
+        query = f"SELECT {PAPER} FROM papers WHERE finished_at IS NOT NULL"  # noqa: S608 constant columns
         if ids is None:
-            return [_paper(row) for row in self._db.execute(f"{query} ORDER BY added_at, id")]
+            return [as_paper(row) for row in self._db.execute(f"{query} ORDER BY added_at, id")]
         query += " AND id IN (SELECT value FROM json_each(?)) ORDER BY added_at, id"
-        return [_paper(row) for row in self._db.execute(query, (json.dumps(list(ids)),))]
+        return [as_paper(row) for row in self._db.execute(query, (json.dumps(list(ids)),))]
 
     def like(self, paper: Paper) -> Paper | None:
-        """Another paper that is likely the same one, from another file: of its DOI, or of its title and an author."""
+        """Another paper that is probably the same one from another file: same DOI, or same title and an author."""
         query = (
-            f"SELECT {_PAPER} FROM papers WHERE finished_at IS NOT NULL AND id <> :id "  # noqa: S608 constant columns
+            f"SELECT {PAPER} FROM papers WHERE finished_at IS NOT NULL AND id <> :id "  # noqa: S608 constant columns
             "AND (lower(doi) = lower(:doi) OR lower(title) = lower(:title)) ORDER BY added_at, id"
         )
         for row in self._db.execute(query, {"id": paper.id, "doi": paper.doi, "title": paper.title}):
-            other = _paper(row)
+            other = as_paper(row)
             same_doi = paper.doi and other.doi and paper.doi.lower() == other.doi.lower()
             told_apart = bool(paper.doi and other.doi) or len(paper.title.split()) < 3
             names = [{name.split()[-1].lower() for name in each.authors if name.split()} for each in (paper, other)]
@@ -124,16 +124,16 @@ class Library:
         Raises:
             UnknownPaperError: there is none.
         """
-        begins = paper_id.encode(errors="replace").decode()  # half a pair of surrogates stands in no id
+        begins = paper_id.encode(errors="replace").decode()  # lone surrogates are in no id
         after = f"{begins}\U0010ffff" if len(begins) >= 4 else begins
-        query = f"SELECT {_PAPER} FROM papers WHERE finished_at IS NOT NULL AND (id = ? OR id > ? AND id < ?) LIMIT 2"  # noqa: S608 constant columns
+        query = f"SELECT {PAPER} FROM papers WHERE finished_at IS NOT NULL AND (id = ? OR id > ? AND id < ?) LIMIT 2"  # noqa: S608 constant columns
         found = self._db.execute(query, (begins, begins, after)).fetchall()
         if len(found) != 1:
             raise UnknownPaperError(
                 f"This library has no paper with the id {paper_id!r}.",
                 "`python -m ingest list` shows the ids.",
             )
-        return _paper(found[0])
+        return as_paper(found[0])
 
     def pages(self, paper_id: str) -> list[Page]:
         """The pages of a paper, in order."""
@@ -141,7 +141,7 @@ class Library:
         return [Page(*row) for row in rows]
 
     def report(self, paper_id: str) -> dict[str, Any] | None:
-        """How well the paper could be read: the fields of `QualityReport`; None for papers of older versions."""
+        """How well the paper was read: the fields of `QualityReport`; None for papers of older versions."""
         row = self._db.execute("SELECT report FROM papers WHERE id = ?", (paper_id,)).fetchone()
         return json.loads(row[0]) if row and row[0] else None
 
@@ -150,12 +150,27 @@ class Library:
         row = self._db.execute("SELECT refs FROM papers WHERE id = ?", (paper_id,)).fetchone()
         return json.loads(row[0]) if row and row[0] else []
 
+    def overview(self) -> list[Listed]:
+        """All finished papers with their tags, reports and dates, by one query, in the order of adding."""
+        return overview(self._db)
+
+    def annotations(self, paper_id: str) -> tuple[Annotation, ...] | None:
+        """The highlights and notes that were made in the file; None where an older version did not look."""
+        row = self._db.execute("SELECT annotations FROM papers WHERE id = ?", (paper_id,)).fetchone()
+        return from_json(json.loads(row[0]), tuple[Annotation, ...]) if row and row[0] else None
+
+    def keep_annotations(self, paper_id: str, found: Sequence[Annotation]) -> None:
+        """Store what was read later of a paper of an older version; another process's library stays as it is."""
+        if self._owner.is_locked:
+            with self._db as db:
+                db.execute("UPDATE papers SET annotations = ? WHERE id = ?", (_as_json(found), paper_id))
+
     def added_at(self) -> dict[str, str]:
         """When each finished paper was added, by its id: ISO 8601, UTC."""
         return dict(self._db.execute("SELECT id, added_at FROM papers WHERE finished_at IS NOT NULL").fetchall())
 
     def tags(self) -> dict[str, list[str]]:
-        """The ids of the papers that carry each tag, tags by name."""
+        """Ids of the papers with each tag, tags by name."""
         return self._tags.all()
 
     def tags_of(self, paper_id: str) -> list[str]:
@@ -172,7 +187,7 @@ class Library:
         return [paper for paper in self.papers() if paper.id in ids]
 
     def n_chunks(self, paper_id: str | None = None) -> int:
-        """How many chunks a paper has, or the whole library."""
+        """Number of chunks of a paper, or of the whole library."""
         if paper_id is None:
             return self._words.n_with("")
         return int(self._db.execute("SELECT count(*) FROM chunks WHERE paper_id = ?", (paper_id,)).fetchone()[0])
@@ -278,7 +293,7 @@ class Library:
                 self._close_vectors()  # it was read while another process owned the library
 
     def owner(self) -> dict[str, Any]:
-        """What the owning process wrote of itself: "pid", "url" and "key"; empty where nothing is known."""
+        """What the owning process says about itself: "pid", "url" and "key"; empty if nothing is known."""
         with suppress(OSError, ValueError):
             return dict(json.loads((self.folder / "owner.json").read_text(encoding="utf-8")))
         return {}
@@ -287,7 +302,7 @@ class Library:
         files.write_atomically(self.folder / "owner.json", json.dumps({"pid": os.getpid(), "url": url, "key": key}))
 
     def _recover(self) -> None:
-        """Complete what a crash cut off: papers whose rows are all there, removals; a copy that was cut off goes."""
+        """Complete what a crash interrupted: papers with all their rows, removals; incomplete copies are deleted."""
         for path in self._papers.glob("*.partial"):
             if folder.UNFINISHED_COPY.fullmatch(path.name):
                 path.unlink(missing_ok=True)
@@ -325,7 +340,8 @@ class Library:
     def add(self, parsed: ParsedPaper, chunks: Sequence[Chunk], vectors: Vectors, *, embedder: str, pdf: Path) -> None:
         """Store a paper with everything that belongs to it; the finished mark is written last.
 
-        A paper that is there already is replaced. After a crash in between, adding it again completes it.
+        A paper that is there already is replaced; its tags stay, and so does what a person corrected.
+        After a crash in between, adding it again completes it.
 
         Raises:
             LibraryMismatchError: the library holds vectors of another embedder.
@@ -342,14 +358,18 @@ class Library:
         self.vectors.remove(self._stored_ids(paper.id))
         with self._db as db:
             kept_tags = self._tags.of(paper.id)
+            corrected = self._corrected(paper.id)
+            paper = replace(paper, **{name: getattr(self._any(paper.id), name) for name in corrected})
             db.execute("DELETE FROM chunks WHERE paper_id = ?", (paper.id,))  # fires the trigger; REPLACE would not
             db.execute("DELETE FROM papers WHERE id = ?", (paper.id,))
             values = {**_columns(paper), "now": _now()}
             values |= {"report": json.dumps(asdict(parsed.report)) if parsed.report else None}
-            values |= {"refs": json.dumps(parsed.references)}
+            values |= {"refs": json.dumps(parsed.references), "corrected": json.dumps(corrected) if corrected else None}
+            values |= {"annotations": _as_json(parsed.annotations)}
+            columns = f"{PAPER}, report, refs, corrected, annotations"
             db.execute(
-                f"INSERT INTO papers ({_PAPER}, report, refs, added_at) VALUES "  # noqa: S608 constant columns
-                f"({', '.join(':' + name for name in _PAPER.split(', '))}, :report, :refs, :now)",
+                f"INSERT INTO papers ({columns}, added_at) VALUES "  # noqa: S608 constant columns
+                f"({', '.join(':' + name for name in columns.split(', '))}, :now)",
                 values,
             )
             self._tags.put_back(paper.id, kept_tags)
@@ -366,7 +386,7 @@ class Library:
         self._finish(paper.id)
 
     def check_embedder(self, embedder: str) -> None:
-        """Raise LibraryMismatchError where the stored vectors are another embedder's: they cannot be compared."""
+        """Raise LibraryMismatchError if the stored vectors come from another embedder: they cannot be compared."""
         if (known := self.embedder_name) not in (None, embedder):
             raise LibraryMismatchError(
                 f"This library was built with {known}, not with {embedder}.",
@@ -387,22 +407,22 @@ class Library:
             self.ledger.set(paper_id, "finished")
 
     def kept_path(self, paper_id: str) -> Path:
-        """Where the library's own copy of a file is, or will be, whether or not the paper is finished."""
+        """The path of the library's own copy of a file, whether or not the paper is finished."""
         return self._papers / f"{_plain(paper_id)}.pdf"
 
     def quarantine_path(self, paper_id: str) -> Path:
-        """Where the copy of a PDF that could not be read is kept."""
+        """The path of the quarantined copy of a PDF that could not be read."""
         return self.folder / "quarantine" / f"{_plain(paper_id)}.pdf"
 
     def quarantine(self, paper_id: str) -> None:
-        """Move the copy of a PDF that could not be read out of the way, so that it can be tried again."""
+        """Set aside the copy of a PDF that could not be read, so that it can be retried."""
         target = self.quarantine_path(paper_id)
         if self.kept_path(paper_id).is_file():
             folder.made(target.parent)
             self.kept_path(paper_id).replace(target)
 
     def keep(self, pdf: Path, paper_id: str) -> None:
-        """Make the library's own copy of a PDF; whole or not at all."""
+        """Make the library's own copy of a PDF; all or nothing."""
         target = self.kept_path(paper_id)
         if target.is_file():
             return
@@ -412,7 +432,7 @@ class Library:
         _copy(pdf, target)
 
     def mend_copy(self, pdf: Path, paper_id: str) -> bool:
-        """Make the library's copy again from the user's file where it is missing or changed; whether it was."""
+        """Copy the user's file again if the library's copy is missing or changed; return whether it was."""
         target = self.kept_path(paper_id)
         if pdf == target or (target.is_file() and files.paper_id(target) == paper_id):
             return False
@@ -437,6 +457,8 @@ class Library:
     def describe(self, paper_id: str, **facts: Any) -> Paper:
         """Correct what is known of a paper (title, authors, year, doi, isbn, …) and return it as it is now.
 
+        Which facts a person corrected is kept (`Listed.corrected`).
+
         Family names belong to authors: where these are given without `families`, those are told by rule from then on.
 
         Raises:
@@ -446,13 +468,21 @@ class Library:
         self.own()
         if "authors" in facts:
             facts.setdefault("families", ())
-        paper = replace(self.paper(paper_id), **all_well_formed(facts))
+        facts = all_well_formed(facts)
+        if isinstance(stated := facts.get("publication"), dict):  # as JSON, from the terminal or another process
+            facts["publication"] = Publication(
+                **{name: str(stated[name]) for name in asdict(Publication()) if stated.get(name) is not None}
+            )
+        before = self.paper(paper_id)
+        paper = replace(before, **facts)
+        changed = [name for name in facts if getattr(paper, name) != getattr(before, name)]
+        corrected = list(dict.fromkeys([*self._corrected(paper.id), *changed]))
         with self._db as db:
             db.execute(
                 "UPDATE papers SET title = :title, authors = :authors, year = :year, doi = :doi, "
                 "arxiv_id = :arxiv_id, abstract = :abstract, isbn = :isbn, families = :families, "
-                "retracted = :retracted WHERE id = :id",
-                _columns(paper),
+                "retracted = :retracted, publication = :publication, corrected = :corrected WHERE id = :id",
+                _columns(paper) | {"corrected": json.dumps(corrected) if corrected else None},
             )
         return paper
 
@@ -513,7 +543,7 @@ class Library:
         self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # the log still has the pages as they were
 
     def mend_index(self) -> list[str]:
-        """Bring the vector index in line with the stored vectors; what was mended, one phrase for each kind."""
+        """Bring the vector index in line with the stored vectors; return the repairs, one phrase for each kind."""
         mended = []
         stored, indexed = [row[0] for row in self._db.execute("SELECT id FROM chunks")], self.vectors.ids()
         if missing := [name for name in stored if name not in indexed]:
@@ -554,6 +584,16 @@ class Library:
             with self._guard:
                 self._connections.add(connection)
         return connection
+
+    def _corrected(self, paper_id: str) -> list[str]:
+        """The facts of a paper that a person corrected, finished or not."""
+        row = self._db.execute("SELECT corrected FROM papers WHERE id = ?", (paper_id,)).fetchone()
+        return list(json.loads(row[0])) if row and row[0] else []
+
+    def _any(self, paper_id: str) -> Paper:
+        """A paper that is there, finished or not."""
+        query = f"SELECT {PAPER} FROM papers WHERE id = ?"  # noqa: S608 constant columns
+        return as_paper(self._db.execute(query, (paper_id,)).fetchone())
 
     def _stored_ids(self, paper_id: str) -> list[str]:
         return [row[0] for row in self._db.execute("SELECT id FROM chunks WHERE paper_id = ?", (paper_id,))]
@@ -611,15 +651,10 @@ def open_library(settings: IngestSettings) -> Iterator[Library]:
         library.close()
 
 
-def _paper(row: tuple[Any, ...]) -> Paper:
-    values = dict(zip(_PAPER.split(", "), row, strict=True))
-    values |= {name: tuple(json.loads(values[name] or "[]")) for name in _LISTS}
-    return Paper(**values | {"retracted": bool(values["retracted"])})  # null, in a library of an older version, is no
-
-
 def _columns(paper: Paper) -> dict[str, Any]:
     values: dict[str, Any] = all_well_formed(asdict(paper))  # half a pair of surrogates is no text for SQLite
-    return values | {name: json.dumps(values[name]) for name in _LISTS}
+    values["publication"] = json.dumps(values["publication"]) if values["publication"] else None
+    return values | {name: json.dumps(values[name]) for name in LISTS}
 
 
 def _plain(paper_id: str) -> str:
@@ -637,14 +672,18 @@ def _plain(paper_id: str) -> str:
 
 
 def _copy(source: Path, target: Path) -> None:
-    """Copy a file, whole or not at all, and have it on the disk before it has its name."""
+    """Copy a file, all or nothing, and flush it to disk before it gets its name."""
     partial = target.with_suffix(".partial")
     try:
         shutil.copyfile(source, partial)
         files.put_in_place(partial, target)
     except BaseException:
-        partial.unlink(missing_ok=True)  # where the disk is full, this much is free again
+        partial.unlink(missing_ok=True)  # on a full disk, this frees that much again
         raise
+
+
+def _as_json(found: Sequence[Annotation]) -> str:
+    return json.dumps(all_well_formed(to_json(tuple(found))))
 
 
 def _now() -> str:

@@ -1,4 +1,4 @@
-"""A line of a page: what it says, where it stands, how it is set; and lines joined to running text."""
+"""A line of a page: its text, position and typography; and lines joined to running text."""
 
 from __future__ import annotations
 
@@ -49,11 +49,11 @@ _WORD = re.compile(r"[^\W\d_]+(?:[-\u2010\u2011][^\W\d_]+)*")
 
 
 UNREAD = "\ufffd"
-"""Stands for a glyph whose character the file does not say."""
+"""Replaces a glyph whose character the file does not give."""
 
 
 class Style(NamedTuple):
-    """How characters are set."""
+    """The typography of characters."""
 
     face: str
     size: float
@@ -64,7 +64,7 @@ class Style(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Line:
-    """One line of a page as the PDF draws it."""
+    """One line of a page as drawn in the PDF."""
 
     page: int
     text: str
@@ -129,7 +129,7 @@ def clean(text: str) -> str:
 
 
 def vocabulary_of(lines: Iterable[Line]) -> Counter[str]:
-    """How often each word stands in the lines, hyphenated ones also as a whole."""
+    """How often each word occurs in the lines; hyphenated ones also count as a whole."""
     return Counter(word.lower() for line in lines for word in _WORD.findall(line.text))
 
 
@@ -177,7 +177,7 @@ def words_of(lines: Iterable[Line]) -> list[str]:
 
 
 def unread_share(lines: Iterable[Line]) -> float:
-    """The share of characters that stand for nothing."""
+    """Share of characters without meaning."""
     text = "".join(line.text for line in lines)
     return len(_PRIVATE.findall(text)) / max(1, len(text))
 

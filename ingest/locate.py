@@ -91,25 +91,36 @@ def locate(pdf_path: Path, page_number: int, quote: str) -> Marks | None:
 def _locate(page: Any, quote: str) -> Marks | None:
     textpage = page.get_textpage()
     try:
-        n_chars = min(pdfium.FPDFText_CountChars(textpage.raw), MAX_PAGE)
-        chars = _characters(pdfium.FPDFText_GetUnicode(textpage.raw, i) for i in range(n_chars))
+        chars = characters(textpage)
         ranges, exact, share = find(chars, quote)
-        boxes = [
-            box
-            for start, end in ranges
-            for i in range(start, end)
-            if not chars[i].isspace() and (box := _box(page, textpage, i))
-        ]
+        found = lines_of(page, textpage, chars, ranges)
     finally:
         textpage.close()
-    if not boxes:
+    if not found:
         return None
     width, height = page.get_size()
     rectangles = tuple(
-        (left * width, (1 - bottom) * height, right * width, (1 - top) * height)
-        for left, top, right, bottom in _lines(boxes, width / height)
+        (left * width, (1 - bottom) * height, right * width, (1 - top) * height) for left, top, right, bottom in found
     )
     return Marks(width, height, rectangles, exact, share)
+
+
+def characters(textpage: Any) -> list[str]:
+    """One entry for each of pdfium's characters of a page, at most MAX_PAGE; see `_characters`."""
+    n_chars = min(pdfium.FPDFText_CountChars(textpage.raw), MAX_PAGE)
+    return _characters(pdfium.FPDFText_GetUnicode(textpage.raw, i) for i in range(n_chars))
+
+
+def lines_of(page: Any, textpage: Any, chars: Sequence[str], ranges: Iterable[tuple[int, int]]) -> list[Rectangle]:
+    """Left, top, right, bottom of each line of the half-open ranges: fractions of the displayed page, from its top."""
+    boxes = [
+        box
+        for start, end in ranges
+        for i in range(start, end)
+        if not chars[i].isspace() and (box := _box(page, textpage, i))
+    ]
+    width, height = page.get_size()
+    return _lines(boxes, width / height) if boxes else []
 
 
 def _characters(codes: Iterable[int]) -> list[str]:

@@ -1,4 +1,4 @@
-"""What stands around a page's text: line numbers of manuscripts, running heads and feet, page numbers, stamps."""
+"""Text around the page's own: line numbers of manuscripts, running heads and feet, page numbers, stamps."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ _LEADING = re.compile(r"(\d{1,4})(?: \| |\s+|$)")
 _TRAILING = re.compile(r"(?:^| \| |\s+)(\d{1,4})$")
 _STEPS = (1, 5, 2, 10)
 _DIGITS_WIDTH = 16.0
-"""Points by which the numbers of one margin may differ in place: they are set flush at either end."""
+"""Points by which the numbers in one margin may differ in position: they are flush left or right."""
 
 
 # ---- line numbers ---------------------------------------------------------------------------------------------------
 
 
 class _Number(NamedTuple):
-    """A number at a line's beginning or end that may count the lines."""
+    """A number at the beginning or end of a line that may be a line number."""
 
     value: int
     line: int
@@ -39,11 +39,11 @@ class _Number(NamedTuple):
     x: float
     y: float
     cut: int
-    """Where the rest of the line begins, or for a trailing number ends."""
+    """Where the rest of the line begins; for a trailing number, where it ends."""
 
 
 def without_line_numbers(pages: Sequence[Sequence[Line]]) -> list[list[Line]]:
-    """The pages without the numbers that manuscripts print beside each line or each fifth, at either margin."""
+    """The pages without line numbers, which manuscripts print beside each or every fifth line, in either margin."""
     found = [_line_numbers(lines) for lines in pages]
     full = [bool(numbers) for lines, numbers in zip(pages, found, strict=True) if len(lines) >= 10]
     if sum(full) < 0.5 * len(full):
@@ -52,7 +52,7 @@ def without_line_numbers(pages: Sequence[Sequence[Line]]) -> list[list[Line]]:
 
 
 def _line_numbers(lines: Sequence[Line]) -> dict[int, tuple[int, int]]:
-    """Lines with a number of such a margin → where what remains of them begins and ends; (0, 0) if nothing does."""
+    """Lines with such a line number → where the rest begins and ends; (0, 0) if nothing remains."""
     cuts: dict[int, tuple[int, int]] = {}
     for pattern, leading in ((_LEADING, True), (_TRAILING, False)):
         numbers = []
@@ -71,7 +71,7 @@ def _line_numbers(lines: Sequence[Line]) -> dict[int, tuple[int, int]]:
 
 
 def _margins(numbers: Iterable[_Number]) -> list[list[_Number]]:
-    """The numbers in groups that stand below each other, each from top to bottom."""
+    """The numbers in vertically aligned groups, each from top to bottom."""
     groups: list[list[_Number]] = []
     for number in sorted(numbers, key=lambda n: n.x):
         if groups and number.x - groups[-1][0].x < _DIGITS_WIDTH:
@@ -82,7 +82,7 @@ def _margins(numbers: Iterable[_Number]) -> list[list[_Number]]:
 
 
 def _chain(numbers: Sequence[_Number]) -> list[_Number]:
-    """The longest run of numbers that count on by the same step; up to two may be missing in a row."""
+    """The longest run of numbers that increase by the same step; up to two in a row may be missing."""
     best: list[_Number] = []
     for step in _STEPS:
         runs: list[list[_Number]] = []
@@ -100,7 +100,7 @@ def _chain(numbers: Sequence[_Number]) -> list[_Number]:
 
 
 def _counts_lines(chain: Sequence[_Number], lines: Sequence[Line], *, leading: bool) -> bool:
-    """Whether a run of numbers counts lines of running text: not the rows of a table or the entries of a list."""
+    """Whether a run of numbers counts lines of running text, not table rows or list entries."""
     taken = {number.line: number for number in chain}
     prose = {
         i: line
@@ -149,15 +149,15 @@ def _without(lines: Sequence[Line], cuts: dict[int, tuple[int, int]]) -> list[Li
 
 
 def is_stamp(text: str) -> bool:
-    """Whether a line at a page's edge says who downloaded the file, and when."""
+    """Whether a line at the edge of a page says who downloaded the file, and when."""
     return bool(_STAMP.search(text))
 
 
 def running_lines(pages: Sequence[Sequence[Line]]) -> set[Line]:
     """Heads, feet, page numbers and stamps: in the outer tenth of the page, and alike on several pages.
 
-    Rows of a table that stand there are alike too, but for their figures; they stand as close to the next row as
-    lines of text do, and no figure in them goes with the page's number.
+    Table rows there can also be alike except for their figures; but they are as close to the next row as lines of text
+    are, and none of their figures follows the page number.
     """
     edge = [line for lines in pages for line in lines if line.height > 0.91 or line.height < 0.09]
     where: dict[tuple[str, bool], set[int]] = defaultdict(set)
@@ -184,13 +184,13 @@ def running_lines(pages: Sequence[Sequence[Line]]) -> set[Line]:
 def _rows_of_tables(
     found: set[Line], pages: Sequence[Sequence[Line]], alike: dict[tuple[str, bool], list[Line]]
 ) -> set[Line]:
-    """Those of the lines found that go on the page's text without a gap and do not count the pages."""
+    """Those of the lines found that follow the page's text without a gap and do not contain page numbers."""
     rows: set[Line] = set()
     for lines in pages:
         text = [line for line in lines if line not in found]
         for top in (True, False):
             outer = [line for line in lines if line in found and (line.height > 0.5) == top]
-            # from the text outwards: what stands close to a row is a row
+            # from the text outwards: a line close to a row is a row
             for line in sorted(outer, key=lambda x: x.y if top else -x.y):
                 close = [other for other in text if _is_close(line, other, top=top)]
                 level = [x for x in lines if x is not line and abs(x.y - line.y) < 0.5]
@@ -211,7 +211,7 @@ def _is_close(line: Line, other: Line, *, top: bool) -> bool:
 
 
 def _counts_pages(lines: Sequence[Line]) -> bool:
-    """Whether a number in lines that are alike but for figures is the page's own, counted from wherever."""
+    """Whether a number in lines that differ only in figures is the page number, counted from any start."""
     fields = [[int(number) for number in re.findall(r"\d{1,6}", line.text)] for line in lines]
     columns = zip(*fields, strict=False)
     return len({line.page for line in lines}) > 1 and any(

@@ -28,6 +28,7 @@ from ingest.identifiers import (
 )
 from ingest.known_headings import is_notice, is_periodical
 from ingest.lines import clean, squash, unescaped
+from ingest.paper import Publication
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -40,6 +41,9 @@ _MAX_XMP = 500_000
 
 _MAX_PAGE = 60_000
 """Characters of a page that are looked at."""
+
+_MAX_STATED = 300
+"""Characters of a journal's name; a longer one is none."""
 
 FRONT_PAGES = 8
 """Pages on which a book says what it is: half title, title, copyright."""
@@ -80,6 +84,8 @@ class Description:
     """Each author's family name, where a bibliography says it; empty where nobody does (`ingest/names.py`)."""
     retracted: bool = False
     """Whether the file says that the paper has been retracted."""
+    publication: Publication | None = None
+    """What its bibliography or its XMP packet says of where it was published."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +97,7 @@ class Xmp:
     doi: str | None = None
     year: int | None = None
     isbn: str | None = None
+    publication: Publication | None = None
 
 
 def describe(layout: Layout, info: DocumentInfo, *, file_name: str) -> Description:
@@ -110,7 +117,17 @@ def describe(layout: Layout, info: DocumentInfo, *, file_name: str) -> Descripti
         is_notice(text, pages[0] if pages else "") for text in (title, xmp.title, info.title)
     )
     isbn = _isbn(front, xmp, doi)
-    return Description(title, tuple(authors), year, doi, arxiv, _abstract(layout), isbn, retracted=retracted)
+    return Description(
+        title,
+        tuple(authors),
+        year,
+        doi,
+        arxiv,
+        _abstract(layout),
+        isbn,
+        retracted=retracted,
+        publication=xmp.publication,
+    )
 
 
 # ---- what the file states -------------------------------------------------------------------------------------------
@@ -130,6 +147,29 @@ def read_xmp(packet: bytes) -> Xmp:
         doi=next((doi for value in identifiers for doi in find_dois(value)), None),
         year=next((int(found[0]) for date in dates if (found := _A_YEAR.search(date))), None),
         isbn=next((isbn for value in _xmp_values(text, "prism:isbn") if (isbn := isbn_in_field(value))), None),
+        publication=_stated_publication(text),
+    )
+
+
+_PRISM_KINDS = {"journal": "article-journal", "book": "chapter", "proceedings": "paper-conference"}
+
+
+def _stated_publication(text: str) -> Publication | None:
+    """What PRISM says of journal, volume, issue and pages; None without a journal, for the rest is nothing then."""
+
+    def one(name: str) -> str | None:
+        value = " ".join(next(iter(_xmp_values(text, f"prism:{name}")), "").split())
+        return value if 0 < len(value) <= _MAX_STATED else None
+
+    if (container := one("publicationName")) is None:
+        return None
+    first, last = one("startingPage"), one("endingPage")
+    return Publication(
+        kind=_PRISM_KINDS.get((one("aggregationType") or "journal").casefold()),
+        container=container,
+        volume=one("volume"),
+        issue=one("number"),
+        pages=one("pageRange") or (f"{first}-{last}" if first and last and first != last else first),
     )
 
 

@@ -1,8 +1,8 @@
-"""People's names: which part is the family name, and which names are a body's.
+"""People's names: which part is the family name, and which names belong to organisations.
 
-An author is kept as the page or the bibliography prints it, given names first. What the family name is, a bibliography
-says ("García Márquez, Gabriel"); where nobody says it, it is told by rule: the last word with the particles before it,
-or all of a body's name.
+Authors are kept as the page or the bibliography prints them, given names first. The family name comes from the
+bibliography ("García Márquez, Gabriel"); otherwise a rule takes the last word with the particles before it, or the
+whole name of an organisation.
 """
 
 from __future__ import annotations
@@ -28,8 +28,9 @@ _BODY = re.compile(
 
 
 def is_body(name: str) -> bool:
-    """Whether a name is that of a group or an institution and not a person's."""
-    return len(name.split()) > 1 and bool(_BODY.search(name))
+    """Whether a name is that of a group or an institution and not a person's: "The Peat authors" too."""
+    words = name.split()
+    return len(words) > 1 and (bool(_BODY.search(name)) or (words[0] == "The" and words[-1].islower()))
 
 
 def family_of(name: str) -> str:
@@ -47,7 +48,7 @@ def family_of(name: str) -> str:
 
 
 def families_of(authors: Sequence[str], said: Sequence[str] = ()) -> tuple[str, ...]:
-    """The family name of each author: as it was said where that fits the authors, else by rule."""
+    """The family name of each author: as stated if that fits the authors, else by rule."""
     if len(said) == len(authors):
         return tuple(
             family if family and family in name else family_of(name) for name, family in zip(authors, said, strict=True)
@@ -56,7 +57,7 @@ def families_of(authors: Sequence[str], said: Sequence[str] = ()) -> tuple[str, 
 
 
 def parted(name: str, family: str) -> tuple[str, str, str]:
-    """Given names, family name and suffix of a name that holds the family name: ("John", "Smith", "Jr.")."""
+    """Given names, family name and suffix of a name that contains the family name: ("John", "Smith", "Jr.")."""
     words, sought = name.split(), family.split()
     for start in range(len(words) - len(sought), -1, -1):
         end = start + len(sought)
@@ -66,7 +67,7 @@ def parted(name: str, family: str) -> tuple[str, str, str]:
 
 
 def given_first(text: str) -> tuple[str, str]:
-    """One name written either way, as (name with the given names first, family name): "Smith, Jr., John"."""
+    """A name written either way, as (name with given names first, family name): "Smith, Jr., John"."""
     pieces = [" ".join(piece.split()) for piece in text.split(",")]
     match [piece for piece in pieces if piece]:
         case []:

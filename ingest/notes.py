@@ -1,4 +1,4 @@
-"""What a reader has to know of a paper that was added: which pages were not read, and which steps failed."""
+"""Notes for the reader of an added paper: which pages were not read, and which steps failed."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def notes(report: QualityReport | None) -> tuple[str, ...]:
-    """One sentence or two for each thing that is missing or was read in another way; nothing where all is well."""
+    """One or two sentences for everything that is missing or was read in another way; empty if all is well."""
     if report is None:
         return ()
     said = []
@@ -32,7 +32,7 @@ def notes(report: QualityReport | None) -> tuple[str, ...]:
 
 
 def pages(numbers: Sequence[int]) -> str:
-    """Their numbers in words: "Page 3", "Pages 2 to 4 and 7"."""
+    """Page numbers in words: "Page 3", "Pages 2 to 4 and 7"."""
     runs: list[list[int]] = []
     for number in sorted(numbers):
         if runs and number == runs[-1][-1] + 1:

@@ -24,10 +24,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 MIN_LETTERS = 40
-"""A page with fewer letters has no usable text layer, if it shows more than they do."""
+"""A page with fewer letters has no usable text layer, if it shows more than those letters."""
 
 MIN_COVER = 0.5
-"""The part of a page that pictures must cover for it to count as a scan."""
+"""Share of a page that pictures must cover for it to count as a scan."""
 
 MIN_INK = 0.004
 """The part of a page that ink must cover for it to show something: a hundred letters do. Bitmap fonts without a table,
@@ -38,7 +38,7 @@ INK_SECONDS = 0.5
 the letters of a whole page take 0.05 s."""
 
 DPI = 200
-"""What Tesseract reads best for its time; 300 gained nothing on papers."""
+"""Best results for Tesseract's time; 300 gained nothing on papers."""
 
 MAX_PIXELS = 30_000_000
 """Larger pages (posters) are rendered at a lower resolution: A4 at 200 dpi has 4 million."""
@@ -47,15 +47,15 @@ INSTALL = (
     "Install Tesseract (Debian and Ubuntu: `sudo apt install tesseract-ocr`; macOS: `brew install tesseract`; "
     "Windows: `winget install UB-Mannheim.TesseractOCR`) and add the file again."
 )
-"""What to tell the user where pages need recognition and the program is missing."""
+"""What to tell the user if pages need OCR and the program is missing."""
 
-_INK_SCALE = 0.3  # pixels a point: ink is as much in small
+_INK_SCALE = 0.3  # pixels per point: the share of ink is the same at a small size
 _IMAGE = 3  # FPDF_PAGEOBJ_IMAGE
 _CONTRAST = 60  # steps of 255 between ink and paper
 
 
 class OcrError(UserFacingError):
-    """A page could not be recognised; the rest of the paper is not concerned."""
+    """A page could not be recognised; the rest of the paper is unaffected."""
 
     status = 422
 
@@ -74,7 +74,7 @@ def available() -> bool:
 
 
 def languages() -> list[str]:
-    """The languages that Tesseract has data for, by its own names ("eng", "deu"); empty where it is missing."""
+    """Languages that Tesseract has data for, by its own names ("eng", "deu"); empty if it is missing."""
     program = shutil.which("tesseract")
     if program is None:
         return []
@@ -88,7 +88,7 @@ def languages() -> list[str]:
 
 
 def _environment() -> dict[str, str]:
-    # Tesseract's threads wait for each other: on a busy machine four times as long
+    # Tesseract's threads wait for each other, four times as long on a busy machine
     return for_child("TESSDATA_PREFIX", OMP_THREAD_LIMIT="1")
 
 
@@ -110,7 +110,7 @@ def is_scan(page: pypdfium2.PdfPage) -> bool:
 
 
 def _ink(page: pypdfium2.PdfPage) -> float:
-    """The part of the page that differs from its most common grey; 0 where drawing it takes too long."""
+    """Share of the page that differs from its most common grey; 0 if drawing it takes too long."""
     points = page.get_size()
     scale = min(_INK_SCALE, (500_000 / max(1.0, points[0] * points[1])) ** 0.5)
     width, height = (max(1, round(side * scale)) for side in points)
@@ -129,7 +129,7 @@ def _ink(page: pypdfium2.PdfPage) -> float:
 
 
 def draw(bitmap: pypdfium2.PdfBitmap, page: pypdfium2.PdfPage, is_late: Callable[[], bool]) -> int:
-    """Draw the page over the whole bitmap, and stop when it is late: pdfium asks between objects. Its status."""
+    """Draw the page on the whole bitmap, and stop when it is late: pdfium asks between objects. Returns its status."""
     pause = pdfium.IFSDK_PAUSE(version=1)
     pause.NeedToPauseNow = dict(pdfium.IFSDK_PAUSE._fields_)["NeedToPauseNow"](lambda _: is_late())
     turn = 0  # beside the page's own
@@ -141,12 +141,12 @@ def draw(bitmap: pypdfium2.PdfBitmap, page: pypdfium2.PdfPage, is_late: Callable
 
 
 def has_letters(text: str, at_least: int) -> bool:
-    """Whether the text has so many letters; looks no further than needed."""
+    """Whether the text has at least this many letters; looks no further than needed."""
     return sum(1 for _ in islice(filter(str.isalpha, text), at_least)) == at_least
 
 
 def picture_cover(page: pypdfium2.PdfPage) -> float:
-    """The part of the page that pictures cover, 0 to 1. Overlaps count twice up to 1: strips of a scan add up."""
+    """Share of the page that pictures cover, 0 to 1. Overlaps count twice, up to 1: strips of a scan add up."""
     left, bottom, right, top = page.get_bbox()
     area = abs((right - left) * (top - bottom))
     covered = 0.0

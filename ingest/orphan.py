@@ -1,4 +1,4 @@
-"""No child process outlives its parent, however that one died: what Linux does for it."""
+"""Ensure that no child process outlives its parent, however that one died, with what Linux offers."""
 
 from __future__ import annotations
 
@@ -14,5 +14,5 @@ def send_on_parent_death(signal_number: int, *, parent: int) -> None:
     For the kernel, "the parent" is the thread that started this process: it also sends the signal when that one ends.
     """
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal_number)
-    if os.getppid() != parent:  # it went before we asked
+    if os.getppid() != parent:  # it ended before we asked
         os._exit(0)

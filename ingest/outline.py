@@ -1,4 +1,4 @@
-"""The outline (bookmarks) of a PDF, and which lines of its pages its entries name: where it is there, it knows best."""
+"""The outline (bookmarks) of a PDF, and the lines that its entries name: if there is one, it is the best source."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 _MAX_ENTRIES = 1000
 _MAX_TITLE = 300
-"""Characters of an entry that are looked at."""
+"""How many characters of an entry are compared."""
 _NUMBER = re.compile(r"^\W*(?:(?:\d{1,2}(?:\.\d{1,2}){0,4}|[IVX]{1,5}|[A-H])[.)]\s*|\d{1,2}(?:\.\d{1,2}){0,4}\s+)")
 
 
@@ -27,18 +27,18 @@ class OutlineEntry:
 
     title: str
     page: int
-    """1-based page that it leads to."""
+    """Target page, 1-based."""
     depth: int
     """0 for the outermost."""
 
 
 def read_outline(document: Any) -> tuple[OutlineEntry, ...]:
-    """The outline of a pypdfium2 document; empty where it has none or a damaged one."""
+    """The outline of a pypdfium2 document; empty if it is missing or damaged."""
     entries: list[OutlineEntry] = []
-    with contextlib.suppress(Exception):  # the outline is a convenience
+    with contextlib.suppress(Exception):  # the outline is optional
         for item in document.get_toc(max_depth=8):
             target = item.get_dest()
-            page = target.get_index() if target is not None else None  # None too where that page is gone
+            page = target.get_index() if target is not None else None  # also None if that page is missing
             title = " ".join(clean(item.get_title() or "").split())[:_MAX_TITLE]
             if page is not None and title:
                 entries.append(OutlineEntry(title, page + 1, item.level))
@@ -48,7 +48,7 @@ def read_outline(document: Any) -> tuple[OutlineEntry, ...]:
 
 
 def named_lines(lines: Sequence[Line], outline: Sequence[OutlineEntry]) -> list[Named]:
-    """Which lines the entries name, in the lines' order; entries that no line of their page shows are left out."""
+    """The lines that the entries name, in line order; entries that match no line of their page are left out."""
     by_page: dict[int, list[int]] = {}
     for i, line in enumerate(lines):
         by_page.setdefault(line.page, []).append(i)
@@ -62,7 +62,7 @@ def named_lines(lines: Sequence[Line], outline: Sequence[OutlineEntry]) -> list[
         hits = [hit for i in by_page.get(entry.page, ()) if i not in found and (hit := _named(lines, keys, i, sought))]
         after = [hit for hit in hits if hit[0] > at] or hits
         if after:
-            # one that stands alone before one at a sentence's beginning
+            # prefer a line of its own to the beginning of a sentence
             first, last, length = min(after, key=lambda hit: (hit[2] < len(lines[hit[1]].text), hit[0]))
             found[first] = Named(first, last, length, entry.depth)
             at = first
@@ -87,7 +87,7 @@ def _named(lines: Sequence[Line], keys: Sequence[str], first: int, sought: str) 
     while end and len(squash(text[end:])) < surplus:
         end -= 1
     if text[end - 1 : end].isalnum() and text[end : end + 1].isalnum():
-        return None  # within a word
+        return None  # inside a word
     style = next((s for start, s in reversed(lines[last].spans) if start < max(1, end)), lines[last].style)
     after = next((s for start, s in reversed(lines[last].spans) if start <= end + 2), lines[last].style)
     if style == after:

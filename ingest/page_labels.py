@@ -1,4 +1,4 @@
-"""What a page is called in print: the file's own page labels (ISO 32000-2, 12.4.2), else its running page numbers."""
+"""Page names as printed: the file's own page labels (ISO 32000-2, 12.4.2), else its running page numbers."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ if TYPE_CHECKING:
     from ingest.lines import Line
 
 _MOST = 16
-"""Characters of a label; a longer one is no page number."""
+"""Maximum characters of a label; a longer one is not a page number."""
 _SHARE = 0.6
-"""Of the pages: so many must carry their number where it is due before numbers in margins are page numbers."""
+"""Minimum share of pages with the expected number before numbers in margins count as page numbers."""
 _EDGE = 0.12
-"""Of the page's height: how far from its upper and lower end a running number may stand."""
+"""Share of the page's height, from its top and bottom, in which a running number may be."""
 _MAX_LINE = 160
-"""Characters; a longer line is none of those that stand in a margin."""
+"""Characters; a longer line is not a line in a margin."""
 
 _LABEL = re.compile(r"[^\W_](?:[\w .+:/–-]*[\w+])?")
 _TOKEN = re.compile(r"(?P<prefix>[A-Z]{1,2}-?|e)?(?P<number>[1-9]\d{0,5})|(?P<roman>[ivxl]{1,8}|[IVXL]{1,8})")
@@ -27,15 +27,15 @@ _ROMAN = re.compile(r"(?:xl|l?x{0,3})(?:ix|iv|v?i{0,3})")
 _VALUE = {"i": 1, "v": 5, "x": 10, "l": 50}
 
 _Run = tuple[str, int]
-"""What stands before the number, "i" for small Roman and "I" for Roman ones, and number less position."""
+"""Prefix, "i" for lower-case and "I" for upper-case Roman numbers, and number minus position."""
 
 
 def page_labels(stated: Sequence[str], pages: Sequence[Sequence[Line]]) -> tuple[str, ...]:
-    """What each page is called, "" where that is not known; empty where all are called by their position in the file.
+    """The name of each page, "" if unknown; empty if all names are just the position in the file.
 
     Args:
-        stated: the file's labels, one a page; empty where it has none.
-        pages: the lines of each page, running heads and feet included.
+        stated: the file's labels, one per page; empty if it has none.
+        pages: the lines of each page, including running heads and feet.
     """
     own = [" ".join(label.split()) for label in stated]
     own = [label if len(label) <= _MOST and _LABEL.fullmatch(label) else "" for label in own]
@@ -47,13 +47,13 @@ def page_labels(stated: Sequence[str], pages: Sequence[Sequence[Line]]) -> tuple
 
 
 def _printed(pages: Sequence[Sequence[Line]]) -> tuple[str, ...]:
-    """The page numbers in the margins, where they run through the document."""
+    """The page numbers in the margins, if they run through the document."""
     runs: dict[_Run, list[int]] = defaultdict(list)
     for position, lines in enumerate(pages, start=1):
         for run in {(kind, number - position) for kind, number in _numbers(lines)}:
             runs[run].append(position)
     needed = max(2, math.ceil(_SHARE * len(pages)))
-    # of a manuscript's and a journal's numbers, the journal's
+    # if a manuscript and a journal both number the pages, use the journal's
     body = max(runs, key=lambda run: (len(runs[run]), run[1] != 0), default=("", 0))
     if len(runs.get(body, ())) < needed or body == ("", 0):
         return ()
@@ -66,7 +66,7 @@ def _printed(pages: Sequence[Sequence[Line]]) -> tuple[str, ...]:
 
 
 def _put(labels: list[str], run: _Run, found: Sequence[int]) -> None:
-    """Label the pages from one before the first that shows its number to one after the last: titles often have none."""
+    """Label from one page before the first printed number to one after the last: title pages often have none."""
     kind, offset = run
     for position in range(max(1, found[0] - 1), min(len(labels), found[-1] + 1) + 1):
         number = position + offset
@@ -75,7 +75,7 @@ def _put(labels: list[str], run: _Run, found: Sequence[int]) -> None:
 
 
 def _numbers(lines: Sequence[Line]) -> set[tuple[str, int]]:
-    """What may be the page's number: the first and the last word of each part of a line in the margins."""
+    """Candidates for the page number: first and last word of each part of a line in the margins."""
     found = set()
     for line in lines:
         if line.turned or _EDGE < line.height < 1 - _EDGE or len(line.text) > _MAX_LINE:

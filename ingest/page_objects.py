@@ -1,4 +1,4 @@
-"""What a page draws: its text, pictures and paths in their order, where they stand, and how to leave some out."""
+"""What a page draws: its text, pictures and paths in order, their positions, and how to leave some out."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _DEPTH = 8
 
 
 def objects(page: Any) -> Iterator[tuple[int, Any, Matrix]]:
-    """Kind, handle and enclosing matrix of all that is drawn, what forms draw included."""
+    """Kind, handle and enclosing matrix of everything drawn, including the contents of forms."""
     yield from _walk(pdfium.FPDFPage_CountObjects, pdfium.FPDFPage_GetObject, page, (1, 0, 0, 1, 0, 0), 0)
 
 
@@ -49,7 +49,7 @@ def _product(one: Matrix, two: Matrix) -> Matrix:
 
 
 def bounds(handle: Any, matrix: Matrix) -> Box:
-    """Where an object stands on the page; all zero where that cannot be told."""
+    """Where an object is on the page; all zero if unknown."""
     numbers = [ctypes.c_float() for _ in range(4)]
     if not pdfium.FPDFPageObj_GetBounds(handle, *numbers):
         return (0, 0, 0, 0)
@@ -66,7 +66,7 @@ def bounds(handle: Any, matrix: Matrix) -> Box:
 
 @contextlib.contextmanager
 def inactive(handles: Sequence[Any]) -> Iterator[None]:
-    """Within it, drawing leaves these objects out."""
+    """Inside this context, drawing leaves these objects out."""
     try:
         for handle in handles:
             pdfium.FPDFPageObj_SetIsActive(handle, False)
@@ -77,7 +77,7 @@ def inactive(handles: Sequence[Any]) -> Iterator[None]:
 
 
 def overlap(one: Box, other: Box) -> float:
-    """The common area, in square points."""
+    """The overlapping area, in square points."""
     width = min(one[2], other[2]) - max(one[0], other[0])
     height = min(one[3], other[3]) - max(one[1], other[1])
     return max(0.0, width) * max(0.0, height)

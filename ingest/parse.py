@@ -7,6 +7,7 @@ import logging
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from ingest.annotations import read_annotations
 from ingest.errors import EncryptedPdfError, NoTextError, UnreadablePdfError
 from ingest.files import paper_id
 from ingest.injections import flag_sentences
@@ -35,10 +36,11 @@ if TYPE_CHECKING:
 
     from pypdf import PdfReader
 
+    from ingest.annotation import Annotation
     from ingest.lines import Line
 
 MIN_LETTERS = 40
-"""A paper with fewer letters than this in all has no usable text layer, a page no usable text."""
+"""A paper with fewer letters has no usable text layer; a page with fewer has no usable text."""
 
 
 def parse_pdf(path: Path, *, file_name: str | None = None, ocr_languages: str = "eng") -> ParsedPaper:
@@ -84,12 +86,13 @@ def parse_pdf(path: Path, *, file_name: str | None = None, ocr_languages: str = 
         n_pages=n_pages,
         file_name=name,
         isbn=known.isbn,
+        publication=known.publication,
         page_labels=labels,
         retracted=known.retracted,
     )
     flagged = steps.attempt_all("orders to a model", n_pages, lambda: 0, _n_flagged, parts)
     report = _report(file, parts, flagged)
-    return ParsedPaper(paper, parts.pages, parts.headings, parts.blocks, parts.references, report)
+    return ParsedPaper(paper, parts.pages, parts.headings, parts.blocks, parts.references, report, file.annotations)
 
 
 def check_is_pdf(path: Path, *, file_name: str | None = None) -> None:
@@ -105,15 +108,16 @@ def check_is_pdf(path: Path, *, file_name: str | None = None) -> None:
 
 @dataclass(slots=True)
 class _File:
-    """What the engines say of a file."""
+    """What the engines read from a file."""
 
     read: list[PageText] = field(default_factory=list)
     info: DocumentInfo = field(default_factory=DocumentInfo)
     labels: list[str] = field(default_factory=list)
-    """What the file calls its pages; empty if it does not say."""
+    """The file's own page labels; empty if it has none."""
     outline: tuple[OutlineEntry, ...] = ()
     second_engine_pages: int = 0
     ocr: Recognition = field(default_factory=Recognition)
+    annotations: tuple[Annotation, ...] = ()
     steps: Steps = field(default_factory=Steps)
 
     @property
@@ -136,7 +140,7 @@ def _no_text(file: _File, name: str) -> NoTextError:
 
 
 def _refuse_cover(document: Any, file: _File, reader: PdfReader | None, name: str) -> None:
-    """Raise PortfolioError where the file is only a cover, a picture that nobody could read if it says so."""
+    """Raise PortfolioError if the file is only a cover, even one whose text is a picture that nobody could read."""
     is_collection = reader is not None and "/Collection" in reader.root_object
     if is_collection or not file.ocr.unreadable:
         refuse_cover(document, "\n".join(page.text for page in file.read), name)
@@ -161,7 +165,7 @@ def _refuse_letters_without_words(file: _File, name: str) -> None:
 
 
 def _read(path: Path, name: str, ocr_languages: str) -> _File:
-    """The lines of all pages, by pdfium where it opens the file and by pypdf where it does not."""
+    """The lines of all pages, from pdfium if it opens the file, else from pypdf."""
     import pypdfium2
 
     try:
@@ -184,6 +188,7 @@ def _read(path: Path, name: str, ocr_languages: str) -> _File:
             return _read_with_pypdf(path, name)
         file.labels = steps.attempt_all("page labels", len(read), list, _labels, document)
         file.outline = steps.attempt_all("outline", len(read), tuple, read_outline, document)
+        file.annotations = steps.attempt_all("notes", len(read), tuple, read_annotations, document)
         reader, n_pages = _pypdf(path), len(read)
         steps.attempt_all("glyph names", n_pages, lambda: None, named_letters, read, document, reader, steps)
         file.second_engine_pages = steps.attempt_all(
@@ -197,7 +202,7 @@ def _read(path: Path, name: str, ocr_languages: str) -> _File:
 
 
 def _read_with_pypdf(path: Path, name: str) -> _File:
-    """The whole file by pypdf, which mends some damage that pdfium refuses."""
+    """The whole file read by pypdf, which copes with some damage that pdfium refuses."""
     from ingest.readers import pypdf_lines
 
     reader = _pypdf(path)
@@ -218,14 +223,14 @@ def _read_with_pypdf(path: Path, name: str) -> _File:
             failed += 1
     if failed == len(pages):
         raise _damaged(name)
-    with contextlib.suppress(Exception):  # as the document information, a convenience
+    with contextlib.suppress(Exception):  # optional, like the document information
         file.labels = list(reader.page_labels) if "/PageLabels" in reader.root_object else []
     file.info = _info(reader, file.pages)
     return file
 
 
 def _pypdf(path: Path) -> PdfReader | None:
-    """A reader, unlocked where no password is needed, or None where pypdf cannot open the file."""
+    """A reader, unlocked if no password is needed; None if pypdf cannot open the file."""
     from pypdf import PdfReader
 
     try:
@@ -258,12 +263,12 @@ def _damaged(name: str) -> UnreadablePdfError:
 
 
 def _info(reader: PdfReader | None, pages: Sequence[Sequence[Line]]) -> DocumentInfo:
-    """What the file states of itself, and what its first pages show, running heads and stamps included."""
+    """What the file states about itself, and what its first pages show, running heads and stamps included."""
     opening = tuple("\n".join(line.text for line in lines) for lines in pages[:FRONT_PAGES])
     stated: dict[str, str] = {}
     xmp = b""
     if reader is not None:
-        with contextlib.suppress(Exception):  # the document information is a convenience
+        with contextlib.suppress(Exception):  # the document information is optional
             stated = {key: str(value or "") for key, value in (reader.metadata or {}).items()}
         with contextlib.suppress(Exception):
             stream: Any = reader.root_object["/Metadata"].get_object()

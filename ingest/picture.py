@@ -1,4 +1,4 @@
-"""A page of a PDF as a picture, and the one lock under which this process uses pdfium."""
+"""A page of a PDF as a picture, and the one lock for all use of pdfium in this process."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 DPI = 144
-"""Two pixels a point: sharp at the width of a panel on a screen with two pixels a point."""
+"""Two pixels per point: sharp at the width of a panel on a high-density screen."""
 
 MAX_PIXELS = 6_000_000
 """Larger pages (posters) are drawn at a lower resolution: A4 at 144 dpi has 2 million."""
 
 MAX_SIDE = 8000
-"""Pixels; for pages that are a hundred times as long as they are wide."""
+"""Pixels; for pages a hundred times as long as wide."""
 
 MAX_SECONDS = 10.0
-"""How long the drawing of one page may take; a usual page takes 0.05 s."""
+"""Time limit for drawing one page; a usual page takes 0.05 s."""
 
 _lock = threading.Lock()
 
@@ -78,7 +78,7 @@ def open_page(pdf_path: Path, number: int) -> Iterator[Any]:
 
 
 def page_picture(pdf_path: Path, number: int, *, dpi: int = DPI) -> bytes:
-    """The page as it is displayed, as a PNG file: grey where it has no colour, at most MAX_PIXELS large.
+    """The page as displayed, as a PNG file: grey if it has no colour, at most MAX_PIXELS in size.
 
     Raises:
         PictureError: the page cannot be drawn, or not within MAX_SECONDS.
@@ -103,7 +103,7 @@ def page_picture(pdf_path: Path, number: int, *, dpi: int = DPI) -> bytes:
 
 
 def _draw(bitmap: Any, page: Any) -> None:
-    """Draw, and stop at the deadline."""
+    """Draw until the deadline."""
     deadline = time.monotonic() + MAX_SECONDS
     status = draw(bitmap, page, lambda: time.monotonic() > deadline)
     if status == pdfium.FPDF_RENDER_TOBECONTINUED:

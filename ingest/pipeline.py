@@ -50,17 +50,20 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 BATCH = 64
-"""Chunks embedded between two reports of progress, and between two looks at `cancel`."""
+"""Chunks embedded between two progress reports, and between two checks of `cancel`."""
 
 AHEAD = 2
-"""Papers parsed before they are needed, and papers embedded before the earlier ones are stored: no core ever waits."""
+"""Papers parsed ahead, and embedded papers waiting to be stored, so that no core is ever idle."""
 
 Step = Literal["reading", "embedding", "storing"]
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far one file has come: `done` of `total` in the step's own unit (chunks when embedding, else 0 or 1)."""
+    """How far one file has come: `done` of `total` in the step's own unit.
+
+    Chunks when embedding, pages when they are read by OCR, else 0 or 1.
+    """
 
     file: str
     step: Step
@@ -70,7 +73,7 @@ class Progress:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IngestReport:
-    """What became of one file; the fields are those of the command line's JSON."""
+    """The outcome for one file; the fields are those of the command line's JSON."""
 
     file: str
     status: Literal["added", "skipped", "failed"]
@@ -81,33 +84,33 @@ class IngestReport:
     seconds: float
     error: str | None = None
     notes: Sequence[str] = ()
-    """What is missing of an added paper, or was read in another way; a sentence or two each."""
+    """What is missing from an added paper, or was read in another way; one or two sentences each."""
     attached: Sequence[str] = ()
-    """The names of the PDFs attached to a portfolio, which can be added in its place; `paper_id` is the file's then."""
+    """Names of the PDFs attached to a portfolio, which can be added instead; `paper_id` is then the file's."""
     like: str | None = None
-    """The title and file of a paper that was there before and is likely the same one, from another file."""
+    """Title and file of an earlier paper that is probably the same one, from another file."""
 
     @property
     def like_sentence(self) -> str:
-        """What to tell the user of a likely duplicate; empty where there is none."""
+        """What to tell the user about a probable duplicate; empty if there is none."""
         return f"It is likely the same paper as {self.like}; delete one if so." if self.like else ""
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A file to be added, and the name under which the user knows it."""
+    """A file to add, and the user's name for it."""
 
     path: Path
     name: str
 
     def __post_init__(self) -> None:
-        """A name with bytes that are no text is shown with marks in their place."""
+        """A name with undecodable bytes is shown with replacement characters."""
         object.__setattr__(self, "name", self.name.encode("utf-8", "replace").decode())
 
 
 @dataclass(frozen=True, slots=True)
 class _Parsed:
-    """A file that has been read and cut, and waits to be embedded."""
+    """A file that has been read and split, and waits to be embedded."""
 
     source: Source
     began: float
@@ -144,7 +147,7 @@ def pdfs_below(folder: Path) -> list[Path]:
     waiting: deque[Path] = deque([folder])
     links: deque[Path] = deque()
     while waiting or links:
-        here = waiting.popleft() if waiting else links.popleft()  # a folder is known by its own name before a link's
+        here = waiting.popleft() if waiting else links.popleft()  # a folder's own name takes precedence over a link's
         inside: list[Path] = []
         with suppress(OSError):  # it went meanwhile, or is not ours to read
             state = here.stat()
@@ -182,7 +185,7 @@ def ingest_pdf(
     on_progress: Callable[[Progress], None] | None = None,
     cancel: threading.Event | None = None,
 ) -> IngestReport:
-    """Bring one PDF into the library and report how it went; see `ingest_all`."""
+    """Add one PDF to the library and report the outcome; see `ingest_all`."""
     source = Source(path, file_name or path.name)
     work = Ingest(library=library, embedder=embedder, on_progress=on_progress, cancel=cancel)
     return next(iter(work.run([source])))
@@ -193,6 +196,8 @@ class Ingest:
 
     Whatever is wrong with a file is in its report's `error`, as one sentence for the user. Every file is copied into
     the library before anything else and has its state in the ledger, so that after a crash `resume` carries on.
+
+    With `again`, papers that are there are read once more and replaced; one that cannot be read stays as it was.
     """
 
     def __init__(
@@ -202,9 +207,11 @@ class Ingest:
         embedder: Embedder,
         on_progress: Callable[[Progress], None] | None = None,
         cancel: threading.Event | None = None,
+        again: bool = False,
     ) -> None:
         self._library = library
         self._embedder = embedder
+        self._again = again
         self._tell = on_progress or (lambda _: None)
         self._cancel = cancel
         self._given_up = threading.Event()
@@ -247,20 +254,20 @@ class Ingest:
                     elif not storing:
                         return
             finally:
-                self._given_up.set()  # what was not finished stays in the ledger
+                self._given_up.set()  # unfinished files stay in the ledger
                 for future in parsing:
                     future.cancel()
                 if parsing:
                     parser.close()
 
     def _wait_for_turn(self) -> None:
-        """One run at a time in a process: two could work on one file, and one of them stop it."""
+        """One run at a time per process: two could work on one file, and one of them stop it."""
         while not self._library.one_ingest.acquire(timeout=0.2):
             if self._cancel and self._cancel.is_set():
                 raise CancelledParseError("It was stopped before it started.", "Add it again at any time.")
 
     def resume(self) -> Iterator[IngestReport]:
-        """Carry on with every file that a crash left unfinished, from the library's own copy."""
+        """Resume every file that a crash left unfinished, from the library's own copy."""
         self._library.own()
         library, sources = self._library, []
         for entry in library.ledger.entries("queued", "parsing", "embedding"):
@@ -271,7 +278,7 @@ class Ingest:
         return self.run(sources)
 
     def retry(self) -> Iterator[IngestReport]:
-        """Try the PDFs again that could not be read: a newer Scholion may read them."""
+        """Retry the PDFs that could not be read: a newer Scholion may read them."""
         self._library.own()
         entries = self._library.ledger.entries("failed")
         kept = [(self._library.quarantine_path(entry.paper_id), entry.file) for entry in entries]
@@ -284,19 +291,24 @@ class Ingest:
     # -- the three parts, each in its own thread ---------------------------------------------------------------------
 
     def _read(self, source: Source, parser: Parser) -> _Parsed | IngestReport:
-        """Check, copy, parse and cut one file."""
+        """Check, copy, parse and split one file."""
         began, library = time.monotonic(), self._library
         known: str | None = None
         try:
             library.check_embedder(self._embedder.name)
             _check_file(source, library.settings.max_file_mb)
             known = paper_id(source.path)
-            if there := self._there_already(source, known, began):
+            if not self._again and (there := self._there_already(source, known, began)):
                 return there
             self._tell(Progress(source.name, "reading", 0, 1))
-            library.keep(source.path, known)  # before it is noted: what the ledger names is there
+            library.keep(source.path, known)  # before the ledger entry, so that every file in the ledger exists
             library.ledger.set(known, "parsing", file=source.name)
-            parsed = parser.parse(library.kept_path(known), file_name=source.name, cancel=self._cancel)
+            parsed = parser.parse(
+                library.kept_path(known),
+                file_name=source.name,
+                cancel=self._cancel,
+                on_page=lambda page, of: self._tell(Progress(source.name, "reading", page - 1, of)),
+            )
             steps, n_pages = Steps(), parsed.paper.n_pages
             paper = parsed.paper
             paper = steps.attempt_all("bibliography", n_pages, lambda: paper, _as_people_wrote_it, paper, source.path)
@@ -315,20 +327,20 @@ class Ingest:
             return self._failed(source, known, began, error)
 
     def _store(self, work: _Parsed | IngestReport, embedded: Future[Vectors | None]) -> IngestReport:
-        """Store one paper as soon as it is embedded, while the next ones are."""
+        """Store one paper as soon as it is embedded, while the next ones are being embedded."""
         if isinstance(work, IngestReport):
             return work
         paper, library = work.parsed.paper, self._library
         try:
             vectors = embedded.result()
             assert vectors is not None
-            if there := self._there_already(work.source, paper.id, work.began):
+            if not self._again and (there := self._there_already(work.source, paper.id, work.began)):
                 return there  # the same file twice in one run
             self._tell(Progress(work.source.name, "storing", 0, 1))
             library.add(
                 work.parsed, work.chunks, vectors, embedder=self._embedder.name, pdf=library.kept_path(paper.id)
             )
-        except CancelledError:  # nobody waits for it any more; `resume` will carry on with it
+        except CancelledError:  # nobody waits for it any more; `resume` will complete it
             return IngestReport(file=work.source.name, status="failed", seconds=time.monotonic() - work.began)
         except Exception as error:  # noqa: BLE001 as above
             return self._failed(work.source, paper.id, work.began, error)
@@ -399,17 +411,20 @@ class Ingest:
         )
 
     def _failed(self, source: Source, known: str | None, began: float, error: Exception) -> IngestReport:
-        """Where a file goes that was not added, by what was wrong.
+        """Deal with a file that was not added, by what was wrong.
 
-        A PDF that cannot be read goes to quarantine. One that was stopped, or that the disk has no room for, leaves
-        nothing. Any other stays queued.
+        A PDF that cannot be read goes to quarantine. One that was stopped, or for which the disk has no space, leaves
+        nothing.
+        Any other stays queued.
         """
         library, said = self._library, in_words(error)
         if said is None:
             _log.error("adding %s failed", source.name, exc_info=error)
             said = UserFacingError(f"{source.name} could not be added ({type(error).__name__}).", "Try again.")
         places = self._own_copies(known) if known else ()
-        if known and library.ledger.is_finished(known):
+        if known and self._again and library.papers([known]):
+            library.ledger.set(known, "finished")  # it is there as it was before
+        elif known and library.ledger.is_finished(known):
             pass  # another run has finished it meanwhile
         elif known and isinstance(said, UnreadablePdfError):
             library.quarantine(known)
@@ -436,7 +451,7 @@ class Ingest:
 
 
 def _as_people_wrote_it(paper: Paper, pdf: Path) -> Paper:
-    """The paper as the bibliography beside the PDF describes it, where one does: a person wrote that."""
+    """The paper as described by the bibliography beside the PDF, if there is one: a person wrote that."""
     entry = find_entry(pdf, sidecar_entries(pdf), title=paper.title, doi=paper.doi)
     if entry is None:
         return paper
@@ -446,7 +461,7 @@ def _as_people_wrote_it(paper: Paper, pdf: Path) -> Paper:
 
 
 def remove_one(library: Library, paper_id: str) -> dict[str, Any]:
-    """Remove a paper; the row that the command line prints for it."""
+    """Remove a paper; return the row that the command line prints."""
     try:
         paper = library.remove(paper_id)
     except Exception as error:
@@ -457,7 +472,7 @@ def remove_one(library: Library, paper_id: str) -> dict[str, Any]:
 
 
 def tag_papers(library: Library, paper_ids: Sequence[str], tag: str, *, take: bool = False) -> dict[str, Any]:
-    """Give papers a tag, or take it from them; the row that the command line prints."""
+    """Add or remove a tag; return the row that the command line prints."""
     try:
         ids = [library.paper(paper_id).id for paper_id in paper_ids]
         name = library.untag(ids, tag) if take else library.tag(ids, tag)

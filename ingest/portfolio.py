@@ -1,4 +1,4 @@
-"""PDFs attached to a PDF: a portfolio is a cover page with papers attached, and the papers are what people want."""
+"""PDFs attached to a PDF: a portfolio is a cover page with papers attached, and people want the papers."""
 
 from __future__ import annotations
 
@@ -22,28 +22,30 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 MOST = 500
-"""Attachments that are looked at."""
+"""How many attachments are looked at."""
 
 COVER_LETTERS = 1200
-"""A cover page has fewer letters than this; with more, the file is a paper with something attached. A Chinese or a
-Japanese sign, or a Korean syllable, says as much as three letters."""
+"""A cover page has fewer letters than this; with more, the file is a paper with attachments.
+
+A Chinese or Japanese character or a Korean syllable counts as three letters.
+"""
 
 COVER_PAGES = 2
 
 NAME_BYTES = 180
-"""A longer name is cut: file systems take 255 bytes, and while it is written a file's name is longer than after."""
+"""Longer names are cut: file systems allow 255 bytes, and the name is longer while the file is being written."""
 
 _UNSAFE = re.compile(r"[^\w .()+,-]+")
 _UNREADABLE = (pypdfium2.PdfiumError, UnicodeDecodeError)
 
 
 def refuse_cover(document: Any, text: str, name: str) -> None:
-    """Raise PortfolioError where a file is no more than the cover of the PDFs that are attached to it.
+    """Raise PortfolioError if a file is only the cover of its attached PDFs.
 
     Args:
         document: the pypdfium2 document.
-        text: all that its pages say.
-        name: the name under which the user knows the file.
+        text: the text of all its pages.
+        name: the file name that the user knows.
     """
     if len(document) > COVER_PAGES or _n_letters(text) >= COVER_LETTERS:
         return
@@ -61,11 +63,11 @@ def _n_letters(text: str) -> int:
 
 
 def attached_names(path: Path, *, max_mb: int) -> tuple[str, ...]:
-    """The names of the PDFs attached to a file; none where it cannot be opened.
+    """The names of the PDFs attached to a file; empty if the file cannot be opened.
 
     Args:
         path: the file.
-        max_mb: a larger attachment counts as a PDF by its name alone.
+        max_mb: for larger attachments only the name decides whether they are PDFs.
     """
     try:
         with open_document(path) as document:
@@ -75,15 +77,15 @@ def attached_names(path: Path, *, max_mb: int) -> tuple[str, ...]:
 
 
 def save_attached(path: Path, folder: Path, *, max_mb: int) -> tuple[list[Path], list[UserFacingError]]:
-    """Write the PDFs attached to a file into a folder, under their own names; none takes the place of another.
+    """Write the PDFs attached to a file into a folder under their own names, overwriting nothing.
 
     Args:
         path: the file.
-        folder: where they go; it exists.
-        max_mb: the size of the largest attachment that is written, in MB.
+        folder: an existing folder.
+        max_mb: the largest attachment to write, in MB.
 
     Returns:
-        The paths of those that were written, and what to say of each that was not.
+        The paths written, and a message about each attachment that was not.
 
     Raises:
         UserFacingError: the file cannot be opened, or no PDF is attached to it.
@@ -105,15 +107,15 @@ def save_attached(path: Path, folder: Path, *, max_mb: int) -> tuple[list[Path],
 
 
 def _free(place: Path) -> Path:
-    """This path, or the first with a number after its name where no file is yet."""
+    """This path, or the first free one with a number after its name."""
     numbered = (place.with_name(f"{place.stem} ({number}).pdf") for number in count(2))
     return next(path for path in chain([place], numbered) if not path.exists())
 
 
 def _attached(document: Any, max_mb: int | None = None) -> Iterator[tuple[str, bytes | None]]:
-    """Name and content of each attached file that is a PDF; without the content where it has more than `max_mb` MB.
+    """Name and content of each attached PDF; no content if it is larger than `max_mb` MB.
 
-    One that cannot be read is passed over, and one whose name cannot be read gets a name.
+    Unreadable attachments are skipped; one with an unreadable name gets a new name.
     """
     for index in range(min(MOST, document.count_attachments())):
         name = f"attached {index + 1}.pdf"
@@ -133,17 +135,17 @@ def _attached(document: Any, max_mb: int | None = None) -> Iterator[tuple[str, b
 
 
 def _name(attachment: Any, *, otherwise: str) -> tuple[str, bool]:
-    """The name that an attachment gets as a file, and whether the one that it has is that of a PDF."""
+    """The file name for an attachment, and whether its own name is that of a PDF."""
     try:
         stated = attachment.get_name().replace("\\", "/").rpartition("/")[2]
-    except _UNREADABLE:  # half a pair of surrogates is no text
+    except _UNREADABLE:  # lone surrogates are not text
         return otherwise, False
     safe = _UNSAFE.sub("_", stated.removesuffix(".pdf")).encode()[:NAME_BYTES].decode("utf-8", "ignore").strip(" .")
     return (f"{safe}.pdf" if safe else otherwise), stated.lower().endswith(".pdf")
 
 
 def _size(attachment: Any) -> int:
-    """Its size in bytes when it is unpacked. PDFium unpacks it for that, but up to its own limit, and keeps nothing."""
+    """Its unpacked size in bytes. PDFium unpacks it to find out, up to its own limit, and keeps nothing."""
     size = c_ulong()
     pypdfium2.raw.FPDFAttachment_GetFile(attachment, None, 0, size)
     return size.value

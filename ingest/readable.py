@@ -1,8 +1,8 @@
-"""Whether a text looks like language: by how often its script's letters come, and by words that every text has.
+"""Judge whether a text looks like language, by letter frequencies and by words that every text contains.
 
-A wrong table of a font turns a paper into letters that make no words, and nothing in the file says so. Letters alone
-would condemn sequences of genes, words alone the languages that are not listed here: a text is unreadable where all
-say so, and how vowels and consonants alternate too; one too short to judge is taken for readable.
+A font with a wrong table turns a paper into letters that make no words, and nothing in the file says so. Letters alone
+would reject gene sequences, words alone any language not listed here. A text is therefore unreadable only if all signs
+agree, including how vowels and consonants alternate. A text too short to judge counts as readable.
 """
 
 from __future__ import annotations
@@ -21,22 +21,26 @@ MIN_LETTERS = 150
 """A text with fewer letters is not judged."""
 
 LIKE_LETTERS = 0.75
-"""Likeness (cosine) of how often the letters come to how often they do in the script's languages: below it they make
-no language. The least of 470 pages of papers is 0.80 (a table); the first pages of 48 papers, shifted in 33 ways, stay
-below 0.71."""
+"""Lowest cosine between the letter frequencies of a text and those of its script's languages.
+
+The lowest of 470 pages of papers is 0.80 (a table); the first pages of 48 papers, shifted in 33 ways, stay below 0.71.
+"""
 
 FEW_WORDS = 0.12
-"""The share of words of two letters or more that are function words of one language: papers have 0.2 to 0.5."""
+"""Share of words of two letters or more that are function words of one language; papers have 0.2 to 0.5."""
 
 VOICED = 0.97
-"""The share of words of three letters or more that have a vowel, and ALTERNATING that of neighbouring letters in them
-of which one is a vowel: 19 languages have 1.0 and 0.67 to 0.85. A paragraph in six languages with its alphabet shuffled
-reaches both in 1 of 1,800 tries, in nine with it shifted in 2 of 225."""
+"""Share of words of three letters or more that have a vowel.
+
+ALTERNATING is the share of neighbouring letters in them of which exactly one is a vowel. 19 languages have 1.0 and 0.67
+to 0.85. A paragraph in six languages with its alphabet shuffled reaches both in 1 of 1,800 tries, in nine languages
+with it shifted in 2 of 225.
+"""
 
 ALTERNATING = 0.7
 
 _VOWELS = frozenset("aeiouywıəøæœаеиоуыэюяіүөұәєαειουηω")
-_FEW_LETTERS = 12  # kinds of letters: fewer are sequences of genes, or one word again and again
+_FEW_LETTERS = 12  # different letters; fewer are gene sequences, or one word repeated
 _MANY_DIGITS = 0.4  # for each letter: tables and charts
 _EAST_ASIAN = ("CJK", "HIRAGANA", "KATAKANA", "KATAKANA-HIRAGANA", "HANGUL")
 _MARKS = ".,;:!?()[]{}\"'“”‘’«»"
@@ -97,7 +101,7 @@ _HANGUL = frozenset(
 
 class _Alphabet(NamedTuple):
     name: str
-    """As Unicode's names of its letters begin."""
+    """How the Unicode names of its letters begin."""
     usual: Mapping[str, int]
 
 
@@ -106,13 +110,13 @@ _ALPHABETS = (_Alphabet("LATIN", _LATIN), _Alphabet("CYRILLIC", _CYRILLIC), _Alp
 
 @lru_cache(maxsize=256)
 def is_readable(text: str) -> bool:
-    """Whether the text can be language, as far as its length allows to say."""
-    shown = Counter(text)  # counted once, then looked at by kind of sign: this is done for every page
+    """Whether the text can be language, as far as its length allows a judgement."""
+    shown = Counter(text)  # count once, then look at each kind of character: this runs for every page
     letters = Counter({char: n for char, n in shown.items() if char.isalpha()})
     n_letters = letters.total()
     n_shown = sum(n for char, n in shown.items() if not char.isspace())
     n_digits = sum(n for char, n in shown.items() if char.isdigit())
-    if n_digits > _MANY_DIGITS * n_letters:  # those of numbers
+    if n_digits > _MANY_DIGITS * n_letters:  # in numbers
         n_digits = sum(n for token in text.split() if (n := sum(map(str.isdigit, token))) >= len(token) / 2)
     if n_letters < MIN_LETTERS:
         return n_shown < 2 * MIN_LETTERS or n_letters + n_digits > 0.4 * n_shown
@@ -126,7 +130,7 @@ def is_readable(text: str) -> bool:
         return _is_east_asian(letters, scripts)
     script, n_of_script = scripts.most_common(1)[0]
     if n_of_script < 0.5 * n_letters:
-        return len(scripts) < 4  # two languages side by side, not letters of all the world
+        return len(scripts) < 4  # two languages side by side, not letters of every script
     alphabet = next((alphabet for alphabet in _ALPHABETS if alphabet.name == script), None)
     if alphabet is None or len(letters) < _FEW_LETTERS:
         return True
@@ -144,7 +148,7 @@ def _script(letter: str) -> str:
 
 
 def _likeness(letters: Mapping[str, int], alphabet: _Alphabet) -> float:
-    """The cosine between how often the letters come and how often they usually do, 0 to 1."""
+    """Cosine between the letter frequencies and the usual ones, 0 to 1."""
     counts: Counter[str] = Counter()
     for letter, n in letters.items():
         counts[unicodedata.normalize("NFKD", letter.lower())[0]] += n
@@ -153,14 +157,14 @@ def _likeness(letters: Mapping[str, int], alphabet: _Alphabet) -> float:
 
 
 def _share_of_function_words(text: str) -> float:
-    """Of the language that has most of them, and four different ones at least: one alone may be chance."""
+    """For the language with the most of them, and at least four different ones, because one alone may be chance."""
     words = Counter(word for token in text.lower().split() if len(word := token.strip(_MARKS)) > 1)
     found = [[n for word, n in words.items() if word in known] for known in _FUNCTION_WORDS]
     return max(sum(times) * (len(times) > 3) for times in found) / max(1, words.total())
 
 
 def _can_be_spoken(text: str) -> bool:
-    """Whether its words have vowels where languages have them, listed here or not."""
+    """Whether its words have vowels where languages have them, including languages not listed here."""
     n_words = n_voiced = n_pairs = n_changes = 0
     for token in text.lower().split():
         vowels = [_is_vowel(char) for char in token if char.isalpha()]
@@ -179,7 +183,7 @@ def _is_vowel(letter: str) -> bool:
 
 
 def _is_east_asian(letters: Mapping[str, int], scripts: Mapping[str, int]) -> bool:
-    """Whether the signs that every such text has are there: Chinese ones, Japan's syllables, or Korea's."""
+    """Whether the characters that every such text has are present: Chinese ones, Japanese kana, or Korean syllables."""
     total = sum(letters.values())
     if scripts.get("HIRAGANA", 0) > 0.1 * total:
         return True

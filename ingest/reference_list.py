@@ -1,4 +1,4 @@
-"""Which lines are the list of references, and where each entry begins."""
+"""Find the lines of the reference list, and where each entry begins."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ _YEAR = re.compile(r"\b(?:1[89]|20)\d\d[a-z]?\b")
 
 
 _LONGEST_ENTRY = 30
-"""Lines, with those of a page's head, that an entry may have."""
+"""Maximum lines of an entry, including those of a page's head."""
 _SHOWN = 0.5
-"""The least share of a list's entries that show a year, a DOI or an address."""
+"""Minimum share of a list's entries that contain a year, a DOI or an address."""
 _SOURCE = re.compile(r"\b(?:1[89]|20)\d\d[a-z]?\b|\b10\.\d{4,9}/|https?:|\bin press\b|\bn\.\s?d\.", re.IGNORECASE)
 
 
@@ -36,11 +36,11 @@ _AFTER_LIST = re.compile(
     r"cite this article|supporting information)\b|disclaimer:|edited by:|reviewed by:|received:|copyright ©|©)",
     re.IGNORECASE,
 )
-"""It begins with a capital: what goes on in small letters is a title over two lines."""
+"""Begins with a capital: text that continues in lower case is a title over two lines."""
 
 
 class References(NamedTuple):
-    """The lines of the reference lists and those among them that begin an entry, as indices."""
+    """The lines of the reference lists and those that begin an entry, as indices."""
 
     lines: frozenset[int]
     starts: frozenset[int]
@@ -50,7 +50,7 @@ NO_REFERENCES = References(frozenset(), frozenset())
 
 
 def find_references(lines: Sequence[Line], heads: Sequence[Head]) -> References:
-    """The entries under each heading for references, or where there is none, a numbered list at the end."""
+    """The entries under each heading for references, or if there is none, a numbered list at the end."""
     members: set[int] = set()
     starts: set[int] = set()
     for first, end in _regions(lines, heads):
@@ -91,7 +91,7 @@ def _regions(lines: Sequence[Line], heads: Sequence[Head]) -> list[tuple[int, in
 
 
 def _goes_on(lines: Sequence[Line], labels: dict[int, int], at: int) -> bool:
-    """Whether the numbers of a list go on soon after a line: a journal in italics there is no heading."""
+    """Whether the list's numbers continue soon after a line: a journal in italics there is not a heading."""
     before = max((i for i in labels if i <= at), default=None)
     after = min((i for i in labels if i > at), default=None)
     if before is None or after is None or after - before > _LONGEST_ENTRY:
@@ -102,7 +102,7 @@ def _goes_on(lines: Sequence[Line], labels: dict[int, int], at: int) -> bool:
 
 
 def _within_entry(lines: Sequence[Line], head: Head) -> bool:
-    """Whether what looks like a heading is set as an entry's next line is: a journal in italics."""
+    """Whether an apparent heading is set like an entry's next line: a journal in italics."""
     line, before = lines[head.first], lines[head.first - 1]
     close = 0 < before.y - line.y < 1.4 * line.size and abs(before.size - line.size) < 0.3
     return close and head.first == head.last and head.length < len(line.text) and not line.bold
@@ -113,7 +113,7 @@ def _title(lines: Sequence[Line], head: Head) -> str:
 
 
 def _entries(lines: Sequence[Line], region: range) -> References:
-    """The members and beginnings of entries within a region; figures and other text in between are left out."""
+    """The lines and beginnings of entries in a region; figures and other text in between are left out."""
     # up to what a publisher prints below the list
     labels = _numbered_starts(lines, region)
     closing = (i for i in region[6:] if _AFTER_LIST.match(lines[i].text) and not _goes_on(lines, labels, i))
@@ -166,14 +166,14 @@ def _caption_lines(lines: Sequence[Line], region: range) -> set[int]:
 
 
 def _share_of_sources(lines: Sequence[Line], got: References) -> float:
-    """The share of the entries that say when or where they came out; 1 for a list of one or two."""
+    """Share of entries that say when or where they were published; 1 for a list of one or two."""
     ordered = [*sorted(got.starts), max(got.lines, default=0) + 1]
     texts = [" ".join(lines[k].text for k in range(a, min(b, a + 12)) if k in got.lines) for a, b in pairwise(ordered)]
     return sum(bool(_SOURCE.search(text)) for text in texts) / len(texts) if len(texts) > 2 else 1.0
 
 
 def _numbered_starts(lines: Sequence[Line], region: range) -> dict[int, int]:
-    """Lines with the labels 1, 2, 3 … in order, and their numbers; one label may be missing here and there."""
+    """Lines labelled 1, 2, 3 … in order, and their numbers; a label may be missing here and there."""
     starts: dict[int, int] = {}
     last = 0
     for i in region:

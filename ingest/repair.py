@@ -1,4 +1,4 @@
-"""A library's repair: what a check finds and mends, and the same chunks embedded anew by another embedder."""
+"""Repair a library: check and fix it, and embed its chunks again with another embedder."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """A disagreement that `verify` found, and whether it is mended."""
+    """An inconsistency found by `verify`, and whether it was repaired."""
 
     paper_id: str | None
     what: str
@@ -65,7 +65,7 @@ def rebuild(library: Library, embedder: Embedder, *, on_progress: Callable[[int,
 
 
 def _swap(library: Library, embedder: str) -> None:
-    """Fill the new collection, then change over in one transaction, then drop the old collection."""
+    """Fill the new collection, switch over in one transaction, then drop the old collection."""
     ids = [row[0] for row in library._db.execute("SELECT id FROM rebuilt ORDER BY id")]
     blobs = library._db.execute("SELECT vector FROM rebuilt ORDER BY id")
     old, fresh = library.vectors, library._chroma(embedder)
@@ -82,7 +82,7 @@ def _swap(library: Library, embedder: str) -> None:
 
 
 def verify(library: Library) -> list[Problem]:
-    """Compare tables, vector index and files; mend what can be mended and return everything that was found.
+    """Compare tables, vector index and files; repair what can be repaired and return everything found.
 
     Raises:
         LibraryBusyError: another process owns the library.
@@ -124,7 +124,7 @@ def verify(library: Library) -> list[Problem]:
 
 
 def _clear_away(library: Library, known: set[str]) -> list[Problem]:
-    """Delete unfinished copies; put everything else that belongs to no paper aside."""
+    """Delete unfinished copies; set aside everything else that belongs to no paper."""
     problems = []
     for path in sorted(library._papers.iterdir()):
         if path.stem in known and path.suffix == ".pdf":

@@ -1,4 +1,4 @@
-"""Pages that were read badly, read again: with the letters that glyphs' names say, by the second engine, and by OCR."""
+"""Read pages again that were read badly: with letters from glyph names, with the second engine, and with OCR."""
 
 from __future__ import annotations
 
@@ -23,44 +23,42 @@ if TYPE_CHECKING:
     from ingest.steps import Steps
 
 TINY = 1.5
-"""Points; smaller text cannot be read by a person."""
+"""Points; nobody can read smaller text."""
 
-_MAX_UNREAD = 0.02  # of a page's characters; more, and the second engine has a try
-_STRANGE = (
-    0.4  # of the document's usual share of words that other pages know too: less, and the second engine has a try
-)
-_MOST_PAGES = 400  # of a file that is copied to give its fonts letters: 10 ms a page
-_OCR_FAILURES = 3  # pages that OCR may fail on before it is left alone
+_MAX_UNREAD = 0.02  # share of a page's characters; above it, the second engine is tried
+_STRANGE = 0.4  # of the document's usual share of words found on other pages; below it, the second engine is tried
+_MOST_PAGES = 400  # of a file that is copied to add letters to its fonts: 10 ms a page
+_OCR_FAILURES = 3  # failed pages before OCR is given up
 
 
 @dataclass(slots=True)
 class PageText:
-    """What an engine says of one page."""
+    """What an engine read on a page."""
 
     lines: list[Line]
     hidden_chars: int = 0
 
     @property
     def text(self) -> str:
-        """Its lines, one below the other."""
+        """Its lines, top to bottom."""
         return "\n".join(line.text for line in self.lines)
 
 
 @dataclass(slots=True)
 class Recognition:
-    """What became of the pages that OCR was to read, as 1-based numbers."""
+    """The outcome of OCR, as 1-based page numbers."""
 
     done: list[int] = field(default_factory=list)
     unreadable: list[int] = field(default_factory=list)
-    """Pictures that were not recognised, and pages whose letters make no words."""
+    """Pages that were not recognised: pictures, and pages whose letters make no words."""
     without_words: list[int] = field(default_factory=list)
-    """Those of them whose letters make no words."""
+    """The subset whose letters make no words."""
     error: OcrError | None = None
-    """Why the first page was not recognised."""
+    """Why the first of them was not recognised."""
 
 
 def read_page_text(page: Any, number: int, steps: Steps) -> PageText:
-    """The page's visible lines as pdfium has them, in the content's order."""
+    """The page's visible lines as read by pdfium, in content order."""
     from ingest.readers import pdfium_lines, plain_lines
 
     def placed() -> PageText:
@@ -79,12 +77,12 @@ def read_page_text(page: Any, number: int, steps: Steps) -> PageText:
 
 
 def by_rule(lines: Sequence[Line]) -> PageText:
-    """The lines without what is off the page or too small to see, where there is no picture of it to look at."""
+    """The lines without text off the page or too small to see, if there is no picture of the page to check."""
     return PageText([line for line in lines if line.size >= TINY and 0 <= line.height <= 1])
 
 
 def named_letters(pages: list[PageText], document: Any, reader: PdfReader | None, steps: Steps) -> None:
-    """Replace pages whose fonts do not say what their codes mean, where the glyphs' names say it."""
+    """Replace pages whose fonts do not map their codes to letters, if the glyph names do."""
     import pypdfium2
 
     doubtful = [i for i, page in enumerate(pages) if _is_coded(page, document, i)]
@@ -98,13 +96,13 @@ def named_letters(pages: list[PageText], document: Any, reader: PdfReader | None
             with contextlib.closing(named[i]) as page:
                 again = read_page_text(page, i + 1, steps)
             was = pages[i].text
-            # a font that the copy breaks says nothing, and that too is readable
+            # a font that the copy breaks yields no text, which counts as readable
             if len(again.text) >= 0.5 * len(was) and (is_readable(again.text) or not is_readable(was)):
                 pages[i] = again
 
 
 def _is_coded(page: PageText, document: Any, index: int) -> bool:
-    """Whether a page has characters of which their font does not say what they mean."""
+    """Whether a page has characters that their font does not map to letters."""
     from ingest.readers import n_without_letters
 
     suspect = (
@@ -117,7 +115,7 @@ def _is_coded(page: PageText, document: Any, index: int) -> bool:
 
 
 def by_second_engine(pages: list[PageText], reader: PdfReader | None, document: Any) -> int:
-    """Replace the pages that pdfium read badly by pypdf's reading, where that is better; how many."""
+    """Replace pages that pdfium read badly with pypdf's reading where that is better; return how many."""
     from ingest.readers import pypdf_lines
 
     words = [Counter(words_of(page.lines)) for page in pages]
@@ -133,7 +131,7 @@ def by_second_engine(pages: list[PageText], reader: PdfReader | None, document: 
         if reader is None or not (unread > _MAX_UNREAD or strange):
             continue
         try:
-            with contextlib.closing(document[i]) as page:  # what cannot be seen stays out, whoever reads it
+            with contextlib.closing(document[i]) as page:  # invisible text is left out, whichever engine reads it
                 others, n_hidden = visible_lines(page, pypdf_lines(reader.pages[i], i + 1))
         except Exception:  # noqa: BLE001, S112 a damaged PDF makes pypdf raise nearly anything
             continue
@@ -146,19 +144,19 @@ def by_second_engine(pages: list[PageText], reader: PdfReader | None, document: 
 
 
 def _known_share(words: Counter[str], page: Counter[str], vocabulary: Counter[str]) -> float:
-    """The share of the letters that stand in words which pages other than this one have too."""
+    """The share of letters that are in words which other pages contain too."""
     known = sum(len(word) * n for word, n in words.items() if vocabulary[word] > page[word])
     return known / max(1, sum(len(word) * n for word, n in words.items()))
 
 
 def recognise(pages: list[PageText], document: Any, languages: str, steps: Steps) -> Recognition:
-    """Replace by OCR's reading the pages that show more than they say, and those whose letters make no words.
+    """Use OCR for pages that show more than their text says, and for those whose letters make no words.
 
     Args:
-        pages: what was read of each page so far.
+        pages: the reading of each page so far.
         document: the pypdfium2 document.
         languages: Tesseract's names, joined by "+".
-        steps: where a failure is counted.
+        steps: where failures are counted.
     """
     found, failures = Recognition(), 0
     for i, page in enumerate(pages):
@@ -172,7 +170,7 @@ def recognise(pages: list[PageText], document: Any, languages: str, steps: Steps
             failures += 1
         text = "\n".join(line.text for line in again.lines or ())
         if wordless and again.lines and _agree(page.text, text):
-            continue  # what the file says is what the page shows: names, sequences, samples of type
+            continue  # the text is what the page shows: names, sequences, type samples
         if (
             again.lines
             and is_readable(text)
@@ -189,12 +187,12 @@ def recognise(pages: list[PageText], document: Any, languages: str, steps: Steps
 
 @dataclass(frozen=True, slots=True)
 class _Again:
-    """What OCR reads on a page."""
+    """The result of OCR on a page."""
 
     lines: list[Line] | None = None
-    """None where it could not read; none where the page shows no more than its text says."""
+    """None if it could not be read; empty if the page shows no more than its text says."""
     is_scan: bool = True
-    """Whether pictures cover most of the page; if not, its ink may as well be a figure."""
+    """Whether pictures cover most of the page; if not, the ink may just as well be a figure."""
     error: OcrError | None = None
 
 
@@ -215,9 +213,9 @@ def _recognised(document: Any, index: int, languages: str, text: str) -> _Again:
 
 
 def _says_more(page: PageText, again: _Again) -> bool:
-    """Whether OCR read what the text layer lacks: where the ink may be a figure, words and not what strokes look like.
+    """Whether OCR found text that the text layer lacks: words, not strokes of a figure, if the ink may be one.
 
-    A word has three letters or more, and these are a page's least besides those that it had.
+    Words have three letters or more; they must make up at least MIN_LETTERS and half of the new text.
     """
     lines = again.lines or []
     text = "\n".join(line.text for line in lines)
@@ -230,12 +228,12 @@ def _says_more(page: PageText, again: _Again) -> bool:
 
 
 def _left_out(lines: Sequence[Line], text: str) -> list[Line]:
-    """The lines that a reading of their page lacks."""
+    """The lines of the page that a reading lacks."""
     read = squash(text)
     return [line for line in lines if squash(line.text) not in read]
 
 
 def _agree(one: str, other: str) -> bool:
-    """Whether two readings of a page have a third of their words in common: then these are what it shows."""
+    """Whether two readings of a page share a third of their words, which shows that the page contains these."""
     words, again = set(one.lower().split()), set(other.lower().split())
     return len(words & again) > 0.3 * max(1, min(len(words), len(again)))

@@ -50,23 +50,23 @@ from ingest.parse import check_is_pdf
 from ingest.typed_json import from_json
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 START_SECONDS = 60.0
-"""Longest wait for a child to have its libraries loaded; half a second on an idle machine."""
+"""Longest wait for a child to load its libraries; half a second on an idle machine."""
 
 WALL = 2.5
-"""Longest wall clock as a multiple of the processor seconds: room for a busy machine, an end for a stalled disk."""
+"""Wall-clock limit as a multiple of the CPU limit: room for a busy machine, an end for a stalled disk."""
 
 BYTES_PER_PAGE = 2_000
 """A page of a real paper takes more of its file than this (the least of 40 papers' means: 21,900). A small file that
 claims many pages gets the time of the pages it can hold."""
 
 UNKNOWN_PAGES = 50
-"""The time of so many pages is given where the pages cannot be counted beforehand."""
+"""The time for this many pages is allowed if the pages cannot be counted beforehand."""
 
 RESTART_MB = 400
-"""A child whose resident memory has grown beyond this is replaced before the next file."""
+"""A child with more resident memory than this is replaced before the next file."""
 
 _POLL_SECONDS = 0.05
 _FRAME_BYTES = 4_000_000  # one page, heading or field as JSON; a real page has 20 kB
@@ -78,23 +78,23 @@ _log = logging.getLogger(__name__)
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """What one file may cost. Seconds are processor seconds; the wall clock may reach `WALL` times as many."""
+    """Limits for one file. Seconds are CPU seconds; the wall clock may reach `WALL` times as many."""
 
     seconds_base: float = 8.0
-    """Seconds that any file may take."""
+    """Seconds allowed for any file."""
     seconds_per_page: float = 0.25
-    """Seconds more for each page: five times what pypdf, the slower engine, needs for a page of an article."""
+    """Additional seconds per page: five times what pypdf, the slower engine, needs for a page of an article."""
     ocr_seconds_per_page: float = 60.0
-    """Wall-clock seconds more for each page that is being recognised by OCR."""
+    """Additional wall-clock seconds for each page being read by OCR."""
     memory_mb: int = 1_024
-    """Address space beyond that of the child at its start. Not applied on Windows; macOS ignores it."""
+    """Address space beyond the child's at its start. Not applied on Windows; macOS ignores it."""
     max_pages: int = 3_000
     """Longer documents are refused."""
     max_text_chars: int = 12_000_000
-    """Documents with more text are refused; 2,000 pages of an article's density have 8 million characters."""
+    """Documents with more text are refused; 2,000 pages as dense as an article have 8 million characters."""
 
     def seconds(self, *, pages: int, size: int) -> float:
-        """The processor seconds for a file of so many pages and `size` bytes."""
+        """CPU seconds allowed for a file with this many pages and `size` bytes."""
         return self.seconds_base + self.seconds_per_page * min(pages, 1 + size // BYTES_PER_PAGE)
 
 
@@ -122,13 +122,13 @@ class Parser:
 
     @property
     def pid(self) -> int | None:
-        """The child's process id; None where none runs."""
+        """The child's process id; None if none is running."""
         child = self._child
         return child.process.pid if child and child.process.poll() is None else None
 
     @property
     def confinement(self) -> list[str]:
-        """The layers that the running child has put on; empty where none runs, or the system has none."""
+        """The layers that the running child has applied; empty if none is running, or the system has none."""
         child = self._child
         return child.confinement if child else []
 
@@ -151,6 +151,7 @@ class Parser:
         file_name: str | None = None,
         limits: Limits | None = None,
         cancel: threading.Event | None = None,
+        on_page: Callable[[int, int], None] | None = None,
     ) -> ParsedPaper:
         """The paper, as `ingest.parse.parse_pdf` returns it.
 
@@ -159,6 +160,7 @@ class Parser:
             file_name: the name under which the user knows it, for messages; `path.name` by default.
             limits: what it may cost; `Limits()` by default.
             cancel: set from another thread, it ends the work within a tenth of a second.
+            on_page: called before a page is read by OCR, with how many have been begun, and the file's pages.
 
         Raises:
             UnreadablePdfError: not a PDF, damaged, or it crashed the parser; EncryptedPdfError, NoTextError and
@@ -176,7 +178,7 @@ class Parser:
             child = self._ready_child()
             healthy = False
             try:
-                parsed = self._run(child, job, cancel)
+                parsed = self._run(child, job, cancel, on_page)
                 healthy = True
             except _RefusedError as refused:
                 healthy = True
@@ -201,7 +203,13 @@ class Parser:
         if child:
             child.end()
 
-    def _run(self, child: _Child, job: _Job, cancel: threading.Event | None) -> ParsedPaper:
+    def _run(
+        self,
+        child: _Child,
+        job: _Job,
+        cancel: threading.Event | None,
+        on_page: Callable[[int, int], None] | None,
+    ) -> ParsedPaper:
         """Have the child parse one file, and keep watch."""
         answer, cpu_at_start = _Answer(job), child.cpu_seconds() or 0.0
         child.send(
@@ -217,7 +225,7 @@ class Parser:
             _stop_if(cancel, job)
             _stop_if(self._closing, job)
             answer.check_time(cpu_seconds=(child.cpu_seconds() or 0.0) - cpu_at_start)
-            if (child.resident_mb() or 0.0) > job.limits.memory_mb + RESTART_MB:  # where its own limit does not hold
+            if (child.resident_mb() or 0.0) > job.limits.memory_mb + RESTART_MB:  # if its own limit is not enforced
                 raise too_large(job.name, job.limits.memory_mb)
             try:
                 line = child.lines.get(timeout=_POLL_SECONDS)
@@ -225,8 +233,11 @@ class Parser:
                 continue
             if line is None:
                 raise _crashed(job, child)
+            begun = answer.ocr_pages
             if parsed := answer.take(line):
                 return parsed
+            if on_page and answer.ocr_pages > begun:
+                on_page(answer.ocr_pages, max(answer.pages or 0, answer.ocr_pages))
 
 
 _default_lock = threading.Lock()
@@ -257,7 +268,7 @@ class _Job:
 
 
 class _RefusedError(Exception):
-    """The child answered in good order that the file cannot be read: it is kept for the next file."""
+    """The child reported properly that the file cannot be read, so it is kept for the next file."""
 
     def __init__(self, error: UserFacingError) -> None:
         super().__init__(str(error))
@@ -265,15 +276,15 @@ class _RefusedError(Exception):
 
 
 class _Answer:
-    """What has arrived for one file (fields, and tuples item by item, each checked at once), and its time."""
+    """The data received for one file (fields, and tuples item by item, each checked at once), and its time."""
 
     def __init__(self, job: _Job) -> None:
         self._job = job
         self._size = job.path.stat().st_size
         self._began = time.monotonic()
-        self._pages: int | None = None
+        self.pages: int | None = None
         self._seconds = job.limits.seconds(pages=0, size=self._size)
-        self._ocr_pages = 0
+        self.ocr_pages = 0
         self._received = 0
         self._kinds = typing.get_type_hints(ParsedPaper)
         self._fields: dict[str, Any] = {}
@@ -281,9 +292,9 @@ class _Answer:
 
     def check_time(self, *, cpu_seconds: float) -> None:
         """Raise TooCostlyPdfError where the processor or the wall clock is over what the file may take."""
-        wall = self._seconds * WALL + self._ocr_pages * self._job.limits.ocr_seconds_per_page
+        wall = self._seconds * WALL + self.ocr_pages * self._job.limits.ocr_seconds_per_page
         if cpu_seconds > self._seconds or time.monotonic() - self._began > wall:
-            raise _too_slow(self._job, seconds=self._seconds, pages=self._pages)
+            raise _too_slow(self._job, seconds=self._seconds, pages=self.pages)
 
     def take(self, line: bytes) -> ParsedPaper | None:
         """Take one line of the child's; return the paper with the last one.
@@ -302,10 +313,10 @@ class _Answer:
                 case {"field": str(field), "value": value}:
                     self._fields[field] = from_json(value, self._kinds[field])
                 case {"pages": int() | None as pages}:
-                    self._pages = pages
+                    self.pages = pages
                     self._seconds = job.limits.seconds(pages=pages or UNKNOWN_PAGES, size=self._size)
                 case {"ocr": True}:
-                    self._ocr_pages = min(self._ocr_pages + 1, job.limits.max_pages)
+                    self.ocr_pages = min(self.ocr_pages + 1, job.limits.max_pages)
                 case {"error": str(kind), "message": str(message), "hint": str(hint)}:
                     raise _RefusedError(_refusal(kind, message, hint))
                 case {"bug": str(trace)}:
@@ -372,7 +383,7 @@ def _unreadable(job: _Job, why: str) -> UnreadablePdfError:
 
 
 def _crashed(job: _Job, child: _Child) -> UserFacingError:
-    """What to say where the child has died, which a full memory can do too."""
+    """The message if the child has died, which a lack of memory can also cause."""
     code = child.process.wait()
     if code == confine.OUT_OF_MEMORY or child.peak_mb > 0.8 * job.limits.memory_mb:
         return too_large(job.name, job.limits.memory_mb)
@@ -417,23 +428,27 @@ def _spawn(arguments: list[str], **options: Any) -> subprocess.Popen[bytes]:
 
 
 class _Child:
-    """One running child process and what it sends."""
+    """One running child process and its output."""
 
     def __init__(self, process: subprocess.Popen[bytes], inbox: int | None) -> None:
         self.process = process
         self._inbox = inbox
         self.confinement: list[str] = []
-        """What `ingest.confine.close` says that it has put on."""
+        """The layers that `ingest.confine.close` reports as applied."""
         self.lines: queue.Queue[bytes | None] = queue.Queue(maxsize=64)
         self.peak_mb = 0.0
-        """Most resident memory seen since it started, in MB; 0 where that cannot be seen."""
+        """Peak resident memory since its start, in MB; 0 if unknown."""
         assert process.stdout
         self._reader = threading.Thread(target=self._read, args=(process.stdout,), name="parser's answers", daemon=True)
         self._reader.start()
 
     @classmethod
     def start(cls) -> _Child:
-        """Return a child with its libraries loaded. ParserStartError where there is none within START_SECONDS."""
+        """Return a child with its libraries loaded.
+
+        Raises:
+            ParserStartError: it did not start within START_SECONDS.
+        """
         hint = "Close other programs and try again. If that does not help, set up Scholion again with `make chat`."
         # One thread: many cores' worth of BLAS buffers would fill the address space, and Tesseract is faster with one.
         inbox = confine.inbox()
@@ -476,23 +491,23 @@ class _Child:
         return child
 
     def deliver(self, path: Path) -> str:
-        """Let the child have the file; return the path under which it reads it."""
+        """Give the child the file; return the path under which it reads it."""
         return str(path) if self._inbox is None else confine.deliver(path, self._inbox)
 
     def take_back(self) -> None:
-        """Free the memory that the file takes."""
+        """Free the memory used by the file."""
         if self._inbox is not None:
             os.ftruncate(self._inbox, 0)
 
     def send(self, message: dict[str, Any]) -> None:
-        """Hand over a job; a child that has died is noticed when its answer is read."""
+        """Send a job; a dead child is noticed when its answer is read."""
         assert self.process.stdin
         with contextlib.suppress(OSError):
             self.process.stdin.write(json.dumps(message).encode() + b"\n")
             self.process.stdin.flush()
 
     def end(self) -> None:
-        """Kill it and whatever it has started, reap it, close our ends of its pipes."""
+        """Kill it and everything it has started, reap it, and close our ends of its pipes."""
         assert self.process.stdin
         if hasattr(os, "killpg"):
             with contextlib.suppress(ProcessLookupError, PermissionError):
@@ -510,7 +525,7 @@ class _Child:
             self._reader.join(0.01)
 
     def cpu_seconds(self) -> float | None:
-        """Processor seconds so far, without those of the programs it runs; None where it is gone."""
+        """CPU seconds so far, without those of programs that it runs; None if it is gone."""
         try:
             used = psutil.Process(self.process.pid).cpu_times()
         except psutil.Error:
@@ -519,7 +534,7 @@ class _Child:
         return float(used.user + used.system)
 
     def resident_mb(self) -> float | None:
-        """Resident memory in MB; None where it is gone."""
+        """Resident memory in MB; None if it is gone."""
         try:
             megabytes = float(psutil.Process(self.process.pid).memory_info().rss) / 1e6
         except psutil.Error:

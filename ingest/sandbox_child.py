@@ -27,22 +27,22 @@ if TYPE_CHECKING:
 
     from ingest.paper import ParsedPaper
 
-_STARTED_MB = 400  # address space where the start size cannot be read
+_STARTED_MB = 400  # address space if the start size cannot be read
 
 
 def _serve() -> None:
-    """Parse the files that standard input names, until it ends: the child's whole life."""
+    """Parse the files named on standard input until it ends: the child's whole life."""
     parent = int(sys.argv[1])
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl+C is for the parent
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent handles Ctrl+C
     if sys.platform == "linux":
         send_on_parent_death(signal.SIGKILL, parent=parent)
     ours = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # whatever a library prints goes nowhere
+    os.dup2(2, 1)  # discard whatever a library prints
     logging.disable(logging.CRITICAL)
     import pypdf
     import pypdfium2
 
-    del pypdf, pypdfium2  # loaded now rather than under the first file's limits
+    del pypdf, pypdfium2  # load now rather than under the first file's limits
     _forbid()
     started_mb = _address_space_mb()
     layers = confine.close(has_inbox=bool(sys.argv[2]))
@@ -61,7 +61,7 @@ def _serve() -> None:
 
 
 def _listen(jobs: queue.Queue[bytes]) -> None:
-    """Pass on what standard input says; leave at once when it ends, whatever the main thread is doing."""
+    """Pass on lines from standard input; exit at once when it ends, whatever the main thread is doing."""
     for line in sys.stdin.buffer:
         jobs.put(line)
     os._exit(0)
@@ -93,7 +93,7 @@ def _answer(job: dict[str, Any], stream: IO[bytes]) -> None:
 
 
 def _put_paper(parsed: ParsedPaper, stream: IO[bytes]) -> None:
-    """Send field by field, and tuples item by item: no line gets longer than a page needs."""
+    """Send field by field, and tuples item by item, so that no line is longer than a page needs."""
     for field in dataclasses.fields(parsed):
         value = getattr(parsed, field.name)
         if isinstance(value, tuple) and value:
@@ -105,14 +105,14 @@ def _put_paper(parsed: ParsedPaper, stream: IO[bytes]) -> None:
 
 
 def _announce_ocr(stream: IO[bytes]) -> None:
-    """Let the parent know of each page that is about to be recognised: that takes seconds, within its own limit."""
+    """Tell the parent about each page that is about to be recognised: that takes seconds, within its own limit."""
     from ingest import ocr
 
     ocr.before_page = lambda: _put(stream, {"ocr": True})
 
 
 def _count_pages(path: Path) -> int | None:
-    """How many pages the file says it has; None where pdfium cannot open it, which `parse_pdf` will explain."""
+    """The number of pages that the file states; None if pdfium cannot open it, which `parse_pdf` will explain."""
     import pypdfium2
 
     try:
@@ -134,7 +134,7 @@ def _address_space_mb() -> float:
 
 
 def _forbid() -> None:
-    """No files written, no core dumps, few descriptors; nothing where the system has no such limits."""
+    """Forbid writing files and core dumps, and limit descriptors; nothing if the system has no such limits."""
     try:
         import resource
     except ImportError:  # Windows
@@ -145,7 +145,7 @@ def _forbid() -> None:
 
 
 def _limit_memory(megabytes: float) -> None:
-    """Set the address space; only the soft limit, since the next file's may be higher."""
+    """Limit the address space; only the soft limit, because the next file's may be higher."""
     try:
         import resource
     except ImportError:  # Windows

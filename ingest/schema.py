@@ -1,4 +1,4 @@
-"""The tables of the catalogue, and how those of an older Scholion become them."""
+"""The tables of the catalogue, and how those of an older Scholion are upgraded."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ingest import ledger, tags
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-VERSION = 5
+VERSION = 6
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -18,7 +18,7 @@ CREATE TABLE IF NOT EXISTS papers (
     id TEXT PRIMARY KEY, title TEXT NOT NULL, authors TEXT NOT NULL, year INTEGER, doi TEXT,
     arxiv_id TEXT, abstract TEXT, n_pages INTEGER NOT NULL, file_name TEXT NOT NULL,
     report TEXT, refs TEXT, isbn TEXT, families TEXT, page_labels TEXT, retracted INTEGER,
-    added_at TEXT NOT NULL, finished_at TEXT);
+    corrected TEXT, annotations TEXT, publication TEXT, added_at TEXT NOT NULL, finished_at TEXT);
 CREATE TABLE IF NOT EXISTS rebuilt (
     id TEXT PRIMARY KEY REFERENCES chunks(id) ON DELETE CASCADE, embedder TEXT NOT NULL, vector BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS pages (
@@ -45,9 +45,10 @@ CREATE TRIGGER IF NOT EXISTS chunk_removed AFTER DELETE ON chunks BEGIN
 _ADDED = {
     "arxiv_id": "TEXT", "abstract": "TEXT", "report": "TEXT", "refs": "TEXT",
     "isbn": "TEXT", "families": "TEXT", "page_labels": "TEXT", "retracted": "INTEGER",
+    "corrected": "TEXT", "annotations": "TEXT", "publication": "TEXT",
 }  # fmt: skip
-"""The columns of `papers` that came after version 1. Version 4 had the last four or some of them: which, only the
-table itself says."""
+"""The columns of `papers` that came after version 1. Version 4 had `isbn` to `retracted` or some of them: which, only
+the table itself says. Version 6 brought the last three."""
 
 _FROM_2_TO_3 = """
 DROP TRIGGER chunk_added;
@@ -58,17 +59,17 @@ DROP TABLE words;
 _WORDS_AGAIN = "INSERT INTO words(words) VALUES ('rebuild');"
 
 UNFINISHED = "(SELECT id FROM papers WHERE finished_at IS NULL)"
-"""Nearly always empty, and an index knows it: cheaper than to read the row of each chunk's paper."""
+"""Nearly always empty, which an index knows: cheaper than reading the row of each chunk's paper."""
 
 
 def brought_up_to_date(db: sqlite3.Connection) -> bool:
-    """Make the tables what they are today, in one transaction; False where a newer Scholion has written them."""
+    """Upgrade the tables to the current version in one transaction; False if a newer Scholion has written them."""
     version = _version(db)
     if version > VERSION:
         return False
     if version < VERSION:
         db.execute("BEGIN IMMEDIATE")
-        version = _version(db)  # read again: another process may have been faster
+        version = _version(db)  # check again: another process may have been faster
         older = _missing_columns(db) + (_FROM_2_TO_3 if version in (1, 2) else "")
         newer = _WORDS_AGAIN if version in (1, 2) else ""
         for statement in _statements(older + _SCHEMA + ledger.SCHEMA + tags.SCHEMA + newer):
@@ -82,14 +83,14 @@ def _version(db: sqlite3.Connection) -> int:
 
 
 def _missing_columns(db: sqlite3.Connection) -> str:
-    """What adds the columns that an older `papers` lacks; nothing where there is no such table yet."""
+    """Statements that add the columns missing from an older `papers`; empty if there is no such table yet."""
     there = {row[1] for row in db.execute("PRAGMA table_info(papers)")}
     missing = {name: kind for name, kind in _ADDED.items() if there and name not in there}
     return "".join(f"ALTER TABLE papers ADD COLUMN {name} {kind};\n" for name, kind in missing.items())
 
 
 def _statements(script: str) -> Iterator[str]:
-    """The statements of a script, one by one: `executescript` would end the transaction."""
+    """The statements of a script, one by one, because `executescript` would end the transaction."""
     statement = ""
     for line in script.splitlines(keepends=True):
         statement += line

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def _forms(words: str, *more: Iterable[str]) -> frozenset[str]:
-    """The words as written, and as they stand at the beginning of a sentence."""
+    """The words as written, and as at the beginning of a sentence."""
     listed = [*words.split(), *(word for some in more for word in some)]
     return frozenset(form for word in listed for form in (word, word[0].upper() + word[1:]))
 
@@ -129,13 +129,13 @@ def sentence_spans(text: str, start: int = 0, end: int | None = None) -> list[tu
 
 
 def _next(text: str, at: int, stop: int) -> int:
-    """Where the next word begins."""
+    """The beginning of the next word."""
     space = _SPACE.match(text, at, stop)
     return space.end() if space else at
 
 
 def is_unfinished(text: str) -> bool:
-    """Whether a text ends with an abbreviation that something belongs to: "as shown in Fig."."""
+    """Whether a text ends with an abbreviation that needs a continuation: "as shown in Fig."."""
     words = text[-_LOOK_BACK:].split()
     return bool(words) and words[-1].endswith(".") and words[-1][:-1].lstrip("([") in NEVER
 
@@ -207,13 +207,13 @@ def _ends(  # noqa: PLR0911 - one kind a line
 
 
 def _is_whole(word: str) -> bool:
-    """Whether a word that is in no list is surely no abbreviation."""
+    """Whether a word that is in no list is certainly not an abbreviation."""
     letters = len(word) >= _WHOLE and word.isalpha() and word.islower()
     return letters or word[-1:] in {")", "]"} or (len(word) > 2 and word[-1].isdigit())
 
 
 def _opens(text: str, at: int, *, initial: bool) -> bool:
-    """Whether the word at a place begins a sentence where a name might stand as well."""
+    """Whether the word here begins a sentence where it could also be a name."""
     word = _WORD.match(text, at)
     if not word or word[0] not in OPENERS or _INITIAL.match(text, at):
         return False

@@ -1,4 +1,4 @@
-"""Where the library is, which embedder it uses, how it is cut. Environment variables begin with SCHOLION_."""
+"""Settings of the library: where it is, its embedder, its chunks. Environment variables begin with SCHOLION_."""
 
 from __future__ import annotations
 
@@ -41,6 +41,6 @@ class IngestSettings(BaseSettings):
 
 
 def bad_setting(error: ValidationError) -> str:
-    """What is wrong with which setting, one sentence."""
+    """Which setting is wrong and why, in one sentence."""
     first = error.errors()[0]
     return f"The setting SCHOLION_{'_'.join(map(str, first['loc'])).upper()} is not valid: {first['msg']}."

@@ -1,4 +1,4 @@
-"""The bibliography beside a paper: found in its folder or one above, and the entry that means this file."""
+"""The bibliography beside a paper: find it in the paper's folder or one above, and find the entry for this file."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 LEVELS = 4
-"""Folders above a PDF's own in which a bibliography is looked for: Zotero exports `x.bib` with `files/12/x.pdf`."""
+"""How many folders above a PDF's own are searched for a bibliography: Zotero exports `x.bib` with `files/12/x.pdf`."""
 
 _GENERIC = re.compile(
     r"(?:full[ _-]?text(?:[ _-]?pdf)?|pdf|(?:accepted|submitted|published|preprint|updated)(?:[ _-]version| pdf)?|"
@@ -27,17 +27,17 @@ _GENERIC = re.compile(
     r"[ _-]?\(?\d{0,3}\)?\.pdf",
     re.IGNORECASE,
 )
-"""Names that a program gives to any paper's file: they say nothing without their folder."""
+"""File names that programs give to any paper: they mean nothing without their folder."""
 
 
 # ---- which bibliographies? ------------------------------------------------------------------------------------------
 
 
 def bibliographies(pdf: Path) -> list[Path]:
-    """The bibliography with the PDF's own name; else all in its folder and in the `LEVELS` above it.
+    """The bibliography with the PDF's own name; else all in its folder and in the `LEVELS` folders above.
 
-    Above it only `.bib` files count, and none in the user's home folder or above that. Where the PDF is reached through
-    a link, the folders of the file itself count too.
+    Above it, only `.bib` files count, and none in the user's home folder or above that. If the PDF is reached through a
+    link, the folders of the file itself count too.
     """
     own = [path for suffix in (".bib", ".json") if (path := pdf.with_suffix(suffix)).is_file()]
     if own:
@@ -55,7 +55,7 @@ def bibliographies(pdf: Path) -> list[Path]:
 def _home() -> set[Path]:
     try:
         home = Path.home()
-    except RuntimeError:  # an account without one
+    except RuntimeError:  # an account without a home folder
         return set()
     return {home, *home.parents}
 
@@ -96,11 +96,11 @@ def _entries_of(path: Path, changed: int, size: int) -> tuple[Entry, ...]:  # no
 
 
 def find_entry(pdf: Path, entries: Sequence[Entry], *, title: str, doi: str | None) -> Entry | None:
-    """The entry for a PDF: by its attached file, its bibliography's name, its DOI, then its title; or None.
+    """The entry for a PDF: by its attached file, its bibliography's name, its DOI, then its title; else None.
 
-    An entry whose path leads to this very file is meant before all others. Else, of several with a file of that name,
-    the one whose path agrees in most folders. A tie decides nothing, and neither does the name alone where any file
-    may have it: `Full Text PDF.pdf`.
+    An entry whose path leads to this very file comes first. Otherwise, of several entries with a file of that name, the
+    one whose path shares the most folders wins. A tie decides nothing, nor does a name that any file may have: `Full
+    Text PDF.pdf`.
     """
     there = [entry for entry in entries if any(_leads_to(path, entry, pdf) for path in entry.files)]
     if there and all(entry == there[0] for entry in there):
@@ -132,9 +132,9 @@ def find_entry(pdf: Path, entries: Sequence[Entry], *, title: str, doi: str | No
 
 
 def _place(path: str, entry: Entry) -> Path | None:
-    """Where a path leads, seen from the bibliography that it stands in; None for one of another system or machine.
+    """Where a path leads, relative to its bibliography; None for a path of another system or machine.
 
-    Windows would ask the machine in `//host/share/x.pdf` for the file.
+    Windows would contact the machine in `//host/share/x.pdf` to look for the file.
     """
     bare = re.sub(r"^file:(?://(?:localhost)?(?=/))?", "", path.replace("\\", "/"), flags=re.IGNORECASE)
     if entry.source is None or re.match(r"[A-Za-z]:/|//", bare):
@@ -143,7 +143,7 @@ def _place(path: str, entry: Entry) -> Path | None:
 
 
 def _leads_to(path: str, entry: Entry, pdf: Path) -> bool:
-    if not (_shared_tail(path, pdf) or _shared_tail(path, pdf.resolve())):  # cheap, for there may be many entries
+    if not (_shared_tail(path, pdf) or _shared_tail(path, pdf.resolve())):  # cheap, because there may be many entries
         return False
     place = _place(path, entry)
     try:
@@ -153,7 +153,7 @@ def _leads_to(path: str, entry: Entry, pdf: Path) -> bool:
 
 
 def _is_another(path: str, entry: Entry, pdf: Path) -> bool:
-    """Whether a path with this file's name leads to a file that is there and is not this one."""
+    """Whether a path with this file's name leads to an existing file that is not this one."""
     if not _shared_tail(path, pdf):
         return False
     place = _place(path, entry)
@@ -164,9 +164,9 @@ def _is_another(path: str, entry: Entry, pdf: Path) -> bool:
 
 
 def _shared_tail(path: str, pdf: Path) -> int:
-    """How many names at the ends of two paths agree: 0 where the files' names differ."""
+    """How many path parts agree, counted from the end; 0 if the file names differ."""
     ends = (
         [unicodedata.normalize("NFC", part).casefold() for part in reversed(parts)]
-        for parts in (PureWindowsPath(path).parts, pdf.absolute().parts)  # this kind takes both slashes
+        for parts in (PureWindowsPath(path).parts, pdf.absolute().parts)  # accepts both slashes
     )
     return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(*ends, strict=False)))

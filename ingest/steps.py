@@ -1,4 +1,4 @@
-"""Optional steps of reading a paper: a fault of ours in one costs that step and is counted, and never the paper."""
+"""Optional steps of reading a paper: a bug in one loses that step, is counted, and never costs the paper."""
 
 from __future__ import annotations
 
@@ -18,26 +18,23 @@ P = ParamSpec("P")
 
 
 class Steps:
-    """The optional steps of one paper, and which of them failed.
-
-    `lost` has what failed, in the order of the first failures.
-    """
+    """The optional steps for one paper, and which of them failed, in the order of first failure (`lost`)."""
 
     def __init__(self) -> None:
         self._lost: dict[str, LostStep] = {}
 
     @property
     def lost(self) -> tuple[LostStep, ...]:
-        """The steps that failed, with the number of pages that go without them."""
+        """The steps that failed, with the number of pages affected."""
         return tuple(self._lost.values())
 
     def attempt(
         self, step: str, otherwise: Callable[[], T], work: Callable[P, T], *args: P.args, **kwargs: P.kwargs
     ) -> T:
-        """What `work` returns for one page, or what `otherwise` does where it raises.
+        """The result of `work` for one page, or of `otherwise` if it raises.
 
-        MemoryError goes on to whoever gave the file its limits, and UserFacingError, which is no fault of ours, to
-        whoever can say it.
+        MemoryError is passed on to whoever set the file's limits, and UserFacingError, which is not a bug, to the
+        caller that reports it.
         """
         return self.attempt_all(step, 1, otherwise, work, *args, **kwargs)
 
@@ -50,12 +47,12 @@ class Steps:
         *args: P.args,
         **kwargs: P.kwargs,
     ) -> T:
-        """The same for a step that looks at `n_pages` pages at once."""
+        """The same for a step that covers `n_pages` pages at once."""
         try:
             return work(*args, **kwargs)
         except (MemoryError, UserFacingError):
             raise
-        except Exception as error:  # noqa: BLE001 - whatever it is, it is this step's
+        except Exception as error:  # noqa: BLE001 - whatever it is, it stays within this step
             before = self._lost.get(step)
             if before:
                 self._lost[step] = replace(before, n_pages=before.n_pages + n_pages)
@@ -65,7 +62,7 @@ class Steps:
 
 
 def _where(error: Exception) -> str:
-    """The error's kind and the line that raised it, for whoever mends it: it holds no word of the paper."""
+    """The error's type and the line that raised it, for debugging; contains no text of the paper."""
     frames = traceback.extract_tb(error.__traceback__)
     place = f", {PurePath(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
     return f"{type(error).__name__}{place}"

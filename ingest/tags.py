@@ -1,4 +1,4 @@
-"""Tags: the collections into which a user sorts papers. A paper may carry many, a tag many papers."""
+"""Tags: the user's collections of papers. A paper may have many tags, and a tag many papers."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ CREATE TABLE IF NOT EXISTS tags (
 
 
 class Tags:
-    """A table of (paper, tag). A tag exists as long as a paper carries it."""
+    """A table of (paper, tag). A tag exists while a paper has it."""
 
     def __init__(self, connection: Callable[[], sqlite3.Connection]) -> None:
         self._db = connection
 
     def all(self) -> dict[str, list[str]]:
-        """The ids of the finished papers that carry each tag, tags by name, papers in the order of adding."""
+        """Ids of the finished papers with each tag; tags by name, papers in order of addition."""
         rows = self._db().execute(
             "SELECT t.tag, p.id FROM tags t JOIN papers p ON p.id = t.paper_id WHERE p.finished_at IS NOT NULL "
             "ORDER BY p.added_at, p.id"
@@ -43,10 +43,10 @@ class Tags:
         return sorted((row[0] for row in rows), key=str.casefold)
 
     def known(self, tag: str) -> str:
-        """The tag as it is spelled in the library; upper and lower case are the same.
+        """The tag as spelled in the library; case is ignored.
 
         Raises:
-            TagError: no paper carries it.
+            TagError: no paper has it.
         """
         tags = self.all()
         for name in tags:
@@ -56,7 +56,7 @@ class Tags:
         raise TagError(f"No paper has the tag {tag!r}.", there)
 
     def add(self, paper_ids: Sequence[str], tag: str) -> str:
-        """Give papers a tag and return it as it is spelled: as in the library where it is known.
+        """Tag papers, and return the tag as spelled in the library if it is known there.
 
         Raises:
             TagError: it is empty or too long.
@@ -68,10 +68,10 @@ class Tags:
         return name
 
     def take(self, paper_ids: Sequence[str], tag: str) -> str:
-        """Take a tag from papers and return it as it was spelled.
+        """Remove a tag from papers, and return it as it was spelled.
 
         Raises:
-            TagError: no paper carries it.
+            TagError: no paper has it.
         """
         name = self.known(tag)
         with self._db() as db:
@@ -82,12 +82,12 @@ class Tags:
         return name
 
     def put_back(self, paper_id: str, tags: Iterable[str]) -> None:
-        """Give a paper that was just replaced the tags that it had, inside the transaction that is open."""
+        """Give a paper that was just replaced its old tags, inside the open transaction."""
         self._db().executemany("INSERT OR IGNORE INTO tags VALUES (?, ?)", [(paper_id, tag) for tag in tags])
 
 
 def _clean(tag: str) -> str:
-    """The tag on one line, without space at its ends."""
+    """The tag on one line, without surrounding space."""
     name = " ".join("".join(char if char.isprintable() else " " for char in tag).split())
     if not name:
         raise TagError("The tag is empty.", "Give it a name, for example thesis.")

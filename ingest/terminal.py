@@ -1,7 +1,7 @@
-"""What goes to a terminal or a pipe, and what comes from a command line: legible, and never a reason to fail.
+"""Text to a terminal or a pipe, and from a command line: legible, and never a reason to fail.
 
-A terminal may know fewer letters than the papers (ASCII, cp1252), and an argument or a file's name may be bytes that
-are no text, which Python keeps as lone surrogates (PEP 383). Neither may cost an answer.
+A terminal may know fewer letters than the papers use (ASCII, cp1252), and an argument or a file name may be bytes that
+are not text, which Python keeps as lone surrogates (PEP 383). Neither may cost an answer.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ INVISIBLE = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x84\x86-\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180e\u200b-\u200f"
     "\u2028-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff9-\ufffb\ud800-\udfff\U000e0000-\U000e0fff]"
 )
-"""Characters that are not seen: controls, directions, joiners, tags; half a surrogate pair cannot be sent."""
+"""Invisible characters: controls, directions, joiners, tags; and lone surrogates, which cannot be sent."""
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _BYTES = re.compile("[\udc80-\udcff]")
@@ -34,14 +34,14 @@ _PLAIN = str.maketrans(
 
 
 def printable(text: str) -> str:
-    """The text without what a terminal would obey and an eye would not see."""
+    """The text without control sequences and invisible characters."""
     return INVISIBLE.sub("", well_formed(text))
 
 
 def well_formed(text: str) -> str:
-    """The text without lone surrogates: halves that belong together are joined, bytes of no UTF-8 are read as cp1252.
+    """The text without lone surrogates: matching halves are joined, bytes that are not UTF-8 are read as cp1252.
 
-    Whatever else is left of a pair becomes U+FFFD. Text without surrogates comes back as it is.
+    Any other half becomes U+FFFD. Text without surrogates is returned as it is.
     """
     if not _SURROGATE.search(text):
         return text
@@ -51,7 +51,7 @@ def well_formed(text: str) -> str:
 
 
 def all_well_formed(value: Any) -> Any:
-    """The same for all text in what JSON or a table holds."""
+    """The same for all text in a JSON value or a table."""
     if isinstance(value, str):
         return well_formed(value)
     if isinstance(value, (list, tuple)):
@@ -62,7 +62,7 @@ def all_well_formed(value: Any) -> Any:
 
 
 def clean_arguments(options: argparse.Namespace) -> None:
-    """Make every text among parsed arguments well formed; paths stay as they are: they name files by their bytes."""
+    """Make the text in parsed arguments well formed; paths stay as they are, because they name files by their bytes."""
     for name, value in vars(options).items():
         if isinstance(value, (str, list, tuple)):
             setattr(options, name, all_well_formed(value))
@@ -95,7 +95,7 @@ def _plainer(error: UnicodeError) -> tuple[str, int]:
 
 
 def _plain(char: str, encoding: str) -> str:
-    if encoding == "charmap":  # what Python calls all its tables (cp1251, iso8859-2); as a codec of that name: Latin-1
+    if encoding == "charmap":  # Python's name for all its tables (cp1251, iso8859-2); as a codec it is Latin-1
         encoding = "ascii"
     for text in (char.translate(_PLAIN), unicodedata.normalize("NFKD", char)):
         kept = text.encode(encoding, "ignore").decode(encoding)

@@ -1,4 +1,4 @@
-"""Trouble with the disk or with a database, in words: SQLite's, Chroma's and the system's errors as one sentence."""
+"""Problems with the disk or a database in words: SQLite's, Chroma's and the system's errors as one sentence."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ _BY_ERRNO = {
 }
 _BY_SQLITE = {
     sqlite3.SQLITE_FULL: _FULL,
-    sqlite3.SQLITE_IOERR_SHMSIZE: _FULL,  # no room for the -shm file beside the log
+    sqlite3.SQLITE_IOERR_SHMSIZE: _FULL,  # no space for the -shm file beside the log
     sqlite3.SQLITE_READONLY: _READ_ONLY,
     sqlite3.SQLITE_CANTOPEN: _READ_ONLY,
     sqlite3.SQLITE_PERM: _READ_ONLY,
@@ -54,13 +54,13 @@ _BY_SQLITE = {
     sqlite3.SQLITE_LOCKED: _BUSY,
 }
 _CODE = re.compile(r"\(code: (\d+)\)")
-"""In the text of Chroma's errors, which carries SQLite's number."""
+"""Found in the text of Chroma's errors, with SQLite's error code."""
 _OS_ERROR = re.compile(r"\(os error (\d+)\)")
-"""The same with the system's number, from the parts of Chroma that write files."""
+"""The same with the system's error number, from the parts of Chroma that write files."""
 
 
 def in_words(error: BaseException) -> UserFacingError | None:
-    """What happened and what to do, where the disk or a database is to blame; None for every other error."""
+    """What happened and what to do, if the disk or a database is to blame; None for any other error."""
     if isinstance(error, UserFacingError):
         return error
     said = next(filter(None, map(_said, _causes(error))), None)
@@ -68,7 +68,7 @@ def in_words(error: BaseException) -> UserFacingError | None:
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
-    """The error and what it was made from."""
+    """The error and its causes."""
     seen: set[int] = set()
     rest: list[BaseException | None] = [error]
     while rest:

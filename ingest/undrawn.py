@@ -1,7 +1,7 @@
-"""Text that cannot be drawn here, for neither the file nor this machine has its font: judged by rule, not by ink.
+"""Text that cannot be drawn here, because neither the file nor this machine has its font: judged by rule, not by ink.
 
-What no reader would see on any machine stays hidden: text that is invisible, transparent, in the colour of what is
-behind it, clipped away, covered, or on a layer that can be switched off.
+Text that no reader could see on any machine stays hidden: invisible, transparent, in the colour of its background,
+clipped away, covered, or on a layer that can be switched off.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ MOST_DRAWN = 60
 """Objects of one page that are drawn by themselves to see whether the machine has their font; about 0.1 ms each."""
 
 DRAWN_COLUMNS = 0.4
-"""Of an object's columns of pixels: with less ink it has glyphs that the machine lacks."""
+"""Share of an object's pixel columns: with less ink, it has glyphs that the machine lacks."""
 
 _FILLED = (0, 2, 4, 6)  # text render modes, PDF 32000-1, 9.3.6
 _DPI_SCALE = 1.0
 
 
 class MissingFonts:
-    """The fonts of one page that are neither in the file nor on this machine, each looked at when it is asked for."""
+    """The fonts of one page that are neither in the file nor on this machine, each checked on demand."""
 
     def __init__(self, page: pypdfium2.PdfPage) -> None:
         self._page = page
@@ -37,7 +37,7 @@ class MissingFonts:
         self._left = MOST_DRAWN
 
     def lacks_glyphs(self, handle: Any, letters: str) -> bool:
-        """Whether a text object shows nothing, or not all, for want of its font: its colour and place do not matter."""
+        """Whether a text object lacks all or some glyphs for want of its font; colour and position do not matter."""
         font = pdfium.FPDFTextObj_GetFont(handle)
         key = ctypes.cast(font, ctypes.c_void_p).value or 0
         if self._missing.get(key) or pdfium.FPDFFont_GetIsEmbedded(font) != 0:
@@ -50,9 +50,9 @@ class MissingFonts:
         return self._missing.get(key, False)
 
     def _share_of_columns(self, handle: Any) -> float:
-        """How many columns of pixels have ink where the object is drawn alone, without its clip."""
+        """Number of pixel columns with ink if the object is drawn alone, without its clip."""
         raw = pdfium.FPDFTextObj_GetRenderedBitmap(self._page.pdf.raw, self._page.raw, handle, _DPI_SCALE)
-        if not raw:  # glyphs that are not there have no height
+        if not raw:  # missing glyphs have no height
             return 0.0
         try:
             opaque = pypdfium2.PdfBitmap.from_raw(raw).to_numpy()[:, :, 3]
@@ -81,7 +81,7 @@ def would_show(handle: Any, box: Box, *, behind: NDArray[np.uint8], contrast: in
 
 
 def _colour(handle: Any) -> tuple[int, int, int, int]:
-    """Red, green, blue and opacity, 0 to 255; transparent where it cannot be told."""
+    """Red, green, blue and opacity, 0 to 255; transparent if unknown."""
     values = [ctypes.c_uint() for _ in range(4)]
     if not pdfium.FPDFPageObj_GetFillColor(handle, *values):
         return 0, 0, 0, 0
@@ -98,7 +98,7 @@ def _is_on_a_layer(handle: Any) -> bool:
 
 
 def _in_clip(handle: Any, box: Box) -> bool:
-    """Whether the middle of the box lies within the bounds of each path that clips the object."""
+    """Whether the middle of the box is inside the bounds of each path that clips the object."""
     x, y = (box[0] + box[2]) / 2, (box[1] + box[3]) / 2
     clip = pdfium.FPDFPageObj_GetClipPath(handle)
     for path in range(max(0, pdfium.FPDFClipPath_CountPaths(clip)) if clip else 0):

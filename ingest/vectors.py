@@ -1,4 +1,4 @@
-"""The vector index: chunk ids by nearness; the only file that sees a distance."""
+"""The vector index: chunk ids by similarity; the only module that handles distances."""
 
 from __future__ import annotations
 
@@ -23,29 +23,29 @@ PROBE_SECONDS = 60.0
 _HERE = Path(__file__).resolve().parents[1]
 
 BATCH = 1000
-"""Records in one write; Chroma's own bound is 5,461, and larger batches gain nothing."""
+"""Records per write; Chroma's own limit is 5,461, and larger batches gain nothing."""
 
 SERVER_BATCH = 300
-"""The same for a server: the bound of Chroma's distributed form."""
+"""The same for a server: the limit of distributed Chroma."""
 
 PAGE = 10_000
-"""Ids in one answer of a server."""
+"""Ids per reply of a server."""
 
 EXACT = 1000
-"""Up to so many ids a search among them is exact: at 1,000 that takes as long as asking HNSW for more (docs/log.md)."""
+"""A search among up to this many ids is exact: 1,000 take as long as asking HNSW for more (docs/log.md)."""
 
 DEEPEST = 4000
-"""Most neighbours asked of HNSW at once; 2,000 take 12 ms of processor time at 100,000 vectors, 5,000 take 26."""
+"""Maximum neighbours requested from HNSW; 2,000 take 12 ms of CPU time at 100,000 vectors, 5,000 take 26."""
 
 
 class VectorIndex(Protocol):
-    """Unit vectors under chunk ids; score = cosine, higher is better."""
+    """Unit vectors by chunk id; score = cosine, higher is better."""
 
     def add(self, ids: Sequence[str], vectors: Vectors) -> None:
         """Store or replace the vectors, shape (len(ids), dimension)."""
 
     def remove(self, ids: Sequence[str]) -> None:
-        """Forget the ids; unknown ones are ignored."""
+        """Remove the ids; unknown ones are ignored."""
 
     def ids(self) -> set[str]:
         """All ids that are stored."""
@@ -54,7 +54,7 @@ class VectorIndex(Protocol):
         """The k nearest as (id, score), best first; `among` restricts the search to these ids."""
 
     def close(self) -> None:
-        """Let go of files; nothing may be called after it."""
+        """Release files; nothing may be called after this."""
 
 
 class ChromaIndex:
@@ -153,7 +153,7 @@ class ChromaIndex:
         return found
 
     def count(self) -> int:
-        """How many vectors are stored: 5 ms at 100,000."""
+        """Number of stored vectors; takes 5 ms at 100,000."""
         with self._translated():
             return int(self._collection.count())
 
@@ -163,17 +163,17 @@ class ChromaIndex:
         return str(self._collection.name)
 
     def drop(self) -> None:
-        """Delete the whole collection; nothing may be called after it but `close`."""
+        """Delete the whole collection; after this, only `close` may be called."""
         with self._translated():
             self._client.delete_collection(self.name)
 
     def close(self) -> None:
-        """Close the folder or the connection: without this an embedded client keeps its files open in the process."""
+        """Close the folder or the connection; otherwise an embedded client keeps its files open."""
         self._client.close()
 
     @contextmanager
     def _translated(self) -> Iterator[None]:
-        """Errors of a server in words; those of an embedded Chroma are bugs and keep their traceback."""
+        """Translate a server's errors for the user; those of an embedded Chroma are bugs and keep their traceback."""
         import httpx
         from chromadb.errors import ChromaError, NotFoundError
 
@@ -182,7 +182,7 @@ class ChromaIndex:
         except Exception as error:
             if said := _ours(error):
                 raise said from error
-            # Chroma raises a bare Exception for a reply that is none of its own kind
+            # Chroma raises a bare Exception for a reply that is not in its own format
             foreign = isinstance(error, (httpx.HTTPError, OSError, ValueError, ChromaError)) or type(error) is Exception
             if self._url is None or not foreign:
                 raise
@@ -204,7 +204,7 @@ class ChromaIndex:
 
 
 class ExactIndex:
-    """All vectors in memory, searched exactly. Serves readers while another process owns the Chroma folder."""
+    """All vectors in memory, searched exactly, for readers while another process owns the Chroma folder."""
 
     def __init__(self, ids: Sequence[str] = (), vectors: Vectors | None = None) -> None:
         self._names = list(ids)
@@ -238,11 +238,11 @@ class ExactIndex:
         return _exact(names, self._rows[[self._at[name] for name in names]], query, k) if names else []
 
     def close(self) -> None:
-        """Nothing to let go of."""
+        """Nothing to release."""
 
 
 def _ours(error: BaseException | None) -> VectorServerError | None:
-    """What our own transport said before Chroma's client made another error of it."""
+    """Our own transport's error, before Chroma's client wrapped it in another."""
     while error is not None:
         if isinstance(error, VectorServerError):
             return error
@@ -251,7 +251,7 @@ def _ours(error: BaseException | None) -> VectorServerError | None:
 
 
 def probe(folder: Path, collection: str) -> bool:
-    """Whether a Chroma folder opens, counts and answers, tried in a child process: a broken one can kill its reader."""
+    """Whether a Chroma folder opens, counts and answers, tried in a child process, which it may crash."""
     code = (
         "import sys, pathlib, numpy; from ingest.vectors import ChromaIndex\n"
         "index = ChromaIndex(pathlib.Path(sys.argv[1]), collection=sys.argv[2])\n"

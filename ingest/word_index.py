@@ -1,4 +1,4 @@
-"""The word index: which chunks a lexical search finds, and how high it could score at most."""
+"""The word index: which chunks a lexical search finds, and the highest possible score."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 BM25_K1 = 1.2
-"""SQLite's own: k1 of its BM25, by which no word can score more than its weight times k1 + 1."""
+"""k1 of SQLite's BM25: no word can score more than its weight times k1 + 1."""
 
 ENOUGH = 3000
 """Matches of a query's rarer words that a lexical search looks at: what it takes does not grow with the library any
@@ -25,11 +25,11 @@ COMMON = 0.1
 took half of the time, and nDCG@10 stays the same."""
 
 REMEMBERED = 50_000
-"""Words whose frequency is remembered at most."""
+"""Maximum number of words whose frequency is cached."""
 
 
 class WordIndex:
-    """The FTS5 table over the chunks of finished papers."""
+    """The FTS5 table of the chunks of finished papers."""
 
     def __init__(self, connection: Callable[[], sqlite3.Connection]) -> None:
         self._db = connection
@@ -76,10 +76,10 @@ class WordIndex:
         return [(row[0], float(row[1])) for row in rows]
 
     def _pruned(self, match: str) -> str:
-        """The query with a condition that one of its rarest words is there, those with `ENOUGH` matches in all."""
+        """The query with the condition that one of its rarest words occurs, those with `ENOUGH` matches in all."""
         words = match.split(" OR ")
         if not all(re.fullmatch(r'"[^"]*"', word) for word in words):
-            return match  # more than words joined by OR
+            return match  # not just words joined by OR
         counts = {word: self.n_with(word) for word in words}
         rarest, total = [], 0
         for word in sorted(words, key=lambda word: counts[word]):
@@ -106,11 +106,11 @@ class WordIndex:
         return (BM25_K1 + 1) * sum(max(1e-6, math.log((total - n + 0.5) / (n + 0.5))) for n in counts)
 
     def n_with(self, word: str) -> int:
-        """In how many chunks a word or phrase stands, or how many there are; remembered until a chunk is added."""
+        """In how many chunks a word or phrase occurs, or how many there are; cached until a chunk is added."""
         newest = self._db().execute("SELECT max(row) FROM chunks").fetchone()[0]
         known = self._frequencies
         if known[0] != newest or len(known[1]) > REMEMBERED:
-            known = self._frequencies = (newest, {})  # replaced as one: another thread may be reading the old one
+            known = self._frequencies = (newest, {})  # replaced in one step: another thread may be reading the old one
         if word not in known[1]:
             query = "SELECT count(*) FROM words WHERE words MATCH ?" if word else "SELECT count(*) FROM chunks"
             known[1][word] = self._db().execute(query, (word,) if word else ()).fetchone()[0]

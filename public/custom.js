@@ -8,13 +8,13 @@ document.addEventListener('click', (event) => {
   window.postMessage({ type: 'scholion:cite', path: new URL(link.href).pathname, text }, window.location.origin);
 }, true);
 
-// The Library button chooses a command that would still have to be sent: with nothing typed, send it.
+// The Library button opens the panel at once; as a command of Chainlit's it would wait for a message to be sent.
 document.addEventListener('click', (event) => {
   if (!event.target.closest?.('#command-Library')) return;
-  setTimeout(() => {
-    if (!document.querySelector('#chat-input')?.value) document.querySelector('#chat-submit:not([disabled])')?.click();
-  }, 100);
-});
+  event.preventDefault();
+  event.stopPropagation();
+  window.postMessage({ type: 'scholion:library' }, window.location.origin);
+}, true);
 
 // The offer of a model that runs here opens the settings page.
 document.addEventListener('click', (event) => {
@@ -25,3 +25,5 @@ document.addEventListener('click', (event) => {
 }, true);
 
 import('/public/sentence-marks.js');
+import('/public/accessible.js');
+import('/public/copy.js');

@@ -367,7 +367,9 @@ def footer(answer: Answer, *, first_token_seconds: float | None = None) -> str:
     models = " → ".join(inert(draft.model) for draft in answer.drafts if draft.model != QUOTED_ANSWER)
     parts = [models or "no language model was used"]
     if is_quoted(answer):
-        parts = ["quoted word for word"] + ([f"draft by {models}"] if models else [])
+        concluded = any(sentence.support is None for sentence in answer.sentences)  # a yes or no stands in no paper
+        quoted = f"a small model's {without_markers(answer.text).casefold()}, beside a quoted sentence"
+        parts = [quoted if concluded else "quoted word for word"] + ([f"draft by {models}"] if models else [])
     if first_token_seconds is None and answer.drafts:
         first_token_seconds = answer.drafts[0].first_token_seconds
     if answer.trace.seconds is not None:

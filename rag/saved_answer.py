@@ -1,4 +1,4 @@
-"""What a chat stores of an answer, so that it can be refined later: its draft, and ids of its passages."""
+"""What a chat stores of an answer, so that it can be refined or exported later: its draft, verdicts, passages' ids."""
 
 from __future__ import annotations
 
@@ -24,6 +24,46 @@ def save_answer(answer: Answer) -> dict[str, Any]:
         "kind": answer.kind,
         "draft": {name: draft[name] for name in ("text", "model", "usage", "seconds")},
         "passages": [[p.marker, p.chunk.id, p.score, list(p.sources)] for p in answer.passages],
+    }
+
+
+def answer_facts(answer: Answer) -> dict[str, Any]:
+    """What an export says of the answer beyond its text, JSON-compatible; unknown is None. Passages are named by id."""
+    sure = answer.confidence
+    return {
+        "kind": answer.kind,
+        "abstained": answer.abstained,
+        "searched": answer.searched,
+        "notice": answer.notice,
+        "sentences": [
+            {"text": s.text, "support": s.support, "markers": list(s.markers), "reasons": list(s.reasons)}
+            for s in answer.sentences
+        ],
+        "citations": [
+            {"marker": c.marker, "paper": c.passage.paper.id, "page": c.page, "quote": c.quote, "verbatim": c.verified}
+            for c in answer.citations
+        ],
+        "passages": [[p.marker, p.chunk.id] for p in answer.passages],
+        "confidence": None
+        if sure is None
+        else {"score": sure.score if sure.signals.get("calibrated") != 0.0 else None, "reason": sure.reason},
+        "models": [
+            {
+                "name": draft.model,
+                "where": draft.locality,
+                "input_tokens": draft.usage.input_tokens if draft.usage else None,
+                "output_tokens": draft.usage.output_tokens if draft.usage else None,
+                "seconds": draft.seconds,
+                "usd": draft.cost,
+                "watt_hours": draft.energy.wh if draft.energy else None,
+            }
+            for draft in answer.drafts
+        ],
+        "shown": answer.shown if answer.drafts else None,
+        "seconds": answer.trace.seconds,
+        "usd": answer.cost,
+        "stayed": answer.stayed,
+        "sent_to": answer.sent_to,
     }
 
 

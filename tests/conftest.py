@@ -16,6 +16,7 @@ from places import SHARED
 
 for name in [name for name in os.environ if name.startswith("SCHOLION_")]:
     del os.environ[name]
+os.environ["SCHOLION_DRAFTER_THREADS"] = "1"  # two that wait for each other crawl beside the other parts' tests
 
 
 def _only_loopback(event: str, arguments: tuple[Any, ...]) -> None:

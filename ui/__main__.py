@@ -29,7 +29,6 @@ PORT = 8421
 """Not 8000, the default port of vLLM and Chainlit."""
 STARTING_SECONDS = 60.0
 """How long a second start waits for the first one to answer, which in an empty library adds the samples first."""
-SAMPLES = PROJECT / "docs" / "papers"
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -166,20 +165,18 @@ def _answers(port: int) -> object:
 
 def _add_samples() -> None:
     """Fill a new library with the sample papers; one that the user has emptied stays empty."""
-    from ui import core
+    from ui import core, samples
 
-    samples = sorted(SAMPLES.glob("*.pdf"))
-    if not samples or core.library().embedder_name:
+    paths = samples.paths()
+    if not paths or core.library().embedder_name:
         return
-    print(
-        f"Your library is empty: adding {len(samples)} sample papers (first start only). Loading models …", flush=True
-    )
+    print(f"Your library is empty: adding {len(paths)} sample papers (first start only). Loading models …", flush=True)
     from ingest import Ingest, Source
 
     work = Ingest(library=core.library(), embedder=core.assistant().embedder)
-    for number, report in enumerate(work.run(Source(path, path.name) for path in samples), 1):
+    for number, report in enumerate(work.run(Source(path, path.name) for path in paths), 1):
         outcome = report.error or f"{report.pages} pages, {report.chunks} passages, {report.seconds:.1f} s"
-        print(f"  {number}/{len(samples)} {report.title or report.file}: {outcome}", flush=True)
+        print(f"  {number}/{len(paths)} {report.title or report.file}: {outcome}", flush=True)
 
 
 def _announce(address: str, library: Path, told: threading.Event, browser: dict[str, str] | None) -> None:

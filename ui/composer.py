@@ -8,12 +8,18 @@ import chainlit as cl
 
 from rag.answer import Mode
 from ui import core, scope
+from ui.starters import questions
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-LIBRARY = "Library"
-"""The command that shows the papers."""
+LIBRARY, EXPORT = "Library", "Export"
+"""The commands: show the papers, take the chat along."""
+
+_COMMANDS = (
+    (LIBRARY, "library", "Your papers: add, find, correct, tag, remove"),
+    (EXPORT, "download", "This chat as a report, Markdown, JSON or BibTeX"),
+)
 
 NONE_SET_UP = " No larger model is set up yet: choose one in Settings."
 
@@ -23,35 +29,12 @@ _MODES = (
     ("refine", "Refine", "sparkles", "A larger model reviews every draft."),
 )
 
-_STARTERS = (
-    (
-        "When does a draft-and-refine cascade save time?",
-        "Draft and Refine with a Small and a Large Model",
-        "Up to which escalation rate is the cascade quicker than the large model alone?",
-    ),
-    (
-        "How large is a LoRA adapter?",
-        "Adapting a Model to the Terms of a Field with LoRA",
-        "How large is the file of the rank-16 adapter on all seven matrices if it is stored with 16 bits per weight?",
-    ),
-    (
-        "When does Llama need a separate licence?",
-        "Before You Run a Model: Licence, Quantisation and Memory",
-        "From how many monthly users on does a company have to ask Meta for its own licence for Llama 3.1?",
-    ),
-    (
-        "How far behind people are models?",
-        "Local or Cloud Language Models for a Research Group",
-        "By how much did the models tested on QASPER fall short of people when they had to work from the whole paper?",
-    ),
-)
-
 
 async def show_controls() -> None:
     """Set the pickers and commands; needed when a chat starts and when it is resumed."""
     await show_pickers()
     await cl.context.emitter.set_commands(
-        [{"id": LIBRARY, "icon": "library", "description": "Your papers: open, filter, tag, delete", "button": True}]
+        [{"id": name, "icon": icon, "description": text, "button": name == LIBRARY} for name, icon, text in _COMMANDS]
     )
 
 
@@ -93,8 +76,5 @@ def _offered(picker: cl.Mode) -> list[list[str]]:
 
 
 def starters() -> list[cl.Starter]:
-    """Questions about the sample papers that are in the library."""
-    titles = {paper.title.casefold() for paper in core.library().papers()}
-    return [
-        cl.Starter(label=label, message=question) for label, about, question in _STARTERS if about.casefold() in titles
-    ]
+    """First questions, about the user's newest papers or about the samples."""
+    return [cl.Starter(label=label, message=question) for label, question in questions()]

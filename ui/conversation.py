@@ -5,14 +5,16 @@ from __future__ import annotations
 import asyncio
 import time
 from contextlib import aclosing
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import chainlit as cl
 from chainlit.utils import utc_now
 
-from rag.answer import Answer, Answered, Drafted, Escalated, Retrieved, TextDelta
+from ingest.terminal import well_formed
+from rag.answer import Answer, Answered, Drafted, Escalated, Mode, Retrieved, TextDelta
 from rag.expert import AskedBy
 from rag.inert import inert
+from rag.insight.figures import KEY, figures_of
 from rag.render import (
     also_says,
     changed,
@@ -26,14 +28,17 @@ from rag.render import (
     scope_words,
 )
 from rag.sanitise import Sanitiser
-from rag.saved_answer import load_answer
+from rag.saved_answer import answer_facts, load_answer
 from rag.words import counted
 from ui import consent_question, core, ending, export, panel, refinement, scope
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Collection, Coroutine, Iterable
 
-    from rag.answer import Event, Mode, Passage
+    from rag.answer import Event, Passage
+
+AGAIN = "ask_again"
+"""The name of the action that asks a question once more."""
 
 UPDATE_SECONDS = 0.1
 """The page parses the whole text on each update, so tokens are shown in batches."""
@@ -44,8 +49,10 @@ TURNS = 6
 class Reply:
     """The message that grows in the chat as events arrive."""
 
-    def __init__(self) -> None:
+    def __init__(self, question: str = "") -> None:
         self.answer: Answer | None = None
+        self._question = question
+        self._passages: Collection[Passage] = ()
         self._message = cl.Message("")
         self._reading = cl.Step(
             name="your papers", type="tool", default_open=True, auto_collapse=True, show_input=False
@@ -70,7 +77,7 @@ class Reply:
         """Show one event."""
         match event:
             case Retrieved(passages, searched, asked):
-                self._links = links_to(passages)
+                self._links, self._passages = links_to(passages), passages
                 self._heads = [f"Searched for: {inert(searched)}"] if searched else []
                 self._heads += [f"Searched {inert(scope_words(asked))}"] if asked and not asked.whole else []
                 self._list(passages)
@@ -107,9 +114,11 @@ class Reply:
             "question": self.answer.question,
             "answer": self.answer.text,
             "quotes": panel.quotes_of(self.answer),
+            "facts": answer_facts(self.answer),
             **export.kept(self.answer),
             **refinement.kept(self.answer),
             **scope.kept(),
+            KEY: figures_of(self.answer, first_word=self._first_token),
         }
         panel.remember(self._message.metadata["quotes"])
         self._message.actions = buttons(self._message.metadata)
@@ -119,11 +128,15 @@ class Reply:
         await self._folded(f"{counted(len(rest), 'more passage')}, not cited", also_says(self.answer))
 
     async def abandon(self, why: str) -> None:
-        """Keep the text so far, and say why there is no more."""
+        """Keep the text so far and its sources, and say why there is no more."""
         await self._close_reading()
         await self._stay_last()
         self._text += self._stream.finish()
-        self._message.content = f"{self._heading}{linked(self._text, links=self._links)}\n\n*{why}*".strip()
+        text = f"{self._heading}{linked(self._text, links=self._links)}\n\n*{why}*".strip()
+        read = f"##### Read, not checked\n\n{reading(self._passages)}" if self._passages else ""
+        self._message.content = "\n\n".join(filter(None, (text, read)))
+        self._message.metadata = {"stopped": self._question}
+        self._message.actions = buttons(self._message.metadata)
         await self._keep()
 
     async def fail(self) -> None:
@@ -168,9 +181,19 @@ class Reply:
         await self._message.send()
 
 
-async def ask(question: str, *, mode: Mode, choice: scope.Choice | None = None) -> None:
-    """Ask the assistant and show its events; `choice` restricts the question to some papers."""
+async def ask(question: str, *, mode: Mode, choice: scope.Choice | None = None, again: bool = False) -> None:
+    """Ask the assistant and show its events.
+
+    Args:
+        question: as it was typed.
+        mode: which models answer.
+        choice: restricts the question to some papers.
+        again: whether it was asked before; then it is understood as it was then, from the turns before it.
+    """
     choice = choice or scope.Choice()
+    turns, cited = _turns(), cl.user_session.get("cited") or ()
+    if again and (before := [n for n, (asked, _) in enumerate(turns) if asked == question]):
+        turns, cited = turns[: before[-1]], ()
     with core.answering() as assistant:
         answer = await _show(
             assistant.ask(
@@ -178,14 +201,27 @@ async def ask(question: str, *, mode: Mode, choice: scope.Choice | None = None) 
                 mode=mode,
                 paper_ids=choice.paper_ids,
                 tag=choice.tag,
-                history=_turns()[-TURNS:],
+                history=turns[-TURNS:],
                 asked_by=_asked_by(),
-                cited=cl.user_session.get("cited") or (),
-            )
+                cited=cited,
+            ),
+            question,
         )
     if answer:
-        cl.user_session.set("turns", [*_turns(), (question, answer.text)][-TURNS:])
+        others = [turn for turn in _turns() if not again or turn[0] != question]
+        cl.user_session.set("turns", [*others, (question, answer.text)][-TURNS:])
         cl.user_session.set("cited", [(c.passage.paper.id, c.page) for c in answer.citations])
+
+
+async def ask_again(payload: Any) -> None:
+    """Ask the question of an answer once more, of the papers chosen now. The payload comes from the browser."""
+    payload = payload if isinstance(payload, dict) else {}
+    question = well_formed(str(payload.get("question") or "")).strip()
+    mode = payload.get("mode") or cl.user_session.get("answer_mode")
+    if question:
+        await cl.Message(question, type="user_message").send()
+        known: Mode = mode if mode in get_args(Mode) else "draft"
+        await ask(question, mode=known, choice=scope.current(), again=True)
 
 
 async def refine(payload: Any) -> None:
@@ -197,7 +233,7 @@ async def refine(payload: Any) -> None:
     kept = payload.get("record") if isinstance(payload, dict) else None
     before = load_answer(kept, library=core.library())
     with core.answering() as assistant:
-        answer = await _show(assistant.refine(before, asked_by=_asked_by()))
+        answer = await _show(assistant.refine(before, asked_by=_asked_by()), before.question)
     if answer:
         turns = [(q, answer.text if q == answer.question else a) for q, a in _turns()]
         cl.user_session.set("turns", turns)
@@ -205,7 +241,22 @@ async def refine(payload: Any) -> None:
 
 def buttons(metadata: dict[str, Any]) -> list[cl.Action]:
     """The buttons under an answer, from its message's metadata."""
-    return [*refinement.actions(metadata), *export.actions(metadata)]
+    return [*refinement.actions(metadata), *export.actions(metadata), *_again(metadata)]
+
+
+def _again(metadata: dict[str, Any]) -> list[cl.Action]:
+    """Ask the same once more; after an answer of a larger model, also as a draft of the small one."""
+    question = metadata.get("question") or metadata.get("stopped")
+    if not question:
+        return []
+    same = "Ask the same question again, of the papers chosen now"
+    made = [cl.Action(name=AGAIN, label="Ask again", icon="refresh-cw", tooltip=same, payload={"question": question})]
+    models = (metadata.get("facts") or {}).get("models") or []
+    if len(models) > 1 and not metadata.get("record") and core.assistant().expert is not None:
+        payload = {"question": question, "mode": "draft"}
+        tooltip = "Ask again with only the small models on this machine"
+        made.append(cl.Action(name=AGAIN, label="Ask again as a draft", icon="zap", tooltip=tooltip, payload=payload))
+    return made
 
 
 async def offer_again(steps: Iterable[dict[str, Any]]) -> None:
@@ -219,9 +270,9 @@ def _asked_by() -> AskedBy:
     return AskedBy(consent_question.ask, chat=cl.context.session.thread_id)
 
 
-async def _show(events: AsyncGenerator[Event, None]) -> Answer | None:
+async def _show(events: AsyncGenerator[Event, None], question: str) -> Answer | None:
     """Show an answer's events; returns the answer."""
-    reply = Reply()
+    reply = Reply(question)
     await reply.open()
     with ending.kept():
         try:
@@ -261,6 +312,7 @@ def remember(steps: Iterable[dict[str, Any]]) -> None:
         metadata for step in steps if "answer" in (metadata := step.get("metadata") or {}) and "question" in metadata
     ]
     turns = [(str(metadata["question"]), str(metadata["answer"])) for metadata in kept]
+    cl.user_session.set("cited", None)
     cl.user_session.set("turns", turns[-TURNS:])
     for metadata in kept:
         panel.remember(metadata.get("quotes"))

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from ingest import Ingest, IngestSettings, Library, UserFacingError
 from ui import ending
 from ui.serving import Serving
+from ui.web.removals import Removals
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -58,6 +59,12 @@ def answering() -> Iterator[Assistant]:
     current = assistant()
     with serving().using(current) if serving.cache_info().currsize else nullcontext():
         yield current
+
+
+@cache
+def removals() -> Removals:
+    """Papers that were removed in the Library and may still be brought back."""
+    return Removals(library)
 
 
 @cache

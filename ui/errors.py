@@ -5,12 +5,15 @@ from __future__ import annotations
 import functools
 import logging
 import secrets
+from contextlib import suppress
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 import chainlit as cl
 
 from ingest.trouble import in_words
+from rag.health import faults
 from rag.inert import inert
+from ui import core
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -22,12 +25,14 @@ T = TypeVar("T")
 
 
 def sentence(error: Exception) -> str:
-    """The message for the user; for an unexpected error it has a number that finds the traceback in the log."""
+    """The message for the user; an unexpected error gets a number, found in the health report and in the log."""
     if said := in_words(error):
         return str(said)
     number = secrets.token_hex(3)
     log.error("Error %s", number, exc_info=error)
-    return f"Something went wrong in Scholion. The log has the details: error {number}."
+    with suppress(Exception):  # settings that cannot be read are reported elsewhere
+        faults.note(core.settings().library.expanduser().resolve(), error, number=number)
+    return f"Something went wrong in Scholion. Health, at the top of the page, lists it as error {number}."
 
 
 def visible(handler: Callable[P, Awaitable[T]]) -> Callable[P, Awaitable[T | None]]:

@@ -36,6 +36,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from ingest.terminal import all_well_formed
 from rag.sanitise import broken
+from ui.chat_search import CHATS, ChatWords, page_of
 from ui.ending import BOUNDS
 
 if TYPE_CHECKING:
@@ -44,13 +45,19 @@ if TYPE_CHECKING:
 
     from chainlit.element import Element
     from chainlit.step import StepDict
-    from chainlit.types import Feedback, ThreadDict
+    from chainlit.types import Feedback, PaginatedResponse, Pagination, ThreadDict, ThreadFilter
     from chainlit.user import User
 
 log = logging.getLogger(__name__)
 
+MAX_COMMENT = 4000
+"""Characters of a comment on an answer; the rest is cut."""
+
 NAMELESS_CHAT = "Your papers"
-"""Name of a chat that started without text, with an upload or a look at the library."""
+"""Name of a chat that started without text, with an upload."""
+
+_OLD_LIST = "Library"
+"""Name of the element with which older versions stored a list of the papers; its page is gone."""
 
 BUSY_SECONDS = 5.0
 """How long one attempt waits for another program that locks the file."""
@@ -97,6 +104,12 @@ _THREAD = """
         "userId" = COALESCE(threads."userId", EXCLUDED."userId"),
         "userIdentifier" = COALESCE(threads."userIdentifier", EXCLUDED."userIdentifier")
     WHERE threads."name" IS NULL OR threads."userId" IS NULL
+"""
+
+
+_LATER = """
+    SELECT s."id" FROM steps s JOIN steps q ON q."id" = :step AND q."threadId" = :chat
+    WHERE s."threadId" = q."threadId" AND s."createdAt" > q."createdAt"
 """
 
 
@@ -157,6 +170,7 @@ class ChatHistory(SQLAlchemyDataLayer):  # type: ignore[misc]  # chainlit's own 
         super().__init__(f"sqlite+aiosqlite:///{file}", storage_provider=uploads)
         self._file = file
         event.listen(self.engine.sync_engine, "connect", _prepare)
+        self._words = ChatWords(self.execute_sql)
         self._in_order = asyncio.Lock()
         self._turn_of: asyncio.Task[Any] | None = None
         self._deleted: set[str] = set()
@@ -244,6 +258,7 @@ class ChatHistory(SQLAlchemyDataLayer):  # type: ignore[misc]  # chainlit's own 
         """
         async with self._turn():
             self._deleted.add(thread_id)
+            self._words.changed(thread_id)
             await super().delete_thread(thread_id)
             if await self._has(thread_id):
                 self._deleted.discard(thread_id)
@@ -259,12 +274,16 @@ class ChatHistory(SQLAlchemyDataLayer):  # type: ignore[misc]  # chainlit's own 
         async with self._turn():
             if await self._keep_thread(step_dict):
                 await super().create_step(_harmless(step_dict))
+                self._words.changed(str(step_dict["threadId"]))
 
     @queue_until_user_message()
     async def delete_step(self, step_id: str) -> None:
         """As inherited, in turn: a step must not be deleted before it is written."""
         async with self._turn():
+            rows = await self.execute_sql('SELECT "threadId" FROM steps WHERE "id" = :id', {"id": step_id})
             await super().delete_step(step_id)
+            for row in rows if isinstance(rows, list) else ():
+                self._words.changed(row["threadId"])
 
     @queue_until_user_message()
     async def create_element(self, element: Element) -> None:
@@ -283,9 +302,29 @@ class ChatHistory(SQLAlchemyDataLayer):  # type: ignore[misc]  # chainlit's own 
         async with self._turn():
             await super().delete_element(element_id, thread_id)
 
-    async def upsert_feedback(self, feedback: Feedback) -> str:
-        """As inherited, in turn."""
+    async def forget_after(self, thread_id: str, step_id: str) -> list[str]:
+        """Delete all that came after a message of a chat; returns the ids of the deleted steps."""
         async with self._turn():
+            rows = await self.execute_sql(_LATER, {"chat": thread_id, "step": step_id})
+            ids = [str(row["id"]) for row in rows] if isinstance(rows, list) else []
+            for later in ids:
+                await super().delete_step(later)
+            self._words.changed(thread_id)
+        return ids
+
+    async def upsert_feedback(self, feedback: Feedback) -> str:
+        """As inherited, in turn, for a message that is there; its chat is the message's, whatever the page says.
+
+        Raises:
+            ValueError: there is no such message.
+        """
+        async with self._turn():
+            rows = await self.execute_sql('SELECT "threadId" FROM steps WHERE "id" = :id', {"id": feedback.forId})
+            if not isinstance(rows, list) or not rows:
+                raise ValueError("There is no such answer.")
+            feedback.threadId = str(rows[0]["threadId"])
+            if feedback.comment is not None:
+                feedback.comment = feedback.comment[:MAX_COMMENT]
             return str(await super().upsert_feedback(feedback))
 
     async def delete_feedback(self, feedback_id: str) -> bool:
@@ -314,6 +353,17 @@ class ChatHistory(SQLAlchemyDataLayer):  # type: ignore[misc]  # chainlit's own 
 
     async def _has(self, thread_id: str) -> bool:
         return bool(await self.execute_sql('SELECT 1 FROM threads WHERE "id" = :id', {"id": thread_id}))
+
+    async def list_threads(self, pagination: Pagination, filters: ThreadFilter) -> PaginatedResponse[ThreadDict]:
+        """The user's chats, the last used first, without their messages, which no list shows.
+
+        A search finds the chats with a question or an answer that has all the words, and those named so.
+        """
+        if not filters.userId:
+            raise ValueError("userId is required")
+        rows = await self.execute_sql(CHATS, {"user": filters.userId, "judged": filters.feedback})
+        found = await self._words.having(filters.search or "", rows if isinstance(rows, list) else [])
+        return page_of(found, pagination)
 
     async def get_thread_author(self, thread_id: str) -> str:
         """The owner of a chat; empty if there is no such chat."""
@@ -381,6 +431,7 @@ def _make_readable(threads: list[Any]) -> None:
             step["generation"] = _object(step.get("generation"), None)
             step["output"] = step.get("output") or ""
             step.update(_harmless(step))
+        thread["elements"] = [one for one in thread["elements"] or [] if one.get("name") != _OLD_LIST]
         for element in thread["elements"]:
             element["props"] = _object(element.get("props"), {})
             element["playerConfig"] = _object(element.get("playerConfig"), None)

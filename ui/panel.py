@@ -72,7 +72,8 @@ async def open_citation(message: Any) -> None:
     if chunk is None or chunk.paper_id != paper_id or not chunk.first_page <= page <= chunk.last_page:
         raise CitationError("The cited passage is no longer in your library.", "Ask again for a fresh answer.")
     words = _cited_in(str(message.get("text") or ""), path)
-    await show(paper_id, page=page, words=words, passage=None if words else ordinal)
+    places = _places_in(str(message.get("text") or ""), paper_id)
+    await show(paper_id, page=page, words=words, passage=None if words else ordinal, places=places)
 
 
 def _cited_in(text: str, path: str) -> list[str]:
@@ -82,12 +83,31 @@ def _cited_in(text: str, path: str) -> list[str]:
     return [quote for quote in kept.get(path, []) if _letters(quote)[:KNOWN_BY] in shown]
 
 
+def _places_in(text: str, paper_id: str) -> list[viewer.Place]:
+    """The places in this paper whose quotes are in the clicked message; none if there is only one."""
+    places = []
+    for path in cl.user_session.get(_KEPT) or {}:
+        match = _CITE.fullmatch(path)
+        if match and match[1] == paper_id and (words := _cited_in(text, path)):
+            places.append(viewer.Place(page=int(match[2]), ordinal=match[3], quotes=tuple(words)))
+    return places if len(places) > 1 else []
+
+
 def _letters(text: str) -> str:
     return "".join(filter(str.isalnum, text.casefold()))
 
 
-async def show(paper_id: str, *, page: int = 1, words: Sequence[str] = (), passage: str | None = None) -> None:
+async def show(
+    paper_id: str,
+    *,
+    page: int = 1,
+    words: Sequence[str] = (),
+    passage: str | None = None,
+    places: Sequence[viewer.Place] = (),
+) -> None:
     """Open the panel with this paper at this page, with the words marked, or the passage with this ordinal.
+
+    One can jump from there to the other places that the answer cites.
 
     Raises:
         UnknownPaperError: there is no such paper, or it has no such page.
@@ -98,7 +118,7 @@ async def show(paper_id: str, *, page: int = 1, words: Sequence[str] = (), passa
     title = paper.title if len(paper.title) <= TITLE_CHARS else paper.title[:TITLE_CHARS].rsplit(" ", 1)[0] + " …"
     cited = page if words or passage else None
     props = {
-        "address": viewer.address(paper.id, page, words=words, passage=passage, cited=cited),
+        "address": viewer.address(paper.id, page, words=words, passage=passage, cited=cited, places=places),
         "title": f"{title}, page {paper.page_name(page)}",
     }
     # Chainlit searches for an element's name in every text; this one occurs in none

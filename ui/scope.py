@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
@@ -21,6 +23,10 @@ ALL, CHOSEN, TAG = "all", "chosen", "tag:"
 
 PICKER = "scope"
 """The picker's id, and the key in the session and in messages."""
+
+
+WAITS_SECONDS = 60.0
+"""How long a choice waits for the next chat."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +104,51 @@ def choose(paper_ids: Sequence[str]) -> str:
         if ids
         else "Your questions now search all papers."
     )
+
+
+def choose_from(chosen: Mapping[str, Any]) -> str:
+    """Take a choice of the Library, {"ids": […]} or {"tag": "…"}; neither means all. Returns a sentence for the user.
+
+    Raises:
+        TagError: no paper carries the tag.
+    """
+    tag, ids = chosen.get("tag"), chosen.get("ids")
+    if not isinstance(tag, str) or not tag:
+        return choose([str(paper_id) for paper_id in ids] if isinstance(ids, list) else [])
+    papers = core.library().tagged(tag)
+    name = next(known for known in core.library().tags() if known.casefold() == tag.strip().casefold())
+    cl.user_session.set(PICKER, TAG + name)
+    return f"Your questions now search {counted(len(papers), 'paper')} tagged “{name}”."
+
+
+def in_words() -> str:
+    """What this chat asks: "all papers", "2 chosen papers", "papers tagged “thesis”"."""
+    now = _session()
+    if now.startswith(TAG):
+        return f"papers tagged “{now.removeprefix(TAG)}”"
+    return counted(len(_chosen()), "chosen paper") if now == CHOSEN else "all papers"
+
+
+def asks_all() -> bool:
+    """Whether this chat asks all papers."""
+    return _session() == ALL
+
+
+_waiting: list[tuple[float, Mapping[str, Any]]] = []
+
+
+def for_next_chat(chosen: Mapping[str, Any]) -> None:
+    """Keep a choice, as `choose_from` takes it, for the chat that is opened next."""
+    _waiting[:] = [(time.monotonic(), chosen)]
+
+
+def take_waiting() -> None:
+    """Make the choice that waits, if any, this chat's."""
+    while _waiting:
+        since, chosen = _waiting.pop()
+        if time.monotonic() - since < WAITS_SECONDS:
+            with suppress(UserFacingError):  # the tag is gone
+                choose_from(chosen)
 
 
 def kept() -> dict[str, Any]:

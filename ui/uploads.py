@@ -64,6 +64,7 @@ async def _add_one(path: Path, name: str) -> Paper | None:
     await message.send()
     async with _one_at_a_time:
         report = await _ingest(path, name=name, message=message)
+    core.removals().keep([report.paper_id])
     message.content = _result(report)
     if report.attached:
         message.actions = [_attached_action(report)]

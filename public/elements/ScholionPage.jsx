@@ -1,9 +1,10 @@
 import { useEffect, useRef, useState } from 'react'
 
-// A page of a paper in the side panel. Everything in it is a page of its own: /page/<paper>/<number>.
+// A page of ours in the side panel: /page/<paper>/<number>, or /library.
 export default function ScholionPage() {
   const frame = useRef(null)
-  const address = /^\/page\/[0-9a-f]{16}\//.test(props.address) ? props.address : 'about:blank' // no other may be opened
+  const library = props.address === '/library'
+  const address = library || /^\/page\/[0-9a-f]{16}\//.test(props.address) ? props.address : 'about:blank' // no other may be opened
   const [height, setHeight] = useState(600)
 
   // As high as the panel allows below its title, so that only the page itself scrolls.
@@ -22,7 +23,7 @@ export default function ScholionPage() {
   }, [])
 
   return (
-    <iframe id="page-of-paper" ref={frame} src={address} title={props.title}
+    <iframe id={library ? 'library-panel' : 'page-of-paper'} ref={frame} src={address} title={props.title}
       className="w-full rounded-lg border" style={{ height: `${height}px`, border: 0 }}
       onLoad={() => frame.current?.contentWindow?.focus({ preventScroll: true })} />
   )

@@ -1,4 +1,4 @@
-"""What a question about the records refers to: the papers it names, those of the chat, and what to ask if unclear."""
+"""What a question about the records refers to: papers that it names, papers of the chat, and what to ask if unclear."""
 
 from __future__ import annotations
 
@@ -15,13 +15,12 @@ from rag.retrieval.naming import (
     Name,
     Plain,
     find_names,
-    fold,
-    is_by,
     listed_in,
     marked_text,
     title_fragment,
     titles_in,
 )
+from rag.retrieval.people import fold, is_by
 from rag.words import STOP_WORDS, counted
 
 if TYPE_CHECKING:
@@ -34,7 +33,7 @@ if TYPE_CHECKING:
     Cited = Sequence[tuple[str, int]]
 
 MOST_AT_ONCE = 8
-"""Papers of which facts are told at once; more are listed, and one is to be named."""
+"""Facts are given for at most this many papers at once; more are listed, and the user names one."""
 
 MOST_LISTED = 200
 
@@ -53,9 +52,9 @@ _MANY = re.compile(
     r"|те|тях|тези|(?:тези )?(?:статии|статиите|публикации))"
 )
 _PRONOUN = re.compile(r"(?:they|them|these|those|both|all|sie|diese|beide|alle|те|тях|тези)")
-"""Stands for papers only after an answer from the records: elsewhere they are the samples, the drugs, the rats."""
+"""Means papers only after an answer from the records; elsewhere it is the samples, the drugs or the rats."""
 
-_PUBLICATION = re.compile(  # what a paper itself may be called, but hardly what it tells of, as "the study" may
+_PUBLICATION = re.compile(  # words for a paper itself, and hardly for its subject, unlike "the study"
     r"\b(?:paper|article|publication|preprint|manuscript|review|report|artikel|aufsatz|veroffentlichung|publikation|beitrag"
     r"|стати\w+|публикаци\w+|доклад\w*|обзор\w*)s?\b"
 )
@@ -76,7 +75,7 @@ _LOOKS_DATED = re.compile(
 _PARTICLES = frozenset(
     "van von der den de del della di da dos du la le el al bin ibn ter ten zu zur and und et и & y".split()
 )
-_SEASONS = frozenset(  # before a year no name: "March 2020"
+_SEASONS = frozenset(  # not a name before a year: "March 2020"
     "january february march april may june july august september october november december spring summer autumn fall"
     " winter januar februar marz mai juni juli oktober dezember fruhling sommer herbst".split()
 )
@@ -84,7 +83,7 @@ _ARTICLES = frozenset("the a an der die das den this that these those dieser die
 
 
 def is_person(said: str) -> bool:
-    """Whether words, as the user wrote them, look like family names: capitalised, none in capitals throughout."""
+    """Whether words as the user wrote them look like family names: capitalised, but not all in capitals throughout."""
     named = [word for word in re.split(r"[\s,]+", said.strip()) if word and word not in _PARTICLES]
     return 0 < len(named) <= 6 and all(
         re.fullmatch(r"[^\W\d_][\w'’.-]*", word)
@@ -96,23 +95,24 @@ def is_person(said: str) -> bool:
 
 
 def looks_named(said: str) -> bool:
-    """Whether words, as the user wrote them, can hardly mean anything but a paper, be it known or not.
+    """Whether words as the user wrote them can hardly mean anything but a paper, known or not.
 
-    That is a file, a title in quotation marks, or an author with a year or "et al."; no topic and no bare quoted word.
+    That is a file name, a title in quotation marks, or an author with a year or "et al.", but not a topic or a single
+    quoted word.
     """
     if re.fullmatch(r"\S+\.pdf", said, re.IGNORECASE) or _LOOKS_QUOTED.fullmatch(said.casefold()):
         return True
     if not (dated := _LOOKS_DATED.fullmatch(said)):
         return False
     who = dated["who"]
-    if dated["others"]:  # these words say enough: "smith et al."
+    if dated["others"]:  # unmistakable: "smith et al."
         return len(who.split()) <= 4 and not set(fold(who).split()) & (STOP_WORDS | _ARTICLES) - _PARTICLES
     return len(who.split()) <= 5 and is_person(who)
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What the records say."""
+    """An answer from the records."""
 
     text: str
     """Plain text: titles in “…”, numbered lists, BibTeX between two lines of backticks."""
@@ -121,7 +121,7 @@ class Reply:
 
 
 class Asked:
-    """One question with all that it may refer to."""
+    """A question with everything that it may refer to."""
 
     def __init__(self, library: Library, question: str, scope: Scope, history: History, cited: Cited) -> None:
         self.library, self.scope, self.history, self.cited = library, scope, history, cited
@@ -135,12 +135,12 @@ class Asked:
     def subject(  # noqa: PLR0911 - one way of naming a paper a line
         self, text: str | None, *, alone: bool = False, loose: bool = False
     ) -> list[Paper] | Reply | None:
-        """The papers that the words mean; a reply where that is to be asked; None where they mean no paper.
+        """The papers that the words mean; a reply if the user has to be asked; None if they mean no paper.
 
         Args:
-            text: the words, folded; None: it is left to the chat.
+            text: the words, folded; None if the paper is left to the chat.
             alone: whether the question has no words for the paper.
-            loose: whether the question may as well be about what papers say: only a sure name is taken for a paper.
+            loose: whether the question may also be about what papers say: then only an unmistakable name counts.
         """
         if text is None or ONE.fullmatch(text) or _MANY.fullmatch(text):
             unsure = loose and not (text and _PUBLICATION.search(text))
@@ -176,19 +176,19 @@ class Asked:
         return list(found) if len(found) == 1 else self.which(said, found)
 
     def which(self, said: str, fitting: Sequence[Paper]) -> Reply:
-        """Ask which of the papers that a name fits is meant."""
+        """Ask which of the matching papers is meant."""
         listed = words.numbered(words.entry(paper) for paper in fitting[:MOST_LISTED])
         return Reply(f"“{said.strip(MARKS)}” fits {len(fitting)} papers {self.here}:\n\n{listed}\n\n{WHICH_ONE}")
 
     def _elsewhere(self, text: str) -> list[Paper] | Reply | None:
-        """A paper of the library that is not among those that this chat asks."""
+        """A paper in the library that this chat does not search."""
         if self.scope.whole:
             return None
         names = find_names(Plain(text), self.library.papers(), bare=False)
         return self._named(names) if names else None
 
     def nothing(self, said: str) -> Reply:
-        """That no paper has this name; and which ones somebody of the name has written."""
+        """Say that no paper has this name, and which papers an author of that name has written."""
         person = re.sub(r",? (?:et al\.?)?,? ?\(?(?:(?:19|20)\d\d[a-z]?)?\)?$|,? \(?(?:19|20)\d\d[a-z]?\)?$", "", said)
         by = [paper for paper in self.papers if is_by(paper, person)]
         near = (
@@ -198,18 +198,18 @@ class Asked:
 
     @property
     def here(self) -> str:
-        """Where the papers are that are asked."""
+        """Where the searched papers are."""
         return "in your library" if self.scope.whole else "that this chat asks"
 
     def of(self, papers: Sequence[Paper]) -> str:
-        """So many papers, for "None of …"; those of a question that names some are "these"."""
+        """How many papers, for "None of …"; "these" if the question names some."""
         if len(papers) != len(self.papers):
             return f"these {len(papers)} papers"
         n = len(papers)
         return f"your {counted(n, 'paper')}" if self.scope.whole else f"the {counted(n, 'paper')} that this chat asks"
 
     def empty(self) -> Reply:
-        """That there is no paper to ask."""
+        """Say that there is no paper to ask about."""
         if n := len(self.library.papers()):
             return Reply(
                 f"This chat asks none of your {counted(n, 'paper')}: choose some in the Library and ask again."
@@ -217,7 +217,7 @@ class Asked:
         return Reply("Your library is empty: add a paper and ask again.")
 
     def _from_chat(self, *, many: bool, alone: bool) -> list[Paper] | Reply | None:
-        """What "it" or nothing stands for: the only paper that is asked, or those of the last answer."""
+        """What "it" or an omitted name means: the only paper searched, or those of the last answer."""
         if len(self.papers) == 1:
             return self.papers
         if not self.papers:
@@ -228,18 +228,18 @@ class Asked:
         if many:
             return self.papers if len(self.papers) <= MOST_AT_ONCE else Reply(WHICH)
         if alone and len(self.plain.text.split()) < 4:
-            return None  # "when?", "the sources?": of what, only the chat could have said
+            return None  # "when?", "the sources?": only the chat could say of what
         return Reply(WHICH)
 
     def _is_bare(self, alone: bool) -> bool:  # noqa: FBT001 - as `subject` has it
         return alone and is_bare(self.plain.text)
 
     def _told(self) -> list[Paper]:
-        """The papers that the last answer names, as those from the records do."""
+        """Papers named in the last answer, as answers from the records name them."""
         return titles_in(self.history[-1][1], self.papers) if self.history else []
 
     def last(self) -> list[Paper]:
-        """The papers that the last answer is about."""
+        """Papers that the last answer is about."""
         if not self.history:
             return []
         asked = self.history[-1][0]
@@ -256,13 +256,13 @@ class Asked:
         return listed_in(self.history[-2][1], self.papers) if len(self.history) > 1 else []
 
     def listing(self, papers: Sequence[Paper]) -> str:
-        """The papers as a numbered list, as many as a chat bears."""
+        """The papers as a numbered list, cut to a length that suits a chat."""
         listed = words.numbered(words.entry(paper) for paper in papers[:MOST_LISTED])
         rest = len(papers) - MOST_LISTED
         return f"{listed}\n\n… and {rest} more; the Library shows all." if rest > 0 else listed
 
     def said(self, folded: str) -> str:
-        """Words of the plain question as the user wrote them."""
+        """Words of the folded question as the user wrote them."""
         at = self.plain.text.rfind(folded)
         return self.plain.said(at, at + len(folded)) if at >= 0 and folded else folded
 

@@ -1,4 +1,4 @@
-"""Catalogue: a question in; out comes what the library's records say, or None for one about what papers say."""
+"""Catalogue: takes a question, returns what the library's records say, or None if it is about what papers say."""
 
 from __future__ import annotations
 
@@ -13,15 +13,9 @@ from rag.catalogue.asked import MOST_AT_ONCE, NAMES, ONE, WHICH, WHICH_ONE, Aske
 from rag.catalogue.citing import citing, of_paper, of_words
 from rag.catalogue.grammar import ALL_FIELDS, Request, read
 from rag.catalogue.mentions import find_mentions, wanted_words
-from rag.retrieval.naming import (
-    MARKS,
-    NAMED,
-    fold,
-    is_by,
-    place_alone,
-    title_fragment,
-    title_of,
-)
+from rag.catalogue.notes import notes_reply
+from rag.retrieval.naming import MARKS, NAMED, place_alone, title_fragment, title_of
+from rag.retrieval.people import fold, is_by
 from rag.words import counted, split_sentences
 
 if TYPE_CHECKING:
@@ -34,10 +28,10 @@ if TYPE_CHECKING:
 
 
 NEW = 5
-"""Papers that "what is new" shows."""
+"""How many papers "what is new" shows."""
 
 MOST_CITED = 60
-"""Pages that get a marker with a quote; where there are more, only the first of each paper."""
+"""Pages that get a marker with a quote; if there are more, only the first page of each paper."""
 
 _COMPARE = re.compile(
     r"(?:please )?(?:(?:can|could) you )?(?:compare|contrast|vergleiche|vergleichen sie|сравни|сравнете) "
@@ -47,7 +41,7 @@ _COMPARE = re.compile(
 _FIRST_MARKER = re.compile(r"\[\d{1,3}\]")
 
 _NO_PERSON = frozenset("year years date title titles author authors topic journal relevance jahr autor titel".split())
-"""What a list is sorted by."""
+"""Sort key of a list."""
 
 _NOT_A_WORD = re.compile(
     r"(?:any|other|others|some|how|why|that|whether|what|which|a lot|their|its|each|one|anything|something|it|this"
@@ -56,25 +50,25 @@ _NOT_A_WORD = re.compile(
 
 
 class Catalogue:
-    """Answers from the records of one library. Reads the tables: for a thread."""
+    """Answers from the records of one library. It reads the database, so run it in a thread."""
 
     def __init__(self, library: Library) -> None:
         self._library = library
 
     def answer(self, question: str, *, scope: Scope, history: History = (), cited: Cited = ()) -> Reply | None:
-        """The reply to a question about the library and its papers; None for a question about what papers say.
+        """The reply to a question about the library and its papers; None if the question is about what papers say.
 
         Args:
             question: in the user's words.
-            scope: the papers that are asked.
+            scope: the papers searched in this chat.
             history: earlier (question, answer) pairs of this chat, oldest first.
-            cited: (paper id, page) of each citation of the last answer, in its order.
+            cited: (paper id, page) of each citation of the last answer, in order.
         """
         return _Answering(self._library, question, scope, history, cited).reply()
 
 
 class _Answering(Asked):
-    """The replies, one for each verb."""
+    """The reply functions, by verb."""
 
     def reply(self) -> Reply | None:
         if again := self._chosen():
@@ -86,7 +80,7 @@ class _Answering(Asked):
                 return reply
         return None
 
-    def _answered(self, request: Request) -> Reply | None:  # noqa: PLR0911 - one verb a line
+    def _answered(self, request: Request) -> Reply | None:  # noqa: C901, PLR0911 - one verb a line
         match request.verb:
             case "facts":
                 return self._facts(request)
@@ -98,6 +92,8 @@ class _Answering(Asked):
                 return self._by(request)
             case "page":
                 return self._page()
+            case "notes":
+                return notes_reply(self, request)
         if not self.papers:
             return self.empty()
         match request.verb:
@@ -113,7 +109,7 @@ class _Answering(Asked):
     # -- one paper ---------------------------------------------------------------------------------------------------
 
     def _chosen(self) -> Reply | None:
-        """Take "the second one", or a name alone where one was asked for: the question before, of this paper."""
+        """Read "the second one", or a bare name that we asked for, as the previous question about this paper."""
         if not self.history or len(self.names) != 1 or len(self.names[0].papers) != 1:
             return None
         asked, said = self.history[-1]
@@ -149,7 +145,7 @@ class _Answering(Asked):
         return Reply(words.numbered(lines))
 
     def _comparison(self) -> Reply | None:
-        """What to ask before papers are compared: which one is meant, or whether one is there at all."""
+        """What to ask before comparing papers: which one is meant, or that one is not in the library."""
         match = _COMPARE.fullmatch(self.marked)
         if not match or not self.names:
             return None
@@ -179,7 +175,7 @@ class _Answering(Asked):
             return self.empty()
         told, found_mentions = self._search(wanted, papers, is_quoted=is_quoted)
         if not found_mentions and not is_quoted and (request.strict or len(wanted.split()) > 1):
-            return None  # more a topic than a word: papers may say it in other words
+            return None  # a topic rather than a word: papers may use other words for it
         return self._mention_reply(told, found_mentions, papers, request)
 
     def _search(self, wanted: str, papers: Sequence[Paper], *, is_quoted: bool) -> tuple[str, list[Mentions]]:
@@ -279,7 +275,7 @@ class _Answering(Asked):
     ) -> Reply | None:
         found, without = citing(self.library, self.papers, cites=cites, but=but)
         if not found and not is_work:
-            return None  # "which studies cite a lack of power?" asks for what they say
+            return None  # "which studies cite a lack of power?" is about what they say
         checked = [paper for paper in self.papers if paper.id != but and paper not in without]
         if not checked:
             return Reply(f"No paper {self.here} has a reference list in which to look for {told}.")
@@ -321,7 +317,7 @@ class _Answering(Asked):
         return Reply(_on_pages([(by_id[paper_id], found) for paper_id, found in pages.items()])) if pages else None
 
     def _pages_of(self, answer: str) -> Iterator[tuple[str, int]]:
-        """The pages that have a sentence of the answer word for word."""
+        """Pages that contain a sentence of the answer word for word."""
         said = [re.sub(r"[*_>“”]", "", _FIRST_MARKER.sub("", sentence)).strip() for sentence in split_sentences(answer)]
         for sentence in said:
             if len(sentence.split()) >= 4:

@@ -1,11 +1,12 @@
-"""Which papers of the library cite a work: looked up in their stored reference lists."""
+"""Find the papers in the library that cite a work, in their stored reference lists."""
 
 from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING
 
-from rag.retrieval.naming import MARKS, family_forms, fold
+from rag.retrieval.naming import MARKS
+from rag.retrieval.people import family_forms, fold
 from rag.words import STOP_WORDS
 
 if TYPE_CHECKING:
@@ -14,7 +15,8 @@ if TYPE_CHECKING:
     from ingest import Library, Paper
 
 TITLE_BEGINS = 60
-"""So many letters and digits of a title, from its beginning, are looked for in an entry; a short title in full."""
+"""How many letters and digits of a title's beginning are looked for in an entry; a shorter title is looked for in full.
+"""
 
 SHORTEST_TITLE = 20
 
@@ -29,13 +31,13 @@ _LEAD = re.compile(
 def citing(
     library: Library, papers: Sequence[Paper], *, cites: Callable[[str], bool], but: str | None = None
 ) -> tuple[list[tuple[Paper, str]], list[Paper]]:
-    """The papers with the entry of their reference list that fits, and the papers that have no reference list.
+    """The papers whose reference list has a matching entry, with that entry, and the papers without a reference list.
 
     Args:
         library: has the reference lists.
-        papers: whose lists are looked through.
-        cites: whether an entry is of the work.
-        but: the id of a paper that is left out: the cited one itself.
+        papers: whose lists to search.
+        cites: whether an entry is the work.
+        but: id of a paper to leave out: the cited one itself.
     """
     found, without = [], []
     for paper in papers:
@@ -48,7 +50,7 @@ def citing(
 
 
 def of_paper(cited: Paper) -> Callable[[str], bool]:
-    """Whether an entry is of this paper: its DOI, or its title; of a short title also an author or the year."""
+    """Whether an entry is this paper, by its DOI or title; a short title also needs an author or the year."""
     title = _letters(cited.title)
     doi = fold(cited.doi or "")
     families = {_letters(form) for author in cited.authors[:1] for form in family_forms(author)[:1]}
@@ -65,7 +67,7 @@ def of_paper(cited: Paper) -> Callable[[str], bool]:
 
 
 def of_words(text: str) -> Callable[[str], bool] | None:
-    """Whether an entry has these authors and this year, or these words of a title; None where there is no word."""
+    """Whether an entry has these authors and this year, or these words of a title; None if there are no words."""
     text = fold(text).strip().strip(MARKS)
     text = _LEAD.sub("", text, count=1) if _LEAD.match(text) else text
     if named := _AUTHOR_YEAR.fullmatch(text):

@@ -1,7 +1,7 @@
-"""What is asked of the library's records, read from the whole question by fixed patterns in English, German, Bulgarian.
+"""Fixed patterns for questions about the library's records, in English, German and Bulgarian.
 
-Precision comes first: a question that no pattern covers from its first word to its last is about what a paper says and
-is answered as before.
+Precision comes first: a question that no pattern covers from its first word to its last is about what a paper says,
+and is answered as such.
 """
 
 from __future__ import annotations
@@ -10,12 +10,13 @@ import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
+from rag.catalogue import note_questions
 from rag.retrieval.naming import MARKS, NAMED, NOUN
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-Verb = Literal["facts", "by", "years", "count", "list", "newest", "cites", "mentions", "page"]
+Verb = Literal["facts", "by", "years", "count", "list", "newest", "cites", "mentions", "page", "notes"]
 Field = Literal[
     "authors", "year", "venue", "doi", "title", "bibtex", "pages", "references", "cited", "abstract", "file", "added"
 ]
@@ -25,25 +26,26 @@ _ACCENTS = str.maketrans({"й": "и", "ä": "a", "ö": "o", "ü": "u", "ß": "ss
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What is asked of the records."""
+    """What is asked about the records."""
 
     verb: Verb
     fields: tuple[Field, ...] = ()
-    """Of facts, in the order in which they are asked for."""
+    """The facts asked for, in order."""
     subject: str | None = None
-    """The words for the paper that is asked about, folded, names as `NAMED`; None: it is left to the chat."""
+    """The words for the paper in question, folded, with names as `NAMED`; None if it is left to the chat."""
     words: str | None = None
-    """What is to be mentioned or cited, or who wrote, folded."""
+    """What is mentioned or cited, or who wrote, folded."""
     negated: bool = False
     years: tuple[int | None, int | None] = (None, None)
-    """The first and the last year, both included; None: open."""
+    """First and last year, inclusive; None if open."""
     place: int | None = None
-    """Of the authors: 0 the first, -1 the last; None: all."""
+    """Which author: 0 the first, -1 the last; None for all."""
     order: Literal["year", "oldest", "title", "authors"] | None = None
     strict: bool = False
-    """Whether `words` must be known to the library: the question may mean something else."""
+    """Whether the library must know `words`, because the question may mean something else."""
     loose: bool = False
-    """Whether the same words may ask what papers say, "where is it released?": only a sure name is taken for a paper."""
+    """Whether the same words may ask what papers say ("where is it released?"): then only an unmistakable name counts.
+    """
 
 
 def _compiled(*patterns: str) -> tuple[re.Pattern[str], ...]:
@@ -106,7 +108,7 @@ _MENTIONS = _compiled(
     rf"на (?:коя страница|кои страници) се (?:споменава|споменават|среща|срещат) {_X}",
     rf"(?:колко пъти) се (?:споменава|споменават|среща|срещат) {_X}",
 )
-_MENTIONS_OF = _compiled(  # in one paper: on the question in which names are marked
+_MENTIONS_OF = _compiled(  # in one paper: matched against the question with names marked
     rf"(?:does|do|did) (?P<s>{NAMED}) (?:ever )?mention {_X}",
     rf"where (?:in {_S} )?(?:does|do|did) (?P<s2>{NAMED}) mention {_X}",
     rf"where in {_S} (?:is|are|was|were) {_X} mentioned",
@@ -169,6 +171,9 @@ _COUNT = _compiled(
     rf"колко {_P_BG} (?:(?:имам|имаме|съм добавил[а]?)(?: в {_LIB_BG})?|(?:има|съдържа) (?:в )?{_LIB_BG})|колко статии(?: има)?",
 )
 _SHOW = _compiled(
+    rf"how many {_P} (?:(?:do i|do we) have|are (?:there )?in {_LIB}|are there)(?: in {_LIB})?,? and (?:which|what)(?: ones)?(?: are (?:they|these|there))?",
+    rf"wie viele {_P_DE} (?:(?:habe ich|haben wir)(?: in {_LIB_DE})?|(?:gibt es|sind)(?: hier| in {_LIB_DE})?),? und welche(?: sind (?:es|das))?",
+    rf"колко {_P_BG} (?:имам|имаме|има)(?: в {_LIB_BG})?,? и кои(?: са(?: те| това)?)?",
     rf"{_LIST}{_OF} {_P}{_IN}(?P<sort>.*?)",
     rf"(?:which|what){_OF} {_P} (?:do i have|do we have|have i(?: added| got)|are there|are here|are in {_LIB}|does {_LIB} (?:have|contain|hold)|can i ask(?: about)?|do you (?:have|know))(?: in {_LIB}| here)?(?P<sort>.*?)",
     rf"what(?: is|'s| do i have| papers are)? in {_LIB}|(?:show|list)(?: me)? {_LIB}|(?:a |the )?list of{_OF} {_P}(?: in {_LIB})?|my papers|all (?:my )?papers",
@@ -301,7 +306,7 @@ _PAIRS = _compiled(  # two facts at once: "when and where was it published?", "w
     rf"(?P<a>wann|wo|von wem),? und (?P<b>wann|wo|von wem) (?:wurde|ist|war) {_Q} {_PUB_DE}",
     rf"(?P<a>кога|къде|от кого) и (?P<b>кога|къде|от кого) (?:е |беше )?{_PUB_BG}(?: {_Q})?",
 )
-_LOOSE = re.compile(  # words that ask of papers and of what they are about alike
+_LOOSE = re.compile(  # words used for papers and for their subjects alike
     r"\b(?:released?|printed|issued|made|added|uploaded|imported|appear|come out|how old|how long|name|called|link|date|sources?|data|details|record"
     r"|wie alt|wie lang|heisst|erschien(?:en)?|gedruckt|herausgegeben|quellen|hinzugefugt|datum"
     r"|казва|нарича|излиза|излезе|излязл\w*|излезл\w*|източни\w+|добав\w+)\b"
@@ -318,7 +323,7 @@ ALL_FIELDS: tuple[Field, ...] = (
 
 
 def read(plain: str, marked: str) -> Iterator[Request]:
-    """What a question may ask of the records, the likeliest first; nothing for one about what papers say.
+    """What a question may ask about the records, likeliest first; empty if it is about what papers say.
 
     Args:
         plain: the question, folded.
@@ -330,7 +335,7 @@ def read(plain: str, marked: str) -> Iterator[Request]:
 
 
 def is_bare(text: str) -> bool:
-    """Whether it is no more than a question word: only after an answer about a paper it asks for a fact of that."""
+    """Whether the question is only a question word, which asks for a fact only after an answer about a paper."""
     return _core(text) in _BARE
 
 
@@ -341,6 +346,8 @@ def _core(text: str) -> str:
 
 
 def _words_and_lists(plain: str, marked: str) -> Iterator[Request]:  # noqa: C901, PLR0912 - one table a line
+    for subject, topic in note_questions.read(marked):
+        yield Request("notes", subject=subject, words=topic)
     for match in _all(_MENTIONS_OF, marked):
         yield Request("mentions", words=match["x"], subject=_slot(match))
     for match in _all(_MENTIONS, plain):
@@ -371,7 +378,7 @@ def _words_and_lists(plain: str, marked: str) -> Iterator[Request]:  # noqa: C90
 
 
 def _is_of_others(plain: str) -> bool:
-    """Whether "studies" may be those that a paper tells of: no word says that they are the user's."""
+    """Whether "studies" may be those that a paper reports, because nothing says that they are the user's."""
     others = re.search(r"\b(?:stud(?:y|ies)|works?|studien?|arbeit(?:en)?)\b", plain)
     return bool(others) and not re.search(
         r"\b(?:my|our|i|we|library|collection|here|added|uploaded|meiner?|ich|wir|hier|bibliothek|sammlung)\b", plain

@@ -1,4 +1,4 @@
-"""Where a word or phrase stands in the papers, letter for letter: every hit, by the full-text index and the text."""
+"""Find every occurrence of a word or phrase in the papers, letter for letter, with the full-text index and the text."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from ingest.paper import PAGE_BREAK, pages_of
 from ingest.sentences import sentence_spans
-from rag.retrieval.naming import MARKS, fold
+from rag.retrieval.naming import MARKS
+from rag.retrieval.people import fold
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,34 +17,34 @@ if TYPE_CHECKING:
     from ingest import Chunk, Library, Paper
 
 MOST_CHUNKS = 1_000_000
-"""No limit that a library could meet: all hits are wanted."""
+"""A limit that no library reaches: all hits are wanted."""
 
 ACRONYM = 5
-"""A word of so many capitals at most is searched for in capitals only: WHO is not "who"."""
+"""A word of at most this many capitals is searched for in capitals only: WHO is not "who"."""
 
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """A word on a page."""
+    """One occurrence of a word on a page."""
 
     page: int
     chunk: Chunk
     quote: str
-    """The sentence it stands in, as far as it is on this page: a verbatim slice of the chunk."""
+    """The sentence around it, as far as it is on this page: a verbatim slice of the chunk."""
 
 
 @dataclass(frozen=True, slots=True)
 class Mentions:
-    """What one paper has of a word."""
+    """The occurrences of a word in one paper."""
 
     paper: Paper
     count: int
     hits: tuple[Hit, ...]
-    """The first of each page, in order."""
+    """The first occurrence on each page, in order."""
 
 
 def wanted_words(text: str) -> str:
-    """What is to be searched for, without quotation marks, "the word" and, where it is not quoted, an article."""
+    """The words to search for, without quotation marks, "the word" and, unless quoted, an article."""
     if (whole := text.strip())[:1] in MARKS:
         return whole.strip(MARKS).strip(" .,;")
     text = whole.strip(MARKS).strip()
@@ -57,9 +58,9 @@ def wanted_words(text: str) -> str:
 
 
 def find_mentions(library: Library, words: str, papers: Sequence[Paper]) -> list[Mentions]:
-    """The papers, in their order, in whose text these words stand side by side; reference lists are left out.
+    """The papers, in the given order, whose text contains these words side by side; reference lists are left out.
 
-    Upper and lower case, accents and kinds of hyphens are the same; parts of words and other forms are not.
+    Case, accents and kinds of hyphen do not matter; parts of words and other word forms do not match.
     """
     pattern = _pattern(words)
     tokens = re.findall(r"\w+", words)
@@ -111,8 +112,8 @@ class _Words:
     capitals: bool
 
     def places(self, text: str) -> list[tuple[int, int]]:
-        """The half-open ranges of `text` where the words stand."""
-        if text.isascii():  # as most chunks are: nothing moves
+        """Half-open ranges of `text` where the words occur."""
+        if text.isascii():  # like most chunks: offsets stay the same
             plain = text if self.capitals else text.lower()
             return [match.span() for match in self.pattern.finditer(plain)]
         pieces = [char if self.capitals else fold(char) for char in text]

@@ -1,4 +1,4 @@
-"""What the catalogue says, in plain text: titles in “…”, lists numbered so that "the second one" can be read back."""
+"""The catalogue's replies in plain text: titles in “…”, lists numbered so that "the second one" can be read back."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from rag.catalogue.grammar import Field
 
 FENCE = "```"
-"""Alone on a line it ends the BibTeX, which begins with it and "bibtex"."""
+"""Alone on a line, it ends a BibTeX block, which begins with it and "bibtex"."""
 
 _LABELS: dict[Field, str] = {
     "authors": "Authors", "year": "Year", "venue": "Journal", "doi": "DOI", "title": "Title", "pages": "Pages",
@@ -35,7 +35,7 @@ def quoted(paper: Paper) -> str:
 
 
 def entry(paper: Paper) -> str:
-    """A paper in a list: title, first author, year, as far as they are known."""
+    """A paper in a list: title, first author and year, as far as known."""
     first = flat(paper.authors[0]) if paper.authors else None
     others = " et al." if len(paper.authors) > 1 else ""
     known = ", ".join(filter(None, (f"{first}{others}" if first else None, str(paper.year) if paper.year else None)))
@@ -53,7 +53,7 @@ def joined(parts: Sequence[str], last: str = "and") -> str:
 
 
 def facts(library: Library, paper: Paper, fields: Sequence[Field], *, place: int | None = None) -> str:
-    """What the records say of one paper, a sentence for each field."""
+    """What the records say about one paper, one sentence per field."""
     if len(fields) > 3:
         lines = [f"- {_LABELS[field]}: {_value(library, paper, field)}" for field in fields]
         return "\n".join((f"{quoted(paper)}:", *lines))
@@ -67,7 +67,7 @@ def facts(library: Library, paper: Paper, fields: Sequence[Field], *, place: int
 def fact(  # noqa: C901, PLR0911, PLR0912 - one field a line
     library: Library, paper: Paper, field: Field, *, place: int | None, name: str
 ) -> str:
-    """One fact of one paper as a sentence; one that is not known is said to be unknown."""
+    """One fact about one paper as a sentence, which says so if the fact is not known."""
     match field:
         case "authors" if paper.authors and place is not None:
             which = "first" if place == 0 else "last"
@@ -118,13 +118,13 @@ def fact(  # noqa: C901, PLR0911, PLR0912 - one field a line
 
 
 def bibtex(papers: Sequence[Paper]) -> str:
-    """The papers as a block of BibTeX."""
+    """The papers as a BibTeX block."""
     text = "\n".join(line for line in write_bibtex(papers).splitlines() if line.strip() != FENCE)
     return f"\n{FENCE}bibtex\n{text}\n{FENCE}"
 
 
 def side_by_side(papers: Sequence[Paper]) -> tuple[tuple[str, ...], ...]:
-    """What the records have of papers that are compared: a row of cells for each fact, the first row the titles."""
+    """The records of the compared papers: one row of cells per fact, the titles first."""
     return (
         ("", *map(title_of, papers)),
         ("Authors", *(flat(", ".join(paper.authors)) or "unknown" for paper in papers)),

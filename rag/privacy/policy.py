@@ -1,4 +1,4 @@
-"""The privacy policy: `privacy.json` in the library's folder. Only the command may change it."""
+"""The privacy policy: `privacy.json` in the library's folder. Only the command and the Library page may change it."""
 
 from __future__ import annotations
 
@@ -44,8 +44,8 @@ def load_policy(folder: Path, log: AuditLog) -> Policy:
     """The policy of the library in `folder`; the default is to ask.
 
     Raises:
-        PolicyError: it cannot be read, is a link, or was changed, rolled back or deleted by something other than the
-            command.
+        PolicyError: it cannot be read, is a link, or was changed, rolled back or deleted by something other than
+            `save_policy`.
         AuditError: the log, which holds its hash, was changed.
     """
     try:

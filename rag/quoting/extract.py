@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from rag.answer import QUOTED_ANSWER, Confidence, Draft, Sentence
 from rag.costs.accounting import Usage
+from rag.quoting.expected import expected, fits
 from rag.verify.citations import Cited, citation_in
 from rag.verify.claims import read
 from rag.verify.ties import own_number
@@ -32,6 +33,9 @@ LIST_DROP: Final = 3.0
 
 MOST_SENTENCES: Final = 3
 """Sentences quoted for one answer, at most."""
+
+MISFIT: Final = -2.0
+"""Added to the score of words that are not of the type the question asks for."""
 
 ALONE: Final = 5.0
 """The lead over the runner-up when there is none."""
@@ -206,12 +210,13 @@ class _Place:
 
 def _places(question: str, i: int, passage: Passage, reading: Reading) -> Iterator[_Place]:
     """Spans that may be an answer, each with its sentence. Scores are comparable across passages."""
-    text = passage.chunk.text
+    text, kind = passage.chunk.text, expected(question)
     for span in reading.spans:
         own = [(s.start, s.end) for s in reading.sentences if s.start < span.end and span.start < s.end]
         sentence = (own[0][0], own[-1][1]) if own else (span.start, span.end)
         if may_answer(text[sentence[0] : sentence[1]], question, title=passage.paper.title):
-            yield _Place(i, span.start, span.end, reading.relevance + span.score, sentence)
+            fit = 0.0 if fits(kind, text[span.start : span.end]) else MISFIT
+            yield _Place(i, span.start, span.end, reading.relevance + span.score + fit, sentence)
 
 
 def _carrying(

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
+from rag.retrieval.people import family_forms, fold, folded_words, is_body, last_words
 from rag.words import STOP_WORDS, words_of
 
 if TYPE_CHECKING:
@@ -34,14 +35,7 @@ NOUN = (
 )
 MARKS = "\"“”„‘’'«»"
 
-_LETTERS = str.maketrans(
-    {"ø": "o", "ł": "l", "đ": "d", "ð": "d", "æ": "ae", "œ": "oe", "ı": "i", "þ": "th", "’": "'", "‘": "'", "ʼ": "'"}
-    | dict.fromkeys("‐‑‒–—−", "-")
-    | {"\N{SOFT HYPHEN}": ""}
-)
 _LONGEST_TITLE = 1000
-_SUFFIX = frozenset("jr sr jnr snr ii iii iv phd md dds msc bsc mph dr prof mr mrs ms".split())
-_OF_NAMES = frozenset("of the for and on in to de la du".split())
 _OTHERS = (
     r",? et al\b\.?|,? (?:and|&) (?:colleagues|others|co-?authors|co-?workers|collaborators|co\b)\.?|,? et coll\b\.?"
     r"|,? u\.? ?a\.(?!\w)|,? (?:und|&) (?:kolleg\w*|mitarbeiter\w*|andere)|,? и (?:др\b\.?|колеги|съавтори|съавт\b\.?)"
@@ -81,12 +75,6 @@ _IN_LIST = re.compile(
 )
 _ALONE = re.compile(rf"(?:no[, ]+|i mean(?:t)? |ich meine |имам предвид )?{_ORDINAL_ALONE}(?: please| bitte| моля)?")
 _LISTED = re.compile(r"^\d{1,3}\. (“.*)$", re.MULTILINE)
-
-
-def fold(text: str) -> str:
-    """Small letters without accents; typographic hyphens and apostrophes become plain ones."""
-    decomposed = unicodedata.normalize("NFKD", text.translate(_LETTERS))
-    return "".join(char for char in decomposed if not unicodedata.combining(char)).casefold().translate(_LETTERS)
 
 
 class Plain:
@@ -132,7 +120,12 @@ class _Found:
 
 
 def find_names(
-    plain: Plain, papers: Sequence[Paper], *, listed: Sequence[Paper] = (), bare: bool = False
+    plain: Plain,
+    papers: Sequence[Paper],
+    *,
+    listed: Sequence[Paper] = (),
+    bare: bool = False,
+    short: bool = False,
 ) -> tuple[Name, ...]:
     """The names of papers in a question, in order; they do not overlap.
 
@@ -141,11 +134,13 @@ def find_names(
         papers: those that may be meant.
         listed: the list that was shown last, for "the second one".
         bare: whether a capitalised family name alone is a name.
+        short: whether the one word before a title's colon is, "LoRA" of "LoRA: Low-Rank Adaptation".
     """
     words = set(words_of(plain.text)) | set(re.findall(r"\w+", plain.text))
     found = [hit for paper in papers for hit in _hits(plain, paper, words, bare=bare)]
     found += _by_place(plain.text, [paper for paper in listed if paper in papers])
     found += _by_title_words(plain.text, papers)
+    found += _by_short_title(plain.text, papers) if short else ()
     names: list[Name] = []
     for hit in sorted(found, key=lambda hit: (hit.strength, hit.start - hit.end)):
         if any(hit.start < name.end and name.start < hit.end for name in names):
@@ -203,7 +198,7 @@ def title_fragment(text: str, papers: Sequence[Paper], *, quoted: bool = False) 
 
     Quoted, any words in a row will do.
     """
-    words = _words(text)
+    words = folded_words(text)
     while words and words[0] in {"the", "a", "an"} and not quoted:
         words = words[1:]
     if not words:
@@ -211,62 +206,13 @@ def title_fragment(text: str, papers: Sequence[Paper], *, quoted: bool = False) 
     meaning = [word for word in words if word not in STOP_WORDS]
     whole, part = [], []
     for paper in papers:
-        title = _words(paper.title)
-        short = _words(paper.title.partition(":")[0])
+        title = folded_words(paper.title)
+        short = folded_words(paper.title.partition(":")[0])
         if words in (title, short) or (title[:1] in (("the",), ("a",), ("an",)) and words in (title[1:], short[1:])):
             whole.append(paper)
         elif len(meaning) >= (1 if quoted else FRAGMENT_WORDS) and _stands(words, title):
             part.append(paper)
     return tuple(whole or part)
-
-
-@lru_cache(maxsize=65_536)
-def family_forms(name: str) -> tuple[str, ...]:
-    """How the author of this name may be called, folded: "burg", "van der burg", "sven van der burg", …, last first.
-
-    A body has its whole name and its initials: "world health organization", "who".
-    """
-    family, comma, given = name.partition(",")
-    if comma and fold(given).strip(" .") not in _SUFFIX:
-        name = f"{given} {family}"
-        tail = len(fold(family).split())
-    else:
-        tail = 1
-    raw = [word for word in re.split(r"[\s,]+", re.sub(r"(?<=\w)\.(?=\w)", ". ", name)) if word]
-    words = [fold(word).strip(".") for word in raw]
-    capitals = [word[0].upper() for word in raw if fold(word).strip(".") not in _OF_NAMES and word[0].isalpha()]
-    while len(words) > 1 and (words[-1] in _SUFFIX or len(words[-1]) <= 1):
-        words.pop()
-    if not words or not words[-1]:
-        return ()
-    forms = [" ".join(words[at:]) for at in range(len(words) - tail, -1, -1)]
-    if tail > 1:
-        forms.insert(0, words[-1])
-    if len(words) > 2:
-        forms.append(f"{words[0]} {words[-1]}")
-    if len(capitals) >= 3 and _is_body(raw):
-        forms.append("".join(capitals).casefold())
-    umlauts = fold("".join({"ä": "ae", "ö": "oe", "ü": "ue"}.get(char, char) for char in name.casefold()))
-    if umlauts != fold(name):
-        forms.append(umlauts.split()[-1].strip("."))
-    return tuple(dict.fromkeys(form for form in forms if len(form) > 1))
-
-
-def is_by(paper: Paper, person: str) -> bool:
-    """Whether one of its authors is called so: by family name or in full, with and without accents."""
-    wanted = _words(person)
-    return any(_words(form) == wanted for author in paper.authors for form in family_forms(author))
-
-
-def _is_body(words: Sequence[str]) -> bool:
-    return any(
-        re.fullmatch(
-            r"organi[sz]ation|committee|consortium|group|society|association|agency|institute|network|collaboration"
-            r"|council|commission|foundation|department|ministry|university|union|initiative|team|office|cent(?:er|re)s?",
-            fold(word),
-        )
-        for word in words
-    )
 
 
 def _hits(plain: Plain, paper: Paper, words: set[str], *, bare: bool) -> Iterator[_Found]:
@@ -276,7 +222,7 @@ def _hits(plain: Plain, paper: Paper, words: set[str], *, bare: bool) -> Iterato
         yield from (_Found(m.start(), m.end(), paper, 0) for m in pattern.finditer(text))
     for place, author in enumerate(paper.authors):
         forms = family_forms(author)
-        if not forms or words.isdisjoint(_last_words(author)):
+        if not forms or words.isdisjoint(last_words(author)):
             continue
         pattern = re.compile(
             r"(?<![\w-])(?:" + "|".join(map(_loose, sorted(forms, key=len, reverse=True))) + r")(?![\w-])"
@@ -310,7 +256,7 @@ def _by_author(  # noqa: C901 - one form of naming a line
         if paper.year in (int(noun[1]), None):
             yield _Found(start, at + noun.end() - 1, paper, 1, place == 0)
         return
-    if others or second or (place == 0 and " " in match[0] and _is_body(match[0].split())):
+    if others or second or (place == 0 and " " in match[0] and is_body(match[0].split())):
         yield _Found(start, at, paper, 2, place == 0)
     elif _BY.search(text, 0, start) or _BEFORE_NOUN.match(text, after):
         yield _Found(start, end, paper, 3, place == 0)
@@ -341,7 +287,7 @@ def _second(text: str, at: int, paper: Paper, place: int) -> int | None:
 
 def _sure(paper: Paper, words: set[str], text: str) -> Iterator[re.Pattern[str]]:
     """Patterns for what can only be this paper: its title, its file, its DOI, its id."""
-    title = _words(paper.title)
+    title = folded_words(paper.title)
     if len(title) >= TITLE_WORDS and words.issuperset(title[:TITLE_WORDS]):
         rest = "".join(rf"(?:\W+{re.escape(word)}" for word in title[TITLE_WORDS:]) + ")?" * len(title[TITLE_WORDS:])
         yield re.compile(r"(?<!\w)" + r"\W+".join(map(re.escape, title[:TITLE_WORDS])) + rest + r"(?!\w)")
@@ -350,9 +296,8 @@ def _sure(paper: Paper, words: set[str], text: str) -> Iterator[re.Pattern[str]]
         yield re.compile(rf"(?<=[{MARKS}]){whole}(?=[{MARKS}])" if len(title) > 1 else rf"(?!){whole}")
         if len(title) < TITLE_WORDS:
             yield re.compile(rf"(?<=paper ){whole}\b(?! {NOUN})|\b{whole}(?= (?:paper|article|study)\b)")
-    name, colon, _ = paper.title.partition(":")
-    short = fold(name).strip() if colon and len(name.split()) == 1 else ""
-    if len(short) > 2 and short in words:
+    short = _short_title(paper)
+    if short in words:
         yield re.compile(
             rf"(?<!\w){re.escape(short)}(?= (?:paper|article|study)\b)|(?<=paper ){re.escape(short)}(?!\w)"
         )
@@ -362,6 +307,20 @@ def _sure(paper: Paper, words: set[str], text: str) -> Iterator[re.Pattern[str]]
             if len(stem) > 3 and stem in text and (re.search(r"\d", stem) or fold(known).endswith(".pdf")):
                 ending = r"\.pdf(?!\w)" if not re.search(r"\d", stem) else r"(?:\.pdf)?(?!\w)"
                 yield re.compile(rf"(?<![\w/.-])(?:https?://(?:dx\.)?doi\.org/|doi:? ?)?{re.escape(stem)}{ending}")
+
+
+def _short_title(paper: Paper) -> str:
+    """The one word before the title's colon, folded; empty where there is no such word of three letters or more."""
+    name, colon, _ = paper.title.partition(":")
+    short = fold(name).strip() if colon and len(name.split()) == 1 else ""
+    return short if len(short) > 2 else ""
+
+
+def _by_short_title(text: str, papers: Sequence[Paper]) -> Iterator[_Found]:
+    for paper in papers:
+        if short := _short_title(paper):
+            for match in re.finditer(rf"(?<![\w-]){re.escape(short)}(?![\w-])", text):
+                yield _Found(match.start(), match.end(), paper, 4)
 
 
 def _by_place(text: str, listed: Sequence[Paper]) -> Iterator[_Found]:
@@ -422,17 +381,6 @@ def _title_stems(title: str) -> frozenset[str]:
 def stem(word: str) -> str:
     """A word without the ending of its plural, so that "rat" meets "rats"."""
     return re.sub(r"(?<=\w\w\w)s$", "", re.sub(r"ies$", "y", word))
-
-
-@lru_cache(maxsize=65_536)
-def _words(text: str) -> tuple[str, ...]:
-    return tuple(re.findall(r"[^\W_]+", fold(text)))
-
-
-@lru_cache(maxsize=65_536)
-def _last_words(author: str) -> frozenset[str]:
-    """The words by which one of the forms of a name ends."""
-    return frozenset(words[-1] for form in family_forms(author) if (words := _words(form)))
 
 
 @lru_cache(maxsize=65_536)

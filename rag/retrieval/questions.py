@@ -1,6 +1,6 @@
-"""What kind of question it is, and which papers it names: by rule, because a rule can be read and tested.
+"""Decide by rule what kind of question was asked and which papers it names: a rule can be read and tested.
 
-Unsure means a fact question about the papers that were chosen, which changes nothing.
+If a rule is unsure, it is a fact question about the chosen papers, which changes nothing.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
     from rag.retrieval.naming import Name
 
 MAX_COMPARED = 8
-"""More papers are not compared: each would get no more than a passage."""
+"""No more papers are compared: each would get at most one passage."""
 
 MAX_NAMED = 4
-"""An author and year that fit more papers name none of them."""
+"""If an author and year fit more papers than this, they name none of them."""
 
 CHOOSE_ONE = "To summarise a paper, choose it in the Library or name it in the question."
 CHOOSE_FEWER = f"To compare papers, choose at most {MAX_COMPARED} in the Library."
@@ -68,6 +68,12 @@ _COMPARISON = re.compile(
     rf"|(?:do|does|did) (?!them){_SEVERAL} (?:agree|disagree|contradict|differ)\b.*"
     rf"|(?:vergleiche?n? (?:sie )?|(?:сравни|сравнете) ){NAMED},? (?:und|mit|и|с|със) {NAMED}\b.*"
 )
+_COMPARES = re.compile(
+    r"\b(?:compar(?:e[ds]?|ing|ison)|contrast\w*|differ(?:s|ed|ences?|ently|ent)?|similar(?:ities|ity|ly)?|versus|vs|alike|agree|disagree"
+    r"|contradict\w*|both|which of|in common|unterschied\w*|vergleich\w*|сравн\w+|разлик\w+"
+    r"|(?:\w+er|more|less|better|worse) (?:[\w-]+ ){0,3}than)\b"
+)
+"""A question with one of these that names two papers compares them, in whatever words."""
 _MENTION = (
     r"(?:mentions?|uses?|used|discuss(?:es)?|reports?|address(?:es)?|stud(?:y|ies)|deals? with|talks? about|covers?"
     r"|propos(?:es?|ed)|evaluat(?:es?|ed)|investigat(?:es?|ed)|examin(?:es?|ed)|describes?|considers?|contains?"
@@ -104,35 +110,35 @@ _ASKS_BARE = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How a question is taken: what is searched for, in which papers, and in which way."""
+    """How a question is understood: what to search for, in which papers, and in which way."""
 
     question: str
     kind: Kind
     scope: Scope
     searched: str | None = None
-    """The follow-up in words that stand alone; None for a question that is searched for as it was asked."""
+    """The follow-up rewritten to stand alone; None if the question is searched for as asked."""
     notice: str | None = None
-    """What the user should know, one sentence."""
+    """What the user should know, in one sentence."""
     topical: bool = True
-    """Whether it says what a comparison is about; "Compare these papers" does not."""
+    """Whether the question says what to compare; "Compare these papers" does not."""
     pages: Mapping[str, tuple[int, int]] | None = None
-    """The first and last page that are asked, 1-based, for each paper of the scope by its id; None: all of them."""
+    """First and last page asked about, 1-based, by paper id; None for all pages."""
 
     @property
     def text(self) -> str:
-        """What is searched for."""
+        """The words to search for."""
         return self.searched or self.question
 
 
 def plan(question: str, *, scope: Scope, history: Sequence[tuple[str, str]] = ()) -> Plan:
-    """How to take a question that is asked of the papers in `scope`, in a chat with this history."""
+    """Decide how to understand a question about the papers in `scope`, in a chat with this history."""
     if page := asked_page(" ".join(question.split())):
         return _page_plan(question, page, scope, history)
     return _plan(question, scope, history)
 
 
 def _page_plan(question: str, page: AskedPage, scope: Scope, history: Sequence[tuple[str, str]]) -> Plan:
-    """A question for a page is asked of that page alone, where the papers that have it are few."""
+    """Restrict a question about a page to that page, if only a few papers have it."""
     names, marked = _mentioned(page.rest, scope.papers, history)
     named = _papers_of(names, scope.papers) or _asked_before(scope.papers, history)
     scope = scope.narrowed(named) if named else scope
@@ -173,28 +179,32 @@ def _plan(question: str, scope: Scope, history: Sequence[tuple[str, str]]) -> Pl
 
 
 def kind_of(question: str, *, n_papers: int) -> Kind:
-    """The kind of a question that is asked of so many papers; a paper that it names may stand in it as `NAMED`."""
+    """The kind of a question about this many papers; papers that it names may appear in it as `NAMED`."""
     text = _plain(question)
     if _SUMMARY.fullmatch(text):
         return "summary"
     if n_papers > 1 and _PAPERS.fullmatch(text):
         return "papers"
-    if 1 < n_papers <= MAX_COMPARED and _COMPARISON.fullmatch(text):
+    if 1 < n_papers <= MAX_COMPARED and (_COMPARISON.fullmatch(text) or _compares_named(text)):
         return "comparison"
     return "fact"
+
+
+def _compares_named(marked: str) -> bool:
+    return marked.count(NAMED) > 1 and bool(_COMPARES.search(marked))
 
 
 def named_papers(
     question: str, papers: Sequence[Paper], *, listed: Sequence[Paper] = ()
 ) -> tuple[tuple[Paper, ...], str]:
-    """The papers that are asked by name (`rag.retrieval.naming`), and the question with `NAMED` in their place.
+    """The papers that the question asks about by name (`rag.retrieval.naming`), and the question with `NAMED` for them.
 
-    A paper that is only mentioned is not asked: "Which papers build on Smith 2019?", "better than Smith 2019".
-    Asked by name with papers that are not there, or with too many that fit, no paper is named.
+    A paper that is only mentioned is not asked about: "Which papers build on Smith 2019?", "better than Smith 2019". If
+    a name fits no paper, or too many, no paper counts as named.
 
     Args:
         question: in the user's words.
-        papers: those that may be meant.
+        papers: the candidates.
         listed: the list that was shown last, for "the second one".
     """
     names, marked = _asked_names(question, papers, listed)
@@ -204,9 +214,9 @@ def named_papers(
 def _mentioned(
     question: str, papers: Sequence[Paper], history: Sequence[tuple[str, str]]
 ) -> tuple[tuple[Name, ...], str]:
-    """The names of papers in a question, also places in the last list, and the plain question with `NAMED` for each.
+    """The names of papers in a question, including positions in the last list, and the question with `NAMED` for each.
 
-    Where too many papers fit, none is named.
+    If too many papers fit, none is named.
     """
     plain = Plain(question)
     names = tuple(find_names(plain, papers, listed=listed_in(history[-1][1], papers) if history else ()))
@@ -216,7 +226,7 @@ def _mentioned(
 
 
 def _asked_before(papers: Sequence[Paper], history: Sequence[tuple[str, str]]) -> tuple[Paper, ...]:
-    """The papers that the last question asks by name; one for a further page goes on with those of the one before."""
+    """Papers that the last question asked about by name; "And page 4?" keeps those of the question before."""
     for place in range(len(history) - 1, -1, -1):
         asked, before = history[place][0], history[:place]
         page = asked_page(" ".join(asked.split()))
@@ -232,10 +242,10 @@ def _asked_before(papers: Sequence[Paper], history: Sequence[tuple[str, str]]) -
 
 def _asked_names(question: str, papers: Sequence[Paper], listed: Sequence[Paper]) -> tuple[tuple[Name, ...], str]:
     plain = Plain(question)
-    for bare in (False, True):
+    for bare, short in ((False, False), (True, False), (True, True)):
         names = tuple(
             name
-            for name in find_names(plain, papers, listed=listed, bare=bare)
+            for name in find_names(plain, papers, listed=listed, bare=bare, short=short)
             if not name.by_words or (len(name.papers) == 1 and len(content_words(name.text)) > 2)
         )
         if not names or len({paper.id for name in names for paper in name.papers}) > MAX_NAMED:
@@ -243,7 +253,9 @@ def _asked_names(question: str, papers: Sequence[Paper], listed: Sequence[Paper]
         marked = marked_text(plain, names)
         if _PAPERS.fullmatch(marked):
             continue
-        if _COMPARISON.fullmatch(marked) or (_ASKS_BARE if bare else _ASKS_NAMED).fullmatch(marked):
+        if _COMPARISON.fullmatch(marked) or (_compares_named(marked) and len({name.papers for name in names}) > 1):
+            return names, marked
+        if not short and (_ASKS_BARE if bare else _ASKS_NAMED).fullmatch(marked):
             return names, marked
         if not bare and _SUMMARY.fullmatch(marked):
             return names, marked
@@ -256,7 +268,7 @@ def _papers_of(names: Sequence[Name], papers: Sequence[Paper]) -> tuple[Paper, .
 
 
 def _fitting_more(names: Sequence[Name]) -> str | None:
-    """What to say where a name fits several papers, which are all asked then; None where none does."""
+    """What to say if a name fits several papers, which are then all searched; None if no name does."""
     told = [
         f"“{name.text}” fits {len(name.papers)} papers, and all of them were asked: "
         f"{'; '.join(title_of(paper) for paper in name.papers)}."
@@ -267,14 +279,15 @@ def _fitting_more(names: Sequence[Name]) -> str | None:
 
 
 def _topic(question: str) -> set[str]:
-    """The stems of the words that say what a comparison is about; empty for "Compare these papers"."""
+    """Stems of the words that say what to compare; empty for "Compare these papers"."""
     return content_words(question) - content_words(
         "compare comparison contrast difference differ differences similarity similarities common agree disagree "
+        "versus vs both "
         "contradict relate paper papers article articles study studies publications two three four five chosen "
         f"selected please main key explain describe {NAMED}"
     )
 
 
 def _plain(question: str) -> str:
-    """The question in small letters without accents, on one line, without the marks at its end."""
+    """The question in lower case without accents, on one line, without punctuation at its end."""
     return Plain(question).text

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -77,6 +78,8 @@ class Found:
     """Whether anything relevant was found; if not, the passages are merely the closest ones."""
     readings: tuple[Reading, ...] = ()
     """One reading for each of the first passages that the reader read; empty if it read none."""
+    reading_seconds: float | None = None
+    """Time the reader took; None if it read none."""
 
 
 class Retriever:
@@ -150,7 +153,9 @@ class Retriever:
             sections=[chunks[name].section for name in names],
         )
         order = sorted(range(len(names)), key=lambda i: (-scores[i], names[i]))
+        began = time.monotonic()
         readings = self._readings(question, [chunks[names[i]].text for i in order[:READ]]) if read else ()
+        reading_seconds = time.monotonic() - began if readings else None
         of_chunk = dict(zip(order, readings, strict=False))
         if self._reader and of_chunk:
             odds = np.clip(scores, 1e-6, 1 - 1e-6)
@@ -179,7 +184,8 @@ class Retriever:
         n_searched = len(among) if among is not None else self._library.n_chunks()
         on_topic = bool((vectors @ vector).max() >= floor(n_searched))
         by_name = {names[i]: reading for i, reading in of_chunk.items()}
-        return Found(passages, on_topic, tuple(by_name[p.chunk.id] for p in passages if p.chunk.id in by_name))
+        kept = tuple(by_name[p.chunk.id] for p in passages if p.chunk.id in by_name)
+        return Found(passages, on_topic, kept, reading_seconds)
 
     def _readings(self, question: str, texts: Sequence[str]) -> Sequence[Reading]:
         """The reader's readings; empty if there is no reader or it fails, and then the search's order is kept."""

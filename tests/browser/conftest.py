@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -16,7 +17,7 @@ from urllib.request import urlopen
 
 import pytest
 
-from places import ROOT, SAMPLES
+from places import ROOT
 from waiting import until
 
 SHOTS = Path(__file__).parent / "shots"
@@ -51,7 +52,7 @@ class Server:
         self.url = f"http://127.0.0.1:{self.port}"
         self.log = folder / "server.log"
         self.process: subprocess.Popen[bytes] | None = None
-        self.settings = {"SCHOLION_MAX_OUTPUT_TOKENS": "96", "SCHOLION_TIMEOUT_SECONDS": "280"}
+        self.settings = {"SCHOLION_MAX_OUTPUT_TOKENS": "48", "SCHOLION_TIMEOUT_SECONDS": "280"}
         self.program = ["-m", "ui"]
 
     def start(self, patience: float = PATIENCE / 1000) -> float:
@@ -98,14 +99,47 @@ class Server:
                 self.process.wait()
 
 
-def stored_answers(server: Server) -> list[str]:
-    """The ids of the answers that the server has stored whole, the oldest first."""
+def with_samples(folder: Path, samples: Path) -> Server:
+    """One with a library of its own that has the sample papers; it is not started yet."""
+    made = Server(folder)
+    shutil.copytree(samples, made.library)
+    return made
+
+
+def new_page(chromium, server: Server, **options):
+    """Scholion in a fresh profile; `page.outside` has every request to another host."""
+    page = chromium.new_context(locale="en-US", viewport={"width": 1280, "height": 860}, **options).new_page()
+    page.set_default_timeout(PATIENCE)
+    page.outside = []
+    local = (server.url, server.url.replace("http", "ws"), "data:", "blob:")
+    page.on("request", lambda request: request.url.startswith(local) or page.outside.append(request.url))
+    page.goto(server.url)
+    page.wait_for_selector("#mode-picker-trigger-answer")  # sent by on_chat_start: the socket is up
+    return page
+
+
+def stored_answers(server: Server, *, chat: str = "%") -> list[str]:
+    """The ids of the answers that the server has stored whole, of one chat or of all, the oldest first."""
     database = sqlite3.connect(server.library / "chats.db", timeout=60)
     rows = database.execute(
-        "select id, metadata from steps where type = 'assistant_message' order by createdAt"
+        "select id, metadata from steps where type = 'assistant_message' and threadId like ? order by createdAt",
+        (chat,),
     ).fetchall()
     database.close()
     return [step for step, metadata in rows if "question" in json.loads(metadata or "{}")]
+
+
+def answered_chat(chromium, server: Server, question: str) -> str:
+    """The id of a chat with one answer, which is stored."""
+    page = new_page(chromium, server)
+    page.fill("#chat-input", question)
+    page.click("#chat-submit:not([disabled])")
+    page.wait_for_selector("h6:has-text('stayed on this machine')")
+    page.wait_for_url(re.compile("/thread/"))
+    chat = page.url.rpartition("/")[2]
+    page.context.close()
+    assert until(lambda: stored_answers(server, chat=chat))
+    return chat
 
 
 @pytest.fixture(scope="session")
@@ -121,57 +155,42 @@ def chromium():
 
 
 @pytest.fixture(scope="session")
-def server(tmp_path_factory):
-    started = Server(tmp_path_factory.mktemp("scholion"))
+def sample_library(tmp_path_factory):
+    """The library that a first start fills with the sample papers, to be copied: they are read and embedded once."""
+    first = Server(tmp_path_factory.mktemp("first"))
+    first.start()
+    first.stop()
+    return first.library
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory, sample_library):
+    started = with_samples(tmp_path_factory.mktemp("scholion"), sample_library)
     started.start()
     yield started
     started.stop()
 
 
-@pytest.fixture(scope="session")
-def sample_library(tmp_path_factory):
-    """A library with the sample papers, to be copied: they are read and embedded once."""
-    folder = tmp_path_factory.mktemp("samples") / "library"
-    subprocess.run(
-        [sys.executable, "-m", "ingest", "add", *map(str, SAMPLES.glob("*.pdf"))],
-        cwd=ROOT,
-        env=os.environ | {"SCHOLION_LIBRARY": str(folder)},
-        stdout=subprocess.DEVNULL,
-        check=True,
-    )
-    return folder
-
-
 @pytest.fixture
 def other_server(tmp_path, sample_library):
     """A second one, for tests that stop, kill or fill it."""
-    started = Server(tmp_path)
-    shutil.copytree(sample_library, started.library)
+    started = with_samples(tmp_path, sample_library)
     yield started
     started.stop()
 
 
 @pytest.fixture
 def open_page(chromium, request):
-    """A function that opens Scholion in a fresh profile; `page.outside` has every request to another host."""
-    contexts = []
+    """A function that opens Scholion in a fresh profile, as `new_page` does."""
+    pages = []
 
     def opened(*, server=None, **options):
-        server = server or request.getfixturevalue("server")
-        context = chromium.new_context(locale="en-US", viewport={"width": 1280, "height": 860}, **options)
-        contexts.append(context)
-        page = context.new_page()
-        page.set_default_timeout(PATIENCE)
-        page.outside = []
-        local = (server.url, server.url.replace("http", "ws"), "data:", "blob:")
-        page.on("request", lambda request: request.url.startswith(local) or page.outside.append(request.url))
-        page.goto(server.url)
-        page.wait_for_selector("#mode-picker-trigger-answer")  # sent by on_chat_start: the socket is up
-        return page
+        pages.append(new_page(chromium, server or request.getfixturevalue("server"), **options))
+        return pages[-1]
 
     yield opened
-    for context in contexts:
-        context.close()
+    for page in pages:
+        page.context.close()
 
 
 @pytest.fixture

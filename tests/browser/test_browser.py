@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from conftest import stored_answers, unfold
+from conftest import answered_chat, stored_answers, unfold, with_samples
 from pdfs import column, write_pdf
+from rag.models.local import embedded_drafter
 from waiting import until
 
 expect = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed: `make .venv/.dev`").expect
@@ -91,7 +92,8 @@ def test_a_question_shows_its_sources_first_and_then_grows(open_page, shot) -> N
     href = hrefs[0]
     page.locator(CHIP).first.click()
     viewer = page.frame_locator("#page-of-paper")
-    expect(viewer.locator("#number")).to_have_text(f"{href.split('/')[3]} / 4")
+    expect(viewer.locator("#go")).to_have_value(href.split("/")[3])
+    expect(viewer.locator("#of")).to_have_text("/ 4")
     page.wait_for_timeout(1000)
     shot(page, "panel-light")
     assert page.outside == []
@@ -118,10 +120,16 @@ def test_the_papers_own_words_are_the_answer_and_the_draft_is_folded_away(open_p
     assert page.outside == []
 
 
+@pytest.fixture(scope="module")
+def chat(chromium, server) -> str:
+    """The address of a chat with one answer."""
+    return f"{server.url}/thread/{answered_chat(chromium, server, ADAPTER)}"
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_a_click_on_a_citation_shows_its_words_marked_on_the_page(open_page, shot, scheme: str) -> None:
+def test_a_click_on_a_citation_shows_its_words_marked_on_the_page(open_page, shot, chat, scheme: str) -> None:
     page = open_page(color_scheme=scheme)
-    say(page, ADAPTER)
+    page.goto(chat)
     page.wait_for_selector(FOOTER)
     link = page.locator(CHIP).first
     number = int(link.get_attribute("href").split("/")[3])
@@ -129,10 +137,13 @@ def test_a_click_on_a_citation_shows_its_words_marked_on_the_page(open_page, sho
     viewer = page.frame_locator("#page-of-paper")
     expect(viewer.locator(".mark").first).to_be_visible()
     expect(viewer.locator("#said")).to_be_hidden()
+    sheet = viewer.locator(f'[data-page="{number}"]')
     page.wait_for_function(
-        "() => document.querySelector('#page-of-paper').contentDocument.images[0].naturalWidth > 800"
+        "number => document.querySelector('#page-of-paper').contentDocument"
+        ".querySelector(`[data-page='${number}'] img`)?.naturalWidth > 800",
+        arg=number,
     )
-    picture, mark = viewer.locator("#picture").bounding_box(), viewer.locator(".mark").first.bounding_box()
+    picture, mark = sheet.locator("img").bounding_box(), viewer.locator(".mark").first.bounding_box()
     assert mark["width"] > 20
     assert 4 < mark["height"] < 40
     assert picture["x"] <= mark["x"] <= picture["x"] + picture["width"] - mark["width"]
@@ -144,16 +155,17 @@ def test_a_click_on_a_citation_shows_its_words_marked_on_the_page(open_page, sho
 
     key, turned = ("ArrowRight", number + 1) if number < 4 else ("ArrowLeft", number - 1)
     viewer.locator("body").press(key)
-    expect(viewer.locator("#number")).to_have_text(f"{turned} / 4")
+    expect(viewer.locator("#go")).to_have_value(str(turned))
     viewer.locator("#previous" if turned > number else "#next").click()
-    expect(viewer.locator("#number")).to_have_text(f"{number} / 4")
+    expect(viewer.locator("#go")).to_have_value(str(number))
     expect(viewer.locator(".mark").first).to_be_visible()
     viewer.locator("#fit").click()
-    width = viewer.locator("figure").bounding_box()["width"]
+    width = sheet.bounding_box()["width"]
     viewer.locator("#larger").click()
-    assert viewer.locator("figure").bounding_box()["width"] == pytest.approx(1.25 * width, rel=0.05)
+    assert sheet.bounding_box()["width"] == pytest.approx(1.25 * width, rel=0.05)
     viewer.locator("#fit").click()
     with page.context.expect_page() as opened:
+        viewer.locator("#more summary").click()
         viewer.locator("#alone").click()
     alone = opened.value
     expect(alone.locator(".mark").first).to_be_visible()
@@ -161,7 +173,7 @@ def test_a_click_on_a_citation_shows_its_words_marked_on_the_page(open_page, sho
     shot(alone, f"page-alone-{scheme}")
     alone.goto(alone.url.partition("?")[0] + f"?words=Nothing+of+this+stands+on+any+page.&cited={number}")
     expect(alone.locator("#said")).to_have_text("The cited text could not be highlighted on this page.")
-    expect(alone.locator("#picture")).to_be_visible()
+    expect(alone.locator(f'[data-page="{number}"] img')).to_be_visible()
     shot(alone, f"page-without-marks-{scheme}")
     assert page.outside == []
 
@@ -172,15 +184,18 @@ UNDERLINED = """() => Object.fromEntries([...CSS.highlights].map(
     ([name, ranges]) => [name, [...ranges].sort((a, b) => a.compareBoundaryPoints(0, b)).map(String).join('')]))"""
 
 
-@pytest.fixture
-def scripted_server(other_server, tmp_path: Path):
+@pytest.fixture(scope="module")
+def scripted_server(tmp_path_factory, sample_library):
     """One whose drafter writes a true sentence, a false one and one that goes too far."""
-    answer = tmp_path / "answer.md"
+    folder = tmp_path_factory.mktemp("scripted")
+    started = with_samples(folder, sample_library)
+    answer = folder / "answer.md"
     answer.write_text(f"Stored with 16 bits each, the adapter takes 83.9 MB [1].\n\n- {DOUBTED}\n- {PARTLY}\n")
-    other_server.program = [str(Path(__file__).with_name("scripted_ui.py"))]
-    other_server.settings |= {"SCRIPTED_ANSWER": str(answer), "SCHOLION_ANSWERS": "written"}
-    other_server.start()
-    return other_server
+    started.program = [str(Path(__file__).with_name("scripted_ui.py"))]
+    started.settings |= {"SCRIPTED_ANSWER": str(answer), "SCHOLION_ANSWERS": "written"}
+    started.start()
+    yield started
+    started.stop()
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -249,14 +264,15 @@ def test_an_attached_paper_is_added_and_asked_alone(open_page, shot, seeds_pdf: 
     expect(page.locator(ANSWER).last.locator("a[href$='#source']").first).to_be_visible()
 
     page.click("#command-Library")
-    page.wait_for_selector("#library [data-paper]")
-    expect(page.locator("#library [data-paper]")).to_have_count(5)
-    page.fill("#library-filter", "seeds")
-    expect(page.locator("#library [data-paper]")).to_have_count(1)
+    library = page.frame_locator("#library-panel")
+    expect(library.locator("[data-paper]")).to_have_count(5)
+    library.locator("#filter").fill("seeds")
+    expect(library.locator("[data-paper]")).to_have_count(1)
     shot(page, "library-light")
-    page.locator("#library [aria-label^=Delete]").click()
-    page.locator("#library button:text-is('Delete')").click()
-    expect(page.locator("#library")).to_contain_text("4 papers")
+    library.locator("[aria-label^='Remove ']").click()
+    expect(library.locator("#count")).to_contain_text("4 papers")
+    page.reload()  # the page is left: the paper is gone
+    page.wait_for_selector("#mode-picker-trigger-answer")
 
 
 def test_a_file_that_is_no_pdf_gets_one_sentence(page, tmp_path: Path) -> None:
@@ -270,23 +286,30 @@ def test_a_file_that_is_no_pdf_gets_one_sentence(page, tmp_path: Path) -> None:
 LONG = "Explain in detail what a research group should consider before it runs a language model on its own machine."
 
 
-@pytest.fixture
-def wordy_server(other_server):
-    """One whose drafter reads whole passages and may write long, so that there is time to interfere."""
-    other_server.settings = {
+@pytest.fixture(scope="module")
+def wordy_server(tmp_path_factory, sample_library):
+    """One whose drafter, the embedded one without its adapter, writes long, so that there is time to interfere."""
+    folder = tmp_path_factory.mktemp("wordy")
+    started = with_samples(folder, sample_library)
+    drafter = folder / "Wordy-135M-Q4_1.gguf"  # under another name it is as it came
+    drafter.symlink_to(embedded_drafter())
+    started.settings = {
+        "SCHOLION_DRAFTER": str(drafter),
         "SCHOLION_ANSWERS": "written",
         "SCHOLION_DRAFTER_SENTENCES": "0",
-        "SCHOLION_MAX_OUTPUT_TOKENS": "1000",
+        "SCHOLION_TOP_K": "1",
+        "SCHOLION_MAX_OUTPUT_TOKENS": "120",
     }
-    other_server.start()
-    return other_server
+    started.start()
+    yield started
+    started.stop()
 
 
 def in_mid_answer(page, server, question: str, how: int) -> int:
     """Ask, and send the drafter's process a signal as soon as the first words stand; returns its id."""
+    pid = server.model_pid()
     say(page, question)
     page.wait_for_selector(ANSWER)
-    pid = server.model_pid()
     os.kill(pid, how)
     return pid
 
@@ -305,20 +328,6 @@ def test_stop_keeps_the_text_and_the_next_question_works(open_page, shot, wordy_
     page.wait_for_selector(FOOTER)
 
 
-def test_a_second_chat_shows_its_sources_while_the_model_hangs(open_page, shot, other_server) -> None:
-    other_server.start()
-    first, second = open_page(server=other_server), open_page(server=other_server)
-    say(first, ADAPTER)
-    first.wait_for_selector(READING)
-    os.kill(other_server.model_pid(), signal.SIGSTOP)  # also while it is being loaded
-    began = time.monotonic()
-    say(second, ADAPTER)
-    second.wait_for_selector(READING)
-    print(f"sources after {time.monotonic() - began:.2f} s")
-    assert second.locator(FOOTER).count() == 0
-    shot(second, "sources-while-the-model-hangs")
-
-
 def test_a_killed_model_is_told_and_the_next_question_works(open_page, shot, wordy_server) -> None:
     page = open_page(server=wordy_server)
     in_mid_answer(page, wordy_server, LONG, signal.SIGKILL)
@@ -328,14 +337,34 @@ def test_a_killed_model_is_told_and_the_next_question_works(open_page, shot, wor
     page.wait_for_selector(FOOTER)
 
 
-def test_a_killed_app_leaves_no_model_behind(open_page, other_server) -> None:
+def test_a_second_chat_shows_its_sources_while_the_model_hangs(open_page, shot, wordy_server) -> None:
+    first, second = open_page(server=wordy_server), open_page(server=wordy_server)
+    say(first, ADAPTER)
+    first.wait_for_selector(READING)
+    os.kill(wordy_server.model_pid(), signal.SIGSTOP)  # also while it is being loaded
+    began = time.monotonic()
+    say(second, ADAPTER)
+    second.wait_for_selector(READING)
+    print(f"sources after {time.monotonic() - began:.2f} s")
+    assert second.locator(FOOTER).count() == 0
+    shot(second, "sources-while-the-model-hangs")
+
+
+def test_a_killed_server_leaves_no_model_behind_and_has_lost_no_stored_message(open_page, other_server) -> None:
     other_server.start()
     page = open_page(server=other_server)
     say(page, ADAPTER)
     page.wait_for_selector(FOOTER)
+    page.wait_for_url(re.compile("/thread/"))
+    text = page.locator(ANSWER).last.inner_text()
+    assert until(lambda: stored_answers(other_server))
     pid = other_server.model_pid()
     other_server.stop(signal.SIGKILL)
     assert until(lambda: not Path(f"/proc/{pid}").exists()), f"the drafter {pid} outlives the app"
+    other_server.start()
+    page.reload()  # the login is still good: its key is kept in the library folder
+    page.wait_for_selector(FOOTER)
+    expect(page.locator(ANSWER).last).to_have_text(text, use_inner_text=True)
 
 
 def test_a_chat_is_there_after_a_reload(open_page, shot) -> None:
@@ -353,21 +382,6 @@ def test_a_chat_is_there_after_a_reload(open_page, shot) -> None:
     shot(page, "reloaded-light")
     page.locator(CHIP).first.click()
     expect(page.frame_locator("#page-of-paper").locator(".mark").first).to_be_visible()
-
-
-def test_a_killed_server_has_lost_no_stored_message(open_page, other_server) -> None:
-    other_server.start()
-    page = open_page(server=other_server)
-    say(page, ADAPTER)
-    page.wait_for_selector(FOOTER)
-    page.wait_for_url(re.compile("/thread/"))
-    text = page.locator(ANSWER).last.inner_text()
-    assert until(lambda: stored_answers(other_server))
-    other_server.stop(signal.SIGKILL)
-    other_server.start()
-    page.reload()  # the login is still good: its key is kept in the library folder
-    page.wait_for_selector(FOOTER)
-    expect(page.locator(ANSWER).last).to_have_text(text, use_inner_text=True)
 
 
 def test_the_websocket_of_another_page_is_refused(chromium, server, open_page) -> None:
@@ -401,13 +415,13 @@ def test_a_tag_is_given_and_asked_and_a_follow_up_says_what_was_searched_for(ope
     expect(page.locator(ANSWER).last).to_contain_text("Searched all 4 papers")
     expect(page.locator("#stop-button")).to_have_count(0)
     page.click("#command-Library")
-    page.wait_for_selector("#library [data-paper]")
+    library = page.frame_locator("#library-panel")
     for title in ("LoRA", "Draft and Refine"):
-        page.check(f"#library input[type=checkbox][aria-label*='{title}']")
-    expect(page.locator("#library-chosen")).to_contain_text("2 chosen")
-    page.fill("#library-tag", "thesis")
-    page.click("#library button:text-is('Add tag')")
-    expect(page.locator("#library [data-paper] >> text=thesis")).to_have_count(2)
+        library.locator(f"input[type=checkbox][aria-label*='{title}']").check()
+    expect(library.locator("#ticked")).to_contain_text("2 papers ticked")
+    library.locator("#ticked input").fill("thesis")
+    library.locator("button:text-is('Add tag')").click()
+    expect(library.locator("[data-paper] .tag")).to_have_count(2)
     shot(page, "library-tags-light")
 
     page.click("#mode-picker-trigger-scope")
@@ -423,12 +437,9 @@ def test_a_tag_is_given_and_asked_and_a_follow_up_says_what_was_searched_for(ope
     page.wait_for_timeout(400)
     shot(page, "follow-up-light")
 
-    page.click("#command-Library")
-    expect(page.locator("#library")).to_have_count(2)
-    library = page.locator("#library").last
-    library.locator("input[type=checkbox][aria-label*='LoRA']").check()
+    library.locator("input[type=checkbox][aria-label*='Draft and Refine']").uncheck()
     library.locator("button:text-is('Ask only these')").click()
-    expect(library).to_contain_text("Your questions now search 1 chosen paper.")
+    expect(library.locator("#scope")).to_contain_text("Questions in this chat search 1 chosen paper.")
     expect(page.locator("#mode-picker-trigger-scope")).to_contain_text("1 chosen paper")
     say(page, "Summarise this paper.")
     page.wait_for_selector(f"{ANSWER} h6:has-text('answered as a summary')")
@@ -437,6 +448,8 @@ def test_a_tag_is_given_and_asked_and_a_follow_up_says_what_was_searched_for(ope
     page.reload()
     page.wait_for_selector(f"{ANSWER} h6:has-text('answered as a summary')")
     expect(page.locator("#mode-picker-trigger-scope")).to_contain_text("1 chosen paper")
+    page.click("#command-Library")
     for title in ("LoRA", "Draft and Refine"):  # the server is shared with other tests
-        page.locator(f"#library >> nth=-1 >> [aria-label^='Remove the tag thesis'][aria-label*='{title}']").click()
+        library.locator(f"[aria-label^='Remove the tag thesis'][aria-label*='{title}']").click()
+    expect(library.locator("[data-paper] .tag")).to_have_count(0)
     page.wait_for_timeout(300)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from test_browser import ADAPTER, ANSWER, FOOTER, say
-from test_modes import there  # noqa: F401 - a fixture
+from test_modes import settings_of, there  # noqa: F401 - a fixture
 
 from places import ROOT
 
@@ -27,6 +27,7 @@ POOR = "The adapter takes 999 MB and was invented in Paris."
 @pytest.fixture
 def drafting_poorly(other_server, there, tmp_path):  # noqa: F811 - the fixture
     """A server whose drafts are foreseen, and whose larger model is elsewhere."""
+    other_server.settings |= settings_of(there)
     return drafting(other_server, POOR, tmp_path)
 
 

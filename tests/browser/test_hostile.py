@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import json
-import re
 import sqlite3
 
 import pytest
 
-from conftest import stored_answers
+from conftest import answered_chat
 from injected import HOST
 from rag.render import fenced, linked
 from rag.sanitise import sanitised
-from waiting import until
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(900)]
 
@@ -46,36 +44,37 @@ END
 """
 
 
-def seed(server, question: str, *outputs: str) -> None:
-    """Put answers in the place of the one that is stored, as an older version or another program would have."""
+QUESTION = "How large is a LoRA adapter?"
+
+
+@pytest.fixture(scope="module")
+def chat(chromium, server) -> str:
+    """The id of a chat with one answer."""
+    return answered_chat(chromium, server, QUESTION)
+
+
+def seed(server, chat: str, output: str) -> None:
+    """Put an answer in the place of the one that is stored, as an older version or another program would have."""
     database = sqlite3.connect(server.library / "chats.db", timeout=30)
-    rows = database.execute(
-        "select id, metadata from steps where type = 'assistant_message' order by createdAt"
+    ((step, metadata),) = database.execute(
+        "select id, metadata from steps where type = 'assistant_message' and threadId = ?", (chat,)
     ).fetchall()
-    for (step, metadata), output in zip(rows, outputs, strict=False):
-        database.execute("update steps set output = ? where id = ?", (output, step))
-        assert json.loads(metadata)["question"] == question
+    assert json.loads(metadata)["question"] == QUESTION
+    database.execute("update steps set output = ? where id = ?", (output, step))
     database.commit()
     database.close()
 
 
 @pytest.mark.parametrize("how", ["as it was written", "sanitised", "to copy"])
-def test_a_stored_answer_with_foreign_images_and_links_loads_nothing(open_page, other_server, shot, how: str) -> None:
-    other_server.start()
-    page = open_page(server=other_server)
-    question = "How large is a LoRA adapter?"
-    page.fill("#chat-input", question)
-    page.click("#chat-submit:not([disabled])")
-    page.wait_for_selector(f"{ANSWER} h6:has-text('stayed on this machine')")
-    page.wait_for_url(re.compile("/thread/"))
-    assert until(lambda: stored_answers(other_server))
+def test_a_stored_answer_with_foreign_images_and_links_loads_nothing(open_page, server, chat, shot, how: str) -> None:
     text = {
         "as it was written": PAYLOAD,
         "sanitised": linked(sanitised(PAYLOAD), links={1: "/cite/0123456789abcdef/1/0001"}),
         "to copy": fenced(PAYLOAD) + "\n\nEND",
     }[how]
-    seed(other_server, question, text)
-    page.reload()
+    seed(server, chat, text)
+    page = open_page()
+    page.goto(f"{server.url}/thread/{chat}")
     page.wait_for_selector(f"{ANSWER} >> text=END")
     page.wait_for_timeout(1500)
     shot(page, f"hostile-{how.replace(' ', '-')}")

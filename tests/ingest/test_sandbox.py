@@ -188,6 +188,14 @@ def test_a_child_that_lies_is_not_believed(stand_in, good, tmp_path, lines):
     assert parser.parse(good)
 
 
+def test_each_page_that_ocr_begins_is_told(stand_in, tmp_path):
+    said = ["os.write(3, b'{\"ocr\": true}\\n')"] * 2
+    parser, path = stand_in(*said, "raise KeyError"), write_pdf(tmp_path / "scan.pdf", *[column(60, 700, BODY)] * 3)
+    begun = []
+    refusal(parser, path, on_page=lambda page, of: begun.append((page, of)))
+    assert begun == [(1, 3), (2, 3)]
+
+
 def test_too_many_pages_are_refused_before_they_are_read(parser, tmp_path):
     path = write_pdf(tmp_path / "long.pdf", *[column(60, 700, BODY)] * 12)
     error = refusal(parser, path, limits=Limits(max_pages=10))

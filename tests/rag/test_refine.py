@@ -11,6 +11,7 @@ import pytest
 
 from fake_embedder import HashEmbedder
 from fakes import ScriptedChatModel
+from impatience import impatient
 from ingest import ingest_pdf
 from places import SAMPLES
 from rag import Answered, Assistant, Drafted, Escalated, RagSettings, TextDelta
@@ -240,7 +241,7 @@ NO_PROPS = refusal("404 Not Found", "no such path")
 ENDS = {
     "worse": (said(POOR), "support its answer less"),
     "empty": (said(" "), "returned an empty answer"),
-    "slow": ([3600], "did not answer in time"),
+    "slow": (["hang"], "did not answer in time"),
     "refusing": (said("I'm sorry, but I can't help with that."), "did not answer from these passages"),
     "broken in mid-stream": ([http(delta("The cache takes 12")), 0.05, "reset"], "connection to large broke"),
     "HTML with status 200": (http(b"<html>Sign in</html>", kind="text/html"), "is not an answer"),
@@ -249,8 +250,8 @@ ENDS = {
 }
 
 
-def expert_at(url: str, *, timeout: float = PATIENCE) -> EndpointChatModel:
-    return EndpointChatModel(fixed(Endpoint(url, "stub", "", 8192)), name="large", timeout=timeout)
+def expert_at(url: str) -> EndpointChatModel:
+    return EndpointChatModel(fixed(Endpoint(url, "stub", "", 8192)), name="large", timeout=PATIENCE)
 
 
 async def test_a_better_expert_over_http_takes_the_drafts_place(papers, sentence):
@@ -264,8 +265,8 @@ async def test_a_better_expert_over_http_takes_the_drafts_place(papers, sentence
 @pytest.mark.parametrize("how", ENDS)
 async def test_any_other_end_keeps_the_draft_and_says_so(papers, sentence, how):
     reply, words = ENDS[how]
-    async with serving(NO_PROPS, reply) as stub:
-        expert = expert_at(stub.url, timeout=2 if how == "slow" else PATIENCE)
+    async with serving(NO_PROPS, reply) as stub, impatient(stub, seconds=PATIENCE):
+        expert = expert_at(stub.url)
         events = await events_of(over(papers, sentence, expert).ask(QUESTION, mode="refine"))
     answer = events[-1].answer
     assert isinstance(events[-1], Answered)

@@ -30,10 +30,10 @@ class ParserOfSamples(sandbox.Parser):
 
     _read: ClassVar[dict[tuple[str, ...], ParsedPaper]] = {}
 
-    def parse(self, path, *, file_name=None, limits=None, cancel=None):
+    def parse(self, path, *, file_name=None, limits=None, cancel=None, on_page=None):
         digest = _digest(path)
         if digest not in _samples() or limits is not None:
-            return super().parse(path, file_name=file_name, limits=limits, cancel=cancel)
+            return super().parse(path, file_name=file_name, limits=limits, cancel=cancel, on_page=on_page)
         key = (digest, file_name or path.name, json.dumps(self._options))
         if key not in self._read or (cancel is not None and cancel.is_set()):
             self._read[key] = super().parse(path, file_name=file_name, cancel=cancel)

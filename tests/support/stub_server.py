@@ -16,6 +16,7 @@ class Stub:
         self.replies = replies
         self.requests: list[tuple[str, dict[str, str], dict]] = []
         self.url = ""
+        self.hangs = asyncio.Event()
 
     async def answer(self, reader, writer) -> None:
         head = (await reader.readuntil(b"\r\n\r\n")).decode().splitlines()
@@ -32,6 +33,11 @@ class Stub:
                     sock = writer.get_extra_info("socket")
                     sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
                     writer.transport.abort()
+                elif part == "hang":
+                    self.hangs.set()
+                    await asyncio.sleep(3600)
+                elif part == "from now on it hangs":
+                    self.hangs.set()
                 else:
                     await asyncio.sleep(part)
         except ConnectionError:

@@ -31,8 +31,8 @@ def attached(path, name: str | None = None):
     return SimpleNamespace(path=str(path), name=name or path.name)
 
 
-def script(*middle):
-    answer = make_answer()
+def script(*middle, **values):
+    answer = make_answer(**values)
     return [Retrieved(answer.passages), *middle, Drafted(answer.drafts[0], None), Answered(answer)]
 
 
@@ -54,6 +54,11 @@ async def test_sources_stand_before_the_first_token(app, chat, assistant) -> Non
     quotes = answer["metadata"].pop("quotes")
     assert list(quotes) == ["/cite/0123456789abcdef/2/0001"]
     assert answer["metadata"].pop("record")["draft"]["text"] == "It is so [1]."
+    facts = answer["metadata"].pop("facts")
+    assert facts["passages"] == [[1, "0123456789abcdef:0001"], [2, "0123456789abcdef:0002"]]
+    assert facts["models"][0] | {"seconds": 3.0} == facts["models"][0]
+    figures = answer["metadata"].pop("figures")
+    assert (figures["seconds"], figures["stayed"]) == (4.25, True)
     cited = [[1, "0123456789abcdef", 2]]
     assert answer["metadata"] == {"question": "Is it so?", "answer": "It is so [1].", "cited": cited}
     assert answer["parentId"] == reading["parentId"], "side by side, so that the page keeps their order"
@@ -168,12 +173,42 @@ async def test_stop_keeps_the_text_and_closes_the_stream(app, chat, assistant) -
     with pytest.raises(asyncio.CancelledError):
         await running
     assert assistant.closed == 1
-    assert chat.texts[-1] == "Half an ans\n\n*(stopped)*"
+    text, _, sources = chat.texts[-1].partition("\n\n##### Read, not checked\n\n")
+    assert text == "Half an ans\n\n*(stopped)*"
+    assert sources.startswith("- [1](/cite/0123456789abcdef/2/0001)"), "a stopped answer keeps its sources"
     assert chat.steps[-1]["streaming"] is False
+    assert chat.of("action")[-1]["payload"] == {"question": "Is it so?"}
     assert all(step["end"] for step in chat.steps if step["type"] == "tool")
     assistant.script = script()
     await app.on_message(question())
     assert "It is so" in chat.texts[-1]
+
+
+async def test_a_question_is_asked_again_as_it_was_understood_then(app, chat, assistant) -> None:
+    for text, mode in (("What is it?", "draft"), ("And why?", "draft"), ("Then what?", "refine")):
+        assistant.script = script(question=text)
+        await app.on_message(question(text, mode=mode))
+    again = [action for action in chat.of("action") if action["label"] == "Ask again"][1]
+    await app.ask_again(cl.Action(name=again["name"], payload=again["payload"]))
+    asked = assistant.asked[-1]
+    assert (asked["question"], asked["mode"]) == ("And why?", "refine")
+    assert [turn[0] for turn in asked["history"]] == ["What is it?"]
+    assert [step["output"] for step in chat.steps if step["type"] == "user_message"] == ["And why?"]
+    assert [turn[0] for turn in cl.user_session.get("turns")] == ["What is it?", "Then what?", "And why?"]
+    for payload in ({}, {"question": 7, "mode": ["x"]}, {"question": " "}, None):
+        await app.ask_again(SimpleNamespace(name="ask_again", payload=payload))
+    assert [asked["question"] for asked in assistant.asked[4:]] == ["7"]
+    assert assistant.asked[-1]["mode"] == "draft"
+
+
+async def test_what_the_larger_model_wrote_can_be_asked_again_as_a_draft(app, chat, assistant) -> None:
+    from ui import conversation
+
+    assistant.expert = create_autospec(Expert, instance=True)
+    metadata = {"question": "Q?", "answer": "A.", "facts": {"models": [{}, {}]}}
+    labels = [action.label for action in conversation.buttons(metadata)]
+    assert labels == ["Ask again", "Ask again as a draft"]
+    assert conversation.buttons(metadata)[1].payload == {"question": "Q?", "mode": "draft"}
 
 
 async def test_an_error_for_the_user_is_shown_as_its_sentence(app, chat, assistant) -> None:
@@ -316,23 +351,12 @@ async def test_the_panel_marks_the_words_of_the_answer_that_was_clicked(
     assert third == fourth == f"/page/{paper_id}/1?passage=0000&cited=1"
 
 
-async def test_the_library_lists_and_deletes(app, chat, assistant, shelf_library, seeds_pdf) -> None:
-    from ingest import ingest_pdf
-
+async def test_the_library_opens_beside_the_chat_without_a_message(app, chat, assistant, shelf_library) -> None:
+    await app.on_window_message({"type": "scholion:library"})
+    assert chat.of("set_sidebar_elements")[-1]["elements"][0]["props"]["address"] == "/library"
+    assert chat.steps == []
     await app.on_message(question("", command="Library"))
-    assert "empty" in chat.texts[-1]
-    paper_id = ingest_pdf(seeds_pdf, library=shelf_library, embedder=HashEmbedder()).paper_id
-    await app.on_message(question("", command="Library"))
-    assert [paper["id"] for paper in chat.of("element")[-1]["props"]["papers"]] == [paper_id]
-
-    reply = await app.act_on_papers(cl.Action(name="delete_paper", payload={"id": paper_id[:8]}))
-    assert len(reply["papers"]) == 1, "the beginning of an id is not enough"
-    reply = await app.act_on_papers(cl.Action(name="delete_paper", payload={"id": "../x"}))
-    assert "error" in reply
-    reply = await app.act_on_papers(cl.Action(name="delete_paper", payload={"id": paper_id}))
-    assert reply["papers"] == []
-    assert "still quote" in reply["said"]
-    assert shelf_library.papers() == []
+    assert len(chat.of("set_sidebar_elements")) == 2
 
 
 async def test_a_chat_starts_with_its_controls_and_is_resumed_with_them(app, chat, assistant) -> None:
@@ -405,27 +429,44 @@ async def test_the_papers_to_ask_can_be_picked_by_tag_and_stay_for_the_chat(app,
     assert len(chat.of("set_modes")) == 1, "nothing has changed, so the page keeps its pickers"
 
 
-async def test_papers_chosen_in_the_list_are_asked_alone(app, chat, assistant, tagged) -> None:
-    reply = await app.act_on_papers(cl.Action(name="choose_papers", payload={"ids": [tagged[1], "../x", 7]}))
-    assert reply["said"] == "Your questions now search 1 chosen paper."
+def told(chat) -> list[tuple[str, bool]]:
+    """What the Library in the panel was told that the chat asks."""
+    return [(data["said"], data["all"]) for data in chat.of("window_message")]
+
+
+async def test_papers_chosen_in_the_library_are_asked_alone(app, chat, assistant, tagged, shelf_library) -> None:
+    await app.on_window_message({"type": "scholion:choose", "ids": [tagged[1], "../x", 7]})
+    assert chat.of("toast")[-1]["message"] == "Your questions now search 1 chosen paper."
     assert picked(chat) == (["all", "tag:garden", "chosen"], "chosen")
+    assert told(chat) == [("1 chosen paper", False)]
     assistant.script = script()
     await app.on_message(question())
     assert assistant.asked[0]["paper_ids"] == [tagged[1]]
-    await app.act_on_papers(cl.Action(name="delete_paper", payload={"id": tagged[1]}))
+    shelf_library.remove(tagged[1])
     await app.on_message(question())
     assert len(assistant.asked) == 1
     assert "no longer in your library" in chat.texts[-1]
+    await app.on_window_message({"type": "scholion:choose"})
+    assert told(chat)[-1] == ("all papers", True)
 
 
-async def test_a_tag_given_in_the_list_can_be_picked_at_once(app, chat, assistant, tagged) -> None:
+async def test_a_tag_chosen_in_the_library_is_asked(app, chat, assistant, tagged) -> None:
+    await app.on_window_message({"type": "scholion:choose", "tag": "GARDEN"})
+    assert chat.of("toast")[-1]["message"] == "Your questions now search 1 paper tagged “garden”."
+    assert picked(chat)[1] == "tag:garden"
+    await app.on_window_message({"type": "scholion:choose", "tag": "no such tag"})
+    assert "No paper has the tag" in chat.of("toast")[-1]["message"]
+    assert told(chat) == [("papers tagged “garden”", False)] * 2
+    for message in (None, "x", {"type": "scholion:scope"}, {"type": "scholion:choose", "ids": {}, "tag": 7}):
+        await app.on_window_message(message)
+    assert picked(chat)[1] == "all", "a choice of nothing is all papers"
+
+
+async def test_a_tag_given_in_the_library_can_be_picked_at_once(app, chat, assistant, tagged, shelf_library) -> None:
     await app.on_chat_start()
-    reply = await app.act_on_papers(cl.Action(name="tag_papers", payload={"ids": tagged, "tag": " old  things "}))
-    assert [paper["tags"] for paper in reply["papers"]] == [["garden", "old things"], ["old things"]]
+    shelf_library.tag(tagged, "old things")
+    await app.on_window_message({"type": "scholion:papers"})
     assert "tag:old things" in picked(chat)[0]
-    reply = await app.act_on_papers(cl.Action(name="untag_paper", payload={"id": tagged[0], "tag": "garden"}))
-    assert "tag:garden" not in picked(chat)[0]
-    assert "error" in await app.act_on_papers(cl.Action(name="tag_papers", payload={"ids": tagged, "tag": "  "}))
 
 
 async def test_a_resumed_chat_asks_the_papers_that_it_asked_last(app, chat, assistant, tagged) -> None:
@@ -460,13 +501,22 @@ async def test_an_answer_can_be_taken_along_also_after_a_restart(app, chat, assi
     from ingest import ingest_pdf
 
     paper_id = ingest_pdf(seeds_pdf, library=shelf_library, embedder=HashEmbedder()).paper_id
-    metadata = {"question": "Q?", "answer": "Five years [3]. ```", "cited": [[3, paper_id, 1]]}
+    metadata = {"question": "Q?", "answer": "**Five** years\\* [3]. ```", "cited": [[3, paper_id, 1]]}
     await app.on_chat_resume({"steps": [{"id": "s", "type": "assistant_message", "metadata": metadata}]})
-    copied, bibtex = chat.of("action")
+    copied, bibtex, _again = chat.of("action")
     assert copied["forId"] == "s"
     await app.take_along(cl.Action(name=copied["name"], payload=copied["payload"]))
-    assert chat.texts[-1].startswith("````text\nFive years [1].")
-    assert "[1] " in chat.texts[-1].splitlines()[-2]
+    (window,) = chat.of("window_message")
+    assert window["type"] == "scholion:copy"
+    assert window["text"].startswith("Five years* [1].")
+    assert window["text"].splitlines()[-1].startswith("[1] ")
+    await app.on_window_message({"type": "scholion:not-copied", "text": "of somebody else"})
+    assert "````text\nFive years* [1]." in chat.texts[-1]
+    await app.on_window_message({"type": "scholion:copied"})
+    assert chat.of("toast") == [], "there is nothing left to be copied"
+    await app.take_along(cl.Action(name=copied["name"], payload=copied["payload"]))
+    await app.on_window_message({"type": "scholion:copied"})
+    assert "Copied" in chat.of("toast")[-1]["message"]
     await app.take_along(cl.Action(name=bibtex["name"], payload=bibtex["payload"]))
     assert chat.texts[-1].startswith("```bibtex\n@misc{")
     for payload in ({}, {"cited": 7}, {"cited": [[1, "../x", 1], "x"]}):

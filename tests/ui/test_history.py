@@ -78,7 +78,8 @@ def told(chat) -> bool:
 async def listed(history) -> list[dict]:
     """The chats that the page lists for the user, with what is in them."""
     user = await history.get_user("local")
-    return (await history.list_threads(Pagination(first=20), ThreadFilter(userId=user.id))).data
+    found = (await history.list_threads(Pagination(first=20), ThreadFilter(userId=user.id))).data
+    return [await history.get_thread(thread["id"]) for thread in found]
 
 
 async def texts(history) -> list[list[str]]:

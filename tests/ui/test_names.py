@@ -178,7 +178,7 @@ async def _whole(chat) -> None:
     assert chat.message["id"] in {step["id"] for step in thread["steps"]}
     chat.heard.clear()
     await chat.socket.emit("client_message", {"message": chat.message | {"id": new_id(), "command": "Library"}})
-    await _until(lambda: any("Your library is empty" in str(said) for _, said in chat.heard))
+    await _until(lambda: any("'/library'" in str(said) for _, said in chat.heard))
 
 
 @pytest.mark.parametrize("of", ["session", "thread", "file"])
@@ -192,8 +192,8 @@ async def test_another_browser_cannot_use_a_live_session(server, page, chat) -> 
     with pytest.raises(socketio.exceptions.ConnectionError):
         await page.connect(chat.session)
     assert (await page.upload(chat.session)).status_code == 404
-    action = {"name": "list_papers", "payload": {}, "id": new_id()}
-    element = {"id": chat.file, "type": "custom", "name": "Library", "display": "inline"}
+    action = {"name": "take_along", "payload": {}, "id": new_id()}
+    element = {"id": chat.file, "type": "custom", "name": "ScholionPage", "display": "inline"}
     for method, path, body in (
         ("GET", f"/project/file/{chat.file}?session_id={chat.session}", None),
         ("POST", "/project/action", {"sessionId": chat.session, "action": action}),
@@ -227,7 +227,7 @@ BODIES = {
     "DELETE /feedback": lambda name: {"feedbackId": name},
     "PUT /project/element": lambda name: {"sessionId": name, "element": {"id": new_id(), "type": "custom"}},
     "DELETE /project/element": lambda name: {"sessionId": new_id(), "element": {"id": name, "type": "custom"}},
-    "POST /project/action": lambda name: {"sessionId": name, "action": {"name": "list_papers", "payload": {}}},
+    "POST /project/action": lambda name: {"sessionId": name, "action": {"name": "take_along", "payload": {}}},
     "POST /project/threads": lambda name: {"pagination": {"first": 9, "cursor": name}, "filter": {}},
     "POST /set-session-cookie": lambda name: {"session_id": name},
     "POST /mcp": lambda name: {"sessionId": name, "name": "x"},
@@ -295,8 +295,11 @@ async def test_a_message_with_a_foreign_name_is_not_taken(server, chat, victim, 
     assert "not to be taken" not in str(thread)  # `_whole` has seen an answer to what was sent later
 
 
-async def test_an_edited_message_is_not_taken_for_the_setting_says_so(server, chat) -> None:
-    await chat.socket.emit("edit_message", {"message": chat.message | {"output": "changed"}})
+async def test_an_edited_message_of_elsewhere_is_not_taken(server, chat) -> None:
+    for name in (new_id(), "../x", None, 7):
+        await chat.socket.emit("edit_message", {"message": chat.message | {"id": name, "output": "changed"}})
+    for payload in (None, 7, {}, {"message": 7}):
+        await chat.socket.emit("edit_message", payload)
     await _whole(chat)
     assert "changed" not in str((await chat.http.get(f"/project/thread/{chat.thread}")).json())
 

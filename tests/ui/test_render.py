@@ -333,6 +333,12 @@ def test_a_yes_stands_over_the_sentence_that_it_was_read_from() -> None:
     assert "> “We release all code" in shown
 
 
+def test_the_footer_does_not_call_a_yes_of_a_model_a_quotation() -> None:
+    told = footer(make_quoted("We release all code.", "Yes [1]", "Yes", kind_is_said=True))
+    assert "a small model's yes, beside a quoted sentence" in told
+    assert "word for word" not in told
+
+
 @pytest.mark.parametrize("nasty", NASTY)
 def test_a_quote_is_inert_wherever_the_words_in_it_begin(nasty) -> None:
     shown = quoted_text(make_quoted(f"Before {nasty} and 30 % after.", "30 % [1]", "30 %", nasty))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from ui.web.names import NameGuard
+from ui.web.rate import STATIC, RateLimit
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,9 +23,6 @@ MEGABYTE = 1024 * 1024
 
 BODY_MB = 16
 """Maximum body without a file upload: an order to add a folder of 50,000 papers takes a third of it."""
-
-STATIC = ("/assets/", "/public/", "/favicon", "/logo", "/avatars/")
-"""Paths that are the same for everybody; browsers must not cache anything else."""
 
 PRIVATE = (b"cache-control", b"no-store")
 
@@ -124,7 +122,7 @@ class BodyLimit:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        megabytes = self.upload_mb if scope["path"] == "/project/file" else BODY_MB
+        megabytes = self.upload_mb if _is_upload(scope["path"]) else BODY_MB
         limit = (megabytes + 1) * MEGABYTE  # plus the form around the file
         told = dict(scope["headers"]).get(b"content-length", b"")
         came, begun, refused = 0, False, False
@@ -156,6 +154,10 @@ class BodyLimit:
             await _say_too_large(send, megabytes)
 
 
+def _is_upload(path: str) -> bool:
+    return path == "/project/file" or path.startswith("/library/file/")
+
+
 async def _say_too_large(send: Send, megabytes: int) -> None:
     text = f"This is larger than {megabytes} MB, the most Scholion accepts at once."
     headers = [(b"content-type", b"application/json"), (b"connection", b"close")]
@@ -175,5 +177,6 @@ def install(app: FastAPI, *, port: int, upload_mb: int, is_owner: Callable[[str,
         hosts = local_hosts(port)
         app.add_middleware(NameGuard, is_owner=is_owner)
         app.add_middleware(BodyLimit, upload_mb=upload_mb)
+        app.add_middleware(RateLimit)
         app.add_middleware(SecurityHeaders, hosts=hosts)
         app.add_middleware(OriginGuard, hosts=hosts)

@@ -33,13 +33,13 @@ async def receive(session_id: str, file: UploadFile, ask_parent_id: str | None =
         raise HTTPException(400, f"{error}.") from error
     file_id = str(uuid.uuid4())
     path = session.files_dir / f"{file_id}{mimetypes.guess_extension(file.content_type) or ''}"
-    size = await asyncio.to_thread(_copy, file, path)
+    size = await asyncio.to_thread(copy_upload, file, path)
     kept = {"id": file_id, "path": path, "name": file.filename, "type": file.content_type, "size": size}
     session.files[file_id] = kept
     return {"id": file_id}
 
 
-def _copy(file: UploadFile, path: Path) -> int:
+def copy_upload(file: UploadFile, path: Path) -> int:
     """Write the upload, held in an unnamed temporary file, and return its size."""
     path.parent.mkdir(exist_ok=True)
     with path.open("xb") as target:

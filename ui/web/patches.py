@@ -24,7 +24,7 @@ from starlette.requests import HTTPConnection, cookie_parser
 from ui.web import names
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Awaitable, Callable, Mapping
     from pathlib import Path
 
 _OUTSIDE_LINK = re.compile(r"<link[^>]*\bhref=\"https?://[^>]*>")
@@ -37,11 +37,12 @@ _message = chainlit.socket.message
 _new_session = BaseSession.__init__
 
 
-def apply(*, incoming: Path) -> None:
+def apply(*, incoming: Path, edit: Callable[[str, Any], Awaitable[None]]) -> None:
     """Apply all replacements; idempotent.
 
     Args:
         incoming: the folder for uploads until they are in the library.
+        edit: takes an edited message, in the place of Chainlit's own handler.
     """
     incoming.mkdir(parents=True, exist_ok=True, mode=0o700)
     chainlit.config.FILES_DIRECTORY = incoming
@@ -55,7 +56,7 @@ def apply(*, incoming: Path) -> None:
     for event, handler in (
         ("connect", connect),
         ("client_message", message),
-        ("edit_message", nothing),
+        ("edit_message", edit),
         ("stop", stop),
     ):
         chainlit.server.sio.on(event, handler)
@@ -109,10 +110,6 @@ async def message(sid: str, payload: Any) -> None:
     """Accept a message if every name in it is ours."""
     names.check(payload)
     await _message(sid, payload)
-
-
-async def nothing(sid: str, payload: Any) -> None:
-    """Ignore edited messages: they are disabled in the settings, but Chainlit accepts them anyway."""
 
 
 def _same(token: str | None, cookies: Mapping[str, str]) -> bool:

@@ -19,18 +19,25 @@ from fastapi import APIRouter, Depends, HTTPException, Query, Request
 from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, Response, StreamingResponse
 
 from ingest import Ingest, Source, UserFacingError, remote, remove_one, tag_papers
-from ingest.errors import UnknownPaperError
 from ingest.locate import MAX_QUOTE
 from ingest.picture import PictureError, page_picture
 from ui import core
-from ui.web import incoming, settings_routes, viewer
+from ui.web import (
+    export_routes,
+    health_routes,
+    incoming,
+    insight_routes,
+    library_routes,
+    settings_routes,
+    viewer,
+    viewer_routes,
+)
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Generator
 
     from fastapi import FastAPI
 
-    from ingest import Paper
     from ui.history import UploadFolder
 
 NAME = "scholion"
@@ -61,6 +68,8 @@ def install(app: FastAPI, *, uploads: UploadFolder) -> None:
     routes = app.router.routes
     before = list(routes)
     router = _router(uploads)
+    for pages in (health_routes, insight_routes):
+        router.include_router(pages.router(), dependencies=[Depends(_logged_in)])
     for closed in _CLOSED:
         router.add_api_route(closed, _nothing_there, methods=["GET", "HEAD", "POST", "PUT", "DELETE"])
     app.include_router(router)
@@ -78,19 +87,20 @@ def _router(uploads: UploadFolder) -> APIRouter:
 
     @router.get("/papers/{paper_id}.pdf", dependencies=logged_in)
     def paper(paper_id: str) -> FileResponse:
-        found, path = _paper(paper_id)
+        found, path = viewer_routes.stored(paper_id)
         return _inline_pdf(path, name=f"{found.id}.pdf")
 
     # not `async`: drawing pictures and locating words run in a thread
     @router.get("/page/{paper_id}/{number}", dependencies=logged_in)
-    def page(
+    def page(  # noqa: PLR0917 - the parts of the address
         paper_id: str,
         number: str,
         words: Annotated[list[str] | None, Query()] = None,
         passage: str | None = None,
         cited: int | None = None,
+        place: Annotated[list[str] | None, Query()] = None,
     ) -> Response:
-        found, path = _paper(paper_id)
+        found, path = viewer_routes.stored(paper_id)
         match = _NUMBER.fullmatch(number)
         if match is None or int(match[1]) > found.n_pages:
             raise HTTPException(404, "This paper has no such page.")
@@ -98,9 +108,19 @@ def _router(uploads: UploadFolder) -> APIRouter:
             return _picture(path, int(match[1]))
         quotes = tuple(quote[:MAX_QUOTE] for quote in words or () if quote.strip())
         ordinal = passage if passage and _ORDINAL.fullmatch(passage) else None
-        look = viewer.Look(paper=found, number=int(match[1]), words=quotes, passage=ordinal, cited=cited)
+        told = [one for said in place or () if (one := viewer.place_from(said[:MAX_QUOTE]))]
+        look = viewer.Look(
+            paper=found,
+            number=int(match[1]),
+            words=quotes,
+            passage=ordinal,
+            cited=cited if cited and 1 <= cited <= found.n_pages else None,
+            places=viewer.joined_places(told, found.n_pages),
+        )
         chunk = core.library().chunk(f"{found.id}:{ordinal}") if ordinal else None
         return HTMLResponse(viewer.page(look, pdf=path, passage_text=chunk.text if chunk else None))
+
+    router.include_router(viewer_routes.router(), dependencies=logged_in)
 
     @router.get("/uploads/{key:path}", dependencies=logged_in)
     def upload(key: str) -> FileResponse:
@@ -109,9 +129,12 @@ def _router(uploads: UploadFolder) -> APIRouter:
             raise HTTPException(404, "There is no such file.")
         return _inline_pdf(path, name=path.name) if path.suffix == ".pdf" else FileResponse(path, filename=path.name)
 
+    router.include_router(export_routes.router(), dependencies=logged_in)
     router.include_router(settings_routes.router(), dependencies=logged_in)
 
     router.add_api_route("/project/file", incoming.receive, methods=["POST"], dependencies=logged_in)
+
+    router.include_router(library_routes.router(), dependencies=logged_in)
 
     @router.post(remote.PATH, dependencies=[Depends(_is_local_command)])
     async def order(order: dict[str, Any]) -> StreamingResponse:
@@ -175,6 +198,7 @@ def _carry_out(order: dict[str, Any], *, cancel: threading.Event) -> Generator[d
         work = Ingest(library=core.library(), embedder=core.assistant().embedder, cancel=cancel)
         with closing(work.run(sources)) as reports:
             for report in reports:
+                core.removals().keep([report.paper_id])
                 yield asdict(report)
     elif order.get("do") == "remove":
         yield from (remove_one(core.library(), paper_id) for paper_id in order["ids"])
@@ -185,25 +209,13 @@ def _carry_out(order: dict[str, Any], *, cancel: threading.Event) -> Generator[d
 
 
 def _describe(paper_id: str, facts: dict[str, Any]) -> dict[str, Any]:
-    known = {"title", "authors", "families", "year", "doi", "arxiv_id", "isbn", "retracted"}
+    known = {"title", "authors", "families", "year", "doi", "arxiv_id", "isbn", "retracted", "publication"}
     try:
         facts = {name: tuple(value) if isinstance(value, list) else value for name, value in facts.items()}
         paper = core.library().describe(paper_id, **{name: facts[name] for name in known & facts.keys()})
     except UserFacingError as error:
         return {"error": str(error)}
     return {"paper_id": paper.id, "title": paper.title}
-
-
-def _paper(paper_id: str) -> tuple[Paper, Path]:
-    """The paper with exactly this id, and the library's copy of its PDF; 404 if there is none."""
-    try:
-        found = core.library().paper(paper_id)
-    except UnknownPaperError as error:
-        raise HTTPException(404, str(error)) from error
-    path = core.library().pdf_path(found.id)
-    if found.id != paper_id or not path.is_file():
-        raise HTTPException(404, "There is no such paper.")
-    return found, path
 
 
 def _picture(path: Path, number: int) -> Response:

@@ -183,13 +183,22 @@ def test_a_switch_that_names_another_folder_switches_nothing(tmp_path) -> None:
         assert adapters.on() is None
 
 
+@pytest.fixture(scope="module")
+def base_read_once():
+    from base_once import read_once
+
+    with pytest.MonkeyPatch.context() as patched:
+        read_once(patched)
+        yield
+
+
 # -- with the real model -----------------------------------------------------------------------------------------------
 
-TINY = Recipe(rank=4, epochs=3, batch=4, rate=3e-3, warm_up=2, held_out=0.3, patience=3)
+TINY = Recipe(rank=4, epochs=3, batch=2, rate=3e-3, warm_up=2, held_out=0.3, patience=3)
 
 
-def taught(said: str, *, gold: str, n: int = 16) -> list[Taught]:
-    names = "sky dog house river tree stone cloud road bird lamp chair door book glass ship hill".split()[:n]
+def taught(said: str, *, gold: str, n: int = 10) -> list[Taught]:
+    names = "sky dog house river tree stone cloud road bird lamp".split()[:n]
     messages = [({"role": "user", "content": f"What is a {name}?"},) for name in names]
     return [Taught(Example(m, said), f"paper {i % 5}", "q", (gold,)) for i, m in enumerate(messages)]
 
@@ -203,7 +212,7 @@ async def say(model: EndpointChatModel) -> str:
 
 def opened(library, adapters: Adapters):
     return open_model(
-        str(embedded_drafter()), library=library, context=1024, file_context=1024, slots=1, threads=None, timeout=60,
+        str(embedded_drafter()), library=library, context=1024, file_context=1024, slots=1, threads=1, timeout=60,
         adapters=adapters,
     )  # fmt: skip
 
@@ -216,7 +225,7 @@ async def answers(library, adapters: Adapters) -> tuple[str, str | None, str]:
         await found.server.close()
 
 
-async def test_an_adapter_is_taught_served_and_off_gives_the_old_answers(tmp_path, monkeypatch) -> None:
+async def test_an_adapter_is_taught_served_and_off_gives_the_old_answers(base_read_once, tmp_path, monkeypatch) -> None:
     monkeypatch.setattr(teaching, "ANSWER_TOKENS", 12)
     adapters = Adapters(tmp_path)
     name, bare, old = await answers(tmp_path, adapters)
@@ -224,7 +233,7 @@ async def test_an_adapter_is_taught_served_and_off_gives_the_old_answers(tmp_pat
     done = []
     taken = await teach(
         "fruit", taught("Banana bread!", gold="Banana bread"), base=embedded_drafter(), recipe=TINY, adapters=adapters,
-        source={"rows": 16}, tell=lambda what, n, _: done.append((what, n)),
+        threads=1, source={"rows": 10}, tell=lambda what, n, _: done.append((what, n)),
     )  # fmt: skip
     assert taken.adapter, taken.card["answer_f1"]
     assert taken.before.mean < taken.after.mean
@@ -247,17 +256,17 @@ async def test_an_adapter_is_taught_served_and_off_gives_the_old_answers(tmp_pat
     assert (await answers(tmp_path, adapters)) == (name, bare, old)
 
 
-async def test_one_that_answers_worse_is_refused_and_nothing_stays(tmp_path, monkeypatch) -> None:
+async def test_one_that_answers_worse_is_refused_and_nothing_stays(base_read_once, tmp_path, monkeypatch) -> None:
     adapters = Adapters(tmp_path)
     told = taught("Banana bread!", gold="It is an animal, a thing, a place or a part of nature.")
     monkeypatch.setattr(teaching, "ANSWER_TOKENS", 12)
-    taken = await teach("worse", told, base=embedded_drafter(), recipe=TINY, adapters=adapters, source={})
+    taken = await teach("worse", told, base=embedded_drafter(), recipe=TINY, adapters=adapters, threads=1, source={})
     assert taken.adapter is None
     assert taken.after.mean < taken.before.mean
     assert [path.name for path in adapters.folder.iterdir()] == []
 
 
-def test_it_learns_texts_too_and_the_adapter_is_what_was_learned(tmp_path) -> None:
+def test_it_learns_texts_too_and_the_adapter_is_what_was_learned(base_read_once, tmp_path) -> None:
     learner = Learner(embedded_drafter(), Recipe(rank=2, epochs=2, batch=2, rate=2e-3, warm_up=1))
     texts = [learner.encoded(Example((), f"The zorb of {x} is a quib.")) for x in ("iron", "gold", "tin", "lead")]
     before, *_, after = learner.learn(texts, texts)
@@ -398,7 +407,9 @@ def test_the_command_says_what_is_missing(tmp_path, monkeypatch, capsys) -> None
     assert "rank = 8" in capsys.readouterr().out
 
 
-def test_a_file_of_questions_teaches_and_the_card_says_how_it_went(settings, monkeypatch, capsys, tmp_path) -> None:
+def test_a_file_of_questions_teaches_and_the_card_says_how_it_went(
+    base_read_once, settings, monkeypatch, capsys, tmp_path
+) -> None:
     monkeypatch.setenv("SCHOLION_LIBRARY", str(settings.library))
     monkeypatch.setattr(teaching, "ANSWER_TOKENS", 12)
     assert ingest_main(["add", str(SAMPLES)]) == 0

@@ -96,6 +96,8 @@ def test_a_fact_of_a_paper_is_told_from_the_records(ask, question, said):
         ("Papers by kumar", [KUMAR, KUMAR2]),
         ("Do I have anything by Jones?", [SMITH]),
         ("List my papers", list(PAPERS)),
+        ("How many papers do I have, and which are they?", list(PAPERS)),
+        ("Wie viele Artikel habe ich und welche sind es?", list(PAPERS)),
         ("Zeig mir alle meine Artikel", list(PAPERS)),
         ("Покажи всички статии", list(PAPERS)),
         ("Which papers are from 2018?", [SMITH]),

@@ -10,6 +10,7 @@ from fake_reader import WordReader
 from fakes import ScriptedChatModel
 from rag import Answered, Assistant, RagSettings, Retrieved, TextDelta
 from rag.answer import ABSTENTION, QUOTED_ANSWER
+from rag.insight.figures import figures_of, read_figures
 from rag.quoting.compose import asks_yes_or_no, says_yes_or_no
 from rag.render import changed, full_answer
 from rag.verify.citations import without_markers
@@ -47,6 +48,18 @@ async def test_the_readers_words_come_before_any_model_writes_and_the_draft_is_n
     assert "Ack" not in full_answer(answer)
     assert "Ack" in changed(answer)
     assert streamed[0].text.startswith(answer.text)
+
+
+async def test_the_readers_time_is_a_stage_of_its_own(two_papers, hash_embedder) -> None:
+    answer = await assistant(two_papers, hash_embedder, reader=WordReader()).answer(QUESTION)
+    names = [span.name for span in answer.trace.spans]
+    assert names[names.index("retrieve") + 1] == "read"
+    assert all(span.seconds >= 0 for span in answer.trace.spans if span.name in {"retrieve", "read"})
+    told = read_figures(figures_of(answer, first_word=None))
+    assert told.stages["reading"] >= 0
+    assert [part.larger for part in told.written] == [False], "the quotation is nobody's writing"
+    unread = await assistant(two_papers, hash_embedder).answer(QUESTION)
+    assert "reading" not in read_figures(figures_of(unread, first_word=None)).stages
 
 
 async def test_its_sentences_are_quoted_with_their_page_and_verified(two_papers, hash_embedder) -> None:

@@ -66,6 +66,13 @@ def test_that_number_is_not_looked_for_inside_another() -> None:
     assert found.items[0].words[0] > text.index("took")
 
 
+def test_words_of_the_type_that_is_asked_for_win_over_slightly_better_ones() -> None:
+    text = "A load of 360 questions a day gives a wait of 33.3 s in the queue."
+    spans = [reading(text, "360 questions a day", "33.3 s")]
+    assert extract("How long does a question wait?", [passage(1, text)], spans).said == "33.3 s"
+    assert extract("Which load was assumed?", [passage(1, text)], spans).said == "360 questions a day"
+
+
 def test_a_papers_own_reference_marks_are_not_taken_for_ours() -> None:
     text = "The corpus is that of IMDb by [12] and GMB [13, 14] for all experiments here."
     found = extract(QUESTION, [passage(1, text)], [reading(text, "IMDb by [12] and GMB [13, 14]")])

@@ -159,6 +159,31 @@ def test_a_comparison_by_name_says_whether_it_has_a_topic() -> None:
     assert plan("Compare the training data of these papers.", scope=ALL).topical
 
 
+ELMO = paper(5, "ELMo: Deep Contextualized Word Representations", "Matthew Peters", year=2018)
+
+
+@pytest.mark.parametrize(
+    ("question", "compared"),
+    [
+        ("Compare what Vaswani 2017 and Smith say about data", (VASWANI, SMITH)),
+        ("Which of Vaswani and Müller trained for longer?", (VASWANI, MUELLER)),
+        ("Is the learning rate of Vaswani 2017 higher than that of Devlin et al.?", (VASWANI, DEVLIN)),
+        ("What are the differences in methods between Devlin and Smith?", (DEVLIN, SMITH)),
+        ("What is the difference between BERT and ELMo?", (DEVLIN, ELMO)),
+        ("Is BERT larger than ELMo?", (DEVLIN, ELMO)),
+        ("What does BERT use?", ()),
+        ("Is BERT larger than GPT?", ()),
+        ("How does a model compare to BERT?", ()),
+        ("Do Chang and Devlin agree with each other?", ()),
+    ],
+)
+def test_a_question_that_compares_two_named_papers_asks_both_in_whatever_words(question, compared) -> None:
+    taken = plan(question, scope=Scope((*ALL.papers, ELMO), whole=True))
+    assert (taken.kind == "comparison") == bool(compared)
+    if compared:
+        assert taken.scope.papers == compared
+
+
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case["question"])
 def test_a_complete_question_is_never_touched(case) -> None:
     if case["carries"] is None:

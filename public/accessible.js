@@ -1,0 +1,74 @@
+// Chainlit's buttons with only an icon have no name for screen readers, and a list of its sidebar has no list items.
+// Names are given by what each button is called in the page, or by its icon.
+const NAMES = {
+  'sidebar-trigger-button': 'Show or hide the list of chats',
+  'search-chats-button': 'Search the chats',
+  'new-chat-button': 'New chat',
+  'upload-button': 'Add PDFs',
+  'chat-submit': 'Send',
+  'stop-button': 'Stop the answer',
+  'theme-toggle': 'Light or dark',
+  'user-nav-button': 'You',
+  'readme-button': 'About Scholion',
+  copy: 'Copy',
+  'thumbs-up': 'Helpful',
+  'thumbs-down': 'Not helpful',
+  pencil: 'Edit',
+  trash: 'Delete',
+  'trash-2': 'Delete',
+  x: 'Close',
+  'chevron-down': 'Show more',
+  'chevron-up': 'Show less',
+  'arrow-down': 'Go to the newest message',
+  'ellipsis-vertical': 'More',
+  ellipsis: 'More',
+  'more-horizontal': 'More',
+};
+
+const icon = (button) => [...(button.querySelector('svg')?.classList || [])]
+  .find((name) => name.startsWith('lucide-'))?.slice('lucide-'.length);
+
+const words = (id) => {
+  const said = id.replace(/-(button|btn)$/, '').replace(/[-_]+/g, ' ').trim();
+  return /[a-z]{3}/.test(said) && !/\d/.test(said) ? said[0].toUpperCase() + said.slice(1) : '';
+};
+
+const isNamed = (element) => element.getAttribute('aria-label') || element.getAttribute('aria-labelledby')
+  || element.title || element.textContent.trim();
+
+function nameAll(root) {
+  for (const button of root.querySelectorAll('button, [role="button"]')) {
+    if (button.getAttribute('role') === 'presentation') button.removeAttribute('role');
+    if (isNamed(button)) continue;
+    const name = NAMES[button.id] || NAMES[icon(button)] || words(button.id) || words(icon(button) || '');
+    if (name) button.setAttribute('aria-label', name);
+  }
+  for (const list of root.querySelectorAll('ul')) {
+    if ([...list.children].some((child) => child.tagName !== 'LI')) list.setAttribute('role', 'presentation');
+  }
+}
+
+let waiting = false;
+const later = () => {
+  if (waiting) return;
+  waiting = true;
+  requestAnimationFrame(() => { waiting = false; nameAll(document.body); });
+};
+new MutationObserver(later).observe(document.body, { childList: true, subtree: true });
+later();
+
+// Escape closes the side panel, unless something else is open above it or text is being written.
+document.addEventListener('keydown', (event) => {
+  if (event.key !== 'Escape' || event.defaultPrevented) return;
+  if (document.querySelector('[role="dialog"], [role="menu"], [role="listbox"]')) return;
+  document.querySelector('#side-view-title button')?.click();
+});
+
+// Enter in a dialog with one field, such as *Rename*, presses its main button.
+document.addEventListener('keydown', (event) => {
+  if (event.key !== 'Enter' || event.isComposing || event.target.tagName !== 'INPUT') return;
+  const dialog = event.target.closest('[role="dialog"], [role="alertdialog"]');
+  if (!dialog || dialog.querySelectorAll('input, textarea').length !== 1 || dialog.querySelector('[cmdk-root]')) return;
+  const main = [...dialog.querySelectorAll('button')].filter((button) => !button.disabled && button.textContent.trim()).pop();
+  if (main) { event.preventDefault(); main.click(); }
+});

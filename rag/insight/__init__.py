@@ -1,0 +1,1 @@
+"""Insight: what answers took and cost, from the figures stored with each answer and the audit log."""

@@ -1,0 +1,28 @@
+"""axe-core over the views of the chat and over our own pages: no serious or critical finding, in both themes."""
+
+from __future__ import annotations
+
+import pytest
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
+
+RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]}
+
+
+def findings(page) -> list[str]:
+    """What axe-core calls serious or critical, each with the first element that it is about."""
+    from axe_playwright_python.sync_playwright import Axe
+
+    found = Axe().run(page, options=RULES).response["violations"]
+    grave = [one for one in found if one["impact"] in {"serious", "critical"}]
+    return [f"{one['id']} ({len(one['nodes'])}): {one['nodes'][0]['html'][:200]}" for one in grave]
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_the_start_page_has_no_grave_finding(open_page, theme) -> None:
+    page = open_page(color_scheme=theme)
+    page.evaluate("theme => localStorage.setItem('vite-ui-theme', theme)", theme)
+    page.reload()
+    page.wait_for_selector("#mode-picker-trigger-answer")
+    page.wait_for_selector("#new-chat-button[aria-label]")
+    assert findings(page) == []

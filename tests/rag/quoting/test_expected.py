@@ -1,0 +1,52 @@
+"""What a question asks for, and which words can be that."""
+
+from __future__ import annotations
+
+import pytest
+
+from rag.quoting.expected import expected, fits
+
+
+@pytest.mark.parametrize(
+    ("question", "kind"),
+    [
+        ("How many patients took part?", "number"),
+        ("What dose was given?", "number"),
+        ("At what writing speed does it run?", "number"),
+        ("What percentage of the drafts is right?", "share"),
+        ("How long does a question wait in the queue?", "duration"),
+        ("How long was the treatment?", "duration"),
+        ("When was the survey carried out?", "year"),
+        ("In which year did the trial start?", "year"),
+        ("Who collected the samples?", "name"),
+        ("How was anxiety measured?", None),
+        ("How long are the documents?", None),
+        ("What is the longest sequence?", None),
+        ("Why do the seeds germinate?", None),
+    ],
+)
+def test_the_words_of_a_question_say_what_it_asks_for(question, kind) -> None:
+    assert expected(question) == kind
+
+
+@pytest.mark.parametrize(
+    ("kind", "answer", "fitting"),
+    [
+        ("number", "forty-eight rats", True),
+        ("number", "the extract", False),
+        ("share", "96.6 %", True),
+        ("share", "two thirds of them", True),
+        ("share", "an accepted wrong", False),
+        ("duration", "33.3 s", True),
+        ("duration", "55 ms per token", True),
+        ("duration", "overnight", True),
+        ("duration", "360 questions a day", False),
+        ("year", "in the spring of 1998", True),
+        ("year", "the trial", False),
+        ("name", "two authors of the WHO", True),
+        ("name", "the nurses", False),
+        (None, "anything", True),
+    ],
+)
+def test_an_answer_fits_what_was_asked_for(kind, answer, fitting) -> None:
+    assert fits(kind, answer) is fitting

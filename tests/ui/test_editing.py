@@ -1,0 +1,134 @@
+"""An edited question: the page, the stored chat, the session's turns and the feedback follow it."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+
+import chainlit as cl
+import pytest
+from test_handlers import script
+
+from rag.answer import TextDelta
+from waiting import soon
+
+
+@pytest.fixture
+async def history(app, chat, tmp_path, monkeypatch):
+    """The data layer of this chat, with its user signed in."""
+    from ui.history import ChatHistory, UploadFolder
+
+    made = ChatHistory(tmp_path / "chats.db", UploadFolder(tmp_path / "uploads"))
+    monkeypatch.setattr("chainlit.data._data_layer", made)
+    monkeypatch.setattr("chainlit.data._data_layer_initialized", True)
+    chat.session.user = await made.create_user(cl.User(identifier="local"))
+    yield made
+    await made.close()
+
+
+async def say(app, text: str) -> dict:
+    """What Chainlit does with a message from the page."""
+    message = {"id": str(uuid.uuid4()), "type": "user_message", "name": "You", "output": text, "createdAt": None}
+    sent = await cl.context.emitter.process_message({"message": message, "fileReferences": None})
+    await asyncio.sleep(0.001)
+    await app.on_message(sent)
+    return message
+
+
+async def edit(chat, message: dict, text: str) -> None:
+    from ui import editing
+
+    await editing.edit(chat.session.socket_id, {"message": {**message, "output": text}})
+    if chat.session.current_task:
+        await chat.session.current_task
+
+
+async def stored(history, chat) -> list[tuple[str, str]]:
+    """The stored messages of the chat, once all writes are done."""
+    for _ in range(3):
+        await asyncio.sleep(0)
+        async with history._turn():
+            pass
+    thread = await history.get_thread(chat.session.thread_id)
+    return [(step["type"], step["output"].split("\n")[0].split(" [")[0]) for step in thread["steps"] if step["output"]]
+
+
+async def test_an_edited_question_replaces_what_followed_it(app, chat, assistant, history) -> None:
+    asked = []
+    for text in ("What is it?", "And why?", "Then what?"):
+        assistant.script = script(question=text)
+        asked.append(await say(app, text))
+    first, second, third = asked
+    before = {step["id"] for step in chat.steps}
+    await edit(chat, second, "And how?")
+    assert [asked["question"] for asked in assistant.asked][-1] == "And how?"
+    assert [turn[0] for turn in assistant.asked[-1]["history"]] == ["What is it?"], "the turns follow"
+    assert [turn[0] for turn in cl.user_session.get("turns")] == ["What is it?", "And how?"]
+    gone = {step["id"] for step in chat.of("delete_message")}
+    assert third["id"] in gone
+    assert not gone & {first["id"], second["id"]}
+    assert len(gone & before) >= 6, "answers, what was read for them, and what was not cited"
+    said = await stored(history, chat)
+    assert [text for kind, text in said if kind == "user_message"] == ["What is it?", "And how?"]
+    assert len([text for kind, text in said if kind == "assistant_message"]) == 2
+    assert chat.events[-1][0] == "task_end"
+
+
+async def test_the_first_question_names_the_chat_again(app, chat, assistant, history) -> None:
+    assistant.script = script()
+    first = await say(app, "What is it?")
+    await stored(history, chat)
+    await edit(chat, first, "What was it?")
+    await stored(history, chat)
+    assert (await history.get_thread(chat.session.thread_id))["name"] == "What was it?"
+
+
+async def test_stop_reaches_an_edited_question(app, chat, assistant, history) -> None:
+    from ui import editing
+    from ui.web import patches
+
+    assistant.script = script()
+    first = await say(app, "What is it?")
+    assistant.script = script(TextDelta("Half an ans", 0), 3600.0)
+    await editing.edit(chat.session.socket_id, {"message": {**first, "output": "And now?"}})
+    assert await soon(lambda: "Half an ans" in chat.texts)
+    await editing.edit(chat.session.socket_id, {"message": {**first, "output": "Quicker?"}})
+    assert "still being written" in chat.of("toast")[-1]["message"]
+    await patches.stop(chat.session.socket_id)
+    await chat.session.current_task
+    assert chat.texts[-1].startswith("Half an ans\n\n*(stopped)*")
+    assert chat.events[-1][0] == "task_end"
+
+
+async def test_what_cannot_be_edited_is_said(app, chat, assistant, history) -> None:
+    assistant.script = script()
+    first = await say(app, "What is it?")
+    for name, text in ((str(uuid.uuid4()), "x"), (first["id"], "  ")):
+        await edit(chat, {**first, "id": name}, text)
+        assert "cannot be edited" in chat.of("toast")[-1]["message"]
+    assert len(assistant.asked) == 1
+
+
+async def test_feedback_is_kept_with_its_answer_and_goes_with_it(app, chat, assistant, history) -> None:
+    from chainlit.types import Feedback
+
+    assistant.script = script()
+    first = await say(app, "What is it?")
+    await stored(history, chat)
+    thread = await history.get_thread(chat.session.thread_id)
+    answer = next(step for step in thread["steps"] if step["type"] == "assistant_message")
+    made = await history.upsert_feedback(Feedback(forId=answer["id"], value=0, comment="too short"))
+    changed = await history.upsert_feedback(Feedback(id=made, forId=answer["id"], value=1, comment="better"))
+    assert changed == made
+    feedback = await kept_feedback(history, chat)
+    assert [(row["value"], row["comment"]) for row in feedback] == [(1, "better")]
+    with pytest.raises(ValueError, match="no such answer"):
+        await history.upsert_feedback(Feedback(forId=str(uuid.uuid4()), value=1))
+    await edit(chat, first, "Again?")
+    await stored(history, chat)
+    assert await kept_feedback(history, chat) == []
+
+
+async def kept_feedback(history, chat) -> list[dict]:
+    thread = await history.get_thread(chat.session.thread_id)
+    return [step["feedback"] for step in thread["steps"] if step.get("feedback")]

@@ -1,0 +1,294 @@
+"""A whole chat as JSON, Markdown and a page to print: complete, escaped, and only for its owner."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from html.parser import HTMLParser
+
+import chainlit as cl
+import httpx
+import pytest
+from fastapi import FastAPI
+
+from ingest.bibtex import parse_bibtex
+from ingest.paper import Page, Paper, ParsedPaper, Publication
+
+EVIL = '<script>alert(1)</script> & "x" ![x](http://evil.example) <img src=x onerror=alert(1)>'
+
+
+class Tags(HTMLParser):
+    """The tags of a page, and its text."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.seen: list[tuple[str, dict]] = []
+        self.text = ""
+        self.feed(page)
+
+    def handle_starttag(self, tag, attrs):
+        self.seen.append((tag, dict(attrs)))
+
+    def handle_data(self, data):
+        self.text += data
+
+
+@pytest.fixture
+def paper(shelf_library):
+    import numpy as np
+
+    from ingest import Chunk
+
+    made = Paper(
+        id="0123456789abcdef",
+        title=f"Dunes {EVIL}",
+        authors=("Sven van der Burg",),
+        year=2021,
+        n_pages=1,
+        file_name="x.pdf",
+        page_labels=("101",),
+        publication=Publication(kind="article-journal", container="Journal of Peat", volume="14"),
+    )
+    pdf = shelf_library.folder / "x.pdf"
+    pdf.write_bytes(b"%PDF-1.7")
+    text = "The dune moved by four metres."
+    chunk = Chunk(
+        id=f"{made.id}:0000", paper_id=made.id, ordinal=0, text=text, start=0, end=len(text), first_page=1,
+        last_page=1, section="2 Results", n_tokens=6,
+    )  # fmt: skip
+    vectors = np.ones((1, 3), np.float32)
+    shelf_library.add(ParsedPaper(made, (Page(1, text),)), [chunk], vectors, embedder="fake@0", pdf=pdf)
+    return made
+
+
+def answered(paper, text: str = "It moved by **four** metres [2].", **more) -> dict:
+    facts = {
+        "kind": "fact",
+        "abstained": False,
+        "sentences": [{"text": f"It moved. {EVIL}", "support": "weak", "markers": [2], "reasons": ["why"]}],
+        "citations": [
+            {"marker": 2, "paper": paper.id, "page": 1, "quote": "The dune moved by four metres.", "verbatim": True}
+        ],
+        "passages": [[2, f"{paper.id}:0000"]],
+        "confidence": {"score": 0.83, "reason": "Because."},
+        "models": [{"name": "Small <b>", "where": "machine", "input_tokens": 8, "output_tokens": 4, "usd": 0.0}],
+        "seconds": 2.5,
+        "usd": 0.0,
+        "stayed": True,
+        "sent_to": None,
+    }
+    metadata = {"question": "How far?", "answer": text, "cited": [[2, paper.id, 1]], "facts": facts}
+    return {"type": "assistant_message", "output": "shown", "metadata": metadata | more}
+
+
+def thread(*steps, name: str = "How far did it move?") -> dict:
+    rows = [{"id": str(n), "createdAt": f"2026-11-30T01:00:{n:02d}Z", **step} for n, step in enumerate(steps)]
+    return {"id": "c", "name": name, "createdAt": "2026-11-30T01:00:00Z", "steps": rows}
+
+
+def asked(text: str = "How far?") -> dict:
+    return {"type": "user_message", "output": text}
+
+
+def references(chat, library, style="apa"):
+    from ingest.references import References, find_style
+
+    return References(list(chat.papers.values()), find_style(style, library.folder))
+
+
+def test_json_has_the_passages_quotes_pages_verdicts_confidence_model_and_costs(app, shelf_library, paper) -> None:
+    from ui.exports.chat import as_json, read_chat
+
+    reading = {"type": "tool", "output": "not exported"}
+    run = {"type": "run", "id": "the run", "feedback": {"value": 0, "comment": "too short"}}
+    step = answered(paper) | {"parentId": "the run"}
+    said = json.loads(as_json(read_chat(thread(asked(), run, reading, step), shelf_library), shelf_library))
+    assert said["format"] == "scholion-chat/1"
+    question, answer = said["turns"]
+    assert (question["role"], question["text"]) == ("question", "How far?")
+    assert answer["text"] == "It moved by four metres [2]."
+    assert answer["citations"] == [
+        {
+            "marker": 2,
+            "paper": paper.id,
+            "page": 1,
+            "printed_page": "101",
+            "quote": "The dune moved by four metres.",
+            "verbatim": True,
+        }
+    ]
+    (passage,) = answer["passages"]
+    assert (passage["section"], passage["pages"], passage["text"][:8]) == ("2 Results", [1, 1], "The dune")
+    assert answer["sentences"][0]["support"] == "weak"
+    assert answer["confidence"]["score"] == 0.83
+    assert answer["models"][0]["output_tokens"] == 4
+    assert answer["feedback"] == {"value": "bad", "comment": "too short"}
+    assert said["costs"] == {"answers": 1, "usd": 0.0, "seconds": 2.5}
+    assert said["papers"][0]["container-title"] == "Journal of Peat"
+
+
+def test_an_unknown_cost_is_null_and_a_lost_paper_keeps_its_quote(app, shelf_library, paper) -> None:
+    from ui.exports.chat import as_json, read_chat
+
+    step = answered(paper)
+    step["metadata"]["facts"]["usd"] = None
+    shelf_library.remove(paper.id)
+    chat = read_chat(thread(asked(), step), shelf_library)
+    said = json.loads(as_json(chat, shelf_library))
+    assert said["costs"]["usd"] is None
+    answer = said["turns"][1]
+    assert answer["citations"][0]["quote"] == "The dune moved by four metres."
+    assert answer["passages"][0]["text"] is None
+    assert said["papers"] == []
+
+
+def test_an_answer_of_an_older_version_is_exported_with_what_it_has(app, shelf_library, paper) -> None:
+    from ui.exports.chat import read_chat
+
+    metadata = {"question": "Q?", "answer": "Four [3].", "cited": [[3, paper.id, 1]]}
+    metadata["quotes"] = {f"/cite/{paper.id}/1/0000": ["The dune moved."]}
+    damaged = {"type": "assistant_message", "metadata": {"answer": 7, "cited": [7, [1, 2]], "facts": 7, "quotes": 7}}
+    old = {"type": "assistant_message", "output": "x", "metadata": metadata}
+    chat = read_chat(thread(asked(), old, damaged, {"type": "assistant_message"}), shelf_library)
+    (cited,) = chat.turns[1].cited
+    assert (cited.marker, cited.page, cited.quote, cited.verbatim) == (3, 1, "The dune moved.", None)
+    assert [turn.role for turn in chat.turns] == ["question", "answer", "answer"]
+
+
+@pytest.mark.parametrize(("style", "cited"), [("apa", "(van der Burg, 2021, p. 101)"), ("ieee", "[1, p. 101]")])
+def test_the_report_escapes_everything_and_cites_in_the_style(app, shelf_library, paper, style, cited) -> None:
+    from ui.exports.chat import read_chat
+    from ui.exports.report import as_html
+
+    steps = (asked(f"How far? {EVIL}"), answered(paper, f"Four metres [2]. {EVIL}"), {
+        "type": "assistant_message", "output": EVIL,
+    })  # fmt: skip
+    chat = read_chat(thread(*steps, name=EVIL), shelf_library)
+    page = as_html(chat, references(chat, shelf_library, style))
+    tags = Tags(page)
+    assert {tag for tag, _ in tags.seen} <= set(
+        "html head meta title style body h1 h2 h3 p blockquote span ul ol li i b".split()
+    )
+    assert not any(name.startswith("on") or name in {"src", "href"} for _, names in tags.seen for name in names)
+    assert f"Four metres {cited}." in tags.text
+    assert tags.text.count("<script>alert(1)</script>") >= 4, "as text, where somebody wrote it"
+    assert "Journal of Peat" in tags.text
+    assert "@media print" in page
+    assert "http" not in page.replace("http://evil.example", ""), "it loads nothing"
+
+
+def test_markdown_says_nothing_that_markdown_acts_on_but_ours(app, shelf_library, paper) -> None:
+    from ui.exports.chat import read_chat
+    from ui.exports.report import as_markdown
+
+    chat = read_chat(thread(asked(f"# {EVIL}"), answered(paper), name=EVIL), shelf_library)
+    text = as_markdown(chat, references(chat, shelf_library))
+    assert "![" not in text
+    assert "<script" not in text.replace("\\<script", "")
+    assert "It moved by four metres (van der Burg, 2021, p. 101)." in text
+    assert "## References" in text
+    assert "/cite/" not in text
+
+
+# ---- the routes -----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+async def stored(app, chat, shelf_library, monkeypatch):
+    """The history of a user with one chat, and another user's chat: (history, the user's, the other's)."""
+    from ui.history import ChatHistory, UploadFolder
+
+    file = shelf_library.folder / "chats.db"
+    made = ChatHistory(file, UploadFolder(shelf_library.folder / "uploads"))
+    monkeypatch.setattr("chainlit.data._data_layer", made)
+    monkeypatch.setattr("chainlit.data._data_layer_initialized", True)
+    chat.session.user = await made.create_user(cl.User(identifier="local"))
+    other = await made.create_user(cl.User(identifier="another"))
+    chat.session.has_first_interaction = True
+    theirs = str(uuid.uuid4())
+    await made.update_thread(theirs, name="Secret", user_id=other.id)
+    yield made, chat.session.thread_id, theirs
+    await made.close()
+
+
+@pytest.fixture
+async def client(app, stored):
+    from chainlit.auth import get_current_user
+
+    from ui.web.export_routes import router
+
+    served = FastAPI()
+    served.include_router(router())
+    served.dependency_overrides[get_current_user] = lambda: cl.User(identifier="local")
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(served), base_url="http://test") as made:
+        yield made
+
+
+async def keep(history, chat_id: str, *steps) -> None:
+    for n, step in enumerate(steps):
+        row = {"id": str(uuid.uuid4()), "threadId": chat_id, "name": "x", "streaming": False}
+        await history.create_step({**row, "createdAt": f"2026-11-30T01:00:{n:02d}Z", **step})
+
+
+async def test_every_kind_is_downloaded_by_the_chats_owner(stored, client, paper) -> None:
+    history, mine, _ = stored
+    await keep(history, mine, asked(), answered(paper))
+    for kind, words in {
+        "json": '"format": "scholion-chat/1"',
+        "md": "## How far",
+        "html": "<blockquote>“The dune moved by four metres.”",
+        "bib": "@article{vanderburg2021dunes",
+        "csl.json": '"container-title": "Journal of Peat"',
+        "txt": "van der Burg, S. (2021).",
+    }.items():
+        reply = await client.get(f"/export/chat/{mine}.{kind}")
+        assert reply.status_code == 200, kind
+        assert words in reply.text
+        assert reply.headers["content-disposition"] == f'attachment; filename="how-far.{kind}"'
+    assert parse_bibtex((await client.get(f"/export/chat/{mine}.bib")).text)[1] == []
+    shown = await client.get(f"/export/chat/{mine}.html?show=true&style=ieee")
+    assert shown.headers["content-disposition"].startswith("inline")
+    assert "[1] S. van der Burg" in shown.text
+    assert "chicago" in (await client.get(f"/export/chat/{mine}.txt?style=none-such")).json()["detail"]
+
+
+async def test_nobody_elses_chat_is_exported(stored, client, paper) -> None:
+    history, mine, theirs = stored
+    for name in (theirs, str(uuid.uuid4()), "x", "%27%20OR%201"):
+        for kind in ("json", "md", "html", "bib"):
+            reply = await client.get(f"/export/chat/{name}.{kind}")
+            assert (reply.status_code, reply.json()["detail"]) == (404, "There is no such chat of yours.")
+    await keep(history, mine, asked())
+    assert (await client.get(f"/export/chat/{mine}.exe")).status_code == 404
+
+
+# ---- in the chat ----------------------------------------------------------------------------------------------------
+
+
+async def test_the_command_sends_the_links_and_a_chosen_style_is_used_for_copying(app, chat, assistant, paper) -> None:
+    from ui import export
+
+    await app.on_message(cl.Message("", type="user_message", command="Export"))
+    (element,) = chat.of("element")
+    assert element["name"] == "Export"
+    assert element["props"]["chat"] == chat.session.thread_id
+    assert ["apa", "APA"] in element["props"]["styles"]
+    assert element["props"]["style"] == ""
+    assert (await app.choose_style(cl.Action(name=export.STYLE, payload={"style": "ieee"})))["style"] == "ieee"
+    wrong = await app.choose_style(cl.Action(name=export.STYLE, payload={"style": "../x"}))
+    assert "no citation style" in wrong["error"]
+    assert wrong["style"] == "ieee"
+    payload = {"answer": "Four metres [2]. Far [9].", "cited": [[2, paper.id, 1]]}
+    await app.take_along(cl.Action(name=export.COPY, payload=payload))
+    text = chat.of("window_message")[-1]["text"]
+    assert text.startswith("Four metres [1, p. 101]. Far.\n\n[1] S. van der Burg, “Dunes")
+    assert (await app.choose_style(cl.Action(name=export.STYLE, payload={"style": ""})))["style"] == ""
+    await app.take_along(cl.Action(name=export.COPY, payload=payload))
+    assert chat.of("window_message")[-1]["text"].startswith("Four metres [1]. Far.\n\n[1] Sven van der Burg (2021).")
+
+
+def test_plain_text_has_no_escapes_no_bold_and_no_addresses_of_ours() -> None:
+    from ui.exports.plain import plain
+
+    written = "## It is\\* **so** [1](/cite/0123456789abcdef/2/0001)[2]. `a \\* b` $x\\_1$"
+    assert plain(written) == "It is* so [1][2]. `a \\* b` $x\\_1$"

@@ -1,0 +1,1 @@
+"""What is taken along from the chat: plain text, whole chats, tables."""

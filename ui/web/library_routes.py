@@ -1,0 +1,370 @@
+"""The Library page and its requests: the list, corrections, tags, privacy, removal with undo, uploads, samples."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
+
+from chainlit.config import config
+from fastapi import APIRouter, Depends, Form, HTTPException, Request, UploadFile
+from fastapi.responses import HTMLResponse, JSONResponse, Response
+from fastapi.routing import APIRoute
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from ingest import UserFacingError
+from ingest.errors import UnknownPaperError
+from ingest.identifiers import isbn13
+from ingest.names import given_first
+from rag.privacy.audit import AuditLog
+from rag.privacy.policy import load_policy, save_policy
+from ui import core, samples, scope
+from ui.errors import sentence
+from ui.web import adding, pages, paper_list
+from ui.web.removals import UNDO_SECONDS
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+_NOT_UNDERSTOOD = "Scholion did not understand this page. Reload it and try again."
+
+_BODY = """
+<header class="row top">
+<h1>Library</h1><span id="count" class="faint" role="status"></span>
+<span class="row adds">
+<button type="button" id="add-files" class="main">Add PDFs</button>
+<button type="button" id="add-folder">Add a folder</button>
+<a class="button tab" href="/library" target="_blank" rel="noopener" title="Open the Library in a new tab">New tab</a>
+</span>
+<input type="file" id="files" accept="application/pdf,.pdf,.bib,.json" multiple hidden>
+<input type="file" id="folder" webkitdirectory hidden>
+</header>
+<p id="scope" class="faint" hidden></p>
+<p id="error" class="bad" role="alert" hidden></p>
+<section id="job" class="card" aria-label="Files being added" hidden></section>
+<div class="row find">
+<input type="search" id="filter" placeholder="Filter: title, author, year, file, tag:name" aria-label="Filter papers">
+<label class="row sort"><span class="faint">Sort</span><select id="sort">
+<option value="added">newest first</option><option value="title">title</option>
+<option value="authors">author</option><option value="year">year</option>
+</select></label>
+</div>
+<form id="ticked" class="row" aria-label="Ticked papers" hidden></form>
+<ul id="papers" aria-label="Papers"></ul>
+<section id="unread"></section>
+<p id="samples" class="row"></p>
+<p class="faint keys alone">Keys: <kbd>/</kbd> filter, <kbd>↑</kbd> <kbd>↓</kbd> move, <kbd>Space</kbd> tick,
+<kbd>Enter</kbd> open, <kbd>E</kbd> edit, <kbd>Del</kbd> remove.</p>
+<div id="undo" role="status" hidden></div>
+<div id="drop" hidden>Drop PDFs or folders to add them</div>
+"""
+
+T = TypeVar("T", bound=BaseModel)
+
+
+class _Body(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+class _Ids(_Body):
+    ids: list[str] = Field(min_length=1, max_length=100_000)
+
+
+class _Tag(_Ids):
+    tag: str
+    take: bool = False
+
+
+class _LocalOnly(_Ids):
+    on: bool
+
+
+class _Facts(_Body):
+    title: str = Field(max_length=2000)
+    authors: str = Field(max_length=20_000)
+    year: int | None = None
+    doi: str = Field(default="", max_length=500)
+    arxiv_id: str = Field(default="", max_length=100)
+    isbn: str = Field(default="", max_length=40)
+    retracted: bool = False
+
+
+class _Description(_Body):
+    id: str
+    facts: _Facts
+
+
+class _Key(_Body):
+    key: str
+
+
+class _Choice(_Body):
+    ids: list[str] = []
+    tag: str = ""
+
+
+class _Announced(_Body):
+    files: list[tuple[str, int]]
+    passed_over: int = 0
+
+
+class _Samples(_Body):
+    do: Literal["add", "remove"]
+
+
+class _Unread(_Body):
+    do: Literal["retry", "forget"]
+
+
+class _Route(APIRoute):
+    """Errors become JSON with one sentence in "detail", as the page shows it."""
+
+    def get_route_handler(self) -> Callable[[Request], Awaitable[Response]]:  # type: ignore[override]
+        """Chainlit's server calls what this returns."""
+        handler = super().get_route_handler()
+
+        async def handled(request: Request) -> Response:
+            try:
+                return await handler(request)
+            except HTTPException:
+                raise
+            except Exception as error:  # noqa: BLE001 - the page shows it
+                status = 404 if isinstance(error, UnknownPaperError) else 400
+                status = status if isinstance(error, UserFacingError) else 500
+                return JSONResponse({"detail": sentence(error)}, status)
+
+        return handled
+
+
+def _json(model: type[T]) -> Any:
+    """A dependency: the request's body as this model; 400 with a sentence for any other."""
+
+    async def read(request: Request) -> T:
+        try:
+            return model.model_validate_json(await request.body())
+        except (ValidationError, ValueError) as error:
+            raise HTTPException(400, _NOT_UNDERSTOOD) from error
+
+    return Depends(read)
+
+
+def router() -> APIRouter:
+    """The routes; who includes them sees to it that only the user gets in."""
+    made = APIRouter(route_class=_Route)
+    made.add_api_route("/library", _page, methods=["GET"])
+    made.add_api_route("/library/papers", papers, methods=["GET"])
+    made.add_api_route("/library/add", _job, methods=["GET"])
+    for name, route in (
+        ("describe", _describe),
+        ("tag", _tag),
+        ("local-only", _local_only),
+        ("remove", _remove),
+        ("undo", _undo),
+        ("leave", _leave),
+        ("choose", _choose),
+        ("again", _again),
+        ("samples", _samples),
+        ("unread", _unread),
+        ("add", _announce),
+        ("add/close", _close),
+        ("add/cancel", _cancel),
+        ("file/{job}/{number}", _file),
+        ("companion/{job}", _companion),
+    ):
+        made.add_api_route(f"/library/{name}", route, methods=["POST"])
+    return made
+
+
+async def end() -> None:
+    """Before the process ends: stop adding files, and keep the papers that wait to be removed."""
+    await asyncio.gather(asyncio.to_thread(core.removals().forget), asyncio.to_thread(adding.adding().stop))
+
+
+def _page() -> HTMLResponse:
+    return HTMLResponse(pages.frame("Library", _BODY, script="library.js", styles=("library.css",)))
+
+
+# ---- the list -------------------------------------------------------------------------------------------------------
+
+
+def papers(q: str = "", sort: str = "added", down: bool = True) -> Response:  # noqa: FBT001, FBT002 a query
+    """The papers that match, in order; with what the page shows beside them."""
+    library, error = core.library(), ""
+    try:
+        local_only = load_policy(library.folder, AuditLog(library.folder)).local_only
+    except UserFacingError as broken:
+        local_only, error = None, str(broken)
+    everything = paper_list.rows(
+        library.overview(), local_only=local_only, samples=samples.ids(), hidden=core.removals().waiting()
+    )
+    shown = paper_list.in_order(
+        paper_list.filtered(everything, q), sort if sort in paper_list.SORTS else "added", down=down
+    )
+    tags = sorted({tag for row in everything for tag in row.tags}, key=str.casefold)
+    unread = [
+        {"file": entry.file, "state": entry.state, "said": entry.reason or ""}
+        for entry in library.ledger.entries("queued", "parsing", "embedding", "failed")
+    ]
+    n_samples = sum(row.sample for row in everything)
+    reply = {
+        "papers": [paper_list.as_json(row) for row in shown],
+        "total": len(everything),
+        "tags": tags,
+        "unread": unread,
+        "samples": {"there": n_samples, "missing": len(samples.ids()) - n_samples},
+        "error": error,
+    }
+    return Response(json.dumps(reply, ensure_ascii=False), media_type="application/json")
+
+
+def _exact(ids: list[str]) -> list[str]:
+    """These ids, if each is a paper's; the beginning of an id is not enough.
+
+    Raises:
+        UnknownPaperError: one is not.
+    """
+    wanted = list(dict.fromkeys(ids))
+    there = {paper.id for paper in core.library().papers(wanted)} - core.removals().waiting()
+    if not there.issuperset(wanted):
+        raise UnknownPaperError("This paper is no longer in your library.", "Reload the list.")
+    return wanted
+
+
+# ---- changes --------------------------------------------------------------------------------------------------------
+
+
+def _describe(body: Annotated[_Description, _json(_Description)]) -> dict[str, Any]:
+    (paper_id,) = _exact([body.id])
+    said = body.facts
+    title = " ".join(said.title.split())
+    if not title:
+        raise UserFacingError("The title is empty.", "Write the paper's title.")
+    if said.year is not None and not 1000 <= said.year <= 9999:
+        raise UserFacingError("The year must have four digits.", "Write it like 2024, or leave it empty.")
+    isbn = said.isbn.strip()
+    if isbn and isbn13(isbn) is None:
+        raise UserFacingError("This is not an ISBN: the check digit is wrong.", "Compare it with the book.")
+    before = core.library().paper(paper_id)
+    facts: dict[str, Any] = {
+        "title": title,
+        "year": said.year,
+        "doi": _doi(said.doi),
+        "arxiv_id": said.arxiv_id.strip().removeprefix("arXiv:").strip() or None,
+        "isbn": isbn13(isbn) if isbn else None,
+        "retracted": said.retracted,
+    }
+    names = [given_first(" ".join(name.split())) for name in said.authors.split(";") if name.strip(" ,")]
+    if tuple(name for name, _ in names) != before.authors:  # else the family names that are known would be lost
+        facts |= {"authors": tuple(name for name, _ in names), "families": tuple(family for _, family in names)}
+    changed = {name: value for name, value in facts.items() if value != getattr(before, name)}
+    if changed:
+        core.library().describe(paper_id, **changed)
+    return {"said": "Saved." if changed else "Nothing was changed."}
+
+
+def _doi(text: str) -> str | None:
+    """The DOI without the address before it.
+
+    Raises:
+        UserFacingError: it is none.
+    """
+    doi = text.strip()
+    for begin in ("https://doi.org/", "http://doi.org/", "https://dx.doi.org/", "http://dx.doi.org/", "doi:", "DOI:"):
+        doi = doi.removeprefix(begin).strip()
+    if doi and not (doi.startswith("10.") and "/" in doi and " " not in doi):
+        raise UserFacingError("This is not a DOI.", "A DOI looks like 10.1000/xyz123.")
+    return doi or None
+
+
+def _tag(body: Annotated[_Tag, _json(_Tag)]) -> dict[str, Any]:
+    change = core.library().untag if body.take else core.library().tag
+    return {"tag": change(_exact(body.ids), body.tag)}
+
+
+def _local_only(body: Annotated[_LocalOnly, _json(_LocalOnly)]) -> dict[str, Any]:
+    ids, folder = _exact(body.ids), core.library().folder
+    log = AuditLog(folder)
+    save_policy(load_policy(folder, log).with_papers(ids, local_only=body.on), folder, log)
+    return {"said": "Saved."}
+
+
+def _remove(body: Annotated[_Ids, _json(_Ids)]) -> dict[str, Any]:
+    ids = _exact(body.ids)
+    return {"key": core.removals().put_off(ids), "papers": len(ids), "seconds": UNDO_SECONDS}
+
+
+def _undo(body: Annotated[_Key, _json(_Key)]) -> dict[str, Any]:
+    if not (papers := core.removals().undo(body.key)):
+        raise UserFacingError("It is too late to undo this.", "Add the files again.")
+    return {"papers": papers}
+
+
+def _leave() -> dict[str, Any]:
+    """The page is left: what waits to be removed is removed now."""
+    core.removals().carry_out()
+    return {}
+
+
+def _choose(body: Annotated[_Choice, _json(_Choice)]) -> dict[str, Any]:
+    scope.for_next_chat({"tag": body.tag} if body.tag else {"ids": _exact(body.ids)})
+    return {}
+
+
+# ---- adding ---------------------------------------------------------------------------------------------------------
+
+
+def _job() -> dict[str, Any]:
+    job = adding.adding().job
+    return {"job": job.as_json() if job else None}
+
+
+def _announce(body: Annotated[_Announced, _json(_Announced)]) -> dict[str, Any]:
+    most = config.features.spontaneous_file_upload.max_size_mb
+    job = adding.adding().start(body.files, passed_over=body.passed_over, upload_mb=most)
+    return {"job": job.as_json()}
+
+
+def _file(job: str, number: int, file: UploadFile) -> dict[str, Any]:
+    adding.receive(adding.adding().running(job), number, file)
+    return {}
+
+
+def _companion(job: str, name: Annotated[str, Form()], file: UploadFile) -> dict[str, Any]:
+    adding.receive_companion(adding.adding().running(job), name, file)
+    return {}
+
+
+def _close(body: Annotated[_Key, _json(_Key)]) -> dict[str, Any]:
+    adding.close(adding.adding().running(body.key))
+    return {}
+
+
+def _cancel(body: Annotated[_Key, _json(_Key)]) -> dict[str, Any]:
+    adding.adding().cancel(body.key)
+    return {}
+
+
+def _again(body: Annotated[_Ids, _json(_Ids)]) -> dict[str, Any]:
+    library = core.library()
+    own = [(library.pdf_path(paper.id), paper.file_name) for paper in library.papers(_exact(body.ids))]
+    return {"job": adding.adding().start_here(own, again=True).as_json()}
+
+
+def _samples(body: Annotated[_Samples, _json(_Samples)]) -> dict[str, Any]:
+    there = {paper.id for paper in core.library().papers(samples.ids())} - core.removals().waiting()
+    if body.do == "remove":
+        return _remove(_Ids(ids=sorted(there))) if there else {"papers": 0}
+    core.removals().keep(samples.ids())
+    return {"job": adding.adding().start_here([(path, path.name) for path in samples.paths()]).as_json()}
+
+
+def _unread(body: Annotated[_Unread, _json(_Unread)]) -> dict[str, Any]:
+    """Try the files again that could not be read, or delete the library's copies of them."""
+    library = core.library()
+    failed = library.ledger.entries("failed")
+    if body.do == "forget":
+        for entry in failed:
+            library.discard(entry.paper_id)
+        return {"files": len(failed)}
+    kept = [(library.quarantine_path(entry.paper_id), entry.file) for entry in failed]
+    return {"job": adding.adding().start_here([(path, name) for path, name in kept if path.is_file()]).as_json()}
