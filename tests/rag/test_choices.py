@@ -83,6 +83,15 @@ def test_a_key_goes_only_to_the_address_it_was_given_for(folder, monkeypatch):
     assert kept(folder).settings.expert_key.get_secret_value() == "sk-of-another-server"
 
 
+def test_a_drafter_here_gets_its_own_key_and_no_other(folder, monkeypatch):
+    monkeypatch.setenv("SCHOLION_DRAFTER_KEY", "sk-of-another-server")
+    place = Keys(folder).put("http://127.0.0.1:11434/v1", "sk-here")
+    save(Choices(drafter=OLLAMA, servers=(Server(setting=OLLAMA, key=place),)), folder)
+    assert kept(folder).settings.drafter_key.get_secret_value() == "sk-here"
+    save(Choices(drafter="http://127.0.0.1:1234/v1#x"), folder)
+    assert kept(folder).settings.drafter_key.get_secret_value() == ""
+
+
 def test_the_file_of_choices_and_what_is_printed_of_the_settings_have_no_key(folder):
     place = Keys(folder).put("https://models.example/v1", "sk-secret")
     save(Choices(expert=CLOUD, servers=(Server(setting=CLOUD, key=place),)), folder)

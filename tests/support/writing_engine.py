@@ -13,14 +13,16 @@ MODEL = "llama3.2:3b"
 """The model that it has loaded, with a context window of 4,096 tokens."""
 
 
-def ollama(sentence: str) -> Stub:
-    """A stub that answers every question with this sentence."""
+def ollama(sentence: str, *, asked: list[dict[str, Any]] | None = None) -> Stub:
+    """A stub that answers every question with this sentence, and adds the body of each request to `asked`."""
 
-    def completes(_body: dict[str, Any]) -> Page:
+    def completes(body: dict[str, Any]) -> Page:
+        if asked is not None:
+            asked.append(body)
         usage = data({"id": "1", "choices": [], "model": MODEL, "usage": {"prompt_tokens": 20, "completion_tokens": 9}})
         pieces = [delta(f"{word} ") for word in sentence.split()]
-        body = b"".join([*pieces, delta("", "stop"), usage, DONE])
-        return Page(body, headers={"Content-Type": "text/event-stream"}, seconds=0.01)
+        raw = b"".join([*pieces, delta("", "stop"), usage, DONE])
+        return Page(raw, headers={"Content-Type": "text/event-stream"}, seconds=0.01)
 
     return replace(OLLAMA, completes=completes)
 

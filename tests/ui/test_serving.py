@@ -99,6 +99,18 @@ async def test_values_change_without_touching_the_model(papers):
     assert kept(papers.folder).settings.top_k == 2
 
 
+async def test_temperature_length_and_passages_reach_the_next_question(papers):
+    bodies: list[dict] = []
+    held = over(papers)
+    with running(ollama("It needs 128 KiB per token.", asked=bodies)) as engine:
+        await held.choose(drafter=f"http://127.0.0.1:{engine.server_port}/v1#{MODEL}")
+        await text_of(held.current)
+        await held.choose(temperature=0.7, max_output_tokens=99, top_k=1)
+        await text_of(held.current)
+    assert [(body["temperature"], body["max_tokens"]) for body in bodies] == [(0, 320), (0.7, 99)]
+    assert len(str(bodies[1]["messages"])) < len(str(bodies[0]["messages"]))
+
+
 async def test_what_cannot_be_used_changes_nothing(papers):
     held = over(papers)
     before = held.current

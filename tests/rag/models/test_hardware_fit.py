@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from rag.models.hardware_fit import SPARE, fits, may_use, memory_needed, seconds_to_read, select
+from rag.models.hardware_fit import SPARE, fits, may_use, memory_needed, seconds_to_read, select, served_fits
 from rag.models.machine import Machine
 from rag.models.registry import Gguf, Service, Wheel, load
 
@@ -132,3 +132,12 @@ def test_where_nothing_is_known_of_the_machine_the_embedded_models_are_left():
     assert select([], task="embed", machine=there) is None
     assert select([card("gpt-5-mini")], task="refine", machine=machine()) is None
     assert select(CARDS, task="refine", machine=machine(1 * GB)) is None
+
+
+def test_a_model_of_another_program_is_judged_by_its_weights_and_the_roomier_memory():
+    assert served_fits(4 * GB, machine(ram=16 * GB)) == "yes"
+    assert served_fits(4 * GB, machine(ram=5 * GB)) == "tight"
+    assert served_fits(4 * GB, machine(ram=4 * GB)) == "no"
+    assert served_fits(4 * GB, machine(ram=4 * GB, vram=16 * GB)) == "yes"
+    assert served_fits(None, machine()) is None
+    assert served_fits(GB, replace(machine(), ram_available=None)) is None

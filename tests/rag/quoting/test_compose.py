@@ -20,13 +20,13 @@ QUESTION = "How many bytes does the key-value cache need per token?"
 NONSENSE = "Ack! I'm glad you're on it!"
 
 
-def assistant(library, embedder, reply=NONSENSE, *, reader=None, quotes_first=True, taught=False):
+def assistant(library, embedder, reply=NONSENSE, *, reader=None, quotes_first=True, taught=False, floor=None):
     return Assistant(
         taught=taught,
         library=library,
         embedder=embedder,
         drafter=ScriptedChatModel(*[reply] * 3),
-        settings=RagSettings(drafter_sentences=3),
+        settings=RagSettings(drafter_sentences=3, answer_floor=floor),
         reader=reader,
         quotes_first=quotes_first and reader is not None,
     )
@@ -96,6 +96,14 @@ async def test_what_the_reader_finds_in_no_passage_is_not_in_the_papers_and_no_m
     assert answer.text == ABSTENTION
     assert [type(event) for event in events] == [Retrieved, Answered]
     assert asked.drafter.seen == []
+
+
+async def test_the_floor_can_be_set_higher_or_lower_than_measured(two_papers, hash_embedder) -> None:
+    strict = WordReader()
+    strict.calibration = replace(WordReader.calibration, floor=0.99)
+    for reader, floor, abstains in ((WordReader(), 0.99, True), (strict, 0.0, False)):
+        answer = await assistant(two_papers, hash_embedder, reader=reader, floor=floor).answer(QUESTION)
+        assert answer.abstained is abstains
 
 
 async def test_passages_that_the_reader_has_not_read_cost_no_answer(two_papers, hash_embedder, monkeypatch) -> None:
