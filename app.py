@@ -13,6 +13,7 @@ from chainlit.server import app as server
 from ingest import environment
 from ingest.terminal import well_formed
 from ui import (
+    commands,
     composer,
     consent_question,
     conversation,
@@ -105,12 +106,14 @@ async def on_chat_end() -> None:
 @cl.on_message
 @visible
 async def on_message(message: cl.Message) -> None:
-    """A question, files, both, or the Library command."""
+    """A question, files, both, or a command."""
     if message.command == composer.LIBRARY:
         await shelf.show()
         return
     if message.command == composer.EXPORT:
         await export.show()
+        return
+    if not message.elements and await commands.run(message, well_formed(message.content).strip()):
         return
     papers = editing.note_attached(message, await uploads.add(message.elements))
     question = well_formed(message.content).strip()
