@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
 import chainlit as cl
 from chainlit.data import get_data_layer
 
+from rag.answer import Answered
 from rag.costs.accounting import cost_words, total
 from rag.inert import cut, inert, table
 from rag.retrieval.terms import Terms
+from rag.saved_answer import answer_facts
 from rag.words import counted
 from ui import composer, conversation, core, scope
 from ui.exports import table as tables
-from ui.exports.chat import read_chat
 
 if TYPE_CHECKING:
     from ingest import Paper
@@ -82,6 +84,7 @@ async def _compare(papers: list[Paper], questions: list[str]) -> None:
         await _too_many(papers, most, "With these questions, Compare")
         return
     rows = [["Paper", *questions], *([_named(paper), *("" for _ in questions)] for paper in papers)]
+    spent: list[dict[str, Any]] = []
     message = cl.Message("")
     await message.send()
     try:
@@ -89,10 +92,11 @@ async def _compare(papers: list[Paper], questions: list[str]) -> None:
             for n, question in enumerate(questions, start=1):
                 message.content = f"Asking {inert(paper.short_cite)}: {inert(question)}\n\n{tables.as_markdown(rows)}"
                 await message.update()
-                row[n] = await _cell(question, paper)
+                row[n], facts = await _cell(question, paper)
+                spent.append(facts)
     finally:
         message.content = tables.as_markdown(rows)
-        message.metadata = {"table": rows}
+        message.metadata = {"table": rows, "spent": spent}
         await message.update()
         props = {"chat": cl.context.session.thread_id, "message": message.id}
         await cl.CustomElement(name="TableFile", props=props, display="inline").send(for_id=message.id)
@@ -104,13 +108,14 @@ def _named(paper: Paper) -> str:
     return f"{title} ({paper.short_cite})" if paper.authors else title
 
 
-async def _cell(question: str, paper: Paper) -> str:
-    from rag.answer import Answered
-
-    async for event in core.assistant().ask(question, mode="draft", paper_ids=[paper.id]):
-        if isinstance(event, Answered):
-            return tables.cell(event.answer)
-    return ""
+async def _cell(question: str, paper: Paper) -> tuple[str, dict[str, Any]]:
+    """The cell's text, and what it cost."""
+    async with aclosing(core.assistant().ask(question, mode="draft", paper_ids=[paper.id])) as events:
+        async for event in events:
+            if isinstance(event, Answered):
+                facts = answer_facts(event.answer)
+                return tables.cell(event.answer), {name: facts[name] for name in ("models", "usd", "stayed")}
+    return "", {}
 
 
 async def _glossary(papers: list[Paper], text: str) -> None:
@@ -143,7 +148,11 @@ async def _cost() -> None:
     """Tokens, time, energy and money of each model in this chat; unknown where a part is unknown."""
     layer = get_data_layer()
     thread: Any = await layer.get_thread(cl.context.session.thread_id) if layer else None
-    answers = [turn.facts or {} for turn in read_chat(thread or {}, core.library()).turns if turn.role == "answer"]
+    answers = list[dict[str, Any]]()
+    for step in (thread or {}).get("steps") or []:
+        metadata = step.get("metadata") or {}
+        kept = [metadata.get("facts")] if "answer" in metadata else metadata.get("spent")
+        answers += [facts if isinstance(facts, dict) else {} for facts in kept or []]
     if not answers:
         await cl.Message("Nothing was asked in this chat yet, so nothing was spent.").send()
         return
@@ -169,8 +178,10 @@ async def _cost() -> None:
                 cost_words(sums["usd"]),
             )
         )
-    away = sum(not facts.get("stayed", True) for facts in answers)
+    away = sum(facts.get("stayed") is False for facts in answers)
     told = "Nothing left this machine." if not away else f"{counted(away, 'answer')} used a model elsewhere."
+    if unknown := sum("stayed" not in facts for facts in answers):
+        told = f"Nothing is known of {counted(unknown, 'answer')} of an earlier version. " + told * bool(away)
     whole = cost_words(total(facts.get("usd") for facts in answers))
     shown = f"{table(rows)}\n\n" if by_model else "No language model was used.\n\n"
     await cl.Message(f"{shown}{counted(len(answers), 'answer')} in this chat: {inert(whole)}. {told}").send()

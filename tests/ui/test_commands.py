@@ -53,6 +53,9 @@ async def test_compare_asks_each_paper_each_question_and_the_table_is_downloaded
             pass
     (step,) = [one for one in (await history.get_thread(mine))["steps"] if "table" in one["metadata"]]
     assert "Asking" not in step["output"]
+    assert len(step["metadata"]["spent"]) == 2
+    await app.on_message(question("", command="Cost"))
+    assert "| SmolLM2\\-135M | 2 | 1\\,624 | 80 |" in chat.texts[-1]
     assert chat.of("element")[-1]["props"] == {"chat": mine, "message": step["id"]}
     reply = await owner.get(f"/export/table/{mine}/{step['id']}.csv")
     rows = list(csv.reader(io.StringIO(reply.text.removeprefix("\ufeff"))))

@@ -31,7 +31,8 @@ def cell(answer: Answer) -> str:
     pages = list(dict.fromkeys(c.passage.paper.page_label(c.page) or str(c.page) for c in answer.citations))
     where = f" (p. {', '.join(pages)})" if pages else ""
     if is_quoted(answer) and answer.citations:
-        quotes = dict.fromkeys(" ".join(c.quote.split()) for c in answer.citations)
+        found = list(dict.fromkeys(" ".join(c.quote.split()) for c in answer.citations))
+        quotes = [quote for quote in found if not any(quote in other for other in found if other != quote)]
         return " … ".join(f"“{quote}”" for quote in quotes) + where
     text = plain(answer.text)
     for marker in {c.marker for c in answer.citations}:
