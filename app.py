@@ -13,6 +13,7 @@ from chainlit.server import app as server
 from ingest import environment
 from ingest.terminal import well_formed
 from ui import (
+    commands,
     composer,
     consent_question,
     conversation,
@@ -118,6 +119,8 @@ async def on_message(message: cl.Message) -> None:
         return
     if message.command == offer.COMMAND:
         await cl.Message("[Open Settings](/settings) to choose a model.").send()
+        return
+    if not message.elements and await commands.run(message, well_formed(message.content).strip()):
         return
     papers = editing.note_attached(message, await uploads.add(message.elements))
     question = well_formed(message.content).strip()

@@ -13,11 +13,15 @@ from ui.starters import questions
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-LIBRARY, EXPORT = "Library", "Export"
-"""The commands: show the papers, take the chat along."""
+LIBRARY, SUMMARISE, COMPARE, GLOSSARY, COST, EXPORT = "Library Summarise Compare Glossary Cost Export".split()
+"""The commands; what each does is said in `_COMMANDS`."""
 
 _COMMANDS = (
     (LIBRARY, "library", "Your papers: add, find, correct, tag, remove"),
+    (SUMMARISE, "scroll-text", "Each of the papers chosen below, up to five"),
+    (COMPARE, "table", "A table: papers by questions, one question a line; without questions, an overview"),
+    (GLOSSARY, "book-a", "Abbreviations and terms of the papers chosen below; type a word to find one"),
+    (COST, "coins", "Tokens, time, energy and money spent in this chat"),
     (EXPORT, "download", "This chat as a report, Markdown, JSON or BibTeX"),
 )
 

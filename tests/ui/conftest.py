@@ -7,9 +7,12 @@ import tempfile
 import uuid
 from pathlib import Path
 
+import httpx
+import numpy as np
 import pytest
 
 from fakes import ScriptedAssistant, SilentPage
+from stored_chats import EVIL
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -70,3 +73,65 @@ def shelf_library(app, library, monkeypatch):
 
     monkeypatch.setattr(core, "library", lambda: library)
     return library
+
+
+@pytest.fixture
+def paper(shelf_library):
+    from ingest import Chunk
+    from ingest.paper import Page, Paper, ParsedPaper, Publication
+
+    made = Paper(
+        id="0123456789abcdef",
+        title=f"Dunes {EVIL}",
+        authors=("Sven van der Burg",),
+        year=2021,
+        n_pages=1,
+        file_name="x.pdf",
+        page_labels=("101",),
+        publication=Publication(kind="article-journal", container="Journal of Peat", volume="14"),
+    )
+    pdf = shelf_library.folder / "x.pdf"
+    pdf.write_bytes(b"%PDF-1.7")
+    text = "The dune moved by four metres."
+    chunk = Chunk(
+        id=f"{made.id}:0000", paper_id=made.id, ordinal=0, text=text, start=0, end=len(text), first_page=1,
+        last_page=1, section="2 Results", n_tokens=6,
+    )  # fmt: skip
+    vectors = np.ones((1, 3), np.float32)
+    shelf_library.add(ParsedPaper(made, (Page(1, text),)), [chunk], vectors, embedder="fake@0", pdf=pdf)
+    return made
+
+
+@pytest.fixture
+async def stored(app, chat, shelf_library, monkeypatch):
+    """The history of a user with one chat, and another user's chat: (history, the user's, the other's)."""
+    import chainlit as cl
+    from ui.chats.history import ChatHistory, UploadFolder
+
+    file = shelf_library.folder / "chats.db"
+    made = ChatHistory(file, UploadFolder(shelf_library.folder / "uploads"))
+    monkeypatch.setattr("chainlit.data._data_layer", made)
+    monkeypatch.setattr("chainlit.data._data_layer_initialized", True)
+    chat.session.user = await made.create_user(cl.User(identifier="local"))
+    other = await made.create_user(cl.User(identifier="another"))
+    chat.session.has_first_interaction = True
+    theirs = str(uuid.uuid4())
+    await made.update_thread(theirs, name="Secret", user_id=other.id)
+    yield made, chat.session.thread_id, theirs
+    await made.close()
+
+
+@pytest.fixture
+async def owner(app, stored):
+    """A client of the export routes, signed in as the user."""
+    import chainlit as cl
+    from chainlit.auth import get_current_user
+    from fastapi import FastAPI
+
+    from ui.web.export_routes import router
+
+    served = FastAPI()
+    served.include_router(router())
+    served.dependency_overrides[get_current_user] = lambda: cl.User(identifier="local")
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(served), base_url="http://test") as made:
+        yield made

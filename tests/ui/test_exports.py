@@ -7,14 +7,10 @@ import uuid
 from html.parser import HTMLParser
 
 import chainlit as cl
-import httpx
 import pytest
-from fastapi import FastAPI
 
 from ingest.bibtex import parse_bibtex
-from ingest.paper import Page, Paper, ParsedPaper, Publication
-
-EVIL = '<script>alert(1)</script> & "x" ![x](http://evil.example) <img src=x onerror=alert(1)>'
+from stored_chats import EVIL, answered, asked, keep, thread
 
 
 class Tags(HTMLParser):
@@ -31,63 +27,6 @@ class Tags(HTMLParser):
 
     def handle_data(self, data):
         self.text += data
-
-
-@pytest.fixture
-def paper(shelf_library):
-    import numpy as np
-
-    from ingest import Chunk
-
-    made = Paper(
-        id="0123456789abcdef",
-        title=f"Dunes {EVIL}",
-        authors=("Sven van der Burg",),
-        year=2021,
-        n_pages=1,
-        file_name="x.pdf",
-        page_labels=("101",),
-        publication=Publication(kind="article-journal", container="Journal of Peat", volume="14"),
-    )
-    pdf = shelf_library.folder / "x.pdf"
-    pdf.write_bytes(b"%PDF-1.7")
-    text = "The dune moved by four metres."
-    chunk = Chunk(
-        id=f"{made.id}:0000", paper_id=made.id, ordinal=0, text=text, start=0, end=len(text), first_page=1,
-        last_page=1, section="2 Results", n_tokens=6,
-    )  # fmt: skip
-    vectors = np.ones((1, 3), np.float32)
-    shelf_library.add(ParsedPaper(made, (Page(1, text),)), [chunk], vectors, embedder="fake@0", pdf=pdf)
-    return made
-
-
-def answered(paper, text: str = "It moved by **four** metres [2].", **more) -> dict:
-    facts = {
-        "kind": "fact",
-        "abstained": False,
-        "sentences": [{"text": f"It moved. {EVIL}", "support": "weak", "markers": [2], "reasons": ["why"]}],
-        "citations": [
-            {"marker": 2, "paper": paper.id, "page": 1, "quote": "The dune moved by four metres.", "verbatim": True}
-        ],
-        "passages": [[2, f"{paper.id}:0000"]],
-        "confidence": {"score": 0.83, "reason": "Because."},
-        "models": [{"name": "Small <b>", "where": "machine", "input_tokens": 8, "output_tokens": 4, "usd": 0.0}],
-        "seconds": 2.5,
-        "usd": 0.0,
-        "stayed": True,
-        "sent_to": None,
-    }
-    metadata = {"question": "How far?", "answer": text, "cited": [[2, paper.id, 1]], "facts": facts}
-    return {"type": "assistant_message", "output": "shown", "metadata": metadata | more}
-
-
-def thread(*steps, name: str = "How far did it move?") -> dict:
-    rows = [{"id": str(n), "createdAt": f"2026-11-30T01:00:{n:02d}Z", **step} for n, step in enumerate(steps)]
-    return {"id": "c", "name": name, "createdAt": "2026-11-30T01:00:00Z", "steps": rows}
-
-
-def asked(text: str = "How far?") -> dict:
-    return {"type": "user_message", "output": text}
 
 
 def references(chat, library, style="apa"):
@@ -193,44 +132,7 @@ def test_markdown_says_nothing_that_markdown_acts_on_but_ours(app, shelf_library
 # ---- the routes -----------------------------------------------------------------------------------------------------
 
 
-@pytest.fixture
-async def stored(app, chat, shelf_library, monkeypatch):
-    """The history of a user with one chat, and another user's chat: (history, the user's, the other's)."""
-    from ui.chats.history import ChatHistory, UploadFolder
-
-    file = shelf_library.folder / "chats.db"
-    made = ChatHistory(file, UploadFolder(shelf_library.folder / "uploads"))
-    monkeypatch.setattr("chainlit.data._data_layer", made)
-    monkeypatch.setattr("chainlit.data._data_layer_initialized", True)
-    chat.session.user = await made.create_user(cl.User(identifier="local"))
-    other = await made.create_user(cl.User(identifier="another"))
-    chat.session.has_first_interaction = True
-    theirs = str(uuid.uuid4())
-    await made.update_thread(theirs, name="Secret", user_id=other.id)
-    yield made, chat.session.thread_id, theirs
-    await made.close()
-
-
-@pytest.fixture
-async def client(app, stored):
-    from chainlit.auth import get_current_user
-
-    from ui.web.export_routes import router
-
-    served = FastAPI()
-    served.include_router(router())
-    served.dependency_overrides[get_current_user] = lambda: cl.User(identifier="local")
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(served), base_url="http://test") as made:
-        yield made
-
-
-async def keep(history, chat_id: str, *steps) -> None:
-    for n, step in enumerate(steps):
-        row = {"id": str(uuid.uuid4()), "threadId": chat_id, "name": "x", "streaming": False}
-        await history.create_step({**row, "createdAt": f"2026-11-30T01:00:{n:02d}Z", **step})
-
-
-async def test_every_kind_is_downloaded_by_the_chats_owner(stored, client, paper) -> None:
+async def test_every_kind_is_downloaded_by_the_chats_owner(stored, owner, paper) -> None:
     history, mine, _ = stored
     await keep(history, mine, asked(), answered(paper))
     for kind, words in {
@@ -241,25 +143,25 @@ async def test_every_kind_is_downloaded_by_the_chats_owner(stored, client, paper
         "csl.json": '"container-title": "Journal of Peat"',
         "txt": "van der Burg, S. (2021).",
     }.items():
-        reply = await client.get(f"/export/chat/{mine}.{kind}")
+        reply = await owner.get(f"/export/chat/{mine}.{kind}")
         assert reply.status_code == 200, kind
         assert words in reply.text
         assert reply.headers["content-disposition"] == f'attachment; filename="how-far.{kind}"'
-    assert parse_bibtex((await client.get(f"/export/chat/{mine}.bib")).text)[1] == []
-    shown = await client.get(f"/export/chat/{mine}.html?show=true&style=ieee")
+    assert parse_bibtex((await owner.get(f"/export/chat/{mine}.bib")).text)[1] == []
+    shown = await owner.get(f"/export/chat/{mine}.html?show=true&style=ieee")
     assert shown.headers["content-disposition"].startswith("inline")
     assert "[1] S. van der Burg" in shown.text
-    assert "chicago" in (await client.get(f"/export/chat/{mine}.txt?style=none-such")).json()["detail"]
+    assert "chicago" in (await owner.get(f"/export/chat/{mine}.txt?style=none-such")).json()["detail"]
 
 
-async def test_nobody_elses_chat_is_exported(stored, client, paper) -> None:
+async def test_nobody_elses_chat_is_exported(stored, owner, paper) -> None:
     history, mine, theirs = stored
     for name in (theirs, str(uuid.uuid4()), "x", "%27%20OR%201"):
         for kind in ("json", "md", "html", "bib"):
-            reply = await client.get(f"/export/chat/{name}.{kind}")
+            reply = await owner.get(f"/export/chat/{name}.{kind}")
             assert (reply.status_code, reply.json()["detail"]) == (404, "There is no such chat of yours.")
     await keep(history, mine, asked())
-    assert (await client.get(f"/export/chat/{mine}.exe")).status_code == 404
+    assert (await owner.get(f"/export/chat/{mine}.exe")).status_code == 404
 
 
 # ---- in the chat ----------------------------------------------------------------------------------------------------

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +10,7 @@ from ingest.csl import csl_item
 from rag.costs.accounting import total
 from rag.sanitise import INVISIBLE, JOINER
 from ui.exports.plain import plain
+from ui.exports.turns import Chat, Cited, Turn
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,45 +19,6 @@ if TYPE_CHECKING:
 
 FORMAT = "scholion-chat/1"
 """What the JSON says of itself."""
-
-
-@dataclass(frozen=True, slots=True)
-class Cited:
-    """One citation of an answer: a marker of its text, the page, the words."""
-
-    marker: int
-    paper_id: str
-    page: int
-    quote: str | None
-    verbatim: bool | None
-
-
-@dataclass(frozen=True, slots=True)
-class Turn:
-    """A question, or an answer, or anything else that was said."""
-
-    id: str
-    role: str
-    """"question", "answer" or "note"."""
-    at: str | None
-    text: str
-    """A question as it was typed; an answer with its markers [1]; a note as text."""
-    cited: tuple[Cited, ...] = ()
-    facts: Mapping[str, Any] | None = None
-    """Of `rag.saved_answer.answer_facts`; None of answers that an older version stored."""
-    feedback: Mapping[str, Any] | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Chat:
-    """A whole chat."""
-
-    id: str
-    name: str
-    created_at: str | None
-    turns: tuple[Turn, ...]
-    papers: dict[str, Paper]
-    """Those that are cited and still in the library, by id, in the order of their first citation."""
 
 
 def read_chat(thread: Mapping[str, Any], library: Library) -> Chat:

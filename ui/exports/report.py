@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from ingest import Paper
     from ingest.references import References
-    from ui.exports.chat import Chat, Turn
+    from ui.exports.turns import Chat, Turn
 
 _MARKER = re.compile(r" ?\[(\d{1,3})\]")
 _RUN = re.compile(r"\] \[(?=\d)")

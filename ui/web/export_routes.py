@@ -18,13 +18,15 @@ from ingest.csl import csl_items
 from ingest.references import References, chosen_style, find_style
 from ui import core
 from ui.exports import report
-from ui.exports.chat import Chat, as_json, read_chat
+from ui.exports.chat import as_json, read_chat
+from ui.exports.table import as_csv
 from ui.web.names import is_made
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from ingest.references import Style
+    from ui.exports.turns import Chat
 
 KINDS = {
     "json": "application/json",
@@ -59,6 +61,17 @@ def router() -> APIRouter:
         how = "inline" if show and kind == "html" else "attachment"
         headers = {"content-disposition": f'{how}; filename="{name}.{kind}"'}
         return Response(content, media_type=f"{KINDS[kind]}; charset=utf-8", headers=headers)
+
+    @made.get("/export/table/{chat_id}/{file}")
+    async def table(chat_id: str, file: str, user: Annotated[Any, Depends(get_current_user)]) -> Response:
+        thread = await _own_chat(chat_id, user)
+        name = file.removesuffix(".csv")
+        kept = next((step.get("metadata") or {} for step in thread["steps"] if step["id"] == name), {})
+        rows = kept.get("table")
+        if not isinstance(rows, list) or not all(isinstance(row, list) for row in rows):
+            raise HTTPException(404, "There is no such table.")
+        headers = {"content-disposition": 'attachment; filename="comparison.csv"'}
+        return Response(as_csv(rows), media_type="text/csv; charset=utf-8", headers=headers)
 
     return made
 
