@@ -38,7 +38,7 @@ async def test_what_is_being_written_is_kept_also_for_a_page_that_is_closed(app,
     await shows(chat, "It is so")
     await ending.answers_ended()
     assert task.done()
-    assert chat.texts[-1] == "It is so\n\n*(stopped)*"
+    assert chat.texts[-1].startswith("It is so\n\n*(stopped)*\n\n##### Read, not checked")
 
 
 async def test_a_draft_that_is_being_looked_at_again_is_kept(app, chat, assistant) -> None:
@@ -49,7 +49,7 @@ async def test_a_draft_that_is_being_looked_at_again_is_kept(app, chat, assistan
     await shows(chat, "is reviewing this draft")
     await ending.answers_ended()
     assert chat.texts[-1].startswith("A draft.")
-    assert chat.texts[-1].endswith("*(stopped)*")
+    assert "*(stopped)*\n\n##### Read, not checked" in chat.texts[-1]
 
 
 @pytest.mark.parametrize("hangs", [False, True])
