@@ -103,6 +103,8 @@ def claims_of_tables(texts: list[str]) -> tuple[list[tuple[str, str]], list[tupl
                 continue
             for i, name in enumerate(tied.names):
                 right += [(text, f"The value for {name} is {n.shown}.") for n in tied.numbers[i][:1]]
+                if not tied.numbers[i]:
+                    continue  # the headings of the columns, which are no row
                 for j, numbers in enumerate(tied.numbers):
                     own = [n for n in numbers if not any(same_number(n, o) for o in tied.numbers[i])]
                     wrong += [(text, f"The value for {name} is {n.shown}.") for n in own[:1] if i != j]
