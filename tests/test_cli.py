@@ -18,6 +18,7 @@ from waiting import PATIENCE
 
 PAPER_FIELDS = {
     "paper_id", "title", "authors", "year", "doi", "isbn", "pages", "chunks", "file", "tags", "retracted",
+    "publication",
 }  # fmt: skip
 PASSAGE_FIELDS = {
     "marker", "chunk_id", "paper_id", "title", "first_page", "last_page", "page_name", "section", "score", "text",
