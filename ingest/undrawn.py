@@ -54,11 +54,10 @@ class MissingFonts:
         raw = pdfium.FPDFTextObj_GetRenderedBitmap(self._page.pdf.raw, self._page.raw, handle, _DPI_SCALE)
         if not raw:  # missing glyphs have no height
             return 0.0
-        try:
-            opaque = pypdfium2.PdfBitmap.from_raw(raw).to_numpy()[:, :, 3]
-            return float((opaque > 0).any(axis=0).mean()) if opaque.size else 0.0
-        finally:
-            pdfium.FPDFBitmap_Destroy(raw)
+        opaque = pypdfium2.PdfBitmap.from_raw(raw).to_numpy()[
+            :, :, 3
+        ]  # frees the bitmap with its pixels, and only once
+        return float((opaque > 0).any(axis=0).mean()) if opaque.size else 0.0
 
 
 def would_show(handle: Any, box: Box, *, behind: NDArray[np.uint8], contrast: int) -> bool:

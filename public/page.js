@@ -48,3 +48,10 @@ export function make(name, attributes = {}, ...children) {
   element.append(...children.flat().filter((child) => child !== null && child !== undefined && child !== false));
   return element;
 }
+
+// In the side panel, Escape closes the panel, unless something in the page takes it first.
+window.addEventListener('keydown', (event) => {
+  if (event.key !== 'Escape' || !framed || event.defaultPrevented || document.querySelector('dialog[open]')) return;
+  if (/^(INPUT|TEXTAREA|SELECT)$/.test(event.target.tagName)) return;
+  window.parent.document.querySelector('#side-view-title button')?.click();
+});

@@ -136,6 +136,7 @@ document.addEventListener('keydown', (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey || /^(INPUT|TEXTAREA|SELECT)$/.test(event.target.tagName)) return;
   const act = keys[event.key];
   if (!act) return;
+  if (event.key === 'Escape' && byId('side').hidden && !byId('more').open) return; // nothing to close here: the panel itself
   event.preventDefault();
   act();
 });

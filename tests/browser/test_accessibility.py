@@ -26,3 +26,22 @@ def test_the_start_page_has_no_grave_finding(open_page, theme) -> None:
     page.wait_for_selector("#mode-picker-trigger-answer")
     page.wait_for_selector("#new-chat-button[aria-label]")
     assert findings(page) == []
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_our_own_pages_have_no_grave_finding(open_page, server, theme) -> None:
+    page = open_page(color_scheme=theme)
+    page.evaluate("theme => localStorage.setItem('vite-ui-theme', theme)", theme)
+    papers = page.request.get(f"{server.url}/library/papers").json()["papers"]
+    found = {}
+    for address, ready in {
+        "/library": "[data-paper]",
+        f"/page/{papers[0]['id']}/1": "img",
+        "/settings": "h2",
+        "/insight": "h2",
+        "/health": "h2",
+    }.items():
+        page.goto(f"{server.url}{address}")
+        page.wait_for_selector(ready)
+        found[address] = findings(page)
+    assert not any(found.values()), found

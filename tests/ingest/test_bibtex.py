@@ -23,6 +23,7 @@ from ingest.bibtex import (
     read_bibtex,
     read_csl,
 )
+from ingest.identifiers import doi_in_field
 from ingest.latex import from_latex, to_latex
 from ingest.metadata import Description
 from ingest.paper import Paper
@@ -209,11 +210,13 @@ papers = st.builds(
     title=anything,
     authors=st.lists(anything.filter(lambda name: name.strip()), max_size=4).map(tuple),
     year=st.none() | st.integers(1900, 2099),
-    doi=st.none() | st.from_regex(r"10\.[0-9]{4,5}/(\([A-Z]\))?[A-Za-z0-9_/<>%-]{0,10}[A-Za-z0-9]", fullmatch=True),
+    doi=st.none()
+    | st.from_regex(r"10\.[0-9]{4,5}/(\([A-Z]\))?[A-Za-z0-9_/<>%-]{0,10}[A-Za-z0-9]", fullmatch=True).map(doi_in_field),
     arxiv_id=st.none() | st.from_regex(r"(?:1[0-9]|2[0-6])(?:0[1-9]|1[0-2])\.[0-9]{5}", fullmatch=True),
     n_pages=st.just(1),
     file_name=st.just("a.pdf"),
 )
+"""A DOI is kept as it is read, with `%21` as `!`."""
 
 
 @given(st.lists(papers, max_size=5, unique_by=lambda paper: paper.id))

@@ -106,6 +106,7 @@ def paper(shelf_library):
 async def stored(app, chat, shelf_library, monkeypatch):
     """The history of a user with one chat, and another user's chat: (history, the user's, the other's)."""
     import chainlit as cl
+
     from ui.chats.history import ChatHistory, UploadFolder
 
     file = shelf_library.folder / "chats.db"
