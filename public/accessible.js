@@ -43,6 +43,15 @@ function nameAll(root) {
     const name = NAMES[button.id] || NAMES[icon(button)] || words(button.id) || words(icon(button) || '');
     if (name) button.setAttribute('aria-label', name);
   }
+  for (const button of root.querySelectorAll('#header button:has(> a)')) {
+    button.setAttribute('role', 'group'); // the link in it is what is pressed
+    button.setAttribute('aria-label', button.textContent.trim());
+    button.tabIndex = -1;
+  }
+  for (const options of root.querySelectorAll('div#thread-options:not([role])')) {
+    options.setAttribute('role', 'button');
+    options.setAttribute('aria-label', 'Options of this chat');
+  }
   for (const list of root.querySelectorAll('ul')) {
     if ([...list.children].some((child) => child.tagName !== 'LI')) list.setAttribute('role', 'presentation');
   }

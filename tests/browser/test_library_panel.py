@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect
 
+from conftest import Server
 from pdfs import column, write_pdf
 
 QUICK = str(Path(__file__).parents[1] / "support" / "quick_ui.py")
@@ -20,8 +21,6 @@ def small_pdf(path: Path, about: str) -> Path:
 @pytest.fixture
 def quick_server(tmp_path):
     """One without a model and with an empty library."""
-    from conftest import Server
-
     started = Server(tmp_path)
     started.program = [QUICK]
     started.start()
