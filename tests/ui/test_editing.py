@@ -36,7 +36,7 @@ async def say(app, text: str) -> dict:
 
 
 async def edit(chat, message: dict, text: str) -> None:
-    from ui import editing
+    from ui.chats import editing
 
     await editing.edit(chat.session.socket_id, {"message": {**message, "output": text}})
     if chat.session.current_task:
@@ -84,7 +84,7 @@ async def test_the_first_question_names_the_chat_again(app, chat, assistant, his
 
 
 async def test_stop_reaches_an_edited_question(app, chat, assistant, history) -> None:
-    from ui import editing
+    from ui.chats import editing
     from ui.web import patches
 
     assistant.script = script()
