@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 from chainlit.config import config
 from fastapi import APIRouter, Depends, Form, HTTPException, Request, UploadFile
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, JSONResponse, Response
 from fastapi.routing import APIRoute
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -98,6 +99,10 @@ class _Key(_Body):
     key: str
 
 
+class _Keys(_Body):
+    keys: list[str] = Field(max_length=1000)
+
+
 class _Choice(_Body):
     ids: list[str] = []
     tag: str = ""
@@ -128,6 +133,8 @@ class _Route(APIRoute):
                 return await handler(request)
             except HTTPException:
                 raise
+            except RequestValidationError:
+                return JSONResponse({"detail": _NOT_UNDERSTOOD}, 400)
             except Exception as error:  # noqa: BLE001 - the page shows it
                 status = 404 if isinstance(error, UnknownPaperError) else 400
                 status = status if isinstance(error, UserFacingError) else 500
@@ -299,9 +306,10 @@ def _undo(body: Annotated[_Key, _json(_Key)]) -> dict[str, Any]:
     return {"papers": papers}
 
 
-def _leave() -> dict[str, Any]:
-    """The page is left: what waits to be removed is removed now."""
-    core.removals().carry_out()
+def _leave(body: Annotated[_Keys, _json(_Keys)]) -> dict[str, Any]:
+    """The page is left: what it removed is removed now. What other pages removed can still be undone there."""
+    for key in body.keys:
+        core.removals().carry_out(key)
     return {}
 
 
