@@ -70,7 +70,7 @@ def test_an_unknown_cost_is_null_and_a_lost_paper_keeps_its_quote(app, shelf_lib
     from ui.exports.chat import as_json, read_chat
 
     step = answered(paper)
-    step["metadata"]["facts"]["usd"] = None
+    step["metadata"]["figures"]["written"][0]["usd"] = None
     shelf_library.remove(paper.id)
     chat = read_chat(thread(asked(), step), shelf_library)
     said = json.loads(as_json(chat, shelf_library))

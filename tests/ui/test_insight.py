@@ -13,7 +13,7 @@ import pytest
 from fastapi.testclient import TestClient
 from test_render import make_answer
 
-from rag.answer import QUOTED_ANSWER
+from rag.answer import QUOTED_ANSWER, Confidence
 from rag.costs.accounting import Energy, Span
 from rag.insight.figures import KEY, figures_of, read_figures
 from rag.insight.summary import answer_row, by_month, summed_up
@@ -101,6 +101,13 @@ def test_what_was_not_measured_is_none_and_never_zero() -> None:
     silent = replace(make_answer().drafts[0], usage=None)
     part = read_figures(figures_of(traced(drafts=(silent,)), first_word=None)).draft
     assert (part.output_tokens, part.tokens_per_second) == (None, None)
+
+
+def test_a_confidence_that_is_not_shown_in_the_chat_is_not_measured() -> None:
+    sure = Confidence(score=0.4, reason="Why.", signals={"calibrated": 0.0})
+    assert read_figures(figures_of(traced(confidence=sure), first_word=None)).confidence is None
+    known = replace(sure, signals={"calibrated": 1.0})
+    assert read_figures(figures_of(traced(confidence=known), first_word=None)).confidence == 0.4
 
 
 def test_quotations_and_drafts_of_an_earlier_answer_are_not_counted_again() -> None:
