@@ -51,6 +51,9 @@ LOOK_SECONDS = 5.0
 TEST_SECONDS = 180.0
 """The longest wait for the answer of a test, loading included."""
 
+_one_list = asyncio.Lock()
+"""Held from reading the list of addresses until it is written: two pages may change it at once."""
+
 _BODY = """<p class="alone"><a href="/">← Back to the chat</a></p>
 <h1>Settings</h1>
 <p class="faint">Models, keys, and how answers are made. Changes apply from your next question on.</p>
@@ -254,19 +257,20 @@ async def _add_server(body: dict[str, Any]) -> dict[str, Any]:
     if not found.model:
         raise UnknownModelError("Which model should be used?", "Enter its name as the server knows it.")
     setting = f"{found.base_url}#{found.model}"
-    choices = core.serving().kept.choices
-    before = next((server for server in choices.servers if server.base_url == found.base_url), None)
-    place = before.key if before else None
-    if key:
-        place = await asyncio.to_thread(Keys(folder).put, found.base_url, key)
-    same = [
-        server.model_copy(update={"key": place}) if server.base_url == found.base_url else server
-        for server in choices.servers
-        if server.setting != setting
-    ]
-    await core.serving().choose(
-        servers=[*(s.model_dump() for s in same), Server(setting=setting, key=place).model_dump()]
-    )
+    async with _one_list:
+        choices = core.serving().kept.choices
+        before = next((server for server in choices.servers if server.base_url == found.base_url), None)
+        place = before.key if before else None
+        if key:
+            place = await asyncio.to_thread(Keys(folder).put, found.base_url, key)
+        same = [
+            server.model_copy(update={"key": place}) if server.base_url == found.base_url else server
+            for server in choices.servers
+            if server.setting != setting
+        ]
+        await core.serving().choose(
+            servers=[*(s.model_dump() for s in same), Server(setting=setting, key=place).model_dump()]
+        )
     return {**await asyncio.to_thread(shown.state), "added": setting}
 
 
@@ -278,15 +282,17 @@ def _bad_address() -> UserFacingError:
 
 async def _forget_server(body: dict[str, Any]) -> dict[str, Any]:
     """Remove an address, and its key if no other model there needs it. A role it had ends."""
-    setting, choices = _text(body, "model"), core.serving().kept.choices
-    server = choices.server(setting)
-    if server is None:
-        raise UnknownModelError("This address is no longer in the list.", "Reload the page.")
-    kept = [other for other in choices.servers if other is not server]
-    changes: dict[str, Any] = {role: None for role in ROLES if getattr(choices, role) == setting}
-    await core.serving().choose(servers=[other.model_dump() for other in kept], **changes)
-    if all(other.base_url != server.base_url for other in kept):
-        await asyncio.to_thread(Keys(core.library().folder).forget, server.base_url)
+    setting = _text(body, "model")
+    async with _one_list:
+        choices = core.serving().kept.choices
+        server = choices.server(setting)
+        if server is None:
+            raise UnknownModelError("This address is no longer in the list.", "Reload the page.")
+        kept = [other for other in choices.servers if other is not server]
+        changes: dict[str, Any] = {role: None for role in ROLES if getattr(choices, role) == setting}
+        await core.serving().choose(servers=[other.model_dump() for other in kept], **changes)
+        if all(other.base_url != server.base_url for other in kept):
+            await asyncio.to_thread(Keys(core.library().folder).forget, server.base_url)
     return await asyncio.to_thread(shown.state)
 
 
