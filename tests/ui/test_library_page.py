@@ -395,6 +395,41 @@ def test_cancel_keeps_what_was_added_and_stops_the_rest(page, assistant, shelf_l
     assert page.post(f"/library/file/{key}/4", files={"file": files[4]}).status_code == 400
 
 
+def test_a_job_that_is_cancelled_while_it_waits_for_another_is_stopped(page, shelf_library, tmp_path) -> None:
+    shelf_library.one_ingest.acquire()  # as while a PDF of the chat is being added
+    try:
+        key = announce(page, ["a.pdf"])
+        content = small_pdf(tmp_path / "a.pdf", "seeds").read_bytes()
+        assert page.post(f"/library/file/{key}/0", files={"file": content}).status_code == 200
+        page.post("/library/add/cancel", json={"key": key})
+        assert until(lambda: page.get("/library/add").json()["job"]["finished"])
+    finally:
+        shelf_library.one_ingest.release()
+    job = page.get("/library/add").json()["job"]
+    assert [item["state"] for item in job["items"]] == ["stopped"]
+    assert job["summary"] == "0 papers added, 1 stopped."
+
+
+def test_a_file_that_comes_when_its_job_ends_leaves_nothing_behind(page, shelf_library, monkeypatch) -> None:
+    key, copy = announce(page, ["a.pdf"]), adding.copy_upload
+
+    def late(file, path) -> int:
+        page.post("/library/add/cancel", json={"key": key})
+        assert until(lambda: page.get("/library/add").json()["job"]["finished"])
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return copy(file, path)
+
+    monkeypatch.setattr(adding, "copy_upload", late)
+    assert page.post(f"/library/file/{key}/0", files={"file": b"%PDF-1.7"}).status_code == 400
+    assert not list((shelf_library.folder / "incoming").rglob("*"))
+
+
+def test_a_long_name_in_another_script_is_taken(page, shelf_library, tmp_path) -> None:
+    content = small_pdf(tmp_path / "a.pdf", "seeds").read_bytes()
+    job = send(page, {f"{'種' * 110}/{'の' * 110}.pdf": content})
+    assert [item["state"] for item in job["items"]] == ["added"], job
+
+
 def test_only_files_may_be_large(page) -> None:
     large = b"x" * 18 * 1024 * 1024
     assert page.post("/library/tag", content=large).status_code == 413
