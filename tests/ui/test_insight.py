@@ -193,11 +193,11 @@ def test_another_users_chats_are_neither_counted_nor_shown(tmp_path) -> None:
 def test_the_csv_has_a_row_per_answer_and_no_formula(tmp_path) -> None:
     file = stored(
         tmp_path / "chats.db",
-        ("local", '=HYPERLINK("x")', [("2026-10-30T10:00:00Z", metadata("@old")),
+        ("local", '=HYPERLINK("x")', [("2026-10-30T10:00:00Z", metadata(" =old")),
                                       ("2026-11-01T10:00:00Z", metadata("One?", figures()))]),
     )  # fmt: skip
     old, new = csv.DictReader(io.StringIO(as_csv(answers_of(file, "local"))))
-    assert (old["chat"], old["question"]) == ('\'=HYPERLINK("x")', "'@old")
+    assert (old["chat"], old["question"]) == ('\'=HYPERLINK("x")', "' =old")
     assert (old["seconds"], old["usd"], old["stayed"]) == ("", "", "")
     assert (new["seconds"], new["draft"], new["usd"], new["stayed"]) == ("4.0", "2.0", "0.001", "yes")
     assert new["drafter tokens per second"] == "20.0"
@@ -259,6 +259,7 @@ def test_the_page_its_figures_and_the_file(logged_in, shelf_library) -> None:
     reply = logged_in.get("/insight/figures.csv")
     assert reply.headers["content-disposition"] == "attachment"
     assert "Mine?" in reply.text
+    assert reply.content.startswith(b"\xef\xbb\xbf"), "else Excel takes it for another encoding"
     assert "Theirs?" not in reply.text
 
 

@@ -63,7 +63,7 @@ def router() -> APIRouter:
     @router.get("/insight/figures.csv")
     def table(user: Annotated[Any, Depends(get_current_user)]) -> Response:
         text = _read(lambda: as_csv(answers_of(_chats(), user.identifier)))
-        return Response(text, media_type="text/csv", headers={"content-disposition": "attachment"})
+        return Response("\ufeff" + text, media_type="text/csv", headers={"content-disposition": "attachment"})
 
     return router
 
