@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import uuid
 from html.parser import HTMLParser
@@ -194,3 +195,16 @@ def test_plain_text_has_no_escapes_no_bold_and_no_addresses_of_ours() -> None:
 
     written = "## It is\\* **so** [1](/cite/0123456789abcdef/2/0001)[2]. `a \\* b` $x\\_1$"
     assert plain(written) == "It is* so [1][2]. `a \\* b` $x\\_1$"
+
+
+async def test_a_style_that_cannot_be_kept_is_said_in_a_sentence(app, chat, shelf_library, monkeypatch) -> None:
+    from ui import export
+
+    def full(name, folder) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(export, "choose_style", full)
+    said = await app.choose_style(cl.Action(name="reference_style", payload={"style": "apa"}))
+    assert said["error"].startswith("The disk is full.")
+    assert said["style"] == ""
+    assert said["styles"]
