@@ -208,3 +208,14 @@ async def test_a_style_that_cannot_be_kept_is_said_in_a_sentence(app, chat, shel
     assert said["error"].startswith("The disk is full.")
     assert said["style"] == ""
     assert said["styles"]
+
+
+async def test_a_library_that_cannot_be_read_is_a_sentence(owner, stored, shelf_library, *, paper, monkeypatch):
+    def failing(*_) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    history, mine, _ = stored
+    await keep(history, mine, asked(), answered(paper))
+    monkeypatch.setattr(shelf_library, "papers", failing)
+    reply = await owner.get(f"/export/chat/{mine}.md")
+    assert (reply.status_code, reply.json()["detail"][:20]) == (507, "The disk with the li")

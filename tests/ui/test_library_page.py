@@ -123,7 +123,7 @@ def test_a_wrong_address_or_form_is_not_an_error_of_ours(page, caplog) -> None:
         page.post("/library/file/x/0"),
         page.post("/library/companion/x", files={"file": b"x"}),
     ]
-    assert [reply.status_code for reply in replies] == [400] * 4
+    assert [reply.status_code for reply in replies] == [422] * 4
     assert {reply.json()["detail"] for reply in replies} == {
         "Scholion did not understand this page. Reload it and try again."
     }

@@ -6,10 +6,8 @@ import asyncio
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from fastapi import APIRouter, HTTPException, Request
-from fastapi.exceptions import RequestValidationError
-from fastapi.responses import HTMLResponse, JSONResponse, Response
-from fastapi.routing import APIRoute
+from fastapi import APIRouter
+from fastapi.responses import HTMLResponse
 from pydantic import ValidationError
 
 from ingest import UserFacingError
@@ -27,9 +25,9 @@ from rag.privacy import Gate, consent_facts
 from rag.privacy.destination import checked, is_here
 from rag.servers import discover, served
 from ui import core
-from ui.errors import sentence
 from ui.web import pages
 from ui.web import settings_state as shown
+from ui.web.in_sentences import InSentences
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -62,30 +60,9 @@ _BODY = """<p class="alone"><a href="/">← Back to the chat</a></p>
 """
 
 
-class _InSentences(APIRoute):
-    """A route whose errors are one sentence, and never repeat what was sent: it may be a key."""
-
-    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        handle = super().get_route_handler()
-
-        async def told(request: Request) -> Response:
-            try:
-                return await handle(request)
-            except HTTPException:
-                raise
-            except RequestValidationError:
-                return JSONResponse({"detail": "This request is not valid. Reload the page."}, 422)
-            except UserFacingError as error:
-                return JSONResponse({"detail": str(error)}, error.status)
-            except Exception as error:  # noqa: BLE001 - the page shows it
-                return JSONResponse({"detail": sentence(error)}, 500)
-
-        return told
-
-
 def router() -> APIRouter:
     """The routes; whoever includes them requires a login."""
-    made = APIRouter(route_class=_InSentences)
+    made = APIRouter(route_class=InSentences)
     made.add_api_route("/settings", _page, methods=["GET"])
     made.add_api_route("/settings/state", shown.state, methods=["GET"])
     made.add_api_route("/settings/servers", _servers, methods=["GET"])
