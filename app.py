@@ -4,6 +4,7 @@
 # Chainlit's decorators have no types that mypy could follow.
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import chainlit as cl
@@ -78,7 +79,7 @@ async def shutdown() -> None:
 @cl.set_starters
 async def starters(user: cl.User | None = None) -> list[cl.Starter]:  # noqa: ARG001 - chainlit passes it by name
     """Example questions to start with."""
-    return [*await offer.starters(), *composer.starters()]
+    return [*await offer.starters(), *await asyncio.to_thread(composer.starters)]  # it reads headings of whole papers
 
 
 @cl.on_chat_start

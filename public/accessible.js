@@ -70,6 +70,8 @@ later();
 document.addEventListener('keydown', (event) => {
   if (event.key !== 'Escape' || event.defaultPrevented) return;
   if (document.querySelector('[role="dialog"], [role="menu"], [role="listbox"]')) return;
+  const { target } = event;
+  if (/^(INPUT|TEXTAREA)$/.test(target.tagName) ? target.value : target.isContentEditable && target.textContent.trim()) return;
   document.querySelector('#side-view-title button')?.click();
 });
 

@@ -44,16 +44,28 @@ async function send(address, file, more = {}) {
   form.append('file', file, 'file.pdf');
   const reply = await fetch(address, { method: 'POST', body: form });
   if (reply.ok) return;
+  if (reply.status === 429) { // too many at once: this one is sent again
+    await new Promise((resolve) => setTimeout(resolve, 1000 * (Number(reply.headers.get('retry-after')) || 1)));
+    return send(address, file, more);
+  }
   const said = await reply.json().catch(() => ({}));
-  throw Object.assign(new Error(said.detail || 'It could not be uploaded.'), { gone: reply.status !== 413 });
+  throw Object.assign(new Error(said.detail || 'It could not be uploaded.'), { gone: ![413, 500].includes(reply.status) }); // else only this file is wrong
 }
 
 /** Show the job that is running, or was last, until it is over. */
 export function follow(changed, { onlyRunning = false } = {}) {
   if (following) return;
   let before = -1;
+  let failed = 0;
   const look = async () => {
-    const { job } = await ask('/library/add').catch(() => ({ job: null }));
+    const said = await ask('/library/add').catch(() => null);
+    if (!said) { // the server may be back in a moment
+      failed += 1;
+      following = failed < 10 ? setTimeout(look, 1000) : null;
+      return;
+    }
+    failed = 0;
+    const { job } = said;
     if (!job || (onlyRunning && job.finished)) return stop();
     onlyRunning = false;
     draw(job);

@@ -12,7 +12,6 @@ let drawn = 0;
 let editing = null;
 let open = null; // the form of the paper that is edited
 let asked = 0;
-let undoKey = null;
 const ticked = new Set();
 
 const fill = (element, ...children) => element.replaceChildren(...children.flat().filter(Boolean));
@@ -41,6 +40,10 @@ export async function load() {
   if (!said || turn !== asked) return; // a later one is on its way
   papers = said.papers;
   known = said;
+  if (!query.get('q').trim()) { // all papers are listed: what is gone is not ticked any more
+    const there = new Set(papers.map((paper) => paper.id));
+    for (const id of ticked) if (!there.has(id)) ticked.delete(id);
+  }
   if (said.error) say(new Error(said.error));
   draw();
 }
@@ -145,7 +148,9 @@ function form(paper) {
     return make('label', { class: 'check' }, box, label);
   };
   return make('form', { class: 'edit', 'data-of': paper.id, 'aria-label': `Edit ${paper.title}`, onsubmit: (event) => save(event, paper), onkeydown: (event) => {
-    if (event.key === 'Escape') edit(paper);
+    if (event.key !== 'Escape') return;
+    event.preventDefault(); // else the panel would be closed as well
+    edit(paper);
   } },
   field('title', 'Title', paper.title, { wide: true }),
   field('authors', 'Authors, separated by semicolons', paper.authors.join('; '), { wide: true, hint: 'Ada Miller; van der Burg, Sven' }),
@@ -265,29 +270,44 @@ async function remove(ids, address = '/library/remove', body = { ids }) {
   await load();
 }
 
+const removed = new Map(); // what can be undone: key → { n, until }
+let counting = null;
+const undoText = make('span');
+const undoButton = make('button', { type: 'button', onclick: async () => {
+  const keys = [...removed.keys()];
+  removed.clear();
+  tellUndo();
+  for (const key of keys) await change('undo', { key });
+} });
+
 function offerUndo({ key, papers: n, seconds }) {
-  undoKey = key;
-  let left = Math.ceil(seconds);
-  const text = make('span');
-  const tell = () => { text.textContent = `${counted(n, 'paper')} removed. Answers in your chats still quote ${n === 1 ? 'it' : 'them'}.`; button.textContent = `Undo (${left})`; };
-  const hide = () => { clearInterval(timer); if (undoKey === key) by('undo').hidden = true; };
-  const button = make('button', { type: 'button', onclick: async () => {
-    hide();
-    await change('undo', { key });
-  } });
-  const timer = setInterval(() => {
-    left -= 1;
-    if (left > 0) return tell();
-    hide();
+  removed.set(key, { n, until: Date.now() + 1000 * seconds });
+  by('undo').replaceChildren(undoText, undoButton);
+  counting ??= setInterval(tellUndo, 1000);
+  tellUndo();
+}
+
+function tellUndo() {
+  const now = Date.now();
+  for (const [key, { until }] of removed) {
+    if (until > now) continue;
+    removed.delete(key);
     toChat({ type: 'scholion:papers' });
-  }, 1000);
-  tell();
-  by('undo').replaceChildren(text, button);
-  by('undo').hidden = false;
+  }
+  by('undo').hidden = !removed.size;
+  if (!removed.size) {
+    clearInterval(counting);
+    counting = null;
+    return;
+  }
+  const all = [...removed.values()];
+  const n = all.reduce((sum, one) => sum + one.n, 0);
+  undoText.textContent = `${counted(n, 'paper')} removed. Answers in your chats still quote ${n === 1 ? 'it' : 'them'}.`;
+  undoButton.textContent = `Undo (${Math.ceil((Math.max(...all.map((one) => one.until)) - now) / 1000)})`;
 }
 window.addEventListener('pagehide', () => {
   if (framed) window.parent.removeEventListener('message', heard);
-  if (undoKey) navigator.sendBeacon('/library/leave');
+  if (removed.size) navigator.sendBeacon('/library/leave', JSON.stringify({ keys: [...removed.keys()] }));
 });
 
 // ---- files that could not be read, and the samples ----

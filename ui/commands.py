@@ -11,14 +11,16 @@ from chainlit.data import get_data_layer
 from rag.answer import Answered
 from rag.costs.accounting import cost_words, total
 from rag.inert import cut, inert, table
+from rag.insight.figures import KEY, figures_of, read_figures
 from rag.retrieval.terms import Terms
-from rag.saved_answer import answer_facts
 from rag.words import counted
 from ui import composer, conversation, core, scope
 from ui.exports import table as tables
 
 if TYPE_CHECKING:
     from ingest import Paper
+    from rag import Assistant
+    from rag.insight.figures import Figures, Written
 
 MOST_SUMMARISED = 5
 """Papers that one command summarises."""
@@ -88,12 +90,14 @@ async def _compare(papers: list[Paper], questions: list[str]) -> None:
     message = cl.Message("")
     await message.send()
     try:
-        for row, paper in zip(rows[1:], papers, strict=True):
-            for n, question in enumerate(questions, start=1):
-                message.content = f"Asking {inert(paper.short_cite)}: {inert(question)}\n\n{tables.as_markdown(rows)}"
-                await message.update()
-                row[n], facts = await _cell(question, paper)
-                spent.append(facts)
+        with core.answering() as assistant:
+            for row, paper in zip(rows[1:], papers, strict=True):
+                for n, question in enumerate(questions, start=1):
+                    asking = f"Asking {inert(paper.short_cite)}: {inert(question)}"
+                    message.content = f"{asking}\n\n{tables.as_markdown(rows)}"
+                    await message.update()
+                    row[n], figures = await _cell(assistant, question, paper)
+                    spent.append(figures)
     finally:
         message.content = tables.as_markdown(rows)
         message.metadata = {"table": rows, "spent": spent}
@@ -108,13 +112,12 @@ def _named(paper: Paper) -> str:
     return f"{title} ({paper.short_cite})" if paper.authors else title
 
 
-async def _cell(question: str, paper: Paper) -> tuple[str, dict[str, Any]]:
-    """The cell's text, and what it cost."""
-    async with aclosing(core.assistant().ask(question, mode="draft", paper_ids=[paper.id])) as events:
+async def _cell(assistant: Assistant, question: str, paper: Paper) -> tuple[str, dict[str, Any]]:
+    """The cell's text, and what it took."""
+    async with aclosing(assistant.ask(question, mode="draft", paper_ids=[paper.id])) as events:
         async for event in events:
             if isinstance(event, Answered):
-                facts = answer_facts(event.answer)
-                return tables.cell(event.answer), {name: facts[name] for name in ("models", "usd", "stayed")}
+                return tables.cell(event.answer), figures_of(event.answer, first_word=None)
     return "", {}
 
 
@@ -148,41 +151,37 @@ async def _cost() -> None:
     """Tokens, time, energy and money of each model in this chat; unknown where a part is unknown."""
     layer = get_data_layer()
     thread: Any = await layer.get_thread(cl.context.session.thread_id) if layer else None
-    answers = list[dict[str, Any]]()
+    answers: list[Figures] = []
     for step in (thread or {}).get("steps") or []:
         metadata = step.get("metadata") or {}
-        kept = [metadata.get("facts")] if "answer" in metadata else metadata.get("spent")
-        answers += [facts if isinstance(facts, dict) else {} for facts in kept or []]
+        kept = [metadata.get(KEY)] if "answer" in metadata else metadata.get("spent")
+        answers += [read_figures(figures) for figures in kept or []]
     if not answers:
         await cl.Message("Nothing was asked in this chat yet, so nothing was spent.").send()
         return
-    by_model: dict[str, list[dict[str, Any]]] = {}
-    for facts in answers:
-        for model in facts.get("models") or []:
-            if model.get("name") != "quotation":
-                by_model.setdefault(str(model.get("name")), []).append(model)
+    by_model: dict[str, list[Written]] = {}
+    for figures in answers:
+        for part in figures.written:
+            by_model.setdefault(part.model, []).append(part)
     rows: list[tuple[str, ...]] = [("Model", "Answers", "Tokens read", "Tokens written", "Seconds", "Energy", "Cost")]
-    for name, drafts in by_model.items():
-        sums = {
-            key: total(draft.get(key) for draft in drafts)
-            for key in ("input_tokens", "output_tokens", "seconds", "watt_hours", "usd")
-        }
+    for name, parts in by_model.items():
+        energy = total(part.wh for part in parts)
         rows.append(
             (
                 name,
-                f"{len(drafts):,}",
-                _number(sums["input_tokens"]),
-                _number(sums["output_tokens"]),
-                _number(sums["seconds"]),
-                "unknown" if sums["watt_hours"] is None else f"{sums['watt_hours']:.2f} Wh",
-                cost_words(sums["usd"]),
+                f"{len(parts):,}",
+                _number(total(part.input_tokens for part in parts)),
+                _number(total(part.output_tokens for part in parts)),
+                _number(total(part.seconds for part in parts)),
+                "unknown" if energy is None else f"{energy:.2f} Wh",
+                cost_words(total(part.usd for part in parts)),
             )
         )
-    away = sum(facts.get("stayed") is False for facts in answers)
+    away = sum(figures.stayed is False for figures in answers)
     told = "Nothing left this machine." if not away else f"{counted(away, 'answer')} used a model elsewhere."
-    if unknown := sum("stayed" not in facts for facts in answers):
+    if unknown := sum(figures.stayed is None for figures in answers):
         told = f"Nothing is known of {counted(unknown, 'answer')} of an earlier version. " + told * bool(away)
-    whole = cost_words(total(facts.get("usd") for facts in answers))
+    whole = cost_words(total(figures.spent if figures.stayed is not None else None for figures in answers))
     shown = f"{table(rows)}\n\n" if by_model else "No language model was used.\n\n"
     await cl.Message(f"{shown}{counted(len(answers), 'answer')} in this chat: {inert(whole)}. {told}").send()
 

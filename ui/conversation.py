@@ -308,6 +308,16 @@ async def stoppable(work: Coroutine[Any, Any, None]) -> None:
 
 def remember(steps: Iterable[dict[str, Any]]) -> None:
     """Restore the earlier questions, and the papers asked last, from a stored chat."""
+    if kept := remember_turns(steps):
+        scope.remember(kept[-1].get(scope.PICKER))
+
+
+def remember_turns(steps: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Restore the earlier questions and what was cited, but not which papers are asked; returns the answers' metadata.
+
+    Args:
+        steps: of a stored chat, in order.
+    """
     kept = [
         metadata for step in steps if "answer" in (metadata := step.get("metadata") or {}) and "question" in metadata
     ]
@@ -318,7 +328,7 @@ def remember(steps: Iterable[dict[str, Any]]) -> None:
         panel.remember(metadata.get("quotes"))
     if kept:
         cl.user_session.set("cited", export.pages_cited(kept[-1]))
-        scope.remember(kept[-1].get(scope.PICKER))
+    return kept
 
 
 def _turns() -> list[tuple[str, str]]:

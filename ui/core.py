@@ -8,7 +8,7 @@ import secrets
 import threading
 from contextlib import contextmanager, nullcontext
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from ingest import Ingest, IngestSettings, Library, UserFacingError
 from ui import ending
@@ -16,11 +16,14 @@ from ui.serving import Serving
 from ui.web.removals import Removals
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+    from functools import _CacheInfo
 
     from rag import Assistant
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 PATIENCE_SECONDS = 20.0
 """How long loading the models waits for a first page to open."""
@@ -30,13 +33,28 @@ _stopping = threading.Event()
 _tasks: set[asyncio.Task[None]] = set()
 
 
+class Once(Generic[T]):
+    """Made on first use, and once even if the pages ask from several threads; `functools.cache` may make two."""
+
+    def __init__(self, make: Callable[[], T]) -> None:
+        self._made = cache(make)
+        self._making = threading.RLock()
+        self.cache_info: Callable[[], _CacheInfo] = self._made.cache_info
+        self.cache_clear: Callable[[], None] = self._made.cache_clear
+
+    def __call__(self) -> T:
+        """The one of this process."""
+        with self._making:
+            return self._made()
+
+
 @cache
 def settings() -> IngestSettings:
     """The library's settings, read once."""
     return IngestSettings()
 
 
-@cache
+@Once
 def library() -> Library:
     """The library, opened on first use."""
     return Library(settings())
@@ -47,7 +65,7 @@ def assistant() -> Assistant:
     return serving().current
 
 
-@cache
+@Once
 def serving() -> Serving:
     """What answers, opened on first use."""
     return Serving.open(library())
@@ -61,7 +79,7 @@ def answering() -> Iterator[Assistant]:
         yield current
 
 
-@cache
+@Once
 def removals() -> Removals:
     """Papers that were removed in the Library and may still be brought back."""
     return Removals(library)

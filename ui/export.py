@@ -124,7 +124,7 @@ async def choose(payload: Any) -> dict[str, Any]:
         if isinstance(name, str):
             await cl.make_async(choose_style)(name, core.library().folder)
         return dict(await cl.make_async(choices)())
-    except UserFacingError as error:
+    except Exception as error:  # noqa: BLE001 - the page shows it
         return {"error": sentence(error), **choices()}
 
 

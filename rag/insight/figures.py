@@ -87,6 +87,11 @@ class Figures:
         return None if self.lost or not self.written else total(part.usd for part in self.written)
 
     @property
+    def spent(self) -> float | None:
+        """As `usd`, but 0 if no model wrote."""
+        return self.usd if self.written or self.lost else 0.0
+
+    @property
     def wh(self) -> float | None:
         """Watt-hours; None if a part is unknown, or if no model wrote."""
         return total(part.wh for part in self.written) if self.written else None
@@ -114,11 +119,12 @@ def figures_of(answer: Answer, *, first_word: float | None) -> dict[str, Any]:
         draft for draft in answer.drafts if draft.model != QUOTED_ANSWER and (drafted or draft.refines is not None)
     ]
     shown = answer.drafts[answer.shown] if answer.drafts else None
+    sure = answer.confidence
     return {
         "seconds": _short(answer.trace.seconds),
         "first_word": _short(first_word),
         "stages": _stages(answer.trace),
-        "confidence": _short(answer.confidence.score) if answer.confidence else None,
+        "confidence": _short(sure.score) if sure and sure.signals.get("calibrated") != 0.0 else None,
         "stayed": answer.stayed,
         "kind": answer.kind,
         "larger_shown": shown is not None and shown.refines is not None and shown.model != QUOTED_ANSWER,

@@ -23,7 +23,9 @@ def answered(paper, text: str = "It moved by **four** metres [2].", **more) -> d
         "stayed": True,
         "sent_to": None,
     }
+    written = {"model": "Small <b>", "here": True, "usage": {"input_tokens": 8, "output_tokens": 4}, "usd": 0.0}
     metadata = {"question": "How far?", "answer": text, "cited": [[2, paper.id, 1]], "facts": facts}
+    metadata["figures"] = {"seconds": 2.5, "stayed": True, "written": [written]}
     return {"type": "assistant_message", "output": "shown", "metadata": metadata | more}
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
 import uuid
 
 import chainlit as cl
@@ -65,6 +67,56 @@ async def test_what_was_said_since_is_found_and_what_was_deleted_is_not(history)
     await history.delete_thread(second)
     assert await found(history, "nothing") == []
     assert first not in str(await history._words._read())
+
+
+async def test_a_search_that_could_not_read_the_file_does_not_forget_the_chats(history, monkeypatch) -> None:
+    await keep(history, "Seeds", "Five years in a dry jar.")
+    rows = history._words._rows
+
+    async def none(query, parameters) -> None:
+        return None
+
+    history._words._rows = none
+    assert await found(history, "jar") == []
+    history._words._rows = rows
+    assert await found(history, "jar") == ["Seeds"]
+    second = await keep(history, "Peat", "No jar here.", day=2)
+    history._words._rows = none
+    assert await found(history, "jar") == ["Seeds"], "as far as it is known"
+    history._words._rows = rows
+    assert await found(history, "jar") == ["Peat", "Seeds"]
+    assert second
+
+
+async def test_what_is_said_while_the_chats_are_read_is_found(history) -> None:
+    await keep(history, "Seeds", "Five years in a dry jar.")
+    read, go_on, rows = asyncio.Event(), asyncio.Event(), history._words._rows
+
+    async def slow(query, parameters):
+        result = await rows(query, parameters)
+        read.set()
+        await go_on.wait()
+        return result
+
+    history._words._rows = slow
+    search = asyncio.create_task(found(history, "jar"))
+    await read.wait()
+    await keep(history, "Peat", "No jar here.", day=2)
+    go_on.set()
+    assert await search
+    assert await found(history, "jar") == ["Peat", "Seeds"]
+
+
+async def test_the_words_of_many_chats_are_folded_beside_the_event_loop(history, monkeypatch) -> None:
+    from ui.chats import search
+
+    threads, fold = set(), search.folded
+    monkeypatch.setattr(search, "folded", lambda text: threads.add(threading.current_thread()) or fold(text))
+    await keep(history, "Seeds", "Five “years” in a dry jar.")
+    threads.clear()
+    await history._words._read()
+    assert threads
+    assert threading.main_thread() not in threads
 
 
 async def test_judged_answers_are_found_and_pages_follow_each_other(history) -> None:

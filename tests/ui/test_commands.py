@@ -6,6 +6,7 @@ import asyncio
 import csv
 import io
 import uuid
+from contextlib import contextmanager
 from dataclasses import replace
 
 import chainlit as cl
@@ -14,7 +15,16 @@ from test_handlers import question, script
 from test_render import make_answer
 
 from rag.answer import QUOTED_ANSWER, Answered
+from rag.insight.figures import figures_of
+from rag.saved_answer import answer_facts
 from stored_chats import answered, asked, keep
+
+
+def written(text: str, **values):
+    """An answer that a drafter wrote, with the time that it took."""
+    answer = make_answer(text, **values)
+    answer.trace.add("decode", 3.0)
+    return answer
 
 
 @pytest.mark.parametrize(
@@ -41,7 +51,7 @@ def test_a_cell_quotes_the_paper_or_says_what_the_model_wrote_with_its_pages() -
 async def test_compare_asks_each_paper_each_question_and_the_table_is_downloaded(
     app, chat, assistant, paper, stored, *, owner
 ) -> None:
-    assistant.script = [Answered(make_answer("=It is *so* [1]."))]
+    assistant.script = [Answered(written("=It is *so* [1]."))]
     await app.on_message(question("How far?\n\n When? ", command="Compare"))
     asked_for = [(one["question"], one["paper_ids"]) for one in assistant.asked]
     assert asked_for == [("How far?", [paper.id]), ("When?", [paper.id])]
@@ -99,8 +109,8 @@ async def test_the_cost_of_a_chat_is_the_sum_of_its_models_and_unknown_if_a_part
     await app.on_message(question("", command="Cost"))
     assert "nothing was spent" in chat.texts[-1]
     away = answered(paper)
-    away["metadata"]["facts"] |= {"usd": None, "stayed": False}
-    away["metadata"]["facts"]["models"] = [{"name": "Large", "input_tokens": None, "output_tokens": 7, "usd": None}]
+    large = {"model": "Large", "here": False, "usage": {"input_tokens": None, "output_tokens": 7}, "usd": None}
+    away["metadata"]["figures"] = {"stayed": False, "written": [large]}
     await keep(history, mine, asked(), answered(paper), answered(paper), away)
     await app.on_message(question("", command="Cost"))
     text = chat.texts[-1].replace("\\", "")
@@ -108,3 +118,39 @@ async def test_the_cost_of_a_chat_is_the_sum_of_its_models_and_unknown_if_a_part
     assert "| Large | 1 | unknown | 7 | unknown | unknown | unknown cost |" in text
     assert "3 answers in this chat: unknown cost. 1 answer used a model elsewhere." in text
     assert isinstance(cl.context.session.thread_id, str)
+
+
+async def test_a_draft_that_was_refined_later_costs_once(app, chat, assistant, stored, paper) -> None:
+    history, mine, _ = stored
+    first = written("It is so [1].")
+    draft = replace(first.drafts[0], cost=0.0)
+    large = replace(draft, model="Large", refines=draft, locality="remote", cost=0.01)
+    forgotten = replace(draft, cost=None)  # as it is read from the stored chat
+    refined = make_answer("It is so [1].", drafts=(forgotten, large), shown=1, sent_to="models.example")
+    for answer in (replace(first, drafts=(draft,)), refined):
+        metadata = {"question": "Is it so?", "answer": answer.text}
+        metadata |= {"facts": answer_facts(answer), "figures": figures_of(answer, first_word=None)}
+        await keep(history, mine, {"type": "assistant_message", "output": "shown", "metadata": metadata})
+    await app.on_message(question("", command="Cost"))
+    text = chat.texts[-1].replace("\\", "")
+    assert "| SmolLM2-135M | 1 | 812 | 40 |" in text
+    assert "| Large | 1 | 812 | 40 |" in text
+    assert "2 answers in this chat: $0.01. 1 answer used a model elsewhere." in text
+
+
+async def test_a_comparison_keeps_its_models_until_it_ends(app, chat, assistant, paper, monkeypatch) -> None:
+    from ui import core
+
+    held, answering = [], core.answering
+
+    @contextmanager
+    def noted():
+        with answering() as one:
+            held.append(len(assistant.asked))
+            yield one
+            held.append(len(assistant.asked))
+
+    monkeypatch.setattr(core, "answering", noted)
+    assistant.script = [Answered(written("It is so [1]."))]
+    await app.on_message(question("How far?\nWhen?", command="Compare"))
+    assert held == [0, 2], "else a change of the drafter would stop it half-way"

@@ -129,6 +129,31 @@ async def test_feedback_is_kept_with_its_answer_and_goes_with_it(app, chat, assi
     assert await kept_feedback(history, chat) == []
 
 
+async def test_an_edited_question_asks_the_papers_that_are_chosen_now(app, chat, assistant, history, paper) -> None:
+    from ui import scope
+
+    assistant.script = script()
+    scope.choose([paper.id])
+    await say(app, "What is it?")
+    scope.choose([])
+    second = await say(app, "And why?")
+    await edit(chat, second, "And how?")
+    assert assistant.asked[-1]["paper_ids"] is None, "not those of the turn before"
+
+
+async def test_files_that_came_after_an_edited_question_leave_the_disk(app, chat, assistant, history, tmp_path) -> None:
+    assistant.script = script()
+    first = await say(app, "What is it?")
+    later = await say(app, "And this?")
+    file = cl.File(name="notes.txt", content=b"secret", mime="text/plain", for_id=later["id"])
+    await history.create_element(file)
+    await stored(history, chat)
+    assert [path for path in (tmp_path / "uploads").rglob("*") if path.is_file()]
+    await edit(chat, first, "What was it?")
+    await stored(history, chat)
+    assert not [path for path in (tmp_path / "uploads").rglob("*") if path.is_file()]
+
+
 async def kept_feedback(history, chat) -> list[dict]:
     thread = await history.get_thread(chat.session.thread_id)
     return [step["feedback"] for step in thread["steps"] if step.get("feedback")]

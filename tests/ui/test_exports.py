@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import uuid
 from html.parser import HTMLParser
@@ -70,7 +71,7 @@ def test_an_unknown_cost_is_null_and_a_lost_paper_keeps_its_quote(app, shelf_lib
     from ui.exports.chat import as_json, read_chat
 
     step = answered(paper)
-    step["metadata"]["facts"]["usd"] = None
+    step["metadata"]["figures"]["written"][0]["usd"] = None
     shelf_library.remove(paper.id)
     chat = read_chat(thread(asked(), step), shelf_library)
     said = json.loads(as_json(chat, shelf_library))
@@ -194,3 +195,27 @@ def test_plain_text_has_no_escapes_no_bold_and_no_addresses_of_ours() -> None:
 
     written = "## It is\\* **so** [1](/cite/0123456789abcdef/2/0001)[2]. `a \\* b` $x\\_1$"
     assert plain(written) == "It is* so [1][2]. `a \\* b` $x\\_1$"
+
+
+async def test_a_style_that_cannot_be_kept_is_said_in_a_sentence(app, chat, shelf_library, monkeypatch) -> None:
+    from ui import export
+
+    def full(name, folder) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(export, "choose_style", full)
+    said = await app.choose_style(cl.Action(name="reference_style", payload={"style": "apa"}))
+    assert said["error"].startswith("The disk is full.")
+    assert said["style"] == ""
+    assert said["styles"]
+
+
+async def test_a_library_that_cannot_be_read_is_a_sentence(owner, stored, shelf_library, *, paper, monkeypatch):
+    def failing(*_) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    history, mine, _ = stored
+    await keep(history, mine, asked(), answered(paper))
+    monkeypatch.setattr(shelf_library, "papers", failing)
+    reply = await owner.get(f"/export/chat/{mine}.md")
+    assert (reply.status_code, reply.json()["detail"][:20]) == (507, "The disk with the li")

@@ -13,7 +13,7 @@ import pytest
 from fastapi.testclient import TestClient
 from test_render import make_answer
 
-from rag.answer import QUOTED_ANSWER
+from rag.answer import QUOTED_ANSWER, Confidence
 from rag.costs.accounting import Energy, Span
 from rag.insight.figures import KEY, figures_of, read_figures
 from rag.insight.summary import answer_row, by_month, summed_up
@@ -103,6 +103,13 @@ def test_what_was_not_measured_is_none_and_never_zero() -> None:
     assert (part.output_tokens, part.tokens_per_second) == (None, None)
 
 
+def test_a_confidence_that_is_not_shown_in_the_chat_is_not_measured() -> None:
+    sure = Confidence(score=0.4, reason="Why.", signals={"calibrated": 0.0})
+    assert read_figures(figures_of(traced(confidence=sure), first_word=None)).confidence is None
+    known = replace(sure, signals={"calibrated": 1.0})
+    assert read_figures(figures_of(traced(confidence=known), first_word=None)).confidence == 0.4
+
+
 def test_quotations_and_drafts_of_an_earlier_answer_are_not_counted_again() -> None:
     quoted = replace(make_answer().drafts[0], model=QUOTED_ANSWER, cost=0.0)
     answer = traced(drafts=(*make_answer().drafts, quoted), shown=1)
@@ -186,11 +193,11 @@ def test_another_users_chats_are_neither_counted_nor_shown(tmp_path) -> None:
 def test_the_csv_has_a_row_per_answer_and_no_formula(tmp_path) -> None:
     file = stored(
         tmp_path / "chats.db",
-        ("local", '=HYPERLINK("x")', [("2026-10-30T10:00:00Z", metadata("@old")),
+        ("local", '=HYPERLINK("x")', [("2026-10-30T10:00:00Z", metadata(" =old")),
                                       ("2026-11-01T10:00:00Z", metadata("One?", figures()))]),
     )  # fmt: skip
     old, new = csv.DictReader(io.StringIO(as_csv(answers_of(file, "local"))))
-    assert (old["chat"], old["question"]) == ('\'=HYPERLINK("x")', "'@old")
+    assert (old["chat"], old["question"]) == ('\'=HYPERLINK("x")', "' =old")
     assert (old["seconds"], old["usd"], old["stayed"]) == ("", "", "")
     assert (new["seconds"], new["draft"], new["usd"], new["stayed"]) == ("4.0", "2.0", "0.001", "yes")
     assert new["drafter tokens per second"] == "20.0"
@@ -252,6 +259,7 @@ def test_the_page_its_figures_and_the_file(logged_in, shelf_library) -> None:
     reply = logged_in.get("/insight/figures.csv")
     assert reply.headers["content-disposition"] == "attachment"
     assert "Mine?" in reply.text
+    assert reply.content.startswith(b"\xef\xbb\xbf"), "else Excel takes it for another encoding"
     assert "Theirs?" not in reply.text
 
 

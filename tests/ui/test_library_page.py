@@ -82,7 +82,7 @@ OTHERS = {
     "add": {"files": [["a.pdf", 1]]},
     "add/close": {"key": "x"},
     "add/cancel": {"key": "x"},
-    "leave": {},
+    "leave": {"keys": []},
 }
 
 
@@ -108,12 +108,26 @@ def test_a_foreign_id_or_the_beginning_of_one_changes_nothing(page, two, name, p
     assert {paper["id"] for paper in listed(page)} == set(two)
 
 
-@pytest.mark.parametrize("name", [name for name in CHANGES | OTHERS if name != "leave"])
+@pytest.mark.parametrize("name", [*CHANGES, *OTHERS])
 @pytest.mark.parametrize("body", [b"{", b"[]", b'{"ids": 7}', b'{"more": 1}', b"\xff", b'{"ids": [[1]]}'])
 def test_what_is_not_understood_gets_one_sentence(page, name, body) -> None:
     reply = page.post(f"/library/{name}", content=body, headers={"content-type": "application/json"})
     assert reply.status_code == 400
     assert reply.json()["detail"] == "Scholion did not understand this page. Reload it and try again."
+
+
+def test_a_wrong_address_or_form_is_not_an_error_of_ours(page, caplog) -> None:
+    replies = [
+        page.get("/library/papers", params={"down": "perhaps"}),
+        page.post("/library/file/x/first", files={"file": b"x"}),
+        page.post("/library/file/x/0"),
+        page.post("/library/companion/x", files={"file": b"x"}),
+    ]
+    assert [reply.status_code for reply in replies] == [422] * 4
+    assert {reply.json()["detail"] for reply in replies} == {
+        "Scholion did not understand this page. Reload it and try again."
+    }
+    assert not [record for record in caplog.records if record.levelname == "ERROR"]
 
 
 def test_the_page_is_ours_alone(page) -> None:
@@ -230,10 +244,18 @@ def test_a_removed_paper_comes_back_with_undo_and_goes_when_the_page_is_left(pag
     late = page.post("/library/undo", json={"key": said["key"]})
     assert (late.status_code, late.json()["detail"]) == (400, "It is too late to undo this. Add the files again.")
 
-    page.post("/library/remove", json={"ids": two[:1]})
-    page.post("/library/leave")
+    key = page.post("/library/remove", json={"ids": two[:1]}).json()["key"]
+    page.post("/library/leave", json={"keys": [key]})
     assert [paper.id for paper in shelf_library.papers()] == two[1:]
     assert not shelf_library.kept_path(two[0]).exists()
+
+
+def test_a_page_that_is_left_takes_no_undo_from_another_page(page, two, shelf_library) -> None:
+    here, there = (page.post("/library/remove", json={"ids": [one]}).json()["key"] for one in two)
+    assert page.post("/library/leave", json={"keys": [here, "x"]}).status_code == 200
+    assert [paper.id for paper in shelf_library.papers()] == two[1:]
+    assert page.post("/library/undo", json={"key": there}).json() == {"papers": 1}
+    assert [row["id"] for row in listed(page)] == two[1:]
 
 
 def test_when_the_time_is_up_the_paper_is_removed(two, shelf_library) -> None:
@@ -245,10 +267,10 @@ def test_when_the_time_is_up_the_paper_is_removed(two, shelf_library) -> None:
 
 
 def test_a_paper_that_is_added_again_before_its_time_is_up_is_kept(page, two, shelf_library, tmp_path) -> None:
-    page.post("/library/remove", json={"ids": two[:1]})
+    key = page.post("/library/remove", json={"ids": two[:1]}).json()["key"]
     job = send(page, {"seeds.pdf": (tmp_path / "seeds.pdf").read_bytes()})
     assert job["items"][0]["state"] == "there"
-    page.post("/library/leave")
+    page.post("/library/leave", json={"keys": [key]})
     assert {paper.id for paper in shelf_library.papers()} == set(two)
 
 
@@ -371,6 +393,41 @@ def test_cancel_keeps_what_was_added_and_stops_the_rest(page, assistant, shelf_l
     assert "refused" not in states
     assert {item["paper"] for item in job["items"]} - {None} == {paper.id for paper in shelf_library.papers()}
     assert page.post(f"/library/file/{key}/4", files={"file": files[4]}).status_code == 400
+
+
+def test_a_job_that_is_cancelled_while_it_waits_for_another_is_stopped(page, shelf_library, tmp_path) -> None:
+    shelf_library.one_ingest.acquire()  # as while a PDF of the chat is being added
+    try:
+        key = announce(page, ["a.pdf"])
+        content = small_pdf(tmp_path / "a.pdf", "seeds").read_bytes()
+        assert page.post(f"/library/file/{key}/0", files={"file": content}).status_code == 200
+        page.post("/library/add/cancel", json={"key": key})
+        assert until(lambda: page.get("/library/add").json()["job"]["finished"])
+    finally:
+        shelf_library.one_ingest.release()
+    job = page.get("/library/add").json()["job"]
+    assert [item["state"] for item in job["items"]] == ["stopped"]
+    assert job["summary"] == "0 papers added, 1 stopped."
+
+
+def test_a_file_that_comes_when_its_job_ends_leaves_nothing_behind(page, shelf_library, monkeypatch) -> None:
+    key, copy = announce(page, ["a.pdf"]), adding.copy_upload
+
+    def late(file, path) -> int:
+        page.post("/library/add/cancel", json={"key": key})
+        assert until(lambda: page.get("/library/add").json()["job"]["finished"])
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return copy(file, path)
+
+    monkeypatch.setattr(adding, "copy_upload", late)
+    assert page.post(f"/library/file/{key}/0", files={"file": b"%PDF-1.7"}).status_code == 400
+    assert not list((shelf_library.folder / "incoming").rglob("*"))
+
+
+def test_a_long_name_in_another_script_is_taken(page, shelf_library, tmp_path) -> None:
+    content = small_pdf(tmp_path / "a.pdf", "seeds").read_bytes()
+    job = send(page, {f"{'種' * 110}/{'の' * 110}.pdf": content})
+    assert [item["state"] for item in job["items"]] == ["added"], job
 
 
 def test_only_files_may_be_large(page) -> None:

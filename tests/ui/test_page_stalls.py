@@ -12,7 +12,7 @@ LONGEST = 50.0
 """Milliseconds of the processor that one callback may take."""
 
 CHATS, STEPS = 200, 8
-ANSWER = "\n\n".join(["It keeps for five years [1](/cite/0123456789abcdef/1/0001), see https://a.example."] * 30)
+ANSWER = "\n\n".join(["It “keeps” for five years [1](/cite/0123456789abcdef/1/0001), see https://a.example."] * 30)
 
 
 @pytest.fixture
@@ -51,13 +51,15 @@ async def history(app, tmp_path):
     await made.close()
 
 
-async def test_the_list_of_many_chats_does_not_hold_the_loop(history):
+@pytest.mark.parametrize("search", [None, "five years"])
+async def test_the_list_of_many_chats_does_not_hold_the_loop(history, search):
     from chainlit.types import Pagination, ThreadFilter
 
     made, user = history
     async with held() as holds:
-        page = await made.list_threads(Pagination(first=20), ThreadFilter(userId=user))
+        page = await made.list_threads(Pagination(first=20), ThreadFilter(userId=user, search=search))
     assert len(page.data) == 20
+    assert page.data[0]["steps"] == [], "no list shows them"
     assert max(holds).processor <= LONGEST, max(holds)
     opened = await made.get_thread(page.data[0]["id"])
     assert "https://a.example" not in opened["steps"][1]["output"], "it is sanitised all the same"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import threading
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import aclosing
 
 import pytest
@@ -151,3 +153,24 @@ async def test_a_refusal_for_a_whole_chat_outlives_a_change_of_values(papers):
     held.current.expert.gate.decided.refused.add("a chat")
     await held.choose(budget_day_calls=3)
     assert "a chat" in held.current.expert.gate.decided.refused
+
+
+@pytest.mark.parametrize("name", ["library", "serving", "removals"])
+def test_two_threads_that_ask_first_get_the_same(app, monkeypatch, name) -> None:
+    from ui import core
+
+    made, go_on = [], threading.Event()
+
+    def make() -> object:
+        made.append(object())
+        go_on.wait(10)
+        return made[-1]
+
+    one = type(getattr(core, name))(make)
+    with ThreadPoolExecutor(2) as threads:
+        asking = [threads.submit(one) for _ in range(2)]
+        wait(asking, timeout=0.05)  # else both would be inside by now
+        go_on.set()
+        got = {asked.result() for asked in asking}
+    assert got == set(made)
+    assert len(made) == 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 import logging
@@ -100,6 +101,19 @@ async def test_a_server_is_found_chosen_tested_and_undone(page, engine, shelf_li
     state = (await page.post("/settings/choose", json={"role": "drafter", "model": None})).json()
     assert "SmolLM2" in state["drafter"]["name"]
     assert chosen(shelf_library) == {}
+
+
+async def test_two_pages_that_add_and_remove_addresses_at_once_lose_none(page, shelf_library):
+    def add(name: str):
+        return page.post("/settings/server", json={"address": f"{CLOUD}#{name}", "model": "", "key": KEY})
+
+    replies = await asyncio.gather(*map(add, ("one", "two", "three")))
+    assert [reply.status_code for reply in replies] == [200] * 3
+    kept = {f"{CLOUD}#{name}" for name in ("one", "two", "three")}
+    assert {server["setting"] for server in chosen(shelf_library)["servers"]} == kept
+    await asyncio.gather(add("four"), page.post("/settings/server/forget", json={"model": f"{CLOUD}#one"}))
+    kept = {f"{CLOUD}#{name}" for name in ("two", "three", "four")}
+    assert {server["setting"] for server in chosen(shelf_library)["servers"]} == kept
 
 
 @pytest.mark.parametrize("name", ["nomic-embed-text:latest", "gpt-oss:120b-cloud"])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import pytest
 
 from fake_embedder import HashEmbedder
@@ -84,3 +86,13 @@ def test_samples_are_asked_about_only_while_there_are_no_other_papers(
     mine = ingest_pdf(path, library=shelf_library, embedder=HashEmbedder()).paper_id
     shelf_library.describe(mine, title="Keeping Garden Seeds")
     assert {question.count("Keeping Garden Seeds") for _, question in starters.questions()} == {1}
+
+
+async def test_the_first_questions_are_found_beside_the_event_loop(app, monkeypatch) -> None:
+    from ui import composer
+
+    threads = []
+    monkeypatch.setattr(composer, "questions", lambda: threads.append(threading.current_thread()) or [("Q", "Why?")])
+    assert [starter.message for starter in await app.starters()][-1] == "Why?"
+    assert threads
+    assert threading.main_thread() not in threads, "a library of books takes a second"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import re
 
@@ -140,3 +141,14 @@ async def test_a_click_on_a_citation_opens_the_viewer_with_the_places_of_that_me
     assert both.count("place=") == 2
     assert "place=3%3A0000%3ASentence+12" in both
     assert "place=" not in one
+
+
+def test_what_goes_wrong_with_the_disk_is_a_sentence(logged_in, shelf_library, jars, monkeypatch) -> None:
+    def failing(*_) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(shelf_library, "pages", failing)
+    reply = logged_in.get(f"/viewer/{jars}/search?q=jars")
+    assert reply.status_code == 507
+    assert reply.json()["detail"].startswith("The disk with the library reports an error.")
+    assert logged_in.get(f"/viewer/{jars}/search").json()["detail"].startswith("Scholion did not understand")

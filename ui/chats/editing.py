@@ -89,4 +89,4 @@ async def _forget_what_followed(message: cl.Message) -> None:
             await layer.update_thread(chat, name=message.content)
     for step_id in gone:
         await cl.context.emitter.delete_step({"id": step_id})
-    conversation.remember(steps)
+    conversation.remember_turns(steps)  # which papers are asked stays as it is chosen now

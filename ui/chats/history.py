@@ -306,9 +306,17 @@ class ChatHistory(SQLAlchemyDataLayer):  # type: ignore[misc]  # chainlit's own 
             rows = await self.execute_sql(_LATER, {"chat": thread_id, "step": step_id})
             ids = [str(row["id"]) for row in rows] if isinstance(rows, list) else []
             for later in ids:
+                await self._forget_files(later)
                 await super().delete_step(later)
             self._words.changed(thread_id)
         return ids
+
+    async def _forget_files(self, step_id: str) -> None:
+        """Delete the stored files of a message, which Chainlit leaves in their folder."""
+        rows = await self.execute_sql('SELECT "objectKey" FROM elements WHERE "forId" = :id', {"id": step_id})
+        for row in rows if isinstance(rows, list) else ():
+            if row["objectKey"] and self.storage_provider:
+                await self.storage_provider.delete_file(row["objectKey"])
 
     async def upsert_feedback(self, feedback: Feedback) -> str:
         """As inherited, in turn, for a message that is there; its chat is the message's, whatever the page says.

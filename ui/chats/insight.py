@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from rag.insight.figures import read_figures
 from rag.insight.summary import Answered, answer_row
+from ui.exports.table import guarded
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -76,4 +77,4 @@ def _cell(value: Any) -> Any:
     """Text that a spreadsheet would take for a formula gets an apostrophe."""
     if isinstance(value, bool):
         return "yes" if value else "no"
-    return f"'{value}" if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r")) else value
+    return guarded(value) if isinstance(value, str) else value

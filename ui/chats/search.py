@@ -6,6 +6,7 @@ would have to be kept free of deleted words, and a damaged file is easier to rep
 
 from __future__ import annotations
 
+import asyncio
 import re
 import unicodedata
 from typing import TYPE_CHECKING, Any
@@ -49,11 +50,11 @@ class ChatWords:
         self._rows = rows
         self._said: dict[str, str] | None = None
         self._changed: set[str] = set()
+        self._reading = asyncio.Lock()
 
     def changed(self, chat: str) -> None:
         """Note that a chat has other messages now."""
-        if self._said is not None:
-            self._changed.add(chat)
+        self._changed.add(chat)
 
     async def having(self, search: str, chats: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
         """Those of the chats in which one message, or the name, has all the words; all of them if there is no word."""
@@ -71,19 +72,27 @@ class ChatWords:
         return found
 
     async def _read(self) -> dict[str, str]:
-        stale: list[str | None] = [None] if self._said is None else list(self._changed)
-        said = self._said or {}
-        self._changed.clear()
-        for chat in stale:
-            rows = await self._rows(_SAID, {"chat": chat})
-            if chat is not None:
-                said.pop(chat, None)
-            texts: dict[str, list[str]] = {}
-            for row in rows if isinstance(rows, list) else ():
-                texts.setdefault(row["threadId"], []).append(folded(row["output"] or ""))
-            said |= {name: _BETWEEN.join(messages) for name, messages in texts.items()}
-        self._said = said
-        return said
+        async with self._reading:  # else a second search would answer before the first has read what changed
+            stale: list[str | None] = [None] if self._said is None else list(self._changed)
+            self._changed.clear()
+            for chat in stale:
+                rows = await self._rows(_SAID, {"chat": chat})
+                if not isinstance(rows, list):  # the next search tries again
+                    self._changed |= {other for other in stale if other is not None}
+                    break
+                texts = await asyncio.to_thread(_texts, rows)  # a long history takes seconds
+                self._said = {} if self._said is None else self._said
+                self._said.pop(str(chat), None)
+                self._said |= texts
+            return self._said or {}
+
+
+def _texts(rows: Iterable[dict[str, Any]]) -> dict[str, str]:
+    """The folded messages of each chat."""
+    texts: dict[str, list[str]] = {}
+    for row in rows:
+        texts.setdefault(row["threadId"], []).append(folded(row["output"] or ""))
+    return {name: _BETWEEN.join(messages) for name, messages in texts.items()}
 
 
 def page_of(found: list[dict[str, Any]], pagination: Pagination) -> PaginatedResponse[ThreadDict]:

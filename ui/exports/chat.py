@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ingest.csl import csl_item
 from rag.costs.accounting import total
+from rag.insight.figures import KEY, read_figures
 from rag.sanitise import INVISIBLE, JOINER
 from ui.exports.plain import plain
 from ui.exports.turns import Chat, Cited, Turn
@@ -118,6 +119,8 @@ def _turn(step: Mapping[str, Any], judged: Mapping[Any, dict[str, Any]]) -> Turn
     if "answer" not in metadata:
         return Turn(role="note", text=plain(text).strip(), **known) if text.strip() else None
     facts = metadata.get("facts") if isinstance(metadata.get("facts"), dict) else None
+    if facts and isinstance(metadata.get(KEY), dict):  # without what an earlier answer has cost
+        facts = facts | {"usd": read_figures(metadata[KEY]).spent}
     said = metadata.get("answer") if facts else metadata.get("doubted") or metadata.get("answer")
     return Turn(
         role="answer",

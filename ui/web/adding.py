@@ -35,6 +35,8 @@ PATIENCE_SECONDS = 120.0
 COMPANIONS = (".bib", ".json")
 """Bibliographies beside the papers: Zotero's and other programs' exports."""
 MOST_FILES = 20_000
+MOST_NAME = 120
+"""Bytes of a name that are kept, from its end; most file systems allow 255."""
 STOP_SECONDS = 1.0
 
 _STEPS = {"reading": "reading", "embedding": "indexing", "storing": "storing"}
@@ -188,7 +190,7 @@ class Adding:
         """
         job = self.job
         if job is None or job.id != job_id or job.complete or job.cancel.is_set():
-            raise AddingError("These files are no longer being added.", "Add them again.")
+            raise _over()
         return job
 
     def cancel(self, job_id: str) -> None:
@@ -226,6 +228,9 @@ def receive(job: Job, number: int, file: UploadFile) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     copy_upload(file, path)
     with job.changed:
+        if item.is_over:  # the job has ended meanwhile
+            _clear(job)
+            raise _over()
         item.path = path
         job.changed.notify_all()
 
@@ -245,6 +250,10 @@ def receive_companion(job: Job, name: str, file: UploadFile) -> None:
     copy_upload(file, path)
 
 
+def _over() -> AddingError:
+    return AddingError("These files are no longer being added.", "Add them again.")
+
+
 def close(job: Job) -> None:
     """No more files will come."""
     with job.changed:
@@ -261,9 +270,8 @@ def cancel(job: Job) -> None:
 def _place(job: Job, name: str) -> Path:
     """Where a file with this name lies: in folders named as the user's, so that a bibliography finds its papers."""
     parts = [part for part in re.split(r"[/\\]+", name) if part.strip(". ")]
-    clean = [
-        re.sub(r"[^\w .,()\[\]&+=@#-]", "_", part).strip(". ")[-120:].lstrip(". ") or "file" for part in parts[-8:]
-    ]
+    plain = (re.sub(r"[^\w .,()\[\]&+=@#-]", "_", part).strip(". ") for part in parts[-8:])
+    clean = [part.encode()[-MOST_NAME:].decode(errors="ignore").lstrip(". ") or "file" for part in plain]
     return job.folder.joinpath(*(clean or ["file"]))
 
 
@@ -276,18 +284,24 @@ def _work(job: Job, patience: float) -> None:
         said = in_words(error)
         if said is None:
             log.exception("Adding files failed")
-        _end_all(job, "refused", str(said or "Something went wrong in Scholion. The log has the details."))
+        _end_all(job, str(said or "Something went wrong in Scholion. The log has the details."))
     finally:
-        stopped = job.cancel.is_set()
-        _end_all(job, "stopped" if stopped else "refused", "" if stopped else "It was not uploaded. Add it again.")
-        shutil.rmtree(inside(job.folder.parent, job.folder.name), ignore_errors=True)
+        _end_all(job, "It was not uploaded. Add it again.")
+        _clear(job)
         job.complete = job.finished = True
 
 
-def _end_all(job: Job, state: str, said: str) -> None:
-    for item in job.items:
-        if not item.is_over:
-            item.state, item.said = state, said
+def _end_all(job: Job, said: str) -> None:
+    """End what is not over yet: it was stopped if the job was cancelled, else refused for the reason that is said."""
+    stopped = job.cancel.is_set()
+    with job.changed:
+        for item in job.items:
+            if not item.is_over:
+                item.state, item.said = ("stopped", "") if stopped else ("refused", said)
+
+
+def _clear(job: Job) -> None:
+    shutil.rmtree(inside(job.folder.parent, job.folder.name), ignore_errors=True)
 
 
 def _next_batch(job: Job, patience: float) -> list[Item]:

@@ -20,6 +20,7 @@ from ui import core
 from ui.exports import report
 from ui.exports.chat import as_json, read_chat
 from ui.exports.table import as_csv
+from ui.web.in_sentences import InSentences
 from ui.web.names import is_made
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ DEFAULT = "apa"
 
 def router() -> APIRouter:
     """The routes; whoever includes them asks for a login."""
-    made = APIRouter(include_in_schema=False)
+    made = APIRouter(include_in_schema=False, route_class=InSentences)
 
     @made.get("/export/chat/{file}")
     async def chat(

@@ -9,6 +9,7 @@ from fastapi.responses import HTMLResponse, Response
 
 from rag.health.doctor import bundle, examine
 from rag.health.report import is_well, row
+from ui.web.in_sentences import InSentences
 from ui.web.pages import frame
 
 _BODY = """
@@ -33,7 +34,7 @@ names. Scholion sends it nowhere: you get a file, read it, and decide.</p>
 
 def router() -> APIRouter:
     """The page, the report as JSON, and the bundle."""
-    router = APIRouter()
+    router = APIRouter(route_class=InSentences)
 
     @router.get("/health")
     def page() -> HTMLResponse:

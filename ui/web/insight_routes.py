@@ -14,6 +14,7 @@ from rag.insight.summary import answer_row, by_month, summed_up
 from rag.privacy.audit import AuditError, AuditLog
 from ui import core
 from ui.chats.insight import answers_of, as_csv
+from ui.web.in_sentences import InSentences
 from ui.web.pages import frame
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ Figures that nothing measured are called “not measured” and count in no sum.
 
 def router() -> APIRouter:
     """The page, its data and the file to download."""
-    router = APIRouter()
+    router = APIRouter(route_class=InSentences)
 
     @router.get("/insight")
     def page() -> HTMLResponse:
@@ -63,7 +64,7 @@ def router() -> APIRouter:
     @router.get("/insight/figures.csv")
     def table(user: Annotated[Any, Depends(get_current_user)]) -> Response:
         text = _read(lambda: as_csv(answers_of(_chats(), user.identifier)))
-        return Response(text, media_type="text/csv", headers={"content-disposition": "attachment"})
+        return Response("\ufeff" + text, media_type="text/csv", headers={"content-disposition": "attachment"})
 
     return router
 

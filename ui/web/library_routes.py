@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 from chainlit.config import config
 from fastapi import APIRouter, Depends, Form, HTTPException, Request, UploadFile
-from fastapi.responses import HTMLResponse, JSONResponse, Response
-from fastapi.routing import APIRoute
+from fastapi.responses import HTMLResponse, Response
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ingest import UserFacingError
@@ -19,14 +18,9 @@ from ingest.names import given_first
 from rag.privacy.audit import AuditLog
 from rag.privacy.policy import load_policy, save_policy
 from ui import core, samples, scope
-from ui.errors import sentence
 from ui.web import adding, pages, paper_list
+from ui.web.in_sentences import NOT_UNDERSTOOD, InSentences
 from ui.web.removals import UNDO_SECONDS
-
-if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-
-_NOT_UNDERSTOOD = "Scholion did not understand this page. Reload it and try again."
 
 _BODY = """
 <header class="row top">
@@ -98,6 +92,10 @@ class _Key(_Body):
     key: str
 
 
+class _Keys(_Body):
+    keys: list[str] = Field(max_length=1000)
+
+
 class _Choice(_Body):
     ids: list[str] = []
     tag: str = ""
@@ -116,26 +114,6 @@ class _Unread(_Body):
     do: Literal["retry", "forget"]
 
 
-class _Route(APIRoute):
-    """Errors become JSON with one sentence in "detail", as the page shows it."""
-
-    def get_route_handler(self) -> Callable[[Request], Awaitable[Response]]:  # type: ignore[override]
-        """Chainlit's server calls what this returns."""
-        handler = super().get_route_handler()
-
-        async def handled(request: Request) -> Response:
-            try:
-                return await handler(request)
-            except HTTPException:
-                raise
-            except Exception as error:  # noqa: BLE001 - the page shows it
-                status = 404 if isinstance(error, UnknownPaperError) else 400
-                status = status if isinstance(error, UserFacingError) else 500
-                return JSONResponse({"detail": sentence(error)}, status)
-
-        return handled
-
-
 def _json(model: type[T]) -> Any:
     """A dependency: the request's body as this model; 400 with a sentence for any other."""
 
@@ -143,14 +121,14 @@ def _json(model: type[T]) -> Any:
         try:
             return model.model_validate_json(await request.body())
         except (ValidationError, ValueError) as error:
-            raise HTTPException(400, _NOT_UNDERSTOOD) from error
+            raise HTTPException(400, NOT_UNDERSTOOD) from error
 
     return Depends(read)
 
 
 def router() -> APIRouter:
     """The routes; who includes them sees to it that only the user gets in."""
-    made = APIRouter(route_class=_Route)
+    made = APIRouter(route_class=InSentences)
     made.add_api_route("/library", _page, methods=["GET"])
     made.add_api_route("/library/papers", papers, methods=["GET"])
     made.add_api_route("/library/add", _job, methods=["GET"])
@@ -299,9 +277,10 @@ def _undo(body: Annotated[_Key, _json(_Key)]) -> dict[str, Any]:
     return {"papers": papers}
 
 
-def _leave() -> dict[str, Any]:
-    """The page is left: what waits to be removed is removed now."""
-    core.removals().carry_out()
+def _leave(body: Annotated[_Keys, _json(_Keys)]) -> dict[str, Any]:
+    """The page is left: what it removed is removed now. What other pages removed can still be undone there."""
+    for key in body.keys:
+        core.removals().carry_out(key)
     return {}
 
 

@@ -59,14 +59,11 @@ class Removals:
             for key, ids in self._waiting.items():
                 self._waiting[key] = [paper_id for paper_id in ids if paper_id not in kept]
 
-    def carry_out(self, key: str | None = None) -> None:
-        """Remove the papers of one key now, or of all."""
-        with self._lock:
-            keys = list(self._waiting) if key is None else [key]
+    def carry_out(self, key: str) -> None:
+        """Remove the papers of this key now."""
         with self._at_work:
-            for one in keys:
-                for paper_id in self._take(one):
-                    self._remove(paper_id)
+            for paper_id in self._take(key):
+                self._remove(paper_id)
 
     def _remove(self, paper_id: str) -> None:
         try:

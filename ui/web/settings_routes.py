@@ -6,10 +6,8 @@ import asyncio
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from fastapi import APIRouter, HTTPException, Request
-from fastapi.exceptions import RequestValidationError
-from fastapi.responses import HTMLResponse, JSONResponse, Response
-from fastapi.routing import APIRoute
+from fastapi import APIRouter
+from fastapi.responses import HTMLResponse
 from pydantic import ValidationError
 
 from ingest import UserFacingError
@@ -27,9 +25,9 @@ from rag.privacy import Gate, consent_facts
 from rag.privacy.destination import checked, is_here
 from rag.servers import discover, served
 from ui import core
-from ui.errors import sentence
 from ui.web import pages
 from ui.web import settings_state as shown
+from ui.web.in_sentences import InSentences
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -51,6 +49,9 @@ LOOK_SECONDS = 5.0
 TEST_SECONDS = 180.0
 """The longest wait for the answer of a test, loading included."""
 
+_one_list = asyncio.Lock()
+"""Held from reading the list of addresses until it is written: two pages may change it at once."""
+
 _BODY = """<p class="alone"><a href="/">← Back to the chat</a></p>
 <h1>Settings</h1>
 <p class="faint">Models, keys, and how answers are made. Changes apply from your next question on.</p>
@@ -59,30 +60,9 @@ _BODY = """<p class="alone"><a href="/">← Back to the chat</a></p>
 """
 
 
-class _InSentences(APIRoute):
-    """A route whose errors are one sentence, and never repeat what was sent: it may be a key."""
-
-    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        handle = super().get_route_handler()
-
-        async def told(request: Request) -> Response:
-            try:
-                return await handle(request)
-            except HTTPException:
-                raise
-            except RequestValidationError:
-                return JSONResponse({"detail": "This request is not valid. Reload the page."}, 422)
-            except UserFacingError as error:
-                return JSONResponse({"detail": str(error)}, error.status)
-            except Exception as error:  # noqa: BLE001 - the page shows it
-                return JSONResponse({"detail": sentence(error)}, 500)
-
-        return told
-
-
 def router() -> APIRouter:
     """The routes; whoever includes them requires a login."""
-    made = APIRouter(route_class=_InSentences)
+    made = APIRouter(route_class=InSentences)
     made.add_api_route("/settings", _page, methods=["GET"])
     made.add_api_route("/settings/state", shown.state, methods=["GET"])
     made.add_api_route("/settings/servers", _servers, methods=["GET"])
@@ -254,19 +234,20 @@ async def _add_server(body: dict[str, Any]) -> dict[str, Any]:
     if not found.model:
         raise UnknownModelError("Which model should be used?", "Enter its name as the server knows it.")
     setting = f"{found.base_url}#{found.model}"
-    choices = core.serving().kept.choices
-    before = next((server for server in choices.servers if server.base_url == found.base_url), None)
-    place = before.key if before else None
-    if key:
-        place = await asyncio.to_thread(Keys(folder).put, found.base_url, key)
-    same = [
-        server.model_copy(update={"key": place}) if server.base_url == found.base_url else server
-        for server in choices.servers
-        if server.setting != setting
-    ]
-    await core.serving().choose(
-        servers=[*(s.model_dump() for s in same), Server(setting=setting, key=place).model_dump()]
-    )
+    async with _one_list:
+        choices = core.serving().kept.choices
+        before = next((server for server in choices.servers if server.base_url == found.base_url), None)
+        place = before.key if before else None
+        if key:
+            place = await asyncio.to_thread(Keys(folder).put, found.base_url, key)
+        same = [
+            server.model_copy(update={"key": place}) if server.base_url == found.base_url else server
+            for server in choices.servers
+            if server.setting != setting
+        ]
+        await core.serving().choose(
+            servers=[*(s.model_dump() for s in same), Server(setting=setting, key=place).model_dump()]
+        )
     return {**await asyncio.to_thread(shown.state), "added": setting}
 
 
@@ -278,15 +259,17 @@ def _bad_address() -> UserFacingError:
 
 async def _forget_server(body: dict[str, Any]) -> dict[str, Any]:
     """Remove an address, and its key if no other model there needs it. A role it had ends."""
-    setting, choices = _text(body, "model"), core.serving().kept.choices
-    server = choices.server(setting)
-    if server is None:
-        raise UnknownModelError("This address is no longer in the list.", "Reload the page.")
-    kept = [other for other in choices.servers if other is not server]
-    changes: dict[str, Any] = {role: None for role in ROLES if getattr(choices, role) == setting}
-    await core.serving().choose(servers=[other.model_dump() for other in kept], **changes)
-    if all(other.base_url != server.base_url for other in kept):
-        await asyncio.to_thread(Keys(core.library().folder).forget, server.base_url)
+    setting = _text(body, "model")
+    async with _one_list:
+        choices = core.serving().kept.choices
+        server = choices.server(setting)
+        if server is None:
+            raise UnknownModelError("This address is no longer in the list.", "Reload the page.")
+        kept = [other for other in choices.servers if other is not server]
+        changes: dict[str, Any] = {role: None for role in ROLES if getattr(choices, role) == setting}
+        await core.serving().choose(servers=[other.model_dump() for other in kept], **changes)
+        if all(other.base_url != server.base_url for other in kept):
+            await asyncio.to_thread(Keys(core.library().folder).forget, server.base_url)
     return await asyncio.to_thread(shown.state)
 
 

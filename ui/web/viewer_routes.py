@@ -16,6 +16,7 @@ from ingest.picture import PictureError, page_picture
 from ingest.text_layer import text_layer
 from ui import core
 from ui.web import viewer
+from ui.web.in_sentences import InSentences
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -32,7 +33,7 @@ _ORDINAL = re.compile(r"\d{4,7}")
 
 def router() -> APIRouter:
     """Everything below `/viewer/<paper>/`; read only."""
-    routes = APIRouter(prefix="/viewer/{paper_id}")
+    routes = APIRouter(prefix="/viewer/{paper_id}", route_class=InSentences)
 
     # not `async`: pdfium works in a thread
     @routes.get("/text/{number}")
