@@ -151,6 +151,9 @@ async def test_a_refusal_for_a_whole_chat_outlives_a_change_of_values(papers):
     held.current.expert.gate.decided.refused.add("a chat")
     await held.choose(budget_day_calls=3)
     assert "a chat" in held.current.expert.gate.decided.refused
+    await held.choose(expert=None)
+    await held.choose(expert="http://192.0.2.2/v1#other")
+    assert "a chat" in held.current.expert.gate.decided.refused, "nothing of that chat may leave, whatever the model"
 
 
 async def test_while_the_chosen_file_is_gone_other_settings_can_be_changed_and_it_is_still_the_choice(papers):
