@@ -92,11 +92,11 @@ def _read(library: Library, papers: Sequence[Paper]) -> tuple[list[_Found], int]
             unread += 1
             continue
         if notes is None:
-            read += 1
             try:
                 notes = annotations_of(library.pdf_path(paper.id))
-            except UserFacingError:
-                notes = ()
+            except UserFacingError:  # it may be readable another time
+                continue
+            read += 1
             library.keep_annotations(paper.id, notes)
         if notes:
             found.append(_Found(paper, notes))

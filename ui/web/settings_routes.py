@@ -182,7 +182,7 @@ def _is_file_in_models(name: str) -> bool:
 
 
 async def _test(body: dict[str, Any]) -> dict[str, Any]:
-    """Ask a model a short question. If it is elsewhere, first say what would be sent; `agreed` stands for that request."""
+    """Ask a model a short question. If it is elsewhere, first say what would be sent; `agreed` stands for it."""
     setting, agreed = _text(body, "model"), _text(body, "agreed")
     with core.answering() as assistant:
         now = core.serving().kept.settings

@@ -133,3 +133,19 @@ def test_papers_of_an_older_version_are_looked_through_once(ask, shelf) -> None:
         db.execute("UPDATE papers SET annotations = NULL")
     assert ask("What did I mark?").text.startswith("4 highlights and notes in 2 of your 3 papers:")
     assert all(library.annotations(paper.id) is not None for paper in papers)
+
+
+def test_a_pdf_that_cannot_be_opened_now_is_read_another_time(tmp_path) -> None:
+    path = write_pdf(tmp_path / "a.pdf", column(72, 720, [SEEDS, *(f"Line {n} tells of jar {n}." for n in range(20))]))
+    marked(path, "/Highlight", (70, 717, 400, 729))
+    with open_library(IngestSettings(library=tmp_path / "library")) as library:
+        paper = _added(library, path, "Keeping Garden Seeds in Jars")
+        library.own()
+        with library._db as db:
+            db.execute("UPDATE papers SET annotations = NULL")
+        stored = library.pdf_path(paper.id)
+        stored.rename(tmp_path / "away.pdf")
+        ask = lambda: Catalogue(library).answer("My notes", scope=Scope((paper,), whole=True)).text  # noqa: E731
+        assert "no highlights" in ask()
+        (tmp_path / "away.pdf").rename(stored)
+        assert "1 highlight" in ask()
