@@ -127,6 +127,8 @@ def test_a_thousand_boxes_on_a_full_page_are_not_compared_one_by_one(tmp_path, m
     compared = 0
 
     class Counted(tuple):
+        __slots__ = ()
+
         def __getitem__(self, at):
             nonlocal compared
             compared += 1
