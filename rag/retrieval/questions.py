@@ -82,9 +82,9 @@ _ASKS_OTHERS = re.compile(
 )
 """It asks who or which papers compare, so that those named are no more than what it is about."""
 _THING = re.compile(
-    rf"(?<!do )(?<!does )(?<!did ){NAMED} (?:[\w-]+ ){{0,2}}(?:(?:[tzf]-)?tests?|distributions?|laws?|equations?|theorems?|lemmas?|ind(?:ex(?:es)?|ices)|numbers?"
-    r"|coefficients?|constants?|modul(?:us|i)|filters?|kernels?|process(?:es)?|transforms?|criteri(?:on|a)|inequality"
-    r"|corrections?|estimators?|priors?|statistics?|syndrome|disease)\b"
+    rf"(?<!do )(?<!does )(?<!did ){NAMED} (?:[\w-]+ ){{0,2}}(?:(?:[tzf]-)?tests?|distributions?|laws?|equations?"
+    r"|theorems?|lemmas?|ind(?:ex(?:es)?|ices)|numbers?|coefficients?|constants?|modul(?:us|i)|filters?|kernels?"
+    r"|process(?:es)?|transforms?|criteri(?:on|a)|inequality|corrections?|estimators?|priors?|statistics?|syndrome|disease)\b"
 )
 """A bare name before one of these names a thing: "Fisher's exact test"."""
 _MENTION = (
