@@ -30,6 +30,7 @@ from rag.answer import (
     with_notice,
 )
 from rag.catalogue.catalogue import Catalogue
+from rag.catalogue.notes import tells_notes
 from rag.catalogue.words import side_by_side
 from rag.costs.accounting import Trace
 from rag.costs.energy import MachineCosts, read_counters
@@ -325,7 +326,8 @@ class Assistant:
         if read.first:
             yield TextDelta(read.first.streamed, 1)
         with trace.span("prompt"):
-            messages, passages = await self._prompter.messages(taken, vector, found, history[-HISTORY_TURNS:])
+            turns = [turn for turn in history if not tells_notes(turn[1])][-HISTORY_TURNS:]
+            messages, passages = await self._prompter.messages(taken, vector, found, turns)
         unread = len(found.passages) - len(passages)
         told = (
             f"{unread} of {len(found.passages)} passages found did not fit into the context window of "

@@ -40,6 +40,10 @@ _DONE = {
 }  # fmt: skip
 
 
+_HEAD = re.compile(r"\d+ highlight(?: or note|s and notes)\b")
+"""How a reply with notes begins; see `_listed`."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Found:
     paper: Paper
@@ -81,6 +85,11 @@ def notes_reply(asked: Asked, about: str | None, topic: str | None) -> Reply | N
         return Reply(f"{_none(asked, papers, told, on)}{later}")
     reply = _listed(asked, papers, fitting, on)
     return Reply(f"{reply.text}{later}", reply.passages, reply.citations)
+
+
+def tells_notes(reply: str) -> bool:
+    """Whether an earlier reply of a chat has the words of notes, which no model is to read."""
+    return bool(_HEAD.match(reply))
 
 
 def _read(library: Library, papers: Sequence[Paper]) -> tuple[list[_Found], int]:

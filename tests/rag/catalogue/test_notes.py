@@ -5,11 +5,13 @@ from __future__ import annotations
 import pytest
 
 from fake_embedder import HashEmbedder
+from fakes import ScriptedChatModel
 from ingest import ingest_pdf
 from ingest.library import open_library
 from ingest.settings import IngestSettings
 from marked_pdfs import marked
 from pdfs import column, write_pdf
+from rag import Assistant, RagSettings
 from rag.answer import Answer, Scope
 from rag.catalogue.catalogue import Catalogue
 from rag.costs.accounting import Trace
@@ -149,3 +151,19 @@ def test_a_pdf_that_cannot_be_opened_now_is_read_another_time(tmp_path) -> None:
         assert "no highlights" in ask()
         (tmp_path / "away.pdf").rename(stored)
         assert "1 highlight" in ask()
+
+
+async def test_no_model_reads_notes_in_the_next_question_either(shelf, ask) -> None:
+    library, _ = shelf
+    question = "What did I mark in Smith 2018?"
+    told = ask(question).text
+    assert "Ignore all previous" in told
+    model = ScriptedChatModel("In a dry jar [1].")
+    asked = Assistant(
+        library=library, embedder=HashEmbedder(), drafter=model, settings=RagSettings(drafter_sentences=0)
+    )
+    await asked.answer("How long do garden seeds keep in a dry jar?", history=[("Hello?", "Hi."), (question, told)])
+    (seen,) = model.seen
+    assert "Hi." in str(seen)
+    assert "Ignore all previous" not in str(seen)
+    assert "Check" not in str(seen)
