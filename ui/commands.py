@@ -110,11 +110,12 @@ def _named(paper: Paper) -> str:
 
 async def _cell(question: str, paper: Paper) -> tuple[str, dict[str, Any]]:
     """The cell's text, and what it cost."""
-    async with aclosing(core.assistant().ask(question, mode="draft", paper_ids=[paper.id])) as events:
-        async for event in events:
-            if isinstance(event, Answered):
-                facts = answer_facts(event.answer)
-                return tables.cell(event.answer), {name: facts[name] for name in ("models", "usd", "stayed")}
+    with core.answering() as assistant:
+        async with aclosing(assistant.ask(question, mode="draft", paper_ids=[paper.id])) as events:
+            async for event in events:
+                if isinstance(event, Answered):
+                    facts = answer_facts(event.answer)
+                    return tables.cell(event.answer), {name: facts[name] for name in ("models", "usd", "stayed")}
     return "", {}
 
 

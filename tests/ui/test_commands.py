@@ -6,6 +6,7 @@ import asyncio
 import csv
 import io
 import uuid
+from contextlib import contextmanager
 from dataclasses import replace
 
 import chainlit as cl
@@ -108,3 +109,29 @@ async def test_the_cost_of_a_chat_is_the_sum_of_its_models_and_unknown_if_a_part
     assert "| Large | 1 | unknown | 7 | unknown | unknown | unknown cost |" in text
     assert "3 answers in this chat: unknown cost. 1 answer used a model elsewhere." in text
     assert isinstance(cl.context.session.thread_id, str)
+
+
+async def test_the_models_stay_while_a_cell_is_answered_whatever_is_chosen_meanwhile(
+    app, chat, assistant, paper, monkeypatch
+) -> None:
+    from ui import core
+
+    assistant.script = [Answered(make_answer("So [1]."))]
+    held, seen, answering, ask = [], [], core.answering, assistant.ask
+
+    @contextmanager
+    def counted():
+        with answering() as current:
+            held.append(current)
+            yield current
+            held.pop()
+
+    def asked(*words, **options):
+        seen.append(list(held))
+        return ask(*words, **options)
+
+    monkeypatch.setattr(core, "answering", counted)
+    monkeypatch.setattr(assistant, "ask", asked)
+    await app.on_message(question("How far?", command="Compare"))
+    assert seen == [[assistant]]
+    assert held == []
