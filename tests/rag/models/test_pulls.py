@@ -124,13 +124,13 @@ def test_every_model_that_can_be_offered_has_a_word_on_what_it_is_good_for():
 def test_two_clicks_at_once_are_one_download(hub, card, tmp_path, monkeypatch):
     both = threading.Barrier(2)
 
-    class Slow(Pull):
+    class Meeting(Pull):
         def __init__(self, *given, **options):
             with suppress(threading.BrokenBarrierError):
                 both.wait(0.05)  # for the other click, which a lock keeps out
             super().__init__(*given, **options)
 
-    monkeypatch.setattr("rag.models.pulls.Pull", Slow)
+    monkeypatch.setattr("rag.models.pulls.Pull", Meeting)
     pulls = Pulls(tmp_path)
     with ThreadPoolExecutor(2) as clicks:
         one, other = clicks.map(lambda _: pulls.start(card, host="localhost", proxy=None), range(2))
