@@ -109,10 +109,10 @@ def _train(options: argparse.Namespace) -> int:
     if not (options.file or options.glossary or options.papers):
         raise AdapterError("There is nothing to train on.", "Give a file of questions, --glossary or --papers.")
     recipe = Recipe.read(options.config) if options.config else Recipe()
-    settings = IngestSettings()
+    settings, rag_settings = IngestSettings(), _chosen()
     adapters = Adapters(settings.library)
     adapters.check_free(checked(options.name))
-    base = options.model.expanduser() if options.model else _base(_chosen(), settings.library.expanduser())
+    base = options.model.expanduser() if options.model else _base(rag_settings, settings.library.expanduser())
     if not base.exists():
         raise AdapterError(f"There is no {base}.", "Name a GGUF file, or a folder with config.json and *.safetensors.")
     if options.merged and options.merged.exists():

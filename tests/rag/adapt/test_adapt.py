@@ -413,6 +413,7 @@ def test_the_command_says_what_is_missing(tmp_path, monkeypatch, capsys) -> None
     assert main(["adapt", "train", "--papers"]) == 1
     assert "not a file on this machine" in capsys.readouterr().err
     monkeypatch.delenv("SCHOLION_DRAFTER")
+    (tmp_path / "library").mkdir(exist_ok=True)
     (tmp_path / "library" / "choices.json").write_text('{"drafter": "http://127.0.0.1:1/v1#chosen"}')
     assert main(["adapt", "train", "--papers"]) == 1
     assert "#chosen is not a file" in capsys.readouterr().err, "the one chosen on the settings page"
