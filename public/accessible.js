@@ -39,6 +39,7 @@ const isNamed = (element) => element.getAttribute('aria-label') || element.getAt
 function nameAll(root) {
   for (const button of root.querySelectorAll('button, [role="button"]')) {
     if (button.getAttribute('role') === 'presentation') button.removeAttribute('role');
+    if (button.id === 'command-button') button.setAttribute('aria-label', 'Tools'); // on a phone only the icon is shown
     if (isNamed(button)) continue;
     const name = NAMES[button.id] || NAMES[icon(button)] || words(button.id) || words(icon(button) || '');
     if (name) button.setAttribute('aria-label', name);

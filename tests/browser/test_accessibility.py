@@ -28,6 +28,13 @@ def test_the_start_page_has_no_grave_finding(open_page, theme) -> None:
     assert findings(page) == []
 
 
+def test_on_a_phone_the_send_button_is_on_the_screen(page) -> None:
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.wait_for_selector("#command-button[aria-label=Tools]")
+    right = page.evaluate("document.getElementById('chat-submit').getBoundingClientRect().right")
+    assert right <= 390
+
+
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_our_own_pages_have_no_grave_finding(open_page, server, theme) -> None:
     page = open_page(color_scheme=theme)
