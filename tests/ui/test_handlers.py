@@ -202,6 +202,13 @@ async def test_a_question_is_asked_again_as_it_was_understood_then(app, chat, as
     assert assistant.asked[-1]["mode"] == "draft"
 
 
+async def test_in_a_reopened_chat_a_refined_question_is_one_turn_as_before(app, chat, assistant) -> None:
+    said = [("What is it?", "A."), ("And why?", "Draft."), ("And why?", "Refined.")]
+    steps = [{"type": "assistant_message", "metadata": {"question": asked, "answer": text}} for asked, text in said]
+    await app.on_chat_resume({"steps": steps})
+    assert cl.user_session.get("turns") == [("What is it?", "A."), ("And why?", "Refined.")]
+
+
 async def test_what_the_larger_model_wrote_can_be_asked_again_as_a_draft(app, chat, assistant) -> None:
     from ui import conversation
 
