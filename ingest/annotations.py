@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import time
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pypdfium2
 import pypdfium2.raw as pdfium
 
@@ -30,6 +32,12 @@ MAX_ANNOTATIONS = 5_000
 
 MAX_TEXT = 4_000
 """Characters of a note or of marked words."""
+
+MAX_SECONDS = 10.0
+"""Time limit for a document; other pages wait meanwhile. A usual document takes 0.1 s."""
+
+_MAX_BYTES = 1_000_000
+"""Of one text in an annotation; a longer one is no note."""
 
 _KINDS: dict[int, Kind] = {
     pdfium.FPDF_ANNOT_HIGHLIGHT: "highlight",
@@ -54,24 +62,27 @@ def annotations_of(pdf_path: Path) -> tuple[Annotation, ...]:
 
 
 def read_annotations(document: Any) -> tuple[Annotation, ...]:
-    """Those of a pypdfium2 document; a page that cannot be read has none."""
+    """Those of a pypdfium2 document; a page that cannot be read has none. After MAX_SECONDS, those read so far."""
     found: list[Annotation] = []
+    until = time.monotonic() + MAX_SECONDS
     for number in range(1, len(document) + 1):
         with contextlib.suppress(pypdfium2.PdfiumError), contextlib.closing(document[number - 1]) as page:
-            found += _of_page(page, number)
-        if len(found) >= MAX_ANNOTATIONS:
+            found += _of_page(page, number, until)
+        if len(found) >= MAX_ANNOTATIONS or time.monotonic() > until:
             break
     return tuple(found[:MAX_ANNOTATIONS])
 
 
-def _of_page(page: Any, number: int) -> list[Annotation]:
+def _of_page(page: Any, number: int, until: float) -> list[Annotation]:
     n_annotations = min(pdfium.FPDFPage_GetAnnotCount(page.raw), MAX_ANNOTATIONS)
     if n_annotations <= 0:
         return []
     found: list[Annotation] = []
-    seen: list[Glyph | None] | None = None
+    seen: _Seen | None = None
     place = placer(page)
     for index in range(n_annotations):
+        if time.monotonic() > until:
+            break
         annotation = pdfium.FPDFPage_GetAnnot(page.raw, index)
         if not annotation:
             continue
@@ -81,8 +92,8 @@ def _of_page(page: Any, number: int) -> list[Annotation]:
                 continue
             boxes = _boxes(annotation, place, lines=kind in _MARKUP)
             if kind in _MARKUP and seen is None:
-                seen = _glyphs(page)
-            quote = _words_in(seen or (), boxes) if kind in _MARKUP else ""
+                seen = _Seen(_glyphs(page))
+            quote = _words_in(seen, boxes) if kind in _MARKUP and seen else ""
             note = _note(annotation)
             author = " ".join(_text(annotation, "T").split())[:200]
         finally:
@@ -90,6 +101,23 @@ def _of_page(page: Any, number: int) -> list[Annotation]:
         if quote or note or kind in _MARKUP:
             found.append(Annotation(page=number, kind=kind, quote=quote, note=note, author=author, boxes=tuple(boxes)))
     return found
+
+
+class _Seen:
+    """The letters of a page with their middles, so that they are compared with a box all at once."""
+
+    def __init__(self, glyphs: Sequence[Glyph | None]) -> None:
+        self.glyphs = glyphs
+        nowhere = (np.nan,) * 4
+        boxes = np.array([glyph.box if glyph and glyph.text != "\n" else nowhere for glyph in glyphs]).reshape(-1, 4)
+        self.x, self.y = (boxes[:, 0] + boxes[:, 2]) / 2, (boxes[:, 1] + boxes[:, 3]) / 2
+
+    def inside(self, boxes: Sequence[Box]) -> Any:
+        """For each letter whether its middle lies in one of the boxes."""
+        found = np.zeros(len(self.glyphs), dtype=bool)
+        for left, top, right, bottom in boxes:
+            found |= (left <= self.x) & (self.x <= right) & (top <= self.y) & (self.y <= bottom)
+        return found
 
 
 def _glyphs(page: Any) -> list[Glyph | None]:
@@ -116,7 +144,7 @@ def _note(annotation: Any) -> str:
 def _text(annotation: Any, key: str) -> str:
     name = key.encode()
     size = pdfium.FPDFAnnot_GetStringValue(annotation, name, None, 0)
-    if size <= 2:
+    if not 2 < size <= _MAX_BYTES:
         return ""
     buffer = ctypes.create_string_buffer(size)
     pdfium.FPDFAnnot_GetStringValue(annotation, name, ctypes.cast(buffer, ctypes.POINTER(ctypes.c_ushort)), size)
@@ -150,16 +178,12 @@ def _around(corners: Sequence[tuple[float, float]], place: Callable[[float, floa
     return tuple(round(min(1.0, max(0.0, side)), 5) for side in (left, top, right, bottom))  # type: ignore[return-value]
 
 
-def _words_in(seen: Sequence[Glyph | None], boxes: Sequence[Box]) -> str:
+def _words_in(seen: _Seen, boxes: Sequence[Box]) -> str:
     """The words whose letters' middles lie in the boxes; a word that a line's end breaks is made whole."""
     text: list[str] = []
     gap = False
-    for glyph in seen:
-        if glyph is None or glyph.text == "\n":
-            gap = True
-            continue
-        x, y = (glyph.box[0] + glyph.box[2]) / 2, (glyph.box[1] + glyph.box[3]) / 2
-        if not any(box[0] <= x <= box[2] and box[1] <= y <= box[3] for box in boxes):
+    for glyph, inside in zip(seen.glyphs, seen.inside(boxes), strict=True):
+        if glyph is None or not inside:
             gap = True
             continue
         if gap and text:

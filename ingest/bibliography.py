@@ -60,9 +60,9 @@ def _entry_text(key: str, paper: Paper) -> str:
     if paper.doi and not re.search(r"[{}\\\s]", paper.doi):  # hyperref and biblatex use the field as it is
         fields["doi"] = paper.doi
     if paper.arxiv_id:
-        fields |= {"eprint": paper.arxiv_id, "archiveprefix": "arXiv"}
+        fields |= {"eprint": to_latex(paper.arxiv_id), "archiveprefix": "arXiv"}
     if paper.isbn:
-        fields["isbn"] = paper.isbn
+        fields["isbn"] = to_latex(paper.isbn)
     if paper.retracted:
         fields["note"] = "Retracted"
     kind, published = _published(paper)
@@ -95,7 +95,7 @@ def _published(paper: Paper) -> tuple[str, dict[str, str]]:
         publisher: to_latex(stated.publisher or ""),
         "volume": to_latex(stated.volume or ""),
         "number": to_latex(stated.issue or ""),
-        "pages": to_latex(paper.pages_in_print or "").replace("-", "--"),
+        "pages": "--".join(to_latex(page) for page in re.split(r"\s*[-–—]+\s*", paper.pages_in_print or "")),
     }
     fields = {name: value for name, value in fields.items() if value}
     return (kind if _NEEDED.get(kind, "") in fields or kind == "misc" else "misc"), fields

@@ -27,6 +27,7 @@ MAX_HITS = 2_000
 AROUND = 60
 """Characters of the text that are shown on each side of a hit."""
 
+_MOST_PAIRS = 100_000  # hits times places of a page, compared in 0.2 s; of more, the order decides
 _CONTEXT = 40  # characters by which a hit in the stored text is recognised on the page
 _DASHES = {"Pd"}
 _NOTHING = {"Cc", "Cf", "Cn", "Co", "Cs", "Mn"}
@@ -74,14 +75,14 @@ def marks_of_hits(pdf_path: Path, number: int, words: str, stored: str) -> list[
         pdf_path: the PDF.
         number: the page's 1-based number.
         words: what was looked for.
-        stored: the page's stored text; the result has an entry for each hit in it.
+        stored: the page's stored text; the result has an entry for each of its first MAX_HITS hits.
 
     Raises:
         PictureError: the page cannot be read.
     """
     wanted = _wanted(words)
     text = _fold(stored)
-    hits = _spans(text.text, wanted)
+    hits = _spans(text.text, wanted)[:MAX_HITS]
     if not hits:
         return []
     with open_page(pdf_path, number) as page:
@@ -102,8 +103,10 @@ def marks_of_hits(pdf_path: Path, number: int, words: str, stored: str) -> list[
 
 
 def _paired(text: str, hits: Sequence[int], drawn: str, there: Sequence[int], length: int) -> list[int | None]:
-    """For each hit the place on the page whose surroundings are most alike, each place once."""
+    """For each hit the place on the page whose surroundings are most alike, each place once; of very many in order."""
     left = list(there)
+    if len(hits) * len(left) > _MOST_PAIRS:
+        return [*left[: len(hits)], *[None] * (len(hits) - len(left))]
     pairs: list[int | None] = []
     for hit in hits:
         if not left:
@@ -118,7 +121,7 @@ def _paired(text: str, hits: Sequence[int], drawn: str, there: Sequence[int], le
 def _alike(text: str, hit: int, drawn: str, place: int, length: int) -> int:
     """How many characters before and behind both places are the same."""
     before = _same(text[max(0, hit - _CONTEXT) : hit][::-1], drawn[max(0, place - _CONTEXT) : place][::-1])
-    after = _same(text[hit + length :][:_CONTEXT], drawn[place + length :][:_CONTEXT])
+    after = _same(text[hit + length : hit + length + _CONTEXT], drawn[place + length : place + length + _CONTEXT])
     return before + after
 
 

@@ -46,8 +46,6 @@ _CALLED = {"mla": "modern-language-association", "chicago": "chicago-author-date
 _MAX_BYTES = 1_000_000
 """The largest style that comes with the package has 200 kB."""
 _NAME = re.compile(r"[\w.-]{1,120}")
-_LETTERED = re.compile(r"97(\d{4})(\d{2})97")
-"""A year with its letter, "2021b", as the number that the processor takes for a year."""
 _CSL = "{http://purl.org/net/xbiblio/csl}"
 
 
@@ -141,6 +139,8 @@ class References:
         self._citation, self._item, self._locator = Citation, CitationItem, Locator
         self._papers = {paper.id: paper for paper in papers}
         items = [_guarded(csl_item(paper)) for paper in self._papers.values()]
+        self._lettered: dict[str, tuple[str, str]] = {}
+        """Paper's id → the number that the processor takes for a year, and the year with its letter: "2021b"."""
         self._titles = {item["id"]: str(item["title"]) for item in items if "author" not in item}
         try:
             with warnings.catch_warnings():
@@ -197,7 +197,9 @@ class References:
             for n, key in enumerate(keys[: len(ascii_lowercase)] if len(keys) > 1 else ()):
                 year = by_id[key].get("issued", {}).get("date-parts", [[None]])[0][0]
                 if year and str(year) in said:
-                    by_id[key]["issued"] = {"date-parts": [[int(f"97{year:04d}{n:02d}97")]]}
+                    stand_in = f"97{year:04d}{n:02d}97"
+                    by_id[key]["issued"] = {"date-parts": [[int(stand_in)]]}
+                    self._lettered[key] = (stand_in, f"{year}{ascii_lowercase[n]}")
                     found = True
         return found
 
@@ -206,7 +208,8 @@ class References:
 
     def _mended(self, key: str, markup: str) -> tuple[str, str]:
         markup = re.sub(r"^(\[\d+\]|\d+\.)(?=[^\s\d])", r"\1 ", markup.strip())
-        markup = _LETTERED.sub(lambda found: f"{int(found[1])}{ascii_lowercase[int(found[2])]}", markup)
+        if key in self._lettered:
+            markup = markup.replace(*self._lettered[key])
         if title := self._titles.get(key):
             markup = _once(markup, title)
         if self._inside:

@@ -48,7 +48,7 @@ _ADDED = {
     "corrected": "TEXT", "annotations": "TEXT", "publication": "TEXT",
 }  # fmt: skip
 """The columns of `papers` that came after version 1. Version 4 had `isbn` to `retracted` or some of them: which, only
-the table itself says. Version 6 brought the last three."""
+the table itself says. Version 6 brought the last three, or some of them."""
 
 _FROM_2_TO_3 = """
 DROP TRIGGER chunk_added;
@@ -67,7 +67,7 @@ def brought_up_to_date(db: sqlite3.Connection) -> bool:
     version = _version(db)
     if version > VERSION:
         return False
-    if version < VERSION:
+    if version < VERSION or _missing_columns(db):
         db.execute("BEGIN IMMEDIATE")
         version = _version(db)  # check again: another process may have been faster
         older = _missing_columns(db) + (_FROM_2_TO_3 if version in (1, 2) else "")

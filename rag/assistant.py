@@ -30,6 +30,7 @@ from rag.answer import (
     with_notice,
 )
 from rag.catalogue.catalogue import Catalogue
+from rag.catalogue.notes import tells_notes
 from rag.catalogue.words import side_by_side
 from rag.costs.accounting import Trace
 from rag.costs.energy import MachineCosts, read_counters
@@ -160,6 +161,8 @@ class Assistant:
         self._settings = settings
         self._server = server
         self.opened = opened
+        self.gate = expert.gate if expert else None
+        """What decides what may leave the machine; kept without a larger model, for the user's decisions."""
         self.shape = shape_of(settings)
         self.search: Search = like.search if like else Search.of(library, embedder, reader)
         self._catalogue, self._terms, self._retriever = self.search.catalogue, self.search.terms, self.search.retriever
@@ -175,10 +178,9 @@ class Assistant:
         `like` is an earlier assistant of this library. What the settings leave as it was is shared with it: the
         embedder, the search, a model's process, and the user's decisions about sending.
         """
-        missing, before = None, like.expert if like else None
-        gate = Gate.of(library, settings, like=before.gate if before else None)
+        missing, gate = None, Gate.of(library, settings, like=like.gate if like else None)
         try:
-            expert = Expert.open(settings, library=library.folder, gate=gate, like=before)
+            expert = Expert.open(settings, library=library.folder, gate=gate, like=like.expert if like else None)
         except UserFacingError as error:  # drafts work without it
             expert, missing = None, str(error)
         if like and like.opened and like.shape == shape_of(settings):
@@ -196,7 +198,7 @@ class Assistant:
                 adapters=Adapters(library.folder),
             )
         reader, answers = trained_reader(), settings.answers or ("written" if settings.drafter else "quoted")
-        return cls(
+        made = cls(
             library=library,
             embedder=like.embedder if like else embedder_from(library.settings.embedder),
             drafter=drafter.model,
@@ -212,6 +214,8 @@ class Assistant:
             opened=drafter,
             like=like,
         )
+        made.gate = gate
+        return made
 
     @property
     def servers(self) -> frozenset[LocalServer]:
@@ -322,7 +326,8 @@ class Assistant:
         if read.first:
             yield TextDelta(read.first.streamed, 1)
         with trace.span("prompt"):
-            messages, passages = await self._prompter.messages(taken, vector, found, history[-HISTORY_TURNS:])
+            turns = [turn for turn in history if not tells_notes(turn[1])][-HISTORY_TURNS:]
+            messages, passages = await self._prompter.messages(taken, vector, found, turns)
         unread = len(found.passages) - len(passages)
         told = (
             f"{unread} of {len(found.passages)} passages found did not fit into the context window of "

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 FILE = "choices.json"
 ASIDE = "choices.damaged.json"
-"""Where a file that cannot be read is moved before a new one is written."""
+"""Where a file that cannot be read is copied before a new one is written."""
 
 _Model = Annotated[str, Field(min_length=1, max_length=1000)]
 
@@ -98,24 +98,34 @@ def load(folder: Path) -> tuple[Choices, str | None]:
         try:
             choices = Choices.model_validate(rows)
         except ValidationError as error:
-            name = str(error.errors()[0]["loc"][0])
-            wrong.append(name)
-            rows = {key: value for key, value in rows.items() if key != name}
+            name, *inside = error.errors()[0]["loc"]
+            wrong.append(str(name))
+            if inside and isinstance(rows[name], list):  # one address of several
+                rows[name] = [value for at, value in enumerate(rows[name]) if at != inside[0]]
+            else:
+                rows = {key: value for key, value in rows.items() if key != name}
         else:
             break
-    fault = f"{FILE} in your library has invalid values, which are not used: {', '.join(wrong)}." if wrong else None
+    fault = (
+        f"{FILE} in your library has invalid values, which are not used: {', '.join(dict.fromkeys(wrong))}."
+        if wrong
+        else None
+    )
     return choices, fault
 
 
 def save(choices: Choices, folder: Path) -> None:
-    """Keep the choices. A file that could not be read is moved aside first.
+    """Keep the choices. A copy of a file that could not be read is made first.
 
     Raises:
         OSError: they cannot be written; the earlier ones stay.
     """
     path = folder / FILE
     if load(folder)[1] is not None:
-        path.replace(folder / ASIDE)
+        try:
+            write_atomically(folder / ASIDE, path.read_bytes())
+        except PermissionError:  # may not be read, but may have another name
+            path.replace(folder / ASIDE)
     rows = choices.model_dump(mode="json", exclude_defaults=True)
     write_atomically(path, json.dumps(rows, ensure_ascii=False, indent=1))
 

@@ -66,22 +66,35 @@ class Keys:
             return ""
 
     def put(self, base_url: str, key: str) -> Place:
-        """Keep a key, in place of any earlier one; returns where it is kept."""
-        self.forget(base_url)
+        """Keep a key, in place of any earlier one; returns where it is kept.
+
+        Raises:
+            OSError: it cannot be written; an earlier one stays.
+        """
         ring = _keyring()
         try:
             if ring:
                 ring.set_password(self._service, base_url, key)
-                return "keyring"
         except Exception as error:  # noqa: BLE001 - locked, or refused by the user
             log.warning("The system's keyring did not take the key (%s)", type(error).__name__)
+        else:
+            if ring:
+                self._forget_in_file(base_url)
+                return "keyring"
         self._write(self._stored() | {base_url: key})
+        self._forget_in_keyring(base_url)
         return "file"
 
     def forget(self, base_url: str) -> None:
         """Remove the key for an address from both places."""
+        self._forget_in_file(base_url)
+        self._forget_in_keyring(base_url)
+
+    def _forget_in_file(self, base_url: str) -> None:
         if base_url in (stored := self._stored()):
             self._write({address: key for address, key in stored.items() if address != base_url})
+
+    def _forget_in_keyring(self, base_url: str) -> None:
         try:
             if ring := _keyring():
                 ring.delete_password(self._service, base_url)

@@ -6,6 +6,7 @@ import asyncio
 import threading
 from collections import Counter
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from ingest import UserFacingError
@@ -29,7 +30,7 @@ class Serving:
 
     Args:
         assistant: the first one.
-        kept: the choices it was opened with.
+        kept: the choices, and the settings it was opened with.
         trouble: why it does not use a chosen drafter.
     """
 
@@ -58,7 +59,8 @@ class Serving:
                 raise
             without = settled(now.choices.model_copy(update={"drafter": None}), library.folder)
             said = f"{error.message} The built-in model answers until you choose another."
-            return cls(Assistant.open(without.settings, library=library), now, trouble=said)
+            answers = replace(now, settings=without.settings)
+            return cls(Assistant.open(without.settings, library=library), answers, trouble=said)
 
     @contextmanager
     def using(self, assistant: Assistant) -> Iterator[None]:
@@ -84,21 +86,23 @@ class Serving:
         async with self._choosing:
             choices = Choices.model_validate(self.kept.choices.model_dump() | changes)
             folder = self.current.library.folder
-            now = await asyncio.to_thread(settled, choices, folder)
+            trouble = None if "drafter" in changes else self.trouble
+            used = choices.model_copy(update={"drafter": None}) if trouble else choices
+            now = replace(await asyncio.to_thread(settled, used, folder), choices=choices)
             made = await asyncio.to_thread(
                 Assistant.open, now.settings, library=self.current.library, like=self.current
             )
             if "expert" in changes and now.settings.expert and made.expert is None:
                 raise UnknownModelError(made.no_expert)
             try:
-                if now.settings.drafter:
+                if now.settings.drafter and made.opened is not self.current.opened:
                     await self._load(made)
                 await asyncio.to_thread(save, choices, folder)
             except BaseException:
                 for server in made.servers - self.current.servers:
                     self._do(server.close())
                 raise
-            self._replace(made, now)
+            self._replace(made, now, trouble)
             if now.settings.drafter is None:
                 self._do(self._warm_up(made))
 
@@ -113,8 +117,8 @@ class Serving:
         if server and server.pid is None:
             await server.connect()
 
-    def _replace(self, made: Assistant, now: Kept) -> None:
-        self.current, self.kept, self.trouble = made, now, None
+    def _replace(self, made: Assistant, now: Kept, trouble: str | None) -> None:
+        self.current, self.kept, self.trouble = made, now, trouble
         with self._lock:
             self._servers |= made.servers
         self._close_unused()

@@ -40,6 +40,10 @@ _DONE = {
 }  # fmt: skip
 
 
+_HEAD = re.compile(r"\d+ highlight(?: or note|s and notes)\b")
+"""How a reply with notes begins; see `_listed`."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Found:
     paper: Paper
@@ -83,6 +87,11 @@ def notes_reply(asked: Asked, about: str | None, topic: str | None) -> Reply | N
     return Reply(f"{reply.text}{later}", reply.passages, reply.citations)
 
 
+def tells_notes(reply: str) -> bool:
+    """Whether an earlier reply of a chat has the words of notes, which no model is to read."""
+    return bool(_HEAD.match(reply))
+
+
 def _read(library: Library, papers: Sequence[Paper]) -> tuple[list[_Found], int]:
     """The papers that have notes, and how many papers were not looked at."""
     found, read, unread = [], 0, 0
@@ -92,11 +101,11 @@ def _read(library: Library, papers: Sequence[Paper]) -> tuple[list[_Found], int]
             unread += 1
             continue
         if notes is None:
-            read += 1
             try:
                 notes = annotations_of(library.pdf_path(paper.id))
-            except UserFacingError:
-                notes = ()
+            except UserFacingError:  # it may be readable another time
+                continue
+            read += 1
             library.keep_annotations(paper.id, notes)
         if notes:
             found.append(_Found(paper, notes))

@@ -5,16 +5,18 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ingest import IngestSettings, embedder_from, open_library
+from ingest import IngestSettings, UserFacingError, embedder_from, open_library
 from ingest.environment import let_hub_in
 from rag.adapt.examples import of_abbreviations, of_glossary, of_paper, of_questions, of_texts
 from rag.adapt.prepare import default_out, needs, prepare
 from rag.adapt.recipe import Recipe
 from rag.adapt.teach import FEW, teach
 from rag.assistant import Assistant
+from rag.choices import kept
 from rag.commands.options import positive, progress
 from rag.errors import AdapterError
 from rag.evaluation.corpora import load
@@ -23,6 +25,8 @@ from rag.evaluation.run import sampled
 from rag.models.adapters import Adapters, checked
 from rag.models.local import embedded_drafter
 from rag.models.machine import in_words, this_machine
+from rag.models.registry import load as models
+from rag.models.resolve import ModelFile, resolve
 from rag.retrieval.terms import Terms
 from rag.sanitise import printable
 from rag.settings import RagSettings
@@ -105,10 +109,10 @@ def _train(options: argparse.Namespace) -> int:
     if not (options.file or options.glossary or options.papers):
         raise AdapterError("There is nothing to train on.", "Give a file of questions, --glossary or --papers.")
     recipe = Recipe.read(options.config) if options.config else Recipe()
-    settings, rag_settings = IngestSettings(), RagSettings()
+    settings, rag_settings = IngestSettings(), _chosen()
     adapters = Adapters(settings.library)
     adapters.check_free(checked(options.name))
-    base = options.model.expanduser() if options.model else _base(rag_settings)
+    base = options.model.expanduser() if options.model else _base(rag_settings, settings.library.expanduser())
     if not base.exists():
         raise AdapterError(f"There is no {base}.", "Name a GGUF file, or a folder with config.json and *.safetensors.")
     if options.merged and options.merged.exists():
@@ -145,15 +149,24 @@ def _train(options: argparse.Namespace) -> int:
     return 0 if taken.adapter else 1
 
 
-def _base(settings: RagSettings) -> Path:
-    """The drafter's file."""
-    path = Path(settings.drafter).expanduser() if settings.drafter else embedded_drafter()
-    if not path.is_file():
+def _chosen() -> RagSettings:
+    """The settings, with what was chosen on the settings page."""
+    return kept(IngestSettings().library.expanduser()).settings
+
+
+def _base(settings: RagSettings, folder: Path) -> Path:
+    """The drafter's file, also one in the `models` of the library in this folder."""
+    if not settings.drafter:
+        return embedded_drafter()
+    found = None
+    with suppress(UserFacingError):
+        found = resolve(settings.drafter, registry=models(folder), library=folder)
+    if not isinstance(found, ModelFile):
         raise AdapterError(
             f"The drafter {settings.drafter} is not a file on this machine, so it cannot use an adapter.",
-            "Set SCHOLION_DRAFTER to a GGUF file, or unset it to use the embedded model.",
+            "Set SCHOLION_DRAFTER to a GGUF file, or unset it to use the embedded model; or choose one in Settings.",
         )
-    return path
+    return found.path
 
 
 def _told(base: Path) -> str:
@@ -191,7 +204,7 @@ def _asked(options: argparse.Namespace, library: Library, tell: Tell) -> tuple[l
     cases = sampled(questions.cases, options.limit)
 
     async def prompts() -> tuple[list[Taught], int]:
-        assistant = Assistant.open(RagSettings(), library=library)
+        assistant = Assistant.open(kept(library.folder).settings, library=library)
         try:
             return await of_questions(cases, assistant.messages_for, tell=tell)
         finally:
@@ -262,7 +275,7 @@ def _in_short(adapter: Adapter) -> str:
 
 
 def _on(options: argparse.Namespace) -> int:
-    adapter, base = _adapters().switch_on(options.name), _base(RagSettings())
+    adapter, base = _adapters().switch_on(options.name), _base(_chosen(), IngestSettings().library.expanduser())
     print(f"{adapter.name} is on. Restart Scholion to use it.")
     if not adapter.is_for(base):
         print(f"It was made for {adapter.card['base']['name']}: it has no effect with {base.name} as the drafter.")

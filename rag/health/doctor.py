@@ -15,6 +15,7 @@ from pydantic import ValidationError
 
 from ingest import IngestSettings
 from ingest.settings import PROJECT
+from rag.choices import kept
 from rag.health import faults, library_checks, machine_checks, model_checks, pdf_checks, settings_checks
 from rag.health.report import is_well, report
 from rag.settings import RagSettings
@@ -59,7 +60,7 @@ def all_checks(*, reach: bool, running: bool) -> list[Check]:
         *model_checks.checks(rag, folder, embedder=ingest.embedder, reach=reach),
         *pdf_checks.checks(ingest.ocr_languages),
         *library_checks.checks(folder, embedder=ingest.embedder),
-        *settings_checks.checks(),
+        *settings_checks.checks(folder),
     ]
 
 
@@ -75,7 +76,7 @@ def bundle(lines: Sequence[Line]) -> bytes:
     parts = {
         "report.json": {"well": is_well(lines), "checks": rows},
         "versions.json": versions(),
-        "settings.json": settings_checks.without_secrets(),
+        "settings.json": settings_checks.without_secrets(_settings()),
         "errors.json": errors,
     }
     out = io.BytesIO()
@@ -105,6 +106,7 @@ def library_folder() -> Path:
 
 
 def _settings() -> tuple[IngestSettings, RagSettings]:
+    """The settings with what was chosen on the settings page; the defaults for those that are not valid."""
     try:
         ingest = IngestSettings()
     except ValidationError:
@@ -112,7 +114,7 @@ def _settings() -> tuple[IngestSettings, RagSettings]:
         ingest = IngestSettings.model_construct()
         ingest = ingest.model_copy(update={"library": PROJECT / library}) if library else ingest
     try:
-        return ingest, RagSettings()
+        return ingest, kept(ingest.library.expanduser().resolve()).settings
     except ValidationError:
         return ingest, RagSettings.model_construct()
 

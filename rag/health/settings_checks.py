@@ -12,12 +12,14 @@ from pydantic import SecretStr, ValidationError
 from ingest import IngestSettings
 from ingest.environment import FOREIGN, LAUNCHER, OFFLINE, dropped
 from ingest.settings import PROJECT, bad_setting
+from rag.choices import NOT_SETTINGS, load
 from rag.health.report import Check, Line
 from rag.settings import RagSettings
 from rag.words import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+    from pathlib import Path
 
     from pydantic_settings import BaseSettings
 
@@ -39,10 +41,11 @@ def set_now() -> dict[str, str]:
     return {name: value for name, value in (file | dict(os.environ)).items() if name.upper().startswith(PREFIX)}
 
 
-def checks() -> list[Check]:
-    """The checks of the settings."""
+def checks(folder: Path) -> list[Check]:
+    """The checks of the settings of the library in this folder."""
     return [
         Check("settings", GROUP, "Values", lambda: values_lines(_BOTH)),
+        Check("choices", GROUP, "Choices", lambda: choices_line(folder)),
         Check("variables", GROUP, "Names", lambda: misspelt_lines(set_now())),
         Check("other variables", GROUP, "Other programs", lambda: foreign_line({*dropped, *os.environ})),
     ]
@@ -63,6 +66,18 @@ def values_lines(kinds: Iterable[type[BaseSettings]]) -> list[Line]:
         return lines
     said = f"{counted(n, 'setting')} set; all values are valid." if n else "All settings have their defaults."
     return [Line(about="Values", state="ok", said=said, facts={"set": n})]
+
+
+def choices_line(folder: Path) -> Line:
+    """Whether what was chosen on the settings page can be read."""
+    choices, fault = load(folder)
+    n = len(choices.model_fields_set - NOT_SETTINGS)
+    facts = {"chosen": n, "fault": fault is not None}
+    if fault:
+        todo = "Open Settings and choose again; what cannot be read is kept beside the new file."
+        return Line(about="Choices", state="problem", said=fault, todo=todo, facts=facts)
+    said = f"{counted(n, 'setting')} chosen on the settings page." if n else "Nothing was chosen on the settings page."
+    return Line(about="Choices", state="ok", said=said, facts=facts)
 
 
 def misspelt_lines(variables: Mapping[str, str]) -> list[Line]:
@@ -96,21 +111,25 @@ def foreign_line(variables: Iterable[str]) -> Line:
     return Line(about="Other programs", state="note", said=said, todo=todo, facts=facts)
 
 
-def without_secrets() -> dict[str, Any]:
-    """Each setting for a bundle: numbers and choices as they are; of texts, which may name people, only whether set."""
+def without_secrets(settings: tuple[BaseSettings, ...]) -> dict[str, Any]:
+    """Each setting for a bundle: numbers and choices as they are; of texts, which may name people, only whether set.
+
+    Args:
+        settings: those in use, `IngestSettings` and `RagSettings`.
+    """
     told: dict[str, Any] = {}
-    for kind in _BOTH:
+    for kind, used in zip(_BOTH, settings, strict=True):
         try:
-            settings = kind()
+            kind()
         except ValidationError:
             told[kind.__name__] = "not valid"
             continue
         for name in kind.model_fields:
-            value = getattr(settings, name)
+            value = getattr(used, name)
             plain = value is None or isinstance(value, bool | int | float) or name in {"answers", "ocr_languages"}
             if isinstance(value, SecretStr):
                 value = "set" if value.get_secret_value() else None
             elif not plain:
-                value = "set" if name in settings.model_fields_set else "default"
+                value = "set" if name in used.model_fields_set else "default"
             told[f"{PREFIX}{name.upper()}"] = value
     return told

@@ -118,6 +118,7 @@ class Pulls:
     def __init__(self, library: Path) -> None:
         self._library = library
         self._pulls: dict[str, Pull] = {}
+        self._lock = threading.Lock()
 
     def of(self, name: str) -> Pull | None:
         """The latest download of a model."""
@@ -145,13 +146,14 @@ class Pulls:
             )
         if host != hub_host(source):
             raise DownloadError(f"{card.name} would come from {hub_host(source)}.", "Reload the page and agree again.")
-        running = self._pulls.get(card.name)
-        if running and running.state == "stopping":
-            raise DownloadError(f"The download of {card.name} is still stopping.", "Try again in a moment.")
-        if running and running.state in RUNNING:
-            return running
-        pull = self._pulls[card.name] = Pull(card, source, target, proxy=proxy)
-        pull.start()
+        with self._lock:  # two clicks at once must not write one file twice
+            running = self._pulls.get(card.name)
+            if running and running.state == "stopping":
+                raise DownloadError(f"The download of {card.name} is still stopping.", "Try again in a moment.")
+            if running and running.state in RUNNING:
+                return running
+            pull = self._pulls[card.name] = Pull(card, source, target, proxy=proxy)
+            pull.start()
         return pull
 
 

@@ -46,15 +46,17 @@ def messages() -> list[Message]:
 
 
 async def payload_for(model: ChatModel, gate: Gate) -> Payload | None:
-    """What would leave the machine; None if nothing would. Nothing is sent.
+    """What would leave the machine; None if nothing would. Nothing is sent; if the policy forbids it, no name is asked.
 
     Raises:
         NotAllowedError: the policy forbids it.
         ModelError: the model's address is invalid.
     """
-    if not (await model.planned_call(max_tokens=1)).leaves:
+    if await model.is_here():
         return None
     payload = await gate.payload(messages(), expert=model, max_tokens=TOKENS)
+    if not payload.leaves:
+        return None
     most = await asyncio.to_thread(
         estimate, payload.messages, model=payload.model, max_output=TOKENS, base_url=payload.destination.url
     )

@@ -11,25 +11,52 @@ from typing import Final, Literal
 
 Expected = Literal["number", "share", "duration", "year", "name"]
 
+_ENDS = r"(?=\W*$|,| (?:for|in|at|on|of|by|with|before|after|until|from|under|to|as|and|or|when|if)\b)"
+_PERIOD = (
+    r"(?:study|trial|training|treatment|therapy|exposure|incubation|inference|generation|recovery|stay|survival|life"
+    r"|lifetime|half-life|follow-?ups?|experiments?|periods?|intervals?|sessions?|phases?|stages?|durations?|delays?"
+    r"|waits?|interviews?|surgery|operations?|observations?|program(?:me)?s?|courses?|visits?|process|runs?|pauses?"
+    r"|breaks?|seasons?)"
+)
+_DONE = r"(?:(?!used\b)\w+ed|kept|held|run|left|grown|taken|given|shown|fed|stay|last|take)"
+_DIFFER = r"(?:differ|depend|vary|matter|overlap|rely|trust|agree|disagree|affect|influence|help)"
 _ASKS: Final[tuple[tuple[Expected, re.Pattern[str]], ...]] = (
     (
         "duration",
         re.compile(
-            r"\bhow (?:long|much time)\b(?! (?:is|are|was|were) (?:the |each |a |an )?(?:\w+ )?"
-            r"(?:texts?|documents?|sequences?|sentences?|inputs?|papers?|answers?|articles?|contexts?|reads?|prompts?))"
+            r"\bhow much time\b|\bfor how long\b"
+            r"|\bhow long (?:do|does|did|has|have|had|ago|until|before|after)\b"
+            r"|\bhow long (?:can|could|may|might|must|should|will|would)\b(?!.*\bbe\W*$)"
+            rf"|\bhow long (?:is|are|was|were)\b(?: \S+)*? (?:{_PERIOD}|{_DONE}){_ENDS}"
         ),
     ),
     ("share", re.compile(r"\b(?:what|which) (?:percent\w*|share|proportion|portion|fraction)\b|\bwhat % ")),
-    ("year", re.compile(r"^\W*(?:when|(?:(?:in|on|from|since|by) )?(?:what|which) (?:year|date|month))\b")),
+    (
+        "year",
+        re.compile(
+            r"^\W*(?:when (?:was|were|did|had)|(?:(?:in|on|from|since|by) )?(?:what|which) (?:year|date|month))\b"
+        ),
+    ),
     (
         "number",
         re.compile(
-            r"\bhow (?:many|much|large|big|high|low|old|fast|deep|heavy|tall|wide|small)\b"
-            r"|\b(?:what|which) (?:\w+ )?(?:number|amount|dose|dosage|concentration|temperature|speed|price)\b"
+            rf"\bhow (?:many|much(?! (?:do|does|did|can|could|will|would|should|may|might)\b.*\b{_DIFFER}\b))\b"
+            r"|\bhow (?:large|big|high|low|old|fast|deep|heavy|tall|wide|small)(?=\W*$| (?:a|an|of|is|are|was|were|do"
+            r"|does|did|can|could|may|might|must|should|will|would|has|have|had|the|this|that|these|those|its|their)\b"
+            r"| (?:\w+ )?(?:data ?sets?|corpus|corpora|vocabular(?:y|ies)|samples?)\b)"
+            r"|\b(?:what|which) (?!(?:is|are|was|were) )(?:\w+ )?"
+            r"(?:number|amount|dose|dosage|concentration|temperature|speed|price)\b"
         ),
     ),
-    ("name", re.compile(r"^\W*(?:who|whom)\b")),
+    (
+        "name",
+        re.compile(
+            r"^\W*whom?\b(?: \w+)? (?:wrote|authored|proposed|introduced|invented|developed|designed|founded|funded"
+            r"|coined|discovered|described|published|named)\b"
+        ),
+    ),
 )
+"""What is not sure is left out: "When a model fails, …", "How large language models …", "Who took part?" (nurses)."""
 _NUMBER = re.compile(
     r"\d|\b(?:one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|(?:thir|four|fif|six|seven|eigh|nine)teen|"
     r"(?:twen|thir|for|fif|six|seven|eigh|nine)ty|hundreds?|thousands?|millions?|billions?|dozens?|half|third|quarter|"

@@ -147,12 +147,12 @@ def extract(
     if kind in {"yes", "no"}:
         for passage, sentence in best_sentences(question, passages, readings, n=1):
             item = Item(passage, sentence, sentence)
-            return Extract(kind, (item,), _features(kind, (item,), places, passages, readings))
+            return Extract(kind, (item,), _features(kind, (item,), places, passages, readings, question=question))
     chosen = [best]
     if kind == "list":
         chosen = [p for p in places if p.i == best.i and p.score > best.score - LIST_DROP]
     items = [Item(passages[p.i], (p.start, p.end), p.sentence) for p in sorted(chosen, key=lambda p: p.start)]
-    features = _features(kind, items, places, passages, readings)
+    features = _features(kind, items, places, passages, readings, question=question)
     if len(items) == 1:
         items = [_of_what_was_asked(items[0], question)]
     return Extract(kind, tuple(items), features)
@@ -164,6 +164,8 @@ def _features(
     places: Sequence[_Place],
     passages: Sequence[Passage],
     readings: Sequence[Reading],
+    *,
+    question: str,
 ) -> dict[str, float]:
     """Features of the extract: its first item's passage by itself, and compared with the other passages."""
     first = items[0]
@@ -184,9 +186,19 @@ def _features(
         "margin": best[0] - best[1] if len(best) > 1 else ALONE,
         "sentence": max(carrying, default=0.0),
         "search": odds[i],
+        "covered": _covered(question, passages),
         "yes_no": float(kind in {"yes", "no"}),
         "words": math.log1p(len(words)),
     }
+
+
+def _covered(question: str, passages: Sequence[Passage]) -> float:
+    """The share of the question's content words that the passages or their papers' titles have; 1 if it has none."""
+    asked = content_words(question)
+    there: set[str] = set()
+    for passage in passages:
+        there |= content_words(passage.chunk.text) | content_words(passage.paper.title)
+    return len(asked & there) / len(asked) if asked else 1.0
 
 
 def _of_what_was_asked(item: Item, question: str) -> Item:

@@ -131,7 +131,7 @@ def find_names(
     found = [hit for paper in papers for hit in _hits(plain, paper, words, bare=bare)]
     found += _by_place(plain.text, [paper for paper in listed if paper in papers])
     found += _by_title_words(plain.text, papers)
-    found += _by_short_title(plain.text, papers) if short else ()
+    found += _by_short_title(plain, papers) if short else ()
     names: list[Name] = []
     for hit in sorted(found, key=lambda hit: (hit.strength, hit.start - hit.end)):
         if any(hit.start < name.end and name.start < hit.end for name in names):
@@ -307,11 +307,14 @@ def _short_title(paper: Paper) -> str:
     return short if len(short) > 2 else ""
 
 
-def _by_short_title(text: str, papers: Sequence[Paper]) -> Iterator[_Found]:
+def _by_short_title(plain: Plain, papers: Sequence[Paper]) -> Iterator[_Found]:
+    """Find "LoRA" however it is written; a word that is a name by its first letter alone, "Stroke", only with that."""
     for paper in papers:
         if short := _short_title(paper):
-            for match in re.finditer(rf"(?<![\w-]){re.escape(short)}(?![\w-])", text):
-                yield _Found(match.start(), match.end(), paper, 4)
+            coined = any(char.isupper() or char.isdigit() for char in paper.title.partition(":")[0].strip()[1:])
+            for match in re.finditer(rf"(?<![\w-]){re.escape(short)}(?![\w-])", plain.text):
+                if coined or _is_capital(plain, match):
+                    yield _Found(match.start(), match.end(), paper, 4)
 
 
 def _by_place(text: str, listed: Sequence[Paper]) -> Iterator[_Found]:

@@ -75,6 +75,18 @@ _COMPARES = re.compile(
     r"|(?:\w+er|more|less|better|worse) (?:[\w-]+ ){0,3}than)\b"
 )
 """A question with one of these that names two papers compares them, in whatever words."""
+_ASKS_OTHERS = re.compile(
+    r"\b(?:which|what|how many|other|any|more|further|recent) (?:other |more )?"
+    r"(?:papers|articles|studies|publications|works|authors|people|researchers|groups)\b|\b(?:any|some)(?:one|body)\b"
+    r"|^who (?:else |has |have )*(?:compare[sd]?|contrast(?:s|ed)?|(?:dis)?agree[sd]?|contradict(?:s|ed)?)\b"
+)
+"""It asks who or which papers compare, so that those named are no more than what it is about."""
+_THING = re.compile(
+    rf"(?<!do )(?<!does )(?<!did ){NAMED} (?:[\w-]+ ){{0,2}}(?:(?:[tzf]-)?tests?|distributions?|laws?|equations?"
+    r"|theorems?|lemmas?|ind(?:ex(?:es)?|ices)|numbers?|coefficients?|constants?|modul(?:us|i)|filters?|kernels?"
+    r"|process(?:es)?|transforms?|criteri(?:on|a)|inequality|corrections?|estimators?|priors?|statistics?|syndrome|disease)\b"
+)
+"""A bare name before one of these names a thing: "Fisher's exact test"."""
 _MENTION = (
     r"(?:mentions?|uses?|used|discuss(?:es)?|reports?|address(?:es)?|stud(?:y|ies)|deals? with|talks? about|covers?"
     r"|propos(?:es?|ed)|evaluat(?:es?|ed)|investigat(?:es?|ed)|examin(?:es?|ed)|describes?|considers?|contains?"
@@ -192,7 +204,7 @@ def kind_of(question: str, *, n_papers: int) -> Kind:
 
 
 def _compares_named(marked: str) -> bool:
-    return marked.count(NAMED) > 1 and bool(_COMPARES.search(marked))
+    return marked.count(NAMED) > 1 and bool(_COMPARES.search(marked)) and not _ASKS_OTHERS.search(marked)
 
 
 def named_papers(
@@ -252,7 +264,7 @@ def _asked_names(question: str, papers: Sequence[Paper], listed: Sequence[Paper]
         if not names or len({paper.id for name in names for paper in name.papers}) > MAX_NAMED:
             continue
         marked = marked_text(plain, names)
-        if _PAPERS.fullmatch(marked):
+        if _PAPERS.fullmatch(marked) or (bare and _THING.search(marked)):
             continue
         if _COMPARISON.fullmatch(marked) or (_compares_named(marked) and len({name.papers for name in names}) > 1):
             return names, marked

@@ -20,6 +20,6 @@ if __name__ == "__main__":
     answer = Path(os.environ["SCRIPTED_ANSWER"])
     assistant = core.assistant()
     assistant.drafter = ScriptedChatModel(
-        *[answer.read_text(encoding="utf-8")] * 100, delay=float(os.environ.get("SCRIPTED_DELAY", "0"))
+        *[answer.read_text(encoding="utf-8")] * 1000, delay=float(os.environ.get("SCRIPTED_DELAY", "0"))
     )
     sys.exit(main())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from fake_embedder import HashEmbedder
-from ingest import ingest_pdf
+from ingest import annotations, ingest_pdf
 from ingest.annotations import annotations_of
 from ingest.library import Library, open_library
 from ingest.settings import IngestSettings
@@ -103,3 +103,41 @@ def test_a_library_of_the_version_before_knows_that_it_has_not_looked(seeds, tmp
         other.keep_annotations(paper_id, ())
         assert other.annotations(paper_id)[0].quote == LINES[1]
         other.close()
+
+
+def test_reading_them_ends_in_time_with_those_read_so_far(seeds, monkeypatch) -> None:
+    for top in (717, 703, 689):
+        marked(seeds, "/Highlight", (70, top - 12, 300, top))
+    clock = iter(range(0, 10_000, 4))  # every look at it is four seconds later
+    monkeypatch.setattr("ingest.annotations.time.monotonic", lambda: float(next(clock)))
+    assert len(annotations_of(seeds)) == 2
+
+
+def test_a_text_that_is_no_note_by_its_length_is_left_out(seeds) -> None:
+    marked(seeds, "/Highlight", (70, 705, 300, 717), note="x" * 600_000, author="Ann")
+    (found,) = annotations_of(seeds)
+    assert (found.note, found.author) == ("", "Ann")
+
+
+def test_a_thousand_boxes_on_a_full_page_are_not_compared_one_by_one(tmp_path, monkeypatch) -> None:
+    """Each letter against each box would be millions of steps under the lock that all pages wait for."""
+    path = write_pdf(tmp_path / "a.pdf", column(72, 720, ["a letter and another" * 3] * 40))
+    quads = [(10 + n / 100, 10, 10 + n / 100 + 0.005, 11) for n in range(1000)]
+    marked(path, "/Highlight", (10, 10, 20, 11), quads=[*quads[:-1], (70, 716, 600, 732)])
+    compared = 0
+
+    class Counted(tuple):
+        __slots__ = ()
+
+        def __getitem__(self, at):
+            nonlocal compared
+            compared += 1
+            return super().__getitem__(at)
+
+    boxes = annotations._boxes
+    monkeypatch.setattr(
+        "ingest.annotations._boxes", lambda *given, **options: [Counted(box) for box in boxes(*given, **options)]
+    )
+    (found,) = annotations_of(path)
+    assert found.quote.startswith("a letter and another")
+    assert compared < 10_000

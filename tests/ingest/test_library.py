@@ -382,8 +382,10 @@ def test_a_broken_chroma_is_set_aside_and_rebuilt(settings, fake):
         assert verify(library) == []
 
 
-NEWER = ("isbn", "families", "page_labels", "retracted")
-"""Columns of `papers` that version 4 brought."""
+NEWEST = ("corrected", "annotations", "publication")
+"""Columns of `papers` that version 6 brought, one after the other."""
+NEWER = ("isbn", "families", "page_labels", "retracted", *NEWEST)
+"""Columns of `papers` that versions 4 and 6 brought."""
 
 
 def test_a_library_of_the_first_version_opens(settings, fake):
@@ -734,11 +736,14 @@ def test_a_library_of_the_second_version_gets_tags(settings, fake):
         (3, NEWER),
         (4, ("isbn", "families", "page_labels")),
         (4, ("retracted",)),
-        (4, ("families", "retracted")),
+        (4, ("families", "retracted", *NEWEST)),
         (4, ()),
+        (5, NEWEST),
+        (6, ("annotations", "publication")),
+        (6, ("publication",)),
     ],
 )
-def test_a_library_of_the_third_or_any_fourth_version_gets_the_columns_that_it_lacks(settings, fake, version, missing):
+def test_a_library_of_the_third_or_any_later_version_gets_the_columns_that_it_lacks(settings, fake, version, missing):
     with open_library(settings) as library:
         one = add(library, ONE, fake).paper_id
         library.describe(one, isbn="9780262035613", year=1987)

@@ -135,6 +135,45 @@ def test_styles_with_years_are_sorted_by_name_and_tell_two_papers_of_a_year_apar
     assert [references.in_text(one.id) for one in (SAND, twice[0])] == ["(Lee, 2020a)", "(Lee, 2020b)"]
 
 
+@pytest.mark.parametrize("style", OFFERED)
+def test_numbers_that_look_like_a_year_with_its_letter_stay_as_they_are(style, tmp_path) -> None:
+    numbers = "9720219997", "9783540597"
+    papers = [replace(SAND, doi=f"10.1007/{numbers[0]}"), replace(DUNES, doi=f"10.1007/{numbers[1]}123"), SEEDS]
+    said = " ".join(text for _, text in References(papers, find_style(style, tmp_path)).entries())
+    if "10.1007" in said:
+        assert all(number in said for number in numbers)
+    twins = [SAND, replace(SAND, id="f" * 16, title="Other seeds", doi=f"10.1007/{numbers[1]}")]
+    said = " ".join(text for _, text in References(twins, find_style(style, tmp_path)).entries())
+    assert "2020" in said
+    assert numbers[1] in said or "10.1007" not in said
+
+
+def test_pages_are_a_range_however_a_person_wrote_the_dash() -> None:
+    for pages in ("101--109", "101–109", "101 – 109", "101-109"):
+        assert "pages = {101--109}" in write_bibtex([replace(DUNES, publication=replace(PEAT, pages=pages))])
+
+
+def test_no_value_ends_its_field(tmp_path) -> None:
+    hostile = "x},\n note = {y"
+    stated = Publication(kind="article-journal", container=hostile, volume=hostile, issue=hostile, publisher=hostile)
+    text = write_bibtex(
+        [
+            replace(
+                DUNES,
+                title=hostile,
+                authors=(hostile,),
+                families=(),
+                isbn=hostile,
+                arxiv_id=hostile,
+                publication=stated,
+            )
+        ]
+    )
+    entries, problems = parse_bibtex(text)
+    assert (len(entries), problems) == (1, [])
+    assert "note =" not in text.replace("note = \\textbraceleft", "")
+
+
 def test_what_a_title_says_is_text_in_every_form(tmp_path) -> None:
     hostile = paper(7, 'A <script>alert("x")</script> & <i>more</i>', ("<b>Eve</b> Lee",), year=2020)
     references = References([hostile], find_style("apa", tmp_path))

@@ -112,3 +112,24 @@ def test_each_hit_is_marked_on_the_page_and_running_heads_are_not_taken_for_it(t
     assert len(second) == 2, "both halves of a broken word"
     assert marks_of_hits(path, 1, "nowhere", stored) == []
     assert marks_of_hits(path, 1, "absent", "an absent word") == [[]]
+
+
+def test_a_letter_that_stands_everywhere_is_marked_without_comparing_each_place_with_each(
+    tmp_path, monkeypatch
+) -> None:
+    """The comparisons grow with the square of the hits, and all other pages wait for them."""
+    path = write_pdf(tmp_path / "a.pdf", column(72, 720, ["a e a e a e a e a e a e a e a e"] * 40))
+    compared = 0
+
+    def alike(*_: object) -> int:
+        nonlocal compared
+        compared += 1
+        return 0
+
+    monkeypatch.setattr("ingest.found_in_text._alike", alike)
+    stored = "\n".join(["a e a e a e a e a e a e a e a e"] * 40)
+    found = marks_of_hits(path, 1, "e", stored)
+    assert len(found) == 320
+    assert all(len(rectangles) == 1 for rectangles in found)
+    assert compared < 20_000
+    assert len(marks_of_hits(path, 1, "e", "e " * (MAX_HITS + 50))) == MAX_HITS

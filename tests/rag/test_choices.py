@@ -45,7 +45,7 @@ def test_an_environment_variable_wins(folder, monkeypatch):
     assert now.settings.drafter == "/models/mine.gguf"
     assert now.settings.drafter_context == RagSettings().drafter_context
     assert now.settings.top_k == 9
-    assert now.fixed == {"drafter"}
+    assert now.fixed - {"drafter_threads"} == {"drafter"}, "tests set the threads"
     assert now.choices.drafter == OLLAMA, "still kept, for when the variable is gone"
 
 
@@ -97,3 +97,23 @@ def test_the_file_of_choices_and_what_is_printed_of_the_settings_have_no_key(fol
     save(Choices(expert=CLOUD, servers=(Server(setting=CLOUD, key=place),)), folder)
     assert "sk-secret" not in (folder / FILE).read_text()
     assert "sk-secret" not in repr(kept(folder))
+
+
+def test_if_new_choices_cannot_be_written_a_damaged_file_is_not_lost(folder, monkeypatch):
+    (folder / FILE).write_text('{"top_k": 900, "temperature": 0.4}')
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("rag.choices.write_atomically", full)
+    with pytest.raises(OSError, match="No space"):
+        save(Choices(top_k=3), folder)
+    assert kept(folder).settings.temperature == 0.4
+
+
+def test_one_wrong_address_does_not_cost_the_others(folder):
+    rows = {"servers": [{"setting": CLOUD, "key": "nowhere"}, {"setting": OLLAMA}, 3]}
+    (folder / FILE).write_text(json.dumps(rows))
+    choices, fault = load(folder)
+    assert [server.setting for server in choices.servers] == [OLLAMA]
+    assert "servers" in fault

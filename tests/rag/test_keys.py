@@ -9,6 +9,7 @@ import sys
 import pytest
 
 from fakes import FakeKeyring
+from ingest import write_atomically
 from rag.keys import FILE, Keys
 
 ADDRESS = "https://models.example/v1"
@@ -66,4 +67,20 @@ def test_a_damaged_file_has_no_keys_and_takes_new_ones(tmp_path, no_keyring):
     (tmp_path / FILE).write_text("[1")
     assert Keys(tmp_path).of(ADDRESS, "file") == ""
     Keys(tmp_path).put(ADDRESS, KEY)
+    assert Keys(tmp_path).of(ADDRESS, "file") == KEY
+
+
+def test_a_key_that_cannot_be_written_leaves_the_one_before(tmp_path, no_keyring, monkeypatch):
+    Keys(tmp_path).put(ADDRESS, KEY)
+    writes = []
+
+    def full(path, content):
+        writes.append(content)
+        if "sk-new" in content:
+            raise OSError(28, "No space left on device")
+        write_atomically(path, content)
+
+    monkeypatch.setattr("rag.keys.write_atomically", full)
+    with pytest.raises(OSError, match="No space"):
+        Keys(tmp_path).put(ADDRESS, "sk-new")
     assert Keys(tmp_path).of(ADDRESS, "file") == KEY

@@ -23,11 +23,16 @@ def file(tmp_path):
 @pytest.fixture
 def locked(file):
     """A function that locks the file as another program does; until it is called, nothing is locked."""
-    other = sqlite3.connect(file, isolation_level=None)
+    other = sqlite3.connect(file, isolation_level=None, timeout=0)
 
-    @contextlib.contextmanager
-    def lock():
-        other.execute("BEGIN EXCLUSIVE")
+    @contextlib.asynccontextmanager
+    async def lock():
+        while True:
+            try:
+                other.execute("BEGIN EXCLUSIVE")
+                break
+            except sqlite3.OperationalError:  # a write of this very loop has begun: let it end
+                await asyncio.sleep(0.01)
         try:
             yield other
         finally:
@@ -94,7 +99,7 @@ def stored(history, *expected: str):
 
 
 async def test_a_lock_that_outlasts_a_try_during_the_first_question_loses_nothing(impatient, history, chat, locked):
-    with locked():
+    async with locked():
         await say("What was asked first?")
         await cl.Message("What was answered.").send()
         await until(lambda: told(chat))  # one try took its time in vain
@@ -150,7 +155,7 @@ async def test_a_deleted_chat_comes_back_with_a_question_and_not_with_the_rest_o
 async def test_a_step_that_is_removed_while_the_file_is_locked_does_not_stay(impatient, history, chat, locked):
     await say("First?")
     await until(stored(history, "First?"))
-    with locked():
+    async with locked():
         step = await cl.Step(name="your papers", type="tool").send()
         await step.remove()
         await cl.Message("Last.").send()
@@ -162,13 +167,14 @@ async def test_a_chat_that_could_not_be_deleted_is_not_called_deleted(impatient,
     monkeypatch.setattr("ui.chats.history.PATIENCE_SECONDS", 0.2)
     await say("First?")
     await until(stored(history, "First?"))
-    with locked(), pytest.raises(OSError, match="cannot be written"):
-        await history.delete_thread(chat.session.thread_id)
+    async with locked():
+        with pytest.raises(OSError, match="cannot be written"):
+            await history.delete_thread(chat.session.thread_id)
     assert await texts(history) == [["First?"]]
 
 
 async def test_a_lock_keeps_nobody_from_signing_in_or_out(impatient, history, locked):
-    with locked():
+    async with locked():
         assert (await history.create_user(cl.User(identifier="local"))).identifier == "local"
 
 
@@ -178,7 +184,7 @@ async def test_closing_waits_for_the_last_writes_and_not_for_a_lock_without_end(
     with sqlite3.connect(file) as database:
         assert database.execute("SELECT output FROM steps").fetchall() == [("First?",)]
     await say("Second?")
-    with locked():
+    async with locked():
         async with asyncio.timeout(PATIENT):
             await history.close()
     await until(stored(history, "First?", "Second?"))

@@ -61,3 +61,5 @@ async def test_the_list_of_many_chats_does_not_hold_the_loop(history, search):
     assert len(page.data) == 20
     assert page.data[0]["steps"] == [], "no list shows them"
     assert max(holds).processor <= LONGEST, max(holds)
+    opened = await made.get_thread(page.data[0]["id"])
+    assert "https://a.example" not in opened["steps"][1]["output"], "it is sanitised all the same"

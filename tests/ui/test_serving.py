@@ -153,6 +153,27 @@ async def test_a_refusal_for_a_whole_chat_outlives_a_change_of_values(papers):
     held.current.expert.gate.decided.refused.add("a chat")
     await held.choose(budget_day_calls=3)
     assert "a chat" in held.current.expert.gate.decided.refused
+    await held.choose(expert=None)
+    await held.choose(expert="http://192.0.2.2/v1#other")
+    assert "a chat" in held.current.expert.gate.decided.refused, "nothing of that chat may leave, whatever the model"
+
+
+async def test_while_the_chosen_file_is_gone_other_settings_can_be_changed_and_it_is_still_the_choice(papers):
+    from ui.serving import Serving
+
+    (papers.folder / "choices.json").write_text('{"drafter": "gone.gguf", "top_k": 4}')
+    opened = Serving.open(papers)
+    assert opened.kept.settings.drafter is None, "what answers, not what was chosen"
+    said = opened.trouble
+    await opened.choose(top_k=2)
+    assert kept(papers.folder).choices.top_k == 2
+    assert kept(papers.folder).choices.drafter == "gone.gguf"
+    assert opened.kept.settings.top_k == 2
+    assert opened.trouble == said
+    await opened.choose(drafter=None)
+    assert opened.trouble is None
+    assert kept(papers.folder).choices.drafter is None
+    await opened.close()
 
 
 @pytest.mark.parametrize("name", ["library", "serving", "removals"])

@@ -201,6 +201,9 @@ async def test_a_server_elsewhere_cannot_draft_and_is_tested_only_as_agreed(page
     assert ["Where", "beyond your network"] in asked["consent"]
     again = (await page.post("/settings/test", json={"model": setting, "agreed": "0" * 64})).json()
     assert again["agree"] == asked["agree"], "another request was agreed to"
+    other = (await page.post("/settings/server", json={"address": "http://192.0.2.2/v1", "model": "large"})).json()
+    elsewhere = (await page.post("/settings/test", json={"model": other["added"], "agreed": asked["agree"]})).json()
+    assert "consent" in elsewhere, "the same words to another address were agreed to"
     log = shelf_library.folder / "audit.jsonl"
     assert not log.exists() or not log.read_text()
 

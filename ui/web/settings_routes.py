@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -161,11 +162,11 @@ def _is_file_in_models(name: str) -> bool:
 
 
 async def _test(body: dict[str, Any]) -> dict[str, Any]:
-    """Ask a model a short question. If it is elsewhere, first say what would be sent; `agreed` is that text's hash."""
+    """Ask a model a short question. If it is elsewhere, first say what would be sent; `agreed` stands for it."""
     setting, agreed = _text(body, "model"), _text(body, "agreed")
     with core.answering() as assistant:
         now = core.serving().kept.settings
-        gate = Gate.of(core.library(), now, like=assistant.expert.gate if assistant.expert else None)
+        gate = Gate.of(core.library(), now, like=assistant.gate)
         server = None
         if setting == (now.drafter or ""):
             model: ChatModel = assistant.drafter
@@ -188,9 +189,9 @@ async def _test(body: dict[str, Any]) -> dict[str, Any]:
             model, server = opened.model, opened.server
         try:
             payload = await payload_for(model, gate)
-            if payload and payload.sha256 != agreed:
+            if payload and _seal(payload) != agreed:
                 facts = consent_facts(payload, titles={})
-                return {"consent": facts, "text": payload.text, "agree": payload.sha256}
+                return {"consent": facts, "text": payload.text, "agree": _seal(payload)}
             found = await tried(model, seconds=TEST_SECONDS, gate=gate, consent=_as_agreed(agreed))
         finally:
             if server:
@@ -207,9 +208,14 @@ def _as_agreed(agreed: str) -> Callable[[Payload], Coroutine[Any, Any, Verdict |
     """Consent to exactly the request that the page has shown."""
 
     async def consent(payload: Payload) -> Verdict | None:
-        return "once" if payload.sha256 == agreed else None
+        return "once" if _seal(payload) == agreed else None
 
     return consent
+
+
+def _seal(payload: Payload) -> str:
+    """Stands for a request and where it goes: the same words to another address are another request."""
+    return hashlib.sha256("\n".join((payload.sha256, *payload.destination.identity)).encode()).hexdigest()
 
 
 def _key_of(setting: str) -> str:

@@ -391,6 +391,15 @@ def test_a_folder_of_another_family_is_named(tmp_path, capsys) -> None:
 # -- the command -------------------------------------------------------------------------------------------------------
 
 
+def test_the_drafter_is_a_file_in_models_if_it_was_chosen_so(tmp_path) -> None:
+    from rag.commands.adapt import _base
+    from rag.settings import RagSettings
+
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models" / "mine.gguf").symlink_to(embedded_drafter())
+    assert _base(RagSettings(drafter="mine.gguf"), tmp_path) == tmp_path / "models" / "mine.gguf"
+
+
 def test_the_command_says_what_is_missing(tmp_path, monkeypatch, capsys) -> None:
     monkeypatch.setenv("SCHOLION_LIBRARY", str(tmp_path / "library"))
     assert main(["adapt"]) == 0
@@ -403,6 +412,11 @@ def test_the_command_says_what_is_missing(tmp_path, monkeypatch, capsys) -> None
     monkeypatch.setenv("SCHOLION_DRAFTER", "http://127.0.0.1:1/v1#m")
     assert main(["adapt", "train", "--papers"]) == 1
     assert "not a file on this machine" in capsys.readouterr().err
+    monkeypatch.delenv("SCHOLION_DRAFTER")
+    (tmp_path / "library").mkdir(exist_ok=True)
+    (tmp_path / "library" / "choices.json").write_text('{"drafter": "http://127.0.0.1:1/v1#chosen"}')
+    assert main(["adapt", "train", "--papers"]) == 1
+    assert "#chosen is not a file" in capsys.readouterr().err, "the one chosen on the settings page"
     assert main(["adapt", "recipe"]) == 0
     assert "rank = 8" in capsys.readouterr().out
 

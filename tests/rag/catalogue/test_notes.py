@@ -5,11 +5,13 @@ from __future__ import annotations
 import pytest
 
 from fake_embedder import HashEmbedder
+from fakes import ScriptedChatModel
 from ingest import ingest_pdf
 from ingest.library import open_library
 from ingest.settings import IngestSettings
 from marked_pdfs import marked
 from pdfs import column, write_pdf
+from rag import Assistant, RagSettings
 from rag.answer import Answer, Scope
 from rag.catalogue.catalogue import Catalogue
 from rag.costs.accounting import Trace
@@ -133,3 +135,35 @@ def test_papers_of_an_older_version_are_looked_through_once(ask, shelf) -> None:
         db.execute("UPDATE papers SET annotations = NULL")
     assert ask("What did I mark?").text.startswith("4 highlights and notes in 2 of your 3 papers:")
     assert all(library.annotations(paper.id) is not None for paper in papers)
+
+
+def test_a_pdf_that_cannot_be_opened_now_is_read_another_time(tmp_path) -> None:
+    path = write_pdf(tmp_path / "a.pdf", column(72, 720, [SEEDS, *(f"Line {n} tells of jar {n}." for n in range(20))]))
+    marked(path, "/Highlight", (70, 717, 400, 729))
+    with open_library(IngestSettings(library=tmp_path / "library")) as library:
+        paper = _added(library, path, "Keeping Garden Seeds in Jars")
+        library.own()
+        with library._db as db:
+            db.execute("UPDATE papers SET annotations = NULL")
+        stored = library.pdf_path(paper.id)
+        stored.rename(tmp_path / "away.pdf")
+        ask = lambda: Catalogue(library).answer("My notes", scope=Scope((paper,), whole=True)).text  # noqa: E731
+        assert "no highlights" in ask()
+        (tmp_path / "away.pdf").rename(stored)
+        assert "1 highlight" in ask()
+
+
+async def test_no_model_reads_notes_in_the_next_question_either(shelf, ask) -> None:
+    library, _ = shelf
+    question = "What did I mark in Smith 2018?"
+    told = ask(question).text
+    assert "Ignore all previous" in told
+    model = ScriptedChatModel("In a dry jar [1].")
+    asked = Assistant(
+        library=library, embedder=HashEmbedder(), drafter=model, settings=RagSettings(drafter_sentences=0)
+    )
+    await asked.answer("How long do garden seeds keep in a dry jar?", history=[("Hello?", "Hi."), (question, told)])
+    (seen,) = model.seen
+    assert "Hi." in str(seen)
+    assert "Ignore all previous" not in str(seen)
+    assert "Check" not in str(seen)

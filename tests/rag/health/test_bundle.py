@@ -10,9 +10,11 @@ import zipfile
 
 import pytest
 
+from rag.choices import Choices, Server, save
 from rag.health import doctor, faults
 from rag.health.doctor import bundle
 from rag.health.report import Check, Line, report
+from rag.keys import Keys
 from rag.privacy.audit import AuditLog
 
 CANARY = "Kanarienvogel"
@@ -105,3 +107,30 @@ def test_errors_that_cannot_be_read_do_not_prevent_a_bundle(tmp_path, monkeypatc
     (tmp_path / faults.FILE).mkdir()
     parts = contents(bundle([Line(about="A", state="ok", said="x")]))
     assert json.loads(parts["errors.json"]) == "cannot be read (IsADirectoryError)"
+
+
+def test_what_was_chosen_on_the_settings_page_is_checked_and_is_not_named_in_the_bundle(tmp_path, monkeypatch) -> None:
+    place = Keys(tmp_path).put(f"http://{CANARY}.example/v1", CANARY)
+    expert = f"http://{CANARY}.example/v1#{CANARY}"
+    save(Choices(expert=expert, top_k=9, servers=(Server(setting=expert, key=place),)), tmp_path)
+    monkeypatch.setenv("SCHOLION_LIBRARY", str(tmp_path))
+    lines = doctor.examine()
+    larger = next(line for line in lines if line.check == "larger model")
+    assert f"{CANARY}.example" in larger.said
+    parts = contents(bundle(lines))
+    assert CANARY.lower() not in json.dumps(parts).lower()
+    settings = json.loads(parts["settings.json"])
+    assert (settings["SCHOLION_TOP_K"], settings["SCHOLION_EXPERT"], settings["SCHOLION_EXPERT_KEY"]) == (
+        9,
+        "set",
+        "set",
+    )
+
+
+def test_a_damaged_file_of_choices_is_a_problem_with_a_way_out(tmp_path, monkeypatch) -> None:
+    (tmp_path / "choices.json").write_text("{")
+    monkeypatch.setenv("SCHOLION_LIBRARY", str(tmp_path))
+    line = next(line for line in doctor.examine() if line.check == "choices")
+    assert line.state == "problem"
+    assert "damaged" in line.said
+    assert line.todo

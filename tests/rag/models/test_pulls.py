@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import os
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import replace
 
 import pytest
@@ -116,3 +119,22 @@ def test_every_model_that_can_be_offered_has_a_word_on_what_it_is_good_for():
     assert said["smollm2-360m-instruct"] == "Quick drafts on any laptop."
     assert said["qwen3-4b"].startswith("Thinks before it answers")
     assert said["qwen2.5-7b-instruct"].startswith("The larger model")
+
+
+def test_two_clicks_at_once_are_one_download(hub, card, tmp_path, monkeypatch):
+    both = threading.Barrier(2)
+
+    class Meeting(Pull):
+        def __init__(self, *given, **options):
+            with suppress(threading.BrokenBarrierError):
+                both.wait(0.05)  # for the other click, which a lock keeps out
+            super().__init__(*given, **options)
+
+    monkeypatch.setattr("rag.models.pulls.Pull", Meeting)
+    pulls = Pulls(tmp_path)
+    with ThreadPoolExecutor(2) as clicks:
+        one, other = clicks.map(lambda _: pulls.start(card, host="localhost", proxy=None), range(2))
+    one.wait(PATIENCE)
+    other.wait(PATIENCE)
+    assert one is other or one.state == other.state == "done"
+    assert len(hub.asked) == 1

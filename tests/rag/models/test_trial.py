@@ -11,6 +11,7 @@ from rag.models import open_model
 from rag.models.trial import QUESTION, payload_for, tried
 from rag.privacy import Gate
 from rag.privacy.destination import Destination
+from rag.privacy.policy import Policy, save_policy
 from writing_engine import MODEL, ollama
 
 AWAY = Destination("https://models.example/v1", ("203.0.113.7",))
@@ -54,3 +55,22 @@ async def test_nothing_is_sent_elsewhere_without_consent(tmp_path):
     assert (await tried(model, seconds=30.0, gate=gate, consent=user)).text == "Light."
     assert user.shown[-1].sha256 == payload.sha256
     assert [line["event"] for line in gate.audit.entries()][-2:] == ["permitted", "answered"]
+
+
+async def test_a_local_only_library_looks_up_no_name_for_a_test(tmp_path, monkeypatch):
+    asked = []
+
+    async def resolve(host, port):
+        asked.append(host)
+        return ["203.0.113.7"]
+
+    monkeypatch.setattr("rag.privacy.destination.resolve", resolve)
+    gate = Gate(tmp_path)
+    model = over_http("https://models.example/v1", tmp_path)
+    assert (await payload_for(model, gate)).leaves
+    assert asked == ["models.example"]
+    save_policy(Policy(library="local only"), tmp_path, gate.audit)
+    for work in (payload_for(model, gate), tried(model, seconds=30.0, gate=gate)):
+        with pytest.raises(NotAllowedError, match="local only"):
+            await work
+    assert asked == ["models.example"]

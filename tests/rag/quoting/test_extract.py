@@ -73,6 +73,15 @@ def test_words_of_the_type_that_is_asked_for_win_over_slightly_better_ones() -> 
     assert extract("Which load was assumed?", [passage(1, text)], spans).said == "360 questions a day"
 
 
+def test_how_much_of_the_question_the_passages_have_is_told() -> None:
+    def covered(question: str) -> float:
+        return extract(question, PASSAGES, [reading(TEXTS[0], "SST-2"), reading(TEXTS[1], "SQuAD")]).features["covered"]
+
+    assert covered("Which experiments were evaluated?") == 1.0
+    assert covered("Which experiments cured malaria?") == pytest.approx(1 / 3)
+    assert covered("What is it?") == 1.0
+
+
 def test_a_papers_own_reference_marks_are_not_taken_for_ours() -> None:
     text = "The corpus is that of IMDb by [12] and GMB [13, 14] for all experiments here."
     found = extract(QUESTION, [passage(1, text)], [reading(text, "IMDb by [12] and GMB [13, 14]")])

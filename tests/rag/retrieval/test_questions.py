@@ -184,6 +184,48 @@ def test_a_question_that_compares_two_named_papers_asks_both_in_whatever_words(q
         assert taken.scope.papers == compared
 
 
+DIABETES = paper(6, "Diabetes: A Review of Outcomes", "Nina Fisher", year=2015)
+STROKE = paper(7, "Stroke: Causes and Risks", "Omar Welch", year=2016)
+LORA = paper(8, "LoRA: Low-Rank Adaptation", "Edward Hu", year=2021)
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "Which papers compare BERT with LoRA?",
+        "Which studies contrasted Smith 2019 with Devlin et al. 2019?",
+        "Has anyone compared BERT with LoRA?",
+        "Who has compared BERT and LoRA?",
+        "What do other papers say about the differences between BERT and LoRA?",
+        "Which authors disagree with both Smith 2019 and Devlin et al. 2019?",
+        "Does diabetes differ from stroke in its causes?",
+        "Is diabetes more common than stroke?",
+        "When does Fisher's exact test differ from Welch's t-test?",
+        "Is the Fisher test better than the Welch test?",
+    ],
+)
+def test_a_question_to_other_papers_or_about_things_of_that_name_stays_with_all_papers(question) -> None:
+    scope = Scope((*ALL.papers, ELMO, DIABETES, STROKE, LORA), whole=True)
+    assert plan(question, scope=scope).scope == scope
+
+
+@pytest.mark.parametrize(
+    ("question", "compared"),
+    [
+        ("What does Smith test?", (SMITH,)),
+        ("How does lora differ from bert?", (DEVLIN, LORA)),
+        ("Are LoRA and BERT compared on the same data?", (DEVLIN, LORA)),
+        ("Is Diabetes or Stroke the longer paper, and do both agree?", (DIABETES, STROKE)),
+        ("Which of Fisher's and Welch's results are higher than the other's?", (DIABETES, STROKE)),
+        ("Which of the papers Smith 2019 and Devlin et al. 2019 used more data?", (DEVLIN, SMITH)),
+        ("Who trained for longer than the other, Smith 2019 or Devlin et al. 2019?", (DEVLIN, SMITH)),
+    ],
+)
+def test_two_papers_that_are_named_so_are_still_compared(question, compared) -> None:
+    taken = plan(question, scope=Scope((*ALL.papers, ELMO, DIABETES, STROKE, LORA), whole=True))
+    assert taken.scope.papers == compared
+
+
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case["question"])
 def test_a_complete_question_is_never_touched(case) -> None:
     if case["carries"] is None:
