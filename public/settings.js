@@ -315,6 +315,7 @@ function value(row) {
   const id = `value-${row.name}`;
   const change = (field) => {
     const text = field.value.trim();
+    field.defaultValue = field.value; // it is sent, so it need not be kept when the page is drawn again
     const sent = text === '' ? null : row.kind === 'choice' ? text : Number(text);
     act(null, '/settings/value', { name: row.name, value: sent }, `${row.label} is changed.`).then((reply) => { if (!reply) render(); });
   };
@@ -352,9 +353,15 @@ function render(only = Object.keys(sections)) {
   const key = document.activeElement?.dataset?.key;
   for (const name of only) {
     const place = document.querySelector(`#part-${name}`);
-    if (place) place.replaceChildren(...sections[name]().filter(Boolean));
+    if (place && !isTypedIn(place)) place.replaceChildren(...sections[name]().filter(Boolean));
   }
   if (key && !document.activeElement?.dataset?.key) root.querySelector(`[data-key="${CSS.escape(key)}"]`)?.focus({ preventScroll: true });
+}
+
+/** Whether a value is being typed there that is not sent yet: it would be lost. */
+function isTypedIn(place) {
+  const field = document.activeElement;
+  return field?.tagName === 'INPUT' && place.contains(field) && field.value !== field.defaultValue;
 }
 
 function build() {

@@ -321,7 +321,11 @@ def remember_turns(steps: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
     kept = [
         metadata for step in steps if "answer" in (metadata := step.get("metadata") or {}) and "question" in metadata
     ]
-    turns = [(str(metadata["question"]), str(metadata["answer"])) for metadata in kept]
+    turns: list[tuple[str, str]] = []
+    for metadata in kept:
+        if turns and turns[-1][0] == str(metadata["question"]):  # refined, or asked again
+            turns.pop()
+        turns.append((str(metadata["question"]), str(metadata["answer"])))
     cl.user_session.set("cited", None)
     cl.user_session.set("turns", turns[-TURNS:])
     for metadata in kept:

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 KNOWN_BY = 40
 """Letters and digits of a quote used to recognise it in the message that shows it."""
 
+MAX_SHOWN = 20_000
+"""Characters of a clicked message that are looked at."""
+
 _CITE = re.compile(r"/cite/([0-9a-f]{16})/([1-9]\d{0,4})/(\d{4,7})")
 
 
@@ -71,24 +74,29 @@ async def open_citation(message: Any) -> None:
     chunk = core.library().chunk(f"{paper_id}:{ordinal}")
     if chunk is None or chunk.paper_id != paper_id or not chunk.first_page <= page <= chunk.last_page:
         raise CitationError("The cited passage is no longer in your library.", "Ask again for a fresh answer.")
-    words = _cited_in(str(message.get("text") or ""), path)
-    places = _places_in(str(message.get("text") or ""), paper_id)
+    shown = _letters(str(message.get("text") or "")[:MAX_SHOWN])
+    words = _cited_in(shown, path)
+    places = _places_in(shown, paper_id)
     await show(paper_id, page=page, words=words, passage=None if words else ordinal, places=places)
 
 
-def _cited_in(text: str, path: str) -> list[str]:
-    """The quotes behind this address that are in the clicked message; if there are none, the passage is marked."""
-    shown = _letters(text)
+def _cited_in(shown: str, path: str) -> list[str]:
+    """The quotes behind this address that are in the clicked message; if there are none, the passage is marked.
+
+    Args:
+        shown: the letters of the message.
+        path: the address.
+    """
     kept: dict[str, list[str]] = cl.user_session.get(_KEPT) or {}
     return [quote for quote in kept.get(path, []) if _letters(quote)[:KNOWN_BY] in shown]
 
 
-def _places_in(text: str, paper_id: str) -> list[viewer.Place]:
+def _places_in(shown: str, paper_id: str) -> list[viewer.Place]:
     """The places in this paper whose quotes are in the clicked message; none if there is only one."""
     places = []
     for path in cl.user_session.get(_KEPT) or {}:
         match = _CITE.fullmatch(path)
-        if match and match[1] == paper_id and (words := _cited_in(text, path)):
+        if match and match[1] == paper_id and (words := _cited_in(shown, path)):
             places.append(viewer.Place(page=int(match[2]), ordinal=match[3], quotes=tuple(words)))
     return places if len(places) > 1 else []
 

@@ -14,6 +14,7 @@ from pypdf import PdfReader, PdfWriter
 from test_render import make_answer, make_passage
 
 from fake_embedder import HashEmbedder, SlowEmbedder
+from loop_time import held
 from pdfs import column, write_pdf
 from rag.answer import Answered, Drafted, Escalated, Retrieved, Scope, TextDelta
 from rag.errors import ModelUnreachableError
@@ -201,6 +202,13 @@ async def test_a_question_is_asked_again_as_it_was_understood_then(app, chat, as
     assert assistant.asked[-1]["mode"] == "draft"
 
 
+async def test_in_a_reopened_chat_a_refined_question_is_one_turn_as_before(app, chat, assistant) -> None:
+    said = [("What is it?", "A."), ("And why?", "Draft."), ("And why?", "Refined.")]
+    steps = [{"type": "assistant_message", "metadata": {"question": asked, "answer": text}} for asked, text in said]
+    await app.on_chat_resume({"steps": steps})
+    assert cl.user_session.get("turns") == [("What is it?", "A."), ("And why?", "Refined.")]
+
+
 async def test_what_the_larger_model_wrote_can_be_asked_again_as_a_draft(app, chat, assistant) -> None:
     from ui import conversation
 
@@ -349,6 +357,17 @@ async def test_the_panel_marks_the_words_of_the_answer_that_was_clicked(
     assert first.startswith(f"/page/{paper_id}/1?words=Garden+seeds+keep")
     assert second.startswith(f"/page/{paper_id}/1?words=Sentence+3+tells")
     assert third == fourth == f"/page/{paper_id}/1?passage=0000&cited=1"
+
+
+async def test_a_click_in_a_long_chat_does_not_hold_the_loop(app, chat, assistant, shelf_library, paper) -> None:
+    quotes = {f"/cite/{paper.id}/1/{n:04}": [f"Words {n} of a long chat."] for n in range(400)}
+    step = {"type": "assistant_message", "metadata": {"question": "?", "answer": "A.", "quotes": quotes}}
+    await app.on_chat_resume({"steps": [step]})
+    message = {"type": "scholion:cite", "path": f"/cite/{paper.id}/1/0000", "text": "Words 0 of a long chat. " * 850}
+    async with held() as holds:
+        await asyncio.create_task(app.on_window_message(message))
+    assert chat.of("set_sidebar_elements")
+    assert max(holds).processor <= 50.0, max(holds)
 
 
 async def test_the_library_opens_beside_the_chat_without_a_message(app, chat, assistant, shelf_library) -> None:
