@@ -43,10 +43,10 @@ def test_our_own_pages_have_no_grave_finding(open_page, server, theme) -> None:
     found = {}
     for address, ready in {
         "/library": "[data-paper]",
-        f"/page/{papers[0]['id']}/1": "img",
-        "/settings": "h2",
-        "/insight": "h2",
-        "/health": "h2",
+        f"/page/{papers[0]['id']}/1": "#document",
+        "/settings": "h1",
+        "/insight": "h1",
+        "/health": "h1",
     }.items():
         page.goto(f"{server.url}{address}")
         page.wait_for_selector(ready)
