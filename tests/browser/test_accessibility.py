@@ -43,7 +43,7 @@ def test_our_own_pages_have_no_grave_finding(open_page, server, theme) -> None:
     found = {}
     for address, ready in {
         "/library": "[data-paper]",
-        f"/page/{papers[0]['id']}/1": "#document",
+        f"/page/{papers[0]['id']}/1": "#go",
         "/settings": "h1",
         "/insight": "h1",
         "/health": "h1",
