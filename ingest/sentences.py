@@ -114,7 +114,8 @@ def sentence_spans(text: str, start: int = 0, end: int | None = None) -> list[tu
     Markers such as [1] or ³ behind a full stop belong to its sentence. An empty line ends a sentence; so does a
     line's end, unless the next line goes on with a small letter (a sentence that runs over the end of a page).
     """
-    stop = len(text) if end is None else end
+    text = text.rstrip() if end is None else text  # else white space at the end would pass for what follows a mark
+    stop = start + len(text[start:end].rstrip())
     spans, at = [], _next(text, start, stop)
     for match in _BREAK.finditer(text, at, stop):
         if match.end() >= stop:  # nothing follows that could be another sentence
@@ -124,7 +125,7 @@ def sentence_spans(text: str, start: int = 0, end: int | None = None) -> list[tu
             spans.append((at, cut))
             at = _next(text, cut, stop)
     if at < stop:
-        spans.append((at, at + len(text[at:stop].rstrip())))
+        spans.append((at, stop))
     return spans
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from ingest import sentence_spans
@@ -42,6 +42,7 @@ def test_spans_hold_all_that_is_no_space_once_and_in_order(text):
 
 @settings(max_examples=400, deadline=None)
 @given(texts)
+@example(". - ")
 def test_a_sentence_is_one_sentence(text):
     for sentence in split(text):
         assert split(sentence) == [sentence]
