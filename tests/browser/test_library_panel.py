@@ -75,7 +75,7 @@ def test_files_are_added_found_corrected_tagged_removed_and_brought_back(
     library.locator("#undo button").click()
     expect(library.locator("[data-paper]")).to_have_count(1)
     library.locator(".title").click()
-    expect(library.locator("#picture")).to_be_visible()
+    expect(library.locator("#go")).to_be_visible()
     library.locator("#back").click()
     expect(library.locator("[data-paper]")).to_have_count(2)
     library.locator("[aria-label='Remove Herbs against diabetes']").click()
