@@ -44,7 +44,7 @@ QUESTIONS: tuple[tuple[str, tuple[str, ...] | None, str | None], ...] = (
     ("Who wrote the paper by van der Burg et al., and when?", ("Sven A. van der Burg", "Wittke", "2026"), "burg"),
     ("When was Gonzalez-Santana published?", ("2024",), "argo"),
     ("Who is the last author of Kaur et al. 2010?", ("Nirmal Singh",), "kaur"),
-    ("Give me the BibTeX of Govan (2026)", ("@misc", "Govan, Paul B.", "10.21105/jose.00302"), "govan"),
+    ("Give me the BibTeX of Govan (2026)", ("@article", "Govan, Paul B.", "10.21105/jose.00302"), "govan"),
     ("Which papers are by Wihadmadyatami?", (), "kusindarta hening"),
     ("> Who wrote the second one?", ("Puspa Hening", "Nastiti Wijayanti"), "hening"),
     ("Which papers are by Shasany?", (), "rastogi kumar"),
