@@ -140,7 +140,7 @@ def larger_line(choice: str | None, folder: Path, *, reach: bool) -> Line:
     """The larger model: none, a file, a server here, or one elsewhere."""
     if choice is None:
         said = "None is set up, so Auto and Refine show the draft. That is fine."
-        todo = "To set one up, see `python -m rag models select` and docs/modes.md."
+        todo = "Choose one in Settings, or see `python -m rag models select` and docs/modes.md."
         return Line(about="Larger model", state="note", said=said, todo=todo, facts={"configured": False})
     found = resolve(choice, registry=load(folder), library=folder)
     if isinstance(found, ModelFile):
