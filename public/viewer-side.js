@@ -103,6 +103,24 @@ if (data.outline.length) {
       make('span', { class: 'snippet' }, title), make('span', { class: 'where' }, data.labels[page - 1] || page))));
 }
 
+// ---- figures and tables ----
+const toFigure = async ([title, text, page]) => {
+  goTo(page);
+  leave();
+  const { marks } = await about(`marks/${page}?${new URLSearchParams({ words: (text || title).slice(0, 160) })}`).catch(() => ({ marks: [] }));
+  const boxes = marks.flat();
+  if (boxes.length) reveal(page, boxes);
+};
+
+const drawn = (figure) =>
+  make('button', { type: 'button', class: 'entry', onclick: () => toFigure(figure) },
+    make('span', { class: 'where' }, `${figure[0]} · p. ${name(figure[2])}`),
+    figure[1] && make('span', { class: 'snippet' }, figure[1]));
+
+about('figures').then(({ figures }) => {
+  if (figures.length) fill('figures', `Figures (${figures.length})`, figures.map(drawn));
+}).catch(() => {}); // the document can be read without
+
 // ---- notes ----
 let notes = [];
 const say = ({ note, author }) => [note, author && `(${author})`].filter(Boolean).join(' ');

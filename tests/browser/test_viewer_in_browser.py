@@ -27,6 +27,7 @@ def lines(number: int) -> list[str]:
         *filler[:12],
         QUOTE.replace("20", str(number)),
         *filler[12:],
+        *([f"Figure 1: A jar of page {number}, opened and closed.", ""] if number == 30 else []),
     ]
 
 
@@ -183,4 +184,18 @@ def test_in_the_narrow_panel_the_quote_is_whole_and_the_notes_are_listed(opened,
     assert page.locator("#side").is_hidden(), "it made room for the page"
     page.click('[data-page="3"] .pin')
     assert until(lambda: page.locator('#notes [aria-current="true"]').count() == 1)
+    assert page.wrong == []
+
+
+def test_figures_and_tables_are_listed_and_one_goes_to_them(opened, shot) -> None:
+    page = opened("1")
+    page.click("#strip")
+    page.get_by_role("tab", name="Figures (1)").click()
+    row = page.locator("#figures .entry")
+    assert "Figure 1 · p. 30" in row.inner_text()
+    assert "A jar of page 30" in row.inner_text()
+    row.click()
+    assert until(lambda: page.locator("#go").input_value() == "30")
+    page.wait_for_selector('[data-page="30"] img')
+    shot(page, "viewer-figures")
     assert page.wrong == []

@@ -17,7 +17,7 @@ from ui.web import viewer
 
 ALLOWED = "http://localhost:8000"
 LINES = [f"Sentence {n} tells how the jars were opened, weighed and closed again." for n in range(20)]
-ROUTES = ("text/1", "marks/1?words=jars", "search?q=jars", "found/1?q=jars", "small/1", "notes")
+ROUTES = ("text/1", "marks/1?words=jars", "search?q=jars", "found/1?q=jars", "small/1", "notes", "figures")
 
 
 @pytest.fixture

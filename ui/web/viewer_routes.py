@@ -9,6 +9,7 @@ from fastapi import APIRouter, HTTPException, Query
 from fastapi.responses import Response
 
 from ingest.annotations import annotations_of
+from ingest.captions import captions
 from ingest.errors import UnknownPaperError
 from ingest.found_in_text import MAX_WORDS, marks_of_hits, search
 from ingest.locate import MAX_QUOTE, locate
@@ -76,6 +77,11 @@ def router() -> APIRouter:
     def small(paper_id: str, number: str) -> Response:
         _, path, n = _page(paper_id, number)
         return Response(_or_refused(page_picture, path, n, dpi=SMALL_DPI), media_type="image/png")
+
+    @routes.get("/figures")
+    def figures(paper_id: str) -> dict[str, Any]:
+        paper, _ = stored(paper_id)
+        return {"figures": [[one.name, one.text, one.page] for one in captions(core.library().pages(paper.id))]}
 
     @routes.get("/notes")
     def notes(paper_id: str) -> dict[str, Any]:
