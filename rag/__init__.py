@@ -1,6 +1,18 @@
 """Question → passages → draft → answer that can be checked. Asynchronous. Reads the library, never writes papers."""
 
-from rag.answer import Answer, Answered, Citation, Draft, Drafted, Escalated, Event, Passage, Retrieved, TextDelta
+from rag.answer import (
+    Answer,
+    Answered,
+    Citation,
+    Draft,
+    Drafted,
+    Escalated,
+    Event,
+    Passage,
+    Queued,
+    Retrieved,
+    TextDelta,
+)
 from rag.assistant import Assistant
 from rag.settings import RagSettings
 
@@ -14,6 +26,7 @@ __all__ = [
     "Escalated",
     "Event",
     "Passage",
+    "Queued",
     "RagSettings",
     "Retrieved",
     "TextDelta",

@@ -242,6 +242,14 @@ class Retrieved:
 
 
 @dataclass(frozen=True, slots=True)
+class Queued:
+    """The drafter writes other answers first; told again whenever one of them has ended."""
+
+    ahead: int
+    """How many have to end before this one begins, from 1."""
+
+
+@dataclass(frozen=True, slots=True)
 class TextDelta:
     """A piece of the text of draft number `draft` (from 0)."""
 
@@ -272,7 +280,7 @@ class Answered:
     answer: Answer
 
 
-Event = Retrieved | TextDelta | Drafted | Escalated | Answered
+Event = Retrieved | Queued | TextDelta | Drafted | Escalated | Answered
 
 
 def with_notice(answer: Answer, notice: str | None, *, trace: Trace | None = None) -> Answer:

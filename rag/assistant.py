@@ -24,6 +24,7 @@ from rag.answer import (
     Event,
     Mode,
     Passage,
+    Queued,
     Retrieved,
     Scope,
     TextDelta,
@@ -38,6 +39,7 @@ from rag.errors import NoExpertError, QuestionError
 from rag.expert import AskedBy, Expert
 from rag.models.adapters import Adapters
 from rag.models.draft import metered, write
+from rag.models.line import Line
 from rag.models.local import LocalServer, embedded_drafter
 from rag.models.open import open_model
 from rag.privacy.gate import Gate
@@ -157,7 +159,7 @@ class Assistant:
         self._no_expert = no_expert or NO_EXPERT
         self._english_only = english_only
         self._machine = MachineCosts.from_settings(settings)
-        self._slots = asyncio.Semaphore(settings.drafter_slots)
+        self._line = Line(settings.drafter_slots)
         self._settings = settings
         self._server = server
         self.opened = opened
@@ -290,7 +292,7 @@ class Assistant:
                 with trace.reader():
                     yield event
 
-    async def _story(  # noqa: C901, PLR0915 - one story
+    async def _story(  # noqa: C901, PLR0912, PLR0915 - one story
         self, taken: Plan, mode: Mode, history: Sequence[tuple[str, str]], trace: Trace, asked_by: AskedBy
     ) -> AsyncGenerator[Event, None]:
         with trace.span("embed"):
@@ -335,7 +337,9 @@ class Assistant:
         )
 
         queued = time.monotonic()
-        async with self._slots:
+        with self._line.join() as turn:
+            async for ahead in turn.waiting():
+                yield Queued(ahead)
             trace.add("queue", time.monotonic() - queued)
             before = await asyncio.to_thread(read_counters)
             drafter = self.drafter if taken.kind == "fact" else self._plain

@@ -11,7 +11,7 @@ import chainlit as cl
 from chainlit.utils import utc_now
 
 from ingest.terminal import well_formed
-from rag.answer import Answer, Answered, Drafted, Escalated, Mode, Retrieved, TextDelta
+from rag.answer import Answer, Answered, Drafted, Escalated, Mode, Queued, Retrieved, TextDelta
 from rag.expert import AskedBy
 from rag.inert import inert
 from rag.insight.figures import KEY, figures_of
@@ -61,6 +61,7 @@ class Reply:
         self._heading = ""
         self._stream = Sanitiser()
         self._text = ""
+        self._waiting = ""
         self._links: dict[int, str] = {}
         self._messages = 0
         self._began = time.monotonic()
@@ -82,7 +83,12 @@ class Reply:
                 self._heads += [f"Searched {inert(scope_words(asked))}"] if asked and not asked.whole else []
                 self._list(passages)
                 await self._reading.update()
+            case Queued(ahead):
+                before = "the answer before it has" if ahead == 1 else f"{ahead} answers before it have"
+                self._waiting = f"\n\n*The draft is written when {before} been written.*"
+                await self._show()
             case TextDelta(text):
+                self._waiting = ""
                 if self._first_token is None:
                     self._first_token = time.monotonic() - self._began
                 self._text += self._stream.feed(text)
@@ -90,6 +96,7 @@ class Reply:
                     await self._stay_last()
                     await self._show()
             case Drafted():
+                self._waiting = ""
                 await self._show()
             case Escalated(model, reason):
                 self._text += self._stream.finish()
@@ -152,7 +159,9 @@ class Reply:
 
     async def _show(self) -> None:
         self._shown = time.monotonic()
-        await self._message.stream_token(self._heading + linked(self._text, links=self._links), is_sequence=True)
+        await self._message.stream_token(
+            self._heading + linked(self._text, links=self._links) + self._waiting, is_sequence=True
+        )
 
     async def _stay_last(self) -> None:
         """Move below a consent question that came in between: the page keeps each message at its first position."""

@@ -10,7 +10,7 @@ import pytest
 
 from fakes import HangingChatModel, ScriptedChatModel
 from ingest.errors import UnknownPaperError
-from rag import Answered, Assistant, Drafted, RagSettings, Retrieved, TextDelta
+from rag import Answered, Assistant, Drafted, Queued, RagSettings, Retrieved, TextDelta
 from rag.errors import ContextTooLongError, ModelUnreachableError, QuestionError
 from rag.render import full_answer
 from waiting import events_of
@@ -321,3 +321,14 @@ async def test_a_drafter_of_ones_own_is_asked_in_any_language(papers, embedder):
     answer = await assistant(papers, embedder, "Es sind 128 KiB [1].").answer(question)
     assert answer.language is None
     assert answer.drafts
+
+
+async def test_who_has_to_wait_for_the_drafter_is_told_how_many_come_before(papers, embedder):
+    drafter = ScriptedChatModel(*["It needs 128 KiB [1]."] * 3, delay=0.02)
+    asked = Assistant(
+        library=papers, embedder=embedder, drafter=drafter, settings=RagSettings(drafter_sentences=0, drafter_slots=1)
+    )
+    told = await asyncio.gather(*(events_of(asked.ask(QUESTION)) for _ in range(3)))
+    queued = sorted([event.ahead for event in events if isinstance(event, Queued)] for events in told)
+    assert queued == [[], [1], [2, 1]]
+    assert all(isinstance(events[-1], Answered) for events in told)

@@ -16,7 +16,7 @@ from test_render import make_answer, make_passage
 from fake_embedder import HashEmbedder, SlowEmbedder
 from loop_time import held
 from pdfs import column, write_pdf
-from rag.answer import Answered, Drafted, Escalated, Retrieved, Scope, TextDelta
+from rag.answer import Answered, Drafted, Escalated, Queued, Retrieved, Scope, TextDelta
 from rag.errors import ModelUnreachableError
 from rag.expert import Expert
 from waiting import soon
@@ -80,6 +80,16 @@ async def test_tokens_are_shown_in_groups(app, chat, assistant) -> None:
     await app.on_message(question())
     updates = chat.of("stream_token") + chat.of("stream_start")
     assert 2 <= len(updates) <= 15
+
+
+async def test_the_place_in_the_line_is_told_until_the_draft_is_written(app, chat, assistant) -> None:
+    assistant.script = script(Queued(2), Queued(1), 0.2, TextDelta("It ", 0), 0.2, TextDelta("is so", 0))
+    await app.on_message(question())
+    told = [str(data) for event, data in chat.events if event in {"stream_start", "stream_token"}]
+    assert any("when 2 answers before it have been written" in one for one in told)
+    assert any("when the answer before it has been written" in one for one in told)
+    assert "been written" not in told[-1]
+    assert "been written" not in chat.steps[-2]["output"]
 
 
 async def test_half_an_image_is_never_sent_to_the_page(app, chat, assistant) -> None:
