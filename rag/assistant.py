@@ -10,7 +10,7 @@ import time
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from functools import cache
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from ingest import Embedder, Library, UserFacingError, embedder_from
 from ingest.terminal import well_formed
@@ -260,6 +260,8 @@ class Assistant:
         history: Sequence[tuple[str, str]] = (),
         asked_by: AskedBy = NOBODY,
         cited: Sequence[tuple[str, int]] = (),
+        max_tokens: int | None = None,
+        temperature: float | None = None,
     ) -> AsyncGenerator[Event, None]:
         """Answer a question as a stream of events; the last is `Answered`.
 
@@ -272,6 +274,8 @@ class Assistant:
                 from them, in the papers it or they name.
             asked_by: who consents to sending, if the larger model is not on this machine.
             cited: (paper id, page) of each citation of the last answer: what "it" and "on which page?" refer to.
+            max_tokens: of the draft, if fewer than the settings allow.
+            temperature: of the draft, instead of the settings'.
 
         Raises:
             UserFacingError: the question cannot be asked, or the drafter fails. Anything else is a bug.
@@ -286,14 +290,25 @@ class Assistant:
             yield Answered(replace(known, trace=trace.finish()))
             return
         assert taken
-        story = self._story(taken, mode, history, trace, asked_by)
+        most = self._settings.max_output_tokens
+        limits = {
+            "max_tokens": min(most, max_tokens or most),
+            "temperature": self._settings.temperature if temperature is None else temperature,
+        }
+        story = self._story(taken, mode, history, trace, asked_by, limits)
         async with aclosing(story) as events:
             async for event in events:
                 with trace.reader():
                     yield event
 
-    async def _story(  # noqa: C901, PLR0912, PLR0915 - one story
-        self, taken: Plan, mode: Mode, history: Sequence[tuple[str, str]], trace: Trace, asked_by: AskedBy
+    async def _story(  # noqa: C901, PLR0912, PLR0915, PLR0917 - one story
+        self,
+        taken: Plan,
+        mode: Mode,
+        history: Sequence[tuple[str, str]],
+        trace: Trace,
+        asked_by: AskedBy,
+        limits: dict[str, Any],
     ) -> AsyncGenerator[Event, None]:
         with trace.span("embed"):
             vector = await asyncio.to_thread(self._retriever.embed, taken.text)
@@ -343,12 +358,7 @@ class Assistant:
             trace.add("queue", time.monotonic() - queued)
             before = await asyncio.to_thread(read_counters)
             drafter = self.drafter if taken.kind == "fact" else self._plain
-            writing = write(
-                drafter,
-                messages,
-                max_tokens=self._settings.max_output_tokens,
-                temperature=self._settings.temperature,
-            )
+            writing = write(drafter, messages, **limits)
             async with aclosing(writing) as pieces:
                 async for piece in pieces:
                     if isinstance(piece, Draft):

@@ -33,6 +33,10 @@ STARTING_SECONDS = 60.0
 
 def main(arguments: list[str] | None = None) -> int:
     """Run until stopped; returns the exit status."""
+    if (arguments if arguments is not None else sys.argv[1:])[:1] == ["api"]:
+        from ui.api import command
+
+        return command.main((arguments if arguments is not None else sys.argv[1:])[1:])
     parser = argparse.ArgumentParser(prog="python -m ui", description="Start Scholion on this machine.")
     parser.add_argument("--port", type=int, default=PORT, help=f"first port to try (default: {PORT})")
     parser.add_argument("--no-browser", action="store_true", help="do not open the browser")

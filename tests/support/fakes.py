@@ -178,6 +178,8 @@ class ScriptedAssistant:
         """What the last answer cited, at each call of `ask`."""
         self.asked: list[dict[str, Any]] = []
         """The arguments of each call of `ask`, by name."""
+        self.limits: list[tuple[int | None, float | None]] = []
+        """Tokens and temperature asked for, for each call of `ask`."""
         self.refined: list[Answer] = []
         """The answer passed to each call of `refine`."""
         self.asked_by: list[AskedBy] = []
@@ -196,9 +198,12 @@ class ScriptedAssistant:
         history: Sequence[tuple[str, str]] = (),
         asked_by: AskedBy = NOBODY,
         cited: Sequence[tuple[str, int]] = (),
+        max_tokens: int | None = None,
+        temperature: float | None = None,
     ) -> AsyncGenerator[Event, None]:
         self.cited.append(list(cited))
         self.asked.append({"question": question, "mode": mode, "paper_ids": paper_ids, "tag": tag, "history": history})
+        self.limits.append((max_tokens, temperature))
         self.asked_by.append(asked_by)
         async with aclosing(self._play()) as events:
             async for event in events:

@@ -155,14 +155,15 @@ class BodyLimit:
 
 
 def _is_upload(path: str) -> bool:
-    return path == "/project/file" or path.startswith("/library/file/")
+    return path in {"/project/file", "/v1/papers"} or path.startswith("/library/file/")
 
 
 async def _say_too_large(send: Send, megabytes: int) -> None:
     text = f"This is larger than {megabytes} MB, the most Scholion accepts at once."
     headers = [(b"content-type", b"application/json"), (b"connection", b"close")]
     await send({"type": "http.response.start", "status": 413, "headers": headers})
-    await send({"type": "http.response.body", "body": json.dumps({"detail": text}).encode()})
+    error = {"message": text, "type": "invalid_request_error", "param": None, "code": "too_large"}
+    await send({"type": "http.response.body", "body": json.dumps({"detail": text, "error": error}).encode()})
 
 
 def check_host(host: str) -> None:

@@ -22,6 +22,8 @@ from ingest import Ingest, Source, UserFacingError, remote, remove_one, tag_pape
 from ingest.locate import MAX_QUOTE
 from ingest.picture import PictureError, page_picture
 from ui import core
+from ui.api.app import api
+from ui.api.keys import PATH
 from ui.web import (
     export_routes,
     health_routes,
@@ -73,6 +75,7 @@ def install(app: FastAPI, *, uploads: UploadFolder) -> None:
     for closed in _CLOSED:
         router.add_api_route(closed, _nothing_there, methods=["GET", "HEAD", "POST", "PUT", "DELETE"])
     app.include_router(router)
+    app.mount(PATH, api(core.settings().library.expanduser().resolve()))
     ours = [route for route in routes if route not in before]
     routes[:] = [*ours, *before]
 
