@@ -37,6 +37,10 @@ def main(arguments: list[str] | None = None) -> int:
         from ui.api import command
 
         return command.main((arguments if arguments is not None else sys.argv[1:])[1:])
+    if (arguments if arguments is not None else sys.argv[1:])[:1] == ["mcp"]:
+        from ui.api.command import mcp
+
+        return mcp()
     parser = argparse.ArgumentParser(prog="python -m ui", description="Start Scholion on this machine.")
     parser.add_argument("--port", type=int, default=PORT, help=f"first port to try (default: {PORT})")
     parser.add_argument("--no-browser", action="store_true", help="do not open the browser")

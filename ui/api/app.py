@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated, Any
 
 from fastapi import Depends, FastAPI
+from starlette.routing import Route
 
 from ui.api import chat_routes, errors, paper_routes
 from ui.api.access import Pace, key_for
@@ -12,6 +13,17 @@ from ui.api.keys import ApiKey, ApiKeys
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from starlette.types import Receive, Scope, Send
+
+
+class _Mcp:
+    """An ASGI app, because a Route wraps a function; loads `mcp` at the first request."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        from ui.api.mcp_server import over_http
+
+        await over_http(scope, receive, send)
 
 
 def api(folder: Path) -> FastAPI:
@@ -28,6 +40,8 @@ def api(folder: Path) -> FastAPI:
     errors.install(app)
     app.include_router(chat_routes.router())
     app.include_router(paper_routes.router())
+
+    app.router.routes.append(Route("/mcp", _Mcp()))
 
     @app.get("/openapi.json", include_in_schema=False)
     def described(key: Annotated[ApiKey, Depends(key_for("ask"))]) -> dict[str, Any]:  # noqa: ARG001 - a key is needed

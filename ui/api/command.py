@@ -15,6 +15,17 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
+def mcp() -> int:
+    """`python -m ui mcp`: serve a program that has started us. Its standard output is the protocol's."""
+    from ui.api.mcp_server import over_stdio
+
+    try:
+        return over_stdio()
+    except UserFacingError as error:
+        print(error, file=sys.stderr)
+        return 1
+
+
 def main(arguments: Sequence[str]) -> int:
     """Run one command. 0: done; 1: it could not be done, and says why."""
     parser = argparse.ArgumentParser(prog="python -m ui api", description="Keys for other programs (docs/api.md).")
