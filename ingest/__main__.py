@@ -9,6 +9,7 @@ import argparse
 import json
 import os
 import sys
+from collections import defaultdict
 from dataclasses import asdict, astuple, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,6 +24,7 @@ from ingest.embed import embedder_from
 from ingest.environment import shut_out
 from ingest.errors import LibraryBusyError, PathError, UserFacingError
 from ingest.file_bar import FileBar
+from ingest.files import paper_id
 from ingest.folder import temporary
 from ingest.identifiers import isbn13
 from ingest.library import Library, open_library
@@ -35,12 +37,15 @@ from ingest.remote import orders
 from ingest.repair import rebuild, verify
 from ingest.sandbox import Parser
 from ingest.settings import IngestSettings, bad_setting
+from ingest.tags import MAX_TAG_CHARS
 from ingest.terminal import clean_arguments, prepare_output, printable
 from ingest.trouble import in_words
+from ingest.zotero import STORAGE, ZoteroError, zotero_pdfs
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
+    from ingest.bibtex import Entry
     from ingest.paper import Paper
 
 
@@ -83,6 +88,9 @@ def _parser() -> argparse.ArgumentParser:
     add = command("add", _add, "add PDFs, or all PDFs in a folder and its subfolders")
     add.add_argument("paths", nargs="+", type=Path)
     add.add_argument("--attached", action="store_true", help="instead, add the PDFs attached to these")
+    zotero = command("zotero", _zotero, "add the PDFs of a Zotero library, with its metadata, collections and tags")
+    zotero.add_argument("folder", nargs="?", type=Path, default=Path.home() / "Zotero", help="Zotero's data folder")
+    zotero.add_argument("--base", type=Path, help="the base directory of linked files, if one is set in Zotero")
     listing = command("list", _list, "list the papers")
     listing.add_argument("--tag", help="only papers with this tag")
     for name, text in (("tag", "tag papers"), ("untag", "remove a tag from papers")):
@@ -167,6 +175,45 @@ def _add(library: Library, _: IngestSettings, options: argparse.Namespace) -> in
                 _report(IngestReport(file=str(file), status="failed", seconds=0.0, error=str(said)), options)
                 failed = True
         return (_run(library, papers, options) if papers else 0) or int(failed)
+
+
+def _zotero(library: Library, _: IngestSettings, options: argparse.Namespace) -> int:
+    """Nothing in Zotero's folder is changed. Run again, it adds what is new, and tags what came into collections."""
+    every = zotero_pdfs(options.folder, base=options.base)
+    there = {one.path: one for one in every if one.is_there}  # two items may link to one file
+    if not there:
+        raise ZoteroError(f"There is no PDF in {options.folder} on this machine.", "Let Zotero download the files.")
+    known = {paper.id for paper in library.papers()}
+    failed = _run(library, list(there), options)
+    tagged: dict[str, set[str]] = defaultdict(set)
+    for one in there.values():
+        found = next(iter(library.papers([paper_id(one.path)])), None)
+        if found is None:
+            continue
+        for tag in (*one.collections, *one.tags):
+            tagged[" ".join(tag.split())[:MAX_TAG_CHARS]].add(found.id)
+        if found.id not in known and options.folder / STORAGE not in one.path.parents:  # linked, so not found by itself
+            _describe_as(library, found, one.entry)
+    for tag, ids in sorted(tagged.items()):
+        if tag and not all(tag.casefold() in map(str.casefold, library.tags_of(name)) for name in ids):
+            failed = (
+                _tag(library, _, argparse.Namespace(tag=tag, ids=sorted(ids), take=False, json=options.json)) or failed
+            )
+    missing = [one for one in every if not one.is_there]
+    if missing and not options.json:
+        names = ", ".join(printable(one.entry.title or one.path.name) for one in missing[:3])
+        print(f"{len(missing)} not on this machine: {names}{', …' if len(missing) > 3 else ''}", file=sys.stderr)
+    return failed
+
+
+def _describe_as(library: Library, paper: Paper, entry: Entry) -> None:
+    names = ("title", "authors", "families", "year", "doi", "arxiv_id", "isbn", "publication")
+    facts = {name: value for name in names if (value := getattr(entry, name)) and value != getattr(paper, name)}
+    if facts and _owned(library):
+        library.describe(paper.id, **facts)
+    elif facts:
+        published = {"publication": asdict(entry.publication)} if entry.publication and "publication" in facts else {}
+        list(orders(library.owner(), {"do": "describe", "id": paper.id, "facts": facts | published}))
 
 
 def _run(library: Library, files: list[Path], options: argparse.Namespace) -> int:

@@ -38,6 +38,7 @@ from ingest.sandbox import Parser
 from ingest.sidecar import find_entry, sidecar_entries
 from ingest.steps import Steps
 from ingest.trouble import in_words
+from ingest.zotero import entry_beside
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
@@ -451,8 +452,8 @@ class Ingest:
 
 
 def _as_people_wrote_it(paper: Paper, pdf: Path) -> Paper:
-    """The paper as described by the bibliography beside the PDF, if there is one: a person wrote that."""
-    entry = find_entry(pdf, sidecar_entries(pdf), title=paper.title, doi=paper.doi)
+    """The paper as Zotero, which keeps the PDF, or the bibliography beside it describes it: a person wrote that."""
+    entry = entry_beside(pdf) or find_entry(pdf, sidecar_entries(pdf), title=paper.title, doi=paper.doi)
     if entry is None:
         return paper
     names = [field.name for field in fields(Description)]

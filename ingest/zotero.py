@@ -1,0 +1,197 @@
+"""A Zotero library, read where it lies: items, their PDFs, collections and tags. Nothing there is ever written.
+
+Zotero keeps everything in `zotero.sqlite`, and the files it manages in `storage/KEY/`. The tables and fields are those
+of Zotero 5 to 7 (zotero/zotero, resource/schema/userdata.sql). The database is opened read-only and immutable, so not
+even a lock is set; a change that Zotero is just writing may be missed until the next time.
+"""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+from collections import defaultdict
+from contextlib import closing
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+from ingest.bibtex import Entry
+from ingest.errors import UserFacingError
+from ingest.identifiers import ARXIV_ID, doi_in_field, isbn_in_field, normal_arxiv_id
+from ingest.paper import Publication
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+DATABASE = "zotero.sqlite"
+STORAGE = "storage"
+
+_LINKED_ADDRESS = 3  # linkMode of an attachment that is only an address
+_KINDS = {
+    "journalArticle": "article-journal",
+    "conferencePaper": "paper-conference",
+    "bookSection": "chapter",
+    "book": "book",
+    "thesis": "thesis",
+    "report": "report",
+}
+_ARXIV = re.compile(rf"arxiv[:.\s/]*(?:abs/)?({ARXIV_ID})", re.IGNORECASE)
+
+_ATTACHED = """
+    SELECT a.itemID, COALESCE(a.parentItemID, a.itemID), i.key, COALESCE(a.path, ''), a.linkMode
+    FROM itemAttachments a JOIN items i ON i.itemID = a.itemID
+    WHERE (a.contentType = 'application/pdf' OR LOWER(COALESCE(a.path, '')) LIKE '%.pdf')
+        AND a.itemID NOT IN (SELECT itemID FROM deletedItems)
+        AND COALESCE(a.parentItemID, 0) NOT IN (SELECT itemID FROM deletedItems)
+    ORDER BY a.itemID
+"""
+_FACTS = """
+    SELECT d.itemID, f.fieldName, v.value FROM itemData d
+    JOIN fields f ON f.fieldID = d.fieldID JOIN itemDataValues v ON v.valueID = d.valueID
+"""
+_PEOPLE = """
+    SELECT ic.itemID, ct.creatorType, COALESCE(c.firstName, ''), COALESCE(c.lastName, '') FROM itemCreators ic
+    JOIN creators c ON c.creatorID = ic.creatorID JOIN creatorTypes ct ON ct.creatorTypeID = ic.creatorTypeID
+    ORDER BY ic.itemID, ic.orderIndex
+"""
+_TAGS = "SELECT it.itemID, t.name FROM itemTags it JOIN tags t ON t.tagID = it.tagID ORDER BY t.name"
+_COLLECTIONS = """
+    SELECT ci.itemID, c.collectionName FROM collectionItems ci
+    JOIN collections c ON c.collectionID = ci.collectionID ORDER BY c.collectionName
+"""
+_TYPES = "SELECT i.itemID, i.key, t.typeName FROM items i JOIN itemTypes t ON t.itemTypeID = i.itemTypeID"
+
+
+class ZoteroError(UserFacingError):
+    """A folder that is no Zotero library, or one that cannot be read."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ZoteroPdf:
+    """One PDF of a Zotero library, with what Zotero knows of it."""
+
+    path: Path
+    """Where it should lie."""
+    entry: Entry
+    collections: tuple[str, ...]
+    tags: tuple[str, ...]
+
+    @property
+    def is_there(self) -> bool:
+        """Whether the file is on this machine; Zotero may have it elsewhere, or not have downloaded it."""
+        return self.path.is_file()
+
+
+def zotero_pdfs(folder: Path, *, base: Path | None = None) -> list[ZoteroPdf]:
+    """Every PDF of the library, those that are missing included, in the order in which they were added.
+
+    Args:
+        folder: Zotero's data folder, with `zotero.sqlite`.
+        base: the base directory for linked files, if one is set in Zotero.
+
+    Raises:
+        ZoteroError: there is no library, or it cannot be read.
+    """
+    database = folder / DATABASE
+    if not database.is_file():
+        raise ZoteroError(
+            f"There is no Zotero library in {folder}.",
+            f"Give Zotero's data folder, which has {DATABASE} (in Zotero: Settings, Advanced, Files and Folders).",
+        )
+    try:
+        address = f"file:{quote(str(database.resolve()))}?mode=ro&immutable=1"
+        with closing(sqlite3.connect(address, uri=True)) as opened:
+            return list(_read(opened, folder, base))
+    except sqlite3.Error as error:
+        raise ZoteroError(
+            f"Zotero's library in {folder} cannot be read ({error}).", "Close Zotero, then try again."
+        ) from error
+
+
+def entry_beside(pdf: Path) -> Entry | None:
+    """What Zotero knows of a PDF in its storage (`storage/KEY/file.pdf`); None elsewhere."""
+    folder = pdf.parent.parent
+    database = folder.parent / DATABASE
+    try:
+        if folder.name != STORAGE or not database.is_file():
+            return None
+        state = database.stat()
+        return _entries(folder.parent, state.st_mtime_ns, state.st_size).get(pdf.absolute())
+    except (OSError, ZoteroError):
+        return None
+
+
+@lru_cache(maxsize=4)
+def _entries(folder: Path, changed: int, size: int) -> Mapping[Path, Entry]:  # noqa: ARG001 - a changed file is read again
+    return {one.path.absolute(): one.entry for one in zotero_pdfs(folder)}
+
+
+def _read(database: sqlite3.Connection, folder: Path, base: Path | None) -> Iterator[ZoteroPdf]:
+    facts: dict[int, dict[str, str]] = defaultdict(dict)
+    for item, name, value in database.execute(_FACTS):
+        facts[item][name] = str(value)
+    people: dict[int, list[tuple[str, str, str]]] = defaultdict(list)
+    for item, role, first, last in database.execute(_PEOPLE):
+        people[item].append((role, str(first).strip(), str(last).strip()))
+    tags, collections = _names(database, _TAGS), _names(database, _COLLECTIONS)
+    types = {item: (str(key), str(kind)) for item, key, kind in database.execute(_TYPES)}
+    for attachment, item, key, said, mode in database.execute(_ATTACHED):
+        path = _place(str(said), str(key), folder, base) if mode != _LINKED_ADDRESS else None
+        if path is None or item not in types:
+            continue
+        yield ZoteroPdf(
+            path=path,
+            entry=_entry(*types[item], facts[item], people[item], path),
+            collections=tuple(dict.fromkeys(collections[item] + collections[attachment])),
+            tags=tuple(dict.fromkeys(tags[item] + tags[attachment])),
+        )
+
+
+def _names(database: sqlite3.Connection, query: str) -> dict[int, list[str]]:
+    found: dict[int, list[str]] = defaultdict(list)
+    for item, name in database.execute(query):
+        found[item].append(str(name))
+    return found
+
+
+def _place(said: str, key: str, folder: Path, base: Path | None) -> Path | None:
+    """Where an attachment lies; None if it lies outside of what its form allows, or its base is unknown."""
+    if said.startswith("storage:"):
+        name = said.removeprefix("storage:")
+        return (
+            folder / STORAGE / key / name if name == PurePosixPath(name).name and name not in {"", ".", ".."} else None
+        )
+    if said.startswith("attachments:"):
+        return base / PurePosixPath(said.removeprefix("attachments:")) if base else None
+    return Path(said) if said.startswith("/") else None
+
+
+def _entry(key: str, kind: str, facts: Mapping[str, str], people: list[tuple[str, str, str]], path: Path) -> Entry:
+    writers = [person for person in people if person[0] == "author"] or [p for p in people if p[0] == "editor"]
+    elsewhere = " ".join(facts.get(name, "") for name in ("archiveID", "extra", "url", "DOI", "publicationTitle"))
+    arxiv = _ARXIV.search(elsewhere)
+    year = re.search(r"\b(1[5-9]|20)\d\d\b", facts.get("date", ""))
+    container = next((facts[n] for n in ("publicationTitle", "proceedingsTitle", "bookTitle") if facts.get(n)), None)
+    publication = Publication(
+        kind=_KINDS.get(kind),
+        container=container,
+        volume=facts.get("volume"),
+        issue=facts.get("issue"),
+        pages=re.sub(r"\s*[-–—]+\s*", "-", facts.get("pages", "")) or None,
+        publisher=facts.get("publisher") or facts.get("university") or facts.get("institution"),
+    )
+    return Entry(
+        key=key,
+        title=" ".join(re.sub(r"</?(?:i|b|sub|sup|span)\b[^>]*>", "", facts.get("title", "")).split()),
+        authors=tuple(" ".join(filter(None, (first, last))) for _, first, last in writers),
+        families=tuple(last for _, _, last in writers),
+        year=int(year[0]) if year else None,
+        doi=doi_in_field(facts.get("DOI", "")),
+        arxiv_id=normal_arxiv_id(arxiv[1]) if arxiv else None,
+        isbn=isbn_in_field(facts.get("ISBN", "")),
+        abstract=facts.get("abstractNote") or None,
+        files=(str(path),),
+        publication=publication if publication != Publication() else None,
+    )
