@@ -14,6 +14,7 @@ from rag.answer import (
     TextDelta,
 )
 from rag.assistant import Assistant
+from rag.papers.papers import Papers
 from rag.settings import RagSettings
 
 __all__ = [
@@ -25,6 +26,7 @@ __all__ = [
     "Drafted",
     "Escalated",
     "Event",
+    "Papers",
     "Passage",
     "Queued",
     "RagSettings",

@@ -104,7 +104,7 @@ ORDER = (  # of rag, the ground first: each imports from what stands before it, 
     ("quoting", "prompts", "render"),
     ("expert", "prompter", "catalogue", "health"),
     ("assistant", "evaluation"),
-    ("adapt",),
+    ("adapt", "papers"),
     ("commands",),
     ("__main__",),
 )
