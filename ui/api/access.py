@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from ui.api.keys import ApiKey, ApiKeys, Scope
 
-PER_MINUTE = 120
+PER_MINUTE = 600
 """Requests of one key in a minute."""
 MOST_KEYS = 1000
 
