@@ -13,6 +13,7 @@ import chainlit as cl
 import chainlit.auth.cookie
 import chainlit.server
 from chainlit.auth import get_token_from_cookies
+from chainlit.config import config
 from chainlit.session import WebsocketSession
 from fastapi import HTTPException
 
@@ -65,6 +66,7 @@ def begin(server: FastAPI, folder: Path) -> None:
             raise SystemExit("No provider is set up: set its OAUTH_ variables, see docs/people.md.") from None
     else:
         cl.password_auth_callback(with_password)
+        config.code.password_auth_callback = with_password  # Chainlit's wrapper takes an exception for a wrong password
     cl.on_logout(signed_out)
     if server.middleware_stack is None:
         server.add_middleware(guard.PeopleGuard)

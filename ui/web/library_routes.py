@@ -190,7 +190,9 @@ def papers(q: str = "", sort: str = "added", down: bool = True) -> Response:  # 
         for entry in library.ledger.entries("queued", "parsing", "embedding", "failed")
     ]
     n_samples = sum(row.sample for row in everything)
-    told = {"whose": {row.id: library.state_of(row.id) for row in shown}} if isinstance(library, View) else {}
+    told: dict[str, Any] = {}
+    if isinstance(library, View):
+        told = {"whose": {row.id: library.state_of(row.id) for row in shown}, "manages": rules.may_manage()}
     reply = told | {
         "papers": [paper_list.as_json(row) for row in shown],
         "total": len(everything),

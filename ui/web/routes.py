@@ -55,6 +55,16 @@ _WORDS: dict[str, Any] = {
     "threadHistory.sidebar.empty": "No chats yet",
     "threadHistory.thread.untitled": "Untitled chat",
     "navigation.newChat.dialog.description": "This chat stays in the list on the left.",
+    "navigation.user.menu.logout": "Sign out",
+    "auth.login.title": "Sign in to Scholion",
+    "auth.login.form.email.label": "Name",
+    "auth.login.form.email.placeholder": "",
+    "auth.login.form.email.required": "Enter your name.",
+    "auth.login.form.password.required": "Enter your password.",
+    "auth.login.form.actions.signin": "Sign in",
+    "auth.login.errors.default": "You are not signed in. Try again in a minute.",
+    "auth.login.errors.credentialsSignin": "The name or the password is wrong.",
+    "auth.login.errors.oauthSignin": "You have no account here for this sign-in. Ask an administrator for one.",
 }
 
 
