@@ -19,6 +19,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from ingest import UserFacingError
+from rag.words import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -192,7 +193,7 @@ class People:
         private = [hold for hold in mine if not self.is_shared(hold.paper)]
         if private and papers_to is None:
             raise PeopleError(
-                f"{person.name} has {len(private)} private papers.", "Say who gets them: --papers-to NAME."
+                f"{person.name} has {counted(len(private), 'private paper')}.", "Say who gets them: --papers-to NAME."
             )
         heir = papers_to or next(one for one in self.all() if one.admin and one.id != person.id)
         for hold in mine:
@@ -273,6 +274,8 @@ class People:
         with self._lock:
             if person.id in self.held(paper):
                 return False
+            if self.person(person.id) is None:
+                raise PeopleError("This account is gone.", "Ask an administrator for another.")
             added_at = _now() if file else ""
             self._put(Hold(paper, person.id, shared, file, added_at, {}, (), local=False))
         return True
