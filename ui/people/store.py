@@ -50,6 +50,7 @@ CREATE TABLE IF NOT EXISTS choices (
     person TEXT NOT NULL REFERENCES people(id) ON DELETE CASCADE, name TEXT NOT NULL, value TEXT NOT NULL,
     PRIMARY KEY (person, name)) WITHOUT ROWID;
 """
+_KEEP = "INSERT OR REPLACE INTO holds VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
 _PERSON = "id, name, admin, login"
 
 
@@ -309,15 +310,18 @@ class People:
         )
         if owner is None:
             return 0
-        return sum(self.hold(owner, paper, shared=True) for paper in papers if not self.held(paper))
+        with self._lock:
+            now = self._now()
+            new = [Hold(paper, owner.id, True, "", "", {}, (), local=False) for paper in papers if not now.get(paper)]
+            with self._db as db:  # one transaction, however large the library is
+                db.executemany(_KEEP, [_row(hold) for hold in new])
+            for hold in new:
+                now.setdefault(hold.paper, {})[hold.person] = hold
+        return len(new)
 
     def _put(self, hold: Hold) -> None:
-        values = (
-            *(hold.paper, hold.person, hold.shared, hold.file, hold.added_at),
-            *(json.dumps(dict(hold.facts)), json.dumps(hold.tags), hold.local),
-        )
         with self._lock:
-            self._write("INSERT OR REPLACE INTO holds VALUES (?, ?, ?, ?, ?, ?, ?, ?)", values)
+            self._write(_KEEP, _row(hold))
             self._now().setdefault(hold.paper, {})[hold.person] = hold
 
     def _now(self) -> dict[str, dict[str, Hold]]:
@@ -361,6 +365,14 @@ class People:
 
 def _person(row: Sequence[Any]) -> Person:
     return Person(row[0], row[1], bool(row[2]), row[3])
+
+
+def _row(hold: Hold) -> tuple[Any, ...]:
+    """The hold as the table has it."""
+    return (
+        *(hold.paper, hold.person, hold.shared, hold.file, hold.added_at),
+        *(json.dumps(dict(hold.facts)), json.dumps(hold.tags), hold.local),
+    )
 
 
 def _hash(key: str) -> str:
