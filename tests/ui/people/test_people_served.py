@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 import socketio.exceptions
@@ -121,7 +125,7 @@ def test_a_command_adds_for_all_and_the_first_administrator_has_it(served, tmp_p
     path = pdf_about(tmp_path / "team.pdf", "wombat")
     done = subprocess.run(
         [sys.executable, "-m", "ingest", "add", "--json", str(path)],
-        cwd=ROOT, env={**_environment(), "SCHOLION_LIBRARY": str(served.library)}, capture_output=True, text=True,
+        cwd=ROOT, env=os.environ | {"SCHOLION_LIBRARY": str(served.library)}, capture_output=True, text=True,
         check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
@@ -131,7 +135,65 @@ def test_a_command_adds_for_all_and_the_first_administrator_has_it(served, tmp_p
     people.close()
 
 
-def _environment() -> dict[str, str]:
-    import os
+class Provider(BaseHTTPRequestHandler):
+    """A provider at which everybody is who the code says."""
 
-    return dict(os.environ)
+    def _say(self, said: dict) -> None:
+        content = json.dumps(said).encode()
+        self.send_response(200)
+        self.send_header("content-type", "application/json")
+        self.send_header("content-length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    def do_POST(self) -> None:
+        form = parse_qs(self.rfile.read(int(self.headers["content-length"])).decode())
+        self._say({"access_token": form["code"][0], "token_type": "bearer"})
+
+    def do_GET(self) -> None:
+        self._say({"email": self.headers["authorization"].removeprefix("Bearer "), "name": "Somebody"})
+
+    def log_message(self, *arguments: object) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def provider():
+    with ThreadingHTTPServer(("127.0.0.1", 0), Provider) as made:
+        threading.Thread(target=made.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{made.server_port}"
+        made.shutdown()
+
+
+async def test_at_a_provider_those_with_an_account_come_in_and_others_do_not(provider, tmp_path, monkeypatch) -> None:
+    people = People(tmp_path / "library")
+    people.add("Ada", login="generic:ada@example.org")
+    people.close()
+    for name, value in {
+        "SCHOLION_PEOPLE": "oauth",
+        "OAUTH_GENERIC_CLIENT_ID": "x",
+        "OAUTH_GENERIC_CLIENT_SECRET": "y",
+        "OAUTH_GENERIC_SCOPES": "openid",
+        "OAUTH_GENERIC_AUTH_URL": f"{provider}/authorize",
+        "OAUTH_GENERIC_TOKEN_URL": f"{provider}/token",
+        "OAUTH_GENERIC_USER_INFO_URL": f"{provider}/me",
+    }.items():
+        monkeypatch.setenv(name, value)
+    served = Served(library=tmp_path / "library", root=app_root(tmp_path / "root")).start()
+    try:
+        for who, known in (("ada@example.org", True), ("mallory@example.org", False)):
+            page = Page(served.url)
+            config = (await page.http.get("/auth/config")).json()
+            assert (config["oauthProviders"], config["passwordAuth"]) == (["generic"], False)
+            asked = await page.http.get("/auth/oauth/generic")
+            assert asked.headers["location"].startswith(f"{provider}/authorize")
+            (state,) = parse_qs(urlsplit(asked.headers["location"]).query)["state"]
+            wrong = await page.http.get("/auth/oauth/generic/callback", params={"code": who, "state": "another"})
+            assert "error" in wrong.headers["location"]
+            came = await page.http.get("/auth/oauth/generic/callback", params={"code": who, "state": state})
+            assert ("success" in came.headers["location"]) == known
+            assert (await page.http.get("/user")).status_code == (200 if known else 401)
+            assert (await page.http.post("/login", data={"username": "Ada", "password": ""})).status_code in {400, 422}
+            await page.close()
+    finally:
+        served.stop()
