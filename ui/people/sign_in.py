@@ -40,6 +40,9 @@ CALLBACKS = ("on_chat_start", "on_chat_resume", "on_message", "on_window_message
 EVENTS = ("client_message", "edit_message")
 """Messages of the page's websocket that name a stored step."""
 
+WRONG = "The name or the password is wrong."
+TOO_MANY = "Too many wrong passwords. Try again in {wait} seconds."
+
 guesses = Guesses()
 
 
@@ -125,19 +128,18 @@ def own_steps_only(name: str, handler: Callable[..., Awaitable[Any]]) -> Callabl
     return wrapped
 
 
-async def with_password(name: str, password: str) -> cl.User | None:
+async def with_password(name: str, password: str) -> cl.User:
     """Chainlit's callback for a name and a password.
 
     Raises:
-        HTTPException: there were too many wrong ones before.
+        HTTPException: they are wrong, or there were too many wrong ones before.
     """
     address = who.address.get()
     if wait := guesses.take(name, address):
-        said = f"Too many wrong passwords. Try again in {wait} seconds."
-        raise HTTPException(429, said, headers={"retry-after": str(wait)})
+        raise HTTPException(429, TOO_MANY.format(wait=wait), headers={"retry-after": str(wait)})
     person, kept = who.people().with_password(name)
     if not await asyncio.to_thread(passwords.fits, password, kept) or person is None:
-        return None
+        raise HTTPException(401, WRONG)
     guesses.give_back(name, address)
     return _user(person)
 

@@ -62,7 +62,7 @@ _WORDS: dict[str, Any] = {
     "auth.login.form.email.required": "Enter your name.",
     "auth.login.form.password.required": "Enter your password.",
     "auth.login.form.actions.signin": "Sign in",
-    "auth.login.errors.default": "You are not signed in. Try again in a minute.",
+    "auth.login.errors.default": "You are not signed in. Check your name and password.",
     "auth.login.errors.credentialsSignin": "The name or the password is wrong.",
     "auth.login.errors.oauthSignin": "You have no account here for this sign-in. Ask an administrator for one.",
 }

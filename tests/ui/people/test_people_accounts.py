@@ -138,10 +138,11 @@ def accounts(app, people, monkeypatch):
 async def test_only_the_right_password_signs_in_and_guessing_is_refused(accounts) -> None:
     user = await accounts.with_password("ADA", PASSWORD)
     assert (user.identifier, user.display_name) == (FIRST, "Ada")
-    for name, password in (("Ada", "wrong wrong"), ("Nobody", PASSWORD)):
-        assert await accounts.with_password(name, password) is None
-    for _ in range(OF_NAME[0] - 1):
-        assert await accounts.with_password("Ada", "wrong wrong") is None
+    wrong = [("Nobody", PASSWORD), *[("Ada", "wrong wrong")] * OF_NAME[0]]
+    for name, password in wrong:
+        with pytest.raises(HTTPException) as error:
+            await accounts.with_password(name, password)
+        assert (error.value.status_code, error.value.detail) == (401, accounts.WRONG), "the same of both"
     with pytest.raises(HTTPException) as error:
         await accounts.with_password("Ada", "wrong wrong")
     assert error.value.status_code == 429
@@ -157,7 +158,8 @@ async def test_at_a_provider_only_those_with_an_account_sign_in(accounts, people
     assert (await accounts.with_provider("github", "token", {}, known)).display_name == "Bob"
     assert await accounts.with_provider("gitlab", "token", {}, known) is None, "the same name elsewhere is another's"
     assert await accounts.with_provider("github", "token", {}, stranger) is None
-    assert await accounts.with_password("Bob", "") is None, "has no password"
+    with pytest.raises(HTTPException):
+        await accounts.with_password("Bob", "")
 
 
 async def test_the_login_page_gives_a_cookie_that_sign_out_ends(two, monkeypatch) -> None:
