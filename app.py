@@ -39,9 +39,8 @@ from ui.web import guard, library_routes, names, patches, routes
 folder = core.settings().library.expanduser().resolve()
 attachments = UploadFolder(folder / "uploads")
 
-environment.shut_out(
-    but=providers()
-)  # `python -m ui` does this before it imports Chainlit, but `chainlit run` does not
+# `python -m ui` does this before it imports Chainlit, but `chainlit run` does not
+environment.shut_out(but=providers())
 patches.apply(incoming=folder / names.INCOMING, edit=editing.edit)
 ending.install()
 guard.check_host(config.run.host, allowed=several().listen if several().people else None)

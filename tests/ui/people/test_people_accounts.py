@@ -236,6 +236,12 @@ def test_without_accounts_no_other_machine_reaches_it(values) -> None:
         PeopleSettings(**values)
 
 
+def test_the_doctor_knows_the_settings() -> None:
+    from rag.health.settings_checks import OF_PEOPLE
+
+    assert {f"SCHOLION_{name.upper()}" for name in PeopleSettings.model_fields} == OF_PEOPLE
+
+
 def test_with_accounts_the_public_address_is_answered() -> None:
     made = PeopleSettings(people="passwords", listen="0.0.0.0", address="https://Papers.example.org")
     assert (made.public_host, made.is_encrypted) == ("papers.example.org", True)
