@@ -14,6 +14,7 @@ import chainlit.auth.cookie
 import chainlit.server
 from chainlit.auth import get_token_from_cookies
 from chainlit.config import config
+from chainlit.context import init_ws_context
 from chainlit.session import WebsocketSession
 from fastapi import HTTPException
 
@@ -119,10 +120,16 @@ def own_steps_only(name: str, handler: Callable[..., Awaitable[Any]]) -> Callabl
         step = said.get("id") if isinstance(said, dict) else None
         session = WebsocketSession.require(sid)
         with who.signed_in_as(who.key_in(session.token)):
-            person = who.asking()
-            rules.authorize(person, f"chat {name}")
-            if step:
-                rules.authorize(person, f"chat {name}", await guard.thing("step", str(step)))
+            try:
+                person = who.asking()
+                rules.authorize(person, f"chat {name}")
+                if step:
+                    rules.authorize(person, f"chat {name}", await guard.thing("step", str(step)))
+            except UserFacingError as error:
+                init_ws_context(session)
+                await cl.context.emitter.send_toast(str(error), "error")
+                await cl.context.emitter.task_end()
+                return
             await handler(sid, payload)
 
     return wrapped

@@ -66,6 +66,8 @@ class View(Library):
         facts = _facts(own) if own else {}
         if shown and shown.file:
             facts["file_name"] = shown.file
+            if _is_named_after_its_file(paper):  # whose name is another person's
+                facts.setdefault("title", shown.file.rsplit(".", 1)[0])
         return replace(paper, **facts) if facts else paper
 
     def _checked(self, paper_id: str) -> str:
@@ -474,6 +476,12 @@ class SeenLedger(Ledger):
         name = own.file or entry.file
         reason = entry.reason.replace(entry.file, name) if entry.reason else None
         return replace(entry, file=name, reason=reason)
+
+
+def _is_named_after_its_file(paper: Paper) -> bool:
+    """Whether no title was found in the PDF, so that its file's name stands for it."""
+    title, file = ("".join(filter(str.isalnum, text.casefold())) for text in (paper.title, paper.file_name))
+    return file.removesuffix("pdf") == title.removesuffix("pdf")
 
 
 def _facts(hold: Hold) -> dict[str, Any]:

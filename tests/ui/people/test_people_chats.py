@@ -154,15 +154,16 @@ async def test_a_message_cannot_take_the_place_of_one_in_another_persons_chat(ap
     new = str(uuid.uuid4())
     page = await page_of("bob")
     monkeypatch.setattr(WebsocketSession, "require", classmethod(lambda cls, sid: page.session))
-    with pytest.raises(rules.NoSuchThingError):
-        await wrapped("sid", {"message": {"id": two.step}})
+    await wrapped("sid", {"message": {"id": two.step}})
+    assert page.of("toast")[0]["message"] == rules.GONE
     await wrapped("sid", {"message": {"id": new}})
     page = await page_of("ada")
     await wrapped("sid", {"message": {"id": two.step}})
     assert taken == [new, two.step]
     page.session.token = None
-    with pytest.raises(who.SignedOutError):
-        await wrapped("sid", {"message": {"id": new}})
+    await wrapped("sid", {"message": {"id": new}})
+    assert page.of("toast")[0]["message"] == REFUSED
+    assert taken == [new, two.step]
 
 
 async def test_everybody_has_their_own_style_of_references(two) -> None:

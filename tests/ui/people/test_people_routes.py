@@ -250,7 +250,8 @@ async def test_the_same_pdf_is_both_persons_own_and_neither_learns_of_the_other(
     assert (line["state"], line["paper"], line["said"]) == ("added", two.private, ""), "as if nobody had had it"
     (row,) = [paper for paper in bob.get("/library/papers").json()["papers"] if paper["id"] == two.private]
     assert (row["file"], row["tags"], row["corrected"], row["local_only"]) == ("mine.pdf", [], "", False)
-    assert "rival" not in json.dumps(row)
+    assert SECRET not in json.dumps(row), "not even in a title that is the file's name"
+    assert row["title"] == "mine"
     (hers,) = [paper for paper in ada.get("/library/papers").json()["papers"] if paper["id"] == two.private]
     assert (hers["file"], hers["title"], hers["local_only"]) == (f"{SECRET}.pdf", f"{SECRET} for my rival", True)
     assert row["added"] > hers["added"]
