@@ -30,12 +30,15 @@ def router() -> APIRouter:
     ) -> JSONResponse:
         reply = await chainlit.server.project_settings(user, language, chat_profile)
         said = json.loads(reply.body)
-        if not rules.may_manage():
-            links = said["ui"].get("header_links") or []
-            said["ui"]["header_links"] = [link for link in links if link["url"] not in MANAGED]
+        said["ui"]["header_links"] = followed(said["ui"].get("header_links") or [])
         return JSONResponse(said)
 
     return made
+
+
+def followed(links: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Those of the links in the header that who asks may follow."""
+    return links if rules.may_manage() else [link for link in links if link["url"] not in MANAGED]
 
 
 def share(ids: list[str], *, on: bool) -> str:
