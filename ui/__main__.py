@@ -15,11 +15,14 @@ import time
 from http.client import HTTPConnection, HTTPException
 from typing import TYPE_CHECKING
 
+from pydantic import ValidationError
+
 from ingest import UserFacingError, environment
 from ingest.errors import LibraryBusyError
-from ingest.settings import PROJECT
+from ingest.settings import PROJECT, bad_setting
 from ingest.terminal import prepare_output
 from ingest.trouble import in_words
+from ui.chats import command
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -36,14 +39,19 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m ui", description="Start Scholion on this machine.")
     parser.add_argument("--port", type=int, default=PORT, help=f"first port to try (default: {PORT})")
     parser.add_argument("--no-browser", action="store_true", help="do not open the browser")
+    command.add_to(parser.add_subparsers(metavar="COMMAND"))
+    parser.set_defaults(run=None)
     prepare_output()
     options = parser.parse_args(arguments)
     os.umask(0o077)  # files written here are for the user only
     may_open = not options.no_browser and sys.stdout.isatty() and _has_display()
     try:
-        return _start(options.port, may_open=may_open)
+        return int(options.run(options)) if options.run else _start(options.port, may_open=may_open)
     except KeyboardInterrupt:
         return 130
+    except ValidationError as error:
+        print(bad_setting(error), file=sys.stderr)
+        return 1
     except Exception as error:
         if (said := in_words(error)) is None:
             raise
@@ -79,7 +87,7 @@ def _start(first_port: int, *, may_open: bool) -> int:
         ) from error
     names.remove_leftovers(folder / names.INCOMING)
     core.library().papers()  # report a damaged catalogue now, not at the first question
-    for said in start.mended(folder):
+    for said in start.mended(folder, core.settings().chat_database):
         print(said, flush=True)
     _add_samples()
     os.environ |= {
