@@ -31,20 +31,28 @@ from ui import (
 from ui.chats import editing, where
 from ui.chats.history import ChatHistory, UploadFolder
 from ui.errors import visible, visible_briefly
+from ui.people import sign_in
+from ui.people.settings import providers
+from ui.people.settings import settings as several
 from ui.web import guard, library_routes, names, patches, routes
 
 folder = core.settings().library.expanduser().resolve()
 attachments = UploadFolder(folder / "uploads")
 
-environment.shut_out()  # `python -m ui` does this before it imports Chainlit, but `chainlit run` does not
+environment.shut_out(
+    but=providers()
+)  # `python -m ui` does this before it imports Chainlit, but `chainlit run` does not
 patches.apply(incoming=folder / names.INCOMING, edit=editing.edit)
 ending.install()
-guard.check_host(config.run.host)
+guard.check_host(config.run.host, allowed=several().listen if several().people else None)
+if several().people:
+    sign_in.begin(server, folder)
 guard.install(
     server,
     port=config.run.port,
     upload_mb=config.features.spontaneous_file_upload.max_size_mb,
     is_owner=patches.is_owner,
+    public_host=several().public_host,
 )
 routes.install(server, uploads=attachments)
 
@@ -55,10 +63,13 @@ def data_layer() -> ChatHistory:
     return where.opened(folder, attachments)
 
 
-@cl.header_auth_callback
 async def local_user(headers: Any) -> cl.User:  # noqa: ARG001 - chainlit passes it by name
     """The user at this machine; `ui.web.guard` keeps everybody else out."""
     return cl.User(identifier="local", display_name="You")
+
+
+if not several().people:
+    cl.header_auth_callback(local_user)
 
 
 @cl.on_app_startup
@@ -190,3 +201,6 @@ async def on_window_message(data: Any) -> None:
     await shelf.heard(data)
     await panel.open_citation(data)
     await export.copied(data)
+
+
+sign_in.protect(server, config.code)

@@ -37,9 +37,10 @@ def settings() -> str:
     """A table of all settings with their defaults."""
     from ingest.settings import PROJECT, IngestSettings
     from rag.settings import RagSettings
+    from ui.people.settings import PeopleSettings
 
     rows = ["| variable | default | meaning |", "|---|---|---|"]
-    for cls in (IngestSettings, RagSettings):
+    for cls in (IngestSettings, RagSettings, PeopleSettings):
         for name, field in cls.model_fields.items():
             default = field.default
             if isinstance(default, Path):

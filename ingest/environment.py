@@ -57,15 +57,15 @@ def for_child(*names: str, **more: str) -> dict[str, str]:
     return {name: os.environ[name] for name in (*_EVERY_CHILD, *names) if name in os.environ} | more
 
 
-def shut_out() -> dict[str, str]:
+def shut_out(*, but: str | None = None) -> dict[str, str]:
     """Drop the variables of other programs from this process; return the environment as it was before.
 
     To be called before Chainlit, chromadb or openai are imported: they read theirs at once. What the launcher has set
-    stays, so that it may be called again.
+    stays, so that it may be called again, and so does what begins with `but`.
     """
     before = dict(os.environ)
     for name in before:
-        if FOREIGN.fullmatch(name.upper()) and name not in LAUNCHER:
+        if FOREIGN.fullmatch(name.upper()) and name not in LAUNCHER and not (but and name.startswith(but)):
             del os.environ[name]
             dropped.add(name)
     os.environ |= OFFLINE

@@ -25,7 +25,7 @@ _PRIVATE_FOLDER, _PRIVATE_FILE = 0o700, 0o600
 _OURS = (
     *("papers", "quarantine", "stray", "uploads", "incoming", "chroma", "models", "library.db", "chats", "secret"),
     *("owner", "audit", "privacy.json", "redact.txt", "glossary.csv", "confidence.json", "errors.jsonl"),
-    *("choices", "keys"),
+    *("choices", "keys", "people"),
 )
 """How the names of our files in the folder begin; other files there keep their permissions."""
 

@@ -40,7 +40,7 @@ from ingest.vectors import ChromaIndex, ExactIndex, VectorIndex, probe
 from ingest.word_index import WordIndex
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
     from ingest.embed import Vectors
@@ -103,14 +103,19 @@ class Library:
         query += " AND id IN (SELECT value FROM json_each(?)) ORDER BY added_at, id"
         return [as_paper(row) for row in self._db.execute(query, (json.dumps(list(ids)),))]
 
-    def like(self, paper: Paper) -> Paper | None:
-        """Another paper that is probably the same one from another file: same DOI, or same title and an author."""
+    def like(self, paper: Paper, *, among: Callable[[str], bool] | None = None) -> Paper | None:
+        """Another paper that is probably the same one from another file: same DOI, or same title and an author.
+
+        Only papers whose ids are `among` the known ones count; all if it is None.
+        """
         query = (
             f"SELECT {PAPER} FROM papers WHERE finished_at IS NOT NULL AND id <> :id "  # noqa: S608 constant columns
             "AND (lower(doi) = lower(:doi) OR lower(title) = lower(:title)) ORDER BY added_at, id"
         )
         for row in self._db.execute(query, {"id": paper.id, "doi": paper.doi, "title": paper.title}):
             other = as_paper(row)
+            if among and not among(other.id):
+                continue
             same_doi = paper.doi and other.doi and paper.doi.lower() == other.doi.lower()
             told_apart = bool(paper.doi and other.doi) or len(paper.title.split()) < 3
             names = [{name.split()[-1].lower() for name in each.authors if name.split()} for each in (paper, other)]

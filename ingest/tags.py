@@ -50,7 +50,7 @@ class Tags:
         """
         tags = self.all()
         for name in tags:
-            if name.casefold() == _clean(tag).casefold():
+            if name.casefold() == clean(tag).casefold():
                 return name
         there = f"The tags are: {', '.join(tags)}." if tags else "Tag a paper with `python -m ingest tag TAG ID`."
         raise TagError(f"No paper has the tag {tag!r}.", there)
@@ -61,7 +61,7 @@ class Tags:
         Raises:
             TagError: it is empty or too long.
         """
-        name = _clean(tag)
+        name = clean(tag)
         name = next((known for known in self.all() if known.casefold() == name.casefold()), name)
         with self._db() as db:
             db.executemany("INSERT OR IGNORE INTO tags VALUES (?, ?)", [(paper_id, name) for paper_id in paper_ids])
@@ -86,7 +86,7 @@ class Tags:
         self._db().executemany("INSERT OR IGNORE INTO tags VALUES (?, ?)", [(paper_id, tag) for tag in tags])
 
 
-def _clean(tag: str) -> str:
+def clean(tag: str) -> str:
     """The tag on one line, without surrounding space."""
     name = " ".join("".join(char if char.isprintable() else " " for char in tag).split())
     if not name:

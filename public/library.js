@@ -80,6 +80,15 @@ new IntersectionObserver((seen) => {
 
 const date = (iso) => new Date(iso).toLocaleDateString('en-GB', { day: 'numeric', month: 'short', year: 'numeric' });
 
+// Where several people use one Scholion: whose a paper is.
+const SHARED = { private: 'private', shared: 'shared', 'also shared': 'shared', "another's": 'shared' };
+const SHARING = {
+  private: 'Only you see it', shared: 'Everybody sees it, because you share it',
+  'also shared': 'Everybody sees it, because somebody else shares it', "another's": 'Somebody else shares it with you',
+};
+const isMine = (paper) => !known.whose || known.whose[paper.id] !== "another's";
+const mayChange = (paper) => isMine(paper) || known.manages;
+
 function row(paper) {
   const box = make('input', { type: 'checkbox', 'aria-label': `Tick ${paper.title}`, onchange: () => tick(paper.id, box.checked) });
   box.checked = ticked.has(paper.id);
@@ -93,13 +102,14 @@ function row(paper) {
       make('div', { class: 'meta faint', title: paper.file }, facts),
       make('div', { class: 'tags' },
         paper.sample && make('span', { class: 'badge' }, 'sample'),
+        known.whose && make('span', { class: 'badge', title: SHARING[known.whose[paper.id]] }, SHARED[known.whose[paper.id]]),
         paper.local_only && make('span', { class: 'badge', title: 'Its text never leaves this machine' }, 'local only'),
-        paper.tags.map((tag) => chip(paper, tag))),
+        paper.tags.map((tag) => (mayChange(paper) ? chip(paper, tag) : make('span', { class: 'badge' }, tag)))),
       paper.notes.map((note) => make('div', { class: /retracted\.$/.test(note) ? 'note warn' : 'note' }, note)),
       paper.corrected && make('div', { class: 'note' }, paper.corrected)),
     make('div', { class: 'acts' },
-      make('button', { type: 'button', 'aria-label': `Edit ${paper.title}`, onclick: () => edit(paper) }, 'Edit'),
-      make('button', { type: 'button', 'aria-label': `Remove ${paper.title}`, onclick: () => remove([paper.id]) }, 'Remove')));
+      mayChange(paper) && make('button', { type: 'button', 'aria-label': `Edit ${paper.title}`, onclick: () => edit(paper) }, 'Edit'),
+      isMine(paper) && make('button', { type: 'button', 'aria-label': `Remove ${paper.title}`, onclick: () => remove([paper.id]) }, 'Remove')));
   if (editing === paper.id) element.append(open ?? form(paper));
   return element;
 }
@@ -225,6 +235,8 @@ function drawTicked() {
       button('Remove this tag', () => tagTicked(true)),
       button('Local only', () => change('local-only', { ids, on: true }), { title: 'Their text never leaves this machine' }),
       button('Not local only', () => change('local-only', { ids, on: false }), { title: 'Their text may leave with your consent' }),
+      known.whose && button('Share', () => change('share', { ids, on: true }), { title: 'Everybody who signs in sees them' }),
+      known.whose && button('Make private', () => change('share', { ids, on: false }), { title: 'Only you see them, unless somebody else shares them' }),
       button('Remove from library', () => remove(ids)),
       papers.length > ids.length ? button('Tick all shown', () => { papers.forEach((paper) => ticked.add(paper.id)); draw(); }) : '')),
     button('Clear', () => { ticked.clear(); draw(); }));
@@ -405,8 +417,8 @@ document.addEventListener('keydown', (event) => {
   }
   if (!here?.dataset.paper || field) return;
   const paper = papers.find((one) => one.id === here.dataset.paper);
-  if (event.key === 'e' || event.key === 'E') { event.preventDefault(); edit(paper); }
-  else if (event.key === 'Delete') remove([paper.id]);
+  if ((event.key === 'e' || event.key === 'E') && mayChange(paper)) { event.preventDefault(); edit(paper); }
+  else if (event.key === 'Delete' && isMine(paper)) remove([paper.id]);
   else if (event.key === ' ' && event.target.matches('.title')) {
     event.preventDefault();
     const box = here.querySelector('input');

@@ -8,9 +8,10 @@ from __future__ import annotations
 import asyncio
 import time
 from contextlib import aclosing
+from copy import copy
 from dataclasses import dataclass, replace
 from functools import cache
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from ingest import Embedder, Library, UserFacingError, embedder_from
 from ingest.terminal import well_formed
@@ -164,12 +165,31 @@ class Assistant:
         self.gate = expert.gate if expert else None
         """What decides what may leave the machine; kept without a larger model, for the user's decisions."""
         self.shape = shape_of(settings)
-        self.search: Search = like.search if like else Search.of(library, embedder, reader)
-        self._catalogue, self._terms, self._retriever = self.search.catalogue, self.search.terms, self.search.retriever
-        self._composer = Composer(
-            self._retriever, reader, quotes_first=quotes_first, taught=taught, floor=settings.answer_floor
-        )
-        self._prompter = Prompter(drafter, settings, retriever=self._retriever, terms=self._terms)
+        self._reader = reader
+        self._composing: dict[str, Any] = {
+            "quotes_first": quotes_first,
+            "taught": taught,
+            "floor": settings.answer_floor,
+        }
+        self._search_with(like.search if like else Search.of(library, embedder, reader))
+
+    def _search_with(self, search: Search) -> None:
+        self.search = search
+        self._catalogue, self._terms, self._retriever = search.catalogue, search.terms, search.retriever
+        self._composer = Composer(self._retriever, self._reader, **self._composing)
+        self._prompter = Prompter(self.drafter, self._settings, retriever=self._retriever, terms=self._terms)
+
+    def over(self, library: Library, *, like: Assistant | None = None) -> Self:
+        """This assistant over a view of its library: the same models and decisions, and a search that finds only that.
+
+        `like` is an earlier assistant over that view, whose search this one shares.
+        """
+        made = copy(self)
+        made.library = library
+        terms = Terms(library, mined_by=self._terms)
+        retriever = Retriever(library, self.embedder, terms=terms, reader=self._reader)
+        made._search_with(like.search if like else Search(Catalogue(library), terms, retriever))  # noqa: SLF001 - one of us
+        return made
 
     @classmethod
     def open(cls, settings: RagSettings, *, library: Library, like: Self | None = None) -> Self:

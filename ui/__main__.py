@@ -19,12 +19,15 @@ from pydantic import ValidationError
 
 from ingest import UserFacingError, environment
 from ingest.errors import LibraryBusyError
-from ingest.settings import PROJECT, bad_setting
+from ingest.settings import PROJECT, IngestSettings, bad_setting
 from ingest.terminal import prepare_output
 from ingest.trouble import in_words
-from ui.chats import command
+from ui.chats import command as chats_command
+from ui.people import command
+from ui.people.settings import providers, settings
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 HOST = "127.0.0.1"
@@ -39,14 +42,25 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m ui", description="Start Scholion on this machine.")
     parser.add_argument("--port", type=int, default=PORT, help=f"first port to try (default: {PORT})")
     parser.add_argument("--no-browser", action="store_true", help="do not open the browser")
-    command.add_to(parser.add_subparsers(metavar="COMMAND"))
+    chats_command.add_to(parser.add_subparsers(metavar="COMMAND"))
     parser.set_defaults(run=None)
+    parser.epilog = f"`python -m ui people`: {command.HELP}"
     prepare_output()
-    options = parser.parse_args(arguments)
     os.umask(0o077)  # files written here are for the user only
+    given = sys.argv[1:] if arguments is None else arguments
+    if given[:1] == ["people"]:
+        return _said(lambda: command.main(given[1:], folder=IngestSettings().library.expanduser().resolve()))
+    options = parser.parse_args(given)
+    if options.run:
+        return _said(lambda: int(options.run(options)))
     may_open = not options.no_browser and sys.stdout.isatty() and _has_display()
+    return _said(lambda: _start(options.port, may_open=may_open))
+
+
+def _said(work: Callable[[], int]) -> int:
+    """The exit status; what goes wrong is said in a sentence."""
     try:
-        return int(options.run(options)) if options.run else _start(options.port, may_open=may_open)
+        return work()
     except KeyboardInterrupt:
         return 130
     except ValidationError as error:
@@ -60,12 +74,14 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _start(first_port: int, *, may_open: bool) -> int:
-    theirs = environment.shut_out()
+    theirs = environment.shut_out(but=providers())
     browser = theirs if may_open else None
     from ui import core, start
     from ui.web import names
 
     folder = core.settings().library.expanduser().resolve()
+    if settings().people:
+        command.check_accounts(folder)
     if address := _running_at(core.library().owner().get("url"), folder):  # may be at a port that we do not try
         return _open_running(address, browser)
     port, running = _choose_port(first_port, library=folder)
@@ -93,7 +109,7 @@ def _start(first_port: int, *, may_open: bool) -> int:
     os.environ |= {
         "CHAINLIT_APP_ROOT": str(PROJECT),
         "CHAINLIT_ENV_FILE": "",  # otherwise a .env in the current folder would bring them all back
-        "CHAINLIT_HOST": HOST,
+        "CHAINLIT_HOST": settings().listen,
         "CHAINLIT_PORT": str(port),
         "CHAINLIT_AUTH_SECRET": start.secret(folder),
         "CHAINLIT_AUTH_COOKIE_NAME": f"scholion_{port}",  # cookies are shared between ports
@@ -196,7 +212,9 @@ def _announce(address: str, library: Path, told: threading.Event, browser: dict[
     while not _serves(port, library):
         time.sleep(0.1)
     told.set()
-    print(f"Scholion is at {address}  (Ctrl+C stops it)", flush=True)
+    print(f"Scholion is at {settings().address or address}  (Ctrl+C stops it)", flush=True)
+    if settings().address and not settings().is_encrypted:
+        print("Not encrypted: others on the network can read passwords and papers. Use https (docs/people.md).")
     if browser is not None:
         _open_browser(address, browser)
 

@@ -7,8 +7,9 @@ import logging
 import secrets
 import threading
 from contextlib import contextmanager, nullcontext
+from dataclasses import replace
 from functools import cache
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 from ingest import Ingest, IngestSettings, Library, UserFacingError
 from ui import ending
@@ -16,9 +17,11 @@ from ui.serving import Serving
 from ui.web.removals import Removals
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from functools import _CacheInfo
+    from pathlib import Path
 
+    from ingest import Embedder, IngestReport
     from rag import Assistant
 
 log = logging.getLogger(__name__)
@@ -48,6 +51,72 @@ class Once(Generic[T]):
             return self._made()
 
 
+class Shares(Protocol):
+    """What several people have of one library; `ui.people.shares` where there are accounts."""
+
+    def library(self, whole: Library) -> Library:
+        """The library as who asks sees it."""
+
+    def assistant(self, whole: Assistant) -> Assistant:
+        """The assistant over what who asks sees."""
+
+    def removals(self) -> Removals:
+        """What who asks has removed and may still bring back."""
+
+    def person(self) -> str:
+        """The id of who asks."""
+
+    def bring(self, path: Path, name: str) -> bool:
+        """Who asks adds this file under this name; True if it is new to them."""
+
+    def came(self, paper_ids: Iterable[str]) -> None:
+        """A command has added these papers."""
+
+    def went(self, paper_ids: Iterable[str]) -> None:
+        """A command has removed these papers."""
+
+    def forget_removals(self) -> None:
+        """Keep all papers that wait to be removed."""
+
+
+_shares: Shares | None = None
+
+
+def share(shares: Shares | None) -> None:
+    """From now on there are several people; None: there is one again."""
+    global _shares  # noqa: PLW0603 - one library per process
+    _shares = shares
+
+
+def person() -> str:
+    """The id of who asks; empty where there are no accounts."""
+    return _shares.person() if _shares else ""
+
+
+def bring(path: Path, name: str) -> bool:
+    """Note that who asks adds this file; True if it is new to them, although it may be there."""
+    return _shares.bring(path, name) if _shares else False
+
+
+def told(report: IngestReport, *, new: bool) -> IngestReport:
+    """The report for who added the file: what is new to them was added, whoever had it before."""
+    return replace(report, status="added") if new and report.status == "skipped" else report
+
+
+def came(paper_ids: Iterable[str]) -> None:
+    """A command has added these papers."""
+    if _shares:
+        _shares.came(paper_ids)
+    else:
+        removals().keep(paper_ids)
+
+
+def went(paper_ids: Iterable[str]) -> None:
+    """A command has removed these papers."""
+    if _shares:
+        _shares.went(paper_ids)
+
+
 @cache
 def settings() -> IngestSettings:
     """The library's settings, read once."""
@@ -55,20 +124,31 @@ def settings() -> IngestSettings:
 
 
 @Once
-def library() -> Library:
-    """The library, opened on first use."""
+def whole_library() -> Library:
+    """The library with everybody's papers, opened on first use: for what the app does by itself."""
     return Library(settings())
+
+
+def library() -> Library:
+    """The library as who asks sees it: all of it, where there are no accounts."""
+    return _shares.library(whole_library()) if _shares else whole_library()
 
 
 def assistant() -> Assistant:
     """The assistant for that library as the settings are now; loads no model. Use `answering` for an answer."""
-    return serving().current
+    current = serving().current
+    return _shares.assistant(current) if _shares else current
+
+
+def embedder() -> Embedder:
+    """What papers are embedded with, whoever adds them."""
+    return (serving().current if _shares else assistant()).embedder
 
 
 @Once
 def serving() -> Serving:
     """What answers, opened on first use."""
-    return Serving.open(library())
+    return Serving.open(whole_library())
 
 
 @contextmanager
@@ -80,9 +160,18 @@ def answering() -> Iterator[Assistant]:
 
 
 @Once
+def _all_removals() -> Removals:
+    return Removals(whole_library)
+
+
 def removals() -> Removals:
     """Papers that were removed in the Library and may still be brought back."""
-    return Removals(library)
+    return _shares.removals() if _shares else _all_removals()
+
+
+def forget_removals() -> None:
+    """Keep all papers that wait to be removed; for the end of the process."""
+    (_shares.forget_removals if _shares else removals().forget)()
 
 
 @cache
@@ -116,10 +205,10 @@ async def end() -> None:
                 await serving().close()
         except TimeoutError:  # a model hangs or is still loading
             _kill_models()
-    if library.cache_info().currsize:
+    if whole_library.cache_info().currsize:
         try:
             async with asyncio.timeout(ending.BOUNDS["library"]):
-                await asyncio.to_thread(library().close)
+                await asyncio.to_thread(whole_library().close)
         except TimeoutError:  # a paper is being added; the next start resumes it
             log.warning("The library was left open")
 
@@ -135,7 +224,8 @@ async def _warm_up() -> None:
     except TimeoutError:
         log.info("No page was opened yet; loading the models now")
     try:
-        with answering() as loading:
+        loading = serving().current
+        with serving().using(loading):
             await loading.warm_up()
         await asyncio.to_thread(_resume)
     except UserFacingError as error:
@@ -146,5 +236,5 @@ async def _warm_up() -> None:
 
 def _resume() -> None:
     """Resume papers left half-added by a crash."""
-    for report in Ingest(library=library(), embedder=assistant().embedder, cancel=_stopping).resume():
+    for report in Ingest(library=whole_library(), embedder=embedder(), cancel=_stopping).resume():
         log.warning("Carried on with %s: %s", report.file, report.error or report.status)

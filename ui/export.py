@@ -9,13 +9,14 @@ import chainlit as cl
 
 from ingest import UserFacingError
 from ingest.bibliography import write_bibtex
-from ingest.references import References, choose_style, chosen_style, styles
+from ingest.references import References, styles
 from rag.render import fenced, with_references
 from rag.sentence_marks import marks_in_words
 from ui import core
 from ui.errors import sentence
 from ui.exports.plain import plain
 from ui.exports.report import cited_in_style
+from ui.people.own_choices import choose_style, chosen_style
 
 if TYPE_CHECKING:
     from ingest import Paper

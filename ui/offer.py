@@ -10,6 +10,7 @@ import chainlit as cl
 from rag.servers import discover
 from rag.words import counted
 from ui import core
+from ui.people import rules
 
 if TYPE_CHECKING:
     from rag.servers import Engine
@@ -34,7 +35,7 @@ def begin() -> None:
 
 async def starters() -> list[cl.Starter]:
     """The offer among the first questions; none if there is nothing to offer, or a drafter was chosen."""
-    if _looking is None:
+    if _looking is None or not rules.may_manage():
         return []
     done, _ = await asyncio.wait({_looking}, timeout=PATIENCE_SECONDS)
     line = said(_looking.result()) if done and not _looking.exception() else None

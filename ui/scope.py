@@ -134,21 +134,21 @@ def asks_all() -> bool:
     return _session() == ALL
 
 
-_waiting: list[tuple[float, Mapping[str, Any]]] = []
+_waiting: dict[str, tuple[float, Mapping[str, Any]]] = {}
+"""For each person, when they made the choice, and the choice."""
 
 
 def for_next_chat(chosen: Mapping[str, Any]) -> None:
     """Keep a choice, as `choose_from` takes it, for the chat that is opened next."""
-    _waiting[:] = [(time.monotonic(), chosen)]
+    _waiting[core.person()] = (time.monotonic(), chosen)
 
 
 def take_waiting() -> None:
     """Make the choice that waits, if any, this chat's."""
-    while _waiting:
-        since, chosen = _waiting.pop()
-        if time.monotonic() - since < WAITS_SECONDS:
-            with suppress(UserFacingError):  # the tag is gone
-                choose_from(chosen)
+    since, chosen = _waiting.pop(core.person(), (0.0, {}))
+    if chosen and time.monotonic() - since < WAITS_SECONDS:
+        with suppress(UserFacingError):  # the tag is gone
+            choose_from(chosen)
 
 
 def kept() -> dict[str, Any]:

@@ -116,7 +116,8 @@ async def _ingest(path: Path, *, name: str, message: cl.Message) -> IngestReport
 
 
 def _blocking(path: Path, *, file_name: str, latest: list[Progress], cancel: threading.Event) -> IngestReport:
-    return ingest_pdf(
+    new = core.bring(path, file_name)
+    report = ingest_pdf(
         path,
         library=core.library(),
         embedder=core.assistant().embedder,
@@ -124,6 +125,7 @@ def _blocking(path: Path, *, file_name: str, latest: list[Progress], cancel: thr
         on_progress=latest.append,
         cancel=cancel,
     )
+    return core.told(report, new=new)
 
 
 def _progress(name: str, progress: Progress | None = None) -> str:

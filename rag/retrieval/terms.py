@@ -88,8 +88,10 @@ class Expansion:
 class Terms:
     """The terms of one library. Each paper is mined once, on first use. Thread-safe."""
 
-    def __init__(self, library: Library) -> None:
+    def __init__(self, library: Library, *, mined_by: Terms | None = None) -> None:
+        """Read nothing yet; papers that the terms `mined_by` others have mined are not mined again."""
         self._library = library
+        self._mined_by = mined_by
         self.glossary = Glossary(library.folder / "glossary.csv")
         self._mined: dict[str, tuple[Meaning, ...]] = {}
         self._whole: tuple[frozenset[str], Index] = (frozenset(), Index(()))
@@ -110,8 +112,8 @@ class Terms:
         everything = frozenset(paper.id for paper in self._library.papers())
         if paper_ids is not None:
             return Index(m for name in sorted(everything.intersection(paper_ids)) for m in self._mine(name))
-        if self._warming:
-            everything = everything.intersection(self._mined.copy())
+        if (self._mined_by or self)._warming:  # noqa: SLF001 - one of us
+            everything = everything.intersection((self._mined_by or self)._mined.copy())  # noqa: SLF001 - one of us
         known, index = self._whole
         if known != everything:
             with self._guard:
@@ -121,6 +123,8 @@ class Terms:
         return index
 
     def _mine(self, paper_id: str) -> tuple[Meaning, ...]:
+        if self._mined_by:
+            return self._mined_by._mine(paper_id)  # noqa: SLF001 - one of us
         with self._guard:
             if paper_id not in self._mined:
                 text = "\n".join(page.text for page in self._library.pages(paper_id))

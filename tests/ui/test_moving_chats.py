@@ -199,13 +199,13 @@ def test_the_command_moves_and_says_what_it_did(tmp_path, postgres_server, monke
     monkeypatch.setenv("SCHOLION_LIBRARY", str(tmp_path))
 
     def run(*words: str) -> tuple[int, str]:
-        for cached in (core.settings, core.library):
+        for cached in (core.settings, core.whole_library):
             cached.cache_clear()
         try:
             return main(["chats", *words]), "".join(capsys.readouterr())
         finally:
             core.settings.cache_clear()
-            core.library.cache_clear()
+            core.whole_library.cache_clear()
 
     assert run("move", "--to", "postgres") == (
         1,
@@ -235,7 +235,7 @@ def test_chats_are_not_moved_while_scholion_runs(tmp_path, postgres_server, monk
     monkeypatch.setenv("SCHOLION_CHATS", place.url)
     running = Library(IngestSettings(library=tmp_path))
     running.own(url="http://127.0.0.1:1", key="k")
-    for cached in (core.settings, core.library):
+    for cached in (core.settings, core.whole_library):
         cached.cache_clear()
     try:
         assert main(["chats", "move", "--to", "postgres"]) == 1
@@ -243,4 +243,4 @@ def test_chats_are_not_moved_while_scholion_runs(tmp_path, postgres_server, monk
     finally:
         running.close()
         core.settings.cache_clear()
-        core.library.cache_clear()
+        core.whole_library.cache_clear()

@@ -176,7 +176,7 @@ async def test_while_the_chosen_file_is_gone_other_settings_can_be_changed_and_i
     await opened.close()
 
 
-@pytest.mark.parametrize("name", ["library", "serving", "removals"])
+@pytest.mark.parametrize("name", ["whole_library", "serving", "_all_removals"])
 def test_two_threads_that_ask_first_get_the_same(app, monkeypatch, name) -> None:
     from ui import core
 

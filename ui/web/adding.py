@@ -8,8 +8,9 @@ import shutil
 import threading
 import uuid
 from contextlib import closing
+from contextvars import copy_context
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
 from ingest import Ingest, Source, UserFacingError
@@ -62,6 +63,8 @@ class Item:
     paper_id: str | None = None
     path: Path | None = None
     """Where the file lies until it is added; None before it has come."""
+    new: bool = False
+    """Whether who adds it did not see it before, although somebody may have added it."""
 
     @property
     def is_over(self) -> bool:
@@ -178,7 +181,8 @@ class Adding:
             folder = core.library().folder / INCOMING / name
             folder.mkdir(parents=True, mode=0o700)
             self.job = job = Job(items, folder, complete=complete, **more)
-            job.thread = threading.Thread(target=_work, args=(job, patience), name="add", daemon=True)
+            work = partial(copy_context().run, _work, job, patience)  # the thread works for who asks
+            job.thread = threading.Thread(target=work, name="add", daemon=True)
             job.thread.start()
         return job
 
@@ -207,10 +211,24 @@ class Adding:
                 job.thread.join(STOP_SECONDS)
 
 
-@cache
 def adding() -> Adding:
-    """That of this process."""
-    return Adding()
+    """That of who asks: of this process, where there are no accounts."""
+    return _adding_of(core.person())
+
+
+_jobs: list[Adding] = []
+
+
+@cache
+def _adding_of(person: str) -> Adding:  # noqa: ARG001 the key
+    _jobs.append(Adding())
+    return _jobs[-1]
+
+
+def stop_all() -> None:
+    """Stop everybody's jobs; for the end of the process."""
+    for one in _jobs:
+        one.stop()
 
 
 def receive(job: Job, number: int, file: UploadFile) -> None:
@@ -327,6 +345,7 @@ def _add(job: Job, batch: Sequence[Item]) -> None:
             if job.cancel.is_set() or item.path is None:
                 return
             begun.append(item)
+            item.new = core.bring(item.path, item.name.replace("\\", "/").rsplit("/", 1)[-1])
             yield Source(item.path, item.name.replace("\\", "/").rsplit("/", 1)[-1])
 
     work = Ingest(
@@ -338,7 +357,7 @@ def _add(job: Job, batch: Sequence[Item]) -> None:
     )
     with closing(work.run(sources())) as reports:
         for number, report in enumerate(reports):
-            _note(begun[number], report, stopped=job.cancel.is_set())
+            _note(begun[number], core.told(report, new=begun[number].new), stopped=job.cancel.is_set())
 
 
 def _teller(begun: list[Item]) -> Callable[[Progress], None]:

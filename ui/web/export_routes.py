@@ -15,11 +15,12 @@ from fastapi.responses import Response
 from ingest import UserFacingError
 from ingest.bibliography import write_bibtex
 from ingest.csl import csl_items
-from ingest.references import References, chosen_style, find_style
+from ingest.references import References, find_style
 from ui import core
 from ui.exports import report
 from ui.exports.chat import as_json, read_chat
 from ui.exports.table import as_csv
+from ui.people.own_choices import chosen_style
 from ui.web.in_sentences import InSentences
 from ui.web.names import is_made
 

@@ -34,6 +34,10 @@ def local_hosts(port: int) -> frozenset[str]:
     return frozenset(f"{name}:{port}" for name in LOOPBACK)
 
 
+def _is_public(host: str) -> bool:
+    return host.rpartition(":")[0] not in LOOPBACK
+
+
 class OriginGuard:
     """Refuses requests and websockets from other pages or under other host names (DNS rebinding)."""
 
@@ -68,7 +72,8 @@ class SecurityHeaders:
     def __init__(self, app: ASGIApp, hosts: frozenset[str]) -> None:
         self.app = app
         # Safari does not include websockets in 'self', and an IPv6 address is not a valid source.
-        sockets = " ".join(f"ws://{host}" for host in sorted(hosts) if not host.startswith("["))
+        names = [host for host in sorted(hosts) if not host.startswith("[")]
+        sockets = " ".join([f"ws://{host}" for host in names] + [f"wss://{host}" for host in names if _is_public(host)])
         policy = (
             "default-src 'self'",
             # inline: Chainlit's index.html; eval: it compiles custom elements in the browser
@@ -165,16 +170,34 @@ async def _say_too_large(send: Send, megabytes: int) -> None:
     await send({"type": "http.response.body", "body": json.dumps({"detail": text}).encode()})
 
 
-def check_host(host: str) -> None:
-    """Exit if the server would listen to other machines: `chainlit run --host`, CHAINLIT_HOST."""
-    if host not in {*LOOPBACK, "::1"}:
+def check_host(host: str, *, allowed: str | None = None) -> None:
+    """Exit if the server would listen to other machines: `chainlit run --host`, CHAINLIT_HOST.
+
+    Where there are accounts, the address that the settings name is `allowed` too.
+    """
+    if host not in {*LOOPBACK, "::1", allowed}:
         raise SystemExit(f"Scholion serves this machine only, not {host}. Start it with `make chat`.")
 
 
-def install(app: FastAPI, *, port: int, upload_mb: int, is_owner: Callable[[str, HTTPConnection], bool]) -> None:
-    """Put all of these in front of `app`; has no effect after its first request."""
+def install(
+    app: FastAPI,
+    *,
+    port: int,
+    upload_mb: int,
+    is_owner: Callable[[str, HTTPConnection], bool],
+    public_host: str | None = None,
+) -> None:
+    """Put all of these in front of `app`; has no effect after its first request.
+
+    Args:
+        app: Chainlit's server.
+        port: where it listens.
+        upload_mb: the largest file.
+        is_owner: whether a session was opened by this browser.
+        public_host: what the browsers of other machines call this server; None if they do not reach it.
+    """
     if app.middleware_stack is None:
-        hosts = local_hosts(port)
+        hosts = local_hosts(port) | ({public_host} if public_host else set())
         app.add_middleware(NameGuard, is_owner=is_owner)
         app.add_middleware(BodyLimit, upload_mb=upload_mb)
         app.add_middleware(RateLimit)

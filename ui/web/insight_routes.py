@@ -15,6 +15,7 @@ from rag.privacy.audit import AuditError, AuditLog
 from ui import core
 from ui.chats import where
 from ui.chats.insight import as_csv
+from ui.people import rules
 from ui.web.in_sentences import InSentences
 from ui.web.pages import frame
 
@@ -51,6 +52,8 @@ def router() -> APIRouter:
     @router.get("/insight/figures.json")
     def figures(user: Annotated[Any, Depends(get_current_user)]) -> dict[str, Any]:
         told = _read(lambda: summed_up(where.answers(user.identifier)))
+        if not rules.may_manage():  # it is of everybody
+            return told | {"left": None, "left_fault": None}
         try:
             left, fault = by_month(AuditLog(core.library().folder).entries()), None
         except AuditError as error:

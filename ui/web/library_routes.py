@@ -18,6 +18,9 @@ from ingest.names import given_first
 from rag.privacy.audit import AuditLog
 from rag.privacy.policy import load_policy, save_policy
 from ui import core, samples, scope
+from ui.people import routes as people_routes
+from ui.people import rules
+from ui.people.view import View
 from ui.web import adding, pages, paper_list
 from ui.web.in_sentences import NOT_UNDERSTOOD, InSentences
 from ui.web.removals import UNDO_SECONDS
@@ -136,6 +139,7 @@ def router() -> APIRouter:
         ("describe", _describe),
         ("tag", _tag),
         ("local-only", _local_only),
+        ("share", _share),
         ("remove", _remove),
         ("undo", _undo),
         ("leave", _leave),
@@ -155,7 +159,7 @@ def router() -> APIRouter:
 
 async def end() -> None:
     """Before the process ends: stop adding files, and keep the papers that wait to be removed."""
-    await asyncio.gather(asyncio.to_thread(core.removals().forget), asyncio.to_thread(adding.adding().stop))
+    await asyncio.gather(asyncio.to_thread(core.forget_removals), asyncio.to_thread(adding.stop_all))
 
 
 def _page() -> HTMLResponse:
@@ -172,6 +176,8 @@ def papers(q: str = "", sort: str = "added", down: bool = True) -> Response:  # 
         local_only = load_policy(library.folder, AuditLog(library.folder)).local_only
     except UserFacingError as broken:
         local_only, error = None, str(broken)
+    if local_only and isinstance(library, View):
+        local_only = library.told_local(local_only)
     everything = paper_list.rows(
         library.overview(), local_only=local_only, samples=samples.ids(), hidden=core.removals().waiting()
     )
@@ -184,7 +190,10 @@ def papers(q: str = "", sort: str = "added", down: bool = True) -> Response:  # 
         for entry in library.ledger.entries("queued", "parsing", "embedding", "failed")
     ]
     n_samples = sum(row.sample for row in everything)
-    reply = {
+    told: dict[str, Any] = {}
+    if isinstance(library, View):
+        told = {"whose": {row.id: library.state_of(row.id) for row in shown}, "manages": rules.may_manage()}
+    reply = told | {
         "papers": [paper_list.as_json(row) for row in shown],
         "total": len(everything),
         "tags": tags,
@@ -195,16 +204,18 @@ def papers(q: str = "", sort: str = "added", down: bool = True) -> Response:  # 
     return Response(json.dumps(reply, ensure_ascii=False), media_type="application/json")
 
 
-def _exact(ids: list[str]) -> list[str]:
-    """These ids, if each is a paper's; the beginning of an id is not enough.
+def _exact(ids: list[str], action: str = "read") -> list[str]:
+    """These ids, if each is a paper's, and who asks may do this with it; the beginning of an id is not enough.
 
     Raises:
         UnknownPaperError: one is not.
+        NotYoursError: somebody else shares one, and it is theirs to change.
     """
     wanted = list(dict.fromkeys(ids))
     there = {paper.id for paper in core.library().papers(wanted)} - core.removals().waiting()
     if not there.issuperset(wanted):
         raise UnknownPaperError("This paper is no longer in your library.", "Reload the list.")
+    rules.check_papers(action, wanted)
     return wanted
 
 
@@ -212,7 +223,7 @@ def _exact(ids: list[str]) -> list[str]:
 
 
 def _describe(body: Annotated[_Description, _json(_Description)]) -> dict[str, Any]:
-    (paper_id,) = _exact([body.id])
+    (paper_id,) = _exact([body.id], "change")
     said = body.facts
     title = " ".join(said.title.split())
     if not title:
@@ -256,18 +267,24 @@ def _doi(text: str) -> str | None:
 
 def _tag(body: Annotated[_Tag, _json(_Tag)]) -> dict[str, Any]:
     change = core.library().untag if body.take else core.library().tag
-    return {"tag": change(_exact(body.ids), body.tag)}
+    return {"tag": change(_exact(body.ids, "change"), body.tag)}
 
 
 def _local_only(body: Annotated[_LocalOnly, _json(_LocalOnly)]) -> dict[str, Any]:
-    ids, folder = _exact(body.ids), core.library().folder
-    log = AuditLog(folder)
+    ids, library = _exact(body.ids, "change"), core.library()
+    log, folder = AuditLog(library.folder), library.folder
+    if isinstance(library, View):
+        ids = library.note_local(ids, on=body.on)
     save_policy(load_policy(folder, log).with_papers(ids, local_only=body.on), folder, log)
     return {"said": "Saved."}
 
 
+def _share(body: Annotated[_LocalOnly, _json(_LocalOnly)]) -> dict[str, Any]:
+    return {"said": people_routes.share(_exact(body.ids, "share"), on=body.on)}
+
+
 def _remove(body: Annotated[_Ids, _json(_Ids)]) -> dict[str, Any]:
-    ids = _exact(body.ids)
+    ids = _exact(body.ids, "remove")
     return {"key": core.removals().put_off(ids), "papers": len(ids), "seconds": UNDO_SECONDS}
 
 
@@ -325,13 +342,14 @@ def _cancel(body: Annotated[_Key, _json(_Key)]) -> dict[str, Any]:
 
 def _again(body: Annotated[_Ids, _json(_Ids)]) -> dict[str, Any]:
     library = core.library()
-    own = [(library.pdf_path(paper.id), paper.file_name) for paper in library.papers(_exact(body.ids))]
+    own = [(library.pdf_path(paper.id), paper.file_name) for paper in library.papers(_exact(body.ids, "change"))]
     return {"job": adding.adding().start_here(own, again=True).as_json()}
 
 
 def _samples(body: Annotated[_Samples, _json(_Samples)]) -> dict[str, Any]:
     there = {paper.id for paper in core.library().papers(samples.ids())} - core.removals().waiting()
     if body.do == "remove":
+        there = {paper_id for paper_id in there if rules.may("remove", paper_id)}
         return _remove(_Ids(ids=sorted(there))) if there else {"papers": 0}
     core.removals().keep(samples.ids())
     return {"job": adding.adding().start_here([(path, path.name) for path in samples.paths()]).as_json()}

@@ -22,6 +22,8 @@ from ingest import Ingest, Source, UserFacingError, remote, remove_one, tag_pape
 from ingest.locate import MAX_QUOTE
 from ingest.picture import PictureError, page_picture
 from ui import core
+from ui.people import routes as people_routes
+from ui.people import who
 from ui.web import (
     export_routes,
     health_routes,
@@ -53,6 +55,16 @@ _WORDS: dict[str, Any] = {
     "threadHistory.sidebar.empty": "No chats yet",
     "threadHistory.thread.untitled": "Untitled chat",
     "navigation.newChat.dialog.description": "This chat stays in the list on the left.",
+    "navigation.user.menu.logout": "Sign out",
+    "auth.login.title": "Sign in to Scholion",
+    "auth.login.form.email.label": "Name",
+    "auth.login.form.email.placeholder": "",
+    "auth.login.form.email.required": "Enter your name.",
+    "auth.login.form.password.required": "Enter your password.",
+    "auth.login.form.actions.signin": "Sign in",
+    "auth.login.errors.default": "You are not signed in. Try again in a minute.",
+    "auth.login.errors.credentialsSignin": "The name or the password is wrong.",
+    "auth.login.errors.oauthSignin": "You have no account here for this sign-in. Ask an administrator for one.",
 }
 
 
@@ -68,6 +80,8 @@ def install(app: FastAPI, *, uploads: UploadFolder) -> None:
     routes = app.router.routes
     before = list(routes)
     router = _router(uploads)
+    if who.is_on():
+        router.include_router(people_routes.router(), dependencies=[Depends(_logged_in)])
     for pages in (health_routes, insight_routes):
         router.include_router(pages.router(), dependencies=[Depends(_logged_in)])
     for closed in _CLOSED:
@@ -83,7 +97,7 @@ def _router(uploads: UploadFolder) -> APIRouter:
 
     @router.get("/healthz")
     def healthz() -> dict[str, str]:
-        return {"name": NAME, "library": str(core.library().folder)}
+        return {"name": NAME, "library": str(core.whole_library().folder)}
 
     @router.get("/papers/{paper_id}.pdf", dependencies=logged_in)
     def paper(paper_id: str) -> FileResponse:
@@ -195,24 +209,27 @@ def _carry_out(order: dict[str, Any], *, cancel: threading.Event) -> Generator[d
     """Carry out `python -m ingest add`, `remove`, `set`, `tag` or `untag` while the app owns the library."""
     if order.get("do") == "add":
         sources = [Source(Path(path), Path(path).name) for path in order["paths"]]
-        work = Ingest(library=core.library(), embedder=core.assistant().embedder, cancel=cancel)
+        work = Ingest(library=core.whole_library(), embedder=core.embedder(), cancel=cancel)
         with closing(work.run(sources)) as reports:
             for report in reports:
-                core.removals().keep([report.paper_id])
+                core.came([report.paper_id] if report.paper_id else [])
                 yield asdict(report)
     elif order.get("do") == "remove":
-        yield from (remove_one(core.library(), paper_id) for paper_id in order["ids"])
+        for paper_id in order["ids"]:
+            row = remove_one(core.whole_library(), paper_id)
+            core.went([] if row["error"] else [row["paper_id"]])
+            yield row
     elif order.get("do") == "describe":
         yield _describe(order["id"], order["facts"])
     elif order.get("do") in {"tag", "untag"}:
-        yield tag_papers(core.library(), order["ids"], order["tag"], take=order["do"] == "untag")
+        yield tag_papers(core.whole_library(), order["ids"], order["tag"], take=order["do"] == "untag")
 
 
 def _describe(paper_id: str, facts: dict[str, Any]) -> dict[str, Any]:
     known = {"title", "authors", "families", "year", "doi", "arxiv_id", "isbn", "retracted", "publication"}
     try:
         facts = {name: tuple(value) if isinstance(value, list) else value for name, value in facts.items()}
-        paper = core.library().describe(paper_id, **{name: facts[name] for name in known & facts.keys()})
+        paper = core.whole_library().describe(paper_id, **{name: facts[name] for name in known & facts.keys()})
     except UserFacingError as error:
         return {"error": str(error)}
     return {"paper_id": paper.id, "title": paper.title}
