@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, Any
 import chainlit as cl
 
 from ingest import IngestReport, ingest_pdf, save_attached
+from ingest.errors import UnknownPaperError
 from ingest.folder import temporary
 from rag.inert import inert
 from rag.words import counted
 from ui import core
 from ui.errors import sentence
+from ui.people import who
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -81,6 +83,8 @@ def _attached_action(report: IngestReport) -> cl.Action:
 async def add_attached(file_id: str) -> list[Paper]:
     """Bring the PDFs attached to a portfolio into the library, one message each; the papers that are there now."""
     library = core.library()
+    if who.is_on() and library.ledger.get(file_id) is None:  # it is not theirs
+        raise UnknownPaperError("This file is no longer in your library.", "Add it again.")
     portfolio, most = library.quarantine_path(file_id), library.settings.max_file_mb
     with temporary(library.folder) as folder:
         paths, refused = await asyncio.to_thread(save_attached, portfolio, Path(folder), max_mb=most)

@@ -147,7 +147,7 @@ _PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
 <title>Scholion</title><link rel="icon" href="/public/favicon.svg"><link rel="stylesheet" href="/public/page.css">
 <script type="module" src="/public/page.js"></script></head>
-<body><main class="page"><h1>Not here</h1><p role="alert">{said}</p><p><a href="/">Back to the chat</a></p></main>
+<body><main class="page"><h1>Not available</h1><p role="alert">{said}</p><p><a href="/">Back to the chat</a></p></main>
 </body>
 </html>
 """

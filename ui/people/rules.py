@@ -161,12 +161,12 @@ NEEDS: dict[str, Need] = {
     # Chainlit's callbacks and our actions
     **{
         f"chat {name}": _PERSON
-        for name in (
-            *("on_chat_start", "on_chat_resume", "on_message", "on_window_message", "set_starters"),
-            *("client_message", "edit_message", "see settings"),
-        )
+        for name in ("on_chat_start", "on_chat_resume", "on_message", "on_window_message", "set_starters")
     },
-    "chat see settings": _ADMIN,
+    **dict.fromkeys(
+        ("chat client_message", "chat edit_message"), _about(At("step", "body", "message.id", may_be_new=True))
+    ),
+    "chat on_chat_end": _ANYONE,  # it only ends a question that nobody can answer any more
     **{
         f"action {name}": _PERSON
         for name in (

@@ -19,6 +19,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from ingest import UserFacingError
+from rag.words import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -49,6 +50,7 @@ CREATE TABLE IF NOT EXISTS choices (
     person TEXT NOT NULL REFERENCES people(id) ON DELETE CASCADE, name TEXT NOT NULL, value TEXT NOT NULL,
     PRIMARY KEY (person, name)) WITHOUT ROWID;
 """
+_KEEP = "INSERT OR REPLACE INTO holds VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
 _PERSON = "id, name, admin, login"
 
 
@@ -192,7 +194,7 @@ class People:
         private = [hold for hold in mine if not self.is_shared(hold.paper)]
         if private and papers_to is None:
             raise PeopleError(
-                f"{person.name} has {len(private)} private papers.", "Say who gets them: --papers-to NAME."
+                f"{person.name} has {counted(len(private), 'private paper')}.", "Say who gets them: --papers-to NAME."
             )
         heir = papers_to or next(one for one in self.all() if one.admin and one.id != person.id)
         for hold in mine:
@@ -273,6 +275,8 @@ class People:
         with self._lock:
             if person.id in self.held(paper):
                 return False
+            if self.person(person.id) is None:
+                raise PeopleError("This account is gone.", "Ask an administrator for another.")
             added_at = _now() if file else ""
             self._put(Hold(paper, person.id, shared, file, added_at, {}, (), local=False))
         return True
@@ -306,15 +310,18 @@ class People:
         )
         if owner is None:
             return 0
-        return sum(self.hold(owner, paper, shared=True) for paper in papers if not self.held(paper))
+        with self._lock:
+            now = self._now()
+            new = [Hold(paper, owner.id, True, "", "", {}, (), local=False) for paper in papers if not now.get(paper)]
+            with self._db as db:  # one transaction, however large the library is
+                db.executemany(_KEEP, [_row(hold) for hold in new])
+            for hold in new:
+                now.setdefault(hold.paper, {})[hold.person] = hold
+        return len(new)
 
     def _put(self, hold: Hold) -> None:
-        values = (
-            *(hold.paper, hold.person, hold.shared, hold.file, hold.added_at),
-            *(json.dumps(dict(hold.facts)), json.dumps(hold.tags), hold.local),
-        )
         with self._lock:
-            self._write("INSERT OR REPLACE INTO holds VALUES (?, ?, ?, ?, ?, ?, ?, ?)", values)
+            self._write(_KEEP, _row(hold))
             self._now().setdefault(hold.paper, {})[hold.person] = hold
 
     def _now(self) -> dict[str, dict[str, Hold]]:
@@ -358,6 +365,14 @@ class People:
 
 def _person(row: Sequence[Any]) -> Person:
     return Person(row[0], row[1], bool(row[2]), row[3])
+
+
+def _row(hold: Hold) -> tuple[Any, ...]:
+    """The hold as the table has it."""
+    return (
+        *(hold.paper, hold.person, hold.shared, hold.file, hold.added_at),
+        *(json.dumps(dict(hold.facts)), json.dumps(hold.tags), hold.local),
+    )
 
 
 def _hash(key: str) -> str:

@@ -267,9 +267,7 @@ class View(Library):
         return self._whole.kept_path(paper_id)
 
     def quarantine_path(self, paper_id: str) -> Path:
-        """As of `Library`; nothing is there for who did not add the file."""
-        if self._own(paper_id) is None:
-            raise UnknownPaperError("This file is not in your library.", "Add it again.")
+        """As of `Library`."""
         return self._whole.quarantine_path(paper_id)
 
     def quarantine(self, paper_id: str) -> None:

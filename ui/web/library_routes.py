@@ -198,7 +198,10 @@ def papers(q: str = "", sort: str = "added", down: bool = True) -> Response:  # 
         "total": len(everything),
         "tags": tags,
         "unread": unread,
-        "samples": {"there": n_samples, "missing": len(samples.ids()) - n_samples},
+        "samples": {
+            "there": sum(row.sample and rules.may("remove", row.id) for row in everything),
+            "missing": len(samples.ids()) - n_samples,
+        },
         "error": error,
     }
     return Response(json.dumps(reply, ensure_ascii=False), media_type="application/json")

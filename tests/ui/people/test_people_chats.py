@@ -1,0 +1,186 @@
+"""Chainlit's callbacks, actions and messages with two people."""
+
+from __future__ import annotations
+
+import uuid
+
+import chainlit as cl
+import pytest
+from chainlit.context import init_ws_context
+from chainlit.session import WebsocketSession
+from chainlit.user_session import user_sessions
+
+from fakes import SilentPage
+from two_people import SECRET
+from ui.people import rules, who
+
+REFUSED = "You are signed out. Reload the page and sign in."
+
+
+@pytest.fixture
+async def page_of(two):
+    """Makes the page of a person, with a chat of its own, as the one that is served now."""
+    from chainlit.data import get_data_layer
+
+    made = []
+
+    async def open_page(name: str | None):
+        page = SilentPage()
+        user = await get_data_layer().get_user(getattr(two, name).id) if name else None
+        session = WebsocketSession(
+            id=str(uuid.uuid4()), socket_id=str(uuid.uuid4()), emit=page.emit, emit_call=page.emit_call, user_env={},
+            client_type="webapp", user=user, token=two.token(name) if name else None,
+        )  # fmt: skip
+        init_ws_context(session)
+        page.session = session
+        made.append(session)
+        return page
+
+    yield open_page
+    for session in made:
+        user_sessions.pop(session.id, None)
+        await session.delete()
+
+
+def action(name: str, **payload) -> cl.Action:
+    return cl.Action(name=name, payload=payload, label="What is it about?")
+
+
+async def test_the_person_of_a_chat_is_who_is_signed_in_there(two, page_of) -> None:
+    from ui import core
+
+    for name in ("ada", "bob"):
+        await page_of(name)
+        assert core.person() == getattr(two, name).id
+    await page_of(None)
+    with pytest.raises(who.SignedOutError):
+        core.library()
+
+
+async def test_a_callback_is_for_who_is_signed_in_and_others_are_told(app, two, page_of) -> None:
+    from ui.people.sign_in import checked
+
+    called = []
+
+    async def callback(value: int) -> int:
+        called.append(value)
+        return value
+
+    await page_of("bob")
+    assert await checked("chat on_message", callback)(1) == 1
+    two.people.sign_out(two.keys["bob"])
+    page = await page_of("bob")
+    assert await checked("chat on_message", callback)(2) is None
+    assert await checked("action of tomorrow", callback)(3) is None, "what is in no list is refused"
+    assert called == [1]
+    assert REFUSED in [text.replace("\\", "") for text in page.texts]
+
+
+async def test_an_action_with_another_persons_paper_finds_none(app, two, page_of) -> None:
+    page = await page_of("bob")
+    for act in (
+        app.ask_about(action("ask_about", paper_ids=[two.private])),
+        app.add_attached(action("add_attached", file_id=two.private)),
+        app.take_along(action("copy_answer", answer="It is so [1].", cited=[[1, two.private, 1]])),
+        app.take_along(action("cited_bibtex", cited=[[1, two.private, 1]])),
+    ):
+        await act
+    assert len(page.texts) == 4
+    assert not [text for text in page.texts if SECRET in text]
+    assert not page.of("send_window_message")
+
+
+async def test_a_citation_of_another_persons_paper_opens_nothing(app, two, page_of) -> None:
+    page = await page_of("bob")
+    chunk = two.whole.chunk_ids([two.private])[0]
+    await app.on_window_message({"type": "scholion:cite", "path": f"/cite/{chunk.replace(':', '/1/')}", "text": SECRET})
+    assert not page.of("set_sidebar_elements")
+    assert SECRET not in str(page.events)
+    page = await page_of("ada")
+    await app.on_window_message({"type": "scholion:cite", "path": f"/cite/{chunk.replace(':', '/1/')}", "text": SECRET})
+    assert page.of("set_sidebar_elements")
+
+
+async def test_what_is_chosen_is_only_what_is_seen(app, two, page_of) -> None:
+    from ui import scope
+
+    page = await page_of("bob")
+    await app.on_window_message({"type": "scholion:choose", "ids": [two.private, two.shared]})
+    assert scope.current().paper_ids == [two.shared]
+    await app.on_window_message({"type": "scholion:choose", "tag": f"{SECRET}-tag"})
+    assert [option.id for option in scope.picker().options if option.id.startswith("tag:")] == []
+    assert not [text for text in str(page.of("toast")).split("'") if text == f"{SECRET}-tag" and "There" in text]
+
+
+async def test_the_commands_of_a_chat_read_only_what_is_seen(app, two, page_of) -> None:
+    page = await page_of("bob")
+    for name in ("Summarise", "Compare", "Glossary", "Cost", "Export"):
+        await app.on_message(cl.Message("", type="user_message", command=name))
+    assert SECRET not in str(page.events)
+
+
+async def test_starters_are_about_what_is_seen_and_the_offer_is_for_administrators(app, two, monkeypatch) -> None:
+    from ui import composer, offer
+
+    two.whole.describe(two.private, title=f"Some long title about the {SECRET}")
+    two.whole.describe(two.shared, title="Some long title about shared papers")
+    with two.as_("bob"):
+        assert SECRET not in str([starter.message for starter in composer.starters()])
+        monkeypatch.setattr(offer, "_looking", object())
+        assert await offer.starters() == []
+    with two.as_("ada"):
+        assert SECRET in str([starter.message for starter in composer.starters()])
+
+
+async def test_an_answer_with_another_persons_passages_is_not_refined(two) -> None:
+    from rag.errors import UserFacingError
+    from rag.saved_answer import load_answer
+    from ui import core
+
+    kept = {"passages": [[1, two.whole.chunk_ids([two.private])[0]]], "question": "x"}
+    with two.as_("bob"), pytest.raises(UserFacingError):
+        load_answer(kept, library=core.library())
+
+
+async def test_a_message_cannot_take_the_place_of_one_in_another_persons_chat(app, two, page_of, monkeypatch) -> None:
+    from ui.people.sign_in import own_steps_only
+
+    taken = []
+
+    async def handler(sid: str, payload: dict) -> None:
+        taken.append(payload["message"]["id"])
+
+    wrapped = own_steps_only("client_message", handler)
+    new = str(uuid.uuid4())
+    page = await page_of("bob")
+    monkeypatch.setattr(WebsocketSession, "require", classmethod(lambda cls, sid: page.session))
+    with pytest.raises(rules.NoSuchThingError):
+        await wrapped("sid", {"message": {"id": two.step}})
+    await wrapped("sid", {"message": {"id": new}})
+    page = await page_of("ada")
+    await wrapped("sid", {"message": {"id": two.step}})
+    assert taken == [new, two.step]
+    page.session.token = None
+    with pytest.raises(who.SignedOutError):
+        await wrapped("sid", {"message": {"id": new}})
+
+
+async def test_everybody_has_their_own_style_of_references(two) -> None:
+    from ui.people.own_choices import choose_style, chosen_style
+
+    folder = two.whole.folder
+    with two.as_("ada"):
+        choose_style("apa", folder)
+    with two.as_("bob"):
+        assert chosen_style(folder) is None
+        choose_style("ieee", folder)
+        assert chosen_style(folder).name == "ieee"
+    with two.as_("ada"):
+        assert chosen_style(folder).name == "apa"
+        choose_style("", folder)
+        assert chosen_style(folder) is None
+
+
+async def test_a_chat_export_says_nothing_of_papers_that_are_not_seen_any_more(two) -> None:
+    assert two.client("ada").get(f"/export/chat/{two.chat}.bib").status_code == 200
+    assert two.client("bob").get(f"/export/chat/{two.chat}.bib").status_code == 404

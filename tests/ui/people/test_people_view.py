@@ -1,0 +1,216 @@
+"""The library as one person sees it: nothing finds, counts, names or answers from what is another's."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from fake_embedder import HashEmbedder
+from ingest import Library, ingest_pdf
+from ingest.errors import TagError, UnknownPaperError
+from ingest.ledger import Ledger
+from ingest.vectors import VectorIndex
+from pdfs import column, write_pdf
+from rag import Answered, Retrieved
+from two_people import SECRET, pdf_about
+from ui.people.view import SeenLedger, SeenVectors, View
+from waiting import events_of
+
+
+def test_every_public_name_of_the_library_is_decided_on() -> None:
+    names = {name for name, _ in inspect.getmembers(Library) if not name.startswith("_")}
+    assert names <= vars(View).keys(), "what is not narrowed is passed on by name"
+    for whole, narrowed in ((Ledger, SeenLedger), (VectorIndex, SeenVectors)):
+        assert {name for name in vars(whole) if not name.startswith("_")} <= vars(narrowed).keys()
+
+
+@pytest.fixture
+def views(two):
+    from ui import core
+
+    with two.as_("ada"):
+        hers = core.library()
+    with two.as_("bob"):
+        his = core.library()
+    return hers, his
+
+
+async def test_nothing_of_another_persons_paper_is_found_listed_or_counted(two, views) -> None:
+    hers, his = views
+    assert {paper.id for paper in hers.papers()} == {two.private, two.shared}
+    assert [paper.id for paper in his.papers()] == [two.shared]
+    assert his.papers([two.private]) == []
+    for unknown in (two.private, two.private[:6], ""):
+        with pytest.raises(UnknownPaperError):
+            his.paper(unknown)
+        with pytest.raises(UnknownPaperError):
+            his.pdf_path(unknown)
+    nothing = (his.pages, his.references, his.tags_of, his.annotations, his.report)
+    assert not any(one(two.private) for one in nothing)
+    chunks = two.whole.chunk_ids([two.private])
+    assert his.chunk_ids([two.private]) == []
+    assert (his.chunks(chunks), his.vectors_of(chunks), his.chunk(chunks[0])) == ({}, {}, None)
+    assert set(his.chunk_ids()) == set(two.whole.chunk_ids([two.shared])) == his.vectors.ids()
+    assert (his.n_chunks(), his.n_chunks(two.private)) == (two.whole.n_chunks(two.shared), 0)
+    assert hers.n_chunks() == two.whole.n_chunks()
+    assert (his.tags(), list(his.added_at()), [one.paper.id for one in his.overview()]) == (
+        {},
+        [two.shared],
+        [two.shared],
+    )
+    with pytest.raises(TagError) as error:
+        his.tagged("nothing")
+    assert SECRET not in str(error.value)
+    assert his.ledger.get(two.private) is None
+    assert [entry.paper_id for entry in his.ledger.entries()] == [], "he has added nothing"
+    assert hers.search_words(f'"{SECRET}"', 5)
+    assert his.search_words(f'"{SECRET}"', 5) == his.search_words(f'"{SECRET}"', 5, paper_ids=[two.private]) == []
+    vector = HashEmbedder().embed_query(f"How was the {SECRET} measured?")
+    assert {name.partition(":")[0] for name, _ in hers.vectors.search(vector, 9)} == {two.private, two.shared}
+    for among in (None, chunks, two.whole.chunk_ids()):
+        assert not {name.partition(":")[0] for name, _ in his.vectors.search(vector, 9, among=among)} - {two.shared}
+
+
+async def test_a_search_that_finds_mostly_what_is_hidden_looks_on(two, views, monkeypatch) -> None:
+    _, his = views
+    monkeypatch.setattr("ui.people.view.EXACT", 1)
+    vector = HashEmbedder().embed_query(f"How was the {SECRET} measured?")
+    found = [name for name, _ in his.vectors.search(vector, 1)]
+    assert found
+    assert found[0].startswith(two.shared)
+
+
+async def test_another_person_changes_nothing_of_it(two, views) -> None:
+    _, his = views
+    for change in (
+        lambda: his.describe(two.private, title="x"),
+        lambda: his.tag([two.private], "x"),
+        lambda: his.untag([two.private], f"{SECRET}-tag"),
+        lambda: his.remove(two.private),
+        lambda: his.share([two.private], on=True),
+        lambda: his.remove(two.shared),
+        lambda: his.share([two.shared], on=False),
+    ):
+        with pytest.raises((UnknownPaperError, TagError)) as error:
+            change()
+        assert SECRET not in str(error.value)
+    assert len(two.whole.papers()) == 2
+
+
+QUESTIONS = (
+    f"How was the {SECRET} measured?",
+    f"Which papers mention {SECRET}?",
+    "How many papers do I have?",
+    "Which papers did I add last?",
+    f"Summarise “On the {SECRET}”.",
+    "Which papers are there?",
+)
+
+
+@pytest.mark.parametrize("question", QUESTIONS)
+async def test_no_answer_reads_or_names_it(two, question) -> None:
+    from ui import core
+
+    with two.as_("bob"):
+        assistant = core.assistant()
+        events = await events_of(assistant.ask(question, paper_ids=None))
+        assert core.assistant() is assistant, "made once"
+    for event in events:
+        if isinstance(event, Retrieved):
+            assert two.private not in {passage.paper.id for passage in event.passages}
+    answer = events[-1].answer
+    assert isinstance(events[-1], Answered)
+    assert SECRET not in answer.text.replace(question, "").replace(f"“{SECRET}”", ""), "but as he asked it"
+    assert f"On the {SECRET}" not in str([passage.paper.title for passage in answer.passages])
+    assert "2 papers" not in answer.text
+    assert not [
+        m for seen in assistant.drafter.seen for m in seen if f"the {SECRET} was measured in the field" in m["content"]
+    ]
+
+
+async def test_its_owner_gets_answers_from_it(two) -> None:
+    from ui import core
+
+    with two.as_("ada"):
+        events = await events_of(core.assistant().ask(QUESTIONS[0]))
+        assert events[-1].answer.passages[0].paper.id == two.private
+        told = await events_of(core.assistant().ask("How many papers do I have?"))
+        assert "2 papers" in told[-1].answer.text
+
+
+async def test_asked_of_by_its_id_it_is_not_there(two) -> None:
+    from ui import core
+
+    with two.as_("bob"), pytest.raises(UnknownPaperError):
+        await events_of(core.assistant().ask("What is it about?", paper_ids=[two.private]))
+
+
+async def test_terms_are_those_of_the_papers_that_are_seen(two, tmp_path) -> None:
+    from ui import core
+
+    lines = ["The Secret Spectrum Index (SSI) was high. We use the Secret Spectrum Index (SSI) again."]
+    path = write_pdf(tmp_path / "ssi.pdf", column(72, 720, ["On an index", "", *lines * 8]))
+    with two.as_("ada"):
+        core.bring(path, path.name)
+        assert ingest_pdf(path, library=core.library(), embedder=HashEmbedder()).status == "added"
+        assert core.assistant().search.terms.definitions("What is SSI?", [])
+    with two.as_("bob"):
+        assert core.assistant().search.terms.definitions("What is SSI?", []) == ()
+
+
+async def test_a_likely_duplicate_of_a_hidden_paper_is_not_mentioned(two, views) -> None:
+    hers, his = views
+    two.whole.describe(two.private, doi="10.1/x")
+    twin = replace(two.whole.paper(two.private), id="f" * 16)
+    assert his.like(twin) is None
+    assert hers.like(twin) == hers.paper(two.private)
+
+
+async def test_what_has_no_owner_is_seen_by_nobody_and_goes_to_the_first_administrator_at_the_start(two, tmp_path):
+    from ui import core
+
+    path = pdf_about(tmp_path / "c" / "command.pdf", "wombat")
+    paper = ingest_pdf(path, library=two.whole, embedder=HashEmbedder()).paper_id
+    for name in ("ada", "bob"):
+        with two.as_(name):
+            assert core.library().papers([paper]) == []
+    assert two.people.claim(two.whole.added_at()) == 1
+    with two.as_("bob"):
+        assert core.library().papers([paper])
+        assert core.library().state_of(paper) == "another's"
+    with two.as_("ada"):
+        assert core.library().state_of(paper) == "shared"
+
+
+async def test_a_file_whose_account_is_gone_is_not_stored(two, tmp_path) -> None:
+    from ui import core
+
+    path = pdf_about(tmp_path / "d" / "late.pdf", "dugong")
+    with two.as_("bob"):
+        core.bring(path, path.name)
+        his = core.library()
+    two.people.remove(two.bob, papers_to=two.ada)
+    report = await asyncio.to_thread(lambda: ingest_pdf(path, library=his, embedder=HashEmbedder()))
+    assert report.status == "failed"
+
+
+async def test_without_accounts_everything_is_there_as_before(two) -> None:
+    from ui import core
+    from ui.people import who
+
+    core.share(None)
+    assert core.library() is two.whole
+    assert {paper.id for paper in core.library().papers()} == {two.private, two.shared}
+    who.end()
+    with pytest.raises(RuntimeError):
+        who.people()
+
+
+async def test_the_vectors_of_what_is_seen_are_those_of_the_library(two, views) -> None:
+    hers, _ = views
+    names = two.whole.chunk_ids([two.private])
+    assert np.array_equal(hers.vectors_of(names)[names[0]], two.whole.vectors_of(names)[names[0]])
