@@ -28,7 +28,7 @@ from ui import (
     shelf,
     uploads,
 )
-from ui.chats import editing
+from ui.chats import editing, where
 from ui.chats.history import ChatHistory, UploadFolder
 from ui.errors import visible, visible_briefly
 from ui.people import sign_in
@@ -58,8 +58,8 @@ routes.install(server, uploads=attachments)
 
 @cl.data_layer
 def data_layer() -> ChatHistory:
-    """Chats are stored in one file of the library's folder."""
-    return ChatHistory(folder / "chats.db", attachments)
+    """Chats are stored in one file of the library's folder, or where SCHOLION_CHATS says."""
+    return where.opened(folder, attachments)
 
 
 async def local_user(headers: Any) -> cl.User:  # noqa: ARG001 - chainlit passes it by name

@@ -13,10 +13,8 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import os
 import random
 import re
-import subprocess
 import sys
 import tempfile
 import time
@@ -27,10 +25,8 @@ import numpy as np
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "support")]
 
-from chainlit.utils import utc_now  # noqa: E402
-
 from pdfs import column, write_pdf  # noqa: E402
-from served import Page, Served, app_root, new_id  # noqa: E402
+from served import Page, WithDraft, app_root, heard, new_id, send  # noqa: E402
 
 QUESTIONS = (
     "How large is the file of the rank-16 adapter on all seven matrices?",
@@ -38,51 +34,6 @@ QUESTIONS = (
     "From how many monthly users on does a company have to ask Meta for its own licence?",
     "How many hours of writing do 512 training examples take at five minutes each?",
 )
-PATIENCE = 300.0
-"""Seconds that a user waits for anything before the run counts it as lost."""
-
-
-class Scripted(Served):
-    """The app with the real models but for the drafter."""
-
-    def start(self, patience: float = 300.0) -> Scripted:
-        said = self.library.with_name("answer.txt")
-        said.write_text("The adapter takes 83.9 MB [1]. " + "It is stored with 16 bits for each weight. " * 6)
-        environment = {"SCRIPTED_ANSWER": str(said), "SCRIPTED_DELAY": "0.05"}
-        with self.log.open("ab") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, str(ROOT / "tests/browser/scripted_ui.py"), "--no-browser", "--port", str(self.port)],
-                cwd=ROOT,
-                env=os.environ
-                | {"SCHOLION_LIBRARY": str(self.library), "CHAINLIT_APP_ROOT": str(self.root)}
-                | environment,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-            )
-        until = time.monotonic() + patience
-        while not self.answers():
-            if time.monotonic() > until or self.process.poll() is not None:
-                raise TimeoutError(self.log.read_text())
-            time.sleep(0.2)
-        return self
-
-
-async def heard(page: Page, wanted: re.Pattern[str], since: int) -> bool:
-    """Wait until an event after the first `since` matches; False if none comes in time."""
-    until = time.monotonic() + PATIENCE
-    while time.monotonic() < until:
-        if any(wanted.search(str(said)) for _, said in page.heard[since:]):
-            return True
-        await asyncio.sleep(0.02)
-    return False
-
-
-async def send(page: Page, text: str, files: tuple[str, ...] = ()) -> int:
-    """Send a message; returns how many events had come before."""
-    before = len(page.heard)
-    message = {"id": new_id(), "name": "You", "type": "user_message", "output": text, "createdAt": utc_now()}
-    await page.socket.emit("client_message", {"message": message, "fileReferences": [{"id": one} for one in files]})
-    return before
 
 
 async def asks(page: Page, name: str, number: int, chance: random.Random) -> list[float | None]:
@@ -124,7 +75,9 @@ def told(what: str, times: list[float | None]) -> None:
 
 
 async def run(options: argparse.Namespace, folder: Path) -> None:
-    server = Scripted(library=folder / "library", root=app_root(folder / "root")).start()
+    said = folder / "answer.txt"
+    said.write_text("The adapter takes 83.9 MB [1]. " + "It is stored with 16 bits for each weight. " * 6)
+    server = WithDraft(said, delay=0.05, library=folder / "library", root=app_root(folder / "root")).start()
     pages, jobs = [], []
     try:
         warm, session = await Page(server.url).sign_in(), new_id()

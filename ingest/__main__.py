@@ -429,7 +429,7 @@ def _show(library: Library, _: IngestSettings, options: argparse.Namespace) -> i
     return 0
 
 
-def _remove(library: Library, _: IngestSettings, options: argparse.Namespace) -> int:
+def _remove(library: Library, settings: IngestSettings, options: argparse.Namespace) -> int:
     failed = False
     if _owned(library):
         rows: Iterable[dict[str, Any]] = (remove_one(library, paper_id) for paper_id in options.ids)
@@ -444,7 +444,7 @@ def _remove(library: Library, _: IngestSettings, options: argparse.Namespace) ->
                 printable(row["error"] or f"removed {_line(row['title'])}"),
                 file=sys.stderr if row["error"] else sys.stdout,
             )
-    if (library.folder / "chats.db").exists() and not failed:
+    if (settings.chats or (library.folder / "chats.db").exists()) and not failed:
         print("Answers in your chats still quote it; to remove every trace, delete those chats too.", file=sys.stderr)
     return int(failed)
 

@@ -26,6 +26,8 @@ FOREIGN = re.compile(
     # proxies, and whom https trusts
     | (HTTP|HTTPS|ALL|FTP|NO)_PROXY | SSL_CERT_FILE | SSL_CERT_DIR | SSLKEYLOGFILE | REQUESTS_CA_BUNDLE | CURL_CA_BUNDLE
     | NETRC
+    # Postgres's client; SCHOLION_CHATS alone says where the chats are
+    | PG(HOST(ADDR)?|PORT|USER|PASSWORD|PASSFILE|DATABASE|SERVICE(FILE)?|OPTIONS|SSL.*|KRB.*|GSS.*|TARGETSESSIONATTRS)
     """
 )
 """Names of variables that are dropped, in capitals or not."""

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pydantic import Field, ValidationError
+from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from ingest.postgres import Address, parse
 
 PROJECT = Path(__file__).resolve().parents[1]
 
@@ -14,7 +16,12 @@ class IngestSettings(BaseSettings):
     """Settings of the library; each can be set as an environment variable or in `.env`."""
 
     model_config = SettingsConfigDict(
-        env_prefix="SCHOLION_", env_file=PROJECT / ".env", extra="ignore", frozen=True, env_ignore_empty=True
+        env_prefix="SCHOLION_",
+        env_file=PROJECT / ".env",
+        extra="ignore",
+        frozen=True,
+        env_ignore_empty=True,
+        hide_input_in_errors=True,  # an address may carry a password
     )
 
     library: Path = Field(default=PROJECT / "library", description="The folder with papers, index and chats.")
@@ -32,6 +39,12 @@ class IngestSettings(BaseSettings):
         description="URL of a Chroma server on this machine or on your own network. If unset: Chroma in the library "
         "folder. The server gets numbers and ids, no text.",
     )
+    chats: SecretStr | None = Field(
+        default=None,
+        description="A Postgres database for the chats, like `postgresql://user:password@host/database` "
+        "(docs/postgres.md). If it is not on this machine, the chats leave this machine. "
+        "If unset: `chats.db` in the library folder.",
+    )
     max_file_mb: int = Field(default=200, ge=1, description="Larger files are refused.")
     ocr_languages: str = Field(
         default="eng",
@@ -39,8 +52,21 @@ class IngestSettings(BaseSettings):
         description="Languages of scanned pages, as Tesseract names them.",
     )
 
+    @field_validator("chats")
+    @classmethod
+    def _is_address(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None:
+            parse(value.get_secret_value())
+        return value
+
+    @property
+    def chat_database(self) -> Address | None:
+        """Where the chats are, if Postgres keeps them."""
+        return parse(self.chats.get_secret_value()) if self.chats else None
+
 
 def bad_setting(error: ValidationError) -> str:
     """Which setting is wrong and why, in one sentence."""
     first = error.errors()[0]
-    return f"The setting SCHOLION_{'_'.join(map(str, first['loc'])).upper()} is not valid: {first['msg']}."
+    said = first["msg"].removeprefix("Value error, ")  # of our own checks
+    return f"The setting SCHOLION_{'_'.join(map(str, first['loc'])).upper()} is not valid: {said}."

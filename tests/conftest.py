@@ -13,6 +13,7 @@ from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 
 from places import SHARED
+from postgres_server import MISSING, MISSING_DRIVER, PostgresServer, programs
 
 for name in [name for name in os.environ if name.startswith("SCHOLION_")]:
     del os.environ[name]
@@ -86,3 +87,16 @@ def shared_data() -> Path:
     if not SHARED.is_dir():
         pytest.skip(f"the development data is not here: {SHARED}")
     return SHARED
+
+
+@pytest.fixture(scope="session")
+def postgres_server():
+    """A real Postgres server for this session; skips where there is none."""
+    pytest.importorskip("asyncpg", reason=MISSING_DRIVER)
+    if programs() is None:
+        pytest.skip(MISSING)
+    made = PostgresServer()
+    try:
+        yield made.start()
+    finally:
+        made.close()

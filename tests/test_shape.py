@@ -64,6 +64,7 @@ ALLOWED = {  # library → the files that may import it
     "peft": {"rag/adapt/lora.py", "rag/adapt/prepare.py"},
     "gguf": {"rag/adapt/lora.py"},
     "fastapi": {"ui/"},
+    "asyncpg": {"ingest/postgres.py"},
     "sqlite3": {
         "ingest/library.py",
         "ingest/schema.py",
@@ -73,6 +74,7 @@ ALLOWED = {  # library → the files that may import it
         "rag/health/library_checks.py",
         "ui/chats/history.py",
         "ui/chats/insight.py",
+        "ui/chats/move.py",
         "ui/chats/salvage.py",
         "ui/people/store.py",
         "ui/web/insight_routes.py",

@@ -15,11 +15,14 @@ import time
 from http.client import HTTPConnection, HTTPException
 from typing import TYPE_CHECKING
 
+from pydantic import ValidationError
+
 from ingest import UserFacingError, environment
 from ingest.errors import LibraryBusyError
-from ingest.settings import PROJECT, IngestSettings
+from ingest.settings import PROJECT, IngestSettings, bad_setting
 from ingest.terminal import prepare_output
 from ingest.trouble import in_words
+from ui.chats import command as chats_command
 from ui.people import command
 from ui.people.settings import providers, settings
 
@@ -47,6 +50,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m ui", description="Start Scholion on this machine.")
     parser.add_argument("--port", type=int, default=PORT, help=f"first port to try (default: {PORT})")
     parser.add_argument("--no-browser", action="store_true", help="do not open the browser")
+    chats_command.add_to(parser.add_subparsers(metavar="COMMAND"))
+    parser.set_defaults(run=None)
     parser.epilog = f"`python -m ui people`: {command.HELP}"
     prepare_output()
     os.umask(0o077)  # files written here are for the user only
@@ -54,6 +59,8 @@ def main(arguments: list[str] | None = None) -> int:
     if given[:1] == ["people"]:
         return _said(lambda: command.main(given[1:], folder=IngestSettings().library.expanduser().resolve()))
     options = parser.parse_args(given)
+    if options.run:
+        return _said(lambda: int(options.run(options)))
     may_open = not options.no_browser and sys.stdout.isatty() and _has_display()
     return _said(lambda: _start(options.port, may_open=may_open))
 
@@ -64,6 +71,9 @@ def _said(work: Callable[[], int]) -> int:
         return work()
     except KeyboardInterrupt:
         return 130
+    except ValidationError as error:
+        print(bad_setting(error), file=sys.stderr)
+        return 1
     except Exception as error:
         if (said := in_words(error)) is None:
             raise
@@ -101,7 +111,7 @@ def _start(first_port: int, *, may_open: bool) -> int:
         ) from error
     names.remove_leftovers(folder / names.INCOMING)
     core.library().papers()  # report a damaged catalogue now, not at the first question
-    for said in start.mended(folder):
+    for said in start.mended(folder, core.settings().chat_database):
         print(said, flush=True)
     _add_samples()
     os.environ |= {

@@ -6,11 +6,14 @@ import secrets
 from typing import TYPE_CHECKING
 
 from ingest import write_atomically
+from rag.words import counted
 from ui.chats.salvage import salvage
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from ingest.postgres import Address
 
 KEY_CHARS = 32
 """Minimum length of the key that signs the login cookie."""
@@ -26,11 +29,24 @@ def secret(folder: Path) -> str:
     return key
 
 
-def mended(folder: Path) -> Iterator[str]:
-    """Repair a damaged chat history; yields one sentence for each repair.
+def mended(folder: Path, database: Address | None = None) -> Iterator[str]:
+    """Repair a damaged chat history, or see to the tables in Postgres; yields a sentence for what the user should know.
 
     Only the owner of the library may call it.
+
+    Raises:
+        UserFacingError: Postgres is to keep the chats and cannot.
     """
+    if database is not None:
+        from ui.chats import move, postgres  # their driver need not be installed otherwise
+
+        postgres.check(database)
+        if n := move.left_behind(folder, database):
+            yield (
+                f"{counted(n, 'chat')} in chats.db are not in Postgres. Close Scholion and run "
+                "`python -m ui chats move --to postgres` to move them, or move chats.db away."
+            )
+        return
     if (found := salvage(folder / "chats.db")) is not None:
         yield (
             f"The file with your chats was damaged. Scholion recovered {found.chats} chats with "

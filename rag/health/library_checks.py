@@ -5,13 +5,14 @@ The databases are opened for reading only, never through `Library`, which would 
 
 from __future__ import annotations
 
+import asyncio
 import os
 import sqlite3
 import time
 from contextlib import closing
 from typing import TYPE_CHECKING, Any, Final
 
-from ingest import embedder_from
+from ingest import embedder_from, postgres
 from ingest.schema import VERSION
 from ingest.trouble import REBUILD
 from rag.health import faults
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from ingest.postgres import Address
+
 GROUP: Final = "Library"
 QUICK_SECONDS: Final = 4.0
 """For SQLite's quick check of one database; a library of a gigabyte takes about as long."""
@@ -33,13 +36,19 @@ SHOWN_ERRORS: Final = 3
 _PENDING: Final = ("queued", "parsing", "embedding", "removing")
 
 
-def checks(folder: Path, *, embedder: str | None) -> list[Check]:
-    """The checks of the library in this folder, which may not exist or may be broken."""
+def checks(folder: Path, *, embedder: str | None, database: Address | None = None) -> list[Check]:
+    """The checks of the library in this folder, which may not exist or may be broken.
+
+    Args:
+        folder: the library's.
+        embedder: the setting.
+        database: the Postgres database with the chats, if there is one.
+    """
     return [
         Check("folder", GROUP, "Folder", lambda: folder_line(folder)),
         Check("catalogue", GROUP, "Catalogue", lambda: catalogue_lines(folder)),
         Check("papers", GROUP, "Papers", lambda: paper_lines(folder, embedder=embedder)),
-        Check("chats", GROUP, "Chats", lambda: chats_line(folder)),
+        Check("chats", GROUP, "Chats", lambda: database_line(database) if database else chats_line(folder)),
         Check("backup", GROUP, "Backup", lambda: backup_line(folder)),
         Check("privacy log", "Privacy", "Privacy log", lambda: privacy_line(folder)),
         Check("errors", "Errors", "Last errors", lambda: errors_lines(folder)),
@@ -141,6 +150,31 @@ def chats_line(folder: Path) -> Line:
         todo = "Restart Scholion: it keeps the damaged file and moves what can be read to a new one."
         return Line(about="Chats", state="problem", said="chats.db is damaged.", todo=todo, facts=facts)
     return Line(about="Chats", state="ok", said=f"{counted(chats, 'chat')}; chats.db is intact.", facts=facts)
+
+
+def database_line(address: Address) -> Line:
+    """Where the Postgres database with the chats is, whether it answers, and how many chats it has."""
+    facts: dict[str, Any] = {"postgres": True, "here": address.here}
+    try:
+        chats = asyncio.run(_count_chats(address))
+    except Exception as error:  # noqa: BLE001 - whatever the driver raises
+        fault = postgres.in_words(error, address)
+        return Line(about="Chats", state="problem", said=fault.message, todo=fault.hint, facts=facts)
+    said = f"{counted(chats, 'chat')} in Postgres at {address.words}."
+    facts["chats"] = chats
+    if address.here:
+        return Line(about="Chats", state="ok", said=said, facts=facts)
+    said = f"{said} That is not this machine, so the chats leave it."
+    return Line(about="Chats", state="note", said=said, todo="Unset SCHOLION_CHATS to keep them here.", facts=facts)
+
+
+async def _count_chats(address: Address) -> int:
+    connection = await postgres.connect(address)
+    try:
+        there = await connection.fetchval("SELECT to_regclass('threads') IS NOT NULL")
+        return int(await connection.fetchval("SELECT count(*) FROM threads")) if there else 0
+    finally:
+        await connection.close()
 
 
 def backup_line(folder: Path) -> Line:

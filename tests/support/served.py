@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+import re
 import signal
 import socket
 import subprocess
 import sys
 import time
 import uuid
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +19,9 @@ import httpx
 import socketio
 
 from places import ROOT
+
+PATIENCE = 300.0
+"""Seconds until something that did not come is called lost."""
 
 
 def app_root(folder: Path) -> Path:
@@ -37,13 +43,17 @@ class Served:
         self.url = f"http://127.0.0.1:{self.port}"
         self.log = library.with_name(f"{library.name}.log")
         self.process: subprocess.Popen[bytes] | None = None
+        self.program = ROOT / "tests/support/quick_ui.py"
+        self.settings: dict[str, str] = {}
 
     def start(self, patience: float = 180.0) -> Served:
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, str(ROOT / "tests/support/quick_ui.py"), "--no-browser", "--port", str(self.port)],
+                [sys.executable, str(self.program), "--no-browser", "--port", str(self.port)],
                 cwd=ROOT,
-                env=os.environ | {"SCHOLION_LIBRARY": str(self.library), "CHAINLIT_APP_ROOT": str(self.root)},
+                env=os.environ
+                | {"SCHOLION_LIBRARY": str(self.library), "CHAINLIT_APP_ROOT": str(self.root)}
+                | self.settings,
                 stdout=log,
                 stderr=subprocess.STDOUT,
             )
@@ -68,6 +78,15 @@ class Served:
             except subprocess.TimeoutExpired:
                 self.process.kill()
                 self.process.wait(60)
+
+
+class WithDraft(Served):
+    """The app with its real models but for the drafter, which writes what stands in a file."""
+
+    def __init__(self, answer: Path, *, delay: float, library: Path, root: Path) -> None:
+        super().__init__(library=library, root=root)
+        self.program = ROOT / "tests/browser/scripted_ui.py"
+        self.settings = {"SCRIPTED_ANSWER": str(answer), "SCRIPTED_DELAY": str(delay)}
 
 
 class Page:
@@ -113,6 +132,29 @@ class Page:
     async def close(self) -> None:
         await self.socket.disconnect()
         await self.http.aclose()
+
+
+async def heard(page: Page, wanted: re.Pattern[str], since: int, *, within: float = PATIENCE) -> bool:
+    """Wait until an event after the first `since` matches; False if none comes in time."""
+    until = time.monotonic() + within
+    while time.monotonic() < until:
+        if any(wanted.search(str(said)) for _, said in page.heard[since:]):
+            return True
+        await asyncio.sleep(0.02)
+    return False
+
+
+async def send(page: Page, text: str, files: tuple[str, ...] = ()) -> int:
+    """Send a message; returns how many events had come before."""
+    before = len(page.heard)
+    message = {"id": new_id(), "name": "You", "type": "user_message", "output": text, "createdAt": utc_now()}
+    await page.socket.emit("client_message", {"message": message, "fileReferences": [{"id": one} for one in files]})
+    return before
+
+
+def utc_now() -> str:
+    """The time as the page writes it."""
+    return datetime.now(UTC).replace(tzinfo=None).isoformat() + "Z"
 
 
 def new_id() -> str:

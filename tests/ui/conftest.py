@@ -11,6 +11,7 @@ import httpx
 import numpy as np
 import pytest
 
+from chat_places import FilePlace, PostgresPlace
 from fakes import ScriptedAssistant, SilentPage
 from stored_chats import EVIL
 
@@ -100,6 +101,14 @@ def paper(shelf_library):
     vectors = np.ones((1, 3), np.float32)
     shelf_library.add(ParsedPaper(made, (Page(1, text),)), [chunk], vectors, embedder="fake@0", pdf=pdf)
     return made
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+async def place(request, tmp_path):
+    """Where the chats are kept, once as a file and once in Postgres; both promise the same."""
+    if request.param == "sqlite":
+        return FilePlace(tmp_path)
+    return await PostgresPlace.made(tmp_path, request.getfixturevalue("postgres_server"))
 
 
 @pytest.fixture

@@ -12,10 +12,8 @@ from chainlit.types import Feedback, Pagination, ThreadFilter
 
 
 @pytest.fixture
-async def history(app, chat, tmp_path):
-    from ui.chats.history import ChatHistory, UploadFolder
-
-    made = ChatHistory(tmp_path / "chats.db", UploadFolder(tmp_path / "uploads"))
+async def history(app, chat, place):
+    made = place.open()
     chat.session.has_first_interaction = True
     for name in ("local", "another"):
         await made.create_user(cl.User(identifier=name))

@@ -14,11 +14,9 @@ from waiting import soon
 
 
 @pytest.fixture
-async def history(app, chat, tmp_path, monkeypatch):
+async def history(app, chat, place, monkeypatch):
     """The data layer of this chat, with its user signed in."""
-    from ui.chats.history import ChatHistory, UploadFolder
-
-    made = ChatHistory(tmp_path / "chats.db", UploadFolder(tmp_path / "uploads"))
+    made = place.open()
     monkeypatch.setattr("chainlit.data._data_layer", made)
     monkeypatch.setattr("chainlit.data._data_layer_initialized", True)
     chat.session.user = await made.create_user(cl.User(identifier="local"))

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import sqlite3
 import uuid
 
 import chainlit as cl
@@ -16,38 +14,15 @@ PATIENT = 120.0
 
 
 @pytest.fixture
-def file(tmp_path):
-    return tmp_path / "chats.db"
+def locked(place):
+    """A function that locks the place of the chats as another program does; until it is called, nothing is locked."""
+    return place.locked
 
 
 @pytest.fixture
-def locked(file):
-    """A function that locks the file as another program does; until it is called, nothing is locked."""
-    other = sqlite3.connect(file, isolation_level=None, timeout=0)
-
-    @contextlib.asynccontextmanager
-    async def lock():
-        while True:
-            try:
-                other.execute("BEGIN EXCLUSIVE")
-                break
-            except sqlite3.OperationalError:  # a write of this very loop has begun: let it end
-                await asyncio.sleep(0.01)
-        try:
-            yield other
-        finally:
-            other.execute("ROLLBACK")
-
-    yield lock
-    other.close()
-
-
-@pytest.fixture
-async def history(app, chat, file, monkeypatch):
+async def history(app, chat, place, monkeypatch):
     """The data layer of this chat, with its user signed in."""
-    from ui.chats.history import ChatHistory, UploadFolder
-
-    made = ChatHistory(file, UploadFolder(file.parent / "uploads"))
+    made = place.open()
     monkeypatch.setattr("chainlit.data._data_layer", made)
     monkeypatch.setattr("chainlit.data._data_layer_initialized", True)
     chat.session.user = await made.create_user(cl.User(identifier="local"))
@@ -59,6 +34,7 @@ async def history(app, chat, file, monkeypatch):
 def impatient(monkeypatch):
     """Tries that wait only a moment for a lock; set before the history opens its file."""
     monkeypatch.setattr("ui.chats.history.BUSY_SECONDS", 0.05)
+    monkeypatch.setattr("ingest.postgres.LOCK_SECONDS", 0.05)
     monkeypatch.setattr("ui.chats.history.RETRY_SECONDS", 0.05)
 
 
@@ -103,7 +79,7 @@ async def test_a_lock_that_outlasts_a_try_during_the_first_question_loses_nothin
         await say("What was asked first?")
         await cl.Message("What was answered.").send()
         await until(lambda: told(chat))  # one try took its time in vain
-        assert "another program is using its file" in chat.texts[-1]
+        assert "another program is using" in chat.texts[-1]
     await until(stored(history, "What was asked first?", "What was answered."))
     (thread,) = await listed(history)
     assert thread["name"] == "What was asked first?"
@@ -120,20 +96,23 @@ async def test_a_process_that_dies_after_the_first_write_leaves_no_chat_without_
     await until(stored(history, "What was asked?"))
 
 
-async def test_a_user_who_could_not_be_stored_at_sign_in_finds_the_chat_later(history, chat, file):
-    with sqlite3.connect(file) as database:
-        database.execute("DELETE FROM users")
+async def test_a_user_who_could_not_be_stored_at_sign_in_finds_the_chat_later(history, chat, place):
+    await place.run("DELETE FROM users")
     chat.session.user = cl.User(identifier="local")
     await say("What was asked?")
-    await until(lambda: sqlite3.connect(file).execute("SELECT 1 FROM steps").fetchone())
+
+    async def is_stored() -> bool:
+        return bool(await place.run("SELECT 1 FROM steps"))
+
+    await until(is_stored)
     assert await texts(history) == [["What was asked?"]]
 
 
-async def test_what_is_asked_on_in_a_chat_that_was_deleted_elsewhere_is_kept(history, chat, file):
+async def test_what_is_asked_on_in_a_chat_that_was_deleted_elsewhere_is_kept(history, chat, place):
     await say("First?")
     await until(stored(history, "First?"))
-    with sqlite3.connect(file) as other:
-        other.executescript("DELETE FROM steps; DELETE FROM threads;")
+    await place.run("DELETE FROM steps")
+    await place.run("DELETE FROM threads")
     await say("Second?")
     await cl.Message("An answer.").send()
     await until(stored(history, "Second?", "An answer."))
@@ -168,7 +147,7 @@ async def test_a_chat_that_could_not_be_deleted_is_not_called_deleted(impatient,
     await say("First?")
     await until(stored(history, "First?"))
     async with locked():
-        with pytest.raises(OSError, match="cannot be written"):
+        with pytest.raises(OSError, match="This chat cannot be saved"):
             await history.delete_thread(chat.session.thread_id)
     assert await texts(history) == [["First?"]]
 
@@ -178,11 +157,10 @@ async def test_a_lock_keeps_nobody_from_signing_in_or_out(impatient, history, lo
         assert (await history.create_user(cl.User(identifier="local"))).identifier == "local"
 
 
-async def test_closing_waits_for_the_last_writes_and_not_for_a_lock_without_end(history, chat, file, locked):
+async def test_closing_waits_for_the_last_writes_and_not_for_a_lock_without_end(history, chat, place, locked):
     await say("First?")
     await history.close()
-    with sqlite3.connect(file) as database:
-        assert database.execute("SELECT output FROM steps").fetchall() == [("First?",)]
+    assert await place.run("SELECT output FROM steps") == [("First?",)]
     await say("Second?")
     async with locked():
         async with asyncio.timeout(PATIENT):
@@ -190,14 +168,13 @@ async def test_closing_waits_for_the_last_writes_and_not_for_a_lock_without_end(
     await until(stored(history, "First?", "Second?"))
 
 
-async def test_chats_that_earlier_versions_stored_without_an_owner_are_found_again(history, chat, file):
-    from ui.chats.history import ChatHistory, UploadFolder
-
+async def test_chats_that_earlier_versions_stored_without_an_owner_are_found_again(history, chat, place):
+    if place.postgres:
+        pytest.skip("no earlier version stored chats in Postgres")
     await say("First?")
     await until(stored(history, "First?"))
-    with sqlite3.connect(file) as database:
-        database.execute('UPDATE threads SET "userId" = NULL, "userIdentifier" = NULL, "name" = NULL')
+    await place.run('UPDATE threads SET "userId" = NULL, "userIdentifier" = NULL, "name" = NULL')
     assert await texts(history) == []
-    await ChatHistory(file, UploadFolder(file.parent / "uploads")).close()
+    await place.open().close()
     (thread,) = await listed(history)
     assert (thread["name"], thread["userIdentifier"]) == ("Your papers", "local")

@@ -15,6 +15,7 @@ class Requests:
         self.now = 0.0
         self.limit = RateLimit(self._app, clock=lambda: self.now)
         self.headers: list[tuple[bytes, bytes]] = []
+        self.cookie = "access_token"
 
     async def _app(self, scope, receive, send) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": []})
@@ -27,7 +28,7 @@ class Requests:
                 statuses.append(message["status"])
                 self.headers = message["headers"]
 
-        cookies = [(b"cookie", f"access_token={session}".encode())] if session else []
+        cookies = [(b"cookie", f"{self.cookie}={session}".encode())] if session else []
         scope = {"type": "http", "path": path, "headers": cookies, "client": ("127.0.0.1", 5)}
         for _ in range(n):
             await self.limit(scope, None, send)
@@ -51,7 +52,9 @@ async def test_after_a_second_as_many_are_answered_as_fit_into_one(requests) -> 
     assert (await requests(int(PER_SECOND) + 1)).count(200) == int(PER_SECOND)
 
 
-async def test_one_browser_takes_nothing_from_another(requests) -> None:
+@pytest.mark.parametrize("cookie", ["access_token", "access_token_0", "scholion_8421"])
+async def test_one_browser_takes_nothing_from_another(requests, cookie) -> None:
+    requests.cookie = cookie
     await requests(AT_ONCE + 1, session="one")
     assert await requests(session="two") == [200]
     assert await requests(session="one") == [429]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-import sqlite3
 import uuid
 
 import chainlit as cl
@@ -246,10 +245,8 @@ def test_the_configuration_is_as_we_need_it(app) -> None:
 
 
 @pytest.fixture
-async def history(app, tmp_path):
-    from ui.chats.history import ChatHistory, UploadFolder
-
-    made = ChatHistory(tmp_path / "chats.db", UploadFolder(tmp_path / "uploads"))
+async def history(app, place):
+    made = place.open()
     yield made
     await made.close()
 
@@ -301,10 +298,10 @@ async def test_the_last_state_of_a_message_is_the_one_that_stays(history, chat) 
     assert [step["output"] for step in thread["steps"]] == ["state 29"]
 
 
-async def test_what_cannot_be_stored_is_said_once(history, chat, tmp_path) -> None:
+async def test_what_cannot_be_stored_is_said_once(history, chat, place) -> None:
     chat.session.has_first_interaction = True
-    with sqlite3.connect(tmp_path / "chats.db") as database:
-        database.execute("DROP TABLE steps")
+    assert await history.get_thread("t") is None
+    await place.run("DROP TABLE steps")
     message = cl.Message("lost")
     for _ in range(3):
         await history.create_step(message.to_dict())
@@ -312,13 +309,13 @@ async def test_what_cannot_be_stored_is_said_once(history, chat, tmp_path) -> No
     assert "cannot be saved" in said
 
 
-async def test_a_stored_message_is_in_the_file_at_once(history, chat, tmp_path) -> None:
+async def test_a_stored_message_is_seen_by_others_at_once(history, chat, place) -> None:
     chat.session.has_first_interaction = True
     message = cl.Message("kept")
     await history.create_step(message.to_dict())
-    with sqlite3.connect(tmp_path / "chats.db") as other:
-        assert other.execute("SELECT output FROM steps").fetchall() == [("kept",)]
-        assert other.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    assert await place.run("SELECT output FROM steps") == [("kept",)]
+    if not place.postgres:
+        assert await place.run("PRAGMA journal_mode") == [("wal",)]
 
 
 async def test_attached_files_are_kept_one_by_one_for_each_is_whole_in_memory(

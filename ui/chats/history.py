@@ -56,7 +56,6 @@ MAX_COMMENT = 4000
 NAMELESS_CHAT = "Your papers"
 """Name of a chat that started without text, with an upload."""
 
-
 BUSY_SECONDS = 5.0
 """How long one attempt waits for another program that locks the file."""
 PATIENCE_SECONDS = 600.0
@@ -103,8 +102,6 @@ _THREAD = """
         "userIdentifier" = COALESCE(threads."userIdentifier", EXCLUDED."userIdentifier")
     WHERE threads."name" IS NULL OR threads."userId" IS NULL
 """
-
-
 _LATER = """
     SELECT s."id" FROM steps s JOIN steps q ON q."id" = :step AND q."threadId" = :chat
     WHERE s."threadId" = q."threadId" AND s."createdAt" > q."createdAt"
@@ -156,7 +153,11 @@ class UploadFolder(BaseStorageClient):  # type: ignore[misc]  # chainlit's own a
 
 
 class ChatHistory(SQLAlchemyDataLayer):  # type: ignore[misc]  # chainlit's own annotations are incomplete
-    """Chats, messages, elements and feedback in one SQLite file."""
+    """Chats, messages, elements and feedback in one SQLite file; `ui.chats.postgres` keeps them in Postgres."""
+
+    errors: tuple[type[Exception], ...] = (SQLAlchemyError,)
+    """What a statement may raise."""
+    failed = FAILED
 
     def __init__(self, file: Path, uploads: UploadFolder) -> None:
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -165,9 +166,12 @@ class ChatHistory(SQLAlchemyDataLayer):  # type: ignore[misc]  # chainlit's own 
             database.executescript(resources.files("ui.chats").joinpath("schema.sql").read_text())
             if database.execute(_ANY_LOST).fetchone():  # otherwise write nothing, so no lock is needed
                 database.execute(_FOUND, (NAMELESS_CHAT,))
-        super().__init__(f"sqlite+aiosqlite:///{file}", storage_provider=uploads)
+        self._begin(f"sqlite+aiosqlite:///{file}", uploads)
         self._file = file
         event.listen(self.engine.sync_engine, "connect", _prepare)
+
+    def _begin(self, address: str, uploads: UploadFolder) -> None:
+        super().__init__(address, storage_provider=uploads)
         self._words = ChatWords(self.execute_sql)
         self._in_order = asyncio.Lock()
         self._turn_of: asyncio.Task[Any] | None = None
@@ -177,25 +181,45 @@ class ChatHistory(SQLAlchemyDataLayer):  # type: ignore[misc]  # chainlit's own 
     async def execute_sql(self, query: str, parameters: dict[str, Any]) -> list[dict[str, Any]] | int | None:
         """The rows of a query, or the number of changed rows; None if it failed, which the user is told."""
         plain = {
-            key: json.dumps(value) if isinstance(value, dict | list | tuple) else value
+            key: json.dumps(value) if isinstance(value, dict | list | tuple) else self._storable(value)
             for key, value in all_well_formed(parameters).items()  # half an emoji is no text for SQLite
         }
         began = time.monotonic()
         while True:
             try:
+                await self._ready()
                 async with self.engine.begin() as connection:
                     result = await connection.execute(text(query), plain)
                     return [dict(row) for row in result.mappings()] if result.returns_rows else result.rowcount
-            except SQLAlchemyError as error:
-                fault = _fault(error)
+            except self.errors as error:
+                said = self._said_while_it_lasts(error)
                 patient = self._turn_of is asyncio.current_task() and time.monotonic() - began < PATIENCE_SECONDS
-                if not (patient and fault in _PASSING):
+                if not (patient and said):
                     log.exception("The chat history could not be read or written")
-                    await self._tell(FAILED)
+                    await self._tell(self.failed)
                     return None
                 log.warning("The chat history cannot be written yet: %s", error)
-                await self._tell(LOCKED if fault in _BUSY else BLOCKED)
+                await self._tell(said)
             await asyncio.sleep(RETRY_SECONDS)
+
+    async def _ready(self) -> None:
+        """Nothing to do: the file was prepared when it was opened."""
+
+    def _storable(self, value: Any) -> Any:
+        """A value as the database takes it."""
+        return value
+
+    def _said_while_it_lasts(self, error: Exception) -> str | None:
+        """What the user is told while an error may still pass; None for one that stays."""
+        fault = _fault(error)
+        return LOCKED if fault in _BUSY else BLOCKED if fault in _PASSING else None
+
+    async def _forget(self) -> None:
+        """Leave no word of what was just deleted."""
+        try:
+            await asyncio.to_thread(forget_log, self._file)
+        except sqlite3.Error:
+            log.exception("The log of the chat history could not be emptied; it is when Scholion ends")
 
     async def close(self) -> None:
         """Close the file after the pending writes; both have a timeout, because a lock may last."""
@@ -260,11 +284,8 @@ class ChatHistory(SQLAlchemyDataLayer):  # type: ignore[misc]  # chainlit's own 
             await super().delete_thread(thread_id)
             if await self._has(thread_id):
                 self._deleted.discard(thread_id)
-                raise OSError(FAILED)
-            try:
-                await asyncio.to_thread(forget_log, self._file)
-            except sqlite3.Error:
-                log.exception("The log of the chat history could not be emptied; it is when Scholion ends")
+                raise OSError(self.failed)
+            await self._forget()
 
     @queue_until_user_message()
     async def create_step(self, step_dict: StepDict) -> None:
@@ -411,7 +432,7 @@ def _prepare(connection: Any, _record: Any) -> None:
     cursor.close()
 
 
-def _fault(error: SQLAlchemyError) -> int:
+def _fault(error: Exception) -> int:
     """SQLite's primary result code; 0 if it is not an SQLite error."""
     code = getattr(getattr(error, "orig", None), "sqlite_errorcode", 0)
     return int(code) & 0xFF

@@ -82,6 +82,13 @@ def schema() -> str:
     return resources.files("ui.chats").joinpath("schema.sql").read_text(encoding="utf-8")
 
 
+def columns() -> dict[str, dict[str, str]]:
+    """The tables of the chat history, and the names and types of their columns."""
+    with closing(sqlite3.connect(":memory:")) as db:
+        db.executescript(schema())
+        return {table: {row[1]: row[2] for row in db.execute(f"PRAGMA table_info({table})")} for table in TABLES}
+
+
 def _is_whole(file: Path) -> bool:
     try:
         with closing(_read_only(file)) as db:

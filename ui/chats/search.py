@@ -23,7 +23,7 @@ MOST_WORDS = 12
 
 CHATS = """
 SELECT t."id", t."createdAt", t."name", t."userId", t."userIdentifier" FROM threads t WHERE t."userId" = :user
-AND (:judged IS NULL
+AND (CAST(:judged AS INTEGER) IS NULL
     OR EXISTS (SELECT 1 FROM feedbacks f WHERE f."threadId" = t."id" AND f."value" = :judged))
 ORDER BY (SELECT MAX(s."createdAt") FROM steps s WHERE s."threadId" = t."id") DESC NULLS LAST
 """
@@ -31,7 +31,7 @@ ORDER BY (SELECT MAX(s."createdAt") FROM steps s WHERE s."threadId" = t."id") DE
 
 _SAID = """
 SELECT "threadId", "output" FROM steps
-WHERE "type" IN ('user_message', 'assistant_message') AND (:chat IS NULL OR "threadId" = :chat)
+WHERE "type" IN ('user_message', 'assistant_message') AND (CAST(:chat AS TEXT) IS NULL OR "threadId" = :chat)
 """
 _BETWEEN = "\n\0\n"
 """Between two messages of a chat: no word has it."""

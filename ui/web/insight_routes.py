@@ -13,14 +13,14 @@ from ingest.trouble import in_words
 from rag.insight.summary import answer_row, by_month, summed_up
 from rag.privacy.audit import AuditError, AuditLog
 from ui import core
-from ui.chats.insight import answers_of, as_csv
+from ui.chats import where
+from ui.chats.insight import as_csv
 from ui.people import rules
 from ui.web.in_sentences import InSentences
 from ui.web.pages import frame
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
 T = TypeVar("T")
 
@@ -51,7 +51,7 @@ def router() -> APIRouter:
     # not `async`: the query takes a tenth of a second for a thousand chats
     @router.get("/insight/figures.json")
     def figures(user: Annotated[Any, Depends(get_current_user)]) -> dict[str, Any]:
-        told = _read(lambda: summed_up(answers_of(_chats(), user.identifier)))
+        told = _read(lambda: summed_up(where.answers(user.identifier)))
         if not rules.may_manage():  # it is of everybody
             return told | {"left": None, "left_fault": None}
         try:
@@ -62,18 +62,14 @@ def router() -> APIRouter:
 
     @router.get("/insight/chat.json")
     def chat(id: str, user: Annotated[Any, Depends(get_current_user)]) -> list[dict[str, Any]]:  # noqa: A002 - its name in the address
-        return _read(lambda: [answer_row(answer) for answer in answers_of(_chats(), user.identifier, chat=id)])
+        return _read(lambda: [answer_row(answer) for answer in where.answers(user.identifier, chat=id)])
 
     @router.get("/insight/figures.csv")
     def table(user: Annotated[Any, Depends(get_current_user)]) -> Response:
-        text = _read(lambda: as_csv(answers_of(_chats(), user.identifier)))
+        text = _read(lambda: as_csv(where.answers(user.identifier)))
         return Response("\ufeff" + text, media_type="text/csv", headers={"content-disposition": "attachment"})
 
     return router
-
-
-def _chats() -> Path:
-    return core.library().folder / "chats.db"
 
 
 def _read(work: Callable[[], T]) -> T:

@@ -26,8 +26,9 @@ AT_ONCE = 600
 MOST_BROWSERS = 1000
 """Browsers remembered; the one that was quiet the longest is forgotten first."""
 
-COOKIE = "access_token"
-"""The cookie by which Chainlit knows a browser; it may be cut into pieces called access_token_0, …"""
+COOKIE = ("access_token", "scholion_")
+"""How the cookie begins by which Chainlit knows a browser; `python -m ui` calls it after its port. It may be cut into
+pieces called access_token_0, …"""
 
 
 class RateLimit:

@@ -252,7 +252,14 @@ def _inline_pdf(path: Any, *, name: str) -> FileResponse:
 
 
 def _reworded(translation: dict[str, Any]) -> dict[str, Any]:
-    for key, text in _WORDS.items():
+    words = dict(_WORDS)
+    database = core.settings().chat_database
+    if database and not database.here:
+        words["chat.watermark"] = (
+            f"Your chats are kept on {database.host}. Nothing else leaves this machine unless you agree. "
+            "Check answers against their sources."
+        )
+    for key, text in words.items():
         *groups, last = key.split(".")
         at = translation
         for group in groups:

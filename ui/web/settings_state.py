@@ -316,6 +316,8 @@ def _privacy(folder: Path) -> dict[str, Any]:
         f"Sent today (UTC): {counted(day.calls, 'call')}, ${day.usd:.4f}. "
         f"This month: {counted(month.calls, 'call')}, ${month.usd:.4f}."
     )
+    if database := core.settings().chat_database:
+        said += f" {database.sentence}"
     return {"policy": policy.library, "said": said, "used": used}
 
 

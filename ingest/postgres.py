@@ -1,0 +1,178 @@
+"""The Postgres database that keeps the chats if `SCHOLION_CHATS` names one: address, connections, errors in words.
+
+The address may carry a password, so it is never printed, logged or shown: `Address.words` is what people see. No
+variable of Postgres's own (PGHOST and so on) is used; a password may also be in `~/.pgpass`.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qs, unquote, urlsplit
+
+from ingest.errors import ChatDatabaseError, UserFacingError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+SCHEMES = ("postgresql", "postgres")
+PORT = 5432
+CONNECT_SECONDS = 5.0
+"""Longest wait for a connection, sign-in included."""
+COMMAND_SECONDS = 60.0
+"""Longest wait for one statement."""
+LOCK_SECONDS = 5.0
+"""How long one attempt waits for another program that locks a table."""
+
+DRIVER = "asyncpg"
+
+UNSET = "Correct SCHOLION_CHATS, or unset it to keep the chats in the library folder."
+
+_REFUSED = ("which refuses this user or password", UNSET)
+_SAID = {
+    "28000": _REFUSED,
+    "28P01": _REFUSED,
+    "3D000": ("which has no such database", f"Create it (docs/postgres.md). {UNSET}"),
+    "42501": ("where this user may not do what is needed", "Make it the database's owner."),
+}
+"""By the server's code, what is wrong and what to do."""
+_BUSY = ("55P03", "40P01", "40001")
+_PASSING = ("08", "25006", "28", "53", "57")
+"""Beginnings of codes of errors that end when somebody fixes the cause: no connection, full disk, shutting down."""
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where the database is. The address itself is in no `repr`."""
+
+    url: str = field(repr=False)
+    host: str
+    """A name or number, or the folder of a Unix socket."""
+    port: int
+    database: str
+
+    @property
+    def words(self) -> str:
+        """The address for people: no user name and no password."""
+        at = self.host if self.host.startswith("/") else f"{self.host}:{self.port}"
+        return f"{at}, database {self.database}"
+
+    @property
+    def here(self) -> bool:
+        """Whether it is a socket or a loopback address; a tunnel to another machine looks the same."""
+        if self.host.startswith("/") or self.host == "localhost":
+            return True
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:  # a name, which may lead elsewhere tomorrow
+            return False
+
+    @property
+    def sentence(self) -> str:
+        """Where the chats are, for the user."""
+        if self.here:
+            return f"Your chats are kept in Postgres on this machine ({self.words})."
+        return f"Your chats leave this machine: they are kept in Postgres at {self.words}."
+
+
+def parse(url: str) -> Address:
+    """The address in a setting.
+
+    Raises:
+        ValueError: it is none; the text says why and does not repeat it.
+    """
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        raise ValueError("the host or port of the database cannot be read") from None
+    if parts.scheme not in SCHEMES:
+        raise ValueError("it must begin with postgresql://")
+    told = parse_qs(parts.query)
+    host = unquote(parts.hostname or "") or (told.get("host") or [""])[0]
+    database = unquote(parts.path.removeprefix("/"))
+    if not host or "," in host:
+        raise ValueError("it must name one host, like postgresql://user:password@host/database")
+    if not database or "/" in database or not all(text.isprintable() for text in (host, database)):
+        raise ValueError("it must name the database, like postgresql://user:password@host/database")
+    if (said := told.get("port")) and said[0].isdecimal():
+        port = port or int(said[0])
+    return Address(url=url, host=host, port=port or PORT, database=database)
+
+
+async def connect(address: Address) -> Any:
+    """A connection, encrypted if the database is elsewhere and the address does not say otherwise.
+
+    Raises:
+        ChatDatabaseError: the driver is not installed.
+        Exception: it cannot be opened; `in_words` says why.
+    """
+    try:
+        import asyncpg
+    except ImportError as error:
+        raise ChatDatabaseError(
+            f"SCHOLION_CHATS needs the package {DRIVER}, which is not installed.",
+            f"Install it with `.venv/bin/python -m pip install {DRIVER}`, or unset SCHOLION_CHATS.",
+        ) from error
+    options: dict[str, Any] = {}
+    query = parse_qs(urlsplit(address.url).query)
+    if not address.here and not {"sslmode", "ssl"} & query.keys():
+        options["ssl"] = "require"
+    return await asyncpg.connect(
+        address.url,
+        timeout=CONNECT_SECONDS,
+        command_timeout=COMMAND_SECONDS,
+        server_settings={"application_name": "scholion", "lock_timeout": f"{LOCK_SECONDS * 1000:.0f}"},
+        **options,
+    )
+
+
+def code_of(error: BaseException) -> str | None:
+    """Postgres's five letters for an error or its cause; None if it did not come from the server."""
+    return next((code for cause in _causes(error) if (code := getattr(cause, "sqlstate", None))), None)
+
+
+def is_busy(error: BaseException) -> bool:
+    """Whether another program locks what is needed."""
+    return code_of(error) in _BUSY
+
+
+def may_pass(error: BaseException) -> bool:
+    """Whether it may work later: no connection, a full disk, a lock, a server that is starting."""
+    if (code := code_of(error)) is not None:
+        return code.startswith(_PASSING) or code in _BUSY
+    return any(isinstance(cause, OSError) for cause in _causes(error)) or getattr(
+        error, "connection_invalidated", False
+    )
+
+
+def in_words(error: Exception, address: Address) -> UserFacingError:
+    """What is wrong with the database, in one sentence without the address's password, and what to do."""
+    if isinstance(error, UserFacingError):
+        return error
+    code, at = code_of(error), f"The chats are in Postgres at {address.words}"
+    if code in _SAID:
+        said, todo = _SAID[code]
+    elif code is None and "SSL" in str(error):
+        said = "which offers no encrypted connection"
+        todo = "Set up TLS there, or add ?sslmode=disable to SCHOLION_CHATS if others may read along."
+    elif isinstance(error, ValueError):  # an option that the driver does not know; its text may repeat the address
+        said, todo = "and an option of that address is not valid", UNSET
+    elif code is not None and not code.startswith(_PASSING):
+        said, todo = f"which reports error {code}", UNSET
+    else:
+        said, todo = "which does not answer", f"Start it and try again. {UNSET}"
+    return ChatDatabaseError(f"{at}, {said}.", todo)
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """The error and its causes; SQLAlchemy keeps the driver's in `orig`."""
+    seen: set[int] = set()
+    rest: list[BaseException | None] = [error]
+    while rest:
+        cause = rest.pop(0)
+        if cause is not None and id(cause) not in seen:
+            seen.add(id(cause))
+            yield cause
+            rest += [getattr(cause, "orig", None), cause.__cause__]
