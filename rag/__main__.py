@@ -23,7 +23,7 @@ from ingest.trouble import in_words as disk_trouble
 from rag.answer import Answer, Answered, Confidence, Escalated, Passage, Retrieved, TextDelta
 from rag.assistant import Assistant
 from rag.choices import kept
-from rag.commands import adapt, calibrate, compare, discover, doctor, evaluate, models, privacy
+from rag.commands import adapt, calibrate, compare, curve, discover, doctor, evaluate, models, ownership, privacy
 from rag.commands.options import positive
 from rag.errors import QuestionError
 from rag.expert import AskedBy
@@ -38,7 +38,17 @@ from rag.sentence_marks import marks_in_words
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-OPEN_THEMSELVES = (evaluate.run, calibrate.run, models.run, discover.run, adapt.run, doctor.run, compare.run)
+OPEN_THEMSELVES = (
+    evaluate.run,
+    calibrate.run,
+    models.run,
+    discover.run,
+    adapt.run,
+    doctor.run,
+    compare.run,
+    curve.run,
+    ownership.run,
+)
 """Commands that open the library themselves, if they need one."""
 
 
@@ -104,6 +114,8 @@ def _parser() -> argparse.ArgumentParser:
     adapt.add_to(commands)
     doctor.add_to(commands)
     compare.add_to(commands)
+    curve.add_to(commands)
+    ownership.add_to(commands)
     return parser
 
 

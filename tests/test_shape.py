@@ -101,6 +101,7 @@ PURE = {
     "rag/privacy/redaction.py", "rag/privacy/budget.py",
     "rag/models/hardware_fit.py",
     "rag/evaluation/metrics.py", "rag/evaluation/cases.py", "rag/evaluation/plots.py",
+    "rag/comparison/routing.py", "rag/comparison/plots.py", "rag/costs/ownership.py",
 }  # fmt: skip
 ORDER = (  # of rag, the ground first: each imports from what stands before it, and from nothing beside it
     ("errors", "settings", "keys", "message", "words", "weights", "sanitise", "markers"),

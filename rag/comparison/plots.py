@@ -120,16 +120,16 @@ def curve(
         at_y = height - bottom - 12 - 18 * (len(lines) - 1 - n)
         if line.joined and len(line.points) > 1:
             out.append(
-                f'<line class="line s{n % 4}" x1="{width - 240}" x2="{width - 220}" y1="{at_y - 4}" y2="{at_y - 4}"/>'
+                f'<line class="line s{n % 4}" x1="{width - 286}" x2="{width - 266}" y1="{at_y - 4}" y2="{at_y - 4}"/>'
             )
         else:
-            out.append(f'<circle class="dot s{n % 4}" cx="{width - 230}" cy="{at_y - 4}" r="4.5"/>')
-        out.append(f'<text class="over" x="{width - 212}" y="{at_y}">{escape(line.name)}</text>')
+            out.append(f'<circle class="dot s{n % 4}" cx="{width - 276}" cy="{at_y - 4}" r="4.5"/>')
+        out.append(f'<text class="over" x="{width - 258}" y="{at_y}">{escape(line.name)}</text>')
     if chosen:
         a, b, name = chosen
         side = ("end", -12) if x(a) > width / 2 else ("", 12)
         out.append(f'<circle class="chosen" cx="{x(a):.1f}" cy="{y(b):.1f}" r="8"/>')
-        out.append(f'<text class="over {side[0]}" x="{x(a) + side[1]:.1f}" y="{y(b) - 10:.1f}">{escape(name)}</text>')
+        out.append(f'<text class="over {side[0]}" x="{x(a) + side[1]:.1f}" y="{y(b) + 20:.1f}">{escape(name)}</text>')
     out.append(f'<text class="label middle" x="{(left + width - right) / 2}" y="{height - 8}">{escape(x_label)}</text>')
     out.append(f'<text class="label" x="{left}" y="{top - 4}">{escape(y_label)}</text>')
     said = "; ".join(f"{line.name} up to {max(b for _, b in line.points):.2f}" for line in lines)
