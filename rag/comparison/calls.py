@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from rag.comparison.nouns import Call, Contender, Prepare, Prompt
     from rag.message import Message
+    from rag.models.chat import ChatModel
     from rag.privacy.gate import Consent, Gate
     from rag.privacy.permit import Permit
 
@@ -56,7 +57,7 @@ async def timed(call: Call, contender: Contender, prepare: Prepare, terms: Terms
     permit: Permit | None = None
     if planned.leaves:
         paused = time.monotonic()
-        permit = await _permit(prompt, contender, terms)
+        permit = await permission(prompt, contender.model, terms)
         held = time.monotonic() - paused  # the time the user takes to decide
         messages = permit.payload.messages
     before, asked = await asyncio.to_thread(read_counters), time.monotonic()
@@ -126,11 +127,15 @@ def _stages(
     return dict(zip(STAGES, (prepared, sent, first, done), strict=True))
 
 
-async def _permit(prompt: Prompt, contender: Contender, terms: Terms) -> Permit:
-    """Permission to send this once: policy, redaction, consent, budget and log, as for every larger model."""
+async def permission(prompt: Prompt, model: ChatModel, terms: Terms) -> Permit:
+    """Permission to send this once: policy, redaction, consent, budget and log, as for every larger model.
+
+    Raises:
+        NotAllowedError: one of them refuses.
+    """
     payload = await terms.gate.payload(
         prompt.messages,
-        expert=contender.model,
+        expert=model,
         max_tokens=terms.max_tokens,
         temperature=terms.temperature,
         paper_ids=prompt.paper_ids,
