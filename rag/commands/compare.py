@@ -20,6 +20,7 @@ from rag.comparison.calls import Terms
 from rag.comparison.contenders import EMBEDDED, discovered, opened, parsed
 from rag.comparison.figures import figures
 from rag.comparison.nouns import Prompt, Question
+from rag.comparison.prompting import Passages, bare
 from rag.comparison.report import write_report
 from rag.comparison.run import ABOUT, compare, forget, read_comparison
 from rag.costs.energy import MachineCosts
@@ -32,19 +33,16 @@ from rag.evaluation.run import sampled
 from rag.privacy.budget import BudgetLimits
 from rag.privacy.consent import in_terminal
 from rag.privacy.gate import Gate
-from rag.prompts import draft_messages, sentence_messages
 from rag.reading.reader import trained_reader
-from rag.retrieval.retrieve import Retriever
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from ingest import Library
     from rag.choices import Kept
     from rag.commands.options import Tell
     from rag.comparison.nouns import Contender, Prepare
-    from rag.message import Message
 
 PROMPT = "In one short paragraph: why does a small local model sometimes answer as well as a large one?"
 """What is asked if nothing is given."""
@@ -259,33 +257,20 @@ async def _compare(
             await contender.close()
 
 
-def _prompts(options: argparse.Namespace, to_do: _ToDo) -> Any:
+def _prompts(options: argparse.Namespace, to_do: _ToDo) -> Callable[[Question, bool], Prepare]:
     """Gives the prompt of a question: the same for every model."""
-    retriever = None
+    passages = None
     if options.retrieval != "no":
-        retriever = Retriever(to_do.library, embedder_from(IngestSettings().embedder), reader=trained_reader())
-        retriever.search("warm up", retriever.embed("warm up"), k=1, read=True)  # keeps loading out of the times
-
-    def prompt(question: Question, read: bool) -> Prompt:  # noqa: FBT001 - as `compare` calls it
-        if not read or retriever is None:
-            return Prompt(messages=({"role": "user", "content": question.text},))
-        case = to_do.cases.get(question.id)
-        vector = retriever.embed(question.text)
-        found = retriever.search(
-            question.text, vector, k=to_do.k, paper_ids=case.paper_ids if case else None, read=True
-        )
-        messages: list[Message]
-        if options.sentences:
-            best = retriever.sentences(question.text, vector, found.passages, n=options.sentences)
-            messages = sentence_messages(question.text, best)
-        else:
-            messages = draft_messages(question.text, found.passages)
-        papers = tuple(dict.fromkeys(passage.paper.id for passage in found.passages))
-        return Prompt(messages=tuple(messages), paper_ids=papers)
+        embedder = embedder_from(IngestSettings().embedder)
+        passages = Passages(to_do.library, embedder, trained_reader(), to_do.k, options.sentences)
+        passages.warm_up()  # keeps loading out of the times
 
     def prepare(question: Question, read: bool) -> Prepare:  # noqa: FBT001 - as `compare` calls it
         async def ready() -> Prompt:
-            return await asyncio.to_thread(prompt, question, read)
+            if not read or passages is None:
+                return bare(question.text)
+            case = to_do.cases.get(question.id)
+            return await asyncio.to_thread(passages.prompt, question.text, case.paper_ids if case else None)
 
         return ready
 

@@ -13,6 +13,7 @@ from rag.comparison.nouns import STAGES
 from rag.costs.energy import MachineCosts, energy_between, local_cost, read_counters
 from rag.costs.prices import estimate, price
 from rag.models.chat import Completion
+from rag.models.thoughts import Thoughts
 from rag.privacy.consent import WHERE
 
 if TYPE_CHECKING:
@@ -97,7 +98,7 @@ async def timed(call: Call, contender: Contender, prepare: Prepare, terms: Terms
         server=asdict(end.server) if end.server else None,
         reported_model=end.model,
         finish_reason=end.finish_reason,
-        text=text,
+        text=spoken(text, cut_off=end.finish_reason == "length"),
         usd=usd,
         wh=energy.wh,
         measured=energy.measured,
@@ -106,6 +107,14 @@ async def timed(call: Call, contender: Contender, prepare: Prepare, terms: Terms
         went_to=place,
         sent_bytes=len(permit.payload.body) if permit else 0,
     )
+
+
+def spoken(text: str, *, cut_off: bool) -> str:
+    """A reply without what the model thought aloud. Its tokens and its time count all the same."""
+    thoughts = Thoughts()
+    said = thoughts.feed(text)
+    rest = thoughts.finish(cut_off=cut_off)
+    return (rest if thoughts.taken_back else said + rest).strip()
 
 
 def _stages(

@@ -22,6 +22,7 @@ from ingest import Ingest, Source, UserFacingError, remote, remove_one, tag_pape
 from ingest.locate import MAX_QUOTE
 from ingest.picture import PictureError, page_picture
 from ui import core
+from ui.comparing import routes as compare_routes
 from ui.web import (
     export_routes,
     health_routes,
@@ -68,7 +69,7 @@ def install(app: FastAPI, *, uploads: UploadFolder) -> None:
     routes = app.router.routes
     before = list(routes)
     router = _router(uploads)
-    for pages in (health_routes, insight_routes):
+    for pages in (health_routes, insight_routes, compare_routes):
         router.include_router(pages.router(), dependencies=[Depends(_logged_in)])
     for closed in _CLOSED:
         router.add_api_route(closed, _nothing_there, methods=["GET", "HEAD", "POST", "PUT", "DELETE"])
