@@ -157,7 +157,9 @@ def _print(told: dict[str, Any], options: argparse.Namespace, local: Local, clou
     for name, value in rows:
         print(f"{name:32} {value}")
     at, most = told["break_even"], told["most_questions"]
-    if at is not None:
+    if at == 0:
+        print("\nYour machine is cheaper at every number of questions.")
+    elif at is not None:
         print(f"\nBoth cost the same at {at:,.0f} questions in a month; above that your machine is cheaper.")
         if most is not None and at > most:
             print(f"One machine answers at most {most:,.0f} questions in a month, so it is never cheaper.")

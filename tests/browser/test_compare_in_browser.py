@@ -10,6 +10,7 @@ expect = pytest.importorskip("playwright.sync_api", reason="Playwright is not in
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(1800)]
 
+NAMES = ("Built-in model", "Built-in model, as it answers in the chat")
 QUESTION = "In one sentence: why do plants need light?"
 
 
@@ -47,7 +48,7 @@ def test_two_models_answer_side_by_side_and_a_blind_vote_stays(page, started, sh
     page.get_by_role("button", name="Ask both").click()
     cards = page.locator("article.answer")
     expect(cards).to_have_count(2)
-    for card, name in zip(cards.all(), ("embedded", "embedded (adapter yes)"), strict=True):
+    for card, name in zip(cards.all(), NAMES, strict=True):
         expect(card.get_by_role("heading")).to_have_text(name)
         expect(card).to_contain_text("tokens/s")
         expect(card).to_contain_text("this machine, 127.0.0.1")
@@ -64,14 +65,14 @@ def test_two_models_answer_side_by_side_and_a_blind_vote_stays(page, started, sh
     page.get_by_role("button", name="Left").click()
     expect(page.get_by_text("Your vote is kept.")).to_be_visible()
     expect(cards.first).to_contain_text("tokens/s")
-    expect(page.get_by_role("row", name="embedded against embedded (adapter yes)")).to_be_visible()
+    expect(page.get_by_role("row", name=" against ".join(NAMES))).to_be_visible()
     shot(page, "compare-voted")
     page.set_viewport_size({"width": 390, "height": 860})
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     shot(page, "compare-phone")
     page.emulate_media(color_scheme="dark")
     page.reload()
-    expect(page.get_by_role("row", name="embedded against embedded (adapter yes)")).to_be_visible()
+    expect(page.get_by_role("row", name=" against ".join(NAMES))).to_be_visible()
     shot(page, "compare-phone-dark")
 
     started.stop()
@@ -79,6 +80,6 @@ def test_two_models_answer_side_by_side_and_a_blind_vote_stays(page, started, sh
     page.goto(started.url)
     page.wait_for_selector("#chat-input")
     page.goto(f"{started.url}/compare")
-    expect(page.get_by_role("row", name="embedded against embedded (adapter yes)")).to_be_visible()
+    expect(page.get_by_role("row", name=" against ".join(NAMES))).to_be_visible()
     assert page.faults == []
     assert not [url for url in page.outside if "127.0.0.1" not in url]

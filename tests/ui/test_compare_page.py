@@ -11,8 +11,10 @@ from rag.comparison.contenders import Asked, Contender
 from rag.comparison.votes import votes_in
 from rag.privacy.destination import Destination
 from ui.comparing import rounds as module
+from ui.comparing.rounds import BUILT_IN
 from ui.comparing.routes import rounds
 
+TAUGHT = "embedded,adapter=yes"
 AWAY = Destination("https://models.example/v1", ("203.0.113.7",))
 
 
@@ -64,7 +66,7 @@ def test_the_page_is_ours_and_offers_the_built_in_model_twice(page) -> None:
 
 def test_both_answers_come_with_their_facts_and_the_same_input(page) -> None:
     told = asked(page).json()
-    assert [side["model"] for side in told["sides"]] == ["embedded", "embedded (adapter yes)"]
+    assert [side["model"] for side in told["sides"]] == [BUILT_IN["embedded"], BUILT_IN[TAUGHT]]
     assert told["sides"][0]["text"] == "Light feeds <b>plants</b>."
     assert told["sides"][0]["output_tokens"] == 3
     assert told["sides"][0]["cost"] == "unknown cost"
@@ -79,10 +81,9 @@ def test_a_blind_round_tells_names_speed_and_cost_after_the_vote_which_counts_on
     left_is_small = told["sides"][0]["text"].startswith("Light")
     choice = "first" if left_is_small else "second"
     after = page.post("/compare/vote", json={"round": told["round"], "choice": choice}).json()
-    assert [side["model"] for side in after["sides"]] == (
-        ["embedded", "embedded (adapter yes)"] if left_is_small else ["embedded (adapter yes)", "embedded"]
-    )
-    assert [(rate["model"], rate["wins"], rate["n"]) for rate in after["rates"]] == [("embedded", 1, 1)]
+    names = [BUILT_IN["embedded"], BUILT_IN[TAUGHT]]
+    assert [side["model"] for side in after["sides"]] == (names if left_is_small else names[::-1])
+    assert [(rate["model"], rate["wins"], rate["n"]) for rate in after["rates"]] == [(names[0], 1, 1)]
     again = page.post("/compare/vote", json={"round": told["round"], "choice": choice})
     assert (again.status_code >= 400, again.json()["detail"]) == (True, "This round is over. Ask again, then vote.")
     rounds.cache_clear()  # as after a restart

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final
@@ -171,7 +171,7 @@ class Rounds:
 
     async def _contenders(self, settings: tuple[str, str]) -> list[Contender]:
         """The two models, loaded; those of an earlier pair are closed first, for their memory."""
-        known = {row["setting"] for row in await offered()}
+        known = {row["setting"]: row["name"] for row in await offered()}
         for setting in settings:
             if setting not in known:
                 raise UnknownModelError("There is no such model here.", "Reload the page.")
@@ -179,8 +179,9 @@ class Rounds:
             await self._open.pop(setting).close()
         for setting in settings:
             if setting not in self._open:
+                asked = replace(parsed([setting])[0], name=known[setting])
                 kept = core.serving().kept
-                self._open[setting] = await opened(parsed([setting])[0], kept, library=core.library().folder)
+                self._open[setting] = await opened(asked, kept, library=core.library().folder)
             contender = self._open[setting]
             if contender.can_be_cold:
                 await contender.model.context_window()  # starts it: loading is no part of the comparison
