@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from functools import partial
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -78,10 +79,48 @@ def models() -> str:
     return "\n".join(rows)
 
 
+WORDS = {
+    "en": ("model", "size", "licence", "commercial use", "memory, one answer", "four at once", "24 GB card",
+           {"yes": "yes", "no": "no", "conditions": "conditions", "tight": "only just", "unknown": "unknown"}),
+    "de": ("Modell", "Größe", "Lizenz", "kommerziell", "Speicher, eine Antwort", "vier zugleich", "24-GB-Karte",
+           {"yes": "ja", "no": "nein", "conditions": "bedingt", "tight": "knapp", "unknown": "unbekannt"}),
+    "bg": ("модел", "размер", "лиценз", "търговска употреба", "памет, един отговор", "четири наведнъж", "карта с 24 GB",
+           {"yes": "да", "no": "не", "conditions": "с условия", "tight": "едва", "unknown": "неизвестно"}),
+}  # fmt: skip
+"""Heads of the table of local models, and the words in it."""
+
+CARD_BYTES = 24e9
+
+
+def local_models(language: str) -> str:
+    """The models that answer on your own machine: licence, memory for one and for four answers, 24 GB or not."""
+    from rag.commands.models import size_words
+    from rag.models.hardware_fit import CONTEXT, memory_needed
+    from rag.models.machine import in_words
+    from rag.models.registry import Service, load
+
+    *heads, words = WORDS[language]
+    rows = [f"| {' | '.join(heads)} |", "|---|---|---|---|--:|--:|---|"]
+    for card in load().cards:
+        if isinstance(card.source, Service) or not {"draft", "refine"} & set(card.roles):
+            continue
+        one, four = (memory_needed(card, context=CONTEXT, slots=slots) for slots in (1, 4))
+        verdict = "unknown" if four is None else "yes" if four <= 0.8 * CARD_BYTES else "tight"
+        verdict = "no" if four is not None and four > CARD_BYTES else verdict
+        licence = card.licence.name if card.licence else words["unknown"]
+        commercial = words[card.licence.commercial if card.licence else "unknown"]
+        cells = (f"`{card.name}`", size_words(card), licence, commercial, in_words(one), in_words(four), words[verdict])
+        rows.append(f"| {' | '.join(cells)} |")
+    return "\n".join(rows)
+
+
 PARTS = {
     "docs/architecture.md": ("tree", tree),
     "docs/settings.md": ("settings", settings),
     "docs/models.md": ("models", models),
+    "docs/local-or-cloud.md": ("local models", partial(local_models, "en")),
+    "docs/local-or-cloud.de.md": ("local models", partial(local_models, "de")),
+    "docs/local-or-cloud.bg.md": ("local models", partial(local_models, "bg")),
 }
 
 

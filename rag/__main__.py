@@ -23,7 +23,19 @@ from ingest.trouble import in_words as disk_trouble
 from rag.answer import Answer, Answered, Confidence, Escalated, Passage, Retrieved, TextDelta
 from rag.assistant import Assistant
 from rag.choices import kept
-from rag.commands import adapt, calibrate, discover, doctor, evaluate, models, privacy
+from rag.commands import (
+    adapt,
+    calibrate,
+    compare,
+    curve,
+    discover,
+    doctor,
+    evaluate,
+    models,
+    ownership,
+    privacy,
+    ratings,
+)
 from rag.commands.options import positive
 from rag.errors import QuestionError
 from rag.expert import AskedBy
@@ -38,7 +50,10 @@ from rag.sentence_marks import marks_in_words
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-OPEN_THEMSELVES = (evaluate.run, calibrate.run, models.run, discover.run, adapt.run, doctor.run)
+ROOMS = (evaluate, privacy, models, discover, calibrate, adapt, doctor, compare, curve, ownership, ratings)
+"""The commands that have a file of their own, in the order of the help."""
+
+OPEN_THEMSELVES = tuple(room.run for room in ROOMS if room is not privacy)
 """Commands that open the library themselves, if they need one."""
 
 
@@ -96,13 +111,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     terms.add_argument("--json", action="store_true", help="print results as JSON")
     terms.set_defaults(run=_terms)
-    evaluate.add_to(commands)
-    privacy.add_to(commands)
-    models.add_to(commands)
-    discover.add_to(commands)
-    calibrate.add_to(commands)
-    adapt.add_to(commands)
-    doctor.add_to(commands)
+    for room in ROOMS:
+        room.add_to(commands)
     return parser
 
 

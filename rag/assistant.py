@@ -58,7 +58,7 @@ from rag.retrieval.terms import Terms
 from rag.verify.attempts import Attempt, answered, reason_to_refine
 from rag.verify.calibration import calibration_for
 from rag.verify.citations import cite
-from rag.verify.confidence import score, wants_expert
+from rag.verify.confidence import goes_on, score, wants_expert
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Sequence
@@ -524,6 +524,8 @@ class Assistant:
             return ASKED_FOR if mode == "refine" else None
         sure = answer.confidence
         assert sure
+        if (threshold := self._settings.auto_threshold) is not None:
+            return sure.reason.rstrip(".") if goes_on(sure, threshold=threshold) else None
         if first.draft.model == QUOTED_ANSWER:
             return None if is_sure(sure) else "the quoted sentences may not answer the question"
         calibration = calibration_for(first.draft.model, library=self.library.folder)

@@ -53,6 +53,7 @@ class Choices(BaseModel):
     temperature: float | None = Field(default=None, ge=0, le=1)
     max_output_tokens: int | None = Field(default=None, ge=16, le=4096)
     answer_floor: float | None = Field(default=None, ge=0, le=1)
+    auto_threshold: float | None = Field(default=None, ge=0, le=1)
     budget_day_calls: int | None = Field(default=None, ge=0)
     budget_month_calls: int | None = Field(default=None, ge=0)
     budget_day_usd: float | None = Field(default=None, ge=0, allow_inf_nan=False)

@@ -75,6 +75,13 @@ class RagSettings(BaseSettings):
         description="If the reader finds it less likely than this that the passages answer the question, you are told "
         "that they do not. If unset: as measured (docs/reader.md).",
     )
+    auto_threshold: float | None = Field(
+        default=None,
+        ge=0,
+        le=1,
+        description="In `auto`, an answer whose confidence is below this goes to the larger model; "
+        "`python -m rag curve` recommends a value. If unset: as calibrated (docs/confidence.md).",
+    )
     max_question_chars: int = Field(default=4000, ge=100, description="Longer questions are refused.")
     timeout_seconds: float = Field(default=120.0, gt=0, description="Longest wait for the next piece of an answer.")
     top_k: int = Field(default=6, ge=1, le=50, description="Passages shown to the model.")

@@ -20,10 +20,13 @@ CODE = [
 ]
 """Without the prompts: models read them, and the figures in the docs were measured with their wording."""
 PAGE = [path for kind in ("*.js", "*.jsx", "*.css") for path in sorted((ROOT / "public").rglob(kind))]
+TRANSLATED = re.compile(r"\.(?:de|bg)\.md$")
 CHAINLIT = [ROOT / ".chainlit" / "config.toml", *sorted((ROOT / ".chainlit" / "translations").glob("*.json"))]
 DOCS = [
     *(ROOT / name for name in ("README.md", "chainlit.md", "SECURITY.md", "CHANGELOG.md")),
-    *sorted(path for path in (ROOT / "docs").glob("*.md") if path.name != "log.md"),
+    *sorted(
+        path for path in (ROOT / "docs").glob("*.md") if path.name != "log.md" and not TRANSLATED.search(path.name)
+    ),
 ]
 READ = [*DOCS, *CODE, *PAGE, *CHAINLIT]
 SPELLED = [*DOCS, *sorted((ROOT / "docs" / "decisions").glob("*.md")), *CODE]

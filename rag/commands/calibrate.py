@@ -3,25 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-import re
 import sys
-from contextlib import contextmanager
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ingest import IngestSettings, UserFacingError, embedder_from, open_library
+from ingest import IngestSettings, UserFacingError
 from rag.assistant import Assistant
 from rag.choices import kept
 from rag.commands.options import positive, progress
-from rag.errors import CalibrationError, QuestionSetError
+from rag.commands.question_library import question_library
+from rag.errors import CalibrationError
 from rag.evaluation.calibrate import WITH_LOGPROBS, Labelled, calibrated, held_out, is_right, save, too_few
-from rag.evaluation.corpora import load
-from rag.evaluation.corpus_library import corpus_library
 from rag.evaluation.metrics import auroc_estimate
 from rag.evaluation.rows import appending, whole_lines
-from rag.evaluation.run import code_digest, sampled
+from rag.evaluation.run import code_digest
 from rag.settings import RagSettings
 from rag.verify.calibration import FILE
 from rag.verify.citations import cite, without_markers
@@ -29,7 +25,6 @@ from rag.verify.confidence import signals, vetoes
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Iterator
 
     from ingest import Library
     from rag.answer import Answer
@@ -59,7 +54,7 @@ def run(options: argparse.Namespace) -> int:
     rag_settings = (
         kept(settings.library.expanduser()).settings if options.model is None else RagSettings(drafter=options.model)
     )
-    with _library(options, settings) as (questions, library, folder):
+    with question_library(options, settings) as (questions, library, folder):
         rows, model = asyncio.run(_drafts(questions, library, rag_settings, folder))
     missing = too_few(rows)
     if missing and not (options.force and rows):
@@ -76,41 +71,6 @@ def run(options: argparse.Namespace) -> int:
         print(f"Too few to rely on: {missing}")
     print(f"\nWritten to {out}")
     return 0
-
-
-@contextmanager
-def _library(options: argparse.Namespace, settings: IngestSettings) -> Iterator[tuple[QuestionSet, Library, Path]]:
-    """The questions, the library they are asked in, and the folder for the drafts."""
-    if options.file.suffix == ".csv":
-        with open_library(settings) as library:
-            if not library.papers():
-                raise QuestionSetError("Your library is empty.", "Add papers with `python -m ingest add PATH`.")
-            questions = _asked(load(options.file, papers=library.papers()), options.limit)
-            yield questions, library, _folder(options, questions)
-    else:
-        questions = _asked(load(options.file), options.limit)
-        folder = _folder(options, questions)
-        embedder = embedder_from(settings.embedder)
-        with progress() as tell, corpus_library(questions, folder / "corpus", embedder=embedder, tell=tell) as library:
-            yield questions, library, folder
-
-
-def _asked(questions: QuestionSet, limit: int | None) -> QuestionSet:
-    """The questions with answers (a sample if requested), and only the documents they are asked about."""
-    known = [case for case in questions.cases if case.references or case.answerable is False]
-    if not known:
-        raise QuestionSetError(f"{questions.name} has no answers.", "Fill the column `answer`.")
-    cases = sampled(known, limit)
-    searched = {paper_id for case in cases for paper_id in case.paper_ids or ()}
-    documents = [document for document in questions.documents if document.paper_id in searched or not searched]
-    return replace(questions, cases=tuple(cases), documents=tuple(documents))
-
-
-def _folder(options: argparse.Namespace, questions: QuestionSet) -> Path:
-    name = re.sub(r"[^\w.-]+", "-", questions.name.removesuffix(".csv")).strip("-.") or "questions"
-    folder = Path(options.drafts or Path("evaluations") / f"calibrate-{name}")
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
 
 
 async def _drafts(

@@ -79,6 +79,13 @@ def price(
     return None
 
 
+def list_version() -> str:
+    """The price list in use: "genai-prices 0.2.3"."""
+    import genai_prices
+
+    return f"genai-prices {genai_prices.__version__}"
+
+
 def estimate(
     messages: Sequence[Message],
     *,
@@ -119,7 +126,7 @@ def _calculate(usage: Usage, *, model: str, provider: str, when: datetime | None
         usd=found.total_price,
         provider=found.provider.id,
         model=found.model.id,
-        source=f"genai-prices {genai_prices.__version__}",
+        source=list_version(),
     )
 
 

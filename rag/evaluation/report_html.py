@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from rag.evaluation.report_page import Block, Heading, Missed, Plot, Table, Text, blocks, case_facts
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from rag.evaluation.cases import Result
     from rag.evaluation.report import Report
 
@@ -59,14 +61,18 @@ li { margin: .35rem 0; overflow-wrap: anywhere; } li b { color: var(--text); }
 
 def to_html(report: Report) -> str:
     """The report as a page to open, send or print. It loads nothing, and its content security policy forbids it."""
-    title = f"Evaluation: {report.run.settings['questions']}"
-    body = "\n".join(_html(block) for block in blocks(report))
+    return page(f"Evaluation: {report.run.settings['questions']}", blocks(report))
+
+
+def page(title: str, parts: Iterable[Block], *, style: str = "") -> str:
+    """Blocks as a whole page; `style` is CSS that is added to that of every report."""
+    body = "\n".join(_html(block) for block in parts)
     policy = "default-src 'none'; style-src 'unsafe-inline'"
     return (
         f'<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n'
         f'<meta name="viewport" content="width=device-width, initial-scale=1">\n<title>{escape(title)}</title>\n'
-        f"<style>{_STYLE}</style>\n</head>\n<body>\n<h1>{escape(title)}</h1>\n{body}\n</body>\n</html>\n"
+        f"<style>{_STYLE}{style}</style>\n</head>\n<body>\n<h1>{escape(title)}</h1>\n{body}\n</body>\n</html>\n"
     )
 
 

@@ -13,7 +13,7 @@ from rag.evaluation.report import Report, first_right, wrongly_answered, wrongly
 from rag.words import counted
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from rag.evaluation.cases import Result
     from rag.evaluation.metrics import Abstentions, Difference, Estimate
@@ -326,8 +326,13 @@ def case_facts(result: Result) -> list[tuple[str, str]]:
 
 def to_markdown(report: Report) -> str:
     """The report as Markdown for a terminal, a repository or a message."""
-    lines = [f"# Evaluation: {_md(report.run.settings['questions'])}", ""]
-    for block in blocks(report):
+    return markdown(f"Evaluation: {report.run.settings['questions']}", blocks(report))
+
+
+def markdown(title: str, parts: Iterable[Block]) -> str:
+    """Blocks as Markdown, without their plots."""
+    lines = [f"# {_md(title)}", ""]
+    for block in parts:
         match block:
             case Heading(text):
                 lines += [f"## {_md(text)}", ""]

@@ -66,6 +66,12 @@ class Completion:
     """The 10th percentile of the same: how sure the model was of its least certain tokens."""
     thought: bool = False
     """Whether the server set thoughts apart, which are no part of the text."""
+    ready_seconds: float | None = None
+    """From the call until the request could be sent: starting the server, loading, opening the client."""
+    sent_seconds: float | None = None
+    """From the call until the last byte of the request was sent."""
+    server: replies.ServerTimes | None = None
+    """What the server itself measured, if it says so."""
 
 
 class ChatModel(Protocol):
@@ -224,6 +230,9 @@ class EndpointChatModel:
             low_logprob=reply.low_logprob(),
             model=reply.model or endpoint.model,
             thought=reply.thought,
+            ready_seconds=None if heard.ready is None else heard.ready - began,
+            sent_seconds=None if heard.sent is None else heard.sent - began,
+            server=reply.server,
         )
 
     async def _request(
@@ -295,6 +304,8 @@ class EndpointChatModel:
                 del request.headers[header]
             if key:
                 request.headers["authorization"] = f"Bearer {key}"
+            if heard:
+                request.extensions = {**request.extensions, "trace": heard.trace}
 
         try:
             async with httpx2.AsyncClient(
@@ -339,12 +350,14 @@ class _Reply:
     logprobs: list[float] = field(default_factory=list)
     model: str = ""
     thought: bool = False
+    server: replies.ServerTimes | None = None
 
     def take(self, chunk: ChatCompletionChunk, *, name: str) -> str:
         """Note what `chunk` says and return its text."""
         self.model = chunk.model or self.model
         if chunk.usage:
             self.usage = _usage(chunk.usage) or self.usage
+        self.server = replies.times_of(chunk) or self.server
         if not chunk.choices:
             return ""
         choice = chunk.choices[0]

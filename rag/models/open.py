@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from dotenv import dotenv_values
 
@@ -19,7 +19,7 @@ from rag.privacy.destination import Endpoint, is_here
 from rag.servers.discovery import served
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Mapping
     from pathlib import Path
 
     from rag.models.adapters import Adapters
@@ -59,6 +59,7 @@ def open_model(
     timeout: float,
     key: str = "",
     adapters: Adapters | None = None,
+    extra: Mapping[str, Any] | None = None,
 ) -> Opened:
     """Open the model named by a setting; see `rag.models.resolve`.
 
@@ -73,6 +74,7 @@ def open_model(
         key: for a server, if the environment variable named in its entry is not set.
         adapters: the adapter that is switched on is loaded if it was made for the file; without one, the adapter that
             comes with the embedded drafter. None: the model as it is.
+        extra: for a server, further parameters of each request that stays on this machine.
 
     Raises:
         UserFacingError: there is no such model, or it is not on this machine yet.
@@ -106,7 +108,8 @@ def open_model(
     endpoint = Endpoint(
         found.base_url, found.model, named or (key if variable else ""), context or found.context_window
     )
-    return Opened(EndpointChatModel(_not_passed_on(endpoint), name=found.model, timeout=timeout), None, found.card)
+    model = EndpointChatModel(_not_passed_on(endpoint), name=found.model, timeout=timeout, extra=extra)
+    return Opened(model, None, found.card)
 
 
 def _key(variable: str) -> str:

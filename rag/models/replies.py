@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import time
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from rag.errors import ModelRefusedError
@@ -17,6 +19,35 @@ MOST_HEARD = 1 << 20
 
 _THOUGHTS = ("reasoning_content", "reasoning", "thinking", "thoughts")
 """Fields beside the content in which servers set thoughts apart."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerTimes:
+    """What the server itself measured of one reply; llama.cpp sends it as `timings`."""
+
+    reading_seconds: float
+    """From the first prompt token that it computed to the first output token."""
+    writing_seconds: float
+    """From the first output token to the last."""
+    read_tokens: int
+    """Prompt tokens that it computed, without those from its cache."""
+    cached_tokens: int | None
+    written_tokens: int
+
+
+def times_of(chunk: Any) -> ServerTimes | None:
+    """The server's own times in a piece of a reply; None if it has none."""
+    told: Any = getattr(chunk, "timings", None)
+    try:
+        return ServerTimes(
+            reading_seconds=told["prompt_ms"] / 1000,
+            writing_seconds=told["predicted_ms"] / 1000,
+            read_tokens=int(told["prompt_n"]),
+            cached_tokens=None if told.get("cache_n") is None else int(told["cache_n"]),
+            written_tokens=int(told["predicted_n"]),
+        )
+    except (TypeError, LookupError, ValueError, AttributeError):
+        return None
 
 
 def checked_key(key: str, *, name: str) -> str:
@@ -67,6 +98,17 @@ class Heard:
     def __init__(self) -> None:
         self._bytes = bytearray()
         self._told: Any = None
+        self.ready: float | None = None
+        """When the request was ready to be sent, on the monotonic clock."""
+        self.sent: float | None = None
+        """When its last byte was handed to the connection."""
+
+    async def trace(self, step: str, _: Any) -> None:
+        """Note the times of sending: the client's `trace` extension."""
+        if step.endswith("connect_tcp.started"):
+            self.ready = time.monotonic()
+        elif step.endswith("send_request_body.complete"):
+            self.sent = time.monotonic()
 
     async def listen(self, response: httpx2.Response) -> None:
         """Keep what `response` will bring: an event hook of the client."""

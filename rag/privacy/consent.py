@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from rag.sanitise import printable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from collections.abc import Set as AbstractSet
 
     from rag.message import Locality
     from rag.privacy.gate import Consent, Verdict
@@ -58,6 +60,20 @@ def consent_facts(payload: Payload, *, titles: Mapping[str, str]) -> list[tuple[
     if not where.secure:
         rows.append(("Not encrypted", "others on the network can read it"))
     return rows
+
+
+def seal(payload: Payload) -> str:
+    """Stands for a request and where it goes: the same words to another address are another request."""
+    return sha256("\n".join((payload.sha256, *payload.destination.identity)).encode()).hexdigest()
+
+
+def as_agreed(agreed: AbstractSet[str]) -> Consent:
+    """Consent to exactly the requests that a page has shown, by their seals."""
+
+    async def consent(payload: Payload) -> Verdict | None:
+        return "once" if seal(payload) in agreed else None
+
+    return consent
 
 
 def in_terminal(titles: Mapping[str, str]) -> Consent:

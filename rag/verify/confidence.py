@@ -244,9 +244,14 @@ def score(
 
 def wants_expert(confidence: Confidence, *, calibration: Calibration) -> bool:
     """Whether a larger model should be asked in mode `auto`."""
+    return goes_on(confidence, threshold=calibration.threshold)
+
+
+def goes_on(confidence: Confidence, *, threshold: float) -> bool:
+    """The same at any threshold. What a larger model cannot mend does not go to it."""
     if confidence.vetoes and not ESCALATING & set(confidence.vetoes):
         return False
-    return bool(confidence.vetoes) or confidence.score < calibration.threshold
+    return bool(confidence.vetoes) or confidence.score < threshold
 
 
 # -- in words ----------------------------------------------------------------------------------------------------------

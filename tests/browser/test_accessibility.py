@@ -47,6 +47,7 @@ def test_our_own_pages_have_no_grave_finding(open_page, server, theme) -> None:
         "/settings": "h1",
         "/insight": "h1",
         "/health": "h1",
+        "/compare": "form",
     }.items():
         page.goto(f"{server.url}{address}")
         page.wait_for_selector(ready)

@@ -181,6 +181,17 @@ async def test_a_larger_model_that_is_not_there_is_named_and_drafts_go_on(papers
     assert "There is no model “no-such-model”." in (await opened.answer(QUESTION, mode="refine")).notice
 
 
+@pytest.mark.parametrize(("threshold", "asked"), [(0.0, False), (1.0, True)])
+async def test_a_threshold_that_was_set_decides_what_auto_sends_on(papers, sentence, threshold, asked):
+    expert = ScriptedChatModel(sentence, name="large")
+    answer = await over(papers, sentence, expert, auto_threshold=threshold).answer(QUESTION, mode="auto")
+    assert bool(expert.seen) is asked
+    assert (answer.confidence.score < threshold) is asked
+    weak = ScriptedChatModel(BETTER, name="large")  # a veto sends it on at every threshold
+    await over(papers, POOR, weak, auto_threshold=0.0).answer(QUESTION, mode="auto")
+    assert weak.seen
+
+
 async def test_without_a_larger_model_auto_says_so_only_where_the_draft_is_weak(papers, sentence):
     assert (await over(papers, sentence).answer(QUESTION, mode="auto")).notice is None
     assert "No larger model" in (await over(papers, POOR).answer(QUESTION, mode="auto")).notice

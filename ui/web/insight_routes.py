@@ -31,6 +31,7 @@ _BODY = """
 <h1>Insight</h1>
 <a class="button alone" href="/">Chat</a>
 <a class="button" href="/health">Health</a>
+<a class="button" href="/compare">Compare models</a>
 <a class="button" href="/insight/figures.csv" download="scholion-figures.csv">Download as CSV</a>
 </header>
 <p class="faint">What your answers took and cost, computed on this machine from your stored chats.

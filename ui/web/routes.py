@@ -24,6 +24,7 @@ from ingest.picture import PictureError, page_picture
 from ui import core
 from ui.api.app import api
 from ui.api.keys import PATH
+from ui.comparing import routes as compare_routes
 from ui.people import routes as people_routes
 from ui.people import who
 from ui.web import (
@@ -84,7 +85,7 @@ def install(app: FastAPI, *, uploads: UploadFolder) -> None:
     router = _router(uploads)
     if who.is_on():
         router.include_router(people_routes.router(), dependencies=[Depends(_logged_in)])
-    for pages in (health_routes, insight_routes):
+    for pages in (health_routes, insight_routes, compare_routes):
         router.include_router(pages.router(), dependencies=[Depends(_logged_in)])
     for closed in _CLOSED:
         router.add_api_route(closed, _nothing_there, methods=["GET", "HEAD", "POST", "PUT", "DELETE"])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +22,7 @@ from rag.models.replies import checked_key
 from rag.models.resolve import FOLDER, ModelServer, resolve
 from rag.models.trial import QUESTION, payload_for, tried
 from rag.privacy import Gate, consent_facts
+from rag.privacy.consent import as_agreed, seal
 from rag.privacy.destination import checked, is_here
 from rag.servers import discover, served
 from ui import core
@@ -31,10 +31,7 @@ from ui.web import settings_state as shown
 from ui.web.in_sentences import InSentences
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
-
     from rag.models.chat import ChatModel
-    from rag.privacy import Payload, Verdict
 
 ROLES = ("drafter", "expert")
 
@@ -189,10 +186,10 @@ async def _test(body: dict[str, Any]) -> dict[str, Any]:
             model, server = opened.model, opened.server
         try:
             payload = await payload_for(model, gate)
-            if payload and _seal(payload) != agreed:
+            if payload and seal(payload) != agreed:
                 facts = consent_facts(payload, titles={})
-                return {"consent": facts, "text": payload.text, "agree": _seal(payload)}
-            found = await tried(model, seconds=TEST_SECONDS, gate=gate, consent=_as_agreed(agreed))
+                return {"consent": facts, "text": payload.text, "agree": seal(payload)}
+            found = await tried(model, seconds=TEST_SECONDS, gate=gate, consent=as_agreed({agreed}))
         finally:
             if server:
                 await server.close()
@@ -202,20 +199,6 @@ async def _test(body: dict[str, Any]) -> dict[str, Any]:
         "seconds": found.seconds,
         "tokens_per_second": found.tokens_per_second,
     }
-
-
-def _as_agreed(agreed: str) -> Callable[[Payload], Coroutine[Any, Any, Verdict | None]]:
-    """Consent to exactly the request that the page has shown."""
-
-    async def consent(payload: Payload) -> Verdict | None:
-        return "once" if _seal(payload) == agreed else None
-
-    return consent
-
-
-def _seal(payload: Payload) -> str:
-    """Stands for a request and where it goes: the same words to another address are another request."""
-    return hashlib.sha256("\n".join((payload.sha256, *payload.destination.identity)).encode()).hexdigest()
 
 
 def _key_of(setting: str) -> str:
