@@ -9,6 +9,8 @@ import json
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from rag.texts import _
+from ui.texts.languages import ReaderLanguage
 from ui.web.names import NameGuard
 from ui.web.rate import STATIC, RateLimit
 
@@ -159,7 +161,7 @@ def _is_upload(path: str) -> bool:
 
 
 async def _say_too_large(send: Send, megabytes: int) -> None:
-    text = f"This is larger than {megabytes} MB, the most Scholion accepts at once."
+    text = _("This is larger than {n} MB, the most Scholion accepts at once.").format(n=megabytes)
     headers = [(b"content-type", b"application/json"), (b"connection", b"close")]
     await send({"type": "http.response.start", "status": 413, "headers": headers})
     await send({"type": "http.response.body", "body": json.dumps({"detail": text}).encode()})
@@ -180,3 +182,4 @@ def install(app: FastAPI, *, port: int, upload_mb: int, is_owner: Callable[[str,
         app.add_middleware(RateLimit)
         app.add_middleware(SecurityHeaders, hosts=hosts)
         app.add_middleware(OriginGuard, hosts=hosts)
+        app.add_middleware(ReaderLanguage)

@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import anyio
 from chainlit.auth import get_current_user
-from chainlit.config import config
 from fastapi import APIRouter, Depends, HTTPException, Query, Request
-from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, Response, StreamingResponse
+from fastapi.responses import FileResponse, HTMLResponse, Response, StreamingResponse
 
 from ingest import Ingest, Source, UserFacingError, remote, remove_one, tag_papers
 from ingest.locate import MAX_QUOTE
 from ingest.picture import PictureError, page_picture
 from ui import core
+from ui.texts import routes as texts_routes
 from ui.web import (
     export_routes,
     health_routes,
@@ -44,17 +44,6 @@ NAME = "scholion"
 
 _NUMBER = re.compile(r"([1-9]\d{0,4})(\.png)?")
 _ORDINAL = re.compile(r"\d{4,7}")
-
-_WORDS: dict[str, Any] = {
-    "chat.input.placeholder": "Ask your papers, or drop a PDF here",
-    "chat.messages.status.using": "Reading",
-    "chat.messages.status.used": "Read",
-    "chat.watermark": "Nothing leaves this machine unless you agree. Check answers against their sources.",
-    "threadHistory.sidebar.empty": "No chats yet",
-    "threadHistory.thread.untitled": "Untitled chat",
-    "navigation.newChat.dialog.description": "This chat stays in the list on the left.",
-}
-
 
 _CLOSED = (
     *("/docs", "/docs/oauth2-redirect", "/redoc", "/openapi.json"),
@@ -143,9 +132,7 @@ def _router(uploads: UploadFolder) -> APIRouter:
             _lines(_carry_out(order, cancel=cancel), cancel=cancel), media_type="application/x-ndjson"
         )
 
-    @router.get("/project/translations")
-    def words() -> JSONResponse:
-        return JSONResponse({"translation": _reworded(config.load_translation("en-US"))})
+    router.include_router(texts_routes.router())
 
     return router
 
@@ -229,13 +216,3 @@ def _picture(path: Path, number: int) -> Response:
 
 def _inline_pdf(path: Any, *, name: str) -> FileResponse:
     return FileResponse(path, media_type="application/pdf", filename=name, content_disposition_type="inline")
-
-
-def _reworded(translation: dict[str, Any]) -> dict[str, Any]:
-    for key, text in _WORDS.items():
-        *groups, last = key.split(".")
-        at = translation
-        for group in groups:
-            at = at.setdefault(group, {})
-        at[last] = text
-    return translation

@@ -1,0 +1,230 @@
+"""The interface in three languages: every text is translated, and each browser gets its own."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+from fastapi.testclient import TestClient
+
+import messages
+from rag.texts import ENGLISH, _, counted, dollars, number, percent, reading_in, said
+from ui.texts.languages import NAMES, chainlits_texts, language_of, texts_in
+from ui.web.pages import frame, translated
+
+ROOT = Path(__file__).resolve().parents[2]
+CODES = messages.CODES
+FIELD = re.compile(r"\{\w*\}")
+
+
+def leaves(told: dict, path: str = "") -> dict[str, str]:
+    """Every text of a nested table, by its path."""
+    found: dict[str, str] = {}
+    for name, value in told.items():
+        found |= leaves(value, f"{path}{name}.") if isinstance(value, dict) else {path + name: value}
+    return found
+
+
+@pytest.fixture
+def client(app):
+    from chainlit.server import app as server
+
+    return TestClient(server, base_url="http://localhost:8000")  # not as a context manager: leaving it ends the process
+
+
+# ---- completeness ---------------------------------------------------------------------------------------------------
+
+
+def test_there_is_a_catalogue_for_each_language() -> None:
+    assert {"en", *CODES} == set(NAMES)
+    assert {path.stem for path in messages.TEXTS.glob("*.po")} == set(CODES)
+
+
+@pytest.mark.parametrize("code", CODES)
+def test_every_text_of_the_code_has_a_translation(code: str) -> None:
+    catalogue, texts = messages.catalogue(code), messages.messages()
+    known = {message.id: message for message in catalogue if message.id}
+    assert not catalogue.obsolete
+    assert [id_ for id_, message in known.items() if message.fuzzy] == []
+    assert sorted(map(str, texts.keys() - known.keys())) == [], "run `python tests/support/messages.py`, then translate"
+    assert sorted(map(str, known.keys() - texts.keys())) == [], "run `python tests/support/messages.py`"
+    empty = [m.id for m in known.values() if not m.string or (isinstance(m.string, tuple) and not all(m.string))]
+    assert empty == [], "translate these"
+
+
+@pytest.mark.parametrize("code", CODES)
+def test_a_translation_has_the_values_of_its_text_and_its_form(code: str) -> None:
+    for message in messages.catalogue(code):
+        if not message.id:
+            continue
+        english = message.id if isinstance(message.id, tuple) else (message.id,)
+        texts = message.string if isinstance(message.string, tuple) else (message.string,)
+        assert len(english) == len(texts), message.id
+        for one, text in zip(english, texts, strict=True):
+            assert set(FIELD.findall(one)) == set(FIELD.findall(text)), one
+            assert one.count("`") == text.count("`"), one
+            assert one.count("**") == text.count("**"), one
+            assert [part.isspace() for part in (one[:1], one[-1:])] == [
+                part.isspace() for part in (text[:1], text[-1:])
+            ], one
+            assert '"' in one or '"' not in text, f"{text}: quotation marks are „…“"
+            assert "“" not in text or "„" in text, f"{text}: quotation marks are „…“"
+
+
+@pytest.mark.parametrize("code", CODES)
+def test_chainlits_own_texts_are_complete(code: str) -> None:
+    import chainlit
+
+    theirs = json.loads((Path(chainlit.__file__).parent / "translations" / "en-US.json").read_text(encoding="utf-8"))
+    english, ours = leaves(theirs), leaves(chainlits_texts(code))
+    assert english.keys() == ours.keys()
+    assert all(ours.values())
+    value = re.compile(r"\{\{\w+\}\}")
+    assert all(value.findall(english[name]) == value.findall(text) for name, text in ours.items())
+
+
+@pytest.mark.parametrize("code", CODES)
+def test_the_page_about_scholion_is_there(code: str) -> None:
+    english = (ROOT / "chainlit.md").read_text(encoding="utf-8")
+    text = (ROOT / f"chainlit_{code}.md").read_text(encoding="utf-8")
+    assert [line.count("|") for line in english.split("\n") if line[:1] in "#|"] == [
+        line.count("|") for line in text.split("\n") if line[:1] in "#|"
+    ]
+
+
+# What a script shows without asking for it in the reader's language: a literal with words, given to `make` as a child,
+# or to an attribute that is shown.
+SHOWN = re.compile(
+    r"(?:\}|\b(?:title|placeholder|textContent|'aria-label'|alt)\s*[:=])\s*,?\s*"
+    r"(?P<text>'[^'\n]*[A-Za-z]{3,}[^'\n]*'|`[^`\n]*[A-Za-z]{3,} [^`\n]*`)"
+)
+
+
+@pytest.mark.parametrize("path", messages.pages(), ids=messages.name_of)
+def test_no_text_of_a_script_is_left_out(path: Path) -> None:
+    code = re.sub(r"(?<!:)//[^\n]*", "", path.read_text(encoding="utf-8"))
+    found = [match["text"] for match in SHOWN.finditer(code)]
+    words = [re.sub(r"\$\{(?:[^{}]|\{[^{}]*\})*\}", "", text) for text in found]
+    plain = {text for text in words if re.search(r"[A-Za-z]{3,}", text)}
+    assert {text for text in plain if not text.strip("'`").startswith(("/", "#", "."))} - NO_TEXTS == set()
+
+
+NO_TEXTS = {"'—'"}
+"""Addresses, names and examples of what is typed."""
+
+
+def test_the_check_finds_what_it_is_for() -> None:
+    assert SHOWN.search("make('p', { class: 'faint' }, 'Loading the list')")
+    assert SHOWN.search("button.title = `Remove ${name} now`")
+    assert not SHOWN.search("make('p', { class: 'faint' }, t('Loading the list'))")
+    assert list(messages.in_script("t('Add')\nmany('{n} page', '{n} pages', n) // t('not this')")) == [
+        "Add",
+        ("{n} page", "{n} pages"),
+    ]
+    assert list(messages.in_html('<p title="Here">Add <b>more</b></p><script>no</script>')) == ["Here", "Add", "more"]
+
+
+# ---- which language -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("accepted", "cookie", "code"),
+    [
+        ("", "", "en"),
+        ("de-DE,de;q=0.9,en;q=0.8", "", "de"),
+        ("fr-FR,fr;q=0.9,bg;q=0.8,en;q=0.7", "", "bg"),
+        ("en;q=0.5, de;q=0.9", "", "de"),
+        ("de;q=0, en", "", "en"),
+        ("*", "", "en"),
+        ("fr", "", "en"),
+        ("de-DE", "scholion_language=bg", "bg"),
+        ("de-DE", "other=1; scholion_language=en", "en"),
+        ("de-DE", "scholion_language=../../x", "de"),
+        ("x" * 10_000, "", "en"),
+    ],
+)
+def test_a_browser_gets_its_language_or_the_one_that_was_chosen(accepted: str, cookie: str, code: str) -> None:
+    assert language_of(accepted, cookie) == code
+
+
+def test_a_choice_is_kept_in_a_cookie_and_no_other_value_is(client: TestClient) -> None:
+    assert client.get("/texts.json", headers={"accept-language": "de"}).json()["language"] == "de"
+    chosen = client.post("/settings/language", json={"language": "bg"})
+    assert chosen.json() == {"chosen": "bg"}
+    kept = chosen.headers["set-cookie"]
+    assert "scholion_language=bg" in kept
+    assert "HttpOnly" in kept
+    headers = {"accept-language": "de", "cookie": "scholion_language=bg"}
+    told = client.get("/texts.json", headers=headers).json()
+    assert (told["language"], told["chosen"]) == ("bg", "bg")
+    assert told["texts"]["Save"] == texts_in("bg").text("Save")
+    for wrong in ({"language": "../x"}, {"language": 3}, {}):
+        refused = client.post("/settings/language", json=wrong)
+        assert refused.status_code in {400, 422}
+        assert "set-cookie" not in refused.headers
+    assert "Max-Age=0" in client.post("/settings/language", json={"language": ""}).headers["set-cookie"]
+
+
+def test_pages_and_chainlits_texts_follow_the_language(client: TestClient) -> None:
+    page = client.get("/settings", headers={"accept-language": "de"})
+    assert '<html lang="de">' in page.text
+    assert "<h1>Einstellungen</h1>" in page.text
+    assert page.headers["content-language"] == "de"
+    words = client.get("/project/translations?language=en-US", headers={"accept-language": "bg"}).json()["translation"]
+    assert words["chat"]["input"]["placeholder"] == texts_in("bg").text("Ask your papers, or drop a PDF here")
+    assert words["threadHistory"]["sidebar"]["timeframes"]["today"] == "Днес"
+    told = client.get("/project/settings?language=en-US", headers={"accept-language": "de"}).json()
+    assert [link["display_name"] for link in told["ui"]["header_links"]] == ["Einstellungen", "Einblick", "Zustand"]
+    assert told["markdown"].startswith("# Scholion\n\nFragen Sie")
+    assert '<html lang="de">' in client.get("/", headers={"accept-language": "de"}).text
+    assert '<html lang="en">' in client.get("/").text
+
+
+# ---- texts in a language ---------------------------------------------------------------------------------------------
+
+
+def test_english_is_as_it_was() -> None:
+    assert texts_in("en") is texts_in("xx") is ENGLISH
+    assert (_("Save"), counted(1, "page"), counted(2000, "page")) == ("Save", "1 page", "2,000 pages")
+    assert (number(1234.5, 1), percent(0.853), dollars("0.0041")) == ("1,234.5", "85%", "$0.0041")
+    assert said("Anything.") == "Anything."
+
+
+@pytest.mark.parametrize(
+    ("code", "expected"),
+    [
+        ("de", ("1.234,5", "85\N{NO-BREAK SPACE}%", "0,0041\N{NO-BREAK SPACE}$", "1 Seite", "2.000 Seiten")),
+        ("bg", ("1234,5", "85%", "0,0041\N{NO-BREAK SPACE}щ.д.", "1 страница", "2000 страници")),
+    ],
+)
+def test_numbers_money_and_counts_have_the_form_of_the_language(code: str, expected: tuple[str, ...]) -> None:
+    with reading_in(texts_in(code)):
+        found = number(1234.5, 1), percent(0.853), dollars("0.0041"), counted(1, "page"), counted(2000, "page")
+    assert found == expected
+    assert number(1234.5, 1) == "1,234.5", "outside, it is English"
+
+
+def test_a_finished_sentence_is_known_by_its_template() -> None:
+    with reading_in(texts_in("de")):
+        assert said("The disk is full. Free some space and try again. Nothing stored before is lost.") == " ".join(
+            [_("The disk is full."), _("Free some space and try again. Nothing stored before is lost.")]
+        )
+        told = said("Smith [2].pdf is encrypted and needs a password. Save a copy without the password and add that.")
+        assert told.startswith("Smith [2].pdf ist verschlüsselt")
+        assert "password" not in told
+        assert said("A.pdf has 12,000 pages; the limit is 3,000.") == "A.pdf hat 12.000 Seiten; erlaubt sind 3.000."
+        assert said("Your papers support only part of the draft") == _(
+            "Your papers support only part of the draft."
+        ).rstrip(".")
+        assert said("Nobody has translated this {x}.") == "Nobody has translated this {x}."
+
+
+def test_html_is_translated_whole_and_escaped() -> None:
+    html = '<h1 translate="no">Settings</h1><p>\n<a title="Settings">Settings</a> <kbd>Settings</kbd></p>'
+    assert translated(html) == html
+    with reading_in(texts_in("de")):
+        assert translated(html) == (
+            '<h1 translate="no">Settings</h1><p>\n<a title="Einstellungen">Einstellungen</a> <kbd>Settings</kbd></p>'
+        )
+        assert '<html lang="de">' in frame("Settings", "", script="x.js")
+        assert "<title>Einstellungen ·" in frame("Settings", "", script="x.js")

@@ -1,0 +1,213 @@
+"""The languages of the interface: which one a browser gets, and its texts, read from the files beside this one."""
+
+from __future__ import annotations
+
+import json
+import re
+from functools import cache, lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from babel import Locale
+from babel.messages.pofile import read_po
+from babel.numbers import format_currency, format_decimal, format_percent
+from starlette.requests import cookie_parser
+
+from rag.texts import ENGLISH, Texts, now, reading_in
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+FOLDER: Final = Path(__file__).parent
+NAMES: Final = {"en": "English", "de": "Deutsch", "bg": "Български"}
+"""By code; each as its own speakers call it."""
+COOKIE: Final = "scholion_language"
+KEPT_SECONDS: Final = 400 * 24 * 3600
+"""The longest that a browser keeps a cookie."""
+
+LEAST_LETTERS = 6
+"""A pattern with fewer letters between its values would fit anything."""
+_ACCEPTED = re.compile(r"([A-Za-z]{2,3})(?:-[\w-]*)?\s*(?:;\s*q=([01](?:\.\d{0,3})?))?\s*(?:,|$)")
+_VALUE = re.compile(r"\{(\w+)\}")
+_SENTENCE_END = re.compile(r"(?<=[.!?:…]) +")
+_COUNT = re.compile(r"(\d[\d,.]*) (\D+)")
+
+
+class Translated(Texts):
+    """The texts of a language that is not English.
+
+    Args:
+        code: of the language.
+        texts: English text → its translation, or its two forms by the number 1 and by others.
+    """
+
+    def __init__(self, code: str, texts: Mapping[str, str | tuple[str, str]]) -> None:
+        self.code = code
+        self._locale = Locale.parse(code)
+        self._texts = texts
+        self._patterns = [*_patterns(texts)]
+        self.sentence = lru_cache(maxsize=2000)(self._sentence)  # type: ignore[method-assign]
+
+    def text(self, english: str) -> str:  # noqa: D102 - as in Texts
+        found = self._texts.get(english, english)
+        return found if isinstance(found, str) else found[0]
+
+    def plural(self, one: str, many: str, n: float) -> str:  # noqa: D102 - as in Texts
+        found = self._texts.get(one)
+        if isinstance(found, tuple):
+            return found[n != 1]
+        return one if n == 1 else many
+
+    def _sentence(self, english: str) -> str:
+        """The whole, or as many of its sentences at a time as are known; what is not known stays English."""
+        if (found := self._known(english)) is not None:
+            return found
+        parts, done = _SENTENCE_END.split(english), list[str]()
+        while parts:
+            for n in range(len(parts), 0, -1):
+                if (found := self._known(" ".join(parts[:n]))) is not None:
+                    break
+            done.append(parts[0] if found is None else found)
+            del parts[: 1 if found is None else n]
+        return " ".join(done)
+
+    def _known(self, english: str) -> str | None:
+        if (found := self._texts.get(english)) is not None:
+            return found if isinstance(found, str) else found[0]
+        for pattern, text in self._patterns:
+            if match := pattern.fullmatch(english):
+                return text.format(**{name: self._value(value) for name, value in match.groupdict().items()})
+        if english and english[-1].isalnum():  # a sentence in the middle of another has no full stop
+            whole = self._known(f"{english}.")
+            return whole and whole.rstrip(".")
+        return None
+
+    def _value(self, value: str) -> str:
+        """A value in a sentence: counts such as "3 pages" and numbers in this language, everything else as it is."""
+        if re.fullmatch(r"\d{1,3}(?:,\d{3})+|\d+\.\d+", value):
+            return self.number(float(value.replace(",", "")), len(value.partition(".")[2]))
+        count = _COUNT.fullmatch(value)
+        forms = self._texts.get(f"{{n}} {count[2].removesuffix('s')}") if count else None
+        if count is None or not isinstance(forms, tuple):
+            return value
+        n = float(count[1].replace(",", ""))
+        return forms[n != 1].format(n=self.number(n, 0))
+
+    def number(self, value: float, digits: int) -> str:  # noqa: D102 - as in Texts
+        form = "#,##0" + ("." + "0" * digits if digits else "")
+        return str(format_decimal(value, format=form, locale=self._locale))
+
+    def percent(self, share: float) -> str:  # noqa: D102 - as in Texts
+        return str(format_percent(share, locale=self._locale))
+
+    def dollars(self, amount: str) -> str:  # noqa: D102 - as in Texts
+        value, digits = float(amount.replace(",", "")), len(amount.partition(".")[2])
+        form = self._locale.currency_formats["standard"].pattern.partition(";")[0].replace("0.00", "0." + "0" * digits)
+        return str(format_currency(value, "USD", format=form, locale=self._locale, currency_digits=False))
+
+
+def _patterns(texts: Mapping[str, str | tuple[str, str]]) -> Iterable[tuple[re.Pattern[str], str]]:
+    """Each text with values in it as what a finished sentence looks like; those with the most letters first."""
+    found = []
+    for english, translated in texts.items():
+        parts = _VALUE.split(english)
+        letters = sum(len(part) for part in parts[::2])
+        if len(parts) > 1 and letters >= LEAST_LETTERS and isinstance(translated, str):
+            names = dict.fromkeys(parts[1::2])
+            pattern = "".join(_group(part, names) if n % 2 else re.escape(part) for n, part in enumerate(parts))
+            found.append((letters, re.compile(pattern, re.DOTALL), translated))
+    return [(pattern, text) for _, pattern, text in sorted(found, key=lambda one: -one[0])]
+
+
+def _group(name: str, left: dict[str, None]) -> str:
+    """The first time a value, then the same again."""
+    if name in left:
+        del left[name]
+        return f"(?P<{name}>.*?)"
+    return f"(?P={name})"
+
+
+@cache
+def texts_in(code: str) -> Texts:
+    """The texts of a language; English for one that there is none of."""
+    if code not in NAMES or code == "en":
+        return ENGLISH
+    return Translated(code, {english: text for english, text, _ in _read(code)})
+
+
+@cache
+def texts_for_pages(code: str) -> dict[str, str | tuple[str, str]]:
+    """Those that the scripts in `public/` use."""
+    if code not in NAMES or code == "en":
+        return {}
+    return {english: text for english, text, places in _read(code) if any(p.startswith("public/") for p in places)}
+
+
+@cache
+def _read(code: str) -> list[tuple[str, str | tuple[str, str], list[str]]]:
+    with (FOLDER / f"{code}.po").open("rb") as file:
+        catalogue = read_po(file, locale=code)
+    found: list[tuple[str, str | tuple[str, str], list[str]]] = []
+    for message in catalogue:
+        if message.id and message.string and all(message.string):
+            english, text = message.id, message.string
+            places = [str(path) for path, _ in message.locations]
+            if isinstance(english, str):
+                found.append((english, str(text), places))
+            else:
+                found.append((english[0], (text[0], text[-1]), places))
+    return found
+
+
+@cache
+def chainlits_texts(code: str) -> dict[str, Any]:
+    """Chainlit's own texts in a language that is not English."""
+    return dict(json.loads((FOLDER / f"chainlit.{code}.json").read_text(encoding="utf-8")))
+
+
+def language_of(accepted: str, cookie: str = "") -> str:
+    """The code of the language for a browser: what was chosen, else the first that it accepts and we have.
+
+    Args:
+        accepted: the header Accept-Language.
+        cookie: the header Cookie.
+    """
+    chosen = cookie_parser(cookie).get(COOKIE, "")
+    return chosen if chosen in NAMES else _wanted(accepted[:500])
+
+
+@lru_cache(maxsize=200)
+def _wanted(accepted: str) -> str:
+    wanted: list[tuple[float, str]] = []
+    for name, weight in _ACCEPTED.findall(accepted):
+        wanted.append((-float(weight or 1), name.lower()))
+    return next((code for weight, code in sorted(wanted, key=lambda one: one[0]) if code in NAMES and weight), "en")
+
+
+class ReaderLanguage:
+    """Everything that a request causes is shown in the language of its browser; of a websocket, all its events."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: D102 - the ASGI protocol
+        if scope["type"] not in {"http", "websocket"}:
+            await self.app(scope, receive, send)
+            return
+        headers = {name: value.decode("latin-1") for name, value in scope["headers"]}
+        code = language_of(headers.get(b"accept-language", ""), headers.get(b"cookie", ""))
+
+        async def with_language(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message = {**message, "headers": [*message.get("headers", []), (b"content-language", code.encode())]}
+            await send(message)
+
+        with reading_in(texts_in(code)):
+            await self.app(scope, receive, with_language)
+
+
+def current() -> str:
+    """The code of the language of whoever reads."""
+    return now().code
