@@ -45,9 +45,11 @@ REASON = re.compile(r"(?:the (?:passages?|draft)|number \{|name \{)[^.:]* [^.:]*
 SAYS = re.compile(r"\w*(?:Error|Exception)|Line|_over|problem|_bad\w*")
 """Called with sentences for people."""
 HTML = re.compile(r"</(?:h1|p|div|button|span)>")
+PROSE = re.compile(r"[A-Z][a-z]+ [a-z]{2,}|[a-z]{3,} [a-z]{2,} [a-z]{2,}|^[A-Z][a-z]{3,}[.…]?$")
+CODE = re.compile(r"[;{}\[\]#=<>$\\|]|\(|^[:.@/,]|^Arrow|^(?:Escape|Enter|Delete|Home|End|Page(?:Up|Down))$")
 ATTRIBUTES = ("title", "aria-label", "placeholder")
 JS = re.compile(
-    r"""\b(?P<call>t|many)\(\s*(?P<one>'(?:[^'\\\n]|\\.)*'|"(?:[^"\\\n]|\\.)*")"""
+    r"""\b(?P<call>t|many|inWords)\(\s*(?P<one>'(?:[^'\\\n]|\\.)*'|"(?:[^"\\\n]|\\.)*")"""
     r"""(?:,\s*(?P<other>'(?:[^'\\\n]|\\.)*'|"(?:[^"\\\n]|\\.)*"))?"""
 )
 
@@ -165,7 +167,7 @@ def is_said(text: str) -> bool:
 def forms(node: ast.AST) -> list[str]:
     """What an expression may say, with its values as {names}; an `if` in it says two things."""
     if isinstance(node, ast.Constant):
-        return [node.value] if isinstance(node.value, str) else []
+        return [node.value.replace("{}", "{name}")] if isinstance(node.value, str) else []
     if isinstance(node, ast.IfExp):
         return [*forms(node.body), *forms(node.orelse)]
     if not isinstance(node, ast.JoinedStr):
@@ -174,7 +176,7 @@ def forms(node: ast.AST) -> list[str]:
     choices: list[list[str]] = []
     for part in node.values:
         if isinstance(part, ast.Constant):
-            choices.append([str(part.value)])
+            choices.append([str(part.value).replace("{}", "{name}")])
         elif isinstance(part, ast.FormattedValue):
             told = forms(part.value) if isinstance(part.value, ast.IfExp) else []
             both = isinstance(part.value, ast.IfExp) and len(told) == 2
@@ -236,13 +238,23 @@ def _plain(part: ast.AST) -> str:
 
 def in_script(text: str) -> Iterator[Message]:
     """What a script asks for by `t` and `many`."""
-    code = re.sub(r"(?<!:)//[^\n]*", "", text)
+    code = re.sub(r"/\*.*?\*/|(?<!:)//[^\n]*", "", text, flags=re.DOTALL)
     for found in JS.finditer(code):
         one = _unquoted(found["one"])
         if found["call"] == "many" and found["other"]:
             yield one, _unquoted(found["other"])
-        elif found["call"] == "t":
+        elif found["call"] in {"t", "inWords"}:
             yield one
+
+
+def unasked(text: str) -> set[str]:
+    """Literals of a script that read like text for people, but are not asked for in the reader's language."""
+    code = re.sub(r"/\*.*?\*/|(?<!:)//[^\n]*", "", text, flags=re.DOTALL)
+    asked = {part for found in in_script(text) for part in ((found,) if isinstance(found, str) else found)}
+    written = {_unquoted(found[0]) for found in re.finditer(r"'(?:[^'\\\n]|\\.)*'", JS.sub("", code))}
+    written |= {" ".join(re.split(r"\$\{[^}]*\}", found[1])) for found in re.finditer(r"`([^`\n]*)`", code)}
+    written |= {found[1].strip() for found in re.finditer(r"(?<![=-])>([^<>{}()=;]*)</", code)}
+    return {one for one in written if PROSE.search(one) and not CODE.search(one)} - asked
 
 
 def _unquoted(literal: str) -> str:

@@ -13,7 +13,7 @@ from babel.messages.pofile import read_po
 from babel.numbers import format_currency, format_decimal, format_percent
 from starlette.requests import cookie_parser
 
-from rag.texts import ENGLISH, Texts, now, reading_in
+from rag.texts import ENGLISH, N_, Texts, now, reading_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -27,12 +27,35 @@ COOKIE: Final = "scholion_language"
 KEPT_SECONDS: Final = 400 * 24 * 3600
 """The longest that a browser keeps a cookie."""
 
+UNGROUPED: Final = {"bg": 10_000}
+"""Below this, digits are not grouped: CLDR's minimum, which a pattern of our own would pass over."""
 LEAST_LETTERS = 6
 """A pattern with fewer letters between its values would fit anything."""
 _ACCEPTED = re.compile(r"([A-Za-z]{2,3})(?:-[\w-]*)?\s*(?:;\s*q=([01](?:\.\d{0,3})?))?\s*(?:,|$)")
 _VALUE = re.compile(r"\{(\w+)\}")
 _SENTENCE_END = re.compile(r"(?<=[.!?:…]) +")
 _COUNT = re.compile(r"(\d[\d,.]*) (\D+)")
+
+_WORDS: Final = frozenset({N_("yes"), N_("no"), N_("today"), N_("this month")})
+_PARTS: Final = (
+    (re.compile(r"The draft's only sentence is"), N_("the only sentence of the draft")),
+    (re.compile(r"Both sentences are"), N_("both sentences")),
+    (re.compile(r"All (?P<n>\w+) sentences are"), N_("all {n} sentences")),
+    (re.compile(r"(?P<n>\w+) of (?P<total>\w+) sentences (?:is|are)"), N_("{n} of {total} sentences")),
+    (re.compile(r"Neither sentence"), N_("neither of the two sentences")),
+    (re.compile(r"None of the (?P<n>\w+) sentences"), N_("none of the {n} sentences")),
+    (re.compile(r"Page (?P<page>\d+)"), N_("Page {page}")),
+    (re.compile(r"Pages (?P<pages>[\d, toand]+)"), N_("Pages {pages}")),
+)
+"""What may be a value in a sentence and is ours: `rag.verify.confidence` and `ingest.notes` say it."""
+_COUNTED: Final = "no one two three four five six seven eight nine ten eleven twelve".split()
+
+
+@cache
+def _languages() -> dict[str, str]:
+    """English names of the languages that `rag.retrieval.languages` knows → their codes."""
+    codes = "ar bg cs da de el es fr he hi hu hy it ja ka ko nl pl pt ro ru sr sv th tr uk zh".split()
+    return {str(Locale("en").languages[code]): code for code in codes}
 
 
 class Translated(Texts):
@@ -85,7 +108,15 @@ class Translated(Texts):
         return None
 
     def _value(self, value: str) -> str:
-        """A value in a sentence: counts such as "3 pages" and numbers in this language, everything else as it is."""
+        """A value in a sentence in this language, if it is ours: a count, a number, a few words; else as it is."""
+        if value in _WORDS:
+            return self.text(value)
+        if value in _languages():
+            return str(self._locale.languages[_languages()[value]])
+        for pattern, text in _PARTS:
+            if match := pattern.fullmatch(value):
+                parts = {name: self._part(part) for name, part in match.groupdict().items()}
+                return self.text(text).format(**parts)
         if re.fullmatch(r"\d{1,3}(?:,\d{3})+|\d+\.\d+", value):
             return self.number(float(value.replace(",", "")), len(value.partition(".")[2]))
         count = _COUNT.fullmatch(value)
@@ -95,8 +126,15 @@ class Translated(Texts):
         n = float(count[1].replace(",", ""))
         return forms[n != 1].format(n=self.number(n, 0))
 
+    def _part(self, part: str) -> str:
+        """Of what `_PARTS` found: a number in digits, page numbers joined as this language joins them."""
+        if part.lower() in _COUNTED:
+            return str(_COUNTED.index(part.lower()))
+        return part.replace(" to ", "–").replace(" and ", self.text(" and "))
+
     def number(self, value: float, digits: int) -> str:  # noqa: D102 - as in Texts
-        form = "#,##0" + ("." + "0" * digits if digits else "")
+        whole = "0" if abs(value) < UNGROUPED.get(self.code, 0) else "#,##0"
+        form = whole + ("." + "0" * digits if digits else "")
         return str(format_decimal(value, format=form, locale=self._locale))
 
     def percent(self, share: float) -> str:  # noqa: D102 - as in Texts

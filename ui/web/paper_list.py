@@ -130,8 +130,8 @@ def _quality(report: QualityReport | None) -> list[str]:
     if empty := [number for number in report.pages_without_text if number not in told]:
         said.append(f"{pages(empty)} {'has' if len(empty) == 1 else 'have'} no text.")
     if report.flagged_sentences:
-        addresses = "addresses" if report.flagged_sentences == 1 else "address"
-        said.append(f"{counted(report.flagged_sentences, 'sentence')} {addresses} a language model.")
+        n = report.flagged_sentences
+        said.append(f"{counted(n, 'sentence')} {'addresses' if n == 1 else 'address'} a language model.")
     return said
 
 
