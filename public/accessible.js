@@ -1,6 +1,6 @@
 // Chainlit's buttons with only an icon have no name for screen readers, and a list of its sidebar has no list items.
 // Names are given by what each button is called in the page, or by its icon.
-import { t } from '/public/texts.js';
+import { language, t } from '/public/texts.js';
 
 const NAMES = {
   'sidebar-trigger-button': t('Show or hide the list of chats'),
@@ -27,6 +27,10 @@ const NAMES = {
   'more-horizontal': t('More'),
 };
 
+const HIDDEN = {
+  'Toggle Sidebar': t('Show or hide the list of chats'), 'Toggle theme': t('Light or dark'), 'Upload button loading': t('Add PDFs'),
+};
+
 const icon = (button) => [...(button.querySelector('svg')?.classList || [])]
   .find((name) => name.startsWith('lucide-'))?.slice('lucide-'.length);
 
@@ -42,6 +46,8 @@ function nameAll(root) {
   for (const button of root.querySelectorAll('button, [role="button"]')) {
     if (button.getAttribute('role') === 'presentation') button.removeAttribute('role');
     if (button.id === 'command-button') button.setAttribute('aria-label', t('Tools')); // on a phone only the icon is shown
+    const hidden = language !== 'en' && HIDDEN[button.querySelector('.sr-only')?.textContent.trim()];
+    if (hidden) button.setAttribute('aria-label', hidden); // Chainlit says these in English only
     if (isNamed(button)) continue;
     const name = NAMES[button.id] || NAMES[icon(button)] || words(button.id) || words(icon(button) || '');
     if (name) button.setAttribute('aria-label', name);

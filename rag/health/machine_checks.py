@@ -72,9 +72,9 @@ def memory(machine: Machine, *, running: bool) -> Line:
         "vram_mb": _mb(machine.vram_total),
         "vram_free_mb": _mb(machine.vram_free),
     }
-    said = f"{in_words(free)} of {in_words(total)} are free.{graphics}"
+    said = f"{in_words(free)} of {in_words(total)} are free." + graphics
     if free is None:
-        return Line(about="Memory", state="note", said=f"The free memory is not known.{graphics}", facts=facts)
+        return Line(about="Memory", state="note", said="The free memory is not known." + graphics, facts=facts)
     if free >= COMFORTABLE_BYTES:
         return Line(about="Memory", state="ok", said=said, facts=facts)
     tight = free < NEEDED_BYTES and not running

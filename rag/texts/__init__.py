@@ -30,6 +30,10 @@ class Texts:
         """The same for a finished text, with its values in it; English if it is not known."""
         return english
 
+    def value(self, english: str) -> str:
+        """A size, a count or another value as it is in an English sentence, in the form of this language."""
+        return english
+
     def number(self, value: float, digits: int) -> str:
         """A number with exactly this many digits after the point."""
         return f"{value:,.{digits}f}"
@@ -86,6 +90,11 @@ def counted(n: int, noun: str) -> str:
 def said(english: str) -> str:
     """A finished sentence in the reader's language: an error, a notice, a check's result."""
     return _now.get().sentence(english)
+
+
+def value(english: str) -> str:
+    """`4.7 GB` or `3 pages` in the reader's form."""
+    return _now.get().value(english)
 
 
 def number(value: float, digits: int = 0) -> str:

@@ -6,7 +6,8 @@ those that the code no longer has. Texts come from four places:
 - `_("…")`, `N_("…")`, `ngettext("…", "…", n)` and `counted(n, "…")` in Python;
 - `t("…")` and `many("…", "…", n)` in `public/`;
 - the text and the titles, labels and placeholders of the constant HTML in `ui/web/`;
-- sentences that are born in `ingest/`, `rag/` or a route, and reach the screen whole: errors, checks, notes.
+- sentences that are born in `ingest/`, `rag/` or a route, and reach the screen whole: errors, checks,
+  notes, the terms of licences.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from babel.messages.pofile import read_po, write_po
 
 ROOT = Path(__file__).resolve().parents[2]
 TEXTS = ROOT / "ui" / "texts"
+MODELS = ROOT / "models.json"
 CODES = ("de", "bg")
 
 TERMINAL = (
@@ -81,6 +83,9 @@ def messages() -> dict[Message, list[str]]:
     gathered = [(text, name_of(path)) for path in sources() for text in _in_python(path)]
     gathered += [(text, name_of(path)) for path in pages() for text in in_script(path.read_text(encoding="utf-8"))]
     plurals = {text[0] for text, _ in gathered if isinstance(text, tuple)}
+    gathered += [
+        (terms, "models.json") for terms in re.findall(r'"terms": "([^"]+)"', MODELS.read_text(encoding="utf-8"))
+    ]
     for text, place in gathered:
         if text not in plurals and place not in found.setdefault(text, []):
             found[text].append(place)
@@ -145,16 +150,18 @@ def whole_sentences(tree: ast.AST) -> Iterator[str]:
     for node in ast.walk(tree):
         if isinstance(node, ast.Constant | ast.JoinedStr) and id(node) not in skipped:
             yield from (
-                text for text in forms(node) if " " in text.strip() and (is_said(text) or REASON.fullmatch(text))
+                text
+                for text in map(str.strip, forms(node))
+                if " " in text and (is_said(text) or REASON.fullmatch(text))
             )
 
 
 def is_said(text: str) -> bool:
     """Whether a string is a sentence, or a template of one, and no pattern, path or key."""
-    plain = re.sub(r"\{\w+\}", "X", text)
+    plain = re.sub(r"\{\w+\}", "X", re.sub(r"(?<=[.?!])\{\w+\}$", "", text))
     return bool(
-        re.search(r"[a-z]{2,} |^[A-Z][a-z]+[ .]", plain)
-        and re.match(r"[A-Z(“X]", plain)
+        re.search(r"[a-z]{2,}[ ;,:]|^[A-Z][a-z]+[ .]", plain)
+        and re.match(r"[A-Z(“X]|[a-z]+\.[a-z]{2,5} ", plain)
         and re.search(r"[.?!…”]$", plain)
         and "\\" not in text
         and "\n" not in text

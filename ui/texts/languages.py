@@ -34,6 +34,7 @@ LEAST_LETTERS = 6
 _ACCEPTED = re.compile(r"([A-Za-z]{2,3})(?:-[\w-]*)?\s*(?:;\s*q=([01](?:\.\d{0,3})?))?\s*(?:,|$)")
 _VALUE = re.compile(r"\{(\w+)\}")
 _SENTENCE_END = re.compile(r"(?<=[.!?:…]) +")
+_SIZE = re.compile(r"(\d{1,3}(?:,\d{3})+|\d+\.\d+)((?: (?:[kMGT]?B|s|Wh|[MB]))?)")
 _COUNT = re.compile(r"(\d[\d,.]*) (\D+)")
 
 _WORDS: Final = frozenset({N_("yes"), N_("no"), N_("today"), N_("this month")})
@@ -101,24 +102,25 @@ class Translated(Texts):
             return found if isinstance(found, str) else found[0]
         for pattern, text in self._patterns:
             if match := pattern.fullmatch(english):
-                return text.format(**{name: self._value(value) for name, value in match.groupdict().items()})
+                return text.format(**{name: self.value(value) for name, value in match.groupdict().items()})
         if english and english[-1].isalnum():  # a sentence in the middle of another has no full stop
             whole = self._known(f"{english}.")
             return whole and whole.rstrip(".")
         return None
 
-    def _value(self, value: str) -> str:
-        """A value in a sentence in this language, if it is ours: a count, a number, a few words; else as it is."""
+    def value(self, english: str) -> str:  # noqa: D102 - as in Texts
+        value = english
         if value in _WORDS:
             return self.text(value)
-        if value in _languages():
-            return str(self._locale.languages[_languages()[value]])
+        known = _languages()
+        if all(name in known for name in value.split(", ")):
+            return ", ".join(str(self._locale.languages[known[name]]) for name in value.split(", "))
         for pattern, text in _PARTS:
             if match := pattern.fullmatch(value):
                 parts = {name: self._part(part) for name, part in match.groupdict().items()}
                 return self.text(text).format(**parts)
-        if re.fullmatch(r"\d{1,3}(?:,\d{3})+|\d+\.\d+", value):
-            return self.number(float(value.replace(",", "")), len(value.partition(".")[2]))
+        if size := _SIZE.fullmatch(value):
+            return self.number(float(size[1].replace(",", "")), len(size[1].partition(".")[2])) + size[2]
         count = _COUNT.fullmatch(value)
         forms = self._texts.get(f"{{n}} {count[2].removesuffix('s')}") if count else None
         if count is None or not isinstance(forms, tuple):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
@@ -21,7 +22,7 @@ from rag.privacy.audit import AuditLog
 from rag.privacy.budget import spent
 from rag.privacy.policy import load_policy
 from rag.reading.reader import trained_reader
-from rag.texts import N_, _, counted, dollars, ngettext, number, said
+from rag.texts import N_, _, counted, dollars, ngettext, number, said, value
 from ui import core
 
 if TYPE_CHECKING:
@@ -133,7 +134,7 @@ def state() -> dict[str, Any]:
         "files": [
             {
                 "setting": file.setting,
-                "detail": f"{in_words(file.n_bytes)} · {_(FITS[file.fits])}",
+                "detail": f"{_size(file.n_bytes)} · {_(FITS[file.fits])}",
                 "licence": file.card.licence.name if file.card and file.card.licence else None,
             }
             for file in on_disk(registry, machine, folder)
@@ -172,7 +173,7 @@ def _served(engine: Engine, model: ServedModel, machine: Machine) -> dict[str, A
     window = _("context window not reported")
     if model.context_window:
         window = _("reads {n} tokens").format(n=number(model.context_window))
-    size = [in_words(model.weights_bytes)] if model.weights_bytes else []
+    size = [_size(model.weights_bytes)] if model.weights_bytes else []
     fit = _(FITS[served_fits(model.weights_bytes, machine)])
     refused = None
     if model.relayed_to:
@@ -238,14 +239,14 @@ def _downloads(registry: Registry, machine: Machine, folder: Path) -> list[dict[
         rows.append(
             {
                 "name": card.name,
-                "size": in_words(card.weights_bytes),
+                "size": _size(card.weights_bytes),
                 "detail": " · ".join(
                     filter(
                         None,
                         (
-                            _("{n} parameters").format(n=size_words(card)),
+                            _("{n} parameters").format(n=_many(size_words(card))),
                             _(FITS[offer.fits]),
-                            _("{size} of memory").format(size=in_words(offer.memory)),
+                            _("{size} of memory").format(size=_size(offer.memory)),
                             speed,
                         ),
                     )
@@ -253,7 +254,7 @@ def _downloads(registry: Registry, machine: Machine, folder: Path) -> list[dict[
                 "good_for": said(offer.good_for),
                 "recommended": offer.recommended,
                 "licence": licence.name if licence else _("unknown licence"),
-                "terms": licence.terms if licence else "",
+                "terms": said(licence.terms) if licence else "",
                 "commercial": licence.commercial if licence else "no",
                 "roles": list(card.roles),
                 "arrived": offer.arrived,
@@ -273,10 +274,20 @@ def pull_row(pull: Pull) -> dict[str, Any]:
         "running": pull.state in RUNNING,
         "here": pull.here,
         "total": pull.total,
-        "words": _("{n} of {total}").format(n=in_words(pull.here), total=in_words(pull.total))
+        "words": _("{n} of {total}").format(n=_size(pull.here), total=_size(pull.total))
         + (_(", about {time} left").format(time=_duration(left)) if left is not None else ""),
         "said": said(pull.said),
     }
+
+
+def _size(n_bytes: int | None) -> str:
+    return value(in_words(n_bytes))
+
+
+def _many(words: str) -> str:
+    """Millions and billions, which no two languages shorten alike."""
+    words = re.sub(r"\d+\.\d+(?= B)", lambda found: value(found[0]), words)
+    return words.replace(" M", _(" M")).replace(" B", _(" B")).replace("active", _("active"))
 
 
 def _duration(seconds: float) -> str:
@@ -335,10 +346,10 @@ def _privacy(folder: Path) -> dict[str, Any]:
 
 def _machine(machine: Machine) -> str:
     words = _("{free} of {total} memory free, {n} cores").format(
-        free=in_words(machine.ram_available), total=in_words(machine.ram_total), n=machine.cores
+        free=_size(machine.ram_available), total=_size(machine.ram_total), n=machine.cores
     )
     if machine.gpu:
         words += _(", {gpu} with {free} of {total} free").format(
-            gpu=machine.gpu, free=in_words(machine.vram_free), total=in_words(machine.vram_total)
+            gpu=machine.gpu, free=_size(machine.vram_free), total=_size(machine.vram_total)
         )
     return f"{words}."
