@@ -378,7 +378,7 @@ function languages() {
   } }, make('option', { value: '' }, t('As in the browser')),
   Object.entries(names).map(([code, name]) => make('option', { value: code, lang: code, selected: code === chosen }, name)));
   return make('div', { class: 'value' },
-    make('div', { class: 'about' }, make('label', { for: 'language', class: 'name' }, t('Language')),
+    make('div', { class: 'about' }, make('label', { for: 'language', class: 'name' }, t('Language of the interface')),
       make('div', { class: 'faint' }, t('Of the pages and messages. Answers are in the language of your papers and models.'))),
     make('div', { class: 'row' }, choice));
 }
@@ -397,7 +397,7 @@ function build() {
     make('h2', {}, t('Get a model')),
     make('p', { class: 'faint' }, t('Models that fit this machine. Nothing is downloaded before you agree to go online.')),
     make('div', { class: 'card engine' }, part('downloads')),
-    make('h2', {}, t('Language')), make('div', { class: 'card engine' }, languages()),
+    make('h2', {}, t('Language')), make('div', { class: 'card engine' }, make('div', {}, languages())),
     make('h2', {}, t('Answers')), make('div', { class: 'card engine' }, part('values')),
     make('h2', {}, t('Privacy and budget')), make('div', { class: 'card engine' }, part('budget')),
     make('details', { class: 'more' }, make('summary', {}, t('Settings that need a restart')),

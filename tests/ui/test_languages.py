@@ -188,7 +188,7 @@ def test_english_is_as_it_was() -> None:
     ("code", "expected"),
     [
         ("de", ("1.234,5", "85\N{NO-BREAK SPACE}%", "0,0041\N{NO-BREAK SPACE}$", "1 Seite", "2.000 Seiten")),
-        ("bg", ("1234,5", "85%", "0,0041\N{NO-BREAK SPACE}щ.д.", "1 страница", "2000 страници")),
+        ("bg", ("1234,5", "85%", "0,0041\N{NO-BREAK SPACE}$", "1 страница", "2000 страници")),
     ],
 )
 def test_numbers_money_and_counts_have_the_form_of_the_language(code: str, expected: tuple[str, ...]) -> None:

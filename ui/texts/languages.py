@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from babel import Locale
 from babel.messages.pofile import read_po
-from babel.numbers import format_currency, format_decimal, format_percent
+from babel.numbers import format_decimal, format_percent
 from starlette.requests import cookie_parser
 
 from rag.texts import ENGLISH, N_, Texts, now, reading_in
@@ -29,7 +29,9 @@ KEPT_SECONDS: Final = 400 * 24 * 3600
 
 UNGROUPED: Final = {"bg": 10_000}
 """Below this, digits are not grouped: CLDR's minimum, which a pattern of our own would pass over."""
-LEAST_LETTERS = 6
+LONGEST: Final = 4000
+"""Characters of a sentence that is looked for; none of ours is as long."""
+LEAST_LETTERS: Final = 6
 """A pattern with fewer letters between its values would fit anything."""
 _ACCEPTED = re.compile(r"([A-Za-z]{2,3})(?:-[\w-]*)?\s*(?:;\s*q=([01](?:\.\d{0,3})?))?\s*(?:,|$)")
 _VALUE = re.compile(r"\{(\w+)\}")
@@ -86,6 +88,8 @@ class Translated(Texts):
 
     def _sentence(self, english: str) -> str:
         """The whole, or as many of its sentences at a time as are known; what is not known stays English."""
+        if len(english) > LONGEST:
+            return english
         if (found := self._known(english)) is not None:
             return found
         parts, done = _SENTENCE_END.split(english), list[str]()
@@ -100,8 +104,8 @@ class Translated(Texts):
     def _known(self, english: str) -> str | None:
         if (found := self._texts.get(english)) is not None:
             return found if isinstance(found, str) else found[0]
-        for pattern, text in self._patterns:
-            if match := pattern.fullmatch(english):
+        for begin, end, pattern, text in self._patterns:
+            if english.startswith(begin) and english.endswith(end) and (match := pattern.fullmatch(english)):
                 return text.format(**{name: self.value(value) for name, value in match.groupdict().items()})
         if english and english[-1].isalnum():  # a sentence in the middle of another has no full stop
             whole = self._known(f"{english}.")
@@ -144,12 +148,17 @@ class Translated(Texts):
 
     def dollars(self, amount: str) -> str:  # noqa: D102 - as in Texts
         value, digits = float(amount.replace(",", "")), len(amount.partition(".")[2])
-        form = self._locale.currency_formats["standard"].pattern.partition(";")[0].replace("0.00", "0." + "0" * digits)
-        return str(format_currency(value, "USD", format=form, locale=self._locale, currency_digits=False))
+        form = (
+            self._locale.currency_formats["standard"].pattern.partition(";")[0].replace("¤", "$")
+        )  # not CLDR's "щ.д."
+        return str(format_decimal(value, format=form.replace("0.00", "0." + "0" * digits), locale=self._locale))
 
 
-def _patterns(texts: Mapping[str, str | tuple[str, str]]) -> Iterable[tuple[re.Pattern[str], str]]:
-    """Each text with values in it as what a finished sentence looks like; those with the most letters first."""
+def _patterns(texts: Mapping[str, str | tuple[str, str]]) -> Iterable[tuple[str, str, re.Pattern[str], str]]:
+    """Each text with values in it as what a finished sentence looks like; those with the most letters first.
+
+    Yields its beginning, its end, the pattern and the translation.
+    """
     found = []
     for english, translated in texts.items():
         parts = _VALUE.split(english)
@@ -157,8 +166,8 @@ def _patterns(texts: Mapping[str, str | tuple[str, str]]) -> Iterable[tuple[re.P
         if len(parts) > 1 and letters >= LEAST_LETTERS and isinstance(translated, str):
             names = dict.fromkeys(parts[1::2])
             pattern = "".join(_group(part, names) if n % 2 else re.escape(part) for n, part in enumerate(parts))
-            found.append((letters, re.compile(pattern, re.DOTALL), translated))
-    return [(pattern, text) for _, pattern, text in sorted(found, key=lambda one: -one[0])]
+            found.append((letters, parts[0], parts[-1], re.compile(pattern, re.DOTALL), translated))
+    return [one[1:] for one in sorted(found, key=lambda one: -one[0])]
 
 
 def _group(name: str, left: dict[str, None]) -> str:
