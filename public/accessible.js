@@ -28,6 +28,7 @@ const NAMES = {
 };
 
 const HIDDEN = {
+  // as Chainlit calls them, in every language
   'Toggle Sidebar': t('Show or hide the list of chats'), 'Toggle theme': t('Light or dark'), 'Upload button loading': t('Add PDFs'),
 };
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from rag.health.report import Check, Line
 from rag.models.machine import in_words, this_machine
 from rag.servers.loopback import hear, loopback_address, loopback_client
+from rag.words import counted
 
 if TYPE_CHECKING:
     from rag.models.machine import Machine
@@ -97,7 +98,7 @@ def disk(folder: Path) -> Line:
 def processor(cpuinfo: Path) -> Line:
     """Cores, and the features that make models quick; not known on systems without /proc/cpuinfo."""
     cores = this_machine().cores
-    words = f"{cores} core" if cores == 1 else f"{cores} cores"
+    words = counted(cores, "core")
     facts: dict[str, bool | float | str | None] = {"cores": cores, "machine": platform.machine()}
     try:
         lines = cpuinfo.read_text(encoding="utf-8", errors="replace").splitlines()

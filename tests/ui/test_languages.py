@@ -98,7 +98,16 @@ def test_no_text_of_a_script_is_left_out(path: Path) -> None:
 
 
 NO_TEXTS = {
-    *("Ada Miller; van der Burg, Sven", "Files", "English", "Markdown", "faint small wide"),
+    *(
+        "Ada Miller; van der Burg, Sven",
+        "Files",
+        "English",
+        "Markdown",
+        "faint small wide",
+        "Toggle Sidebar",
+        "Toggle theme",
+    ),
+    *("Upload button loading",),
     *("drafter tokens per second", "larger model tokens per second"),
     *("python -m rag privacy library local-only", "python -m rag privacy local-only PAPER"),
 }
@@ -210,7 +219,12 @@ def test_a_finished_sentence_is_known_by_its_template() -> None:
         assert said("Your papers support only part of the draft") == _(
             "Your papers support only part of the draft."
         ).rstrip(".")
-        assert said("Nobody has translated this {x}.") == "Nobody has translated this {x}."
+        for unknown in ("Nobody has translated this {x}.", "Someone came, with more words.", "A with B. C from D: E"):
+            assert said(unknown) == unknown
+        assert said("4 papers with 1,116 passages.") == "4 Artikel mit 1.116 Textstellen."
+        assert said("Two of three sentences are not supported by your papers.") == (
+            "Von Ihren Artikeln nicht gestützt: 2 von 3 Sätzen."
+        )
 
 
 def test_html_is_translated_whole_and_escaped() -> None:

@@ -31,9 +31,12 @@ UNGROUPED: Final = {"bg": 10_000}
 """Below this, digits are not grouped: CLDR's minimum, which a pattern of our own would pass over."""
 LONGEST: Final = 4000
 """Characters of a sentence that is looked for; none of ours is as long."""
-LEAST_LETTERS: Final = 6
-"""A pattern with fewer letters between its values would fit anything."""
+LEAST_LETTERS: Final = 9
+LEAST_AT_BEGIN: Final = 5
+"""A pattern with fewer letters between its values, or before the first, would fit anything."""
 _ACCEPTED = re.compile(r"([A-Za-z]{2,3})(?:-[\w-]*)?\s*(?:;\s*q=([01](?:\.\d{0,3})?))?\s*(?:,|$)")
+_SENTENCE = re.compile(r".*[.?!”]$|number |name |the passage", re.DOTALL)
+"""What is born as a finished text: a sentence, or the reason for a doubt."""
 _VALUE = re.compile(r"\{(\w+)\}")
 _SENTENCE_END = re.compile(r"(?<=[.!?:…]) +")
 _SIZE = re.compile(r"(\d{1,3}(?:,\d{3})+|\d+\.\d+)((?: (?:[kMGT]?B|s|Wh|[MB]))?)")
@@ -47,6 +50,8 @@ _PARTS: Final = (
     (re.compile(r"(?P<n>\w+) of (?P<total>\w+) sentences (?:is|are)"), N_("{n} of {total} sentences")),
     (re.compile(r"Neither sentence"), N_("neither of the two sentences")),
     (re.compile(r"None of the (?P<n>\w+) sentences"), N_("none of the {n} sentences")),
+    (re.compile(r"(?P<papers>[\d,]+ papers?) with (?P<passages>[\d,]+ passages?)\."), N_("{papers} with {passages}.")),
+    (re.compile(r"(?P<cores>\d+ cores?); (?P<features>.+)\."), N_("{cores}; {features}.")),
     (re.compile(r"Page (?P<page>\d+)"), N_("Page {page}")),
     (re.compile(r"Pages (?P<pages>[\d, toand]+)"), N_("Pages {pages}")),
 )
@@ -110,7 +115,8 @@ class Translated(Texts):
         if english and english[-1].isalnum():  # a sentence in the middle of another has no full stop
             whole = self._known(f"{english}.")
             return whole and whole.rstrip(".")
-        return None
+        shown = self.value(english)
+        return shown if shown != english else None
 
     def value(self, english: str) -> str:  # noqa: D102 - as in Texts
         value = english
@@ -136,6 +142,8 @@ class Translated(Texts):
         """Of what `_PARTS` found: a number in digits, page numbers joined as this language joins them."""
         if part.lower() in _COUNTED:
             return str(_COUNTED.index(part.lower()))
+        if _COUNT.fullmatch(part):
+            return self.value(part)
         return part.replace(" to ", "–").replace(" and ", self.text(" and "))
 
     def number(self, value: float, digits: int) -> str:  # noqa: D102 - as in Texts
@@ -162,12 +170,17 @@ def _patterns(texts: Mapping[str, str | tuple[str, str]]) -> Iterable[tuple[str,
     found = []
     for english, translated in texts.items():
         parts = _VALUE.split(english)
-        letters = sum(len(part) for part in parts[::2])
-        if len(parts) > 1 and letters >= LEAST_LETTERS and isinstance(translated, str):
+        letters = _letters("".join(parts[::2]))
+        told = letters >= LEAST_LETTERS or _letters(parts[0]) >= LEAST_AT_BEGIN
+        if len(parts) > 1 and told and _SENTENCE.match(english) and isinstance(translated, str):
             names = dict.fromkeys(parts[1::2])
             pattern = "".join(_group(part, names) if n % 2 else re.escape(part) for n, part in enumerate(parts))
             found.append((letters, parts[0], parts[-1], re.compile(pattern, re.DOTALL), translated))
     return [one[1:] for one in sorted(found, key=lambda one: -one[0])]
+
+
+def _letters(text: str) -> int:
+    return sum(char.isalpha() for char in text)
 
 
 def _group(name: str, left: dict[str, None]) -> str:
