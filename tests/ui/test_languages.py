@@ -236,3 +236,16 @@ def test_html_is_translated_whole_and_escaped() -> None:
         )
         assert '<html lang="de">' in frame("Settings", "", script="x.js")
         assert "<title>Einstellungen ·" in frame("Settings", "", script="x.js")
+
+
+@pytest.mark.parametrize("code", CODES)
+def test_no_template_is_taken_for_another(code: str) -> None:
+    texts, wrong = texts_in(code), []
+    for message in messages.messages():
+        if not isinstance(message, str) or "{" not in message or not message.endswith((".", "?", "!")):
+            continue
+        values = {name: f"x{n}y" for n, name in enumerate(dict.fromkeys(re.findall(r"\{(\w+)\}", message)))}
+        told, expected = texts.sentence(message.format(**values)), texts.text(message).format(**values)
+        if told not in {expected, message.format(**values)}:  # too few letters to be recognised: it stays English
+            wrong.append((message, told))
+    assert wrong == []
