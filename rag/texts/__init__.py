@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from datetime import datetime
 
 
 class Texts:
@@ -37,6 +38,10 @@ class Texts:
     def number(self, value: float, digits: int) -> str:
         """A number with exactly this many digits after the point."""
         return f"{value:,.{digits}f}"
+
+    def day(self, at: datetime) -> str:
+        """A date in full: `30 November 2026`."""
+        return f"{at:%d %B %Y}".lstrip("0")
 
     def percent(self, share: float) -> str:
         """A share of 1 in whole percent."""

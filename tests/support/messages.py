@@ -254,6 +254,33 @@ def in_script(text: str) -> Iterator[Message]:
             yield one
 
 
+def unasked_in_python(tree: ast.AST) -> list[str]:
+    """Literals that Chainlit is told to show, but are not asked for in the reader's language."""
+    found = []
+    for call in ast.walk(tree):
+        if not isinstance(call, ast.Call):
+            continue
+        name = call.func.id if isinstance(call.func, ast.Name) else getattr(call.func, "attr", "")
+        shown = [
+            *call.args,
+            *(one.value for one in call.keywords if one.arg in {"content", "label", "tooltip", "title"}),
+        ]
+        shown += [one.value for one in call.keywords if one.arg == "name" and name in {"Step", "Mode", "ModeOption"}]
+        if name in {
+            "Message",
+            "ErrorMessage",
+            "AskActionMessage",
+            "send_toast",
+            "Action",
+            "Step",
+            "Mode",
+            "ModeOption",
+        }:
+            texts = (re.sub(r"\{\w+\}", "", text) for argument in shown for text in forms(argument))
+            found += [text for text in texts if PROSE.search(text)]
+    return found
+
+
 def unasked(text: str) -> set[str]:
     """Literals of a script that read like text for people, but are not asked for in the reader's language."""
     code = re.sub(r"/\*.*?\*/|(?<!:)//[^\n]*", "", text, flags=re.DOTALL)

@@ -1,5 +1,6 @@
 """The interface in three languages: every text is translated, and each browser gets its own."""
 
+import ast
 import json
 import re
 from pathlib import Path
@@ -97,6 +98,11 @@ def test_no_text_of_a_script_is_left_out(path: Path) -> None:
     assert messages.unasked(path.read_text(encoding="utf-8")) - NO_TEXTS == set(), "ask for it by t() or many()"
 
 
+@pytest.mark.parametrize("path", [*(ROOT / "ui").rglob("*.py"), ROOT / "app.py"], ids=messages.name_of)
+def test_no_text_of_the_chat_is_left_out(path: Path) -> None:
+    assert messages.unasked_in_python(ast.parse(path.read_text(encoding="utf-8"))) == [], "ask for it by _()"
+
+
 NO_TEXTS = {
     *(
         "Ada Miller; van der Burg, Sven",
@@ -117,6 +123,8 @@ NO_TEXTS = {
 def test_the_check_finds_what_it_is_for() -> None:
     assert messages.unasked("make('p', { class: 'faint main' }, 'Loading the list')") == {"Loading the list"}
     assert messages.unasked("button.title = `Remove ${name} now or never`") == {"Remove   now or never"}
+    assert messages.unasked_in_python(ast.parse('cl.Message(f"Your paper {x} is here.")')) == ["Your paper  is here."]
+    assert messages.unasked_in_python(ast.parse('cl.Message(_("Your paper is here."))')) == []
     assert messages.unasked("<b>Download as CSV</b>") == {"Download as CSV"}
     assert messages.unasked("make('p', { class: 'faint' }, t('Loading the list'))") == set()
     assert list(messages.in_script("t('Add')\nmany('{n} page', '{n} pages', n) // t('not this')")) == [

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from babel import Locale
+from babel.dates import format_date
 from babel.messages.pofile import read_po
 from babel.numbers import format_decimal, format_percent
 from starlette.requests import cookie_parser
@@ -17,6 +18,7 @@ from rag.texts import ENGLISH, N_, Texts, now, reading_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+    from datetime import datetime
 
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -150,6 +152,9 @@ class Translated(Texts):
         whole = "0" if abs(value) < UNGROUPED.get(self.code, 0) else "#,##0"
         form = whole + ("." + "0" * digits if digits else "")
         return str(format_decimal(value, format=form, locale=self._locale))
+
+    def day(self, at: datetime) -> str:  # noqa: D102 - as in Texts
+        return str(format_date(at, format="long", locale=self._locale))
 
     def percent(self, share: float) -> str:  # noqa: D102 - as in Texts
         return str(format_percent(share, locale=self._locale))
