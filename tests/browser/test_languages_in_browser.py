@@ -96,6 +96,14 @@ def test_a_browser_sees_its_language_everywhere_and_a_choice_stays(open_page, se
         shot(page, f"language-{code}{address.replace('/', '-')}")
         assert left_english(page, code) == [], address
 
+    paper = page.request.get(f"{server.url}/library/papers").json()["papers"][0]["id"]
+    page.goto(f"{server.url}/page/{paper}/1")
+    page.wait_for_selector(".sheet img")
+    page.click("#strip")
+    page.wait_for_timeout(500)
+    shot(page, f"language-{code}-viewer")
+    assert left_english(page, code) == []
+
     page.goto(f"{server.url}/settings")
     page.select_option("#language", "en")
     expect(page.locator("h1")).to_have_text("Settings")
