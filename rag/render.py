@@ -19,7 +19,7 @@ from rag.costs.energy import energy_words
 from rag.inert import cut, inert, table
 from rag.sanitise import INVISIBLE, LITERAL, sanitised
 from rag.sentence_marks import legend, placed, shown
-from rag.texts import N_, _, counted, number, percent, said
+from rag.texts import N_, _, counted, number, percent, said, value
 from rag.verify.attempts import changes
 from rag.verify.citations import without_markers
 from rag.words import content_words, split_sentences
@@ -389,7 +389,7 @@ def footer(answer: Answer, *, first_token_seconds: float | None = None) -> str:
     if is_quoted(answer):
         concluded = any(sentence.support is None for sentence in answer.sentences)  # a yes or no stands in no paper
         quoted = _("a small model's {conclusion}, beside a quoted sentence").format(
-            conclusion=without_markers(answer.text).casefold()
+            conclusion=value(without_markers(answer.text).casefold())
         )
         parts = [quoted if concluded else _("quoted word for word")]
         parts += [_("draft by {models}").format(models=models)] if models else []

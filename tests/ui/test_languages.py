@@ -4,6 +4,7 @@ import ast
 import json
 import re
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from fastapi.testclient import TestClient
@@ -189,6 +190,25 @@ def test_pages_and_chainlits_texts_follow_the_language(client: TestClient) -> No
     assert told["markdown"].startswith("# Scholion\n\nFragen Sie")
     assert '<html lang="de">' in client.get("/", headers={"accept-language": "de"}).text
     assert '<html lang="en">' in client.get("/").text
+
+
+def test_an_error_of_a_page_is_told_in_its_language(client: TestClient) -> None:
+    assert client.post("/auth/header").status_code == 200
+    gone = client.post("/library/remove", json={"ids": ["0" * 16]}, headers={"accept-language": "de"})
+    assert gone.json() == {"detail": "Dieser Artikel ist nicht mehr in Ihrer Bibliothek. Laden Sie die Liste neu."}
+    missing = client.get("/export/chat/x.pdf", headers={"accept-language": "bg"})
+    assert missing.json()["detail"].startswith("Чат се експортира като json, md")
+
+
+def test_a_command_is_known_by_the_name_that_the_page_shows(app) -> None:
+    from ui import composer
+
+    for code in NAMES:
+        with reading_in(texts_in(code)):
+            shown = {name: composer.command_of(SimpleNamespace(command=_(name))) for name in ("Library", "Export")}
+        assert shown == {"Library": composer.LIBRARY, "Export": composer.EXPORT}
+    assert composer.command_of(SimpleNamespace(command=None)) is None
+    assert composer.command_of(SimpleNamespace(command="Settings")) == "Settings"
 
 
 # ---- texts in a language ---------------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from babel.messages.pofile import read_po
 from babel.numbers import format_decimal, format_percent
 from starlette.requests import cookie_parser
 
-from rag.texts import ENGLISH, N_, Texts, now, reading_in
+from rag.texts import ENGLISH, N_, Texts, reading_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -161,9 +161,8 @@ class Translated(Texts):
 
     def dollars(self, amount: str) -> str:  # noqa: D102 - as in Texts
         value, digits = float(amount.replace(",", "")), len(amount.partition(".")[2])
-        form = (
-            self._locale.currency_formats["standard"].pattern.partition(";")[0].replace("¤", "$")
-        )  # not CLDR's "щ.д."
+        form = self._locale.currency_formats["standard"].pattern.partition(";")[0]
+        form = form.replace("¤", "$")  # CLDR's Bulgarian sign ends with a full stop, which reads badly in a sentence
         return str(format_decimal(value, format=form.replace("0.00", "0." + "0" * digits), locale=self._locale))
 
 
@@ -273,8 +272,3 @@ class ReaderLanguage:
 
         with reading_in(texts_in(code)):
             await self.app(scope, receive, with_language)
-
-
-def current() -> str:
-    """The code of the language of whoever reads."""
-    return now().code
