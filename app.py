@@ -13,6 +13,7 @@ from chainlit.server import app as server
 
 from ingest import environment
 from ingest.terminal import well_formed
+from rag.texts import _
 from ui import (
     commands,
     composer,
@@ -64,7 +65,7 @@ def data_layer() -> ChatHistory:
 
 async def local_user(headers: Any) -> cl.User:  # noqa: ARG001 - chainlit passes it by name
     """The user at this machine; `ui.web.guard` keeps everybody else out."""
-    return cl.User(identifier="local", display_name="You")
+    return cl.User(identifier="local", display_name=_("You"))
 
 
 if not several().people:
@@ -122,6 +123,7 @@ async def on_chat_end() -> None:
 @visible
 async def on_message(message: cl.Message) -> None:
     """A question, files, both, or a command."""
+    message.command = composer.command_of(message)
     if message.command == composer.LIBRARY:
         await shelf.show()
         return
@@ -129,7 +131,7 @@ async def on_message(message: cl.Message) -> None:
         await export.show()
         return
     if message.command == offer.COMMAND:
-        await cl.Message("[Open Settings](/settings) to choose a model.").send()
+        await cl.Message(_("[Open Settings](/settings) to choose a model.")).send()
         return
     if not message.elements and await commands.run(message, well_formed(message.content).strip()):
         return
@@ -143,7 +145,7 @@ async def on_message(message: cl.Message) -> None:
     elif papers:
         await uploads.offer(papers)
     elif question:
-        await cl.Message("Your question was not asked because none of its files could be added.").send()
+        await cl.Message(_("Your question was not asked because none of its files could be added.")).send()
 
 
 @cl.action_callback("ask_about")
@@ -151,7 +153,7 @@ async def on_message(message: cl.Message) -> None:
 async def ask_about(action: cl.Action) -> None:
     """The question offered after an upload was chosen."""
     choice = scope.of_papers(core.library().paper(str(paper_id)) for paper_id in action.payload["paper_ids"])
-    question = str(action.label)
+    question = uploads.first_question(len(action.payload["paper_ids"]))
     await cl.Message(question, type="user_message").send()
     await conversation.stoppable(conversation.ask(question, mode="draft", choice=choice))
 

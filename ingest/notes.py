@@ -17,12 +17,17 @@ def notes(report: QualityReport | None) -> tuple[str, ...]:
     said = []
     if report.unreadable_pages:
         why = report.ocr_error.replace("and add the file again", "remove the paper and add it again")
-        them = "it is a picture" if len(report.unreadable_pages) == 1 else "they are pictures"
-        one = "its letters make" if len(report.unreadable_pages) == 1 else "their letters make"
-        said.append(f"{pages(report.unreadable_pages)} could not be read: {them}, or {one} no words. {why}".strip())
+        what = pages(report.unreadable_pages)
+        if len(report.unreadable_pages) == 1:
+            told = f"{what} could not be read: it is a picture, or its letters make no words."
+        else:
+            told = f"{what} could not be read: they are pictures, or their letters make no words."
+        said.append(f"{told} {why}".strip())
     if report.ocr_pages:
-        was = "was" if len(report.ocr_pages) == 1 else "were"
-        said.append(f"{pages(report.ocr_pages)} {was} read by OCR, which makes mistakes: compare what you quote.")
+        said.append(
+            f"{pages(report.ocr_pages)} {'was' if len(report.ocr_pages) == 1 else 'were'} read by OCR, "
+            "which makes mistakes: compare what you quote."
+        )
     said += [
         f"One step failed ({step.step}, {step.n_pages} {'page' if step.n_pages == 1 else 'pages'}): the paper is there "
         f"without it. Please report this: {step.why}."

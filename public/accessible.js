@@ -1,28 +1,35 @@
 // Chainlit's buttons with only an icon have no name for screen readers, and a list of its sidebar has no list items.
 // Names are given by what each button is called in the page, or by its icon.
+import { language, t } from '/public/texts.js';
+
 const NAMES = {
-  'sidebar-trigger-button': 'Show or hide the list of chats',
-  'search-chats-button': 'Search the chats',
-  'new-chat-button': 'New chat',
-  'upload-button': 'Add PDFs',
-  'chat-submit': 'Send',
-  'stop-button': 'Stop the answer',
-  'theme-toggle': 'Light or dark',
-  'user-nav-button': 'You',
-  'readme-button': 'About Scholion',
-  copy: 'Copy',
-  'thumbs-up': 'Helpful',
-  'thumbs-down': 'Not helpful',
-  pencil: 'Edit',
-  trash: 'Delete',
-  'trash-2': 'Delete',
-  x: 'Close',
-  'chevron-down': 'Show more',
-  'chevron-up': 'Show less',
-  'arrow-down': 'Go to the newest message',
-  'ellipsis-vertical': 'More',
-  ellipsis: 'More',
-  'more-horizontal': 'More',
+  'sidebar-trigger-button': t('Show or hide the list of chats'),
+  'search-chats-button': t('Search the chats'),
+  'new-chat-button': t('New chat'),
+  'upload-button': t('Add PDFs'),
+  'chat-submit': t('Send'),
+  'stop-button': t('Stop the answer'),
+  'theme-toggle': t('Light or dark'),
+  'user-nav-button': t('You'),
+  'readme-button': t('About Scholion'),
+  copy: t('Copy'),
+  'thumbs-up': t('Helpful'),
+  'thumbs-down': t('Not helpful'),
+  pencil: t('Edit'),
+  trash: t('Delete'),
+  'trash-2': t('Delete'),
+  x: t('Close'),
+  'chevron-down': t('Show more'),
+  'chevron-up': t('Show less'),
+  'arrow-down': t('Go to the newest message'),
+  'ellipsis-vertical': t('More'),
+  ellipsis: t('More'),
+  'more-horizontal': t('More'),
+};
+
+const HIDDEN = {
+  // as Chainlit calls them, in every language
+  'Toggle Sidebar': t('Show or hide the list of chats'), 'Toggle theme': t('Light or dark'), 'Upload button loading': t('Add PDFs'),
 };
 
 const icon = (button) => [...(button.querySelector('svg')?.classList || [])]
@@ -39,7 +46,9 @@ const isNamed = (element) => element.getAttribute('aria-label') || element.getAt
 function nameAll(root) {
   for (const button of root.querySelectorAll('button, [role="button"]')) {
     if (button.getAttribute('role') === 'presentation') button.removeAttribute('role');
-    if (button.id === 'command-button') button.setAttribute('aria-label', 'Tools'); // on a phone only the icon is shown
+    if (button.id === 'command-button') button.setAttribute('aria-label', t('Tools')); // on a phone only the icon is shown
+    const hidden = language !== 'en' && HIDDEN[button.querySelector('.sr-only')?.textContent.trim()];
+    if (hidden) button.setAttribute('aria-label', hidden); // Chainlit says these in English only
     if (isNamed(button)) continue;
     const name = NAMES[button.id] || NAMES[icon(button)] || words(button.id) || words(icon(button) || '');
     if (name) button.setAttribute('aria-label', name);
@@ -51,7 +60,7 @@ function nameAll(root) {
   }
   for (const options of root.querySelectorAll('div#thread-options:not([role])')) {
     options.setAttribute('role', 'button');
-    options.setAttribute('aria-label', 'Options of this chat');
+    options.setAttribute('aria-label', t('Options of this chat'));
   }
   for (const list of root.querySelectorAll('ul')) {
     if ([...list.children].some((child) => child.tagName !== 'LI')) list.setAttribute('role', 'presentation');

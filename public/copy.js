@@ -1,6 +1,8 @@
 // "Copy with references" copies in one click: the click starts the copy, and the server's reply is its text. A browser
 // lets a page write to the clipboard only while it handles a click, so the text is promised first and filled in later.
-const LABEL = 'Copy with references';
+import { t } from '/public/texts.js';
+
+const LABEL = t('Copy with references');
 const PATIENCE = 20000; // milliseconds
 
 let waiting = null;

@@ -1,3 +1,6 @@
+// What the page's buttons are called: `public/texts.js` is loaded below, and until then they are in English.
+const inWords = (english) => window.scholionTexts?.t(english) ?? english;
+
 // A click on [1](/cite/<paper>/<page>/<passage>) becomes a message to the server, which opens the side panel.
 document.addEventListener('click', (event) => {
   const link = event.target.closest?.('a[href^="/cite/"]');
@@ -10,7 +13,7 @@ document.addEventListener('click', (event) => {
 
 // The Library button opens the panel at once; as a command of Chainlit's it would wait for a message to be sent.
 document.addEventListener('click', (event) => {
-  if (!event.target.closest?.('#command-Library')) return;
+  if (event.target.closest?.('[id^="command-"]')?.id !== `command-${inWords('Library')}`) return;
   event.preventDefault();
   event.stopPropagation();
   window.postMessage({ type: 'scholion:library' }, window.location.origin);
@@ -18,12 +21,14 @@ document.addEventListener('click', (event) => {
 
 // The offer of a model that runs here opens the settings page.
 document.addEventListener('click', (event) => {
-  if (!event.target.closest?.('[id^="starter-settings:"]')) return;
+  const starter = event.target.closest?.('[id^="starter-"]');
+  if (!starter?.id.startsWith(`starter-${inWords('Settings:').toLowerCase()}`)) return;
   event.preventDefault();
   event.stopPropagation();
   window.open('/settings', '_blank', 'noopener');
 }, true);
 
+import('/public/texts.js');
 import('/public/sentence-marks.js');
 import('/public/accessible.js');
 import('/public/copy.js');

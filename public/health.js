@@ -1,10 +1,11 @@
 // Shows the health report, and asks for a connection to a larger model only when its button is pressed.
 import { ask, make } from '/public/page.js';
+import { many, t } from '/public/texts.js';
 
 const said = document.getElementById('said');
 const place = document.getElementById('report');
 const again = document.getElementById('again');
-const STATES = { ok: 'ok', note: 'note', problem: 'problem' };
+const STATES = { ok: t('ok'), note: t('note'), problem: t('problem') };
 
 /** Text with `code` in it; everything else stays text. */
 const withCode = (text) => text.split(/`([^`]+)`/).map((part, n) => (n % 2 ? make('code', {}, part) : part));
@@ -16,25 +17,25 @@ const shown = (line) => make('div', { class: 'line' },
     make('p', {}, withCode(line.said)),
     line.todo && make('p', { class: 'todo faint' }, withCode(line.todo)),
     line.facts.contacted === false && !line.facts.here
-      && make('button', { onclick: () => look(() => ask('/health/reach', { agreed: true })) }, 'Try to reach it')));
+      && make('button', { onclick: () => look(() => ask('/health/reach', { agreed: true })) }, t('Try to reach it'))));
 
 const summary = (checks) => {
   const bad = checks.filter((line) => line.state === 'problem').length;
   const notes = checks.filter((line) => line.state === 'note').length;
-  const words = bad ? `${bad} problem${bad === 1 ? '' : 's'}: see what to do below.` : 'No problems.';
-  return notes ? `${words} ${notes} note${notes === 1 ? '' : 's'}.` : words;
+  const words = bad ? many('{n} problem: see what to do below.', '{n} problems: see what to do below.', bad) : t('No problems.');
+  return notes ? `${words} ${many('{n} note.', '{n} notes.', notes)}` : words;
 };
 
 async function look(from) {
   again.disabled = true;
   said.classList.remove('bad');
-  said.textContent = 'Checking …';
+  said.textContent = t('Checking …');
   try {
     const { checks } = await from();
     const groups = grouped(checks);
     const bad = checks.filter((line) => line.state === 'problem');
     place.replaceChildren(
-      ...(bad.length ? [make('section', {}, make('h2', {}, 'Problems'), ...bad.map(shown))] : []),
+      ...(bad.length ? [make('section', {}, make('h2', {}, t('Problems')), ...bad.map(shown))] : []),
       ...[...groups].map(([name, lines]) => [name, lines.filter((line) => line.state !== 'problem')])
         .filter(([, lines]) => lines.length)
         .map(([name, lines]) => make('section', {}, make('h2', {}, name), ...lines.map(shown))));

@@ -1,11 +1,12 @@
 // Files on their way into the Library: announced, uploaded one after the other, and followed until all are over.
 import { ask, make } from '/public/page.js';
+import { number, percent, t } from '/public/texts.js';
 
 const EVERY = 400; // milliseconds between two looks at the job
 const box = document.getElementById('job');
 const WORDS = {
-  waiting: 'waiting', reading: 'reading', indexing: 'indexing', storing: 'storing',
-  added: 'added', there: 'already there', refused: 'refused', stopped: 'stopped',
+  waiting: t('waiting'), reading: t('reading'), indexing: t('indexing'), storing: t('storing'),
+  added: t('added'), there: t('already there'), refused: t('refused'), stopped: t('stopped'),
 };
 let following = null;
 let uploading = null; // the job's id
@@ -18,7 +19,7 @@ export async function addFiles(files, changed) {
   const pdfs = files.filter(({ name }) => isPdf(name));
   const companions = files.filter(({ name }) => isCompanion(name));
   const passed = files.length - pdfs.length - companions.length;
-  if (!pdfs.length) throw new Error(files.length ? 'There is no PDF among these files. Choose PDFs, or a folder that contains some.' : 'This folder is empty. Choose PDFs.');
+  if (!pdfs.length) throw new Error(files.length ? t('There is no PDF among these files. Choose PDFs, or a folder that contains some.') : t('This folder is empty. Choose PDFs.'));
   const { job } = await ask('/library/add', { files: pdfs.map(({ name, file }) => [name, file.size]), passed_over: passed });
   uploading = job.id;
   follow(changed);
@@ -49,7 +50,7 @@ async function send(address, file, more = {}) {
     return send(address, file, more);
   }
   const said = await reply.json().catch(() => ({}));
-  throw Object.assign(new Error(said.detail || 'It could not be uploaded.'), { gone: ![413, 500].includes(reply.status) }); // else only this file is wrong
+  throw Object.assign(new Error(said.detail || t('It could not be uploaded.')), { gone: ![413, 500].includes(reply.status) }); // else only this file is wrong
 }
 
 /** Show the job that is running, or was last, until it is over. */
@@ -82,14 +83,15 @@ export function follow(changed, { onlyRunning = false } = {}) {
 function draw(job) {
   const over = job.items.filter((item) => ['added', 'there', 'refused', 'stopped'].includes(item.state)).length;
   const at = box.querySelector('ol')?.scrollTop ?? 0;
-  const head = job.finished ? job.summary : `${job.stopping ? 'Stopping' : 'Adding'}: ${over} of ${job.items.length} done`;
+  const done = { n: number(over), total: number(job.items.length) };
+  const head = job.finished ? job.summary : (job.stopping ? t('Stopping: {n} of {total} done', done) : t('Adding: {n} of {total} done', done));
   const button = job.finished
-    ? make('button', { type: 'button', class: 'slim', onclick: () => { box.hidden = true; } }, 'Close')
-    : make('button', { type: 'button', class: 'slim', disabled: job.stopping, onclick: () => ask('/library/add/cancel', { key: job.id }).catch(() => {}) }, 'Cancel');
+    ? make('button', { type: 'button', class: 'slim', onclick: () => { box.hidden = true; } }, t('Close'))
+    : make('button', { type: 'button', class: 'slim', disabled: job.stopping, onclick: () => ask('/library/add/cancel', { key: job.id }).catch(() => {}) }, t('Cancel'));
   box.hidden = false;
   box.replaceChildren(...[
     make('div', { class: 'row', style: 'justify-content: space-between' }, make('strong', { role: 'status' }, head), button),
-    !job.finished && make('progress', { max: job.items.length, value: over, 'aria-label': 'Files done' }),
+    !job.finished && make('progress', { max: job.items.length, value: over, 'aria-label': t('Files done') }),
     make('ol', {}, inOrder(job).map((item) => make('li', {},
       make('span', { title: item.name }, item.name),
       make('span', { class: item.state === 'refused' ? 'bad' : 'faint' }, stateOf(item)),
@@ -99,8 +101,8 @@ function draw(job) {
 }
 
 function stateOf({ state, done, total }) {
-  if (state === 'reading' && total > 1) return `reading page ${done + 1} of ${total}`; // by OCR, which takes its time
-  if (state === 'indexing' && total) return `indexing ${Math.round(100 * done / total)} %`;
+  if (state === 'reading' && total > 1) return t('reading page {n} of {total}', { n: number(done + 1), total: number(total) }); // by OCR, which takes its time
+  if (state === 'indexing' && total) return t('indexing {share}', { share: percent(done / total) });
   return WORDS[state];
 }
 

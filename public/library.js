@@ -1,5 +1,6 @@
 // The Library: the papers as the server lists them, and what can be done with them. Text is only ever text here.
 import { ask, make } from '/public/page.js';
+import { date, many, number, t } from '/public/texts.js';
 import { addFiles, follow } from '/public/library-add.js';
 
 const by = (id) => document.getElementById(id);
@@ -16,7 +17,7 @@ const ticked = new Set();
 
 const fill = (element, ...children) => element.replaceChildren(...children.flat().filter(Boolean));
 const toChat = (message) => framed && window.parent.postMessage(message, origin);
-const counted = (n, one) => `${n.toLocaleString('en-GB')} ${one}${n === 1 ? '' : 's'}`;
+const papersIn = (n) => many('{n} paper', '{n} papers', n);
 const say = (error) => {
   by('error').textContent = error ? error.message : '';
   by('error').hidden = !error;
@@ -57,10 +58,10 @@ function draw() {
   drawn = 0;
   do more(); while (drawn < Math.min(before, papers.length));
   const filtered = by('filter').value.trim() !== '';
-  by('count').textContent = filtered ? `${papers.length.toLocaleString('en-GB')} of ${counted(known.total, 'paper')}` : counted(known.total, 'paper');
+  by('count').textContent = filtered ? t('{n} of {papers}', { n: number(papers.length), papers: papersIn(known.total) }) : papersIn(known.total);
   if (!papers.length) {
     by('papers').append(make('li', { class: 'empty' }, make('span'), make('span', { class: 'faint' },
-      known.total ? 'No paper matches. Try fewer words.' : 'No papers yet. Add PDFs, or drop them here.')));
+      known.total ? t('No paper matches. Try fewer words.') : t('No papers yet. Add PDFs, or drop them here.'))));
   }
   drawTicked();
   drawUnread();
@@ -78,47 +79,45 @@ new IntersectionObserver((seen) => {
   if (seen.some((one) => one.isIntersecting) && drawn && drawn < papers.length) more();
 }, { rootMargin: '800px' }).observe(by('unread'));
 
-const date = (iso) => new Date(iso).toLocaleDateString('en-GB', { day: 'numeric', month: 'short', year: 'numeric' });
-
 // Where several people use one Scholion: whose a paper is.
-const SHARED = { private: 'private', shared: 'shared', 'also shared': 'shared', "another's": 'shared' };
+const SHARED = { private: t('private'), shared: t('shared'), 'also shared': t('shared'), "another's": t('shared') };
 const SHARING = {
-  private: 'Only you see it', shared: 'Everybody sees it, because you share it',
-  'also shared': 'Everybody sees it, because somebody else shares it', "another's": 'Somebody else shares it with you',
+  private: t('Only you see it'), shared: t('Everybody sees it, because you share it'),
+  'also shared': t('Everybody sees it, because somebody else shares it'), "another's": t('Somebody else shares it with you'),
 };
 const isMine = (paper) => !known.whose || known.whose[paper.id] !== "another's";
 const mayChange = (paper) => isMine(paper) || known.manages;
 
 function row(paper) {
-  const box = make('input', { type: 'checkbox', 'aria-label': `Tick ${paper.title}`, onchange: () => tick(paper.id, box.checked) });
+  const box = make('input', { type: 'checkbox', 'aria-label': t('Tick {title}', { title: paper.title }), onchange: () => tick(paper.id, box.checked) });
   box.checked = ticked.has(paper.id);
-  const people = paper.authors.length > 6 ? `${paper.authors.slice(0, 5).join(', ')} and ${paper.authors.length - 5} others` : paper.authors.join(', ');
-  const facts = [people, paper.year, counted(paper.pages, 'page'), `added ${date(paper.added)}`].filter(Boolean).join(' · ');
+  const people = paper.authors.length > 6 ? t('{authors} and {n} others', { authors: paper.authors.slice(0, 5).join(', '), n: paper.authors.length - 5 }) : paper.authors.join(', ');
+  const facts = [people, paper.year, many('{n} page', '{n} pages', paper.pages), t('added {date}', { date: date(paper.added) })].filter(Boolean).join(' · ');
   const element = make('li', { 'data-paper': paper.id },
     box,
     make('div', {},
       make('a', { class: 'title', href: `/page/${paper.id}/1`, target: framed ? null : '_blank', onclick: () => { if (framed) window.name = 'from-library'; } },
-        paper.retracted && !/^retract/i.test(paper.title) ? `RETRACTED: ${paper.title}` : paper.title),
+        paper.retracted && !/^retract/i.test(paper.title) ? t('RETRACTED: {title}', { title: paper.title }) : paper.title),
       make('div', { class: 'meta faint', title: paper.file }, facts),
       make('div', { class: 'tags' },
-        paper.sample && make('span', { class: 'badge' }, 'sample'),
+        paper.sample && make('span', { class: 'badge' }, t('sample')),
         known.whose && make('span', { class: 'badge', title: SHARING[known.whose[paper.id]] }, SHARED[known.whose[paper.id]]),
-        paper.local_only && make('span', { class: 'badge', title: 'Its text never leaves this machine' }, 'local only'),
+        paper.local_only && make('span', { class: 'badge', title: t('Its text never leaves this machine') }, t('local only')),
         paper.tags.map((tag) => (mayChange(paper) ? chip(paper, tag) : make('span', { class: 'badge' }, tag)))),
-      paper.notes.map((note) => make('div', { class: /retracted\.$/.test(note) ? 'note warn' : 'note' }, note)),
+      paper.notes.map((note, n) => make('div', { class: paper.retracted && n === 0 ? 'note warn' : 'note' }, note)),
       paper.corrected && make('div', { class: 'note' }, paper.corrected)),
     make('div', { class: 'acts' },
-      mayChange(paper) && make('button', { type: 'button', 'aria-label': `Edit ${paper.title}`, onclick: () => edit(paper) }, 'Edit'),
-      isMine(paper) && make('button', { type: 'button', 'aria-label': `Remove ${paper.title}`, onclick: () => remove([paper.id]) }, 'Remove')));
+      mayChange(paper) && make('button', { type: 'button', 'aria-label': t('Edit {title}', { title: paper.title }), onclick: () => edit(paper) }, t('Edit')),
+      isMine(paper) && make('button', { type: 'button', 'aria-label': t('Remove {title}', { title: paper.title }), onclick: () => remove([paper.id]) }, t('Remove'))));
   if (editing === paper.id) element.append(open ?? form(paper));
   return element;
 }
 
 function chip(paper, tag) {
   return make('span', { class: 'tag' },
-    make('button', { type: 'button', title: `Show papers tagged ${tag}`, onclick: () => filterBy(tag) }, tag),
+    make('button', { type: 'button', title: t('Show papers tagged {tag}', { tag }), onclick: () => filterBy(tag) }, tag),
     make('button', {
-      type: 'button', 'aria-label': `Remove the tag ${tag} from ${paper.title}`, onclick: () => change('tag', { ids: [paper.id], tag, take: true }),
+      type: 'button', 'aria-label': t('Remove the tag {tag} from {title}', { tag, title: paper.title }), onclick: () => change('tag', { ids: [paper.id], tag, take: true }),
     }, '×'));
 }
 
@@ -157,22 +156,22 @@ function form(paper) {
     box.checked = on;
     return make('label', { class: 'check' }, box, label);
   };
-  return make('form', { class: 'edit', 'data-of': paper.id, 'aria-label': `Edit ${paper.title}`, onsubmit: (event) => save(event, paper), onkeydown: (event) => {
+  return make('form', { class: 'edit', 'data-of': paper.id, 'aria-label': t('Edit {title}', { title: paper.title }), onsubmit: (event) => save(event, paper), onkeydown: (event) => {
     if (event.key !== 'Escape') return;
     event.preventDefault(); // else the panel would be closed as well
     edit(paper);
   } },
-  field('title', 'Title', paper.title, { wide: true }),
-  field('authors', 'Authors, separated by semicolons', paper.authors.join('; '), { wide: true, hint: 'Ada Miller; van der Burg, Sven' }),
-  field('year', 'Year', paper.year, { type: 'number' }),
-  field('doi', 'DOI', paper.doi), field('arxiv_id', 'arXiv id', paper.arxiv_id), field('isbn', 'ISBN', paper.isbn),
-  check('retracted', 'Retracted', paper.retracted),
-  paper.local_only !== null && check('local', 'Local only: its text never leaves this machine', paper.local_only),
-  make('div', { class: 'faint small wide' }, `File: ${paper.file}`, paper.corrected ? ` · ${paper.corrected}` : ''),
+  field('title', t('Title'), paper.title, { wide: true }),
+  field('authors', t('Authors, separated by semicolons'), paper.authors.join('; '), { wide: true, hint: 'Ada Miller; van der Burg, Sven' }),
+  field('year', t('Year'), paper.year, { type: 'number' }),
+  field('doi', 'DOI', paper.doi), field('arxiv_id', t('arXiv id'), paper.arxiv_id), field('isbn', 'ISBN', paper.isbn),
+  check('retracted', t('Retracted'), paper.retracted),
+  paper.local_only !== null && check('local', t('Local only: its text never leaves this machine'), paper.local_only),
+  make('div', { class: 'faint small wide' }, t('File: {file}', { file: paper.file }), paper.corrected ? ` · ${paper.corrected}` : ''),
   make('div', { class: 'row' },
-    make('button', { class: 'main slim' }, 'Save'),
-    make('button', { type: 'button', class: 'slim', onclick: () => edit(paper) }, 'Cancel'),
-    make('button', { type: 'button', class: 'slim', title: 'Read the PDF again, for example after installing OCR. Tags and corrections stay.', onclick: () => again([paper.id]) }, 'Read again')));
+    make('button', { class: 'main slim' }, t('Save')),
+    make('button', { type: 'button', class: 'slim', onclick: () => edit(paper) }, t('Cancel')),
+    make('button', { type: 'button', class: 'slim', title: t('Read the PDF again, for example after installing OCR. Tags and corrections stay.'), onclick: () => again([paper.id]) }, t('Read again'))));
 }
 
 async function save(event, paper) {
@@ -219,27 +218,27 @@ function drawTicked() {
   if (bar.hidden) return;
   const button = (label, onclick, more = {}) => make('button', { type: 'button', class: 'slim', onclick, ...more }, label);
   if (!ids.length) {
-    fill(bar, make('span', {}, `Tag ${name}`), button('Ask only these', () => choose({ tag: name }), { class: 'main slim' }));
+    fill(bar, make('span', {}, t('Tag {tag}', { tag: name })), button(t('Ask only these'), () => choose({ tag: name }), { class: 'main slim' }));
     return;
   }
   const kept = bar.querySelector('input')?.value ?? '';
   const unfolded = Boolean(bar.querySelector('details')?.open);
-  const field = make('input', { type: 'text', placeholder: 'Tag, e.g. thesis', 'aria-label': 'Tag', list: 'tags', maxlength: 60 });
+  const field = make('input', { type: 'text', placeholder: t('Tag, e.g. thesis'), 'aria-label': t('Tag'), list: 'tags', maxlength: 60 });
   field.value = kept;
   fill(bar,
-    make('span', {}, `${counted(ids.length, 'paper')} ticked`),
-    button('Ask only these', () => choose({ ids }), { class: 'main slim' }),
+    make('span', {}, t('{papers} ticked', { papers: papersIn(ids.length) })),
+    button(t('Ask only these'), () => choose({ ids }), { class: 'main slim' }),
     field, make('datalist', { id: 'tags' }, known.tags.map((one) => make('option', { value: one }))),
-    make('button', { class: 'slim' }, 'Add tag'),
-    make('details', {}, make('summary', { class: 'button slim' }, 'More'), make('div', { class: 'row' },
-      button('Remove this tag', () => tagTicked(true)),
-      button('Local only', () => change('local-only', { ids, on: true }), { title: 'Their text never leaves this machine' }),
-      button('Not local only', () => change('local-only', { ids, on: false }), { title: 'Their text may leave with your consent' }),
-      known.whose && button('Share', () => change('share', { ids, on: true }), { title: 'Everybody who signs in sees them' }),
-      known.whose && button('Make private', () => change('share', { ids, on: false }), { title: 'Only you see them, unless somebody else shares them' }),
-      button('Remove from library', () => remove(ids)),
-      papers.length > ids.length ? button('Tick all shown', () => { papers.forEach((paper) => ticked.add(paper.id)); draw(); }) : '')),
-    button('Clear', () => { ticked.clear(); draw(); }));
+    make('button', { class: 'slim' }, t('Add tag')),
+    make('details', {}, make('summary', { class: 'button slim' }, t('More')), make('div', { class: 'row' },
+      button(t('Remove this tag'), () => tagTicked(true)),
+      button(t('Local only'), () => change('local-only', { ids, on: true }), { title: t('Their text never leaves this machine') }),
+      button(t('Not local only'), () => change('local-only', { ids, on: false }), { title: t('Their text may leave with your consent') }),
+      known.whose && button(t('Share'), () => change('share', { ids, on: true }), { title: t('Everybody who signs in sees them') }),
+      known.whose && button(t('Make private'), () => change('share', { ids, on: false }), { title: t('Only you see them, unless somebody else shares them') }),
+      button(t('Remove from library'), () => remove(ids)),
+      papers.length > ids.length ? button(t('Tick all shown'), () => { papers.forEach((paper) => ticked.add(paper.id)); draw(); }) : '')),
+    button(t('Clear'), () => { ticked.clear(); draw(); }));
   bar.querySelector('details').open = unfolded;
 }
 
@@ -263,8 +262,8 @@ async function choose(choice) {
 const heard = (event) => {
   if (event.origin !== origin || event.data?.type !== 'scholion:scope') return;
   by('scope').hidden = false;
-  fill(by('scope'), make('span', {}, `Questions in this chat search ${event.data.said}.`),
-    !event.data.all && make('button', { type: 'button', class: 'slim', onclick: () => choose({}) }, 'Search all papers'));
+  fill(by('scope'), make('span', {}, t('Questions in this chat search {papers}.', { papers: event.data.said })),
+    !event.data.all && make('button', { type: 'button', class: 'slim', onclick: () => choose({}) }, t('Search all papers')));
 };
 if (framed) {
   window.name = '';
@@ -314,8 +313,8 @@ function tellUndo() {
   }
   const all = [...removed.values()];
   const n = all.reduce((sum, one) => sum + one.n, 0);
-  undoText.textContent = `${counted(n, 'paper')} removed. Answers in your chats still quote ${n === 1 ? 'it' : 'them'}.`;
-  undoButton.textContent = `Undo (${Math.ceil((Math.max(...all.map((one) => one.until)) - now) / 1000)})`;
+  undoText.textContent = many('{n} paper removed. Answers in your chats still quote it.', '{n} papers removed. Answers in your chats still quote them.', n);
+  undoButton.textContent = t('Undo ({seconds})', { seconds: Math.ceil((Math.max(...all.map((one) => one.until)) - now) / 1000) });
 }
 window.addEventListener('pagehide', () => {
   if (framed) window.parent.removeEventListener('message', heard);
@@ -326,22 +325,22 @@ window.addEventListener('pagehide', () => {
 
 function drawUnread() {
   const failed = known.unread.filter((one) => one.state === 'failed');
-  fill(by('unread'), failed.length > 0 && make('h2', {}, `${counted(failed.length, 'file')} could not be read`),
+  fill(by('unread'), failed.length > 0 && make('h2', {}, many('{n} file could not be read', '{n} files could not be read', failed.length)),
     failed.map((one) => make('div', { class: 'note' }, one.said || one.file)),
     failed.length > 0 && make('p', { class: 'row' },
       make('button', { type: 'button', class: 'slim', onclick: async () => {
         if (await attempt(() => ask('/library/unread', { do: 'retry' }))) follow(load);
-      } }, 'Try again'),
-      make('button', { type: 'button', class: 'slim', title: 'The library deletes its copies of these files. Your own files stay.', onclick: () => change('unread', { do: 'forget' }) }, 'Forget these files')));
+      } }, t('Try again')),
+      make('button', { type: 'button', class: 'slim', title: t('The library deletes its copies of these files. Your own files stay.'), onclick: () => change('unread', { do: 'forget' }) }, t('Forget these files'))));
 }
 
 function drawSamples() {
   const { there, missing } = known.samples;
   fill(by('samples'),
-    there > 0 && make('button', { type: 'button', class: 'slim', onclick: () => remove([], '/library/samples', { do: 'remove' }) }, 'Remove the sample papers'),
+    there > 0 && make('button', { type: 'button', class: 'slim', onclick: () => remove([], '/library/samples', { do: 'remove' }) }, t('Remove the sample papers')),
     missing > 0 && make('button', { type: 'button', class: 'slim', onclick: async () => {
       if (await attempt(() => ask('/library/samples', { do: 'add' }))) follow(load);
-    } }, 'Add the sample papers'));
+    } }, t('Add the sample papers')));
 }
 
 // ---- adding ----

@@ -1,4 +1,6 @@
 // What all of Scholion's own pages share: the chat's colours, and requests that say in words what went wrong.
+import { t } from '/public/texts.js';
+
 const root = document.documentElement;
 const framed = window.parent !== window;
 root.classList.toggle('framed', framed);
@@ -16,7 +18,7 @@ if (framed) {
   new MutationObserver(paint).observe(window.parent.document.documentElement, { attributeFilter: ['class'] });
 }
 
-const GONE = 'Scholion is not responding. Reload the page and try again.';
+const GONE = t('Scholion is not responding. Reload the page and try again.');
 
 /** Ask the server: JSON in, JSON out. Throws an Error whose message may be shown. */
 export async function ask(address, body, { method = body === undefined ? 'GET' : 'POST', signal } = {}) {

@@ -1,5 +1,6 @@
 // Search in the document: the server finds all hits in the stored text, and each page marks its own when it is drawn.
 import { make } from '/public/page.js';
+import { t } from '/public/texts.js';
 import { about, current, layer, name, pane, reveal, whenDrawn } from '/public/viewer-sheets.js';
 import { bringIntoList, fill, openSide } from '/public/viewer-side.js';
 
@@ -59,14 +60,14 @@ export const step = (by) => {
 
 const row = (hit, index) =>
   make('button', { type: 'button', class: 'entry', 'data-hit': index, onclick: () => show(index) },
-    make('span', { class: 'where' }, `p. ${name(hit[0])}`),
+    make('span', { class: 'where' }, t('p. {page}', { page: name(hit[0]) })),
     make('span', { class: 'snippet' }, hit[1], make('mark', {}, hit[2]), hit[3]));
 
 const list = () => {
   const rows = hits.slice(0, MOST).map(row);
-  if (hits.length > MOST) rows.push(make('p', { class: 'faint' }, `The first ${MOST} of ${hits.length} hits are listed.`));
-  if (words && !hits.length) rows.push(make('p', { class: 'faint' }, 'Nothing found. Try fewer words.'));
-  fill('hits', `Hits${words ? ` (${hits.length})` : ''}`, rows);
+  if (hits.length > MOST) rows.push(make('p', { class: 'faint' }, t('The first {n} of {total} hits are listed.', { n: MOST, total: hits.length })));
+  if (words && !hits.length) rows.push(make('p', { class: 'faint' }, t('Nothing found. Try fewer words.')));
+  fill('hits', `${t('Hits')}${words ? ` (${hits.length})` : ''}`, rows);
 };
 
 const clear = () => {
@@ -95,7 +96,7 @@ const run = async () => {
     }
     if (asked !== words) return true;
     ({ hits, more } = answer);
-    if (!hits.length) said.textContent = 'None';
+    if (!hits.length) said.textContent = t('None');
     if (window.innerWidth >= 900) openSide('hits');
   }
   steps.forEach((button) => { button.hidden = !hits.length; });

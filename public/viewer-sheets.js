@@ -1,5 +1,6 @@
 // The pages of the document: placed by their sizes at once, drawn only near the viewport, and dropped far from it.
 import { ask, make } from '/public/page.js';
+import { t } from '/public/texts.js';
 
 export const data = JSON.parse(document.getElementById('document').textContent);
 export const pane = document.getElementById('pane');
@@ -20,7 +21,7 @@ const root = document.documentElement;
 const framed = root.classList.contains('framed') || window.parent !== window;
 const sheets = document.getElementById('sheets');
 const all = data.sizes.map(([width, height], index) =>
-  make('figure', { class: 'sheet', 'data-page': index + 1, 'aria-label': `Page ${name(index + 1)}`, style: `--w:${width};--h:${height}` }),
+  make('figure', { class: 'sheet', 'data-page': index + 1, 'aria-label': t('Page {page}', { page: name(index + 1) }), style: `--w:${width};--h:${height}` }),
 );
 sheets.append(...all);
 
@@ -130,11 +131,11 @@ export function layer(number, kind, boxes) {
 const draw = (number) => {
   const stop = new AbortController();
   alive.set(number, stop);
-  const picture = make('img', { alt: `Page ${name(number)}`, src: `/page/${data.paper}/${number}.png`, draggable: 'false' });
+  const picture = make('img', { alt: t('Page {page}', { page: name(number) }), src: `/page/${data.paper}/${number}.png`, draggable: 'false' });
   picture.addEventListener('error', () => {
     if (!alive.has(number)) return;
     picture.remove();
-    sheet(number).prepend(make('p', { class: 'lost' }, 'This page cannot be shown. Open the PDF instead.'));
+    sheet(number).prepend(make('p', { class: 'lost' }, t('This page cannot be shown. Open the PDF instead.')));
   });
   sheet(number).prepend(picture);
   drawers.forEach((drawer) => drawer(number, sheet(number), stop.signal));

@@ -1,12 +1,13 @@
 // Beside the document: small pages, the outline, the user's notes, the hits of a search.
 import { make } from '/public/page.js';
+import { t } from '/public/texts.js';
 import { about, current, data, goTo, layer, name, reveal, sheet, whenDrawn, whenTurned } from '/public/viewer-sheets.js';
 
 const OPEN = 'scholion-side';
 const NARROW = 700;
 const KINDS = {
-  highlight: 'Highlighted', underline: 'Underlined', strikeout: 'Struck out', squiggly: 'Underlined', note: 'Note',
-  text: 'Written on the page',
+  highlight: t('Highlighted'), underline: t('Underlined'), strikeout: t('Struck out'), squiggly: t('Underlined'), note: t('Note'),
+  text: t('Written on the page'),
 };
 
 const side = document.getElementById('side');
@@ -71,10 +72,10 @@ opener.addEventListener('click', () => {
 // ---- small pages ----
 const small = data.sizes.map(([width, height], index) => {
   const number = index + 1;
-  return make('button', { type: 'button', class: 'small', 'data-small': number, 'aria-label': `Page ${name(number)}`, onclick: () => { goTo(number); leave(); } },
+  return make('button', { type: 'button', class: 'small', 'data-small': number, 'aria-label': t('Page {page}', { page: name(number) }), onclick: () => { goTo(number); leave(); } },
     make('span', { class: 'leaf', style: `aspect-ratio:${width}/${height}` }), make('span', { class: 'where' }, name(number)));
 });
-fill('pages', 'Pages', small);
+fill('pages', t('Pages'), small);
 const near = new IntersectionObserver((seen) => {
   for (const { target, isIntersecting } of seen) {
     const leaf = target.firstElementChild;
@@ -98,7 +99,7 @@ whenTurned(light);
 
 // ---- outline ----
 if (data.outline.length) {
-  fill('contents', 'Contents', data.outline.map(([title, page, depth]) =>
+  fill('contents', t('Contents'), data.outline.map(([title, page, depth]) =>
     make('button', { type: 'button', class: 'entry', style: `padding-left:${10 + 14 * Math.min(depth, 5)}px`, onclick: () => { goTo(page); leave(); } },
       make('span', { class: 'snippet' }, title), make('span', { class: 'where' }, data.labels[page - 1] || page))));
 }
@@ -131,7 +132,7 @@ const draw = (number) => {
     const boxes = layer(number, `noted ${each.kind}`, each.boxes);
     if (!boxes.length || !(each.note || each.kind === 'note')) return;
     const [left, top, right] = each.boxes[0];
-    const button = make('button', { type: 'button', class: 'pin', title: say(each), 'aria-label': `Your note: ${say(each)}`, onclick: () => show(index) }, '✎');
+    const button = make('button', { type: 'button', class: 'pin', title: say(each), 'aria-label': t('Your note: {note}', { note: say(each) }), onclick: () => show(index) }, '✎');
     button.style.left = `${100 * (each.kind === 'note' ? left : Math.min(right, 0.97))}%`;
     button.style.top = `${100 * top}%`;
     sheet(number).append(button);
@@ -148,20 +149,20 @@ const show = (index) => {
 
 const listed = (each, index) =>
   make('button', { type: 'button', class: 'entry', 'data-note': index, onclick: () => { reveal(each.page, each.boxes); leave(); } },
-    make('span', { class: 'where' }, `p. ${name(each.page)} · ${KINDS[each.kind] || 'Note'}${each.author ? ` · ${each.author}` : ''}`),
+    make('span', { class: 'where' }, `${t('p. {page}', { page: name(each.page) })} · ${KINDS[each.kind] || t('Note')}${each.author ? ` · ${each.author}` : ''}`),
     each.quote && make('span', { class: 'snippet' }, `“${each.quote}”`),
     each.note && make('span', { class: 'note' }, each.note));
 
 const load = async () => {
-  fill('notes', 'Your notes', [make('p', { class: 'faint' }, 'Looking …')]);
+  fill('notes', t('Your notes'), [make('p', { class: 'faint' }, t('Looking …'))]);
   try {
     ({ notes } = await about('notes'));
   } catch (error) {
-    fill('notes', 'Your notes', [make('p', { class: 'faint' }, error.message)]);
+    fill('notes', t('Your notes'), [make('p', { class: 'faint' }, error.message)]);
     return;
   }
-  const none = make('p', { class: 'faint' }, 'No highlights or notes were made in this PDF before it was added.');
-  fill('notes', notes.length ? `Your notes (${notes.length})` : 'Your notes', notes.length ? notes.map(listed) : [none]);
+  const none = make('p', { class: 'faint' }, t('No highlights or notes were made in this PDF before it was added.'));
+  fill('notes', notes.length ? `${t('Your notes')} (${notes.length})` : t('Your notes'), notes.length ? notes.map(listed) : [none]);
   new Set(notes.map((each) => each.page)).forEach((page) => { if (sheet(page).querySelector('img')) draw(page); });
 };
 whenDrawn(draw);

@@ -1,5 +1,6 @@
 // The words of a page, transparent over its picture: they can be selected, copied, and copied with a citation.
 import { make } from '/public/page.js';
+import { t } from '/public/texts.js';
 import { about, data, name, pane, whenDrawn } from '/public/viewer-sheets.js';
 
 const ruler = document.createElement('canvas').getContext('2d');
@@ -111,21 +112,21 @@ const put = async (text, said) => {
     document.addEventListener('copy', once, { once: true });
     const worked = document.execCommand('copy');
     document.removeEventListener('copy', once);
-    if (!worked) return say('The browser did not allow it. Press Ctrl+C instead.');
+    if (!worked) return say(t('The browser did not allow it. Press Ctrl+C instead.'));
   }
   return say(said);
 };
 
 export const copyCited = () => {
   const now = chosen();
-  if (now) put(cited(now), 'Copied with its citation.');
+  if (now) put(cited(now), t('Copied with its citation.'));
 };
 
 const pick = document.getElementById('pick');
 pick.addEventListener('pointerdown', (event) => event.preventDefault()); // the selection stays
 document.getElementById('copy').addEventListener('click', () => {
   const now = chosen();
-  if (now) put(now.text, 'Copied.');
+  if (now) put(now.text, t('Copied.'));
 });
 document.getElementById('copy-cited').addEventListener('click', copyCited);
 
@@ -143,7 +144,7 @@ const offer = () => {
   const { width, height } = pick.getBoundingClientRect();
   pick.style.left = `${Math.max(6, Math.min(end.right - width / 2, window.innerWidth - width - 6))}px`;
   pick.style.top = `${Math.min(end.bottom + 6, window.innerHeight - height - 6)}px`;
-  pick.setAttribute('aria-label', `Text selected on page ${name(now.first)}`);
+  pick.setAttribute('aria-label', t('Text selected on page {page}', { page: name(now.first) }));
 };
 let held = false;
 document.addEventListener('pointerdown', (event) => { held = !pick.contains(event.target); });

@@ -5,6 +5,7 @@ import {
 import { copyCited } from '/public/viewer-text.js';
 import { closeSide } from '/public/viewer-side.js';
 import { focusSearch } from '/public/viewer-search.js';
+import { t } from '/public/texts.js';
 
 const byId = (id) => document.getElementById(id);
 
@@ -12,7 +13,7 @@ const byId = (id) => document.getElementById(id);
 const go = byId('go');
 const told = (number) => {
   const label = data.labels[number - 1];
-  byId('label').textContent = label ? `p. ${label} ·` : '';
+  byId('label').textContent = label ? `${t('p. {page}', { page: label })} ·` : '';
   if (document.activeElement !== go) go.value = String(number);
   byId('previous').disabled = number <= 1;
   byId('next').disabled = number >= LAST;
@@ -35,7 +36,7 @@ go.addEventListener('keydown', (event) => {
   if (event.key !== 'Enter') return;
   const number = meant(go.value.trim());
   go.classList.toggle('bad', !number);
-  go.title = number ? '' : `This document has pages 1 to ${LAST}.`;
+  go.title = number ? '' : t('This document has pages 1 to {n}.', { n: LAST });
   if (!number) return;
   go.blur();
   goTo(number);
@@ -90,7 +91,7 @@ whenDrawn((number, _, signal) => {
 });
 const light = () => {
   for (const [index, elements] of marks) elements.forEach((element) => element.classList.toggle('other', index !== here));
-  byId('cited-at').textContent = `Cited ${here + 1} / ${places.length}`;
+  byId('cited-at').textContent = t('Cited {n} / {total}', { n: here + 1, total: places.length });
 };
 const visit = async (by) => {
   here = (here + by + places.length) % places.length;
@@ -99,7 +100,7 @@ const visit = async (by) => {
   const found = await boxes(place, place.page);
   if (places[here] !== place) return;
   byId('said').hidden = found.length > 0;
-  if (!found.length) byId('said').textContent = 'The cited text could not be highlighted on this page.';
+  if (!found.length) byId('said').textContent = t('The cited text could not be highlighted on this page.');
   reveal(place.page, found);
 };
 if (places.length > 1) {
@@ -150,11 +151,11 @@ if (window.parent !== window && window.name === 'from-library') {
   const back = document.createElement('a');
   back.id = 'back';
   back.href = '/library';
-  back.textContent = '‹ Library';
+  back.textContent = t('‹ Library');
   document.querySelector('header').prepend(back);
 }
 
-document.title = `${document.querySelector('h1').textContent}, page ${name(data.page)}`;
+document.title = t('{title}, page {page}', { title: document.querySelector('h1').textContent, page: name(data.page) });
 open(data.marks);
 told(current);
 pane.focus({ preventScroll: true });

@@ -265,8 +265,17 @@ class Expert:
     def _left_out(self, answer: Answer, shown: _Shown, passages: Sequence[Passage]) -> str | None:
         """Which passages the model was not shown, for the user."""
         stayed, unread = len(answer.passages) - len(shown.passages), len(shown.passages) - len(passages)
-        reasons = ((stayed, "because their papers stay on this machine"), (unread, "because they did not fit"))
-        told = [f"{counted(n, 'passage')} {_was(n)} not shown to {self.name}, {why}." for n, why in reasons if n]
+        told = []
+        if stayed:
+            told.append(
+                f"{counted(stayed, 'passage')} {'was' if stayed == 1 else 'were'} not shown to {self.name}, "
+                "because their papers stay on this machine."
+            )
+        if unread:
+            told.append(
+                f"{counted(unread, 'passage')} {'was' if unread == 1 else 'were'} not shown to {self.name}, "
+                "because they did not fit."
+            )
         return " ".join(told) or None
 
     def _verdict(self, second: Attempt, first: Attempt) -> str | None:
@@ -328,10 +337,6 @@ def _locality(call: ModelCall) -> Locality:
     """Where the model runs; a local server that forwards prompts does not count as local."""
     near = call.destination.locality
     return "remote" if call.leaves and near == "machine" else near
-
-
-def _was(count: int) -> str:
-    return "was" if count == 1 else "were"
 
 
 def _short(text: str) -> str:

@@ -19,9 +19,10 @@ from rag.costs.energy import energy_words
 from rag.inert import cut, inert, table
 from rag.sanitise import INVISIBLE, LITERAL, sanitised
 from rag.sentence_marks import legend, placed, shown
+from rag.texts import N_, _, counted, number, percent, said, value
 from rag.verify.attempts import changes
 from rag.verify.citations import without_markers
-from rag.words import content_words, counted, split_sentences
+from rag.words import content_words, split_sentences
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -37,10 +38,10 @@ NAMED_TITLES = 3
 """A scope with more papers is shown as a count instead of titles."""
 
 _TAKEN_AS: dict[Kind, str] = {
-    "summary": "answered as a summary",
-    "comparison": "answered as a comparison",
-    "papers": "answered as a list of papers",
-    "library": "answered from your library's records",
+    "summary": N_("answered as a summary"),
+    "comparison": N_("answered as a comparison"),
+    "papers": N_("answered as a list of papers"),
+    "library": N_("answered from your library's records"),
 }
 
 _MARKER = re.compile(r"\[(\d{1,3})\]")
@@ -94,28 +95,32 @@ def reading(passages: Iterable[Passage]) -> str:
 def reading_title(passages: Collection[Passage]) -> str:
     """How much is read, in words: `6 passages from 3 papers`."""
     papers = len({passage.paper.id for passage in passages})
-    return f"{counted(len(passages), 'passage')} from {counted(papers, 'paper')}"
+    return _("{passages} from {papers}").format(
+        passages=counted(len(passages), "passage"), papers=counted(papers, "paper")
+    )
 
 
 def scope_words(scope: Scope) -> str:
     """Which papers were asked, as plain text: `3 papers tagged “thesis”`, `all 12 papers`, or up to three titles."""
     n = counted(len(scope.papers), "paper")
     if scope.whole:
-        return "the only paper" if len(scope.papers) == 1 else f"all {n}"
+        return _("the only paper") if len(scope.papers) == 1 else _("all {papers}").format(papers=n)
     if scope.tag is not None:
-        return f"{n} tagged “{scope.tag}”"
+        return _("{papers} tagged “{tag}”").format(papers=n, tag=scope.tag)
     titles = [cut(paper.title.strip() or paper.file_name, limit=TITLE_CHARS) for paper in scope.papers]
-    listed = "; ".join(f"“{title}”" for title in titles) if 0 < len(titles) <= NAMED_TITLES else f"{n} you chose"
-    return f"{listed} (named in the question)" if scope.named else listed
+    few = 0 < len(titles) <= NAMED_TITLES
+    listed = "; ".join(_("“{title}”").format(title=title) for title in titles) if few else ""
+    listed = listed or _("{papers} you chose").format(papers=n)
+    return _("{papers} (named in the question)").format(papers=listed) if scope.named else listed
 
 
 def query_line(answer: Answer) -> str:
     """One line on how the question was understood: the papers asked, the kind, the rewritten question."""
-    parts = [f"Searched {inert(scope_words(answer.scope))}"] if answer.scope else []
+    parts = [_("Searched {papers}").format(papers=inert(scope_words(answer.scope)))] if answer.scope else []
     if answer.kind in _TAKEN_AS:
-        parts.append(_TAKEN_AS[answer.kind])
+        parts.append(_(_TAKEN_AS[answer.kind]))
     if answer.searched:
-        parts.append(f"Searched for: {inert(answer.searched)}")
+        parts.append(_("Searched for: {words}").format(words=inert(answer.searched)))
     return "###### " + " · ".join(parts) if parts else ""
 
 
@@ -133,7 +138,7 @@ def full_answer(answer: Answer, *, first_token_seconds: float | None = None) -> 
     blocks.append(disagreements(answer))
     blocks.append(misquoted(answer))
     if answer.notice:
-        blocks.append(f"*{inert(answer.notice)}*")
+        blocks.append(f"*{inert(said(answer.notice))}*")
     blocks.append(sources(answer))
     blocks.append(query_line(answer))
     blocks.append(footer(answer, first_token_seconds=first_token_seconds))
@@ -144,8 +149,10 @@ def retractions(answer: Answer) -> str:
     """One sentence for each retracted paper that the answer cites or, where it cites none, was read for it."""
     papers = {p.paper.id: p.paper for p in (c.passage for c in answer.citations)}
     papers = papers or {p.paper.id: p.paper for p in answer.passages}
-    said = "This answer cites a paper that has been retracted" if answer.citations else "A paper read here is retracted"
-    return "\n\n".join(f"**{said}:** {short_title(paper)}." for paper in papers.values() if paper.retracted)
+    head = _("A paper read here is retracted:")
+    if answer.citations:
+        head = _("This answer cites a paper that has been retracted:")
+    return "\n\n".join(f"**{head}** {short_title(paper)}." for paper in papers.values() if paper.retracted)
 
 
 def confidence_words(answer: Answer) -> str:
@@ -154,10 +161,11 @@ def confidence_words(answer: Answer) -> str:
     if sure is None:
         return ""
     if is_quoted(answer):
-        return f"###### {inert(sure.reason)}"
+        return f"###### {inert(said(sure.reason))}"
     known = sure.signals.get("calibrated") != 0.0
-    share = f"{sure.score:.0%}" if sure.score >= 0.01 else "below 1%"
-    return "###### " + (f"Confidence {share} · " if known else "") + inert(sure.reason)
+    share = percent(sure.score) if sure.score >= 0.01 else _("below {share}").format(share=percent(0.01))
+    how_sure = f"{_('Confidence {share}').format(share=share)} · " if known else ""
+    return f"###### {how_sure}{inert(said(sure.reason))}"
 
 
 def figure(answer: Answer) -> str:
@@ -165,7 +173,9 @@ def figure(answer: Answer) -> str:
     sure = answer.confidence
     if sure is None or not is_quoted(answer) or sure.signals.get("calibrated") == 0.0:
         return ""
-    return f"About {100 * sure.score:.0f} of 100 quoted answers like this one were right (docs/reader.md)."
+    return _("About {n} of 100 quoted answers like this one were right (docs/reader.md).").format(
+        n=number(100 * sure.score)
+    )
 
 
 def answer_text(answer: Answer) -> str:
@@ -216,8 +226,9 @@ def quoted_text(answer: Answer) -> str:
     words = [sentence.text for sentence in answer.sentences if sentence.support]
     for citation in answer.citations:
         path = cite_path(citation.passage.chunk, page=citation.page)
-        where = f"[{citation.marker}]({path}) page {page_name(citation.passage.paper, citation.page)}"
-        blocks.append(f"> “{_marked(_flat(citation.quote), words)}” {where}")
+        page = _("page {page}").format(page=page_name(citation.passage.paper, citation.page))
+        quote = _("“{quote}”").format(quote=_marked(_flat(citation.quote), words))
+        blocks.append(f"> {quote} [{citation.marker}]({path}) {page}")
     return "\n\n".join(blocks)
 
 
@@ -252,19 +263,19 @@ def disagreements(answer: Answer) -> str:
     links = _links(answer)
     lines = []
     for conflict in answer.conflicts:
-        said = [
-            f"[{marker}]({links[marker]}) says “{inert(quote)}”"
+        sides = [
+            _("{source} says “{quote}”").format(source=f"[{marker}]({links[marker]})", quote=inert(quote))
             for marker, quote in zip(conflict.markers, conflict.quotes, strict=True)
         ]
-        lines.append(f"- **Your papers disagree:** {' · '.join(said)}")
+        lines.append(f"- **{_('Your papers disagree:')}** {' · '.join(sides)}")
     return "\n".join(lines)
 
 
 def misquoted(answer: Answer) -> str:
     """The model's quotations that no passage contains verbatim, with differences; empty if there are none."""
     return "\n".join(
-        f"- **Not verbatim:** “{inert(quotation.text, limit=QUOTE_CHARS)}”"
-        f"{_compared(quotation.diff, f'in [{quotation.marker}]')}"
+        f"- **{_('Not verbatim:')}** {_('“{quote}”').format(quote=inert(quotation.text, limit=QUOTE_CHARS))}"
+        + _compared(quotation.diff, _("Closest text in {source}:").format(source=f"[{quotation.marker}]"))
         for quotation in answer.quotations
         if not quotation.verified
     )
@@ -279,15 +290,16 @@ def difference(diff: Iterable[Change]) -> str:
 def sources(answer: Answer) -> str:
     """The cited passages with quotes; if there are none, those read; for an abstention, the closest ones."""
     if answer.abstained:
-        return f"##### Closest passages\n\n{_glances(answer.passages, answer)}" if answer.passages else ""
+        closest = f"##### {_('Closest passages')}\n\n{_glances(answer.passages, answer)}"
+        return closest if answer.passages else ""
     cited = sorted(answer.citations, key=lambda citation: citation.marker)
     lines = [
         "\n".join(_cited(citation, bare=is_quoted(answer)) for citation in _without_repeats(group))
         for _, group in groupby(cited, key=lambda citation: citation.marker)
     ]
     if not lines:
-        return f"##### Read, not cited\n\n{reading(answer.passages)}" if answer.passages else ""
-    return "##### Sources\n\n" + "\n".join(lines)
+        return f"##### {_('Read, not cited')}\n\n{reading(answer.passages)}" if answer.passages else ""
+    return f"##### {_('Sources')}\n\n" + "\n".join(lines)
 
 
 def not_cited(answer: Answer) -> tuple[Passage, ...]:
@@ -323,7 +335,7 @@ def with_references(text: str, cited: Iterable[tuple[int, Paper, int]]) -> str:
 def changes_title(answer: Answer) -> str:
     """The title for `changed`, in a few words."""
     last_is_quoted = bool(answer.drafts) and answer.drafts[-1].model == QUOTED_ANSWER
-    return "what the model wrote" if last_is_quoted else "the draft and what changed"
+    return _("what the model wrote") if last_is_quoted else _("the draft and what changed")
 
 
 def changed(answer: Answer) -> str:
@@ -337,22 +349,30 @@ def changed(answer: Answer) -> str:
         return "\n\n".join(
             filter(
                 None,
-                (f"{inert(draft.model)} wrote this, which is not part of the answer:", f"> {wrote}", figure(answer)),
+                (
+                    _("{model} wrote this, which is not part of the answer:").format(model=inert(draft.model)),
+                    f"> {wrote}",
+                    figure(answer),
+                ),
             )
         )
     taken_ = answer.shown == len(answer.drafts) - 1
     links = links_to(answer.passages)
     told = {
-        "same": "*kept:*" if taken_ else "*in both:*",
-        "gone": "*dropped:*" if taken_ else "*only in the draft:*",
-        "new": f"*new from {inert(refined.model)}:*" if taken_ else f"*only from {inert(refined.model)}, not checked:*",
+        "same": _("kept:") if taken_ else _("in both:"),
+        "gone": _("dropped:") if taken_ else _("only in the draft:"),
+        "new": (_("new from {model}:") if taken_ else _("only from {model}, not checked:")).format(
+            model=inert(refined.model)
+        ),
     }
     lines = []
     for change, sentence in changes(draft.text, refined.text):
         shown = " ".join(model_text(sentence, links=links).split())
-        lines.append(f"- {told[change]} {shown}")
-    by = "Quoted from your papers" if draft.model == QUOTED_ANSWER else f"Draft by {inert(draft.model)}"
-    return f"{by}, sentence by sentence:\n\n" + "\n".join(lines)
+        lines.append(f"- *{told[change]}* {shown}")
+    by = _("Quoted from your papers, sentence by sentence:")
+    if draft.model != QUOTED_ANSWER:
+        by = _("Draft by {model}, sentence by sentence:").format(model=inert(draft.model))
+    return f"{by}\n\n" + "\n".join(lines)
 
 
 def fenced(text: str, *, language: str = "text") -> str:
@@ -365,28 +385,31 @@ def fenced(text: str, *, language: str = "text") -> str:
 def footer(answer: Answer, *, first_token_seconds: float | None = None) -> str:
     """One line: whether words were quoted, models, seconds, tokens, cost, and whether anything left this machine."""
     models = " → ".join(inert(draft.model) for draft in answer.drafts if draft.model != QUOTED_ANSWER)
-    parts = [models or "no language model was used"]
+    parts = [models or _("no language model was used")]
     if is_quoted(answer):
         concluded = any(sentence.support is None for sentence in answer.sentences)  # a yes or no stands in no paper
-        quoted = f"a small model's {without_markers(answer.text).casefold()}, beside a quoted sentence"
-        parts = [quoted if concluded else "quoted word for word"] + ([f"draft by {models}"] if models else [])
+        quoted = _("a small model's {conclusion}, beside a quoted sentence").format(
+            conclusion=value(without_markers(answer.text).casefold())
+        )
+        parts = [quoted if concluded else _("quoted word for word")]
+        parts += [_("draft by {models}").format(models=models)] if models else []
     if first_token_seconds is None and answer.drafts:
         first_token_seconds = answer.drafts[0].first_token_seconds
     if answer.trace.seconds is not None:
-        parts.append(f"{answer.trace.seconds:.1f} s")
+        parts.append(_("{n} s").format(n=number(answer.trace.seconds, 1)))
     if first_token_seconds is not None:
-        parts.append(f"first word after {first_token_seconds:.1f} s")
+        parts.append(_("first word after {n} s").format(n=number(first_token_seconds, 1)))
     usages = [draft.usage for draft in answer.drafts]
     if usages and None not in usages:
         read = sum(usage.input_tokens for usage in usages if usage)
         written = sum(usage.output_tokens for usage in usages if usage)
-        parts.append(f"{read:,} → {written:,} tokens")
+        parts.append(_("{read} → {written} tokens").format(read=number(read), written=number(written)))
     if answer.stayed:
-        parts.append("stayed on this machine")
+        parts.append(_("stayed on this machine"))
     else:
         elsewhere = [draft.model for draft in answer.drafts if draft.locality != "machine"]
         away = dict.fromkeys(elsewhere or filter(None, [answer.sent_to]))
-        parts.append(f"sent to {' and '.join(map(inert, away))}")
+        parts.append(_("sent to {models}").format(models=_(" and ").join(map(inert, away))))
         parts.append(cost_words(answer.cost))
     if answer.stayed and answer.cost is not None and answer.drafts:
         parts.append(cost_words(answer.cost))
@@ -417,11 +440,13 @@ def _links(answer: Answer) -> dict[int, str]:
 def _line(passage: Passage, *, page: int) -> str:
     path = cite_path(passage.chunk, page=page)
     parts = [str(passage.paper.year)] if passage.paper.year else []
-    parts.append(f"page {page_name(passage.paper, page)}")
+    parts.append(_("page {page}").format(page=page_name(passage.paper, page)))
     parts += [inert(passage.chunk.section, limit=48)] if passage.chunk.section else []
     # an outline's score is only its rank, the reader's order is not the search's, and a hit of a word has no score
     scored = not {"outline", "reader", "words"} & set(passage.sources)
-    parts += [f"relevance\N{NO-BREAK SPACE}{passage.score:.2f}"] if scored else []
+    parts += (
+        [_("relevance {n}").format(n=number(passage.score, 2)).replace(" ", "\N{NO-BREAK SPACE}")] if scored else []
+    )
     return f"- [{passage.marker}]({path}) [{short_title(passage.paper)}]({path}#source) · {' · '.join(parts)}"
 
 
@@ -431,15 +456,16 @@ def _cited(citation: Citation, *, bare: bool = False) -> str:
     if not quote or bare:
         return line
     if citation.verified:
-        return f"{line}  \n  *“{quote}”*"
-    return f"{line}  \n  **Not verbatim:** *“{quote}”*{_compared(citation.diff, 'on the page')}"
+        return f"{line}  \n  *{_('“{quote}”').format(quote=quote)}*"
+    compared = _compared(citation.diff, _("Closest text on the page:"))
+    return f"{line}  \n  **{_('Not verbatim:')}** *{_('“{quote}”').format(quote=quote)}*{compared}"
 
 
-def _compared(diff: Collection[Change], where: str) -> str:
+def _compared(diff: Collection[Change], title: str) -> str:
     """The closest words and the differences, for the end of a list item."""
     if not diff:
-        return " (no close match)"
-    return f"  \n  *Closest text {where}:* {difference(diff)}"
+        return f" {_('(no close match)')}"
+    return f"  \n  *{title}* {difference(diff)}"
 
 
 def _glances(passages: Iterable[Passage], answer: Answer) -> str:
@@ -447,7 +473,7 @@ def _glances(passages: Iterable[Passage], answer: Answer) -> str:
     lines = []
     for passage in passages:
         words = inert(_nearest(passage, asked), limit=GLANCE_CHARS)
-        lines.append(f"{_line(passage, page=passage.chunk.first_page)}  \n  *“{words}”*")
+        lines.append(f"{_line(passage, page=passage.chunk.first_page)}  \n  *{_('“{quote}”').format(quote=words)}*")
     return "\n".join(lines)
 
 
@@ -473,7 +499,7 @@ def _without_repeats(citations: Iterable[Citation]) -> list[Citation]:
 
 
 def _abstention(answer: Answer) -> str:
-    text = model_text(answer.text).strip()
+    text = model_text(said(answer.text)).strip()
     if answer.language:
         return text
-    return "**Not in your papers.**" + (f" {text}" if text and answer.text != ABSTENTION else "")
+    return f"**{_('Not in your papers.')}**" + (f" {text}" if text and answer.text != ABSTENTION else "")

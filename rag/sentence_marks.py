@@ -13,18 +13,19 @@ from typing import TYPE_CHECKING, Final
 
 from rag.answer import PARTIALLY_SUPPORTED
 from rag.sanitise import INVISIBLE, LITERAL, broken
+from rag.texts import N_, _, ngettext, number, said
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from rag.answer import Answer, Correction, Sentence, Support
 
-SAID: Final[dict[Support, str]] = {"unsupported": "not supported", PARTIALLY_SUPPORTED: "partially supported"}
+SAID: Final[dict[Support, str]] = {"unsupported": N_("not supported"), PARTIALLY_SUPPORTED: N_("partially supported")}
 """The words shown after a doubtful sentence."""
 
 EXPLAINED: Final[dict[Support, str]] = {
-    "unsupported": "none of the passages says this, or one says otherwise",
-    PARTIALLY_SUPPORTED: "partially supported: a part is missing, or elsewhere in the passages",
+    "unsupported": N_("none of the passages says this, or one says otherwise"),
+    PARTIALLY_SUPPORTED: N_("partially supported: a part is missing, or elsewhere in the passages"),
 }
 
 BEGINS: Final = "\N{INVISIBLE SEPARATOR}"
@@ -105,18 +106,20 @@ def shown(markdown: str, text: str, sentences: Sequence[Sentence]) -> str:
 def legend(answer: Answer) -> str:
     """A line that explains the marks used, and a line on corrected citations; empty if there are neither."""
     used = {mark.sentence.support for mark in sentence_marks(answer.text, answer.sentences)}
-    parts = [f"{_link(support, EXPLAINED[support])} {EXPLAINED[support]}" for support in SAID if support in used]
-    lines = [f"###### {' · '.join(parts)} · select the mark to see why"] if parts else []
+    parts = [f"{_link(support, _(EXPLAINED[support]))} {_(EXPLAINED[support])}" for support in SAID if support in used]
+    lines = [f"###### {' · '.join(parts)} · {_('select the mark to see why')}"] if parts else []
     changed = [correction for correction in answer.corrections if correction.was is not None]
     if changed:
-        n = "1 citation was" if len(changed) == 1 else f"{len(changed)} citations were"
-        lines.append(f"###### {n} corrected: {', '.join(dict.fromkeys(map(_corrected, changed)))}")
+        n = ngettext("{n} citation was corrected:", "{n} citations were corrected:", len(changed))
+        told = ", ".join(dict.fromkeys(map(_corrected, changed)))
+        lines.append(f"###### {n.format(n=number(len(changed)))} {told}")
     return "\n\n".join(lines)
 
 
 def _corrected(correction: Correction) -> str:
-    became = "was removed" if correction.to is None else f"is now [{correction.to}]"
-    return f"[{correction.was}] {became}"
+    if correction.to is None:
+        return _("{source} was removed").format(source=f"[{correction.was}]")
+    return _("{source} is now {other}").format(source=f"[{correction.was}]", other=f"[{correction.to}]")
 
 
 def _said(sentence: Sentence) -> str:
@@ -124,13 +127,13 @@ def _said(sentence: Sentence) -> str:
 
 
 def _mark(sentence: Sentence) -> str:
-    why = "; ".join(sentence.reasons) or (EXPLAINED[sentence.support] if sentence.support else "")
+    why = "; ".join(map(said, sentence.reasons)) or (_(EXPLAINED[sentence.support]) if sentence.support else "")
     return _link(sentence.support or PARTIALLY_SUPPORTED, why)
 
 
 def _link(support: Support, why: str) -> str:
     """`[*(partially supported)*](#weak "why")`: the page draws a sign instead of italic words."""
-    words = f"({SAID[support]})"
+    words = f"({_(SAID[support])})"
     return f'[{f"*{words}*" if support == PARTIALLY_SUPPORTED else words}](#{support} "{_title(why)}")'
 
 

@@ -154,7 +154,8 @@ def phrases(text: str) -> dict[str, str]:
 
 
 def prose(text: str) -> str:
-    """A text without code, addresses, paths, options and the values in it."""
+    """A text without code, addresses, paths, options and the values in it, and without lines in other scripts."""
+    text = re.sub(r"^.*[а-яА-Я].*$", " ", text, flags=re.MULTILINE)
     text = re.sub(r"```.*?```|`[^`\n]*(?:\n[^`\n]*)?`", " ", text, flags=re.DOTALL)
     return re.sub(r"https?://\S+|\]\([^)]*\)|[\w./-]*[/_\\][\w./-]*|\{[^}]*\}|<[^>]*>|--?\w[\w-]*", " ", text)
 

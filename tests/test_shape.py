@@ -71,6 +71,7 @@ ALLOWED = {  # library → the files that may import it
     "sklearn": {"rag/comparison/ratings.py"},
     "peft": {"rag/adapt/lora.py", "rag/adapt/prepare.py"},
     "gguf": {"rag/adapt/lora.py"},
+    "babel": {"ui/texts/languages.py"},
     "fastapi": {"ui/"},
     "asyncpg": {"ingest/postgres.py"},
     "sqlite3": {
@@ -94,7 +95,7 @@ PURE = {
     "ingest/steps.py", "ingest/readable.py", "ingest/notes.py",
     "ingest/verbatim.py", "ingest/sentences.py", "ingest/authors.py", "ingest/injections.py", "ingest/bibliography.py",
     "ingest/identifiers.py", "ingest/names.py", "ingest/page_labels.py", "rag/retrieval/pages.py",
-    "rag/answer.py", "rag/message.py", "rag/weights.py",
+    "rag/answer.py", "rag/message.py", "rag/texts/__init__.py", "rag/weights.py",
     "rag/prompts.py", "rag/verify/citations.py", "rag/words.py", "rag/render.py",
     "rag/verify/claims.py", "rag/verify/support.py", "rag/verify/conflicts.py", "rag/verify/quotations.py",
     "rag/verify/confidence.py", "rag/quoting/quoted_answer.py",
@@ -109,7 +110,7 @@ PURE = {
     "rag/comparison/routing.py", "rag/comparison/plots.py", "rag/costs/ownership.py",
 }  # fmt: skip
 ORDER = (  # of rag, the ground first: each imports from what stands before it, and from nothing beside it
-    ("errors", "settings", "keys", "message", "words", "weights", "sanitise", "markers"),
+    ("errors", "settings", "keys", "message", "texts", "words", "weights", "sanitise", "markers"),
     ("costs", "servers", "reading", "inert", "choices"),
     ("answer", "privacy"),
     ("retrieval", "verify", "models", "saved_answer", "sentence_marks", "insight"),

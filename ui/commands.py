@@ -13,7 +13,7 @@ from rag.costs.accounting import cost_words, total
 from rag.inert import cut, inert, table
 from rag.insight.figures import KEY, figures_of, read_figures
 from rag.retrieval.terms import Terms
-from rag.words import counted
+from rag.texts import _, counted, number
 from ui import composer, conversation, core, scope
 from ui.exports import table as tables
 
@@ -44,7 +44,7 @@ async def run(message: cl.Message, text: str) -> bool:
         case composer.SUMMARISE:
             papers = _papers(scope.of_message(message))
             if len(papers) > MOST_SUMMARISED or not papers:
-                await _too_many(papers, MOST_SUMMARISED, "Summarise")
+                await _too_many(papers, MOST_SUMMARISED, _("Summarise"))
             for paper in papers if len(papers) <= MOST_SUMMARISED else ():
                 words = f"Summarise this paper: {text}" if text else "Summarise this paper."
                 await conversation.ask(words, mode=mode, choice=scope.of_papers([paper]))
@@ -71,11 +71,13 @@ def _papers(choice: scope.Choice) -> list[Paper]:
 
 async def _too_many(papers: list[Paper], most: int, name: str) -> None:
     if not papers:
-        await cl.Message("There are no papers to ask. Drop a PDF into the chat, or choose other papers.").send()
+        await cl.Message(_("There are no papers to ask. Drop a PDF into the chat, or choose other papers.")).send()
         return
     await cl.Message(
-        f"{name} takes up to {counted(most, 'paper')}, and {len(papers)} are selected. "
-        "Choose fewer in the Library or by a tag, then use the command again."
+        _(
+            "{name} takes up to {papers}, and {n} are selected. "
+            "Choose fewer in the Library or by a tag, then use the command again."
+        ).format(name=name, papers=counted(most, "paper"), n=number(len(papers)))
     ).send()
 
 
@@ -83,9 +85,9 @@ async def _compare(papers: list[Paper], questions: list[str]) -> None:
     """A table of papers by questions, which grows cell by cell; Stop keeps what is there."""
     most = max(1, MOST_CELLS // len(questions))
     if len(papers) > most or not papers:
-        await _too_many(papers, most, "With these questions, Compare")
+        await _too_many(papers, most, _("With these questions, Compare"))
         return
-    rows = [["Paper", *questions], *([_named(paper), *("" for _ in questions)] for paper in papers)]
+    rows = [[_("Paper"), *questions], *([_named(paper), *("" for _ in questions)] for paper in papers)]
     spent: list[dict[str, Any]] = []
     message = cl.Message("")
     await message.send()
@@ -93,7 +95,9 @@ async def _compare(papers: list[Paper], questions: list[str]) -> None:
         with core.answering() as assistant:
             for row, paper in zip(rows[1:], papers, strict=True):
                 for n, question in enumerate(questions, start=1):
-                    asking = f"Asking {inert(paper.short_cite)}: {inert(question)}"
+                    asking = _("Asking {paper}: {question}").format(
+                        paper=inert(paper.short_cite), question=inert(question)
+                    )
                     message.content = f"{asking}\n\n{tables.as_markdown(rows)}"
                     await message.update()
                     row[n], figures = await _cell(assistant, question, paper)
@@ -125,22 +129,21 @@ async def _glossary(papers: list[Paper], text: str) -> None:
     rows = await cl.make_async(_terms)([paper.id for paper in papers], text.casefold())
     if not rows:
         await cl.Message(
-            "No such term in these papers."
+            _("No such term in these papers.")
             if text
-            else "These papers define no abbreviations, and you have no glossary."
+            else _("These papers define no abbreviations, and you have no glossary.")
         ).send()
         return
-    more = f"\n\n{len(rows) - MOST_TERMS} more: type a word after the command to find a term." * (
-        len(rows) > MOST_TERMS
-    )
-    await cl.Message(table([("Term", "Meaning", "From"), *rows[:MOST_TERMS]]) + more).send()
+    left = _("{n} more: type a word after the command to find a term.").format(n=number(len(rows) - MOST_TERMS))
+    more = f"\n\n{left}" if len(rows) > MOST_TERMS else ""
+    await cl.Message(table([(_("Term"), _("Meaning"), _("From")), *rows[:MOST_TERMS]]) + more).send()
 
 
 def _terms(paper_ids: list[str], wanted: str) -> list[tuple[str, str, str]]:
     """Term, meaning, where from: the user's glossary first, then what the papers define, the most frequent first."""
     terms = Terms(core.library())
     titles = {paper.id: paper.short_cite for paper in core.library().papers()}
-    rows = [(entry.term, entry.definition or "", "your glossary") for entry in terms.glossary.entries()]
+    rows = [(entry.term, entry.definition or "", _("your glossary")) for entry in terms.glossary.entries()]
     found = [meaning for meanings in terms.index(paper_ids).shorts.values() for meaning in meanings]
     found.sort(key=lambda meaning: (-sum(n for _, n in meaning.papers), meaning.short))
     rows += [(m.short, m.long, ", ".join(titles.get(name, "") for name, _ in m.papers[:3])) for m in found]
@@ -157,34 +160,40 @@ async def _cost() -> None:
         kept = [metadata.get(KEY)] if "answer" in metadata else metadata.get("spent")
         answers += [read_figures(figures) for figures in kept or []]
     if not answers:
-        await cl.Message("Nothing was asked in this chat yet, so nothing was spent.").send()
+        await cl.Message(_("Nothing was asked in this chat yet, so nothing was spent.")).send()
         return
     by_model: dict[str, list[Written]] = {}
     for figures in answers:
         for part in figures.written:
             by_model.setdefault(part.model, []).append(part)
-    rows: list[tuple[str, ...]] = [("Model", "Answers", "Tokens read", "Tokens written", "Seconds", "Energy", "Cost")]
+    rows: list[tuple[str, ...]] = [
+        (_("Model"), _("Answers"), _("Tokens read"), _("Tokens written"), _("Seconds"), _("Energy"), _("Cost"))
+    ]
     for name, parts in by_model.items():
         energy = total(part.wh for part in parts)
         rows.append(
             (
                 name,
-                f"{len(parts):,}",
+                number(len(parts)),
                 _number(total(part.input_tokens for part in parts)),
                 _number(total(part.output_tokens for part in parts)),
                 _number(total(part.seconds for part in parts)),
-                "unknown" if energy is None else f"{energy:.2f} Wh",
+                _("unknown") if energy is None else f"{number(energy, 2)} Wh",
                 cost_words(total(part.usd for part in parts)),
             )
         )
     away = sum(figures.stayed is False for figures in answers)
-    told = "Nothing left this machine." if not away else f"{counted(away, 'answer')} used a model elsewhere."
+    told = _("Nothing left this machine.")
+    if away:
+        told = _("{answers} used a model elsewhere.").format(answers=counted(away, "answer"))
     if unknown := sum(figures.stayed is None for figures in answers):
-        told = f"Nothing is known of {counted(unknown, 'answer')} of an earlier version. " + told * bool(away)
+        old = _("Nothing is known of {answers} of an earlier version.").format(answers=counted(unknown, "answer"))
+        told = f"{old} {told * bool(away)}"
     whole = cost_words(total(figures.spent if figures.stayed is not None else None for figures in answers))
-    shown = f"{table(rows)}\n\n" if by_model else "No language model was used.\n\n"
-    await cl.Message(f"{shown}{counted(len(answers), 'answer')} in this chat: {inert(whole)}. {told}").send()
+    shown = table(rows) if by_model else _("No language model was used.")
+    summed = _("{answers} in this chat: {cost}.").format(answers=counted(len(answers), "answer"), cost=inert(whole))
+    await cl.Message(f"{shown}\n\n{summed} {told}".rstrip()).send()
 
 
 def _number(value: float | None) -> str:
-    return "unknown" if value is None else f"{value:,.0f}"
+    return _("unknown") if value is None else number(value)

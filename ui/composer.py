@@ -7,30 +7,32 @@ from typing import TYPE_CHECKING, Any, cast, get_args
 import chainlit as cl
 
 from rag.answer import Mode
+from rag.texts import N_, _
 from ui import core, scope
 from ui.starters import questions
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-LIBRARY, SUMMARISE, COMPARE, GLOSSARY, COST, EXPORT = "Library Summarise Compare Glossary Cost Export".split()
-"""The commands; what each does is said in `_COMMANDS`."""
+LIBRARY, SUMMARISE, COMPARE = N_("Library"), N_("Summarise"), N_("Compare")
+GLOSSARY, COST, EXPORT = N_("Glossary"), N_("Cost"), N_("Export")
+"""The commands; what each does is said in `_COMMANDS`. The page names and sends them in the reader's language."""
 
 _COMMANDS = (
-    (LIBRARY, "library", "Your papers: add, find, correct, tag, remove"),
-    (SUMMARISE, "scroll-text", "Each of the papers chosen below, up to five"),
-    (COMPARE, "table", "A table: papers by questions, one question a line; without questions, an overview"),
-    (GLOSSARY, "book-a", "Abbreviations and terms of the papers chosen below; type a word to find one"),
-    (COST, "coins", "Tokens, time, energy and money spent in this chat"),
-    (EXPORT, "download", "This chat as a report, Markdown, JSON or BibTeX"),
+    (LIBRARY, "library", N_("Your papers: add, find, correct, tag, remove")),
+    (SUMMARISE, "scroll-text", N_("Each of the papers chosen below, up to five")),
+    (COMPARE, "table", N_("A table: papers by questions, one question a line; without questions, an overview")),
+    (GLOSSARY, "book-a", N_("Abbreviations and terms of the papers chosen below; type a word to find one")),
+    (COST, "coins", N_("Tokens, time, energy and money spent in this chat")),
+    (EXPORT, "download", N_("This chat as a report, Markdown, JSON or BibTeX")),
 )
 
-NONE_SET_UP = " No larger model is set up yet: choose one in Settings."
+NONE_SET_UP = N_("No larger model is set up yet: choose one in Settings.")
 
 _MODES = (
-    ("draft", "Draft", "zap", "Only the small models on this machine answer. Fast and private."),
-    ("auto", "Auto", "wand-sparkles", "A larger model steps in when the draft is poorly supported."),
-    ("refine", "Refine", "sparkles", "A larger model reviews every draft."),
+    ("draft", N_("Draft"), "zap", N_("Only the small models on this machine answer. Fast and private.")),
+    ("auto", N_("Auto"), "wand-sparkles", N_("A larger model steps in when the draft is poorly supported.")),
+    ("refine", N_("Refine"), "sparkles", N_("A larger model reviews every draft.")),
 )
 
 
@@ -38,7 +40,10 @@ async def show_controls() -> None:
     """Set the pickers and commands; needed when a chat starts and when it is resumed."""
     await show_pickers()
     await cl.context.emitter.set_commands(
-        [{"id": name, "icon": icon, "description": text, "button": name == LIBRARY} for name, icon, text in _COMMANDS]
+        [
+            {"id": _(name), "icon": icon, "description": _(text), "button": name == LIBRARY}
+            for name, icon, text in _COMMANDS
+        ]
     )
 
 
@@ -57,14 +62,25 @@ async def refresh_pickers() -> None:
 
 def _pickers() -> list[cl.Mode]:
     now = cl.user_session.get("answer_mode") or "draft"
-    missing = NONE_SET_UP if core.assistant().expert is None else ""
+    missing = f" {_(NONE_SET_UP)}" if core.assistant().expert is None else ""
     options = [
         cl.ModeOption(
-            id=name, name=label, icon=icon, description=text + (missing if name != "draft" else ""), default=name == now
+            id=name,
+            name=_(label),
+            icon=icon,
+            description=_(text) + (missing if name != "draft" else ""),
+            default=name == now,
         )
         for name, label, icon, text in _MODES
     ]
-    return [cl.Mode(id="answer", name="Answer mode", options=options), scope.picker()]
+    return [cl.Mode(id="answer", name=_("Answer mode"), options=options), scope.picker()]
+
+
+def command_of(message: cl.Message) -> str | None:
+    """The command of a message by its English name; the page sends the name that it shows."""
+    known = {_(name): name for name, *_ignored in _COMMANDS}
+    command: str | None = message.command
+    return known.get(command or "", command)
 
 
 def mode_of(message: cl.Message) -> Mode:

@@ -11,6 +11,7 @@ from chainlit.utils import utc_now
 from rag.inert import inert
 from rag.privacy import consent_facts
 from rag.render import fenced
+from rag.texts import N_, _
 from ui import core
 
 if TYPE_CHECKING:
@@ -21,16 +22,16 @@ ANSWER_SECONDS = 300
 
 # While Chainlit asks, its page has no Stop button, and a custom one would block the others: hence "Not now".
 _BUTTONS: tuple[tuple[Verdict | None, str, str], ...] = (
-    ("once", "Send once", "send"),
-    ("chat", "For this chat", "messages-square"),
-    (None, "Not now", "x"),
-    ("never", "Never in this chat", "ban"),
+    ("once", N_("Send once"), "send"),
+    ("chat", N_("For this chat"), "messages-square"),
+    (None, N_("Not now"), "x"),
+    ("never", N_("Never in this chat"), "ban"),
 )
 _OUTCOMES: dict[Verdict | None, str] = {
-    "once": "You allowed this to be sent once.",
-    "chat": "You allowed sending to this model at this address for this chat.",
-    "never": "Nothing was sent, and nothing will be sent in this chat.",
-    None: "Nothing was sent.",
+    "once": N_("You allowed this to be sent once."),
+    "chat": N_("You allowed sending to this model at this address for this chat."),
+    "never": N_("Nothing was sent, and nothing will be sent in this chat."),
+    None: N_("Nothing was sent."),
 }
 
 
@@ -41,16 +42,17 @@ async def ask(payload: Payload) -> Verdict | None:
     asks again.
     """
     titles = {paper.id: paper.title for paper in core.library().papers()}
-    shown = cl.Step(name="exactly what would be sent", type="tool", show_input=False)
+    shown = cl.Step(name=_("exactly what would be sent"), type="tool", show_input=False)
     shown.start = shown.end = utc_now()
     # first the exact payload, which is what counts; then the same messages with real line breaks
-    parts = [fenced(payload.text, language="json"), "The same messages with their line breaks:"]
+    parts = [fenced(payload.text, language="json"), _("The same messages with their line breaks:")]
     parts += [fenced(f"{message['role']}:\n{message['content']}") for message in payload.messages]
     shown.output = "\n\n".join(parts)
     lines = [f"- {label}: **{inert(value)}**" for label, value in consent_facts(payload, titles=titles)]
-    head = "**May this leave your machine?** The larger model runs elsewhere. All that would be sent is shown above."
+    asked = _("May this leave your machine?")
+    head = f"**{asked}** {_('The larger model runs elsewhere. All that would be sent is shown above.')}"
     buttons = [
-        cl.Action(name="consent", label=label, icon=icon, payload={"verdict": verdict})
+        cl.Action(name="consent", label=_(label), icon=icon, payload={"verdict": verdict})
         for verdict, label, icon in _BUTTONS
     ]
     question = cl.AskActionMessage("\n".join([head, "", *lines]), actions=buttons, timeout=ANSWER_SECONDS)
@@ -59,16 +61,16 @@ async def ask(payload: Payload) -> Verdict | None:
     try:
         answer = await _pressed(question)
     except asyncio.CancelledError:
-        await _close(question, buttons, "Nothing was sent: you stopped the answer.")
+        await _close(question, buttons, _("Nothing was sent: you stopped the answer."))
         raise
     except _PageIsGoneError:
-        await _close(question, buttons, "Nothing was sent: the page was closed or reloaded before you answered.")
+        await _close(question, buttons, _("Nothing was sent: the page was closed or reloaded before you answered."))
         return None
     # trust the number of the button, which we made, not what the page says it means
     number = str(answer.get("id")) if answer else ""
     verdict = next((verdict for (verdict, *_), button in zip(_BUTTONS, buttons, strict=True)
                     if button.id == number), None)  # fmt: skip
-    question.content = f"*{_OUTCOMES[verdict]}*"
+    question.content = f"*{_(_OUTCOMES[verdict])}*"
     await question.update()
     return verdict
 

@@ -29,7 +29,7 @@ from rag.render import (
 )
 from rag.sanitise import Sanitiser
 from rag.saved_answer import answer_facts, load_answer
-from rag.words import counted
+from rag.texts import _, counted, said
 from ui import consent_question, core, ending, export, panel, refinement, scope
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ class Reply:
         self._passages: Collection[Passage] = ()
         self._message = cl.Message("")
         self._reading = cl.Step(
-            name="your papers", type="tool", default_open=True, auto_collapse=True, show_input=False
+            name=_("your papers"), type="tool", default_open=True, auto_collapse=True, show_input=False
         )
         self._heads: list[str] = []
         self._heading = ""
@@ -79,8 +79,12 @@ class Reply:
         match event:
             case Retrieved(passages, searched, asked):
                 self._links, self._passages = links_to(passages), passages
-                self._heads = [f"Searched for: {inert(searched)}"] if searched else []
-                self._heads += [f"Searched {inert(scope_words(asked))}"] if asked and not asked.whole else []
+                self._heads = [_("Searched for: {words}").format(words=inert(searched))] if searched else []
+                self._heads += (
+                    [_("Searched {papers}").format(papers=inert(scope_words(asked)))]
+                    if asked and not asked.whole
+                    else []
+                )
                 self._list(passages)
                 await self._reading.update()
             case Queued(ahead):
@@ -100,8 +104,10 @@ class Reply:
                 await self._show()
             case Escalated(model, reason):
                 self._text += self._stream.finish()
-                looking = f"*{inert(model)} is reviewing this draft: {inert(reason)}*"
-                self._heading = "\n\n".join(filter(None, (linked(self._text, links=self._links), looking, "")))
+                looking = _("{model} is reviewing this draft: {reason}").format(
+                    model=inert(model), reason=inert(said(reason))
+                )
+                self._heading = "\n\n".join(filter(None, (linked(self._text, links=self._links), f"*{looking}*", "")))
                 self._text, self._stream = "", Sanitiser()
                 self._messages = len(cl.chat_context.get())
                 await self._show()
@@ -112,7 +118,7 @@ class Reply:
     async def finish(self) -> None:
         """Replace the streamed text by the checked answer, and store it."""
         if self.answer is None:
-            await self.abandon("(the answer was interrupted)")
+            await self.abandon(_("(the answer was interrupted)"))
             return
         await self._close_reading()
         await self._stay_last()
@@ -132,7 +138,9 @@ class Reply:
         await self._keep()
         await self._folded(changes_title(self.answer), changed(self.answer))
         rest = not_cited(self.answer)
-        await self._folded(f"{counted(len(rest), 'more passage')}, not cited", also_says(self.answer))
+        await self._folded(
+            _("{passages}, not cited").format(passages=counted(len(rest), "more passage")), also_says(self.answer)
+        )
 
     async def abandon(self, why: str) -> None:
         """Keep the text so far and its sources, and say why there is no more."""
@@ -140,7 +148,8 @@ class Reply:
         await self._stay_last()
         self._text += self._stream.finish()
         text = f"{self._heading}{linked(self._text, links=self._links)}\n\n*{why}*".strip()
-        read = f"##### Read, not checked\n\n{reading(self._passages)}" if self._passages else ""
+        title = _("Read, not checked")
+        read = f"##### {title}\n\n{reading(self._passages)}" if self._passages else ""
         self._message.content = "\n\n".join(filter(None, (text, read)))
         self._message.metadata = {"stopped": self._question}
         self._message.actions = buttons(self._message.metadata)
@@ -149,12 +158,12 @@ class Reply:
     async def fail(self) -> None:
         """Make room for an error message: keep any text so far, else remove the message."""
         if self._heading or self._text or self._stream.holds:
-            await self.abandon("(the answer was interrupted)")
+            await self.abandon(_("(the answer was interrupted)"))
         else:
             await self._reading.remove()
 
     def _list(self, passages: Collection[Passage]) -> None:
-        self._reading.name = reading_title(passages) if passages else "your papers"
+        self._reading.name = reading_title(passages) if passages else _("your papers")
         self._reading.output = "\n\n".join([*self._heads, reading(passages)])
 
     async def _show(self) -> None:
@@ -258,13 +267,17 @@ def _again(metadata: dict[str, Any]) -> list[cl.Action]:
     question = metadata.get("question") or metadata.get("stopped")
     if not question:
         return []
-    same = "Ask the same question again, of the papers chosen now"
-    made = [cl.Action(name=AGAIN, label="Ask again", icon="refresh-cw", tooltip=same, payload={"question": question})]
+    same = _("Ask the same question again, of the papers chosen now")
+    made = [
+        cl.Action(name=AGAIN, label=_("Ask again"), icon="refresh-cw", tooltip=same, payload={"question": question})
+    ]
     models = (metadata.get("facts") or {}).get("models") or []
     if len(models) > 1 and not metadata.get("record") and core.assistant().expert is not None:
         payload = {"question": question, "mode": "draft"}
-        tooltip = "Ask again with only the small models on this machine"
-        made.append(cl.Action(name=AGAIN, label="Ask again as a draft", icon="zap", tooltip=tooltip, payload=payload))
+        tooltip = _("Ask again with only the small models on this machine")
+        made.append(
+            cl.Action(name=AGAIN, label=_("Ask again as a draft"), icon="zap", tooltip=tooltip, payload=payload)
+        )
     return made
 
 
@@ -289,7 +302,7 @@ async def _show(events: AsyncGenerator[Event, None], question: str) -> Answer | 
                 async for event in events:
                     await reply.take(event)
         except asyncio.CancelledError:
-            await reply.abandon("(stopped)")
+            await reply.abandon(_("(stopped)"))
             raise
         except Exception:
             await reply.fail()
@@ -303,7 +316,7 @@ async def stoppable(work: Coroutine[Any, Any, None]) -> None:
     session = cl.context.session
     if session.current_task and not session.current_task.done():
         work.close()
-        await cl.context.emitter.send_toast("Another answer is still being written.", "warning")
+        await cl.context.emitter.send_toast(_("Another answer is still being written."), "warning")
         return
     task = session.current_task = asyncio.create_task(work)
     await cl.context.emitter.task_start()

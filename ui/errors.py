@@ -13,6 +13,7 @@ import chainlit as cl
 from ingest.trouble import in_words
 from rag.health import faults
 from rag.inert import inert
+from rag.texts import _, said
 from ui import core
 
 if TYPE_CHECKING:
@@ -26,13 +27,15 @@ T = TypeVar("T")
 
 def sentence(error: Exception) -> str:
     """The message for the user; an unexpected error gets a number, found in the health report and in the log."""
-    if said := in_words(error):
-        return str(said)
+    if known := in_words(error):
+        return said(str(known))
     number = secrets.token_hex(3)
     log.error("Error %s", number, exc_info=error)
     with suppress(Exception):  # settings that cannot be read are reported elsewhere
         faults.note(core.settings().library.expanduser().resolve(), error, number=number)
-    return f"Something went wrong in Scholion. Health, at the top of the page, lists it as error {number}."
+    return _("Something went wrong in Scholion. Health, at the top of the page, lists it as error {number}.").format(
+        number=number
+    )
 
 
 def visible(handler: Callable[P, Awaitable[T]]) -> Callable[P, Awaitable[T | None]]:

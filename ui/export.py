@@ -12,6 +12,7 @@ from ingest.bibliography import write_bibtex
 from ingest.references import References, styles
 from rag.render import fenced, with_references
 from rag.sentence_marks import marks_in_words
+from rag.texts import _
 from ui import core
 from ui.errors import sentence
 from ui.exports.plain import plain
@@ -57,7 +58,7 @@ def actions(metadata: dict[str, Any]) -> list[cl.Action]:
         return []
     payload = {"answer": metadata.get("doubted") or metadata.get("answer", ""), "cited": cited}
     return [
-        cl.Action(name=COPY, label="Copy with references", icon="copy", payload=payload),
+        cl.Action(name=COPY, label=_("Copy with references"), icon="copy", payload=payload),
         cl.Action(name=BIBTEX, label="BibTeX", icon="quote", payload={"cited": cited}),
     ]
 
@@ -71,7 +72,7 @@ async def act(name: str, payload: Any) -> None:
     payload = payload if isinstance(payload, dict) else {}
     cited = _cited(payload.get("cited"))
     if name == BIBTEX:
-        papers = {paper.id: paper for _, paper, _ in cited}
+        papers = {paper.id: paper for _marker, paper, _page in cited}
         await cl.Message(fenced(write_bibtex(list(papers.values())).strip(), language="bibtex")).send()
         return
     text = await cl.make_async(_referenced)(plain(str(payload.get("answer", ""))), cited)
@@ -90,9 +91,9 @@ async def copied(message: Any) -> None:
         return
     cl.user_session.set(_COPIED, None)
     if kind == "scholion:copied":
-        await cl.context.emitter.send_toast("Copied: the answer with its references.", "success")
+        await cl.context.emitter.send_toast(_("Copied: the answer with its references."), "success")
     else:
-        await cl.Message(f"Your browser did not allow copying. Copy the text here:\n\n{fenced(text)}").send()
+        await cl.Message(f"{_('Your browser did not allow copying. Copy the text here:')}\n\n{fenced(text)}").send()
 
 
 def _referenced(text: str, cited: list[tuple[int, Paper, int]]) -> str:
@@ -104,7 +105,7 @@ def _referenced(text: str, cited: list[tuple[int, Paper, int]]) -> str:
     where = {marker: (paper, page) for marker, paper, page in reversed(cited)}
     papers = {where[marker][0].id: where[marker][0] for marker in used if marker in where}
     references = References(list(papers.values()), style)
-    entries = "\n".join(entry for _, entry in references.entries())
+    entries = "\n".join(entry for _number, entry in references.entries())
     return "\n\n".join(part for part in (cited_in_style(text, where, references), entries) if part)
 
 

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 import chainlit as cl
 
 from rag.servers import discover
-from rag.words import counted
+from rag.texts import N_, _, counted
 from ui import core
 from ui.people import rules
 
 if TYPE_CHECKING:
     from rag.servers import Engine
 
-LABEL = "Settings:"
+LABEL = N_("Settings:")
 """What the offer begins with: `public/custom.js` opens the settings page for it."""
 
 COMMAND = "Settings"
@@ -51,5 +51,6 @@ def said(engines: tuple[Engine, ...]) -> str | None:
         usable = [model for model in engine.models if model.chat and not model.relayed_to]
         if usable:
             models = usable[0].id if len(usable) == 1 else counted(len(usable), "model")
-            return f"{LABEL} {engine.name} runs here with {models}. Use it?"
+            offer = _("{server} runs here with {models}. Use it?").format(server=engine.name, models=models)
+            return f"{_(LABEL)} {offer}"
     return None

@@ -11,6 +11,7 @@ import chainlit as cl
 from ingest import UserFacingError
 from ingest.errors import UnknownPaperError
 from rag.render import TITLE_CHARS, cite_path
+from rag.texts import _
 from ui import core
 from ui.web import viewer
 
@@ -127,7 +128,7 @@ async def show(
     cited = page if words or passage else None
     props = {
         "address": viewer.address(paper.id, page, words=words, passage=passage, cited=cited, places=places),
-        "title": f"{title}, page {paper.page_name(page)}",
+        "title": _("{title}, page {page}").format(title=title, page=paper.page_name(page)),
     }
     # Chainlit searches for an element's name in every text; this one occurs in none
     element = cl.CustomElement(name="ScholionPage", props=props, display="page")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import chainlit as cl
 
 from rag.saved_answer import save_answer
+from rag.texts import _
 from ui import core
 
 if TYPE_CHECKING:
@@ -31,9 +32,9 @@ def actions(metadata: dict[str, Any]) -> list[cl.Action]:
     return [
         cl.Action(
             name=REFINE,
-            label="Refine this answer",
+            label=_("Refine this answer"),
             icon="sparkles",
-            tooltip=f"Ask {expert.name}, with the same passages",
+            tooltip=_("Ask {model}, with the same passages").format(model=expert.name),
             payload={"record": metadata["record"]},
         )
     ]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 import chainlit as cl
 
 from ingest import UserFacingError
-from rag.words import counted
+from rag.texts import _, counted
 from ui import core
 
 if TYPE_CHECKING:
@@ -41,14 +41,14 @@ def picker() -> cl.Mode:
     """The picker beside the composer, set to the chat's current choice."""
     now = _session()
     papers = {paper.id for paper in core.library().papers()}
-    options = [(ALL, "All papers", "layers", counted(len(papers), "paper"))]
+    options = [(ALL, _("All papers"), "layers", counted(len(papers), "paper"))]
     options += [(TAG + tag, tag, "tag", counted(len(ids), "paper")) for tag, ids in core.library().tags().items()]
     if chosen := [paper_id for paper_id in _chosen() if paper_id in papers]:
-        options.append((CHOSEN, f"{counted(len(chosen), 'chosen paper')}", "list-checks", "Chosen in the Library"))
+        options.append((CHOSEN, counted(len(chosen), "chosen paper"), "list-checks", _("Chosen in the Library")))
     here = now if now in {option[0] for option in options} else ALL
     return cl.Mode(
         id=PICKER,
-        name="Papers to search",
+        name=_("Papers to search"),
         options=[
             cl.ModeOption(id=name, name=label, icon=icon, description=text, default=name == here)
             for name, label, icon, text in options
@@ -100,9 +100,9 @@ def choose(paper_ids: Sequence[str]) -> str:
     cl.user_session.set("chosen", ids)
     cl.user_session.set(PICKER, CHOSEN if ids else ALL)
     return (
-        f"Your questions now search {counted(len(ids), 'chosen paper')}."
+        _("Your questions now search {papers}.").format(papers=counted(len(ids), "chosen paper"))
         if ids
-        else "Your questions now search all papers."
+        else _("Your questions now search all papers.")
     )
 
 
@@ -118,15 +118,17 @@ def choose_from(chosen: Mapping[str, Any]) -> str:
     papers = core.library().tagged(tag)
     name = next(known for known in core.library().tags() if known.casefold() == tag.strip().casefold())
     cl.user_session.set(PICKER, TAG + name)
-    return f"Your questions now search {counted(len(papers), 'paper')} tagged “{name}”."
+    return _("Your questions now search {papers} tagged “{tag}”.").format(
+        papers=counted(len(papers), "paper"), tag=name
+    )
 
 
 def in_words() -> str:
     """What this chat asks: "all papers", "2 chosen papers", "papers tagged “thesis”"."""
     now = _session()
     if now.startswith(TAG):
-        return f"papers tagged “{now.removeprefix(TAG)}”"
-    return counted(len(_chosen()), "chosen paper") if now == CHOSEN else "all papers"
+        return _("papers tagged “{tag}”").format(tag=now.removeprefix(TAG))
+    return counted(len(_chosen()), "chosen paper") if now == CHOSEN else _("all papers")
 
 
 def asks_all() -> bool:

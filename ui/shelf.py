@@ -8,6 +8,7 @@ from typing import Any
 import chainlit as cl
 
 from ingest import UserFacingError
+from rag.texts import _, said
 from ui import composer, scope
 
 ADDRESS = "/library"
@@ -17,9 +18,9 @@ ADDRESS = "/library"
 async def show() -> None:
     """Open the Library in the side panel; no message is sent."""
     # Chainlit searches for an element's name in every text; this one occurs in none
-    element = cl.CustomElement(name="ScholionPage", props={"address": ADDRESS, "title": "Library"}, display="page")
+    element = cl.CustomElement(name="ScholionPage", props={"address": ADDRESS, "title": _("Library")}, display="page")
     await cl.ElementSidebar.set_elements([element], key=uuid.uuid4().hex)  # before the title, which is lost otherwise
-    await cl.ElementSidebar.set_title("Library")
+    await cl.ElementSidebar.set_title(_("Library"))
 
 
 async def heard(message: Any) -> None:
@@ -36,12 +37,12 @@ async def heard(message: Any) -> None:
 
 async def _choose(message: dict[str, Any]) -> None:
     try:
-        said = scope.choose_from(message)
+        told = scope.choose_from(message)
     except UserFacingError as error:
-        await cl.context.emitter.send_toast(str(error), "error")
+        await cl.context.emitter.send_toast(said(str(error)), "error")
     else:
         await composer.show_pickers()
-        await cl.context.emitter.send_toast(said, "success")
+        await cl.context.emitter.send_toast(told, "success")
     await _tell()
 
 

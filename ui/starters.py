@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from rag.texts import N_, _
 from ui import core, samples
 
 if TYPE_CHECKING:
@@ -19,14 +20,21 @@ SHORT = 42
 """Characters of a title in a label."""
 
 _QUESTIONS: tuple[tuple[str, str, str], ...] = (
-    (r"result|finding|discussion|evaluation|experiment", "What does {} find?", "What are the main findings of {}?"),
-    (r"method|material|procedure|approach", "How was {} done?", "Which methods are used in {}?"),
-    (r"limitation|threats to validity", "What limits {}?", "What are the limitations of {}?"),
-    (r"conclusion|concluding", "What does {} conclude?", "What does {} conclude?"),
-    ("", "What is {} about?", "What is {} about?"),
-    ("", "Summarise {}", "Summarise {}."),
+    (
+        r"result|finding|discussion|evaluation|experiment",
+        N_("What does “{title}” find?"),
+        "What are the main findings of {}?",
+    ),
+    (r"method|material|procedure|approach", N_("How was “{title}” done?"), "Which methods are used in {}?"),
+    (r"limitation|threats to validity", N_("What limits “{title}”?"), "What are the limitations of {}?"),
+    (r"conclusion|concluding", N_("What does “{title}” conclude?"), "What does {} conclude?"),
+    ("", N_("What is “{title}” about?"), "What is {} about?"),
+    ("", N_("Summarise “{title}”"), "Summarise {}."),
 )
-"""Of each kind, which is asked once: the heading that must be there, the label, and the question."""
+"""Of each kind, which is asked once: the heading that must be there, the label, and the question.
+
+The question stays English in every language: the models on this machine read English.
+"""
 
 
 def questions() -> list[tuple[str, str]]:
@@ -57,8 +65,8 @@ def about(papers: Sequence[Paper], *, sections: Callable[[Paper], str]) -> list[
         if kind is None:
             continue
         kinds.remove(kind)
-        _, label, question = kind
-        found.append((label.format(f"“{title}”"), question.format(f"“{_quotable(paper.title)}”")))
+        label, question = kind[1:]
+        found.append((_(label).format(title=title), question.format(f"“{_quotable(paper.title)}”")))
         if len(found) == MOST:
             break
     return found + list(_more(papers, found, kinds))
@@ -71,8 +79,8 @@ def _more(
     if len(found) != 1:
         return
     paper = next(paper for paper in papers if short_title(paper))
-    _, label, question = next(kind for kind in kinds if not kind[0])
-    yield label.format(f"“{short_title(paper)}”"), question.format(f"“{_quotable(paper.title)}”")
+    label, question = next(kind for kind in kinds if not kind[0])[1:]
+    yield _(label).format(title=short_title(paper)), question.format(f"“{_quotable(paper.title)}”")
 
 
 def short_title(paper: Paper) -> str | None:

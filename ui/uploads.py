@@ -13,7 +13,7 @@ from ingest import IngestReport, ingest_pdf, save_attached
 from ingest.errors import UnknownPaperError
 from ingest.folder import temporary
 from rag.inert import inert
-from rag.words import counted
+from rag.texts import N_, _, counted, ngettext, number, said
 from ui import core
 from ui.errors import sentence
 from ui.people import who
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 UPDATE_SECONDS = 0.2
 BAR_CHARS = 20
-STEPS = {"reading": "Reading", "embedding": "Indexing", "storing": "Storing"}
+STEPS = {"reading": N_("Reading"), "embedding": N_("Indexing"), "storing": N_("Storing")}
 
 _one_at_a_time = asyncio.Lock()
 
@@ -38,14 +38,23 @@ async def add(elements: Iterable[Any]) -> list[Paper]:
 
 async def offer(papers: list[Paper]) -> None:
     """Offer a first question about papers uploaded without one."""
-    these = "it" if len(papers) == 1 else "them"
+    text = ngettext(
+        "Ask about it below. Questions search your whole library.",
+        "Ask about them below. Questions search your whole library.",
+        len(papers),
+    )
     action = cl.Action(
         name="ask_about",
-        label="What is it about?" if len(papers) == 1 else "What are they about?",
+        label=ngettext("What is it about?", "What are they about?", len(papers)),
         icon="message-circle-question",
         payload={"paper_ids": [paper.id for paper in papers]},
     )
-    await cl.Message(f"Ask about {these} below. Questions search your whole library.", actions=[action]).send()
+    await cl.Message(text, actions=[action]).send()
+
+
+def first_question(papers: int) -> str:
+    """What the button of `offer` asks, in the language of the models."""
+    return "What is it about?" if papers == 1 else "What are they about?"
 
 
 def is_pdf(path: Path) -> bool:
@@ -57,11 +66,15 @@ def is_pdf(path: Path) -> bool:
 async def _add_one(path: Path, name: str) -> Paper | None:
     if not await asyncio.to_thread(is_pdf, path):
         await cl.Message(
-            f"**{inert(name)}** is not a PDF, and only PDFs can be added. Export it as a PDF and try again."
+            _("**{file}** is not a PDF, and only PDFs can be added. Export it as a PDF and try again.").format(
+                file=inert(name)
+            )
         ).send()
         return None
     message = cl.Message(
-        f"**{inert(name)}** is waiting for the files before it …" if _one_at_a_time.locked() else _progress(name)
+        _("**{file}** is waiting for the files before it …").format(file=inert(name))
+        if _one_at_a_time.locked()
+        else _progress(name)
     )
     await message.send()
     async with _one_at_a_time:
@@ -76,7 +89,7 @@ async def _add_one(path: Path, name: str) -> Paper | None:
 
 def _attached_action(report: IngestReport) -> cl.Action:
     """The button that adds what is attached to a portfolio, from the copy that the library keeps of it."""
-    label = f"Add the {counted(len(report.attached), 'attached PDF')}"
+    label = _("Add the {files}").format(files=counted(len(report.attached), "attached PDF"))
     return cl.Action(name="add_attached", label=label, icon="paperclip", payload={"file_id": report.paper_id})
 
 
@@ -112,7 +125,9 @@ async def _ingest(path: Path, *, name: str, message: cl.Message) -> IngestReport
         await asyncio.wait({work}, timeout=30)
         report = None if not work.done() or work.exception() else work.result()
         added = report is not None and report.status != "failed"
-        message.content = _result(report) if added and report else f"**{inert(name)}** was not added *(stopped)*"
+        message.content = (
+            _result(report) if added and report else _("**{file}** was not added *(stopped)*").format(file=inert(name))
+        )
         await message.update()
         raise
     except Exception as error:  # noqa: BLE001 - shown in the message of the file that it belongs to
@@ -134,27 +149,32 @@ def _blocking(path: Path, *, file_name: str, latest: list[Progress], cancel: thr
 
 def _progress(name: str, progress: Progress | None = None) -> str:
     if progress is None:
-        return f"**{inert(name)}** · Getting ready …"
-    step = STEPS.get(progress.step, progress.step)
+        return f"**{inert(name)}** · {_('Getting ready …')}"
+    step = _(STEPS.get(progress.step, progress.step))
     if progress.total <= 1:
         return f"**{inert(name)}** · {step} …"
     filled = round(BAR_CHARS * progress.done / progress.total)
     bar = "█" * filled + "░" * (BAR_CHARS - filled)
-    return f"**{inert(name)}** · {step}\n\n{bar}  {progress.done} of {progress.total}"
+    return f"**{inert(name)}** · {step}\n\n{bar}  {_('{n} of {total}').format(n=progress.done, total=progress.total)}"
 
 
 def _result(report: IngestReport) -> str:
     title = f"**{inert(report.title or report.file)}**"
     match report.status:
         case "added":
-            size = f"{counted(report.pages or 0, 'page')}, {counted(report.chunks or 0, 'passage')}"
-            added = f"{title} is in your library: {size}, {report.seconds:.1f} s."
+            added = _("{title} is in your library: {pages}, {passages}, {seconds} s.").format(
+                title=title,
+                pages=counted(report.pages or 0, "page"),
+                passages=counted(report.chunks or 0, "passage"),
+                seconds=number(report.seconds, 1),
+            )
             told = [*report.notes, *([report.like_sentence] if report.like_sentence else [])]
-            return "\n\n".join([added, *map(inert, told)])
+            return "\n\n".join([added, *(inert(said(one)) for one in told)])
         case "skipped":
-            return f"{title} is already in your library."
+            return _("{title} is already in your library.").format(title=title)
         case _:
             reason = report.error or ""
-            if reason.startswith(f"{report.file} "):  # its name has been said
-                reason = f"It {reason.removeprefix(f'{report.file} ')}"
-            return f"**{inert(report.file)}** was not added. {inert(reason)}"
+            why = said(reason)
+            if why == reason and reason.startswith(f"{report.file} "):  # its name has been said
+                why = f"It {reason.removeprefix(f'{report.file} ')}"
+            return f"{_('**{file}** was not added.').format(file=inert(report.file))} {inert(why)}"

@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
+from rag.texts import _, dollars
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
@@ -95,11 +97,11 @@ def total(parts: Iterable[float | None]) -> float | None:
 def cost_words(usd: float | None) -> str:
     """`$0.0041`, `$12.30`, `free`, `less than $0.0001` or `unknown cost`, with two significant digits below $1."""
     if usd is None:
-        return "unknown cost"
+        return _("unknown cost")
     if usd <= 0:
-        return "free"
+        return _("free")
     if usd < 0.0001:
-        return "less than $0.0001"
+        return _("less than {usd}").format(usd=dollars("0.0001"))
     if usd >= 0.995:
-        return f"${usd:,.2f}"
-    return f"${float(f'{usd:.2g}'):.4f}".rstrip("0").ljust(5, "0")
+        return dollars(f"{usd:,.2f}")
+    return dollars(f"{float(f'{usd:.2g}'):.4f}".rstrip("0").ljust(4, "0"))

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rag.costs.accounting import Energy
+from rag.texts import _, number
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -129,12 +130,13 @@ def energy_words(energies: Iterable[Energy]) -> str:
     parts = list(energies)
     known = [part.wh for part in parts if part.wh is not None]
     if not parts or len(known) < len(parts):
-        return "unknown energy"
+        return _("unknown energy")
     total = sum(known)
-    amount = f"{total:.2g} Wh" if total < 10 else f"{total:,.0f} Wh"
+    digits = f"{total:.2g}" if total < 10 else f"{total:.0f}"
+    amount = f"{digits if 'e' in digits else number(float(digits), len(digits.partition('.')[2]))} Wh"
     if any(part.measured == "estimated" for part in parts):
-        return f"about {amount} (estimate)"
-    return f"{amount} (measured for the whole machine)"
+        return _("about {amount} (estimate)").format(amount=amount)
+    return _("{amount} (measured for the whole machine)").format(amount=amount)
 
 
 def _used(before: Reading, after: Reading, name: str) -> float:

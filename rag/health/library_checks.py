@@ -193,8 +193,10 @@ def privacy_line(folder: Path) -> Line:
     entries = log.entries()
     policy = load_policy(folder, log)
     calls = sum(entry["event"] == "permitted" for entry in entries)
-    words = "nothing may leave" if policy.library == "local only" else "you are asked before anything leaves"
-    said = f"The audit log is complete with {counted(len(entries), 'line')}; {words} this machine."
+    lines = counted(len(entries), "line")
+    said = f"The audit log is complete with {lines}; you are asked before anything leaves this machine."
+    if policy.library == "local only":
+        said = f"The audit log is complete with {lines}; nothing may leave this machine."
     facts = {"lines": len(entries), "permitted": calls, "local_only": policy.library == "local only"}
     return Line(about="Privacy log", state="ok", said=said, facts=facts)
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from rag.health.report import Check, Line
 from rag.models.machine import in_words, this_machine
 from rag.servers.loopback import hear, loopback_address, loopback_client
+from rag.words import counted
 
 if TYPE_CHECKING:
     from rag.models.machine import Machine
@@ -72,9 +73,9 @@ def memory(machine: Machine, *, running: bool) -> Line:
         "vram_mb": _mb(machine.vram_total),
         "vram_free_mb": _mb(machine.vram_free),
     }
-    said = f"{in_words(free)} of {in_words(total)} are free.{graphics}"
+    said = f"{in_words(free)} of {in_words(total)} are free." + graphics
     if free is None:
-        return Line(about="Memory", state="note", said=f"The free memory is not known.{graphics}", facts=facts)
+        return Line(about="Memory", state="note", said="The free memory is not known." + graphics, facts=facts)
     if free >= COMFORTABLE_BYTES:
         return Line(about="Memory", state="ok", said=said, facts=facts)
     tight = free < NEEDED_BYTES and not running
@@ -97,7 +98,7 @@ def disk(folder: Path) -> Line:
 def processor(cpuinfo: Path) -> Line:
     """Cores, and the features that make models quick; not known on systems without /proc/cpuinfo."""
     cores = this_machine().cores
-    words = f"{cores} core" if cores == 1 else f"{cores} cores"
+    words = counted(cores, "core")
     facts: dict[str, bool | float | str | None] = {"cores": cores, "machine": platform.machine()}
     try:
         lines = cpuinfo.read_text(encoding="utf-8", errors="replace").splitlines()

@@ -118,9 +118,12 @@ def _fetch(url: str, part: Path, *, size: int | None, tell: Tell, proxy: str | N
         if not last and isinstance(error, httpx2.TransportError) and not isinstance(error, httpx2.ConnectError):
             return False
         here = part.stat().st_size if part.exists() else 0
-        what = f"broke after {in_words(here)}" if here else "could not be opened"
+        name = type(error).__name__
         raise DownloadError(
-            f"The connection {what} ({type(error).__name__}).", "Run the same command again to continue from there."
+            f"The connection broke after {in_words(here)} ({name})."
+            if here
+            else f"The connection could not be opened ({name}).",
+            "Run the same command again to continue from there.",
         ) from error
 
 

@@ -8,6 +8,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from rag.sanitise import printable
+from rag.texts import N_, _, dollars, number
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,12 +19,12 @@ if TYPE_CHECKING:
     from rag.privacy.permit import Payload
 
 WHERE: dict[Locality, str] = {
-    "machine": "this machine",
-    "network": "your own network, not this machine",
-    "remote": "beyond your network",
+    "machine": N_("this machine"),
+    "network": N_("your own network, not this machine"),
+    "remote": N_("beyond your network"),
 }
 
-RELAYED = ", but its server passes it on to a cloud"
+RELAYED = N_(", but its server passes it on to a cloud")
 
 _ANSWERS: dict[str, Verdict] = {
     "o": "once",
@@ -44,21 +45,27 @@ def consent_facts(payload: Payload, *, titles: Mapping[str, str]) -> list[tuple[
     """
     where = payload.destination
     tokens = payload.input_tokens
+    size = _("{n} tokens, at most {most} in reply") if tokens.exact else _("about {n} tokens, at most {most} in reply")
     rows = [
-        ("To", f"{where.host}, port {where.port} ({', '.join(where.addresses) or 'address unknown'})"),
-        ("Where", f"{WHERE[where.locality]}{RELAYED if where.locality == 'machine' else ''}"),
-        ("Model", payload.model),
         (
-            "Size",
-            f"{'' if tokens.exact else 'about '}{tokens.n:,} tokens, at most {payload.max_output_tokens:,} in reply",
+            _("To"),
+            _("{host}, port {port} ({addresses})").format(
+                host=where.host, port=where.port, addresses=", ".join(where.addresses) or _("address unknown")
+            ),
         ),
-        ("Price", "unknown" if payload.price is None else f"at most ${payload.price:.4f}"),
-        ("Papers", "; ".join(titles.get(paper) or paper for paper in payload.paper_ids) or "none"),
+        (_("Where"), f"{_(WHERE[where.locality])}{_(RELAYED) if where.locality == 'machine' else ''}"),
+        (_("Model"), payload.model),
+        (_("Size"), size.format(n=number(tokens.n), most=number(payload.max_output_tokens))),
+        (
+            _("Price"),
+            _("unknown") if payload.price is None else _("at most {usd}").format(usd=dollars(f"{payload.price:.4f}")),
+        ),
+        (_("Papers"), "; ".join(titles.get(paper) or paper for paper in payload.paper_ids) or _("none")),
     ]
     if payload.redactions:
-        rows.append(("Removed", f"{payload.redactions} of your words (redact.txt)"))
+        rows.append((_("Removed"), _("{n} of your words (redact.txt)").format(n=number(payload.redactions))))
     if not where.secure:
-        rows.append(("Not encrypted", "others on the network can read it"))
+        rows.append((_("Not encrypted"), _("others on the network can read it")))
     return rows
 
 
@@ -82,7 +89,7 @@ def in_terminal(titles: Mapping[str, str]) -> Consent:
     async def ask(payload: Payload) -> Verdict | None:
         if not (sys.stdin.isatty() and sys.stderr.isatty()):
             return None
-        width = max(len(label) for label, _ in consent_facts(payload, titles=titles))
+        width = max(len(label) for label, _value in consent_facts(payload, titles=titles))
         # use standard error: standard output may be a file
         print(f"\nThis would be sent:\n\n{printable(payload.text)}\n", file=sys.stderr)
         for label, value in consent_facts(payload, titles=titles):

@@ -197,8 +197,10 @@ def _of_form(draft: Draft, said: str, question: str) -> Iterator[Veto]:
     elif draft.finish_reason not in FINISHED:
         yield Veto("broken off", "The draft ended early.")
     if not beyond(content_words(said), content_words(question)) and not YES_OR_NO.match(said):
-        instead = " instead of answering yes or no" if ASKS_YES_OR_NO.match(question) else ""
-        yield Veto("echo", f"The draft only repeats the question{instead}.")
+        told = "The draft only repeats the question."
+        if ASKS_YES_OR_NO.match(question):
+            told = "The draft only repeats the question instead of answering yes or no."
+        yield Veto("echo", told)
     if _language(question) and _language(said) and _language(question) != _language(said):
         yield Veto("language", "The draft is not in the language of the question.")
 

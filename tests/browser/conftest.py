@@ -46,6 +46,8 @@ class Server:
         (self.root / ".chainlit").mkdir(parents=True)
         for name in ("public", "chainlit.md", ".chainlit/config.toml"):
             (self.root / name).symlink_to(ROOT / name)
+        for path in ROOT.glob("chainlit_*.md"):  # Chainlit follows no link out of the folder for these
+            (self.root / path.name).write_bytes(path.read_bytes())
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port = probe.getsockname()[1]
@@ -108,7 +110,8 @@ def with_samples(folder: Path, samples: Path) -> Server:
 
 def new_page(chromium, server: Server, **options):
     """Scholion in a fresh profile; `page.outside` has every request to another host."""
-    page = chromium.new_context(locale="en-US", viewport={"width": 1280, "height": 860}, **options).new_page()
+    options = {"locale": "en-US", "viewport": {"width": 1280, "height": 860}} | options
+    page = chromium.new_context(**options).new_page()
     page.set_default_timeout(PATIENCE)
     page.outside = []
     local = (server.url, server.url.replace("http", "ws"), "data:", "blob:")

@@ -29,6 +29,8 @@ def app_root(folder: Path) -> Path:
     (folder / ".chainlit").mkdir(parents=True)
     for name in ("public", "chainlit.md", ".chainlit/config.toml"):
         (folder / name).symlink_to(ROOT / name)
+    for path in ROOT.glob("chainlit_*.md"):  # Chainlit follows no link out of the folder for these
+        (folder / path.name).write_bytes(path.read_bytes())
     return folder
 
 

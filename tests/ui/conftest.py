@@ -21,6 +21,8 @@ _application = Path(tempfile.mkdtemp(prefix="scholion-ui-"))
 (_application / ".chainlit").mkdir()
 for _name in ("public", "chainlit.md", ".chainlit/config.toml"):
     (_application / _name).symlink_to(ROOT / _name)
+for _path in ROOT.glob("chainlit_*.md"):  # Chainlit follows no link out of the folder for these
+    (_application / _path.name).write_bytes(_path.read_bytes())
 os.environ |= {  # before chainlit is imported: it looks for its files at once, and writes some
     "CHAINLIT_APP_ROOT": str(_application),
     "CHAINLIT_AUTH_SECRET": "only-for-tests-0123456789abcdef0123456789abcdef",

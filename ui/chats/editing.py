@@ -17,6 +17,7 @@ from chainlit.data import get_data_layer
 from chainlit.session import WebsocketSession
 
 from ingest.terminal import well_formed
+from rag.texts import _
 from ui import conversation, core
 from ui.chats.history import ChatHistory
 from ui.errors import sentence
@@ -44,14 +45,14 @@ async def edit(sid: str, payload: Any) -> None:
     session = WebsocketSession.require(sid)
     init_ws_context(session)
     if session.current_task and not session.current_task.done():
-        await cl.context.emitter.send_toast("Another answer is still being written.", "warning")
+        await cl.context.emitter.send_toast(_("Another answer is still being written."), "warning")
         return
     said = payload.get("message") if isinstance(payload, dict) else None
     said = said if isinstance(said, dict) else {}
     text = well_formed(str(said.get("output") or "")).strip()
     message = next((m for m in chat_context.get() if m.id == said.get("id") and m.type == "user_message"), None)
     if message is None or not text:
-        await cl.context.emitter.send_toast("This message cannot be edited. Ask the question below.", "warning")
+        await cl.context.emitter.send_toast(_("This message cannot be edited. Ask the question below."), "warning")
         return
     message.modes = said["modes"] if isinstance(said.get("modes"), dict) else message.modes
     session.current_task = asyncio.create_task(_ask_again(message, text))

@@ -35,6 +35,7 @@ from sqlalchemy import event, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from ingest.terminal import all_well_formed
+from rag.texts import N_, _
 from ui.chats.search import CHATS, ChatWords, page_of
 from ui.chats.stored import harmless, make_readable
 from ui.ending import BOUNDS
@@ -64,15 +65,15 @@ RETRY_SECONDS = 0.5
 CLOSING_SECONDS = BOUNDS["chat history"] / 2
 """How long `close` waits for pending writes, and then for the file."""
 
-LOCKED = (
+LOCKED = N_(
     "This chat is not saved yet: another program is using its file in the library folder. "
     "It will be saved when that program is done."
 )
-BLOCKED = (
+BLOCKED = N_(
     "This chat is not saved yet: its file in the library folder cannot be written. "
     "Check free space and permissions. Scholion keeps trying."
 )
-FAILED = (
+FAILED = N_(
     "This chat cannot be saved: its file in the library folder cannot be written. "
     "Check free space and permissions. What you see here is lost when you close the page."
 )
@@ -196,10 +197,10 @@ class ChatHistory(SQLAlchemyDataLayer):  # type: ignore[misc]  # chainlit's own 
                 patient = self._turn_of is asyncio.current_task() and time.monotonic() - began < PATIENCE_SECONDS
                 if not (patient and said):
                     log.exception("The chat history could not be read or written")
-                    await self._tell(self.failed)
+                    await self._tell(_(self.failed))
                     return None
                 log.warning("The chat history cannot be written yet: %s", error)
-                await self._tell(said)
+                await self._tell(_(said))
             await asyncio.sleep(RETRY_SECONDS)
 
     async def _ready(self) -> None:

@@ -8,7 +8,7 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from rag.costs.accounting import cost_words, total
-from rag.words import counted
+from rag.texts import N_, _, counted, now, number, percent
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _MARKER = re.compile(r" ?\[(\d{1,3})\]")
 _RUN = re.compile(r"\] \[(?=\d)")
 _MARKDOWN = re.compile(r"[\\`*_\[\]<>|~$#]|&(?=#?\w{1,32};)|^[ \t]*(?:[-+=]|\d{1,9}[.)])(?=\s|$)", re.MULTILINE)
-_VERDICTS = {"weak": "Partially supported", "unsupported": "Not supported"}
+_VERDICTS = {"weak": N_("Partially supported"), "unsupported": N_("Not supported")}
 
 CSS = """
 :root { color-scheme: light; }
@@ -59,13 +59,17 @@ def as_markdown(chat: Chat, references: References | None) -> str:
         else:
             blocks += [_lines(_numbered(turn, chat, references))]
         if turn.cited:
-            blocks.append("\n".join(f"- {_md(where)}: “{_md(quote)}”" for quote, where in _quotes(turn, chat)))
+            blocks.append(
+                "\n".join(
+                    f"- {_md(where)}: {_('“{quote}”').format(quote=_md(quote))}" for quote, where in _quotes(turn, chat)
+                )
+            )
         if doubts := _doubts(turn):
             blocks.append("\n".join(f"- *{why}:* {_md(text)}" for text, why in doubts))
         if said := _facts(turn):
             blocks.append(f"*{_md(said)}*")
     if references:
-        blocks.append("## References\n\n" + "\n\n".join(_md(text) for _, text in references.entries()))
+        blocks.append(f"## {_('References')}\n\n" + "\n\n".join(_md(text) for _, text in references.entries()))
     return "\n\n".join(block for block in blocks if block) + "\n"
 
 
@@ -79,19 +83,20 @@ def as_html(chat: Chat, references: References | None) -> str:
             paragraphs = re.split(r"\n{2,}", _numbered(turn, chat, references))
             parts += [f"<p>{escape(paragraph)}</p>" for paragraph in paragraphs if paragraph.strip()]
         if quotes := _quotes(turn, chat):
-            parts.append("<h3>Words of the papers</h3>")
+            parts.append(f"<h3>{escape(_('Words of the papers'))}</h3>")
             parts += [
-                f"<blockquote>“{escape(quote)}” <span class='about'>{escape(where)}</span></blockquote>"
+                f"<blockquote>{_('“{quote}”').format(quote=escape(quote))} "
+                f"<span class='about'>{escape(where)}</span></blockquote>"
                 for quote, where in quotes
             ]
         if doubts := _doubts(turn):
             said = "".join(f"<li class='doubt'>{escape(why)}: {escape(text)}</li>" for text, why in doubts)
-            parts.append(f"<h3>Sentences in doubt</h3><ul class='doubts'>{said}</ul>")
+            parts.append(f"<h3>{escape(_('Sentences in doubt'))}</h3><ul class='doubts'>{said}</ul>")
         if facts := _facts(turn):
             parts.append(f'<p class="facts">{escape(facts)}</p>')
     if references:
         entries = "".join(f"<li>{markup}</li>" for _, markup in references.markup())
-        parts.append(f'<h2>References</h2><ol class="references">{entries}</ol>')
+        parts.append(f'<h2>{escape(_("References"))}</h2><ol class="references">{entries}</ol>')
     body = "\n".join(parts)
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
@@ -106,7 +111,7 @@ def _about(chat: Chat) -> str:
     parts = [
         _date(chat.created_at),
         counted(len(answers), "answer"),
-        counted(len(chat.papers), "paper") + " cited",
+        _("{papers} cited").format(papers=counted(len(chat.papers), "paper")),
         cost_words(cost) if answers else "",
     ]
     return "Scholion · " + " · ".join(part for part in parts if part)
@@ -114,7 +119,7 @@ def _about(chat: Chat) -> str:
 
 def _date(at: str | None) -> str:
     try:
-        return f"{datetime.fromisoformat(str(at)):%d %B %Y}".lstrip("0")
+        return now().day(datetime.fromisoformat(str(at)))
     except ValueError:
         return ""
 
@@ -150,9 +155,12 @@ def _quotes(turn: Turn, chat: Chat) -> list[tuple[str, str]]:
     found: dict[tuple[str, str], None] = {}
     for cited in turn.cited:
         paper = chat.papers.get(cited.paper_id)
-        where = f"{paper.short_cite}, p. {paper.page_name(cited.page)}" if paper else "a paper no longer in the library"
+        where = _("a paper no longer in the library")
+        if paper:
+            page = _("p. {page}").format(page=paper.page_name(cited.page))
+            where = f"{paper.short_cite}, {page}"
         if cited.quote:
-            unlike = "" if cited.verbatim is not False else ", not verbatim"
+            unlike = "" if cited.verbatim is not False else _(", not verbatim")
             found[" ".join(cited.quote.split()), where + unlike] = None
     return list(found)
 
@@ -160,7 +168,7 @@ def _quotes(turn: Turn, chat: Chat) -> list[tuple[str, str]]:
 def _doubts(turn: Turn) -> list[tuple[str, str]]:
     rows = (turn.facts or {}).get("sentences") or []
     return [
-        (str(row.get("text")), _VERDICTS[row["support"]])
+        (str(row.get("text")), _(_VERDICTS[row["support"]]))
         for row in rows
         if isinstance(row, dict) and row.get("support") in _VERDICTS
     ]
@@ -172,18 +180,23 @@ def _facts(turn: Turn) -> str:
     sure = facts.get("confidence") or {}
     models = [str(model.get("name")) for model in facts.get("models") or [] if model.get("name") != "quotation"]
     parts = [
-        f"Confidence {sure['score']:.0%}" if isinstance(sure.get("score"), (int, float)) else "",
+        _("Confidence {share}").format(share=percent(sure["score"]))
+        if isinstance(sure.get("score"), (int, float))
+        else "",
         " → ".join(models),
-        f"{facts['seconds']:.1f} s" if isinstance(facts.get("seconds"), (int, float)) else "",
+        _("{n} s").format(n=number(facts["seconds"], 1)) if isinstance(facts.get("seconds"), (int, float)) else "",
         cost_words(facts.get("usd")) if facts else "",
     ]
     if facts:
         parts.append(
-            "stayed on this machine" if facts.get("stayed") else f"sent to {facts.get('sent_to') or 'a model'}"
+            _("stayed on this machine")
+            if facts.get("stayed")
+            else _("sent to {models}").format(models=facts.get("sent_to") or _("a model"))
         )
     if turn.feedback:
         comment = f" ({turn.feedback['comment']})" if turn.feedback.get("comment") else ""
-        parts.append(f"marked as {turn.feedback['value']}{comment}")
+        marked = _("marked as good") if turn.feedback["value"] == "good" else _("marked as bad")
+        parts.append(f"{marked}{comment}")
     return " · ".join(part for part in parts if part)
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from rag.inert import cut, table
 from rag.render import is_quoted
+from rag.texts import N_, _
 from ui.exports.plain import plain
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 CELL_CHARS = 300
 """Of an answer, in the chat; the CSV has it whole."""
 
-NOTHING = "not in this paper"
+NOTHING = N_("not in this paper")
 """The cell of a question that a paper does not answer."""
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
@@ -27,13 +28,13 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 def cell(answer: Answer) -> str:
     """One paper's answer to one question: in quotation marks if the words are the paper's, with their pages."""
     if answer.abstained:
-        return NOTHING
+        return _(NOTHING)
     pages = list(dict.fromkeys(c.passage.paper.page_label(c.page) or str(c.page) for c in answer.citations))
-    where = f" (p. {', '.join(pages)})" if pages else ""
+    where = f" ({_('p. {page}').format(page=', '.join(pages))})" if pages else ""
     if is_quoted(answer) and answer.citations:
         found = list(dict.fromkeys(" ".join(c.quote.split()) for c in answer.citations))
         quotes = [quote for quote in found if not any(quote in other for other in found if other != quote)]
-        return " … ".join(f"“{quote}”" for quote in quotes) + where
+        return " … ".join(_("“{quote}”").format(quote=quote) for quote in quotes) + where
     text = plain(answer.text)
     for marker in {c.marker for c in answer.citations}:
         text = text.replace(f" [{marker}]", "").replace(f"[{marker}]", "")

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from ingest import Ingest, Source, UserFacingError
 from ingest.bibtex import MAX_BYTES
 from ingest.trouble import in_words
-from rag.words import counted
+from rag.texts import _, counted, number, said
 from ui import core
 from ui.web.incoming import copy_upload
 from ui.web.names import INCOMING, inside
@@ -100,7 +100,7 @@ class Job:
                     "state": i.state,
                     "done": i.done,
                     "total": i.total,
-                    "said": i.said,
+                    "said": said(i.said),
                     "paper": i.paper_id,
                 }
                 for i in self.items
@@ -115,15 +115,14 @@ class Job:
         n = {
             state: sum(item.state == state for item in self.items) for state in ("added", "there", "refused", "stopped")
         }
-        verb = "read again" if self.again else "added"
-        said = [f"{counted(n['added'], 'paper')} {verb}"]
-        said += [f"{n['there']} already there"] if n["there"] else []
-        said += [f"{n['refused']} refused"] if n["refused"] else []
-        said += [f"{n['stopped']} stopped"] if n["stopped"] else []
-        over = (
-            f" {counted(self.passed_over, 'other file')} passed over: only PDFs are added." if self.passed_over else ""
-        )
-        return f"{', '.join(said)}.{over}"
+        verb = _("{papers} read again") if self.again else _("{papers} added")
+        parts = [verb.format(papers=counted(n["added"], "paper"))]
+        parts += [_("{n} already there").format(n=number(n["there"]))] if n["there"] else []
+        parts += [_("{n} refused").format(n=number(n["refused"]))] if n["refused"] else []
+        parts += [_("{n} stopped").format(n=number(n["stopped"]))] if n["stopped"] else []
+        others = counted(self.passed_over, "other file")
+        over = f" {_('{files} passed over: only PDFs are added.').format(files=others)}" if self.passed_over else ""
+        return f"{', '.join(parts)}.{over}"
 
 
 class Adding:
@@ -153,7 +152,7 @@ class Adding:
             AddingError: another job is running, or there are no files or too many.
         """
         items = [Item(name[:1000]) for name, _ in names]
-        for item, (_, size) in zip(items, names, strict=True):
+        for item, (_name, size) in zip(items, names, strict=True):
             if size > upload_mb * 1024 * 1024:
                 item.state, item.said = (
                     "refused",
@@ -299,23 +298,23 @@ def _work(job: Job, patience: float) -> None:
         while batch := _next_batch(job, patience):
             _add(job, batch)
     except Exception as error:
-        said = in_words(error)
-        if said is None:
+        known = in_words(error)
+        if known is None:
             log.exception("Adding files failed")
-        _end_all(job, str(said or "Something went wrong in Scholion. The log has the details."))
+        _end_all(job, str(known or "Something went wrong in Scholion. The log has the details."))
     finally:
         _end_all(job, "It was not uploaded. Add it again.")
         _clear(job)
         job.complete = job.finished = True
 
 
-def _end_all(job: Job, said: str) -> None:
-    """End what is not over yet: it was stopped if the job was cancelled, else refused for the reason that is said."""
+def _end_all(job: Job, why: str) -> None:
+    """End what is not over yet: it was stopped if the job was cancelled, else refused for this reason."""
     stopped = job.cancel.is_set()
     with job.changed:
         for item in job.items:
             if not item.is_over:
-                item.state, item.said = ("stopped", "") if stopped else ("refused", said)
+                item.state, item.said = ("stopped", "") if stopped else ("refused", why)
 
 
 def _clear(job: Job) -> None:

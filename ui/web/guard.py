@@ -9,6 +9,8 @@ import json
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from rag.texts import _
+from ui.texts.languages import ReaderLanguage
 from ui.web.names import NameGuard
 from ui.web.rate import STATIC, RateLimit
 
@@ -164,7 +166,7 @@ def _is_upload(path: str) -> bool:
 
 
 async def _say_too_large(send: Send, megabytes: int) -> None:
-    text = f"This is larger than {megabytes} MB, the most Scholion accepts at once."
+    text = _("This is larger than {n} MB, the most Scholion accepts at once.").format(n=megabytes)
     headers = [(b"content-type", b"application/json"), (b"connection", b"close")]
     await send({"type": "http.response.start", "status": 413, "headers": headers})
     error = {"message": text, "type": "invalid_request_error", "param": None, "code": "too_large"}
@@ -204,3 +206,4 @@ def install(
         app.add_middleware(RateLimit)
         app.add_middleware(SecurityHeaders, hosts=hosts)
         app.add_middleware(OriginGuard, hosts=hosts)
+        app.add_middleware(ReaderLanguage)

@@ -9,6 +9,7 @@ from fastapi.responses import HTMLResponse, Response
 
 from rag.health.doctor import bundle, examine
 from rag.health.report import is_well, row
+from rag.texts import said
 from ui.web.in_sentences import InSentences
 from ui.web.pages import frame
 
@@ -60,4 +61,8 @@ def router() -> APIRouter:
 
 def _report(*, reach: bool) -> dict[str, Any]:
     lines = examine(reach=reach, running=True)
-    return {"well": is_well(lines), "checks": [row(line) for line in lines]}
+    return {"well": is_well(lines), "checks": [_translated(row(line)) for line in lines]}
+
+
+def _translated(told: dict[str, Any]) -> dict[str, Any]:
+    return told | {name: said(told[name]) for name in ("group", "about", "said", "todo")}

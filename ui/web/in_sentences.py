@@ -10,6 +10,7 @@ from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 
 from ingest.trouble import in_words
+from rag.texts import N_, _, said
 from ui.errors import sentence
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
     from fastapi import Request, Response
 
-NOT_UNDERSTOOD = "Scholion did not understand this page. Reload it and try again."
+NOT_UNDERSTOOD = N_("Scholion did not understand this page. Reload it and try again.")
 
 
 class InSentences(APIRoute):
@@ -31,14 +32,14 @@ class InSentences(APIRoute):
         async def told(request: Request) -> Response:
             try:
                 return await handle(request)
-            except HTTPException:
-                raise
+            except HTTPException as error:
+                raise HTTPException(error.status_code, said(str(error.detail)), error.headers) from error
             except RequestValidationError:
-                return JSONResponse({"detail": NOT_UNDERSTOOD}, 422)
+                return JSONResponse({"detail": _(NOT_UNDERSTOOD)}, 422)
             except Exception as error:  # noqa: BLE001 - the page shows it
                 known = in_words(error)
                 return JSONResponse(
-                    {"detail": str(known) if known else sentence(error)}, known.status if known else 500
+                    {"detail": said(str(known)) if known else sentence(error)}, known.status if known else 500
                 )
 
         return told

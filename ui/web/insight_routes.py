@@ -12,6 +12,7 @@ from fastapi.responses import HTMLResponse, Response
 from ingest.trouble import in_words
 from rag.insight.summary import answer_row, by_month, summed_up
 from rag.privacy.audit import AuditError, AuditLog
+from rag.texts import N_, said
 from ui import core
 from ui.chats import where
 from ui.chats.insight import as_csv
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-DAMAGED = "The file with your chats is damaged. Restart Scholion, which moves what can be read to a new file."
+DAMAGED = N_("The file with your chats is damaged. Restart Scholion, which moves what can be read to a new file.")
 
 _BODY = """
 <header class="row top">
@@ -58,7 +59,7 @@ def router() -> APIRouter:
         try:
             left, fault = by_month(AuditLog(core.library().folder).entries()), None
         except AuditError as error:
-            left, fault = None, str(error)
+            left, fault = None, said(str(error))
         return told | {"left": left, "left_fault": fault}
 
     @router.get("/insight/chat.json")
@@ -78,5 +79,5 @@ def _read(work: Callable[[], T]) -> T:
         return work()
     except sqlite3.Error as error:
         damaged = getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
-        said = None if damaged else in_words(error)
-        raise HTTPException(503, str(said or DAMAGED)) from error
+        known = None if damaged else in_words(error)
+        raise HTTPException(503, str(known or DAMAGED)) from error

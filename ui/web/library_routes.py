@@ -17,6 +17,7 @@ from ingest.identifiers import isbn13
 from ingest.names import given_first
 from rag.privacy.audit import AuditLog
 from rag.privacy.policy import load_policy, save_policy
+from rag.texts import _, said
 from ui import core, samples, scope
 from ui.people import routes as people_routes
 from ui.people import rules
@@ -175,7 +176,7 @@ def papers(q: str = "", sort: str = "added", down: bool = True) -> Response:  # 
     try:
         local_only = load_policy(library.folder, AuditLog(library.folder)).local_only
     except UserFacingError as broken:
-        local_only, error = None, str(broken)
+        local_only, error = None, said(str(broken))
     if local_only and isinstance(library, View):
         local_only = library.told_local(local_only)
     everything = paper_list.rows(
@@ -186,7 +187,7 @@ def papers(q: str = "", sort: str = "added", down: bool = True) -> Response:  # 
     )
     tags = sorted({tag for row in everything for tag in row.tags}, key=str.casefold)
     unread = [
-        {"file": entry.file, "state": entry.state, "said": entry.reason or ""}
+        {"file": entry.file, "state": entry.state, "said": said(entry.reason or "")}
         for entry in library.ledger.entries("queued", "parsing", "embedding", "failed")
     ]
     n_samples = sum(row.sample for row in everything)
@@ -227,31 +228,31 @@ def _exact(ids: list[str], action: str = "read") -> list[str]:
 
 def _describe(body: Annotated[_Description, _json(_Description)]) -> dict[str, Any]:
     (paper_id,) = _exact([body.id], "change")
-    said = body.facts
-    title = " ".join(said.title.split())
+    told = body.facts
+    title = " ".join(told.title.split())
     if not title:
         raise UserFacingError("The title is empty.", "Write the paper's title.")
-    if said.year is not None and not 1000 <= said.year <= 9999:
+    if told.year is not None and not 1000 <= told.year <= 9999:
         raise UserFacingError("The year must have four digits.", "Write it like 2024, or leave it empty.")
-    isbn = said.isbn.strip()
+    isbn = told.isbn.strip()
     if isbn and isbn13(isbn) is None:
         raise UserFacingError("This is not an ISBN: the check digit is wrong.", "Compare it with the book.")
     before = core.library().paper(paper_id)
     facts: dict[str, Any] = {
         "title": title,
-        "year": said.year,
-        "doi": _doi(said.doi),
-        "arxiv_id": said.arxiv_id.strip().removeprefix("arXiv:").strip() or None,
+        "year": told.year,
+        "doi": _doi(told.doi),
+        "arxiv_id": told.arxiv_id.strip().removeprefix("arXiv:").strip() or None,
         "isbn": isbn13(isbn) if isbn else None,
-        "retracted": said.retracted,
+        "retracted": told.retracted,
     }
-    names = [given_first(" ".join(name.split())) for name in said.authors.split(";") if name.strip(" ,")]
+    names = [given_first(" ".join(name.split())) for name in told.authors.split(";") if name.strip(" ,")]
     if tuple(name for name, _ in names) != before.authors:  # else the family names that are known would be lost
         facts |= {"authors": tuple(name for name, _ in names), "families": tuple(family for _, family in names)}
     changed = {name: value for name, value in facts.items() if value != getattr(before, name)}
     if changed:
         core.library().describe(paper_id, **changed)
-    return {"said": "Saved." if changed else "Nothing was changed."}
+    return {"said": _("Saved.") if changed else _("Nothing was changed.")}
 
 
 def _doi(text: str) -> str | None:
@@ -279,7 +280,7 @@ def _local_only(body: Annotated[_LocalOnly, _json(_LocalOnly)]) -> dict[str, Any
     if isinstance(library, View):
         ids = library.note_local(ids, on=body.on)
     save_policy(load_policy(folder, log).with_papers(ids, local_only=body.on), folder, log)
-    return {"said": "Saved."}
+    return {"said": _("Saved.")}
 
 
 def _share(body: Annotated[_LocalOnly, _json(_LocalOnly)]) -> dict[str, Any]:

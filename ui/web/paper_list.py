@@ -11,7 +11,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from ingest.notes import notes, pages
-from rag.words import counted
+from rag.texts import N_, _, counted, said
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
@@ -24,14 +24,14 @@ FIRST_YEAR = 1600
 """A year before it is doubtful."""
 
 _FACTS = {
-    "title": "title",
-    "authors": "authors",
-    "year": "year",
+    "title": N_("title"),
+    "authors": N_("authors"),
+    "year": N_("year"),
     "doi": "DOI",
-    "arxiv_id": "arXiv id",
+    "arxiv_id": N_("arXiv id"),
     "isbn": "ISBN",
-    "abstract": "abstract",
-    "retracted": "retraction",
+    "abstract": N_("abstract"),
+    "retracted": N_("retraction"),
 }
 _LETTERS = str.maketrans({"ø": "o", "ł": "l", "đ": "d", "ð": "d", "þ": "th", "æ": "ae", "œ": "oe", "ı": "i"})
 _TERM = re.compile(r'(tag:)?"([^"]*)"|(\S+)', re.IGNORECASE)
@@ -94,9 +94,12 @@ def rows(
 
 
 def _corrected(names: Sequence[str]) -> str:
-    said = [word for name, word in _FACTS.items() if name in names]
-    listed = " and ".join(filter(None, [", ".join(said[:-1]), said[-1]])) if said else ""
-    return f"You corrected the {listed}." if said else ""
+    words = [_(word) for name, word in _FACTS.items() if name in names]
+    if not words:
+        return ""
+    rest = ", ".join(words[:-1])
+    listed = _("{first} and {last}").format(first=rest, last=words[-1]) if rest else words[-1]
+    return _("You corrected the {facts}.").format(facts=listed)
 
 
 def _doubts(paper: Paper, twin: str | None) -> list[str]:
@@ -127,8 +130,8 @@ def _quality(report: QualityReport | None) -> list[str]:
     if empty := [number for number in report.pages_without_text if number not in told]:
         said.append(f"{pages(empty)} {'has' if len(empty) == 1 else 'have'} no text.")
     if report.flagged_sentences:
-        addresses = "addresses" if report.flagged_sentences == 1 else "address"
-        said.append(f"{counted(report.flagged_sentences, 'sentence')} {addresses} a language model.")
+        n = report.flagged_sentences
+        said.append(f"{counted(n, 'sentence')} {'addresses' if n == 1 else 'address'} a language model.")
     return said
 
 
@@ -238,4 +241,5 @@ def in_order(some: Iterable[Row], sort: str, *, down: bool) -> list[Row]:
 
 def as_json(row: Row) -> dict[str, Any]:
     """The row for the page."""
-    return {name: getattr(row, name) for name in Row.__slots__}
+    told = {name: getattr(row, name) for name in Row.__slots__}
+    return told | {"notes": [said(note) for note in row.notes]}

@@ -21,6 +21,7 @@ from chainlit.session import BaseSession, WebsocketSession, ws_sessions_id
 from chainlit.user import User
 from starlette.requests import HTTPConnection, cookie_parser
 
+from rag.texts import now
 from ui.web import names
 
 if TYPE_CHECKING:
@@ -122,7 +123,8 @@ def _same(token: str | None, cookies: Mapping[str, str]) -> bool:
 
 def offline_page(root_path: str) -> str:
     """Chainlit's page without links to Google Fonts and a CDN, which leave the page blank behind a firewall."""
-    return _OUTSIDE_LINK.sub("", _template(root_path))
+    page = _OUTSIDE_LINK.sub("", _template(root_path))
+    return page.replace('<html lang="en">', f'<html lang="{now().code}">', 1)
 
 
 def forget_closed_chats() -> None:

@@ -14,9 +14,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import anyio
 from chainlit.auth import get_current_user
-from chainlit.config import config
 from fastapi import APIRouter, Depends, HTTPException, Query, Request
-from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, Response, StreamingResponse
+from fastapi.responses import FileResponse, HTMLResponse, Response, StreamingResponse
 
 from ingest import Ingest, Source, UserFacingError, remote, remove_one, tag_papers
 from ingest.locate import MAX_QUOTE
@@ -27,6 +26,7 @@ from ui.api.keys import PATH
 from ui.comparing import routes as compare_routes
 from ui.people import routes as people_routes
 from ui.people import who
+from ui.texts import routes as texts_routes
 from ui.web import (
     export_routes,
     health_routes,
@@ -49,27 +49,6 @@ NAME = "scholion"
 
 _NUMBER = re.compile(r"([1-9]\d{0,4})(\.png)?")
 _ORDINAL = re.compile(r"\d{4,7}")
-
-_WORDS: dict[str, Any] = {
-    "chat.input.placeholder": "Ask your papers, or drop a PDF here",
-    "chat.messages.status.using": "Reading",
-    "chat.messages.status.used": "Read",
-    "chat.watermark": "Nothing leaves this machine unless you agree. Check answers against their sources.",
-    "threadHistory.sidebar.empty": "No chats yet",
-    "threadHistory.thread.untitled": "Untitled chat",
-    "navigation.newChat.dialog.description": "This chat stays in the list on the left.",
-    "navigation.user.menu.logout": "Sign out",
-    "auth.login.title": "Sign in to Scholion",
-    "auth.login.form.email.label": "Name",
-    "auth.login.form.email.placeholder": "",
-    "auth.login.form.email.required": "Enter your name.",
-    "auth.login.form.password.required": "Enter your password.",
-    "auth.login.form.actions.signin": "Sign in",
-    "auth.login.errors.default": "You are not signed in. Check your name and password.",
-    "auth.login.errors.credentialsSignin": "The name or the password is wrong.",
-    "auth.login.errors.oauthSignin": "You have no account here for this sign-in. Ask an administrator for one.",
-}
-
 
 _CLOSED = (
     *("/docs", "/docs/oauth2-redirect", "/redoc", "/openapi.json"),
@@ -161,9 +140,7 @@ def _router(uploads: UploadFolder) -> APIRouter:
             _lines(_carry_out(order, cancel=cancel), cancel=cancel), media_type="application/x-ndjson"
         )
 
-    @router.get("/project/translations")
-    def words() -> JSONResponse:
-        return JSONResponse({"translation": _reworded(config.load_translation("en-US"))})
+    router.include_router(texts_routes.router())
 
     return router
 
@@ -250,20 +227,3 @@ def _picture(path: Path, number: int) -> Response:
 
 def _inline_pdf(path: Any, *, name: str) -> FileResponse:
     return FileResponse(path, media_type="application/pdf", filename=name, content_disposition_type="inline")
-
-
-def _reworded(translation: dict[str, Any]) -> dict[str, Any]:
-    words = dict(_WORDS)
-    database = core.settings().chat_database
-    if database and not database.here:
-        words["chat.watermark"] = (
-            f"Your chats are kept on {database.host}. Nothing else leaves this machine unless you agree. "
-            "Check answers against their sources."
-        )
-    for key, text in words.items():
-        *groups, last = key.split(".")
-        at = translation
-        for group in groups:
-            at = at.setdefault(group, {})
-        at[last] = text
-    return translation

@@ -25,6 +25,7 @@ from rag.privacy import Gate, consent_facts
 from rag.privacy.consent import as_agreed, seal
 from rag.privacy.destination import checked, is_here
 from rag.servers import discover, served
+from rag.texts import _
 from ui import core
 from ui.web import pages
 from ui.web import settings_state as shown
@@ -272,16 +273,20 @@ async def _value(body: dict[str, Any]) -> dict[str, Any]:
     try:
         Choices.model_validate({name: value})
     except ValidationError as error:
-        raise QuestionError(f"{spec.label} must be {_range(spec)}.") from error
+        raise QuestionError(_("{label} must be {range}.").format(label=_(spec.label), range=_range(spec))) from error
     await core.serving().choose(**{name: value})
     return await asyncio.to_thread(shown.state)
 
 
 def _range(spec: shown.Value) -> str:
     if spec.options:
-        return " or ".join(label.lower() for _, label in spec.options)
-    what = "a whole number" if spec.step >= 1 else "a number"
-    return f"{what} from {spec.low:g} to {spec.high:g}" if spec.high is not None else f"{what} of at least {spec.low:g}"
+        return _(" or ").join(_(label).lower() for _name, label in spec.options)
+    low, high = f"{spec.low:g}", f"{spec.high:g}" if spec.high is not None else None
+    if high is None:
+        what = _("a whole number of at least {low}") if spec.step >= 1 else _("a number of at least {low}")
+        return what.format(low=low)
+    what = _("a whole number from {low} to {high}") if spec.step >= 1 else _("a number from {low} to {high}")
+    return what.format(low=low, high=high)
 
 
 async def _pull(body: dict[str, Any]) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
@@ -21,7 +22,7 @@ from rag.privacy.audit import AuditLog
 from rag.privacy.budget import spent
 from rag.privacy.policy import load_policy
 from rag.reading.reader import trained_reader
-from rag.words import counted
+from rag.texts import N_, _, counted, dollars, ngettext, number, said, value
 from ui import core
 
 if TYPE_CHECKING:
@@ -33,10 +34,10 @@ if TYPE_CHECKING:
     from rag.servers import Engine, ServedModel
 
 FITS = {
-    "yes": "fits in memory",
-    "tight": "only just fits in memory",
-    "no": "too large for the memory that is free now",
-    None: "size unknown",
+    "yes": N_("fits in memory"),
+    "tight": N_("only just fits in memory"),
+    "no": N_("too large for the memory that is free now"),
+    None: N_("size unknown"),
 }
 
 
@@ -52,58 +53,65 @@ class Value:
     high: float | None = None
     step: float = 1
     options: tuple[tuple[str, str], ...] = ()
-    unset: str = "no limit"
+    unset: str = N_("no limit")
     """What an empty field means."""
 
 
 VALUES = (
-    Value("top_k", "Passages", "How many passages of your papers a model reads for a question.", low=1, high=50),
+    Value(
+        "top_k", N_("Passages"), N_("How many passages of your papers a model reads for a question."), low=1, high=50
+    ),
     Value(
         "answers",
-        "Answers",
-        "In the words of your papers, or in the drafter's own words. Automatic quotes with the built-in drafter.",
+        N_("Answers"),
+        N_("In the words of your papers, or in the drafter's own words. Automatic quotes with the built-in drafter."),
         kind="choice",
-        options=(("", "Automatic"), ("quoted", "Quoted"), ("written", "Written")),
+        options=(("", N_("Automatic")), ("quoted", N_("Quoted")), ("written", N_("Written"))),
     ),
     Value(
         "max_output_tokens",
-        "Longest answer",
-        "In tokens; 100 tokens are about 75 words. Longer answers take longer.",
+        N_("Longest answer"),
+        N_("In tokens; 100 tokens are about 75 words. Longer answers take longer."),
         low=16,
         high=4096,
         step=16,
     ),
     Value(
         "temperature",
-        "Temperature",
-        "0 always takes the most likely word. Higher values vary the wording and make more mistakes.",
+        N_("Temperature"),
+        N_("0 always takes the most likely word. Higher values vary the wording and make more mistakes."),
         high=1,
         step=0.1,
     ),
     Value(
         "answer_floor",
-        "Answer floor",
-        "Below this probability, Scholion says that your papers do not answer. Lower it to see more doubtful answers.",
+        N_("Answer floor"),
+        N_(
+            "Below this probability, Scholion says that your papers do not answer. "
+            "Lower it to see more doubtful answers."
+        ),
         high=1,
         step=0.05,
     ),
-    Value("budget_day_calls", "Calls per day", "The most questions a day to a model that is not on this machine."),
-    Value("budget_month_calls", "Calls per month", "The same for a calendar month."),
+    Value(
+        "budget_day_calls", N_("Calls per day"), N_("The most questions a day to a model that is not on this machine.")
+    ),
+    Value("budget_month_calls", N_("Calls per month"), N_("The same for a calendar month.")),
     Value(
         "budget_day_usd",
-        "US dollars per day",
-        "If set, models whose price is unknown are not asked.",
+        N_("US dollars per day"),
+        N_("If set, models whose price is unknown are not asked."),
         step=0.01,
     ),
-    Value("budget_month_usd", "US dollars per month", "The same for a calendar month.", step=0.01),
+    Value("budget_month_usd", N_("US dollars per month"), N_("The same for a calendar month."), step=0.01),
 )
 
 ELSEWHERE = (
-    ("timeout_seconds", "Longest wait for the next word, in seconds"),
-    ("expert_seconds", "Longest wait for the larger model's answer, in seconds"),
-    ("expert_output_tokens", "Longest answer from the larger model, in tokens"),
-    ("drafter_slots", "Answers that Scholion's own drafter writes at once"),
-    ("drafter_threads", "Processor threads of Scholion's own models"),
+    ("timeout_seconds", N_("Longest wait for the next word, in seconds")),
+    ("expert_seconds", N_("Longest wait for the larger model's answer, in seconds")),
+    ("expert_output_tokens", N_("Longest answer from the larger model, in tokens")),
+    ("drafter_slots", N_("Answers that Scholion's own drafter writes at once")),
+    ("drafter_threads", N_("Processor threads of Scholion's own models")),
 )
 """Settings that are read at the start only."""
 
@@ -121,12 +129,12 @@ def state() -> dict[str, Any]:
     return {
         "drafter": _role("drafter"),
         "expert": _role("expert"),
-        "faults": [*filter(None, (now.fault, serving.trouble)), *registry.faults],
+        "faults": [said(fault) for fault in (*filter(None, (now.fault, serving.trouble)), *registry.faults)],
         "machine": _machine(machine),
         "files": [
             {
                 "setting": file.setting,
-                "detail": f"{in_words(file.n_bytes)} · {FITS[file.fits]}",
+                "detail": f"{_size(file.n_bytes)} · {_(FITS[file.fits])}",
                 "licence": file.card.licence.name if file.card and file.card.licence else None,
             }
             for file in on_disk(registry, machine, folder)
@@ -137,7 +145,7 @@ def state() -> dict[str, Any]:
         "downloads": _downloads(registry, machine, folder),
         "values": [_value(value) for value in VALUES],
         "elsewhere": [
-            {"label": label, "variable": variable(name), "value": getattr(now.settings, name)}
+            {"label": _(label), "variable": variable(name), "value": getattr(now.settings, name)}
             for name, label in ELSEWHERE
         ],
         "privacy": _privacy(folder),
@@ -156,26 +164,28 @@ def engine_row(engine: Engine, machine: Machine) -> dict[str, Any]:
         "name": " ".join(filter(None, (engine.name, engine.version))),
         "address": engine.base_url,
         "locked": engine.locked,
-        "note": engine.note,
+        "note": engine.note and said(engine.note),
         "models": [_served(engine, model, machine) for model in engine.models],
     }
 
 
 def _served(engine: Engine, model: ServedModel, machine: Machine) -> dict[str, Any]:
-    window = f"reads {model.context_window:,} tokens" if model.context_window else "context window not reported"
-    size = [in_words(model.weights_bytes)] if model.weights_bytes else []
-    fit = FITS[served_fits(model.weights_bytes, machine)]
+    window = _("context window not reported")
+    if model.context_window:
+        window = _("reads {n} tokens").format(n=number(model.context_window))
+    size = [_size(model.weights_bytes)] if model.weights_bytes else []
+    fit = _(FITS[served_fits(model.weights_bytes, machine)])
     refused = None
     if model.relayed_to:
-        refused = f"Not offered: the server passes questions on to {model.relayed_to}."
+        refused = _("Not offered: the server passes questions on to {place}.").format(place=model.relayed_to)
     elif not model.chat:
-        refused = "Not offered: it only makes embeddings."
+        refused = _("Not offered: it only makes embeddings.")
     return {
         "setting": f"{engine.base_url}#{model.id}",
         "name": model.id,
         "detail": " · ".join(size if refused else [*size, fit, window]),
         "refused": refused,
-        "advice": widening(engine, model),
+        "advice": said(widening(engine, model) or "") or None,
     }
 
 
@@ -195,12 +205,12 @@ def _role(role: Literal["drafter", "expert"]) -> dict[str, Any]:
         "setting": None if problem and role == "drafter" else setting,
         "address": address,
         "fixed": variable(role) if role in now.fixed else None,
-        "problem": problem,
+        "problem": problem and said(problem),
     }
 
 
 def _typed(server: Server) -> dict[str, Any]:
-    base, _, model = server.setting.partition("#")
+    base, _hash, model = server.setting.partition("#")
     return {
         "setting": server.setting,
         "address": base,
@@ -223,26 +233,28 @@ def _downloads(registry: Registry, machine: Machine, folder: Path) -> list[dict[
     rows = []
     for offer in offers(registry, machine, folder):
         card, licence = offer.card, offer.card.licence
-        speed = f"reads a question's passages in about {max(1, round(offer.seconds))} s" if offer.seconds else None
+        speed = None
+        if offer.seconds:
+            speed = _("reads a question's passages in about {n} s").format(n=number(max(1, round(offer.seconds))))
         rows.append(
             {
                 "name": card.name,
-                "size": in_words(card.weights_bytes),
+                "size": _size(card.weights_bytes),
                 "detail": " · ".join(
                     filter(
                         None,
                         (
-                            f"{size_words(card)} parameters",
-                            FITS[offer.fits],
-                            f"{in_words(offer.memory)} of memory",
+                            _("{n} parameters").format(n=_many(size_words(card))),
+                            _(FITS[offer.fits]),
+                            _("{size} of memory").format(size=_size(offer.memory)),
                             speed,
                         ),
                     )
                 ),
-                "good_for": offer.good_for,
+                "good_for": said(offer.good_for),
                 "recommended": offer.recommended,
-                "licence": licence.name if licence else "unknown licence",
-                "terms": licence.terms if licence else "",
+                "licence": licence.name if licence else _("unknown licence"),
+                "terms": said(licence.terms) if licence else "",
                 "commercial": licence.commercial if licence else "no",
                 "roles": list(card.roles),
                 "arrived": offer.arrived,
@@ -262,10 +274,20 @@ def pull_row(pull: Pull) -> dict[str, Any]:
         "running": pull.state in RUNNING,
         "here": pull.here,
         "total": pull.total,
-        "words": f"{in_words(pull.here)} of {in_words(pull.total)}"
-        + (f", about {_duration(left)} left" if left is not None else ""),
-        "said": pull.said,
+        "words": _("{n} of {total}").format(n=_size(pull.here), total=_size(pull.total))
+        + (_(", about {time} left").format(time=_duration(left)) if left is not None else ""),
+        "said": said(pull.said),
     }
+
+
+def _size(n_bytes: int | None) -> str:
+    return value(in_words(n_bytes))
+
+
+def _many(words: str) -> str:
+    """Millions and billions, which no two languages shorten alike."""
+    words = re.sub(r"\d+\.\d+(?= B)", lambda found: value(found[0]), words)
+    return words.replace(" M", _(" M")).replace(" B", _(" B")).replace("active", _("active"))
 
 
 def _duration(seconds: float) -> str:
@@ -274,20 +296,22 @@ def _duration(seconds: float) -> str:
 
 def _value(value: Value) -> dict[str, Any]:
     now = core.serving().kept
-    unset = value.unset
+    unset = _(value.unset)
     if value.name == "answer_floor":
         reader = trained_reader()
-        unset = f"{reader.calibration.floor:.2f} (measured)" if reader else "as measured"
+        unset = _("as measured")
+        if reader:
+            unset = _("{n} (measured)").format(n=number(reader.calibration.floor, 2))
     field = type(now.settings).model_fields[value.name]
     return {
         "name": value.name,
-        "label": value.label,
-        "meaning": value.meaning,
+        "label": _(value.label),
+        "meaning": _(value.meaning),
         "kind": value.kind,
         "low": value.low,
         "high": value.high,
         "step": value.step,
-        "options": value.options,
+        "options": [(name, _(label)) for name, label in value.options],
         "unset": unset,
         "value": getattr(now.settings, value.name),
         "default": field.default,
@@ -301,28 +325,33 @@ def _privacy(folder: Path) -> dict[str, Any]:
         log = AuditLog(folder)
         policy, entries, now = load_policy(folder, log), log.entries(), datetime.now(UTC)
     except UserFacingError as error:
-        return {"policy": None, "said": str(error)}
+        return {"policy": None, "said": said(str(error))}
     day, month = (spent(entries, since=f"{now:{since}}") for since in ("%Y-%m-%d", "%Y-%m"))
-    said = (
-        "This library is local only: nothing in it leaves this machine."
+    told = (
+        _("This library is local only: nothing in it leaves this machine.")
         if policy.library == "local only"
-        else "This library asks: nothing leaves this machine without your consent."
+        else _("This library asks: nothing leaves this machine without your consent.")
     )
     if policy.local_only:
-        said += (
-            f" {counted(len(policy.local_only), 'paper')} never {'leaves' if len(policy.local_only) == 1 else 'leave'}."
-        )
-    used = (
-        f"Sent today (UTC): {counted(day.calls, 'call')}, ${day.usd:.4f}. "
-        f"This month: {counted(month.calls, 'call')}, ${month.usd:.4f}."
+        n = len(policy.local_only)
+        told += " " + ngettext("{n} paper never leaves.", "{n} papers never leave.", n).format(n=number(n))
+    used = _("Sent today (UTC): {calls}, {usd}. This month: {month_calls}, {month_usd}.").format(
+        calls=counted(day.calls, "call"),
+        usd=dollars(f"{day.usd:.4f}"),
+        month_calls=counted(month.calls, "call"),
+        month_usd=dollars(f"{month.usd:.4f}"),
     )
     if database := core.settings().chat_database:
-        said += f" {database.sentence}"
-    return {"policy": policy.library, "said": said, "used": used}
+        told += f" {_(database.sentence)}"
+    return {"policy": policy.library, "said": told, "used": used}
 
 
 def _machine(machine: Machine) -> str:
-    words = f"{in_words(machine.ram_available)} of {in_words(machine.ram_total)} memory free, {machine.cores} cores"
+    words = _("{free} of {total} memory free, {n} cores").format(
+        free=_size(machine.ram_available), total=_size(machine.ram_total), n=machine.cores
+    )
     if machine.gpu:
-        words += f", {machine.gpu} with {in_words(machine.vram_free)} of {in_words(machine.vram_total)} free"
+        words += _(", {gpu} with {free} of {total} free").format(
+            gpu=machine.gpu, free=_size(machine.vram_free), total=_size(machine.vram_total)
+        )
     return f"{words}."

@@ -12,6 +12,7 @@ from urllib.parse import urlencode
 from ingest.document_map import USUAL, DocumentMap, document_map
 from ingest.locate import locate
 from ingest.picture import PictureError
+from rag.texts import _
 from ui.web import pages
 
 if TYPE_CHECKING:
@@ -120,9 +121,9 @@ def page(look: Look, *, pdf: Path, passage_text: str | None) -> str:
     # only these are looked for at once: those of other pages when they come into view
     marks = [locate(pdf, marked, quote) for quote in quotes] if look.cited is not None else []
     found = [one for one in marks if one is not None]
-    said = _said(marks) if look.number == look.cited else ""
+    told = _said(marks) if look.number == look.cited else ""
     rectangles = [rectangle for one in found for rectangle in fractions(one)]
-    return _html(look, _known(pdf), rectangles, said=said, whole=is_whole(marks))
+    return _html(look, _known(pdf), rectangles, said=told, whole=is_whole(marks))
 
 
 def is_whole(found: Sequence[Marks | None]) -> bool:
@@ -160,11 +161,11 @@ def _said(marks: Sequence[Marks | None]) -> str:
     """A note about the marks; empty if all words are marked."""
     found = [one for one in marks if one is not None]
     if not found:
-        return "The cited text could not be highlighted on this page."
+        return _("The cited text could not be highlighted on this page.")
     if len(found) < len(marks):
-        return "Some of the cited text could not be highlighted on this page."
+        return _("Some of the cited text could not be highlighted on this page.")
     if any(one.share < 0.9 for one in found):
-        return "Only part of the cited text could be highlighted on this page."
+        return _("Only part of the cited text could be highlighted on this page.")
     return ""
 
 
@@ -199,7 +200,7 @@ def _html(
     paper, n = look.paper, look.number
     file = escape(paper.file_name if paper.file_name.lower().endswith(".pdf") else f"{paper.id}.pdf")
     data = json.dumps(_data(look, known, rectangles, whole=whole)).replace("<", "\\u003c")
-    body = f"""<h1 class="unseen">{escape(paper.title.strip() or paper.file_name)}</h1>
+    body = f"""<h1 class="unseen" translate="no">{escape(paper.title.strip() or paper.file_name)}</h1>
 <header id="bar">
 <button id="strip" type="button" aria-expanded="false" aria-controls="side"
  aria-label="Pages, contents and notes" title="Pages, contents and notes">☰</button>
@@ -234,7 +235,7 @@ def _html(
 <a href="/papers/{paper.id}.pdf" download="{file}">Download</a>
 </div></details>
 </header>
-<p id="said" role="status"{"" if said else " hidden"}>{said}</p>
+<p id="said" role="status"{"" if said else " hidden"}>{escape(said)}</p>
 <div id="body">
 <aside id="side" aria-label="Pages, contents and notes" hidden>
 <div id="tabs" role="tablist"></div>
@@ -249,5 +250,5 @@ def _html(
 </div>
 <p id="done" role="status"></p>
 <script id="document" type="application/json">{data}</script>"""
-    title = f"{paper.title.strip() or paper.file_name}, page {paper.page_name(n)}"
+    title = _("{title}, page {page}").format(title=paper.title.strip() or paper.file_name, page=paper.page_name(n))
     return pages.frame(title, body, script="viewer.js", styles=("viewer.css",))
