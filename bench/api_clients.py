@@ -48,7 +48,8 @@ const response = await client.responses.create({ model: 'scholion-draft', input:
 const left = await client.chat.completions.create({ model: 'scholion-draft', messages, stream: true });
 for await (const chunk of left) { left.controller.abort(); break; }
 console.log(JSON.stringify({ models: names.length, same: text === whole.choices[0].message.content,
-  usage: [used?.total_tokens ?? null, whole.usage?.total_tokens ?? null], refused, response: response.output_text === text,
+  usage: [used?.total_tokens ?? null, whole.usage?.total_tokens ?? null], refused,
+  response: response.output_text === text,
   citations: whole.choices[0].message.annotations.length, aborted: left.controller.signal.aborted }));
 """
 

@@ -14,8 +14,8 @@ from itertools import groupby
 from typing import TYPE_CHECKING
 
 from rag.answer import ABSTENTION, QUOTED_ANSWER
-from rag.costs.accounting import cost_words
 from rag.costs.energy import energy_words
+from rag.costs.words import cost_words
 from rag.inert import cut, inert, table
 from rag.sanitise import INVISIBLE, LITERAL, sanitised
 from rag.sentence_marks import legend, placed, shown

@@ -33,31 +33,28 @@ if TYPE_CHECKING:
 HOST = "127.0.0.1"
 PORT = 8421
 """Not 8000, the default port of vLLM and Chainlit."""
+API_HELP = "keys of other programs: add, list, remove (docs/api.md)"
 STARTING_SECONDS = 60.0
 """How long a second start waits for the first one to answer, which in an empty library adds the samples first."""
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run until stopped; returns the exit status."""
-    if (arguments if arguments is not None else sys.argv[1:])[:1] == ["api"]:
-        from ui.api import command
-
-        return command.main((arguments if arguments is not None else sys.argv[1:])[1:])
-    if (arguments if arguments is not None else sys.argv[1:])[:1] == ["mcp"]:
-        from ui.api.command import mcp
-
-        return mcp()
     parser = argparse.ArgumentParser(prog="python -m ui", description="Start Scholion on this machine.")
     parser.add_argument("--port", type=int, default=PORT, help=f"first port to try (default: {PORT})")
     parser.add_argument("--no-browser", action="store_true", help="do not open the browser")
     chats_command.add_to(parser.add_subparsers(metavar="COMMAND"))
     parser.set_defaults(run=None)
-    parser.epilog = f"`python -m ui people`: {command.HELP}"
+    parser.epilog = f"`python -m ui people`: {command.HELP}. `python -m ui api`: {API_HELP}."
     prepare_output()
     os.umask(0o077)  # files written here are for the user only
     given = sys.argv[1:] if arguments is None else arguments
     if given[:1] == ["people"]:
         return _said(lambda: command.main(given[1:], folder=IngestSettings().library.expanduser().resolve()))
+    if given[:1] in (["api"], ["mcp"]):
+        from ui.api import command as api_command
+
+        return _said(lambda: api_command.main(given[1:]) if given[0] == "api" else api_command.mcp())
     options = parser.parse_args(given)
     if options.run:
         return _said(lambda: int(options.run(options)))

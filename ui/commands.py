@@ -9,7 +9,8 @@ import chainlit as cl
 from chainlit.data import get_data_layer
 
 from rag.answer import Answered
-from rag.costs.accounting import cost_words, total
+from rag.costs.accounting import total
+from rag.costs.words import cost_words
 from rag.inert import cut, inert, table
 from rag.insight.figures import KEY, figures_of, read_figures
 from rag.retrieval.terms import Terms

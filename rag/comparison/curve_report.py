@@ -21,7 +21,7 @@ from rag.comparison.routing import (
     spent,
     workshop_rule,
 )
-from rag.costs.accounting import cost_words
+from rag.costs.words import cost_words
 from rag.evaluation.report_page import UNKNOWN, Heading, Plot, Table, Text
 
 if TYPE_CHECKING:

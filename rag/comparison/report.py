@@ -10,7 +10,7 @@ from rag.comparison.figures import figures, flat_rows
 from rag.comparison.nouns import STAGES
 from rag.comparison.plots import STYLE, Bar, bars
 from rag.comparison.sheets import as_csv
-from rag.costs.accounting import cost_words
+from rag.costs.words import cost_words
 from rag.evaluation.report_html import page
 from rag.evaluation.report_page import UNKNOWN, Heading, Plot, Table, Text, markdown
 from rag.models.machine import in_words

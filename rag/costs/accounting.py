@@ -7,8 +7,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
-from rag.texts import _, dollars
-
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
@@ -92,16 +90,3 @@ def total(parts: Iterable[float | None]) -> float | None:
     """The sum; None if any part is unknown. 0 for no parts."""
     known = list(parts)
     return None if None in known else sum(part for part in known if part is not None)
-
-
-def cost_words(usd: float | None) -> str:
-    """`$0.0041`, `$12.30`, `free`, `less than $0.0001` or `unknown cost`, with two significant digits below $1."""
-    if usd is None:
-        return _("unknown cost")
-    if usd <= 0:
-        return _("free")
-    if usd < 0.0001:
-        return _("less than {usd}").format(usd=dollars("0.0001"))
-    if usd >= 0.995:
-        return dollars(f"{usd:,.2f}")
-    return dollars(f"{float(f'{usd:.2g}'):.4f}".rstrip("0").ljust(4, "0"))

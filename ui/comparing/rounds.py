@@ -15,8 +15,8 @@ from rag.comparison.contenders import EMBEDDED, opened, parsed
 from rag.comparison.nouns import Call
 from rag.comparison.prompting import Passages, bare
 from rag.comparison.votes import Vote, keep, rate_row, votes_in, win_rates
-from rag.costs.accounting import cost_words
 from rag.costs.energy import MachineCosts
+from rag.costs.words import cost_words
 from rag.errors import QuestionError, UnknownModelError
 from rag.models.machine import this_machine
 from rag.models.offers import on_disk

@@ -7,7 +7,8 @@ from datetime import datetime
 from html import escape
 from typing import TYPE_CHECKING
 
-from rag.costs.accounting import cost_words, total
+from rag.costs.accounting import total
+from rag.costs.words import cost_words
 from rag.texts import N_, _, counted, now, number, percent
 
 if TYPE_CHECKING:

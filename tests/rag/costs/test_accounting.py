@@ -11,9 +11,10 @@ from types import SimpleNamespace
 import pytest
 
 from places import ROOT
-from rag.costs.accounting import Energy, Usage, cost_words, total
+from rag.costs.accounting import Energy, Usage, total
 from rag.costs.energy import MachineCosts, Reading, energy_between, energy_words, estimated, local_cost, read_counters
 from rag.costs.prices import estimate, price
+from rag.costs.words import cost_words
 from rag.models.chat import _usage
 from rag.settings import RagSettings
 
