@@ -74,7 +74,7 @@ def shelf_library(app, library, monkeypatch):
     """An empty library in the place of the process's own."""
     from ui import core
 
-    monkeypatch.setattr(core, "library", lambda: library)
+    monkeypatch.setattr(core, "whole_library", lambda: library)
     return library
 
 
