@@ -5,9 +5,10 @@
 Each round starts the app on the same library. One session asks questions, another uploads and adds small papers, and
 the app is killed after 0.5 to 12 s of that. With `--postgres` the chats are in a real Postgres server, which is made to
 crash too in every second round. Then the library and the chats are read as the next start does. Lost is: a question
-after which anything was heard, that is not in a listed chat; an answer that was shown whole, that is not stored whole;
-a paper that was told to be in the library or to be indexed, that is not there once the next start has carried on; and
-anything that `verify` finds. Search, reader and parser are the real ones; the drafter is a fake that writes 20 words/s.
+after which the server has shown anything, that is not in a listed chat; an answer that was shown whole, that is not
+stored whole; a paper that was told to be in the library or to be indexed, that is not there once the next start has
+carried on; and anything that `verify` finds. Search, reader and parser are the real ones; the drafter is a fake that
+writes 20 words a second.
 """
 
 from __future__ import annotations
@@ -40,6 +41,8 @@ from served import Page, WithDraft, app_root, heard, new_id, send  # noqa: E402
 
 QUESTION = "How large is the file of the rank-16 adapter on all seven matrices?"
 ANSWER = "The adapter takes 83.9 MB [1]. It is stored with 16 bits for each weight."
+SHOWN = {"new_message", "update_message", "stream_start", "stream_token"}
+"""Events with which the server answers a message; the page shows the question itself before the server has it."""
 STORED = 'SELECT s."type", s."output" FROM steps s JOIN threads t ON t."id" = s."threadId" WHERE t."userIdentifier" = '
 
 
@@ -57,8 +60,9 @@ async def asks(page: Page, told: Told, names: iter) -> None:
     while True:
         name = next(names)
         before = await send(page, f"{QUESTION} ({name})")
-        if await heard(page, re.compile("."), before):
-            told.asked.add(name)
+        while not any(event in SHOWN for event, _ in page.heard[before:]):  # noqa: ASYNC110 - it is cancelled
+            await asyncio.sleep(0.01)
+        told.asked.add(name)
         if await heard(page, re.compile("stayed on this machine"), before):
             told.answered[name] = time.monotonic()
 
