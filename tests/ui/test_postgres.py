@@ -229,6 +229,28 @@ async def test_a_server_that_stops_while_somebody_asks_loses_nothing(in_chat, tm
         server.close()
 
 
+async def test_an_error_of_the_driver_while_the_tables_are_made_is_waited_out(in_chat, database, monkeypatch) -> None:
+    import asyncpg
+
+    from ui.chats import postgres as module
+
+    monkeypatch.setattr("ui.chats.history.RETRY_SECONDS", 0.05)
+    prepare, failing = module.prepare, [asyncpg.ConnectionDoesNotExistError("closed")]
+
+    async def at_first_not(address, **options):
+        if failing:
+            raise failing.pop()
+        await prepare(address, **options)
+
+    monkeypatch.setattr(module, "prepare", at_first_not)
+    history = database.open()
+    message = cl.Message("kept all the same")
+    message.thread_id = "t"
+    await history.create_step(message.to_dict())
+    assert await database.run("SELECT output FROM steps") == [("kept all the same",)]
+    await history.close()
+
+
 async def test_two_that_start_at_once_make_the_tables_once(database) -> None:
     from ui.chats.postgres import prepare
 

@@ -123,28 +123,31 @@ async def _to_file(folder: Path, address: Address, tell: Callable[[str], None]) 
     await prepare(address)
     connection = await postgres.connect(address)
     try:
-        source = _DatabaseTable(connection)
-        if _has_chats(file):
-            with closing(sqlite3.connect(file, timeout=5)) as db:
-                try:  # it was interrupted before Postgres was emptied
-                    rows, sent = await _compare(source, _FileTable(db)), 0
-                except MoveError:
-                    raise MoveError(
-                        f"{file} has chats already, so nothing was moved.",
-                        "Move that file away, or move its chats to another database first.",
-                    ) from None
-        else:
-            if not any([await _count(address, table) for table in _CHATS]):
-                raise MoveError(f"There are no chats in Postgres at {address.words}, so there is nothing to move.")
-            with closing(sqlite3.connect(fresh)) as db:
-                db.executescript(schema())
-                sent = await _copy(source, _FileTable(db), tell)
-                rows = await _compare(source, _FileTable(db))
-                db.commit()
-            for end in ("-wal", "-shm"):  # of the empty file that is replaced
-                file.with_name(file.name + end).unlink(missing_ok=True)
-            put_in_place(fresh, file)
-        await connection.execute(f"TRUNCATE {', '.join(TABLES)}")
+        async with connection.transaction():
+            # whoever else would write waits, and what is removed is what was compared
+            await connection.execute(f"LOCK TABLE {', '.join(TABLES)} IN EXCLUSIVE MODE")
+            source = _DatabaseTable(connection)
+            if _has_chats(file):
+                with closing(sqlite3.connect(file, timeout=5)) as db:
+                    try:  # it was interrupted before Postgres was emptied
+                        rows, sent = await _compare(source, _FileTable(db)), 0
+                    except MoveError:
+                        raise MoveError(
+                            f"{file} has chats already, so nothing was moved.",
+                            "Move that file away, or move its chats to another database first.",
+                        ) from None
+            else:
+                if not any([await _count(address, table) for table in _CHATS]):
+                    raise MoveError(f"There are no chats in Postgres at {address.words}, so there is nothing to move.")
+                with closing(sqlite3.connect(fresh)) as db:
+                    db.executescript(schema())
+                    sent = await _copy(source, _FileTable(db), tell)
+                    rows = await _compare(source, _FileTable(db))
+                    db.commit()
+                for end in ("-wal", "-shm"):  # of the empty file that is replaced
+                    file.with_name(file.name + end).unlink(missing_ok=True)
+                put_in_place(fresh, file)
+            await connection.execute(f"TRUNCATE {', '.join(TABLES)}")
     finally:
         await connection.close()
     return Moved(rows, sent, None)

@@ -7,6 +7,7 @@ deleted is gone for every reader; when its bytes leave the server's files, logs 
 from __future__ import annotations
 
 import asyncio
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy.exc import SQLAlchemyError
@@ -18,7 +19,7 @@ from ui.chats.history import ChatHistory
 from ui.chats.salvage import columns, schema
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Iterator
 
     from ingest.postgres import Address
     from ui.chats.history import UploadFolder
@@ -67,20 +68,26 @@ class PostgresHistory(ChatHistory):
         self._prepared = False
 
     async def _connected(self, *_: Any, **__: Any) -> Any:
-        try:
+        with self._in_words():
             return await postgres.connect(self._address)
+
+    @contextmanager
+    def _in_words(self) -> Iterator[None]:
+        """The driver's own errors as those in `errors`; it may repeat a part of the address."""
+        try:
+            yield
         except Exception as error:  # noqa: BLE001 - whatever the driver raises
-            passing = postgres.may_pass(error)
             said = postgres.in_words(error, self._address)
-            if passing:
+            if postgres.may_pass(error):
                 raise ConnectionError(str(said)) from None
-            raise said from None  # the driver's own error may repeat a part of the address
+            raise said from None
 
     async def _ready(self) -> None:
         if not self._prepared:
             async with self._preparing:
                 if not self._prepared:
-                    await prepare(self._address, connect=self._connected)
+                    with self._in_words():
+                        await prepare(self._address, connect=lambda: postgres.connect(self._address))
                     self._prepared = True
 
     def _storable(self, value: Any) -> Any:
