@@ -24,7 +24,7 @@ VISIBLE = """() => {
   while (walker.nextNode()) {
     const node = walker.currentNode;
     const element = node.nodeType === 1 ? node : node.parentElement;
-    if (!element.checkVisibility() || element.closest('script, style, code, blockquote, [translate=no]')) continue;
+    if (!element.checkVisibility() || element.closest('script, style, code, blockquote, .words, .snippet, [translate=no]')) continue;
     if (node.nodeType === 3) found.push(node.data);
     else for (const name of ['title', 'aria-label', 'placeholder']) found.push(node.getAttribute(name) ?? '');
   }
