@@ -8,7 +8,7 @@ import os
 import re
 import sys
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -104,11 +104,8 @@ def run(options: argparse.Namespace) -> int:
     if options.discovered:
         asked += asyncio.run(discovered())
     models = parsed(asked or [EMBEDDED])
-    streamed = not options.no_stream and os.environ.get(STREAM_VARIABLE, "1").strip().casefold() not in {
-        "0",
-        "false",
-        "no",
-    }
+    told = os.environ.get(STREAM_VARIABLE, "1").strip().casefold()
+    streamed = not options.no_stream and told not in {"0", "false", "no"}
     stopped = False
     with progress() as tell, _set_up(options, tell) as to_do:
         if options.fresh:
@@ -166,7 +163,7 @@ def _set_up(options: argparse.Namespace, tell: Tell) -> Iterator[_ToDo]:
     k = options.k or chosen.settings.top_k
     if options.questions is not None and options.prompt is not None:
         raise QuestionError("Give either --prompt or --questions.")
-    if options.questions is None or options.questions.suffix in {".csv", ".tsv"}:
+    if options.questions is None or options.questions.suffix == ".csv":
         with open_library(ingest) as library:
             gate = Gate.of(library, chosen.settings)
             titles = {paper.id: paper.title for paper in library.papers()}
@@ -185,15 +182,8 @@ def _set_up(options: argparse.Namespace, tell: Tell) -> Iterator[_ToDo]:
     found = load(options.questions)
     cases = {case.id: case for case in sampled(found.cases, options.limit)}
     used = {paper_id for case in cases.values() for paper_id in case.paper_ids or ()}
-    found = type(found)(
-        name=found.name,
-        kind=found.kind,
-        cases=tuple(cases.values()),
-        documents=tuple(one for one in found.documents if one.paper_id in used or not used)
-        if options.retrieval != "no"
-        else (),
-        digest=found.digest,
-    )
+    searched = [one for one in found.documents if one.paper_id in used or not used]
+    found = replace(found, cases=tuple(cases.values()), documents=tuple(searched) if options.retrieval != "no" else ())
     out = _folder(options, found.name)
     # the budget and the policy are the user's, whatever corpus is asked
     gate = Gate(ingest.library.expanduser(), limits=BudgetLimits.of(chosen.settings))

@@ -118,7 +118,8 @@ def run(options: argparse.Namespace) -> int:
         print(f"\nThe report: {folder / 'report.html'}")
     if stopped:
         print("Stopped. The same command continues from here.", file=sys.stderr)
-    return int(stopped or len(drafts) < len(questions.cases))
+    wanted = drafts.keys() if oracle else {row["id"] for row in _rows(folder / "refined.jsonl", larger)}
+    return int(stopped or len(wanted) < len(questions.cases))
 
 
 def _print(told: dict[str, Any], about: dict[str, str]) -> None:
@@ -187,8 +188,11 @@ async def _ask(
                     if answer and case.id not in drafts:
                         keep_draft({"id": case.id, "key": drafter, "given": drafted(answer).as_row()})
                     if answer and assistant.expert and case.id not in better:
-                        found = await refined(answer, assistant, by)
-                        keep_better({"id": case.id, "key": larger, "given": found.as_row() if found else None})
+                        found = await refined(answer, assistant, by) if answer.drafts else None
+                        if found or not answer.drafts:  # else it failed, and is asked again next time
+                            keep_better({"id": case.id, "key": larger, "given": found.as_row() if found else None})
+                        else:
+                            print(f"{case.id}: {assistant.expert.name} gave no answer", file=sys.stderr)
                 tell("answering", n, len(questions.cases))
     finally:
         await assistant.close()

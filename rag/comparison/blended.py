@@ -86,9 +86,7 @@ def drafted(answer: Answer) -> Given:
 
 
 async def refined(answer: Answer, assistant: Refines, asked_by: AskedBy) -> Given | None:
-    """What `refine` shows; None if there is nothing to refine or the larger model gave nothing."""
-    if not answer.drafts:
-        return None
+    """What `refine` shows of an answer with a draft; None if the larger model gave nothing."""
     before = len(answer.drafts)
     async with aclosing(assistant.refine(answer, asked_by=asked_by)) as events:
         async for event in events:

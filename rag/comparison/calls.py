@@ -14,7 +14,7 @@ from rag.costs.energy import MachineCosts, energy_between, local_cost, read_coun
 from rag.costs.prices import estimate, price
 from rag.models.chat import Completion
 from rag.models.thoughts import Thoughts
-from rag.privacy.consent import WHERE
+from rag.privacy.consent import RELAYED, WHERE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -85,7 +85,8 @@ async def timed(call: Call, contender: Contender, prepare: Prepare, terms: Terms
         usd = local_cost(energy, ended - asked, machine=terms.machine).usd
     bytes_, of = await asyncio.to_thread(contender.measure)
     where = planned.destination
-    place = f"{WHERE[where.locality]}, {where.host}:{where.port}" if where.port != 9 else THIS_PROCESS
+    relayed = RELAYED if planned.leaves and where.locality == "machine" else ""
+    place = THIS_PROCESS if contender.inside else f"{WHERE[where.locality]}, {where.host}:{where.port}{relayed}"
     return replace(
         call,
         prompt=prompt.digest,

@@ -110,6 +110,7 @@ async def opened(asked: Asked, kept: Kept, *, library: Path) -> Contender:
             asked=asked,
             model=inside,
             end=inside.close,
+            inside=True,
             measure=lambda: (inside.memory, "its weights in this process"),
         )
     setting = str(embedded_drafter()) if asked.setting == EMBEDDED else asked.setting

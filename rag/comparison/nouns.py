@@ -46,6 +46,8 @@ class Contender:
     model: ChatModel
     end: Callable[[], Awaitable[None]] | None = None
     """Ends its process or drops its weights, so that the next call is a cold one; None if it is not ours to restart."""
+    inside: bool = False
+    """Whether it runs in this process, without a server."""
     measure: Callable[[], tuple[int | None, str]] = lambda: (None, "")
     """Its memory in bytes, and what they are of; None if unknown."""
 

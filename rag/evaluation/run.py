@@ -37,6 +37,7 @@ ROOT = Path(__file__).resolve().parents[2]
 NOT_THE_RUN = (
     "rag/adapt/",
     "rag/commands/",
+    "rag/comparison/",
     *(f"rag/evaluation/{name}" for name in ("report", "measures.py", "metrics.py", "plots.py", "calibrate.py")),
 )
 """Path prefixes of code that only reads results. Changing it does not make an old run stale."""

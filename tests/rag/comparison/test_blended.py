@@ -17,6 +17,7 @@ from rag.comparison.curve_report import blocks, summary
 from rag.comparison.plots import Bar, bars
 from rag.comparison.routing import curve
 from rag.costs.accounting import Trace
+from rag.errors import ModelUnreachableError
 from rag.evaluation.cases import Case, Reference
 from rag.evaluation.report_html import page
 from rag.verify.confidence import goes_on
@@ -30,6 +31,10 @@ def answer(text="Forty seeds.", *, score=0.4, vetoes=(), abstained=False, cost=0
         question="How many?", text=text, passages=(), trace=Trace(seconds=2.0), abstained=abstained,
         drafts=() if abstained else (draft,), confidence=Confidence(score, "", {}, vetoes),
     )  # fmt: skip
+
+
+async def unreachable(*_, **__):
+    raise ModelUnreachableError("Nothing answers there.", "Start it.")
 
 
 def asked(name, gold="forty seeds"):
@@ -101,6 +106,7 @@ def test_one_command_sets_the_threshold_and_another_one_forgets_it(tmp_path, mon
 
 
 def test_a_real_second_endpoint_answers_once_and_a_second_run_asks_nothing(tmp_path, monkeypatch, capsys):
+    """And one that failed is asked again."""
     monkeypatch.setenv("SCHOLION_LIBRARY", str(tmp_path / "library"))
     assert ingest(["add", str(SAMPLES / "before-you-run.pdf")]) == 0
     rows = (SAMPLES / "questions.csv").read_text().splitlines()
@@ -110,7 +116,10 @@ def test_a_real_second_endpoint_answers_once_and_a_second_run_asks_nothing(tmp_p
     with serving(ollama("The paper says that it takes forty seeds [1].", asked=heard)) as server:
         monkeypatch.setenv("SCHOLION_EXPERT", f"http://127.0.0.1:{server.server_port}/v1#{MODEL}")
         command = ["curve", str(tmp_path / "q.csv"), "--out", str(tmp_path / "out"), "--json"]
-        capsys.readouterr()
+        with monkeypatch.context() as gone:
+            gone.setattr("rag.models.chat.EndpointChatModel.planned_call", unreachable)
+            assert rag(command) == 1
+        assert "gave no answer" in capsys.readouterr().err
         assert rag(command) == 0
         told = json.loads(capsys.readouterr().out)
         n = len(heard)

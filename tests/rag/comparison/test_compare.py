@@ -45,7 +45,8 @@ def contender(model, name="m", server=None):
     owner = server or model
     end = owner.close if hasattr(owner, "close") else None
     measure = (lambda: process_memory(server)) if server else lambda: (getattr(model, "memory", None), "")
-    return Contender(asked=Asked(setting=name, name=name), model=model, end=end, measure=measure)
+    inside = isinstance(model, TransformersChatModel)
+    return Contender(asked=Asked(setting=name, name=name), model=model, end=end, inside=inside, measure=measure)
 
 
 async def compared(models, out, **more):
