@@ -37,6 +37,11 @@ def test_the_api_gives_the_chats_answer(chromium, server) -> None:
     written = [(m["name"], m["output_tokens"]) for m in told["facts"]["models"]]
     assert [(m["name"], m["output_tokens"]) for m in ours["models"]] == written
     assert all(mark.url_citation.url.startswith(server.url) for mark in reply.choices[0].message.annotations)
+    context = chromium.new_context()  # a browser that has not opened Scholion
+    page = context.new_page()
+    page.goto(reply.choices[0].message.annotations[0].url_citation.url)
+    page.wait_for_selector(".mark")
+    context.close()
     stream = client.chat.completions.create(
         model="scholion-draft", messages=[{"role": "user", "content": QUESTION}], stream=True
     )

@@ -206,6 +206,17 @@ def test_pages_are_only_for_who_has_opened_the_page(client, two_pages) -> None:
     assert stranger.get(f"/page/{two_pages}/1.png").status_code == 401
 
 
+def test_a_link_to_a_page_opens_scholion_first_where_it_was_not_open(client, two_pages) -> None:
+    stranger = TestClient(client.app, base_url=ALLOWED)
+    clicked = {"sec-fetch-mode": "navigate", "sec-fetch-site": "cross-site"}
+    reply = stranger.get(f"/page/{two_pages}/1", headers=clicked)
+    assert reply.status_code == 401
+    assert "/public/open-first.js" in reply.text
+    assert "Sentence" not in reply.text
+    for other in (f"/page/{two_pages}/1.png", f"/papers/{two_pages}.pdf", "/library"):
+        assert "open-first" not in stranger.get(other, headers=clicked).text
+
+
 def test_a_pdf_that_broke_gives_the_sentence_and_no_fault(logged_in, two_pages, shelf_library) -> None:
     shelf_library.pdf_path(two_pages).write_bytes(b"%PDF-1.7 broken")
     reply = logged_in.get(f"/page/{two_pages}/1", params={"words": "Sentence 3 tells how the jars", "cited": 1})

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import anyio
 from chainlit.auth import get_current_user
 from fastapi import APIRouter, Depends, HTTPException, Query, Request
-from fastapi.responses import FileResponse, HTMLResponse, Response, StreamingResponse
+from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, Response, StreamingResponse
 
 from ingest import Ingest, Source, UserFacingError, remote, remove_one, tag_papers
 from ingest.locate import MAX_QUOTE
@@ -36,6 +36,7 @@ from ui.web import (
     viewer,
     viewer_routes,
 )
+from ui.web.pages import frame
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Generator
@@ -66,6 +67,7 @@ def install(app: FastAPI, *, uploads: UploadFolder) -> None:
     for closed in (*_CLOSED, *([f"{PATH}/{{path:path}}"] if who.is_on() else [])):
         router.add_api_route(closed, _nothing_there, methods=["GET", "HEAD", "POST", "PUT", "DELETE"])
     app.include_router(router)
+    app.add_exception_handler(401, _not_logged_in)
     if not who.is_on():  # a key is no person: it would see everybody's papers
         app.mount(PATH, api(core.settings().library.expanduser().resolve()))
     ours = [route for route in routes if route not in before]
@@ -145,6 +147,19 @@ def _router(uploads: UploadFolder) -> APIRouter:
 
 def _nothing_there() -> None:
     raise HTTPException(404, "There is nothing here.")
+
+
+_OPENING = """<p id="said">Opening the page …</p>
+<noscript><p>Open Scholion in this browser first, then follow the link again.</p></noscript>
+"""
+
+
+async def _not_logged_in(request: Request, error: Any) -> Response:
+    """A link to a page that was followed in a browser that has not opened Scholion yet opens it first."""
+    followed = request.headers.get("sec-fetch-mode") == "navigate" and not request.url.path.endswith(".png")
+    if followed and request.url.path.startswith("/page/") and not who.is_on():
+        return HTMLResponse(frame("Scholion", _OPENING, script="open-first.js"), 401)
+    return JSONResponse({"detail": error.detail}, 401, headers=error.headers)
 
 
 async def _logged_in(user: Annotated[Any, Depends(get_current_user)]) -> None:
