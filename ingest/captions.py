@@ -18,7 +18,7 @@ MAX_CAPTION = 300
 
 _FULL = {"fig": "Figure", "figs": "Figure", "tab": "Table"}
 _CONTINUED = re.compile(r"[\s.:|(–—-]*cont(?:inued|\.|['’]d)", re.IGNORECASE)
-_BEGINS = re.compile(r"[\s.:|–—-]*(?:$|[^\W_a-z]|\(|[\"“‘'])")
+_BEGINS = re.compile(r"(?!\.\d)[\s.:|–—-]*(?:$|[^\W_a-z]|\(|[\"“‘'])")
 """What follows the number in a caption; in a sentence about a figure a small letter does ("Figure 3 shows …")."""
 
 
@@ -54,14 +54,14 @@ def captions(pages: Iterable[Page]) -> list[Caption]:
 
 def _parts(name: str, rest: str) -> Iterator[tuple[str, str]]:
     """The caption, and those that the page's text has joined to it: of the next number, like "… Fig. 4 A leaf"."""
-    kind, _, number = name.rpartition(" ")
+    at = 0
     for match in CAPTION.finditer(rest):
+        kind, _, number = name.rpartition(" ")
         following = _name(match.group())
         if number.isdigit() and following == f"{kind} {int(number) + 1}" and _BEGINS.match(rest[match.end() :]):
-            yield name, rest[: match.start()]
-            yield from _parts(following, rest[match.end() :])
-            return
-    yield name, rest
+            yield name, rest[at : match.start()]
+            name, at = following, match.end()
+    yield name, rest[at:]
 
 
 def _name(said: str) -> str:

@@ -111,16 +111,17 @@ def zotero_pdfs(folder: Path, *, base: Path | None = None) -> list[ZoteroPdf]:
 
 
 def entry_beside(pdf: Path) -> Entry | None:
-    """What Zotero knows of a PDF in its storage (`storage/KEY/file.pdf`); None elsewhere."""
+    """What Zotero knows of a PDF in its storage (`storage/KEY/file.pdf`); None elsewhere, or if it knows nothing."""
     folder = pdf.parent.parent
     database = folder.parent / DATABASE
     try:
         if folder.name != STORAGE or not database.is_file():
             return None
         state = database.stat()
-        return _entries(folder.parent, state.st_mtime_ns, state.st_size).get(pdf.absolute())
+        entry = _entries(folder.parent, state.st_mtime_ns, state.st_size).get(pdf.absolute())
     except (OSError, ZoteroError):
         return None
+    return entry if entry and entry.title else None
 
 
 @lru_cache(maxsize=4)
@@ -164,11 +165,14 @@ def _place(said: str, key: str, folder: Path, base: Path | None) -> Path | None:
             folder / STORAGE / key / name if name == PurePosixPath(name).name and name not in {"", ".", ".."} else None
         )
     if said.startswith("attachments:"):
-        return base / PurePosixPath(said.removeprefix("attachments:")) if base else None
+        relative = PurePosixPath(said.removeprefix("attachments:"))
+        return base / relative if base and not relative.is_absolute() and ".." not in relative.parts else None
     return Path(said) if said.startswith("/") else None
 
 
 def _entry(key: str, kind: str, facts: Mapping[str, str], people: list[tuple[str, str, str]], path: Path) -> Entry:
+    if kind == "attachment":  # without an item above it; its title is only the file's name
+        return Entry(key=key, files=(str(path),))
     writers = [person for person in people if person[0] == "author"] or [p for p in people if p[0] == "editor"]
     elsewhere = " ".join(facts.get(name, "") for name in ("archiveID", "extra", "url", "DOI", "publicationTitle"))
     arxiv = _ARXIV.search(elsewhere)

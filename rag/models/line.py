@@ -51,9 +51,12 @@ class Turn:
     async def waiting(self) -> AsyncIterator[int]:
         """Wait until it may begin; yields the number of answers before it, at first and whenever it has changed."""
         said = 0
-        while ahead := self._line.ahead_of(self):
+        while True:
+            self.moved.clear()  # before looking: who is told may take a while, and somebody may leave meanwhile
+            ahead = self._line.ahead_of(self)
+            if not ahead:
+                return
             if ahead != said:
                 said = ahead
                 yield ahead
-            self.moved.clear()
             await self.moved.wait()

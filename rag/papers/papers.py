@@ -89,10 +89,12 @@ class Papers:
 
     def close(self) -> None:
         """Stop the models and close the library."""
-        if self._assistant is not None:
-            assistant, self._assistant = self._assistant, None
-            self._loop.call(assistant.close)
-        self._open.close()
+        assistant, self._assistant = self._assistant, None
+        try:
+            if assistant is not None:
+                self._loop.call(assistant.close)
+        finally:
+            self._open.close()
 
 
 async def _opened(settings: RagSettings, library: Library) -> Assistant:

@@ -52,3 +52,8 @@ def test_captions_that_the_text_has_joined_are_told_apart() -> None:
         ("Figure 3", "Reduction of ions, as in Fig. 2"),
         ("Figure 4", "Stabilisation"),
     ]
+
+
+def test_a_line_of_nothing_but_captions_is_read() -> None:
+    found = of(" ".join(f"Fig. {n} A leaf" for n in range(1, 1000)))
+    assert len(found) == 999

@@ -69,6 +69,8 @@ def test_five_hundred_items_with_all_that_happens_in_them_are_read(tmp_path) -> 
         ("C:\\papers\\x.pdf", None),
         ("storage:../../x.pdf", None),
         ("storage:..", None),
+        ("attachments:../../x.pdf", None),
+        ("attachments:/etc/x.pdf", None),
         ("x.pdf", None),
     ],
 )
@@ -77,7 +79,7 @@ def test_a_path_leads_where_its_form_allows(tmp_path, said, place) -> None:
     made.linked(made.item(title="Linked"), said)
     found = zotero_pdfs(made.done(), base=Path("/base"))
     assert [str(one.path) for one in found] == ([place] if place else [])
-    if said.startswith("attachments"):
+    if said == "attachments:a/x.pdf":
         assert zotero_pdfs(tmp_path / "Zotero") == []
 
 
@@ -118,3 +120,11 @@ def test_what_is_no_zotero_library_is_told(tmp_path) -> None:
         zotero_pdfs(tmp_path)
     (tmp_path / "storage" / "K").mkdir(parents=True)
     assert entry_beside(tmp_path / "storage" / "K" / "x.pdf") is None
+
+
+def test_a_file_without_an_item_is_known_by_nothing_but_its_tags(tmp_path) -> None:
+    made = ZoteroLibrary(tmp_path / "Zotero")
+    path = made.stored(None, "1706.03762.pdf", b"%PDF-")
+    (found,) = zotero_pdfs(made.done())
+    assert (found.path, found.entry.title, found.entry.authors) == (path, "", ())
+    assert entry_beside(path) is None

@@ -101,6 +101,16 @@ async def test_a_stream_holds_the_draft_until_it_is_checked(client, assistant, a
     assert last.choices[0].delta.annotations
 
 
+async def test_the_address_of_a_link_is_no_part_of_the_length(client, assistant, answer) -> None:
+    reply = await client.chat.completions.create(model="scholion-draft", messages=QUESTION, max_tokens=20)
+    assert reply.choices[0].finish_reason == "stop"
+    assert reply.choices[0].message.content.endswith(")."), "nothing is cut"
+    draft = replace(answer.drafts[0], finish_reason="length")
+    assistant.script = [Answered(replace(answer, drafts=(draft,)))]
+    reply = await client.chat.completions.create(model="scholion-draft", messages=QUESTION)
+    assert reply.choices[0].finish_reason == "length"
+
+
 async def test_a_raw_stream_has_the_draft_as_it_is_written(client, assistant, answer) -> None:
     stream = await client.chat.completions.create(
         model="scholion-draft", messages=QUESTION, stream=True, extra_body={"scholion": {"raw_stream": True}}
@@ -223,6 +233,10 @@ async def test_a_key_does_what_its_scope_says_and_reaches_what_its_tag_says(  # 
     assert (await http.delete(f"/v1/papers/{paper.id}", headers=reader)).status_code == 403
     assert (await http.get("/v1/papers", headers=reader)).json()["papers"][0]["id"] == paper.id
     assert (await http.get("/v1/papers", headers=fenced)).json() == {"papers": []}
+    shelf_library.tag([paper.id], "Essay")
+    essays = {"authorization": f"Bearer {keys.make('essays', tag='essay')}"}
+    assert len((await http.get("/v1/papers", headers=essays)).json()["papers"]) == 1
+    assert (await http.get(f"/v1/papers/{paper.id}", headers=essays)).status_code == 200
     for path in (f"/v1/papers/{paper.id}", f"/v1/papers/{paper.id}/pages/1"):
         assert (await http.get(path, headers=reader)).status_code == 200
         assert (await http.get(path, headers=fenced)).status_code == 404

@@ -159,6 +159,25 @@ async def test_a_crash_after_the_comparison_is_completed_too(file, database, mon
         assert await database.run("SELECT count(*) FROM threads") == [(0,)]
 
 
+async def test_a_new_file_after_a_crash_takes_no_moved_chat_with_it(file, database, monkeypatch) -> None:
+    from ui.chats import move as module
+
+    before = without_nul(await everything(file))
+
+    def never(*_: object) -> None:
+        raise ConnectionError("the power went off")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(module, "put_in_place", never)
+        with pytest.raises(UserFacingError):
+            await move(file, database, "postgres")
+    with sqlite3.connect(file.file) as db:
+        db.execute("DELETE FROM threads")
+    with pytest.raises(UserFacingError, match="moved before"):
+        await move(file, database, "postgres")
+    assert without_nul(await everything(database)) == before
+
+
 async def test_chats_are_never_moved_over_others(chat, file, database, tmp_path) -> None:
     chat.session.has_first_interaction = True
     await kept(database, 1, word="theirs")

@@ -27,7 +27,7 @@ from ui.api.asking import Wish, events, whole
 from ui.api.errors import ApiError, told
 from ui.api.keys import ApiKey
 from ui.api.requests import ChatRequest, EmbeddingRequest, ResponseRequest, text_of
-from ui.api.text import facts, markdown, usage
+from ui.api.text import facts, linked_text, plain_text, usage, was_cut
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Iterable
@@ -231,9 +231,8 @@ class _Form:
         self.made = int(time.time())
 
     def text_of(self, answer: Answer, *, stop: Any, most: int | None) -> tuple[str, list[UrlCitation], str]:
-        text, places = markdown(answer, base=self.base)
-        text, why = cut(text, stop=stop, most=most)
-        return text, [place for place in places if place.end <= len(text)], why
+        plain, why = cut(plain_text(answer), stop=stop, most=most)
+        return *linked_text(plain, answer, base=self.base), "length" if was_cut(answer) else why
 
 
 class _Chat(_Form):

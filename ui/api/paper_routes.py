@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 import shutil
 import threading
@@ -23,7 +22,7 @@ from ui.api.asking import Wish, sees, whole
 from ui.api.errors import ApiError
 from ui.api.keys import ApiKey
 from ui.api.requests import AskRequest  # noqa: TC001 - FastAPI reads the annotations
-from ui.api.text import facts, markdown
+from ui.api.text import facts, linked_text, plain_text
 from ui.web import names, viewer
 from ui.web.incoming import copy_upload
 
@@ -54,13 +53,12 @@ def router() -> APIRouter:
 
 def _papers(key: MayAsk, tag: str | None = None) -> dict[str, Any]:
     """Every paper that the key reaches."""
-    listed = [one for one in core.library().overview() if _within(one, key) and tag in {None, *one.tags}]
-    return {"papers": [_row(one.paper, tags=one.tags, added=one.added_at) for one in listed]}
+    return {"papers": [_row(one.paper, tags=one.tags, added=one.added_at) for one in _listed(key, tag)]}
 
 
 def _bibtex(key: MayAsk) -> str:
     """BibTeX of every paper that the key reaches."""
-    return write_bibtex([one.paper for one in core.library().overview() if _within(one, key)])
+    return write_bibtex([one.paper for one in _listed(key)])
 
 
 def _paper(paper_id: str, key: MayAsk) -> dict[str, Any]:
@@ -115,7 +113,7 @@ def _search(
     """The passages that answer best, with pages and links."""
     if not q.strip():
         raise QuestionError("The question is empty.", "Say what to look for in q.")
-    asked = [one.paper.id for one in core.library().overview() if _within(one, key) and tag in {None, *one.tags}]
+    asked = [one.paper.id for one in _listed(key, tag)]
     retriever = core.assistant().search.retriever
     limited = None if key.tag is None and tag is None else asked
     found = retriever.search(q, retriever.embed(q), k=k, paper_ids=limited, read=True)
@@ -153,11 +151,19 @@ async def _ask(asked: AskRequest, request: Request, key: MayAsk) -> dict[str, An
     )
     base = f"{request.url.scheme}://{request.url.netloc}"
     answer = await whole(wish, key, request)
-    return {"markdown": (await asyncio.to_thread(markdown, answer, base=base))[0], **facts(answer, base=base)}
+    text, _ = linked_text(plain_text(answer), answer, base=base)
+    return {"markdown": text, **facts(answer, base=base)}
 
 
-def _within(one: Listed, key: ApiKey) -> bool:
-    return key.tag is None or key.tag in one.tags
+def _listed(key: ApiKey, tag: str | None = None) -> list[Listed]:
+    """The papers that the key reaches, with this tag; not those that somebody has just removed. Case makes no tag."""
+    wanted = [one.casefold() for one in (key.tag, tag) if one is not None]
+    gone = core.removals().waiting()
+    return [
+        one
+        for one in core.library().overview()
+        if one.paper.id not in gone and all(each in map(str.casefold, one.tags) for each in wanted)
+    ]
 
 
 def _exact(paper_id: str, key: ApiKey) -> Paper:
@@ -165,7 +171,8 @@ def _exact(paper_id: str, key: ApiKey) -> Paper:
         found = core.library().paper(paper_id) if _ID.fullmatch(paper_id) else None
     except UnknownPaperError:
         found = None
-    if found is None or found.id != paper_id or not sees(key, paper_id):
+    gone = paper_id in core.removals().waiting()
+    if found is None or found.id != paper_id or gone or not sees(key, paper_id):
         raise ApiError(404, "There is no such paper.")
     return found
 

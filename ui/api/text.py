@@ -40,17 +40,23 @@ class UrlCitation:
         return {"start_index": self.start, "end_index": self.end, "url": self.url, "title": self.title}
 
 
-def markdown(answer: Answer, *, base: str) -> tuple[str, list[UrlCitation]]:
-    """The answer's text, and where it cites what.
+def plain_text(answer: Answer) -> str:
+    """The answer's text with bare markers.
 
     Doubtful sentences are followed by what the check said of them in brackets; a notice about how the answer was made
     stands below.
+    """
+    return "\n\n".join(filter(None, (_said(answer), f"*{answer.notice}*" if answer.notice else "")))
+
+
+def linked_text(plain: str, answer: Answer, *, base: str) -> tuple[str, list[UrlCitation]]:
+    """The text with its markers as links, and where it cites what.
 
     Args:
-        answer: any answer.
+        plain: of `plain_text`, or its beginning.
+        answer: the answer.
         base: address of the app, without a slash at its end; links lead to its pages.
     """
-    plain = "\n\n".join(filter(None, (_said(answer), f"*{answer.notice}*" if answer.notice else "")))
     cited: dict[int, Citation] = {c.marker: c for c in reversed(answer.citations)}
     parts, at, length, places = [], 0, 0, []
     for match in _MARKER.finditer(plain):
@@ -66,6 +72,11 @@ def markdown(answer: Answer, *, base: str) -> tuple[str, list[UrlCitation]]:
         length += len(link)
         at = match.end()
     return "".join((*parts, plain[at:])), places
+
+
+def was_cut(answer: Answer) -> bool:
+    """Whether the model that wrote the text shown had to stop before its end."""
+    return bool(answer.drafts) and answer.drafts[answer.shown].finish_reason == "length"
 
 
 def facts(answer: Answer, *, base: str) -> dict[str, Any]:

@@ -64,7 +64,9 @@ def move(folder: Path, address: Address, *, to: Literal["postgres", "sqlite"], t
         return asyncio.run(_to_postgres(folder, address, tell) if to == "postgres" else _to_file(folder, address, tell))
     except (UserFacingError, sqlite3.Error):
         raise
-    except Exception as error:  # noqa: BLE001 - whatever the driver raises
+    except Exception as error:
+        if isinstance(error, OSError) and error.filename is not None:  # a file of ours, not the connection
+            raise
         raise postgres.in_words(error, address) from None
 
 
@@ -106,8 +108,11 @@ async def _to_postgres(folder: Path, address: Address, tell: Callable[[str], Non
                 await connection.execute("DELETE FROM users")  # a start without chats has written one
                 await connection.execute(f"CREATE TABLE {MOVING} (compared boolean NOT NULL)")
         with closing(sqlite3.connect(file, timeout=5)) as db:
-            sent = await _copy(_FileTable(db), _DatabaseTable(connection), tell)
-            rows = await _compare(_FileTable(db), _DatabaseTable(connection))
+            if compared:  # what Postgres has is whole; this file may be another, made since
+                sent, rows = 0, await _same(db, connection, file)
+            else:
+                sent = await _copy(_FileTable(db), _DatabaseTable(connection), tell)
+                rows = await _compare(_FileTable(db), _DatabaseTable(connection))
             await connection.execute(f"INSERT INTO {MOVING} VALUES (true)")  # noqa: S608 - ours
             db.execute("PRAGMA journal_mode=DELETE")  # the whole of it is in one file
         aside = folder / f"chats.moved-{datetime.now(UTC):%Y%m%d-%H%M%S}.db"
@@ -116,6 +121,16 @@ async def _to_postgres(folder: Path, address: Address, tell: Callable[[str], Non
     finally:
         await connection.close()
     return Moved(rows, sent, aside)
+
+
+async def _same(db: sqlite3.Connection, connection: Any, file: Path) -> dict[str, int]:
+    try:
+        return await _compare(_FileTable(db), _DatabaseTable(connection))
+    except MoveError:
+        raise MoveError(
+            f"The chats were moved before, and {file} has other ones now, so nothing was changed.",
+            "Put that file elsewhere to keep its chats, and move again to complete the first move.",
+        ) from None
 
 
 async def _to_file(folder: Path, address: Address, tell: Callable[[str], None]) -> Moved:

@@ -31,8 +31,10 @@ KEPT_SECONDS: Final = 400 * 24 * 3600
 
 UNGROUPED: Final = {"bg": 10_000}
 """Below this, digits are not grouped: CLDR's minimum, which a pattern of our own would pass over."""
-LONGEST: Final = 4000
+LONGEST: Final = 1000
 """Characters of a sentence that is looked for; none of ours is as long."""
+TOGETHER: Final = 6
+"""Sentences that one text of ours has at most."""
 LEAST_LETTERS: Final = 9
 LEAST_AT_BEGIN: Final = 5
 """A pattern with fewer letters between its values, or before the first, would fit anything."""
@@ -101,7 +103,7 @@ class Translated(Texts):
             return found
         parts, done = _SENTENCE_END.split(english), list[str]()
         while parts:
-            for n in range(len(parts), 0, -1):
+            for n in range(min(len(parts), TOGETHER), 0, -1):
                 if (found := self._known(" ".join(parts[:n]))) is not None:
                     break
             done.append(parts[0] if found is None else found)

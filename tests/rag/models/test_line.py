@@ -58,3 +58,20 @@ async def test_who_stops_while_waiting_or_writing_leaves_the_line() -> None:
     assert log[-1] == "c writes"
     end.set()
     await tasks[2]
+
+
+async def test_nobody_is_forgotten_who_was_just_being_told() -> None:
+    line, begun = Line(1), asyncio.Event()
+
+    async def slowly() -> None:
+        with line.join() as turn:
+            async for _ in turn.waiting():
+                await asyncio.sleep(0.05)
+            begun.set()
+
+    first = line.join()
+    task = asyncio.create_task(slowly())
+    await turn_of_the_loop()
+    line.leave(first)
+    await asyncio.wait_for(begun.wait(), 5)
+    await task
