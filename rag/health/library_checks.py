@@ -164,7 +164,7 @@ def database_line(address: Address) -> Line:
     facts["chats"] = chats
     if address.here:
         return Line(about="Chats", state="ok", said=said, facts=facts)
-    said = f"{said} That is not this machine, so the chats leave it."
+    said = f"{counted(chats, 'chat')} in Postgres at {address.words}. That is not this machine, so the chats leave it."
     return Line(about="Chats", state="note", said=said, todo="Unset SCHOLION_CHATS to keep them here.", facts=facts)
 
 

@@ -286,7 +286,7 @@ async def test_links_that_lead_to_administrators_pages_are_not_shown_to_others(t
     from fastapi import FastAPI
     from fastapi.testclient import TestClient
 
-    from ui.people import routes
+    from ui.texts import routes
 
     served = FastAPI()
     served.include_router(routes.router())
@@ -295,7 +295,7 @@ async def test_links_that_lead_to_administrators_pages_are_not_shown_to_others(t
         client = TestClient(guard.PeopleGuard(served))
         client.cookies.set("access_token", two.token(name))
         shown[name] = [link["url"] for link in client.get("/project/settings").json()["ui"]["header_links"]]
-    assert shown == {"ada": ["/settings", "/insight", "/health"], "bob": ["/insight"]}
+    assert shown == {"ada": ["/settings", "/insight", "/compare", "/health"], "bob": ["/insight", "/compare"]}
 
 
 async def test_programs_on_other_machines_learn_nothing_from_the_health_check(two) -> None:
