@@ -10,6 +10,8 @@ import pytest
 from fastapi.testclient import TestClient
 
 import messages
+from rag.comparison.calls import THIS_PROCESS
+from rag.privacy.consent import RELAYED
 from rag.texts import ENGLISH, _, counted, dollars, number, percent, reading_in, said
 from ui.texts.languages import NAMES, chainlits_texts, language_of, texts_in
 from ui.web.pages import frame, translated
@@ -200,6 +202,29 @@ def test_an_error_of_a_page_is_told_in_its_language(client: TestClient) -> None:
     assert gone.json() == {"detail": "Dieser Artikel ist nicht mehr in Ihrer Bibliothek. Laden Sie die Liste neu."}
     missing = client.get("/export/chat/x.pdf", headers={"accept-language": "bg"})
     assert missing.json()["detail"].startswith("Чат се експортира като json, md")
+
+
+def test_programs_get_english_whatever_they_accept(client: TestClient) -> None:
+    found = client.get("/v1/models", headers={"accept-language": "de", "cookie": "scholion_language=bg"})
+    assert found.headers["content-language"] == "en"
+    assert found.json()["error"]["message"].startswith("The API is off")
+
+
+def test_the_page_for_comparing_names_our_models_and_places_in_its_language() -> None:
+    from ui.comparing.rounds import BUILT_IN, place, shown
+
+    names = [*BUILT_IN.values(), "llama3 (8b) (Ollama, this machine)", "my.gguf"]
+    places = [THIS_PROCESS, f"this machine, 127.0.0.1:11434{RELAYED}", "your own network, not this machine, nas:1", "x"]
+    assert [*map(shown, names), *map(place, places)] == [*names, *places]
+    with reading_in(texts_in("de")):
+        assert [*map(shown, names)] == [
+            *("Eingebautes Modell", "Eingebautes Modell, wie es im Chat antwortet"),
+            *("llama3 (8b) (Ollama, dieser Rechner)", "my.gguf"),
+        ]
+        assert [*map(place, places)] == [
+            *(_(THIS_PROCESS), f"dieser Rechner, 127.0.0.1:11434{_(RELAYED)}"),
+            *("Ihr eigenes Netz, nicht dieser Rechner, nas:1", "x"),
+        ]
 
 
 def test_a_command_is_known_by_the_name_that_the_page_shows(app) -> None:

@@ -287,13 +287,13 @@ def _side(call: Call, *, told: bool) -> dict[str, Any]:
             "input_tokens": call.input_tokens,
             "output_tokens": call.output_tokens,
             "cost": cost_words(call.usd),
-            "where": _place(call.went_to),
+            "where": place(call.went_to),
             "cut_off": call.finish_reason == "length",
         }
     return side
 
 
-def _place(told: str) -> str:
+def place(told: str) -> str:
     """Where an answer was written, in the reader's language."""
     for words in (THIS_PROCESS, *WHERE.values()):
         if told.startswith(words):

@@ -1,4 +1,4 @@
-"""What routes do for several people: sharing papers, and a page without the links that somebody may not follow."""
+"""For several people: sharing papers, and a page without the links that somebody may not follow."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from ui import core
 from ui.people import rules
 from ui.people.view import View
 
-MANAGED = ("/settings", "/health")
+MANAGED = ("/settings", "/health", "/compare")
 """Pages for administrators."""
 
 

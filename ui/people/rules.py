@@ -96,7 +96,7 @@ _ELEMENT = _about(
 )
 _CLOSED_PATHS = (
     *("/docs", "/docs/oauth2-redirect", "/redoc", "/openapi.json"),
-    *("/mcp", "/project/share/{thread_id}", "/project/thread/share"),
+    *("/mcp", "/project/share/{thread_id}", "/project/thread/share", "/v1/{path:path}"),
 )
 
 NEEDS: dict[str, Need] = {
@@ -137,7 +137,15 @@ NEEDS: dict[str, Need] = {
     **dict.fromkeys(("GET /papers/{paper_id}.pdf", "GET /page/{paper_id}/{number}"), _PAPER),
     **{
         f"GET /viewer/{{paper_id}}/{name}": _PAPER
-        for name in ("found/{number}", "marks/{number}", "notes", "search", "small/{number}", "text/{number}")
+        for name in (
+            "figures",
+            "found/{number}",
+            "marks/{number}",
+            "notes",
+            "search",
+            "small/{number}",
+            "text/{number}",
+        )
     },
     **dict.fromkeys(("GET /library", "GET /library/papers", "GET /library/add", "POST /library/add"), _PERSON),
     **{
@@ -153,6 +161,8 @@ NEEDS: dict[str, Need] = {
         f"POST /settings/{name}": _ADMIN
         for name in (*("choose", "offer/decline", "pull", "pull/stop", "server", "server/forget", "test", "value"),)
     },
+    **dict.fromkeys(("GET /compare", "GET /compare/state.json", "POST /compare/ask", "POST /compare/vote"), _ADMIN),
+    **dict.fromkeys(("GET /texts.json", "POST /settings/language"), _ANYONE),  # the words of the login page, too
     **dict.fromkeys(("GET /health", "GET /health/bundle.zip", "GET /health/report.json", "POST /health/reach"), _ADMIN),
     # what is done with papers, whichever route or action does it
     "paper read": _PERSON,

@@ -24,6 +24,7 @@ from ui import core
 from ui.api.app import api
 from ui.api.keys import PATH
 from ui.comparing import routes as compare_routes
+from ui.people import who
 from ui.texts import routes as texts_routes
 from ui.web import (
     export_routes,
@@ -62,10 +63,11 @@ def install(app: FastAPI, *, uploads: UploadFolder) -> None:
     router = _router(uploads)
     for pages in (health_routes, insight_routes, compare_routes):
         router.include_router(pages.router(), dependencies=[Depends(_logged_in)])
-    for closed in _CLOSED:
+    for closed in (*_CLOSED, *([f"{PATH}/{{path:path}}"] if who.is_on() else [])):
         router.add_api_route(closed, _nothing_there, methods=["GET", "HEAD", "POST", "PUT", "DELETE"])
     app.include_router(router)
-    app.mount(PATH, api(core.settings().library.expanduser().resolve()))
+    if not who.is_on():  # a key is no person: it would see everybody's papers
+        app.mount(PATH, api(core.settings().library.expanduser().resolve()))
     ours = [route for route in routes if route not in before]
     routes[:] = [*ours, *before]
 
