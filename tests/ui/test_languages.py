@@ -274,6 +274,16 @@ def test_a_finished_sentence_is_known_by_its_template() -> None:
         assert said("Your papers support only part of the draft") == _(
             "Your papers support only part of the draft."
         ).rstrip(".")
+        postgres = said(
+            "The chats are in Postgres at db:5432, database d, which does not answer. Start it and try again."
+        )
+        assert postgres.startswith("Die Chats sind in Postgres unter db:5432, database d, das nicht antwortet. Starten")
+        assert said("Your chats leave this machine: they are kept in Postgres at db:1, database d.").endswith(
+            "database d."
+        )
+        assert said("Postgres at db:1 has 2 chats. That is not this machine, so the chats leave it.") == (
+            "Postgres unter db:1 hat 2 Chats. Das ist nicht dieser Rechner, also verlassen die Chats ihn."
+        )
         for unknown in ("Nobody has translated this {x}.", "Someone came, with more words.", "A with B. C from D: E"):
             assert said(unknown) == unknown
         assert said("4 papers with 1,116 passages.") == "4 Artikel mit 1.116 Textstellen."
