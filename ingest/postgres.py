@@ -28,13 +28,18 @@ LOCK_SECONDS = 5.0
 DRIVER = "asyncpg"
 
 UNSET = "Correct SCHOLION_CHATS, or unset it to keep the chats in the library folder."
+CREATE = "Create it (docs/postgres.md)."
+START = "Start it and try again."
 
-_REFUSED = ("which refuses this user or password", UNSET)
+_REFUSED = ("The chats are in Postgres at {words}, which refuses this user or password.", UNSET)
 _SAID = {
     "28000": _REFUSED,
     "28P01": _REFUSED,
-    "3D000": ("which has no such database", f"Create it (docs/postgres.md). {UNSET}"),
-    "42501": ("where this user may not do what is needed", "Make it the database's owner."),
+    "3D000": ("The chats are in Postgres at {words}, which has no such database.", f"{CREATE} {UNSET}"),
+    "42501": (
+        "The chats are in Postgres at {words}, where this user may not do what is needed.",
+        "Make it the database's owner.",
+    ),
 }
 """By the server's code, what is wrong and what to do."""
 _BUSY = ("55P03", "40P01", "40001")
@@ -151,19 +156,19 @@ def in_words(error: Exception, address: Address) -> UserFacingError:
     """What is wrong with the database, in one sentence without the address's password, and what to do."""
     if isinstance(error, UserFacingError):
         return error
-    code, at = code_of(error), f"The chats are in Postgres at {address.words}"
+    code = code_of(error)
     if code in _SAID:
         said, todo = _SAID[code]
     elif code is None and "SSL" in str(error):
-        said = "which offers no encrypted connection"
+        said = "The chats are in Postgres at {words}, which offers no encrypted connection."
         todo = "Set up TLS there, or add ?sslmode=disable to SCHOLION_CHATS if others may read along."
     elif isinstance(error, ValueError):  # an option that the driver does not know; its text may repeat the address
-        said, todo = "and an option of that address is not valid", UNSET
+        said, todo = "The chats are in Postgres at {words}, and an option of that address is not valid.", UNSET
     elif code is not None and not code.startswith(_PASSING):
-        said, todo = f"which reports error {code}", UNSET
+        said, todo = "The chats are in Postgres at {words}, which reports error {code}.", UNSET
     else:
-        said, todo = "which does not answer", f"Start it and try again. {UNSET}"
-    return ChatDatabaseError(f"{at}, {said}.", todo)
+        said, todo = "The chats are in Postgres at {words}, which does not answer.", f"{START} {UNSET}"
+    return ChatDatabaseError(said.format(words=address.words, code=code), todo)
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:

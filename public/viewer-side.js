@@ -115,11 +115,11 @@ const toFigure = async ([title, text, page]) => {
 
 const drawn = (figure) =>
   make('button', { type: 'button', class: 'entry', onclick: () => toFigure(figure) },
-    make('span', { class: 'where' }, `${figure[0]} · p. ${name(figure[2])}`),
+    make('span', { class: 'where' }, `${figure[0]} · ${t('p. {page}', { page: name(figure[2]) })}`),
     figure[1] && make('span', { class: 'snippet' }, figure[1]));
 
 about('figures').then(({ figures }) => {
-  if (figures.length) fill('figures', `Figures (${figures.length})`, figures.map(drawn));
+  if (figures.length) fill('figures', `${t('Figures')} (${figures.length})`, figures.map(drawn));
 }).catch(() => {}); // the document can be read without
 
 // ---- notes ----

@@ -29,7 +29,7 @@ from rag.render import (
 )
 from rag.sanitise import Sanitiser
 from rag.saved_answer import answer_facts, load_answer
-from rag.texts import _, counted, said
+from rag.texts import _, counted, ngettext, number, said
 from ui import consent_question, core, ending, export, panel, refinement, scope
 
 if TYPE_CHECKING:
@@ -88,8 +88,12 @@ class Reply:
                 self._list(passages)
                 await self._reading.update()
             case Queued(ahead):
-                before = "the answer before it has" if ahead == 1 else f"{ahead} answers before it have"
-                self._waiting = f"\n\n*The draft is written when {before} been written.*"
+                waiting = ngettext(
+                    "The draft is written when the answer before it has been written.",
+                    "The draft is written when {n} answers before it have been written.",
+                    ahead,
+                )
+                self._waiting = f"\n\n*{waiting.format(n=number(ahead))}*"
                 await self._show()
             case TextDelta(text):
                 self._waiting = ""

@@ -15,6 +15,7 @@ from rag.costs.prices import estimate, price
 from rag.models.chat import Completion
 from rag.models.thoughts import Thoughts
 from rag.privacy.consent import RELAYED, WHERE
+from rag.texts import N_
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 CHAT = "compare"
 """The name under which consent is asked for: "for this chat" is for this run."""
 
-THIS_PROCESS = "this machine, in Scholion's own process"
+THIS_PROCESS = N_("this machine, in Scholion's own process")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

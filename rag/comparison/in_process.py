@@ -261,9 +261,9 @@ def _load(place: str, *, threads: int | None) -> tuple[Any, Any]:
             tokenizer: Any = AutoTokenizer.from_pretrained(**options)
             network: Any = AutoModelForCausalLM.from_pretrained(**options, **dense)
     except (OSError, ValueError, KeyError, ImportError, RuntimeError) as error:
-        known = "cannot be opened" if path.exists() else "is not on this machine"
         raise ModelFileError(
-            f"The transformers model {place} {known} ({type(error).__name__}).",
+            f"The transformers model {place} {'cannot be opened' if path.exists() else 'is not on this machine'} "
+            f"({type(error).__name__}).",
             "Give a folder saved by transformers with safetensors weights, or a GGUF file. "
             "Scholion downloads none; `hf download NAME` does.",
         ) from error

@@ -160,11 +160,11 @@ def database_line(address: Address) -> Line:
     except Exception as error:  # noqa: BLE001 - whatever the driver raises
         fault = postgres.in_words(error, address)
         return Line(about="Chats", state="problem", said=fault.message, todo=fault.hint, facts=facts)
-    said = f"{counted(chats, 'chat')} in Postgres at {address.words}."
+    said = f"Postgres at {address.words} has {counted(chats, 'chat')}."
     facts["chats"] = chats
     if address.here:
         return Line(about="Chats", state="ok", said=said, facts=facts)
-    said = f"{said} That is not this machine, so the chats leave it."
+    said = f"Postgres at {address.words} has {counted(chats, 'chat')}. That is not this machine, so the chats leave it."
     return Line(about="Chats", state="note", said=said, todo="Unset SCHOLION_CHATS to keep them here.", facts=facts)
 
 

@@ -89,7 +89,7 @@ def test_a_browser_sees_its_language_everywhere_and_a_choice_stays(open_page, se
     expect(panel.locator("h1")).to_have_text(words("Library"))
     for address, ready in (
         ("/library", "[data-paper]"), ("/settings", "#part-values .value"), ("/health", "#report section"),
-        ("/insight", "#insight section"),
+        ("/insight", "#insight section"), ("/compare", "form"),
     ):  # fmt: skip
         page.goto(server.url + address)
         page.wait_for_selector(ready)
@@ -125,6 +125,7 @@ def test_long_words_fit_on_a_phone(open_page, server, shot, code, locale) -> Non
         ("/library", "[data-paper]"),
         ("/settings", "#part-values .value"),
         ("/health", "#report section"),
+        ("/compare", "form"),
     ):
         page.goto(server.url + address)
         page.wait_for_selector(ready)

@@ -5,7 +5,7 @@ those that the code no longer has. Texts come from four places:
 
 - `_("…")`, `N_("…")`, `ngettext("…", "…", n)` and `counted(n, "…")` in Python;
 - `t("…")` and `many("…", "…", n)` in `public/`;
-- the text and the titles, labels and placeholders of the constant HTML in `ui/web/`;
+- the text and the titles, labels and placeholders of the constant HTML in `ui/`;
 - sentences that are born in `ingest/`, `rag/` or a route, and reach the screen whole: errors, checks,
   notes, the terms of licences.
 """
@@ -31,8 +31,10 @@ CODES = ("de", "bg")
 TERMINAL = (
     *("ingest/__main__.py", "ingest/terminal.py", "ingest/remote.py", "ingest/environment.py", "ui/__main__.py"),
     *("rag/__main__.py", "rag/commands/", "rag/evaluation/", "rag/adapt/", "rag/models/adapters.py", "ui/start.py"),
+    *("rag/comparison/ratings.py", "rag/comparison/report.py", "rag/comparison/run.py", "rag/comparison/sheets.py"),
+    *("ui/chats/command.py", "ui/chats/move.py", "ui/people/command.py", "ui/people/settings.py", "ui/api/"),
 )
-"""Read in a terminal only, which is English."""
+"""Read in a terminal or by a program only: English."""
 WHOLE = (
     *("ingest/notes.py", "ingest/trouble.py", "ingest/ocr.py", "ingest/errors.py"),
     *("rag/expert.py", "rag/assistant.py", "rag/health/", "rag/quoting/", "rag/verify/", "rag/answer.py"),
@@ -40,6 +42,7 @@ WHOLE = (
     *("rag/privacy/", "rag/models/error_translation.py", "rag/models/draft.py", "rag/prompter.py", "ui/serving.py"),
     *("rag/retrieval/plans.py", "rag/retrieval/pages.py", "rag/verify/", "rag/models/resolve.py"),
     *("rag/models/pulls.py", "rag/choices.py", "rag/servers/engines.py", "ingest/pipeline.py", "ui/web/names.py"),
+    *("ingest/postgres.py", "ui/web/adding.py", "ui/people/view.py"),
 )
 """Files in which every sentence may reach the screen."""
 REASON = re.compile(r"(?:the (?:passages?|draft)|number \{|name \{)[^.:]* [^.:]*")
@@ -47,6 +50,8 @@ REASON = re.compile(r"(?:the (?:passages?|draft)|number \{|name \{)[^.:]* [^.:]*
 SAYS = re.compile(r"\w*(?:Error|Exception)|Line|_over|problem|_bad\w*")
 """Called with sentences for people."""
 HTML = re.compile(r"</(?:h1|p|div|button|span)>")
+WITH_PAGES = ("ui/web/", "ui/comparing/", "ui/people/")
+"""Rooms with constant HTML."""
 PROSE = re.compile(r"[A-Z][a-z]+ [a-z]{2,}|[a-z]{3,} [a-z]{2,} [a-z]{2,}|^[A-Z][a-z]{3,}[.…]?$")
 CODE = re.compile(r"[;{}\[\]#=<>$\\|]|\(|^[:.@/,]|^Arrow|^(?:Escape|Enter|Delete|Home|End|Page(?:Up|Down))$")
 ATTRIBUTES = ("title", "aria-label", "placeholder")
@@ -108,7 +113,7 @@ def _in_python(path: Path) -> Iterator[Message]:
         ):
             yield str(node.value.value)
         constant = isinstance(node, ast.Constant) and isinstance(node.value, str)
-        if constant and name.startswith("ui/web/") and name != "ui/web/viewer.py" and HTML.search(node.value):
+        if constant and name.startswith(WITH_PAGES) and name != "ui/web/viewer.py" and HTML.search(node.value):
             yield from in_html(node.value)
     if name == "ui/web/viewer.py":
         yield from in_html("".join(_plain(part) for node in ast.walk(tree) for part in _html_parts(node)))

@@ -10,6 +10,8 @@ import pytest
 from fastapi.testclient import TestClient
 
 import messages
+from rag.comparison.calls import THIS_PROCESS
+from rag.privacy.consent import RELAYED
 from rag.texts import ENGLISH, _, counted, dollars, number, percent, reading_in, said
 from ui.texts.languages import NAMES, chainlits_texts, language_of, texts_in
 from ui.web.pages import frame, translated
@@ -186,7 +188,9 @@ def test_pages_and_chainlits_texts_follow_the_language(client: TestClient) -> No
     assert words["chat"]["input"]["placeholder"] == texts_in("bg").text("Ask your papers, or drop a PDF here")
     assert words["threadHistory"]["sidebar"]["timeframes"]["today"] == "Днес"
     told = client.get("/project/settings?language=en-US", headers={"accept-language": "de"}).json()
-    assert [link["display_name"] for link in told["ui"]["header_links"]] == ["Einstellungen", "Einblick", "Zustand"]
+    assert [link["display_name"] for link in told["ui"]["header_links"]] == [
+        *("Einstellungen", "Einblick", "Modelle vergleichen", "Zustand")
+    ]
     assert told["markdown"].startswith("# Scholion\n\nFragen Sie")
     assert '<html lang="de">' in client.get("/", headers={"accept-language": "de"}).text
     assert '<html lang="en">' in client.get("/").text
@@ -198,6 +202,29 @@ def test_an_error_of_a_page_is_told_in_its_language(client: TestClient) -> None:
     assert gone.json() == {"detail": "Dieser Artikel ist nicht mehr in Ihrer Bibliothek. Laden Sie die Liste neu."}
     missing = client.get("/export/chat/x.pdf", headers={"accept-language": "bg"})
     assert missing.json()["detail"].startswith("Чат се експортира като json, md")
+
+
+def test_programs_get_english_whatever_they_accept(client: TestClient) -> None:
+    found = client.get("/v1/models", headers={"accept-language": "de", "cookie": "scholion_language=bg"})
+    assert found.headers["content-language"] == "en"
+    assert found.json()["error"]["message"].startswith("The API is off")
+
+
+def test_the_page_for_comparing_names_our_models_and_places_in_its_language() -> None:
+    from ui.comparing.rounds import BUILT_IN, place, shown
+
+    names = [*BUILT_IN.values(), "llama3 (8b) (Ollama, this machine)", "my.gguf"]
+    places = [THIS_PROCESS, f"this machine, 127.0.0.1:11434{RELAYED}", "your own network, not this machine, nas:1", "x"]
+    assert [*map(shown, names), *map(place, places)] == [*names, *places]
+    with reading_in(texts_in("de")):
+        assert [*map(shown, names)] == [
+            *("Eingebautes Modell", "Eingebautes Modell, wie es im Chat antwortet"),
+            *("llama3 (8b) (Ollama, dieser Rechner)", "my.gguf"),
+        ]
+        assert [*map(place, places)] == [
+            *(_(THIS_PROCESS), f"dieser Rechner, 127.0.0.1:11434{_(RELAYED)}"),
+            *("Ihr eigenes Netz, nicht dieser Rechner, nas:1", "x"),
+        ]
 
 
 def test_a_command_is_known_by_the_name_that_the_page_shows(app) -> None:
@@ -247,6 +274,16 @@ def test_a_finished_sentence_is_known_by_its_template() -> None:
         assert said("Your papers support only part of the draft") == _(
             "Your papers support only part of the draft."
         ).rstrip(".")
+        postgres = said(
+            "The chats are in Postgres at db:5432, database d, which does not answer. Start it and try again."
+        )
+        assert postgres.startswith("Die Chats sind in Postgres unter db:5432, database d, das nicht antwortet. Starten")
+        assert said("Your chats leave this machine: they are kept in Postgres at db:1, database d.").endswith(
+            "database d."
+        )
+        assert said("Postgres at db:1 has 2 chats. That is not this machine, so the chats leave it.") == (
+            "Postgres unter db:1 hat 2 Chats. Das ist nicht dieser Rechner, also verlassen die Chats ihn."
+        )
         for unknown in ("Nobody has translated this {x}.", "Someone came, with more words.", "A with B. C from D: E"):
             assert said(unknown) == unknown
         assert said("4 papers with 1,116 passages.") == "4 Artikel mit 1.116 Textstellen."

@@ -295,7 +295,7 @@ async def test_pages_and_reports_say_where_the_chats_are_and_never_the_password(
     from rag.health import doctor
     from ui import core
     from ui.chats import where
-    from ui.web import routes
+    from ui.texts import routes
 
     await kept(database, 2)
     monkeypatch.setenv("SCHOLION_CHATS", database.url)
@@ -304,7 +304,7 @@ async def test_pages_and_reports_say_where_the_chats_are_and_never_the_password(
     try:
         lines = await asyncio.to_thread(doctor.examine)
         (line,) = [line for line in lines if line.about == "Chats"]
-        assert line.said == f"2 chats in Postgres at {database.address.words}."
+        assert line.said == f"Postgres at {database.address.words} has 2 chats."
         assert line.state == "ok"
         bundle = await asyncio.to_thread(doctor.bundle, lines)
         said = core.settings().chat_database.sentence

@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 
 from ingest import postgres
 from ingest.errors import ChatDatabaseError, UserFacingError
+from rag.texts import N_
 from ui.chats.history import ChatHistory
 from ui.chats.salvage import columns, schema
 
@@ -24,15 +25,15 @@ if TYPE_CHECKING:
     from ingest.postgres import Address
     from ui.chats.history import UploadFolder
 
-LOCKED = (
+LOCKED = N_(
     "This chat is not saved yet: another program is using the database with the chats. "
     "It will be saved when that program is done."
 )
-BLOCKED = (
+BLOCKED = N_(
     "This chat is not saved yet: the database with the chats does not answer or cannot write. "
     "Ask whoever runs it. Scholion keeps trying."
 )
-FAILED = (
+FAILED = N_(
     "This chat cannot be saved or read: the database with the chats does not answer or refuses it. "
     "Ask whoever runs it. What you see here is lost when you close the page."
 )

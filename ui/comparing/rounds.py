@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import secrets
 from collections import OrderedDict
 from dataclasses import dataclass, replace
@@ -10,7 +11,7 @@ from datetime import UTC, datetime
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final
 
-from rag.comparison.calls import Terms, timed
+from rag.comparison.calls import THIS_PROCESS, Terms, timed
 from rag.comparison.contenders import EMBEDDED, opened, parsed
 from rag.comparison.nouns import Call
 from rag.comparison.prompting import Passages, bare
@@ -22,9 +23,10 @@ from rag.models.machine import this_machine
 from rag.models.offers import on_disk
 from rag.models.registry import load
 from rag.privacy import Gate, consent_facts
-from rag.privacy.consent import as_agreed, seal
+from rag.privacy.consent import RELAYED, WHERE, as_agreed, seal
 from rag.reading.reader import trained_reader
 from rag.servers import discover
+from rag.texts import N_, _
 from ui import core
 
 if TYPE_CHECKING:
@@ -40,9 +42,13 @@ KEPT_ROUNDS: Final = 100
 MOST_TOKENS: Final = 320
 
 BUILT_IN: Final = {
-    EMBEDDED: "Built-in model",
-    f"{EMBEDDED},adapter=yes": "Built-in model, as it answers in the chat",
+    EMBEDDED: N_("Built-in model"),
+    f"{EMBEDDED},adapter=yes": N_("Built-in model, as it answers in the chat"),
 }
+"""Settings and names; votes are kept with the English names."""
+
+OF_SERVER: Final = N_("{model} ({server}, this machine)")
+_OF_SERVER = re.compile(r"(?P<model>.+) \((?P<server>[^()]+), this machine\)")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -171,7 +177,7 @@ class Rounds:
 
     async def _contenders(self, settings: tuple[str, str]) -> list[Contender]:
         """The two models, loaded; those of an earlier pair are closed first, for their memory."""
-        known = {row["setting"]: row["name"] for row in await offered()}
+        known = await _names()
         for setting in settings:
             if setting not in known:
                 raise UnknownModelError("There is no such model here.", "Reload the page.")
@@ -221,7 +227,21 @@ class Rounds:
 
 
 async def offered() -> list[dict[str, str]]:
-    """The models that can be chosen: built in, in the library, in use, typed in, or of a server on this machine."""
+    """The models that can be chosen, for the page."""
+    return [{"setting": setting, "name": shown(name)} for setting, name in (await _names()).items()]
+
+
+def shown(name: str) -> str:
+    """The name of a model in the reader's language; those that are not ours stay."""
+    if name in BUILT_IN.values():
+        return _(name)
+    if of_server := _OF_SERVER.fullmatch(name):
+        return _(OF_SERVER).format(**of_server.groupdict())
+    return name
+
+
+async def _names() -> dict[str, str]:
+    """Settings and names of models: built in, in the library, in use, typed in, or of a server on this machine."""
     serving, folder = core.serving(), core.library().folder
     found = dict(BUILT_IN)
     registry, machine = await asyncio.to_thread(load, folder), await asyncio.to_thread(this_machine)
@@ -234,13 +254,15 @@ async def offered() -> list[dict[str, str]]:
     for engine in await discover():
         for model in engine.models:
             if model.chat and not model.relayed_to:
-                found.setdefault(f"{engine.base_url}#{model.id}", f"{model.id} ({engine.name}, this machine)")
-    return [{"setting": setting, "name": name} for setting, name in found.items()]
+                name = OF_SERVER.format(model=model.id, server=engine.name)
+                found.setdefault(f"{engine.base_url}#{model.id}", name)
+    return found
 
 
 def rates() -> dict[str, Any]:
     """The win rates of all blind votes in this library."""
-    return {"rates": [rate_row(rate) for rate in win_rates(votes_in(core.library().folder))]}
+    rows = [rate_row(rate) for rate in win_rates(votes_in(core.library().folder))]
+    return {"rates": [row | {side: shown(row[side]) for side in ("model", "other")} for row in rows]}
 
 
 def _prompt(question: str, *, retrieval: bool) -> Prompt:
@@ -258,14 +280,22 @@ def _side(call: Call, *, told: bool) -> dict[str, Any]:
     side: dict[str, Any] = {"text": call.text}
     if told:
         side |= {
-            "model": call.model,
+            "model": shown(call.model),
             "seconds": call.seconds,
             "first_seconds": call.to_first_token,
             "tokens_per_second": call.tokens_per_second,
             "input_tokens": call.input_tokens,
             "output_tokens": call.output_tokens,
             "cost": cost_words(call.usd),
-            "where": call.went_to,
+            "where": place(call.went_to),
             "cut_off": call.finish_reason == "length",
         }
     return side
+
+
+def place(told: str) -> str:
+    """Where an answer was written, in the reader's language."""
+    for words in (THIS_PROCESS, *WHERE.values()):
+        if told.startswith(words):
+            return _(words) + told.removeprefix(words).replace(RELAYED, _(RELAYED))
+    return told

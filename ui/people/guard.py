@@ -13,7 +13,9 @@ from chainlit.data import get_data_layer
 from starlette.requests import HTTPConnection
 
 from ingest import UserFacingError
+from rag.texts import now, said
 from ui.people import rules, who
+from ui.web.pages import translated
 from ui.web.rate import STATIC
 
 if TYPE_CHECKING:
@@ -134,17 +136,17 @@ async def _refuse(connection: HTTPConnection, receive: Receive, send: Send, erro
         return
     is_page = scope["method"] == "GET" and "text/html" in connection.headers.get("accept", "")
     headers = [(b"content-type", b"text/html; charset=utf-8" if is_page else b"application/json")]
-    status, content = error.status, json.dumps({"detail": str(error)})
+    status, content = error.status, json.dumps({"detail": said(str(error))})
     if is_page and status == who.SignedOutError.status:
         status, headers = 303, [*headers, (b"location", b"/login")]
     if is_page:
-        content = _PAGE.format(said=escape(str(error)))
+        content = translated(_PAGE).format(language=now().code, said=escape(said(str(error))))
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": content.encode()})
 
 
 _PAGE = """<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
+<html lang="{language}"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
 <title>Scholion</title><link rel="icon" href="/public/favicon.svg"><link rel="stylesheet" href="/public/page.css">
 <script type="module" src="/public/page.js"></script></head>
 <body><main class="page"><h1>Not available</h1><p role="alert">{said}</p><p><a href="/">Back to the chat</a></p></main>

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from rag.texts import _
 from ui import core
 from ui.people import rules
 from ui.people.view import View
@@ -24,4 +25,4 @@ def share(ids: list[str], *, on: bool) -> str:
         raise rules.NoSuchThingError("There are no accounts, so nothing is shared.", "See docs/people.md.")
     rules.check_papers("share", ids)
     library.share(ids, on=on)
-    return "Everybody sees it now." if on else "Only you see it now, unless somebody else shares it."
+    return _("Everybody sees it now.") if on else _("Only you see it now, unless somebody else shares it.")

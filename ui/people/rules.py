@@ -12,6 +12,7 @@ from starlette.routing import compile_path
 
 from ingest import UserFacingError
 from ingest.errors import UnknownPaperError
+from rag.texts import N_
 from ui.people import who
 
 if TYPE_CHECKING:
@@ -25,8 +26,8 @@ Role = Literal["nobody", "anyone", "here", "person", "admin"]
 
 Kind = Literal["paper", "chat", "step", "feedback", "element", "upload"]
 
-GONE = "There is no such thing here."
-MANAGERS = "Only an administrator may do this."
+GONE = N_("There is no such thing here.")
+MANAGERS = N_("Only an administrator may do this.")
 
 
 class NoSuchThingError(UserFacingError):

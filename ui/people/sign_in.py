@@ -19,6 +19,7 @@ from chainlit.session import WebsocketSession
 from fastapi import HTTPException
 
 from ingest import UserFacingError
+from rag.texts import N_, _, number, said
 from ui import core
 from ui.errors import visible
 from ui.people import guard, passwords, rules, who
@@ -41,8 +42,8 @@ CALLBACKS = ("on_chat_start", "on_chat_resume", "on_message", "on_window_message
 EVENTS = ("client_message", "edit_message")
 """Messages of the page's websocket that name a stored step."""
 
-WRONG = "The name or the password is wrong."
-TOO_MANY = "Too many wrong passwords. Try again in {wait} seconds."
+WRONG = N_("The name or the password is wrong.")
+TOO_MANY = N_("Too many wrong passwords. Try again in {wait} seconds.")
 
 guesses = Guesses()
 
@@ -116,8 +117,8 @@ def own_steps_only(name: str, handler: Callable[..., Awaitable[Any]]) -> Callabl
     """The handler of a message, unless it names a step that is stored in another's chat."""
 
     async def wrapped(sid: str, payload: Any) -> None:
-        said = payload.get("message") if isinstance(payload, dict) else None
-        step = said.get("id") if isinstance(said, dict) else None
+        message = payload.get("message") if isinstance(payload, dict) else None
+        step = message.get("id") if isinstance(message, dict) else None
         session = WebsocketSession.require(sid)
         with who.signed_in_as(who.key_in(session.token)):
             try:
@@ -127,7 +128,7 @@ def own_steps_only(name: str, handler: Callable[..., Awaitable[Any]]) -> Callabl
                     rules.authorize(person, f"chat {name}", await guard.thing("step", str(step)))
             except UserFacingError as error:
                 init_ws_context(session)
-                await cl.context.emitter.send_toast(str(error), "error")
+                await cl.context.emitter.send_toast(said(str(error)), "error")
                 await cl.context.emitter.task_end()
                 return
             await handler(sid, payload)
@@ -143,10 +144,10 @@ async def with_password(name: str, password: str) -> cl.User:
     """
     address = who.address.get()
     if wait := guesses.take(name, address):
-        raise HTTPException(429, TOO_MANY.format(wait=wait), headers={"retry-after": str(wait)})
+        raise HTTPException(429, _(TOO_MANY).format(wait=number(wait)), headers={"retry-after": str(wait)})
     person, kept = who.people().with_password(name)
     if not await asyncio.to_thread(passwords.fits, password, kept) or person is None:
-        raise HTTPException(401, WRONG)
+        raise HTTPException(401, _(WRONG))
     guesses.give_back(name, address)
     return _user(person)
 

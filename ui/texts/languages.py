@@ -15,6 +15,7 @@ from babel.numbers import format_decimal, format_percent
 from starlette.requests import cookie_parser
 
 from rag.texts import ENGLISH, N_, Texts, reading_in
+from ui.api.keys import PATH as API
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -255,7 +256,10 @@ def _wanted(accepted: str) -> str:
 
 
 class ReaderLanguage:
-    """Everything that a request causes is shown in the language of its browser; of a websocket, all its events."""
+    """Everything that a request causes is shown in the language of its browser; of a websocket, all its events.
+
+    Programs that use the API get English, whatever languages they accept.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -266,6 +270,8 @@ class ReaderLanguage:
             return
         headers = {name: value.decode("latin-1") for name, value in scope["headers"]}
         code = language_of(headers.get(b"accept-language", ""), headers.get(b"cookie", ""))
+        if scope["path"].startswith(f"{API}/"):
+            code = "en"
 
         async def with_language(message: Message) -> None:
             if message["type"] == "http.response.start":

@@ -9,6 +9,8 @@ from collections import OrderedDict
 from http.cookies import CookieError, SimpleCookie
 from typing import TYPE_CHECKING
 
+from rag.texts import _
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -44,7 +46,7 @@ class RateLimit:
         if scope["type"] != "http" or scope["path"].startswith(STATIC) or (wait := self._wait(scope)) == 0:
             await self.app(scope, receive, send)
             return
-        told = {"detail": "Too many requests at once. Wait a moment, then try again."}
+        told = {"detail": _("Too many requests at once. Wait a moment, then try again.")}
         headers = [(b"content-type", b"application/json"), (b"retry-after", str(math.ceil(wait)).encode())]
         await send({"type": "http.response.start", "status": 429, "headers": headers})
         await send({"type": "http.response.body", "body": json.dumps(told).encode()})

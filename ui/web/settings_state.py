@@ -342,7 +342,7 @@ def _privacy(folder: Path) -> dict[str, Any]:
         month_usd=dollars(f"{month.usd:.4f}"),
     )
     if database := core.settings().chat_database:
-        told += f" {_(database.sentence)}"
+        told += f" {said(database.sentence)}"
     return {"policy": policy.library, "said": told, "used": used}
 
 

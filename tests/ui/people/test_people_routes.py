@@ -297,6 +297,23 @@ async def test_links_that_lead_to_administrators_pages_are_not_shown_to_others(t
     assert shown == {"ada": ["/settings", "/insight", "/compare", "/health"], "bob": ["/insight"]}
 
 
+async def test_a_refusal_is_in_the_language_of_who_asks(two) -> None:
+    from chainlit.server import app as server
+    from fastapi.testclient import TestClient
+
+    from ui.texts.languages import ReaderLanguage
+
+    bob = TestClient(ReaderLanguage(guard.PeopleGuard(server)), base_url="http://localhost:8000")
+    bob.cookies.set("access_token", two.token("bob"))
+    german = {"accept-language": "de"}
+    assert bob.get("/settings", headers=german).json() == {"detail": "Das darf nur ein Administrator."}
+    page = bob.get("/settings", headers=german | {"accept": "text/html"}).text
+    assert '<html lang="de">' in page
+    assert '<h1>Nicht verfügbar</h1><p role="alert">Das darf nur ein Administrator.</p>' in page
+    bob.cookies.clear()
+    assert bob.get("/insight", headers=german).json()["detail"].startswith("Sie sind abgemeldet.")
+
+
 async def test_programs_on_other_machines_learn_nothing_from_the_health_check(two) -> None:
     client = two.client(None)
     assert client.get("/healthz").status_code == 200
