@@ -26,6 +26,7 @@ Role = Literal["nobody", "anyone", "here", "person", "admin"]
 Kind = Literal["paper", "chat", "step", "feedback", "element", "upload"]
 
 GONE = "There is no such thing here."
+NOT_YOURS = "This paper was shared by somebody else, so you cannot change it."
 MANAGERS = "Only an administrator may do this."
 
 
@@ -215,7 +216,7 @@ def _authorize_paper(person: Person, need: Need, paper: str) -> None:
         raise UnknownPaperError("This paper is not in your library.", "Reload the list.")
     mine = person.id in people.held(paper)
     if need.hold and not mine and not (need.hold == "or admin" and person.admin):
-        raise NotYoursError("This paper was shared by somebody else, so you cannot change it.")
+        raise NotYoursError(NOT_YOURS)
 
 
 def _may_be_new(need: Need, kind: Kind) -> bool:

@@ -56,8 +56,9 @@ def begin(server: FastAPI, folder: Path) -> None:
     people = who.begin(folder)
     if not people.all():
         raise SystemExit("There is no account yet. Make the first one: python -m ui people add NAME")
-    core.share(Shares(core.whole_library))
-    people.claim(core.whole_library().added_at())
+    shares = Shares(core.whole_library)
+    core.share(shares)
+    shares.take_over()
     patches.new_key = people.sign_in
     if settings().is_encrypted:
         chainlit.auth.cookie._cookie_secure = True  # noqa: SLF001 - Chainlit has no setting for it alone

@@ -344,7 +344,8 @@ def _add(job: Job, batch: Sequence[Item]) -> None:
             if job.cancel.is_set() or item.path is None:
                 return
             begun.append(item)
-            item.new = core.bring(item.path, item.name.replace("\\", "/").rsplit("/", 1)[-1])
+            if not job.again:  # it is there, and stays whose it is
+                item.new = core.bring(item.path, item.name.replace("\\", "/").rsplit("/", 1)[-1])
             yield Source(item.path, item.name.replace("\\", "/").rsplit("/", 1)[-1])
 
     work = Ingest(
@@ -354,9 +355,14 @@ def _add(job: Job, batch: Sequence[Item]) -> None:
         cancel=job.cancel,
         again=job.again,
     )
-    with closing(work.run(sources())) as reports:
-        for number, report in enumerate(reports):
-            _note(begun[number], core.told(report, new=begun[number].new), stopped=job.cancel.is_set())
+    try:
+        with closing(work.run(sources())) as reports:
+            for number, report in enumerate(reports):
+                _note(begun[number], core.told(report, new=begun[number].new), stopped=job.cancel.is_set())
+    finally:
+        for item in begun:
+            if item.path and item.state not in {"added", "there"}:
+                core.settle(item.path)
 
 
 def _teller(begun: list[Item]) -> Callable[[Progress], None]:

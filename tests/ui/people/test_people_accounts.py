@@ -88,10 +88,17 @@ def test_a_removed_accounts_papers_go_to_who_is_named(people) -> None:
     ada, bob = people.add("Ada"), people.add("Bob")
     people.hold(bob, "a" * 16, file="secret.pdf")
     people.hold(bob, "b" * 16, file="known.pdf", shared=True)
+    people.hold(ada, "c" * 16, file="hers.pdf")
+    people.hold(bob, "c" * 16, file="his.pdf", shared=True)
+    people.change(people.held("c" * 16)[bob.id], local=True, tags=("x",))
     with pytest.raises(PeopleError, match="1 private paper"):
         people.remove(bob)
-    assert people.remove(bob, papers_to=ada) == 2
-    assert [people.held(paper * 16)[ada.id].shared for paper in "ab"] == [False, True]
+    with pytest.raises(PeopleError, match="cannot go to the account"):
+        people.remove(bob, papers_to=bob)
+    assert people.remove(bob, papers_to=ada) == 3
+    assert [people.held(paper * 16)[ada.id].shared for paper in "abc"] == [False, True, True]
+    both = people.held("c" * 16)[ada.id]
+    assert (both.file, both.local, both.tags) == ("hers.pdf", True, ("x",)), "she had it, and now she has his too"
     assert list(people.held("a" * 16)) == [ada.id]
 
 
