@@ -17,8 +17,11 @@ from chainlit.config import config
 from chainlit.context import init_ws_context
 from chainlit.session import WebsocketSession
 from fastapi import HTTPException
+from starlette.requests import cookie_parser
 
 from ingest import UserFacingError
+from rag.inert import inert
+from rag.texts import said
 from ui import core
 from ui.errors import visible
 from ui.people import guard, passwords, rules, who
@@ -41,7 +44,11 @@ CALLBACKS = ("on_chat_start", "on_chat_resume", "on_message", "on_window_message
 EVENTS = ("client_message", "edit_message")
 """Messages of the page's websocket that name a stored step."""
 
+OPEN_EVENTS = ("disconnect", "clear_session", "stop")
+"""Messages that only end something."""
+
 WRONG = "The name or the password is wrong."
+SIGNED_OUT = "You are signed out. Reload the page and sign in."
 TOO_MANY = "Too many wrong passwords. Try again in {wait} seconds."
 
 guesses = Guesses()
@@ -91,6 +98,9 @@ def protect(server: FastAPI, code: Any) -> None:
         setattr(code, name, checked(f"chat {name}", getattr(code, name)))
     code.action_callbacks = {name: checked(f"action {name}", act) for name, act in code.action_callbacks.items()}
     handlers = chainlit.server.sio.handlers["/"]
+    for name in handlers.keys() - {*EVENTS, *OPEN_EVENTS, "connect"}:
+        handlers[name] = signed_in_only(handlers[name])
+    handlers["connect"] = known_only(handlers["connect"])
     for name in EVENTS:
         handlers[name] = own_steps_only(name, handlers[name])
 
@@ -113,12 +123,47 @@ def checked(action: str, callback: Callable[..., Awaitable[Any]]) -> Callable[..
     return wrapped
 
 
+def known_only(connect: Callable[..., Awaitable[bool]]) -> Callable[..., Awaitable[bool]]:
+    """The handler of a new connection, for who is signed in: a websocket that is open may ask for several."""
+
+    async def wrapped(sid: str, environ: dict[str, Any], auth: Any) -> bool:
+        cookies = cookie_parser(environ.get("HTTP_COOKIE", ""))
+        known = who.key_in(get_token_from_cookies(cookies))
+        if known is None or who.people().signed_in(known) is None:
+            raise ConnectionRefusedError(SIGNED_OUT)
+        return await connect(sid, environ, auth)
+
+    return wrapped
+
+
+def signed_in_only(handler: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+    """The handler of a message of the page, for who is still signed in; others are told that they are not."""
+
+    async def wrapped(sid: str, *more: Any) -> Any:
+        session = WebsocketSession.require(sid)
+        with who.signed_in_as(who.key_in(session.token)):
+            if who.asking() is None:
+                return await _say(session, SIGNED_OUT)
+            return await handler(sid, *more)
+
+    return wrapped
+
+
+async def _say(session: WebsocketSession, what: str) -> None:
+    """Show a sentence in the chat, and let the page stop waiting."""
+    init_ws_context(session)
+    try:
+        await cl.ErrorMessage(content=inert(what)).send()
+    finally:
+        await cl.context.emitter.task_end()
+
+
 def own_steps_only(name: str, handler: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
     """The handler of a message, unless it names a step that is stored in another's chat."""
 
     async def wrapped(sid: str, payload: Any) -> None:
-        said = payload.get("message") if isinstance(payload, dict) else None
-        step = said.get("id") if isinstance(said, dict) else None
+        message = payload.get("message") if isinstance(payload, dict) else None
+        step = message.get("id") if isinstance(message, dict) else None
         session = WebsocketSession.require(sid)
         with who.signed_in_as(who.key_in(session.token)):
             try:
@@ -127,9 +172,7 @@ def own_steps_only(name: str, handler: Callable[..., Awaitable[Any]]) -> Callabl
                 if step:
                     rules.authorize(person, f"chat {name}", await guard.thing("step", str(step)))
             except UserFacingError as error:
-                init_ws_context(session)
-                await cl.context.emitter.send_toast(str(error), "error")
-                await cl.context.emitter.task_end()
+                await _say(session, said(str(error)))
                 return
             await handler(sid, payload)
 
@@ -146,7 +189,8 @@ async def with_password(name: str, password: str) -> cl.User:
     if wait := guesses.take(name, address):
         raise HTTPException(429, TOO_MANY.format(wait=wait), headers={"retry-after": str(wait)})
     person, kept = who.people().with_password(name)
-    if not await asyncio.to_thread(passwords.fits, password, kept) or person is None:
+    fits = await asyncio.to_thread(passwords.fits, password, kept)
+    if not fits or person is None or who.people().with_password(name) != (person, kept):  # changed meanwhile
         raise HTTPException(401, WRONG)
     guesses.give_back(name, address)
     return _user(person)

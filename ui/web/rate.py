@@ -14,8 +14,17 @@ if TYPE_CHECKING:
 
     from starlette.types import ASGIApp, Receive, Scope, Send
 
-STATIC = ("/assets/", "/public/", "/favicon", "/logo", "/avatars/")
-"""Paths that are the same for everybody; browsers must not cache anything else."""
+STATIC = ("/assets/", "/public/", "/avatars/")
+"""How paths begin that are the same for everybody; browsers must not cache anything else."""
+
+SAME_FOR_ALL = ("/favicon", "/logo")
+"""The other such paths."""
+
+
+def is_static(path: str) -> bool:
+    """Whether what is at this path is the same for everybody."""
+    return path in SAME_FOR_ALL or path.startswith(STATIC)
+
 
 PER_SECOND = 100.0
 """Requests of one browser in the long run; a page of the reader needs a few, a folder that is uploaded a few dozen."""
@@ -41,7 +50,7 @@ class RateLimit:
         """For each browser the tokens left and when that was."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: D102 - the ASGI protocol
-        if scope["type"] != "http" or scope["path"].startswith(STATIC) or (wait := self._wait(scope)) == 0:
+        if scope["type"] != "http" or is_static(scope["path"]) or (wait := self._wait(scope)) == 0:
             await self.app(scope, receive, send)
             return
         told = {"detail": "Too many requests at once. Wait a moment, then try again."}

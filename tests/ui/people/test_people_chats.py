@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from types import SimpleNamespace
 
 import chainlit as cl
 import pytest
@@ -155,15 +156,56 @@ async def test_a_message_cannot_take_the_place_of_one_in_another_persons_chat(ap
     page = await page_of("bob")
     monkeypatch.setattr(WebsocketSession, "require", classmethod(lambda cls, sid: page.session))
     await wrapped("sid", {"message": {"id": two.step}})
-    assert page.of("toast")[0]["message"] == rules.GONE
+    assert [text.replace("\\", "") for text in page.texts] == [rules.GONE]
+    assert page.of("task_end")
     await wrapped("sid", {"message": {"id": new}})
     page = await page_of("ada")
     await wrapped("sid", {"message": {"id": two.step}})
     assert taken == [new, two.step]
     page.session.token = None
     await wrapped("sid", {"message": {"id": new}})
-    assert page.of("toast")[0]["message"] == REFUSED
+    assert [text.replace("\\", "") for text in page.texts] == [REFUSED]
+    assert page.of("task_end")
     assert taken == [new, two.step]
+
+
+async def test_whose_sign_in_has_ended_opens_no_chat_over_a_websocket_that_is_open(two, page_of) -> None:
+    from ui.people.sign_in import known_only, signed_in_only
+
+    came = []
+
+    async def handler(sid: str, *more) -> bool:
+        came.append(sid)
+        return True
+
+    page = await page_of("bob")
+    session, environ = page.session, {"HTTP_COOKIE": f"access_token={two.token('bob')}"}
+    assert await known_only(handler)("one", environ, {}) is True
+    assert await signed_in_only(handler)(session.socket_id) is True
+    two.people.sign_out(two.keys["bob"])
+    for cookies in (environ, {}, {"HTTP_COOKIE": "access_token=x"}):
+        with pytest.raises(ConnectionRefusedError):
+            await known_only(handler)("two", cookies, {})
+    await signed_in_only(handler)(session.socket_id)
+    assert came == ["one", session.socket_id]
+    assert [text.replace("\\", "") for text in page.texts] == [REFUSED]
+    assert page.of("task_end")
+
+
+async def test_every_message_of_the_page_but_those_that_end_something_is_for_who_is_signed_in(app, two, monkeypatch):
+    from chainlit.config import config
+    from chainlit.server import app as server
+    from chainlit.server import sio
+
+    from ui.people import guard, sign_in
+
+    before = dict(sio.handlers["/"])
+    monkeypatch.setitem(sio.handlers, "/", dict(before))
+    code = SimpleNamespace(**vars(config.code))
+    monkeypatch.setattr(guard, "unlisted", lambda _: [])
+    sign_in.protect(server, code)
+    same = {name for name, handler in sio.handlers["/"].items() if handler is before[name]}
+    assert same == set(sign_in.OPEN_EVENTS)
 
 
 async def test_everybody_has_their_own_style_of_references(two) -> None:

@@ -115,6 +115,12 @@ async def test_another_persons_things_are_not_there(two) -> None:
             assert (other.status_code, other.text) == (reply.status_code, reply.text), f"{name}: as if there were none"
 
 
+@pytest.mark.parametrize("said", [{}, [], 0, True])
+async def test_a_name_that_is_no_text_names_nothing(two, said) -> None:
+    body = {"element": {"id": said, "threadId": said}}
+    assert two.client("bob").put("/project/element", json=body).status_code == 404
+
+
 async def test_their_owner_gets_them(two) -> None:
     ada = two.client("ada")
     replies = {name: ada.request(**request(two, name)) for name in THING_ROUTES if name.startswith("GET")}

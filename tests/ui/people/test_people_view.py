@@ -16,7 +16,8 @@ from ingest.errors import TagError, UnknownPaperError
 from ingest.ledger import Ledger
 from ingest.vectors import VectorIndex
 from pdfs import column, write_pdf
-from rag import Answered, Retrieved
+from rag import Answered, RagSettings, Retrieved
+from rag.privacy.gate import Gate
 from two_people import SECRET, pdf_about
 from ui.people import rules
 from ui.people.view import SeenLedger, SeenVectors, View
@@ -362,3 +363,20 @@ async def test_what_a_command_adds_is_shared_whoever_else_has_it(two, views) -> 
         core.forget_removals()
     assert hers.state_of(two.private) == "shared"
     assert his.papers([two.private])
+
+
+async def test_the_gate_names_no_local_paper_of_another(two) -> None:
+    from rag.privacy.audit import AuditLog
+    from rag.privacy.policy import load_policy, save_policy
+    from ui import core
+
+    core.serving().current.gate = Gate.of(two.whole, RagSettings())
+    log = AuditLog(two.whole.folder)
+    policy = load_policy(two.whole.folder, log).with_papers([two.private], local_only=True)
+    save_policy(policy, two.whole.folder, log)
+    words = two.whole.pages(two.private)[0].text
+    for name, quoted in (("ada", {two.private}), ("bob", set())):
+        with two.as_(name):
+            gate = core.assistant().gate
+            assert gate is not core.serving().current.gate
+            assert gate.local_words(words) == quoted
