@@ -249,14 +249,18 @@ class People:
 
     # -- papers ------------------------------------------------------------------------------------------------------
 
-    def held(self, paper: str) -> dict[str, Hold]:
+    def held(self, paper: str) -> Mapping[str, Hold]:
         """What each person has of a paper."""
         with self._lock:
-            return dict(self._now().get(paper, {}))
+            return self._now().get(paper, {})  # which is replaced, and never changed
 
     def sees(self, person: Person, paper: str) -> bool:
         """Whether the person may see the paper."""
         return self.is_seen(person, self.held(paper))
+
+    def holds(self) -> Mapping[str, Mapping[str, Hold]]:
+        """What each person has of each paper, read once for many papers; only to be asked by the paper's id."""
+        return self._now()
 
     @staticmethod
     def is_seen(person: Person, held: Mapping[str, Hold]) -> bool:
@@ -271,7 +275,11 @@ class People:
 
     def shown(self, person: Person, paper: str) -> Hold | None:
         """The hold from which the person is told a file name and a date: their own, else that of who shares it."""
-        held = self.held(paper)
+        return self.shown_of(person, self.held(paper))
+
+    @staticmethod
+    def shown_of(person: Person, held: Mapping[str, Hold]) -> Hold | None:
+        """As `shown`."""
         return held.get(person.id) or next((hold for hold in held.values() if hold.shared), None)
 
     def is_shared(self, paper: str) -> bool:
@@ -309,9 +317,10 @@ class People:
         """The person does not have the paper any more; True if nobody has it now."""
         with self._lock:
             self._write("DELETE FROM holds WHERE paper = ? AND person = ?", (paper, person.id))
-            held = self._now().get(paper, {})
-            held.pop(person.id, None)
-            if not held:
+            held = {one: hold for one, hold in self._now().get(paper, {}).items() if one != person.id}
+            if held:
+                self._holds[paper] = held
+            else:
                 self._holds.pop(paper, None)
             return not held
 
@@ -354,13 +363,14 @@ class People:
             with self._db as db:  # one transaction, however large the library is
                 db.executemany(_KEEP, [_row(hold) for hold in new])
             for hold in new:
-                now.setdefault(hold.paper, {})[hold.person] = hold
+                now[hold.paper] = {hold.person: hold}
         return len(new)
 
     def _put(self, hold: Hold) -> None:
         with self._lock:
             self._write(_KEEP, _row(hold))
-            self._now().setdefault(hold.paper, {})[hold.person] = hold
+            now = self._now()
+            now[hold.paper] = {**now.get(hold.paper, {}), hold.person: hold}
 
     def _now(self) -> dict[str, dict[str, Hold]]:
         """All holds by paper and person, in memory; read again when another process has written."""
@@ -368,9 +378,10 @@ class People:
             version = self._db.execute("PRAGMA data_version").fetchone()[0]
             if version != self._seen:
                 self._seen = version
-                self._holds = {}
+                held: dict[str, dict[str, Hold]] = {}
+                self._holds = held
                 for hold in self._read():
-                    self._holds.setdefault(hold.paper, {})[hold.person] = hold
+                    held.setdefault(hold.paper, {})[hold.person] = hold
             return self._holds
 
     def _read(self) -> Iterator[Hold]:

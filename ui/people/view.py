@@ -19,7 +19,7 @@ from ingest.vectors import EXACT
 from ui.people import rules
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from pathlib import Path
 
     from ingest import Chunk, Listed, Page, Paper
@@ -61,10 +61,10 @@ class View(Library):
     def _own(self, paper_id: str) -> Hold | None:
         return self._people.held(paper_id).get(self._person.id)
 
-    def _as_told(self, paper: Paper) -> Paper:
+    def _as_told(self, paper: Paper, held: Mapping[str, Hold] | None = None) -> Paper:
         """The paper with the person's name for its file, and what they corrected."""
-        shown = self._people.shown(self._person, paper.id)
-        own = self._own(paper.id)
+        held = self._people.held(paper.id) if held is None else held
+        shown, own = self._people.shown_of(self._person, held), held.get(self._person.id)
         facts = _facts(own) if own else {}
         if shown and shown.file:
             facts["file_name"] = shown.file
@@ -84,8 +84,20 @@ class View(Library):
 
     def papers(self, ids: Iterable[str] | None = None) -> list[Paper]:
         """As of `Library`, those that are seen."""
-        found = {paper.id: paper for paper in self._whole.papers(ids)}
-        return [self._as_told(found[name]) for name in self._people.seen_among(self._person, found)]
+        found, holds = {paper.id: paper for paper in self._whole.papers(ids)}, self._people.holds()
+        order = self._dated(self._whole.added_at())
+        return [
+            self._as_told(found[name], holds.get(name, {}))
+            for name in sorted(self._people.seen_among(self._person, found), key=lambda name: order.get(name, ""))
+        ]
+
+    def _dated(self, known: Mapping[str, str]) -> dict[str, str]:
+        """Those of the papers that are seen, in the order in which this person or who shares them added them."""
+        found, holds = {}, self._people.holds()
+        for name in self._people.seen_among(self._person, known):
+            shown = self._people.shown_of(self._person, holds.get(name, {}))
+            found[name] = shown.added_at if shown and shown.added_at else known[name]
+        return dict(sorted(found.items(), key=lambda one: one[1]))
 
     def like(self, paper: Paper, *, among: Callable[[str], bool] | None = None) -> Paper | None:
         """As of `Library`, among those that are seen."""
@@ -122,18 +134,19 @@ class View(Library):
 
     def overview(self) -> list[Listed]:
         """As of `Library`, those that are seen, as the person knows them."""
-        found = {one.paper.id: one for one in self._whole.overview()}
-        return [self._listed(found[name]) for name in self._people.seen_among(self._person, found)]
+        found, holds = {one.paper.id: one for one in self._whole.overview()}, self._people.holds()
+        order = self._dated({name: one.added_at for name, one in found.items()})
+        return [self._listed(found[name], date, holds.get(name, {})) for name, date in order.items()]
 
-    def _listed(self, one: Listed) -> Listed:
-        own, shown = self._own(one.paper.id), self._people.shown(self._person, one.paper.id)
+    def _listed(self, one: Listed, date: str, held: Mapping[str, Hold]) -> Listed:
+        own, is_shared = held.get(self._person.id), any(hold.shared for hold in held.values())
         facts = _facts(own) if own else {}
         return replace(
             one,
-            paper=self._as_told(one.paper),
-            added_at=shown.added_at if shown and shown.added_at else one.added_at,
-            tags=tuple(self.tags_of(one.paper.id)),
-            corrected=tuple(dict.fromkeys([*(one.corrected if self._shares_facts(one.paper.id) else ()), *facts])),
+            paper=self._as_told(one.paper, held),
+            added_at=date,
+            tags=_both(one.tags if is_shared else (), own),
+            corrected=tuple(dict.fromkeys([*(one.corrected if is_shared else ()), *facts])),
         )
 
     def annotations(self, paper_id: str) -> tuple[Annotation, ...] | None:
@@ -147,22 +160,17 @@ class View(Library):
 
     def added_at(self) -> dict[str, str]:
         """As of `Library`, those that are seen, when this person or who shares them added them."""
-        known = self._whole.added_at()
-        found = {}
-        for name in self._people.seen_among(self._person, known):
-            shown = self._people.shown(self._person, name)
-            found[name] = shown.added_at if shown and shown.added_at else known[name]
-        return found
+        return self._dated(self._whole.added_at())
 
     def tags(self) -> dict[str, list[str]]:
         """As of `Library`: those of shared papers, and the person's own."""
-        everything = self._whole.tags()
-        order = self._people.seen_among(self._person, self._whole.added_at())
+        everything, holds = self._whole.tags(), self._people.holds()
+        order = self._dated(self._whole.added_at())
         given: dict[str, set[str]] = {}
         for tag, names in everything.items():
-            given[tag] = {name for name in names if self._shares_facts(name)}
+            given[tag] = {name for name in names if any(hold.shared for hold in holds.get(name, {}).values())}
         for name in order:
-            for tag in own.tags if (own := self._own(name)) else ():
+            for tag in own.tags if (own := holds.get(name, {}).get(self._person.id)) else ():
                 known = next((one for one in given if one.casefold() == tag.casefold()), tag)
                 given.setdefault(known, set()).add(name)
         found = {tag: [name for name in order if name in names] for tag, names in given.items()}
@@ -174,9 +182,7 @@ class View(Library):
             return []
         own = self._own(paper_id)
         shared = self._whole.tags_of(paper_id) if self._shares_facts(paper_id) else []
-        folded = {tag.casefold() for tag in shared}
-        mine = [tag for tag in (own.tags if own else ()) if tag.casefold() not in folded]
-        return sorted([*shared, *mine], key=str.casefold)
+        return list(_both(shared, own))
 
     def tagged(self, tag: str) -> list[Paper]:
         """As of `Library`."""
@@ -557,6 +563,12 @@ def _is_named_after_its_file(paper: Paper) -> bool:
     """Whether no title was found in the PDF, so that its file's name stands for it."""
     title, file = ("".join(filter(str.isalnum, text.casefold())) for text in (paper.title, paper.file_name))
     return file.removesuffix("pdf") == title.removesuffix("pdf")
+
+
+def _both(shared: Iterable[str], own: Hold | None) -> tuple[str, ...]:
+    """Tags that all see and the person's own, each once, by name."""
+    known = {tag.casefold(): tag for tag in (*(own.tags if own else ()), *shared)}
+    return tuple(sorted(known.values(), key=str.casefold))
 
 
 def _facts(hold: Hold) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -323,3 +324,20 @@ async def test_a_page_sends_who_is_signed_out_to_the_login_and_says_what_is_not_
 async def test_what_is_shared_is_searched_by_all(two) -> None:
     reply = two.client("bob").get(f"/viewer/{two.shared}/search", params={"q": OTHER})
     assert reply.json()["hits"]
+
+
+async def test_a_pdf_does_not_tell_when_it_first_came(two) -> None:
+    reply = two.client("ada").get(f"/papers/{two.private}.pdf")
+    assert reply.headers["last-modified"] == "Thu, 01 Jan 1970 00:00:00 GMT"
+    assert reply.headers["etag"] == f'"{two.private}"'
+
+
+async def test_a_record_in_the_page_has_no_finer_scores_than_it_shows(two) -> None:
+    from test_render import make_answer
+
+    from ui.refinement import kept
+
+    answer = make_answer()
+    passage = answer.passages[0]
+    answer = replace(answer, passages=(replace(passage, score=0.123456789), *answer.passages[1:]))
+    assert kept(answer)["record"]["passages"][0][2] == 0.12

@@ -380,3 +380,24 @@ async def test_the_gate_names_no_local_paper_of_another(two) -> None:
             gate = core.assistant().gate
             assert gate is not core.serving().current.gate
             assert gate.local_words(words) == quoted
+
+
+async def test_papers_come_in_the_order_in_which_each_person_added_them(two, views) -> None:
+    hers, his = views
+    assert [paper.id for paper in hers.papers()] == [two.private, two.shared]
+    brought(two, "bob", two.files["shared"])
+    brought(two, "bob", two.files["private"])
+    assert [paper.id for paper in his.papers()] == [two.shared, two.private], "she added them the other way round"
+    assert [one.paper.id for one in his.overview()] == list(his.added_at()) == [two.shared, two.private]
+
+
+async def test_the_list_asks_once_who_holds_what(two, views, monkeypatch) -> None:
+    hers, _ = views
+    asked, now = [], two.people._now
+    monkeypatch.setattr(two.people, "_now", lambda: asked.append(1) or now())
+    for n in range(50):
+        two.people.hold(two.ada, f"{n:016}", file="x.pdf")
+    asked.clear()
+    for read in (hers.overview, hers.papers, hers.added_at, hers.tags):
+        read()
+    assert len(asked) < 20
