@@ -13,6 +13,7 @@ from starlette.routing import compile_path
 from ingest import UserFacingError
 from ingest.errors import UnknownPaperError
 from ui.people import who
+from ui.people.store import NOT_YOURS, NotYoursError
 
 if TYPE_CHECKING:
     import re
@@ -26,7 +27,6 @@ Role = Literal["nobody", "anyone", "here", "person", "admin"]
 Kind = Literal["paper", "chat", "step", "feedback", "element", "upload"]
 
 GONE = "There is no such thing here."
-NOT_YOURS = "This paper was shared by somebody else, so you cannot change it."
 MANAGERS = "Only an administrator may do this."
 
 
@@ -34,12 +34,6 @@ class NoSuchThingError(UserFacingError):
     """It is not there, or it is not this person's, who may not know of it."""
 
     status = 404
-
-
-class NotYoursError(UserFacingError):
-    """The person sees it, but may not do this."""
-
-    status = 403
 
 
 @dataclass(frozen=True, slots=True)

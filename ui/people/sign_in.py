@@ -28,7 +28,7 @@ from ui.people import guard, passwords, rules, who
 from ui.people.guesses import Guesses
 from ui.people.settings import settings
 from ui.people.shares import Shares
-from ui.web import patches
+from ui.web import patches, rate
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -53,6 +53,8 @@ TOO_MANY = "Too many wrong passwords. Try again in {wait} seconds."
 
 guesses = Guesses()
 
+_comparing = asyncio.Semaphore(2)
+
 
 def begin(server: FastAPI, folder: Path) -> None:
     """Have accounts from now on: those of the library in this folder.
@@ -67,6 +69,7 @@ def begin(server: FastAPI, folder: Path) -> None:
     core.share(shares)
     shares.take_over()
     patches.new_key = people.sign_in
+    rate.session_in = session_in
     if settings().is_encrypted:
         chainlit.auth.cookie._cookie_secure = True  # noqa: SLF001 - Chainlit has no setting for it alone
     if address := settings().address:
@@ -82,6 +85,11 @@ def begin(server: FastAPI, folder: Path) -> None:
     cl.on_logout(signed_out)
     if server.middleware_stack is None:
         server.add_middleware(guard.PeopleGuard)
+
+
+def session_in(cookies: dict[str, str]) -> str:
+    """The key of a sign-in in a browser's cookies; empty if there is none that we signed."""
+    return who.key_in(get_token_from_cookies(cookies)) or ""
 
 
 def protect(server: FastAPI, code: Any) -> None:
@@ -189,7 +197,8 @@ async def with_password(name: str, password: str) -> cl.User:
     if wait := guesses.take(name, address):
         raise HTTPException(429, TOO_MANY.format(wait=wait), headers={"retry-after": str(wait)})
     person, kept = who.people().with_password(name)
-    fits = await asyncio.to_thread(passwords.fits, password, kept)
+    async with _comparing:  # who waits takes no thread
+        fits = await asyncio.to_thread(passwords.fits, password, kept)
     if not fits or person is None or who.people().with_password(name) != (person, kept):  # changed meanwhile
         raise HTTPException(401, WRONG)
     guesses.give_back(name, address)
@@ -214,4 +223,6 @@ async def signed_out(request: Request, response: Response) -> dict[str, bool]:
 
 
 def _user(person: Person) -> cl.User:
+    if before := who.key.get():  # the browser gets another in its place
+        who.people().sign_out(before)
     return cl.User(identifier=person.id, display_name=person.name)

@@ -34,6 +34,8 @@ SIGNED_IN_SECONDS = 15 * 24 * 3600.0
 
 LONGEST_NAME = 80
 
+NOT_YOURS = "This paper was shared by somebody else, so you cannot change it."
+
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS people (
     id TEXT PRIMARY KEY, name TEXT NOT NULL UNIQUE COLLATE NOCASE, admin INTEGER NOT NULL,
@@ -57,6 +59,12 @@ class PeopleError(UserFacingError):
     """An account that is not there, or cannot be made or removed."""
 
     status = 400
+
+
+class NotYoursError(UserFacingError):
+    """The person sees it, but may not do this."""
+
+    status = 403
 
 
 @dataclass(frozen=True, slots=True)
@@ -326,8 +334,7 @@ class People:
 
     def papers(self) -> list[str]:
         """What anybody holds."""
-        with self._lock:
-            return list(self._now())
+        return list(self._now())
 
     def forget(self, paper: str) -> None:
         """Nobody has the paper any more."""

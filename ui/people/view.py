@@ -16,7 +16,7 @@ from ingest.metadata import Description
 from ingest.tags import clean
 from ingest.terminal import all_well_formed
 from ingest.vectors import EXACT
-from ui.people import rules
+from ui.people.store import NOT_YOURS, NotYoursError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -346,7 +346,7 @@ class View(Library):
         if self._people.may_change(self._person, paper_id):
             return True
         if self._own(paper_id) is None:
-            raise rules.NotYoursError(rules.NOT_YOURS)
+            raise NotYoursError(NOT_YOURS)
         return False
 
     def describe(self, paper_id: str, **facts: Any) -> Paper:
@@ -473,7 +473,7 @@ class View(Library):
         """
         keepers = {name: self._people.keeper(name) for name in paper_ids}
         if any(keeper and not self._people.may_change(self._person, name) for name, keeper in keepers.items()):
-            raise rules.NotYoursError(rules.NOT_YOURS)
+            raise NotYoursError(NOT_YOURS)
         for name, keeper in keepers.items():
             if hold := self._people.held(name).get(keeper or self._person.id):
                 self._people.change(hold, local=on)

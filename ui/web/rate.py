@@ -40,6 +40,14 @@ COOKIE = ("access_token", "scholion_")
 pieces called access_token_0, …"""
 
 
+def _in_cookies(cookies: dict[str, str]) -> str:
+    return "".join(cookies[name] for name in sorted(cookies) if name.startswith(COOKIE))
+
+
+session_in: Callable[[dict[str, str]], str] = _in_cookies
+"""What names a browser's session in its cookies; replaced where there are accounts, as strangers invent some there."""
+
+
 class RateLimit:
     """A token bucket (Turner 1986, "New directions in communications") for each browser; static files are free."""
 
@@ -77,6 +85,6 @@ def _browser(scope: Scope) -> str:
         cookies = SimpleCookie(sent)
     except CookieError:
         cookies = SimpleCookie()
-    session = "".join(cookies[name].value for name in sorted(cookies) if name.startswith(COOKIE))
+    session = session_in({name: one.value for name, one in cookies.items()})
     address = (scope.get("client") or ("",))[0]
     return str(hash(session)) if session else f"at {address}"

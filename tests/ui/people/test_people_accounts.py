@@ -40,6 +40,7 @@ def test_a_password_is_kept_as_an_argon2_hash_that_only_it_fits() -> None:
     assert PASSWORD not in kept
     assert passwords.hashed(PASSWORD) != kept, "each has a salt of its own"
     assert passwords.fits(PASSWORD, kept)
+    assert passwords.fits("caf\u00e9 au lait", passwords.hashed("cafe\u0301 au lait")), "the same letter"
     for wrong in (PASSWORD + " ", "", "\ud83d", "x" * 100_000):
         assert not passwords.fits(wrong, kept)
     assert not passwords.fits(PASSWORD, None)
@@ -203,13 +204,44 @@ async def test_the_login_page_gives_a_cookie_that_sign_out_ends(two, monkeypatch
     assert reply.status_code == 401
     reply = client.post("/login", content=urlencode({"username": "bob", "password": PASSWORD}), headers=form)
     assert reply.status_code == 200
+    (cookie,) = [one for one in reply.headers.get_list("set-cookie") if one.startswith("access_token=")]
+    flags = {part.strip().casefold() for part in cookie.split(";")[1:]}
+    assert {"httponly", "samesite=lax"} <= flags
+    assert "secure" not in flags, "without https it would not come back"
+    monkeypatch.setattr("chainlit.auth.cookie._cookie_secure", True)
+    assert (
+        "Secure"
+        in two.client(None)
+        .post("/login", content=urlencode({"username": "bob", "password": PASSWORD}), headers=form)
+        .headers["set-cookie"]
+    )
+    monkeypatch.setattr("chainlit.auth.cookie._cookie_secure", False)
     assert client.get("/user").json()["display_name"] == "Bob"
+    first = dict(client.cookies)
+    client.post("/login", content=urlencode({"username": "bob", "password": PASSWORD}), headers=form)
+    old = two.client(None)
+    old.cookies.update(first)
+    assert old.get("/user").status_code == 401, "a new sign-in takes the place of the old one"
     copied = dict(client.cookies)
     client.post("/logout")
     thief = two.client(None)
     thief.cookies.update(copied)
     assert thief.get("/user").status_code == 401, "a copy of the cookie ends too"
     assert thief.post("/auth/jwt", headers={"authorization": f"Bearer {copied['access_token']}"}).status_code == 404
+
+
+async def test_an_invented_cookie_is_no_browser_of_its_own_for_the_limit_on_requests(two, monkeypatch) -> None:
+    from ui.people import sign_in
+    from ui.web import rate
+
+    monkeypatch.setattr(rate, "session_in", sign_in.session_in)
+
+    def browser(cookie: str) -> str:
+        headers = [(b"cookie", f"access_token={cookie}".encode())]
+        return rate._browser({"headers": headers, "client": ("192.0.2.1", 5)})
+
+    assert browser("one") == browser("two") == "at 192.0.2.1"
+    assert browser(two.token("ada")) != browser(two.token("bob")) != "at 192.0.2.1"
 
 
 async def test_a_cookie_that_we_did_not_sign_is_nobodys(two) -> None:

@@ -14,6 +14,7 @@ from chainlit.user_session import user_sessions
 from fakes import SilentPage
 from two_people import SECRET
 from ui.people import rules, who
+from waiting import events_of
 
 REFUSED = "You are signed out. Reload the page and sign in."
 
@@ -110,7 +111,8 @@ async def test_what_is_chosen_is_only_what_is_seen(app, two, page_of) -> None:
     assert scope.current().paper_ids == [two.shared]
     await app.on_window_message({"type": "scholion:choose", "tag": f"{SECRET}-tag"})
     assert [option.id for option in scope.picker().options if option.id.startswith("tag:")] == []
-    assert not [text for text in str(page.of("toast")).split("'") if text == f"{SECRET}-tag" and "There" in text]
+    nowhere = f"No paper has the tag '{SECRET}-tag'. Tag a paper in the Library."
+    assert [one["message"] for one in page.of("toast")] == [nowhere], "which names no other"
 
 
 async def test_the_commands_of_a_chat_read_only_what_is_seen(app, two, page_of) -> None:
@@ -135,10 +137,13 @@ async def test_starters_are_about_what_is_seen_and_the_offer_is_for_administrato
 
 async def test_an_answer_with_another_persons_passages_is_not_refined(two) -> None:
     from rag.errors import UserFacingError
-    from rag.saved_answer import load_answer
+    from rag.saved_answer import load_answer, save_answer
     from ui import core
 
-    kept = {"passages": [[1, two.whole.chunk_ids([two.private])[0]]], "question": "x"}
+    with two.as_("ada"):
+        events = await events_of(core.assistant().ask(f"How was the {SECRET} measured?"))
+        kept = save_answer(events[-1].answer)
+        assert load_answer(kept, library=core.library()).passages[0].paper.id == two.private
     with two.as_("bob"), pytest.raises(UserFacingError):
         load_answer(kept, library=core.library())
 
@@ -225,5 +230,8 @@ async def test_everybody_has_their_own_style_of_references(two) -> None:
 
 
 async def test_a_chat_export_says_nothing_of_papers_that_are_not_seen_any_more(two) -> None:
-    assert two.client("ada").get(f"/export/chat/{two.chat}.bib").status_code == 200
-    assert two.client("bob").get(f"/export/chat/{two.chat}.bib").status_code == 404
+    ada, address = two.client("ada"), f"/export/chat/{two.chat}.bib"
+    assert SECRET in ada.get(address).text
+    assert two.client("bob").get(address).status_code == 404
+    two.people.forget(two.private)
+    assert SECRET not in ada.get(address).text

@@ -341,3 +341,19 @@ async def test_a_record_in_the_page_has_no_finer_scores_than_it_shows(two) -> No
     passage = answer.passages[0]
     answer = replace(answer, passages=(replace(passage, score=0.123456789), *answer.passages[1:]))
     assert kept(answer)["record"]["passages"][0][2] == 0.12
+
+
+async def test_a_large_folder_lets_another_have_a_turn(two, monkeypatch, tmp_path) -> None:
+    from ui.web import adding
+
+    sizes, add = [], adding._add
+    monkeypatch.setattr(adding, "TURN", 1)
+    monkeypatch.setattr(adding, "_add", lambda job, batch: sizes.append(len(batch)) or add(job, batch))
+    ada = two.client("ada")
+    paths = [pdf_about(tmp_path / f"{name}.pdf", name) for name in ("bandicoot", "potoroo")]
+    job = ada.post("/library/add", json={"files": [[one.name, one.stat().st_size] for one in paths]}).json()["job"]
+    for number, path in enumerate(paths):
+        assert ada.post(f"/library/file/{job['id']}/{number}", files={"file": path.read_bytes()}).status_code == 200
+    ada.post("/library/add/close", json={"key": job["id"]})
+    assert until(lambda: ada.get("/library/add").json()["job"]["finished"])
+    assert sizes == [1, 1]
