@@ -1,44 +1,10 @@
-"""Routes for several people: sharing papers, and a page without the links that somebody may not follow."""
+"""Sharing papers, where there are several people."""
 
 from __future__ import annotations
-
-import json
-from typing import Annotated, Any
-
-import chainlit.server
-from chainlit.auth import get_current_user
-from fastapi import APIRouter, Depends, Query
-from fastapi.responses import JSONResponse
 
 from ui import core
 from ui.people import rules
 from ui.people.view import View
-
-MANAGED = ("/settings", "/health")
-"""Pages for administrators."""
-
-
-def router() -> APIRouter:
-    """To be put before Chainlit's own routes, where there are accounts."""
-    made = APIRouter(include_in_schema=False)
-
-    @made.get("/project/settings")
-    async def settings(
-        user: Annotated[Any, Depends(get_current_user)],
-        language: Annotated[str, Query(max_length=30)] = "en-US",
-        chat_profile: str | None = None,
-    ) -> JSONResponse:
-        reply = await chainlit.server.project_settings(user, language, chat_profile)
-        said = json.loads(reply.body)
-        said["ui"]["header_links"] = followed(said["ui"].get("header_links") or [])
-        return JSONResponse(said)
-
-    return made
-
-
-def followed(links: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Those of the links in the header that who asks may follow."""
-    return links if rules.may_manage() else [link for link in links if link["url"] not in MANAGED]
 
 
 def share(ids: list[str], *, on: bool) -> str:

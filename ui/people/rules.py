@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from starlette.routing import compile_path
 
@@ -27,6 +27,8 @@ Role = Literal["nobody", "anyone", "here", "person", "admin"]
 Kind = Literal["paper", "chat", "step", "feedback", "element", "upload"]
 
 GONE = "There is no such thing here."
+MANAGED = ("/settings", "/health")
+"""Pages for administrators."""
 MANAGERS = "Only an administrator may do this."
 
 
@@ -244,6 +246,11 @@ def may_manage() -> bool:
         return True
     person = who.asking()
     return person is not None and person.admin
+
+
+def followed(links: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Those of the links in the header that who asks may follow."""
+    return links if may_manage() else [link for link in links if link["url"] not in MANAGED]
 
 
 # ---- which of them is this request? ---------------------------------------------------------------------------------

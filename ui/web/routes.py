@@ -25,7 +25,6 @@ from ui import core
 from ui.api.app import api
 from ui.api.keys import PATH
 from ui.comparing import routes as compare_routes
-from ui.people import routes as people_routes
 from ui.people import who
 from ui.texts import routes as texts_routes
 from ui.web import (
@@ -63,8 +62,6 @@ def install(app: FastAPI, *, uploads: UploadFolder) -> None:
     routes = app.router.routes
     before = list(routes)
     router = _router(uploads)
-    if who.is_on():
-        router.include_router(people_routes.router(), dependencies=[Depends(_logged_in)])
     for pages in (health_routes, insight_routes, compare_routes):
         router.include_router(pages.router(), dependencies=[Depends(_logged_in)])
     for closed in _CLOSED:

@@ -42,9 +42,7 @@ def request(two, name: str, **changed: str):
 def test_every_route_is_in_the_list_of_what_is_needed(app) -> None:
     from chainlit.server import app as server
 
-    from ui.people import routes
-
-    there = guard.needed(server.router.routes) | guard.needed(routes.router().routes)
+    there = guard.needed(server.router.routes)
     assert sorted(there - rules.NEEDS.keys()) == []
     assert sorted(name for name in rules.NEEDS.keys() - there if "/" in name) == [], "and nothing else is"
 
@@ -293,7 +291,7 @@ async def test_links_that_lead_to_administrators_pages_are_not_shown_to_others(t
     from fastapi import FastAPI
     from fastapi.testclient import TestClient
 
-    from ui.people import routes
+    from ui.texts import routes
 
     served = FastAPI()
     served.include_router(routes.router())
@@ -302,7 +300,7 @@ async def test_links_that_lead_to_administrators_pages_are_not_shown_to_others(t
         client = TestClient(guard.PeopleGuard(served))
         client.cookies.set("access_token", two.token(name))
         shown[name] = [link["url"] for link in client.get("/project/settings").json()["ui"]["header_links"]]
-    assert shown == {"ada": ["/settings", "/insight", "/health"], "bob": ["/insight"]}
+    assert shown == {"ada": ["/settings", "/insight", "/compare", "/health"], "bob": ["/insight", "/compare"]}
 
 
 async def test_programs_on_other_machines_learn_nothing_from_the_health_check(two) -> None:
