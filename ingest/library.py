@@ -271,6 +271,11 @@ class Library:
                     self._vectors = self._exact_index()
             return self._vectors
 
+    def is_first(self, name: str) -> bool:
+        """True when this is asked for the first time, in this library, under this name."""
+        with self._db as db:
+            return db.execute("INSERT OR IGNORE INTO facts VALUES (?, 'done')", (f"first {name}",)).rowcount == 1
+
     # -- owning ------------------------------------------------------------------------------------------------------
 
     def own(self, *, url: str | None = None, key: str | None = None, seconds: float = 0.0) -> None:

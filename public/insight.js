@@ -177,9 +177,11 @@ const months = ({ months: rows, left, left_fault: fault }) => {
   const more = Object.keys(left ?? {}).filter((month) => !known.has(month)).map((month) => ({ month, ...empty }));
   const all = [...rows, ...more].sort((a, b) => b.month.localeCompare(a.month));
   const most = Math.max(1, ...all.map((row) => row.answers));
+  const told = left !== null || fault; // else it is not this person's to know
   const log = (row) => (fault ? t('cannot be read') : away(left?.[row.month]));
   return section(t('By month'),
-    make('p', { class: fault ? 'bad' : 'faint' }, fault || t('Months are those of UTC. What left this machine is from the audit log of this library.')),
+    make('p', { class: fault ? 'bad' : 'faint' }, 
+      fault || (told ? t('Months are those of UTC. What left this machine is from the audit log of this library.') : t('Months are those of UTC.'))),
     ...all.map((row) => {
       const parts = [
         { kind: 'draft', value: row.stayed, name: t('stayed here'), words: String(row.stayed) },
@@ -187,11 +189,12 @@ const months = ({ months: rows, left, left_fault: fault }) => {
         { kind: 'other', value: row.where_unknown, name: NONE, words: String(row.where_unknown) },
       ].filter(({ value }) => value);
       const made = picture(row.month, answersIn(row.answers), parts, most, inWords(row.month, parts));
-      made.append(make('p', {}, t('Money: {money} · Energy: {energy} · Audit log: {log}', { money: sum(row.usd, money), energy: sum(row.wh, energy), log: log(row) })));
+      const cost = { money: sum(row.usd, money), energy: sum(row.wh, energy) };
+      made.append(make('p', {}, told ? t('Money: {money} · Energy: {energy} · Audit log: {log}', { ...cost, log: log(row) }) : t('Money: {money} · Energy: {energy}', cost)));
       return made;
     }),
-    table([t('Month'), t('Answers'), t('Stayed here'), t('Sent elsewhere'), t('Unknown'), t('Money'), t('Energy'), t('Audit log')],
-      all.map((row) => [row.month, row.answers, row.stayed, row.left, row.where_unknown, sum(row.usd, money), sum(row.wh, energy), log(row)])));
+    table([t('Month'), t('Answers'), t('Stayed here'), t('Sent elsewhere'), t('Unknown'), t('Money'), t('Energy'), ...(told ? [t('Audit log')] : [])],
+      all.map((row) => [row.month, row.answers, row.stayed, row.left, row.where_unknown, sum(row.usd, money), sum(row.wh, energy), ...(told ? [log(row)] : [])])));
 };
 
 const answersOf = async (chat, place) => {

@@ -190,6 +190,11 @@ class Assistant:
         made.library = library
         terms = Terms(library, mined_by=self._terms)
         retriever = Retriever(library, self.embedder, terms=terms, reader=self._reader)
+        if made.gate:
+            made.gate = made.gate.over(lambda ids: {paper.id for paper in library.papers(ids)})
+        if made.expert:
+            made.expert = copy(made.expert)
+            made.expert.gate = made.gate
         made._search_with(like.search if like else Search(Catalogue(library), terms, retriever))  # noqa: SLF001 - one of us
         return made
 

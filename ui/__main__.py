@@ -23,7 +23,6 @@ from ingest.settings import PROJECT, IngestSettings, bad_setting
 from ingest.terminal import prepare_output
 from ingest.trouble import in_words
 from ui.chats import command as chats_command
-from ui.people import command
 from ui.people.settings import providers, settings
 
 if TYPE_CHECKING:
@@ -33,6 +32,7 @@ if TYPE_CHECKING:
 HOST = "127.0.0.1"
 PORT = 8421
 """Not 8000, the default port of vLLM and Chainlit."""
+PEOPLE_HELP = "accounts of several people: add, list, password, admin, remove (docs/people.md)"
 API_HELP = "keys of other programs: add, list, remove (docs/api.md)"
 STARTING_SECONDS = 60.0
 """How long a second start waits for the first one to answer, which in an empty library adds the samples first."""
@@ -45,11 +45,13 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--no-browser", action="store_true", help="do not open the browser")
     chats_command.add_to(parser.add_subparsers(metavar="COMMAND"))
     parser.set_defaults(run=None)
-    parser.epilog = f"`python -m ui people`: {command.HELP}. `python -m ui api`: {API_HELP}."
+    parser.epilog = f"`python -m ui people`: {PEOPLE_HELP}. `python -m ui api`: {API_HELP}."
     prepare_output()
     os.umask(0o077)  # files written here are for the user only
     given = sys.argv[1:] if arguments is None else arguments
     if given[:1] == ["people"]:
+        from ui.people import command
+
         return _said(lambda: command.main(given[1:], folder=IngestSettings().library.expanduser().resolve()))
     if given[:1] in (["api"], ["mcp"]):
         from ui.api import command as api_command
@@ -86,10 +88,12 @@ def _start(first_port: int, *, may_open: bool) -> int:
 
     folder = core.settings().library.expanduser().resolve()
     if settings().people:
+        from ui.people import command
+
         command.check_accounts(folder)
     if address := _running_at(core.library().owner().get("url"), folder):  # may be at a port that we do not try
         return _open_running(address, browser)
-    port, running = _choose_port(first_port, library=folder)
+    port, running = _choose_port(first_port, library=folder, most=1 if settings().address else 50)
     address = f"http://{HOST}:{port}"
     if running:
         return _open_running(address, browser)
@@ -165,9 +169,12 @@ def _serves(port: int, library: Path) -> bool:
     return _answers(port) == {"name": "scholion", "library": str(library)}
 
 
-def _choose_port(first: int, *, library: Path) -> tuple[int, bool]:
-    """A free port at or after `first`, or the port where this library is already being served."""
-    for port in range(first, first + 50):
+def _choose_port(first: int, *, library: Path, most: int = 50) -> tuple[int, bool]:
+    """A free port at or after `first`, or the port where this library is already being served.
+
+    Where browsers come by an address that is set, only `first` will do: that address, or a proxy, names it.
+    """
+    for port in range(first, first + most):
         if _serves(port, library):
             return port, True
         with socket.socket() as probe:
@@ -177,6 +184,11 @@ def _choose_port(first: int, *, library: Path) -> tuple[int, bool]:
             except OSError:
                 continue
             return port, False
+    if most == 1:
+        raise UserFacingError(
+            f"Another program uses port {first}.",
+            "Stop it, or choose another with --port and change SCHOLION_ADDRESS or the proxy too.",
+        )
     raise UserFacingError(f"No free port found from {first} upwards.", "Choose another with --port.")
 
 
@@ -226,6 +238,8 @@ def _announce(address: str, library: Path, told: threading.Event, browser: dict[
 
 def _open_browser(address: str, variables: dict[str, str]) -> None:
     """Open the page in the browser, with the user's own environment, including proxies."""
+    if settings().people == "oauth":  # a provider sends back to this one only
+        address = settings().address or address
     subprocess.run([sys.executable, "-I", "-m", "webbrowser", address], env=variables, check=False, capture_output=True)
 
 

@@ -69,6 +69,9 @@ class Shares(Protocol):
     def bring(self, path: Path, name: str) -> bool:
         """Who asks adds this file under this name; True if it is new to them."""
 
+    def settle(self, path: Path) -> None:
+        """This file was tried, and nothing may have come of it."""
+
     def came(self, paper_ids: Iterable[str]) -> None:
         """A command has added these papers."""
 
@@ -96,6 +99,12 @@ def person() -> str:
 def bring(path: Path, name: str) -> bool:
     """Note that who asks adds this file; True if it is new to them, although it may be there."""
     return _shares.bring(path, name) if _shares else False
+
+
+def settle(path: Path) -> None:
+    """Note that this file was tried, to be called after `bring` when it was not added."""
+    if _shares:
+        _shares.settle(path)
 
 
 def told(report: IngestReport, *, new: bool) -> IngestReport:

@@ -9,6 +9,7 @@ import chainlit as cl
 from rag.saved_answer import save_answer
 from rag.texts import _
 from ui import core
+from ui.people import who
 
 if TYPE_CHECKING:
     from rag.answer import Answer
@@ -21,6 +22,8 @@ def kept(answer: Answer) -> dict[str, Any]:
     """What a message stores of an answer that no larger model has seen; empty for any other answer."""
     if answer.escalated or not (made := save_answer(answer)):
         return {}
+    if who.is_on():  # the page gets no more of a score than it shows: it depends a little on papers of others
+        made["passages"] = [[*row[:2], round(row[2], 2), *row[3:]] for row in made["passages"]]
     return {"record": made}
 
 

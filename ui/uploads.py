@@ -136,14 +136,17 @@ async def _ingest(path: Path, *, name: str, message: cl.Message) -> IngestReport
 
 def _blocking(path: Path, *, file_name: str, latest: list[Progress], cancel: threading.Event) -> IngestReport:
     new = core.bring(path, file_name)
-    report = ingest_pdf(
-        path,
-        library=core.library(),
-        embedder=core.assistant().embedder,
-        file_name=file_name,
-        on_progress=latest.append,
-        cancel=cancel,
-    )
+    try:
+        report = ingest_pdf(
+            path,
+            library=core.library(),
+            embedder=core.assistant().embedder,
+            file_name=file_name,
+            on_progress=latest.append,
+            cancel=cancel,
+        )
+    finally:
+        core.settle(path)
     return core.told(report, new=new)
 
 

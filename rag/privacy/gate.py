@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from copy import copy
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal, Protocol, Self, cast
@@ -82,6 +83,7 @@ class Gate:
         self._limits = limits or budget.BudgetLimits()
         self._runs = KeptRuns(text_of or (lambda _: ()))
         self.decided = Decided()
+        self._sees: Callable[[set[str]], set[str]] | None = None
 
     @classmethod
     def of(cls, library: Library, settings: RagSettings, *, like: Gate | None = None) -> Self:
@@ -96,6 +98,16 @@ class Gate:
         )
         if like:
             made.decided = like.decided
+        return made
+
+    def over(self, sees: Callable[[set[str]], set[str]]) -> Self:
+        """This gate for somebody who sees a part of the library: only papers of that part are recognised and named.
+
+        Args:
+            sees: those of the ids that are of papers in that part.
+        """
+        made = copy(self)
+        made._sees = sees  # noqa: SLF001 - one of us
         return made
 
     def policy(self) -> Policy:
@@ -121,7 +133,11 @@ class Gate:
         Raises:
             NotAllowedError: the policy cannot be read, or was changed by something other than the command.
         """
-        return self._runs.quoted_in(text, of=self.policy().local_only)
+        return self._quoted(text, self.policy())
+
+    def _quoted(self, text: str, policy: Policy) -> set[str]:
+        found = self._runs.quoted_in(text, of=policy.local_only)
+        return self._sees(found) if found and self._sees else found
 
     async def payload(
         self,
@@ -224,7 +240,7 @@ class Gate:
             raise _local_library()
         kept = set(payload.paper_ids) & policy.local_only
         if not kept:
-            kept = self._runs.quoted_in(payload.said(), of=policy.local_only)
+            kept = self._quoted(payload.said(), policy)
         if kept:
             raise NotAllowedError(
                 f"The text of {'a paper' if len(kept) == 1 else f'{len(kept)} papers'} that you keep on this machine "

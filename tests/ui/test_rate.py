@@ -74,3 +74,9 @@ async def test_memory_is_bounded(requests) -> None:
 async def test_a_broken_cookie_is_no_session(requests) -> None:
     scope = {"headers": [(b"cookie", b"a\x00b=;;; \xff")], "client": None}
     assert rate._browser(scope) == "at "
+
+
+async def test_what_only_begins_like_a_picture_is_counted(requests) -> None:
+    assert (await requests(AT_ONCE + 1, path="/logout"))[-1] == 429
+    assert (await requests(2, path="/logo", session="two")) == [200, 200]
+    assert (await requests(AT_ONCE + 1, path="/logo", session="two"))[-1] == 200

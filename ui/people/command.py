@@ -13,8 +13,6 @@ from ui.people.store import People, PeopleError
 if TYPE_CHECKING:
     from pathlib import Path
 
-HELP = "accounts of several people: add, list, password, admin, remove (docs/people.md)"
-
 
 def main(arguments: list[str], *, folder: Path) -> int:
     """Carry out one command on the accounts of the library in this folder; returns the exit status.
@@ -101,7 +99,7 @@ def _asked(name: str) -> str:
         PeopleError: the two differ.
     """
     if not sys.stdin.isatty():
-        return sys.stdin.readline().rstrip("\n")
+        return sys.stdin.readline().rstrip("\r\n")
     password = getpass.getpass(f"Password for {name}: ")
     if getpass.getpass("Once more: ") != password:
         raise PeopleError("The two passwords differ.", "Try again.")

@@ -16,7 +16,7 @@ from ingest import UserFacingError
 from rag.texts import now, said
 from ui.people import rules, who
 from ui.web.pages import translated
-from ui.web.rate import STATIC
+from ui.web.rate import is_static
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -59,7 +59,7 @@ class PeopleGuard:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: D102 - the ASGI protocol
-        if scope["type"] not in {"http", "websocket"} or scope["path"].startswith(STATIC):
+        if scope["type"] not in {"http", "websocket"} or is_static(scope["path"]):
             await self.app(scope, receive, send)
             return
         connection = HTTPConnection(scope)
@@ -111,7 +111,7 @@ def _names(at: At, parts: dict[str, str], connection: HTTPConnection, body: Any)
         said = body
         for name in at.name.split("."):
             said = said.get(name) if isinstance(said, dict) else None
-    if said in {None, ""} and at.may_be_new:
+    if (said is None or said == "") and at.may_be_new:
         return []
     if not isinstance(said, str) or not said:
         raise rules.NoSuchThingError(rules.GONE)

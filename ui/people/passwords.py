@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 import threading
+import unicodedata
 from functools import cache
 from typing import Any
 
@@ -38,7 +39,7 @@ def hashed(password: str) -> str:
             f"The password must have {SHORTEST} to {LONGEST} characters.", "Several words make a good one."
         )
     with _AT_ONCE:
-        made = Argon2id(salt=secrets.token_bytes(16), length=32, **_COST).derive_phc_encoded(password.encode())
+        made = Argon2id(salt=secrets.token_bytes(16), length=32, **_COST).derive_phc_encoded(_bytes(password))
     return str(made)
 
 
@@ -49,10 +50,15 @@ def fits(password: str, kept: str | None) -> bool:
 
     with _AT_ONCE:
         try:
-            Argon2id.verify_phc_encoded(password[:LONGEST].encode("utf-8", "replace"), kept or _nobodys())
+            Argon2id.verify_phc_encoded(_bytes(password[:LONGEST]), kept or _nobodys())
         except (InvalidKey, ValueError):
             return False
     return kept is not None and len(password) <= LONGEST
+
+
+def _bytes(password: str) -> bytes:
+    """The same for a letter with an accent, whichever keyboard typed it."""
+    return unicodedata.normalize("NFC", password).encode("utf-8", "replace")
 
 
 @cache

@@ -1,21 +1,11 @@
-"""For several people: sharing papers, and a page without the links that somebody may not follow."""
+"""Sharing papers, where there are several people."""
 
 from __future__ import annotations
-
-from typing import Any
 
 from rag.texts import _
 from ui import core
 from ui.people import rules
 from ui.people.view import View
-
-MANAGED = ("/settings", "/health", "/compare")
-"""Pages for administrators."""
-
-
-def followed(links: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Those of the links in the header that who asks may follow."""
-    return links if rules.may_manage() else [link for link in links if link["url"] not in MANAGED]
 
 
 def share(ids: list[str], *, on: bool) -> str:

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from starlette.routing import compile_path
 
@@ -14,6 +14,7 @@ from ingest import UserFacingError
 from ingest.errors import UnknownPaperError
 from rag.texts import N_
 from ui.people import who
+from ui.people.store import NOT_YOURS, NotYoursError
 
 if TYPE_CHECKING:
     import re
@@ -27,6 +28,8 @@ Role = Literal["nobody", "anyone", "here", "person", "admin"]
 Kind = Literal["paper", "chat", "step", "feedback", "element", "upload"]
 
 GONE = N_("There is no such thing here.")
+MANAGED = ("/settings", "/health", "/compare")
+"""Pages for administrators."""
 MANAGERS = N_("Only an administrator may do this.")
 
 
@@ -34,12 +37,6 @@ class NoSuchThingError(UserFacingError):
     """It is not there, or it is not this person's, who may not know of it."""
 
     status = 404
-
-
-class NotYoursError(UserFacingError):
-    """The person sees it, but may not do this."""
-
-    status = 403
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,7 +223,7 @@ def _authorize_paper(person: Person, need: Need, paper: str) -> None:
         raise UnknownPaperError("This paper is not in your library.", "Reload the list.")
     mine = person.id in people.held(paper)
     if need.hold and not mine and not (need.hold == "or admin" and person.admin):
-        raise NotYoursError("This paper was shared by somebody else, so you cannot change it.")
+        raise NotYoursError(NOT_YOURS)
 
 
 def _may_be_new(need: Need, kind: Kind) -> bool:
@@ -260,6 +257,11 @@ def may_manage() -> bool:
         return True
     person = who.asking()
     return person is not None and person.admin
+
+
+def followed(links: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Those of the links in the header that who asks may follow."""
+    return links if may_manage() else [link for link in links if link["url"] not in MANAGED]
 
 
 # ---- which of them is this request? ---------------------------------------------------------------------------------

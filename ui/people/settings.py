@@ -44,7 +44,10 @@ class PeopleSettings(BaseSettings):
     @property
     def public_host(self) -> str | None:
         """The host and port of `address`, as a browser sends them; None if there is no address."""
-        return urlsplit(self.address).netloc.lower() if self.address else None
+        if not self.address:
+            return None
+        parts = urlsplit(self.address.lower())
+        return parts.netloc.removesuffix(":443" if parts.scheme == "https" else ":80")
 
     @property
     def is_encrypted(self) -> bool:

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import threading
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from ingest import UserFacingError
 from ingest.files import paper_id
+from rag.privacy.audit import AuditLog
+from rag.privacy.policy import load_policy
 from ui import samples
 from ui.people import who
 from ui.people.view import View
@@ -86,11 +90,52 @@ class Shares:
         self.removals().keep([known])
         return new
 
+    def settle(self, path: Path) -> None:
+        """This file was tried: who gave it has no paper of it, unless something of it is there."""
+        with suppress(OSError):
+            self._drop_empty([paper_id(path)])
+
+    def take_over(self) -> None:
+        """At the start: what a crash left is put in order, and what nobody holds gets an owner.
+
+        When accounts are used for the first time, that is the library of the single user, and all see it. Later it is
+        what lost its owner, or was added while there were no accounts: it may have been private.
+        """
+        library, people = self._whole(), who.people()
+        self._drop_empty(people.papers())
+        people.claim(library.added_at(), shared=library.is_first("people"), local=self._local())
+
+    def _drop_empty(self, paper_ids: Iterable[str]) -> None:
+        """Nobody holds those of the papers that are not there, nor on their way: they would get another's later."""
+        people, whole = who.people(), self._whole()
+        with people.changing:
+            ids = list(paper_ids)
+            there = {paper.id for paper in whole.papers(ids)}
+            for one in ids:
+                if one not in there and whole.ledger.get(one) is None:
+                    people.forget(one)
+
+    def _local(self) -> frozenset[str]:
+        """The papers whose text stays on this machine; none where the policy cannot be read, which Health says."""
+        folder = self._whole().folder
+        try:
+            return load_policy(folder, AuditLog(folder)).local_only
+        except UserFacingError:
+            return frozenset()
+
     def came(self, paper_ids: Iterable[str]) -> None:
         """A command has added these papers: they are everybody's, and the first administrator holds them."""
-        who.people().claim(paper_ids)
+        ids, people = list(paper_ids), who.people()
+        people.claim(ids, shared=True, local=self._local())
+        if owner := people.owner():
+            for hold in (people.held(one).get(owner.id) for one in ids):
+                if hold and not hold.shared:
+                    people.change(hold, shared=True)
+            for one in ids:
+                people.hold(owner, one, shared=True)  # whoever else has it
+        for removals in list(self._removals.values()):
+            removals.keep(ids)
 
     def went(self, paper_ids: Iterable[str]) -> None:
         """A command has removed these papers."""
-        for one in paper_ids:
-            who.people().forget(one)
+        self._drop_empty(paper_ids)

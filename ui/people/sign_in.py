@@ -17,8 +17,10 @@ from chainlit.config import config
 from chainlit.context import init_ws_context
 from chainlit.session import WebsocketSession
 from fastapi import HTTPException
+from starlette.requests import cookie_parser
 
 from ingest import UserFacingError
+from rag.inert import inert
 from rag.texts import N_, _, number, said
 from ui import core
 from ui.errors import visible
@@ -26,7 +28,7 @@ from ui.people import guard, passwords, rules, who
 from ui.people.guesses import Guesses
 from ui.people.settings import settings
 from ui.people.shares import Shares
-from ui.web import patches
+from ui.web import patches, rate
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -42,10 +44,16 @@ CALLBACKS = ("on_chat_start", "on_chat_resume", "on_message", "on_window_message
 EVENTS = ("client_message", "edit_message")
 """Messages of the page's websocket that name a stored step."""
 
+OPEN_EVENTS = ("disconnect", "clear_session", "stop")
+"""Messages that only end something."""
+
 WRONG = N_("The name or the password is wrong.")
+SIGNED_OUT = N_("You are signed out. Reload the page and sign in.")
 TOO_MANY = N_("Too many wrong passwords. Try again in {wait} seconds.")
 
 guesses = Guesses()
+
+_comparing = asyncio.Semaphore(2)
 
 
 def begin(server: FastAPI, folder: Path) -> None:
@@ -57,9 +65,11 @@ def begin(server: FastAPI, folder: Path) -> None:
     people = who.begin(folder)
     if not people.all():
         raise SystemExit("There is no account yet. Make the first one: python -m ui people add NAME")
-    core.share(Shares(core.whole_library))
-    people.claim(core.whole_library().added_at())
+    shares = Shares(core.whole_library)
+    core.share(shares)
+    shares.take_over()
     patches.new_key = people.sign_in
+    rate.session_in = session_in
     if settings().is_encrypted:
         chainlit.auth.cookie._cookie_secure = True  # noqa: SLF001 - Chainlit has no setting for it alone
     if address := settings().address:
@@ -77,6 +87,11 @@ def begin(server: FastAPI, folder: Path) -> None:
         server.add_middleware(guard.PeopleGuard)
 
 
+def session_in(cookies: dict[str, str]) -> str:
+    """The key of a sign-in in a browser's cookies; empty if there is none that we signed."""
+    return who.key_in(get_token_from_cookies(cookies)) or ""
+
+
 def protect(server: FastAPI, code: Any) -> None:
     """Put the check before each callback and each message of the page; to be called when all are there.
 
@@ -91,6 +106,9 @@ def protect(server: FastAPI, code: Any) -> None:
         setattr(code, name, checked(f"chat {name}", getattr(code, name)))
     code.action_callbacks = {name: checked(f"action {name}", act) for name, act in code.action_callbacks.items()}
     handlers = chainlit.server.sio.handlers["/"]
+    for name in handlers.keys() - {*EVENTS, *OPEN_EVENTS, "connect"}:
+        handlers[name] = signed_in_only(handlers[name])
+    handlers["connect"] = known_only(handlers["connect"])
     for name in EVENTS:
         handlers[name] = own_steps_only(name, handlers[name])
 
@@ -113,6 +131,41 @@ def checked(action: str, callback: Callable[..., Awaitable[Any]]) -> Callable[..
     return wrapped
 
 
+def known_only(connect: Callable[..., Awaitable[bool]]) -> Callable[..., Awaitable[bool]]:
+    """The handler of a new connection, for who is signed in: a websocket that is open may ask for several."""
+
+    async def wrapped(sid: str, environ: dict[str, Any], auth: Any) -> bool:
+        cookies = cookie_parser(environ.get("HTTP_COOKIE", ""))
+        known = who.key_in(get_token_from_cookies(cookies))
+        if known is None or who.people().signed_in(known) is None:
+            raise ConnectionRefusedError(_(SIGNED_OUT))
+        return await connect(sid, environ, auth)
+
+    return wrapped
+
+
+def signed_in_only(handler: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+    """The handler of a message of the page, for who is still signed in; others are told that they are not."""
+
+    async def wrapped(sid: str, *more: Any) -> Any:
+        session = WebsocketSession.require(sid)
+        with who.signed_in_as(who.key_in(session.token)):
+            if who.asking() is None:
+                return await _say(session, _(SIGNED_OUT))
+            return await handler(sid, *more)
+
+    return wrapped
+
+
+async def _say(session: WebsocketSession, what: str) -> None:
+    """Show a sentence in the chat, and let the page stop waiting."""
+    init_ws_context(session)
+    try:
+        await cl.ErrorMessage(content=inert(what)).send()
+    finally:
+        await cl.context.emitter.task_end()
+
+
 def own_steps_only(name: str, handler: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
     """The handler of a message, unless it names a step that is stored in another's chat."""
 
@@ -127,9 +180,7 @@ def own_steps_only(name: str, handler: Callable[..., Awaitable[Any]]) -> Callabl
                 if step:
                     rules.authorize(person, f"chat {name}", await guard.thing("step", str(step)))
             except UserFacingError as error:
-                init_ws_context(session)
-                await cl.context.emitter.send_toast(said(str(error)), "error")
-                await cl.context.emitter.task_end()
+                await _say(session, said(str(error)))
                 return
             await handler(sid, payload)
 
@@ -146,7 +197,9 @@ async def with_password(name: str, password: str) -> cl.User:
     if wait := guesses.take(name, address):
         raise HTTPException(429, _(TOO_MANY).format(wait=number(wait)), headers={"retry-after": str(wait)})
     person, kept = who.people().with_password(name)
-    if not await asyncio.to_thread(passwords.fits, password, kept) or person is None:
+    async with _comparing:  # who waits takes no thread
+        fits = await asyncio.to_thread(passwords.fits, password, kept)
+    if not fits or person is None or who.people().with_password(name) != (person, kept):  # changed meanwhile
         raise HTTPException(401, _(WRONG))
     guesses.give_back(name, address)
     return _user(person)
@@ -170,4 +223,6 @@ async def signed_out(request: Request, response: Response) -> dict[str, bool]:
 
 
 def _user(person: Person) -> cl.User:
+    if before := who.key.get():  # the browser gets another in its place
+        who.people().sign_out(before)
     return cl.User(identifier=person.id, display_name=person.name)

@@ -19,10 +19,9 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from ingest import UserFacingError
-from rag.words import counted
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
 FILE = "people.db"
@@ -34,6 +33,8 @@ SIGNED_IN_SECONDS = 15 * 24 * 3600.0
 """As long as Chainlit's cookie lasts."""
 
 LONGEST_NAME = 80
+
+NOT_YOURS = "This paper was shared by somebody else, so you cannot change it."
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS people (
@@ -58,6 +59,12 @@ class PeopleError(UserFacingError):
     """An account that is not there, or cannot be made or removed."""
 
     status = 400
+
+
+class NotYoursError(UserFacingError):
+    """The person sees it, but may not do this."""
+
+    status = 403
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +107,8 @@ class People:
         if not self.file.exists():
             os.close(os.open(self.file, os.O_CREAT | os.O_WRONLY, 0o600))  # SQLite gives its log the same mode
         self._lock = threading.RLock()
+        self.changing = threading.RLock()
+        """Held while a paper comes to somebody, or goes from the last who has it; may take long, unlike `_lock`."""
         self._db = sqlite3.connect(self.file, timeout=30, check_same_thread=False)
         self._db.execute("PRAGMA journal_mode=WAL")
         self._db.execute("PRAGMA foreign_keys=ON")
@@ -170,8 +179,9 @@ class People:
 
     def set_password(self, person: Person, password: str) -> None:
         """Keep the hash of a new password; whoever is signed in with the old one is signed out."""
-        self._write("UPDATE people SET password = ? WHERE id = ?", (password, person.id))
-        self._write("DELETE FROM signed_in WHERE person = ?", (person.id,))
+        with self._lock, self._db as db:
+            db.execute("UPDATE people SET password = ? WHERE id = ?", (password, person.id))
+            db.execute("DELETE FROM signed_in WHERE person = ?", (person.id,))
 
     def set_admin(self, person: Person, *, admin: bool) -> None:
         """Make the account an administrator's, or anybody's.
@@ -179,8 +189,10 @@ class People:
         Raises:
             PeopleError: it is the last administrator.
         """
-        self._check_not_last(person, admin=admin)
-        self._write("UPDATE people SET admin = ? WHERE id = ?", (admin, person.id))
+        with self._lock, self._db as db:
+            db.execute("BEGIN IMMEDIATE")  # two who cease at once would both not be the last
+            self._check_not_last(person, admin=admin)
+            db.execute("UPDATE people SET admin = ? WHERE id = ?", (admin, person.id))
 
     def remove(self, person: Person, *, papers_to: Person | None = None) -> int:
         """Remove an account, and give what it holds to another; returns how many papers those are.
@@ -188,21 +200,25 @@ class People:
         Raises:
             PeopleError: it is the last administrator, or it holds private papers and nobody gets them.
         """
-        self._check_not_last(person, admin=False)
-        with self._lock:
+        with self.changing, self._lock, self._db as db:
+            db.execute("BEGIN IMMEDIATE")  # nobody else writes from here on: what is read is what is passed on
+            self._seen = None
+            self._check_not_last(person, admin=False)
+            if papers_to and papers_to.id == person.id:
+                raise PeopleError("The papers cannot go to the account that is removed.", "Name another one.")
             mine = [held[person.id] for held in self._now().values() if person.id in held]
-        private = [hold for hold in mine if not self.is_shared(hold.paper)]
-        if private and papers_to is None:
-            raise PeopleError(
-                f"{person.name} has {counted(len(private), 'private paper')}.", "Say who gets them: --papers-to NAME."
-            )
-        heir = papers_to or next(one for one in self.all() if one.admin and one.id != person.id)
-        for hold in mine:
-            if heir.id not in self.held(hold.paper):
-                self._put(replace(hold, person=heir.id))
-        with self._lock:
-            self._write("DELETE FROM people WHERE id = ?", (person.id,))
-            self._seen = None  # the account's holds went with it
+            n_private = sum(not self.is_shared(hold.paper) for hold in mine)
+            if n_private and papers_to is None:
+                raise PeopleError(
+                    f"{person.name} has {n_private} private {'paper' if n_private == 1 else 'papers'}.",
+                    "Say who gets them: --papers-to NAME.",
+                )
+            heir = papers_to or next(one for one in self.all() if one.admin and one.id != person.id)
+            for hold in mine:
+                theirs = self.held(hold.paper).get(heir.id)
+                db.execute(_KEEP, _row(_merged(theirs, hold) if theirs else replace(hold, person=heir.id)))
+            db.execute("DELETE FROM people WHERE id = ?", (person.id,))  # and what the account holds
+            self._seen = None
         return len(mine)
 
     def _check_not_last(self, person: Person, *, admin: bool) -> None:
@@ -241,14 +257,18 @@ class People:
 
     # -- papers ------------------------------------------------------------------------------------------------------
 
-    def held(self, paper: str) -> dict[str, Hold]:
+    def held(self, paper: str) -> Mapping[str, Hold]:
         """What each person has of a paper."""
         with self._lock:
-            return dict(self._now().get(paper, {}))
+            return self._now().get(paper, {})  # which is replaced, and never changed
 
     def sees(self, person: Person, paper: str) -> bool:
         """Whether the person may see the paper."""
         return self.is_seen(person, self.held(paper))
+
+    def holds(self) -> Mapping[str, Mapping[str, Hold]]:
+        """What each person has of each paper, read once for many papers; only to be asked by the paper's id."""
+        return self._now()
 
     @staticmethod
     def is_seen(person: Person, held: Mapping[str, Hold]) -> bool:
@@ -263,16 +283,30 @@ class People:
 
     def shown(self, person: Person, paper: str) -> Hold | None:
         """The hold from which the person is told a file name and a date: their own, else that of who shares it."""
-        held = self.held(paper)
+        return self.shown_of(person, self.held(paper))
+
+    @staticmethod
+    def shown_of(person: Person, held: Mapping[str, Hold]) -> Hold | None:
+        """As `shown`."""
         return held.get(person.id) or next((hold for hold in held.values() if hold.shared), None)
 
     def is_shared(self, paper: str) -> bool:
         """Whether all may see it."""
         return any(hold.shared for hold in self.held(paper).values())
 
+    def keeper(self, paper: str) -> str | None:
+        """The id of who decides what is said of a shared paper to all: of those who share it, who added it first."""
+        sharing = [hold for hold in self.held(paper).values() if hold.shared]
+        return min(sharing, key=lambda hold: (hold.added_at, hold.person)).person if sharing else None
+
+    def may_change(self, person: Person, paper: str) -> bool:
+        """Whether the person may change what all are told of a shared paper."""
+        now = self.person(person.id)  # an administrator of a while ago may be none any more
+        return now is not None and (now.admin or self.keeper(paper) == now.id)
+
     def hold(self, person: Person, paper: str, *, file: str = "", shared: bool = False) -> bool:
         """Note that the person has added the paper; True if they did not hold it before."""
-        with self._lock:
+        with self.changing, self._lock:  # in this order
             if person.id in self.held(paper):
                 return False
             if self.person(person.id) is None:
@@ -291,11 +325,16 @@ class People:
         """The person does not have the paper any more; True if nobody has it now."""
         with self._lock:
             self._write("DELETE FROM holds WHERE paper = ? AND person = ?", (paper, person.id))
-            held = self._now().get(paper, {})
-            held.pop(person.id, None)
-            if not held:
+            held = {one: hold for one, hold in self._now().get(paper, {}).items() if one != person.id}
+            if held:
+                self._holds[paper] = held
+            else:
                 self._holds.pop(paper, None)
             return not held
+
+    def papers(self) -> list[str]:
+        """What anybody holds."""
+        return list(self._now())
 
     def forget(self, paper: str) -> None:
         """Nobody has the paper any more."""
@@ -303,26 +342,42 @@ class People:
             self._write("DELETE FROM holds WHERE paper = ?", (paper,))
             self._now().pop(paper, None)
 
-    def claim(self, papers: Iterable[str]) -> int:
-        """Papers that nobody holds become the first administrator's, and shared; returns how many those are."""
-        owner = next((one for one in self.all() if one.id == FIRST), None) or next(
-            (one for one in self.all() if one.admin), None
+    def owner(self) -> Person | None:
+        """Who gets what nobody holds: the first account, or another administrator's; None where there are none."""
+        everybody = self.all()
+        return next((one for one in everybody if one.id == FIRST), None) or next(
+            (one for one in everybody if one.admin), None
         )
+
+    def claim(self, papers: Iterable[str], *, shared: bool, local: Container[str] = ()) -> int:
+        """Papers that nobody holds become the first administrator's; returns how many those are.
+
+        Args:
+            papers: all that are there.
+            shared: whether all see them from now on; what lost its owner may have been private.
+            local: the papers of which the policy says that their text stays on this machine.
+        """
+        owner = self.owner()
         if owner is None:
             return 0
-        with self._lock:
+        with self.changing, self._lock:
             now = self._now()
-            new = [Hold(paper, owner.id, True, "", "", {}, (), local=False) for paper in papers if not now.get(paper)]
+            new = [
+                Hold(paper, owner.id, shared, "", "", {}, (), local=paper in local)
+                for paper in papers
+                if not now.get(paper)
+            ]
             with self._db as db:  # one transaction, however large the library is
                 db.executemany(_KEEP, [_row(hold) for hold in new])
             for hold in new:
-                now.setdefault(hold.paper, {})[hold.person] = hold
+                now[hold.paper] = {hold.person: hold}
         return len(new)
 
     def _put(self, hold: Hold) -> None:
         with self._lock:
             self._write(_KEEP, _row(hold))
-            self._now().setdefault(hold.paper, {})[hold.person] = hold
+            now = self._now()
+            now[hold.paper] = {**now.get(hold.paper, {}), hold.person: hold}
 
     def _now(self) -> dict[str, dict[str, Hold]]:
         """All holds by paper and person, in memory; read again when another process has written."""
@@ -330,9 +385,10 @@ class People:
             version = self._db.execute("PRAGMA data_version").fetchone()[0]
             if version != self._seen:
                 self._seen = version
-                self._holds = {}
+                held: dict[str, dict[str, Hold]] = {}
+                self._holds = held
                 for hold in self._read():
-                    self._holds.setdefault(hold.paper, {})[hold.person] = hold
+                    held.setdefault(hold.paper, {})[hold.person] = hold
             return self._holds
 
     def _read(self) -> Iterator[Hold]:
@@ -361,6 +417,17 @@ class People:
     def _write(self, statement: str, values: Sequence[Any]) -> None:
         with self._lock, self._db as db:
             db.execute(statement, values)
+
+
+def _merged(theirs: Hold, other: Hold) -> Hold:
+    """What a person has of a paper after they got another's hold of it too."""
+    return replace(
+        theirs,
+        shared=theirs.shared or other.shared,
+        facts={**other.facts, **theirs.facts},
+        tags=tuple(dict.fromkeys([*theirs.tags, *other.tags])),
+        local=theirs.local or other.local,
+    )
 
 
 def _person(row: Sequence[Any]) -> Person:

@@ -6,18 +6,20 @@ the parts that it would need are not there. It is a long file for that reason.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any
 
 from ingest import Library
 from ingest.errors import TagError, UnknownPaperError
 from ingest.ledger import Entry, Ledger
+from ingest.metadata import Description
 from ingest.tags import clean
 from ingest.terminal import all_well_formed
 from ingest.vectors import EXACT
+from ui.people.store import NOT_YOURS, NotYoursError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from pathlib import Path
 
     from ingest import Chunk, Listed, Page, Paper
@@ -59,10 +61,10 @@ class View(Library):
     def _own(self, paper_id: str) -> Hold | None:
         return self._people.held(paper_id).get(self._person.id)
 
-    def _as_told(self, paper: Paper) -> Paper:
+    def _as_told(self, paper: Paper, held: Mapping[str, Hold] | None = None) -> Paper:
         """The paper with the person's name for its file, and what they corrected."""
-        shown = self._people.shown(self._person, paper.id)
-        own = self._own(paper.id)
+        held = self._people.held(paper.id) if held is None else held
+        shown, own = self._people.shown_of(self._person, held), held.get(self._person.id)
         facts = _facts(own) if own else {}
         if shown and shown.file:
             facts["file_name"] = shown.file
@@ -82,8 +84,20 @@ class View(Library):
 
     def papers(self, ids: Iterable[str] | None = None) -> list[Paper]:
         """As of `Library`, those that are seen."""
-        found = {paper.id: paper for paper in self._whole.papers(ids)}
-        return [self._as_told(found[name]) for name in self._people.seen_among(self._person, found)]
+        found, holds = {paper.id: paper for paper in self._whole.papers(ids)}, self._people.holds()
+        order = self._dated(self._whole.added_at())
+        return [
+            self._as_told(found[name], holds.get(name, {}))
+            for name in sorted(self._people.seen_among(self._person, found), key=lambda name: order.get(name, ""))
+        ]
+
+    def _dated(self, known: Mapping[str, str]) -> dict[str, str]:
+        """Those of the papers that are seen, in the order in which this person or who shares them added them."""
+        found, holds = {}, self._people.holds()
+        for name in self._people.seen_among(self._person, known):
+            shown = self._people.shown_of(self._person, holds.get(name, {}))
+            found[name] = shown.added_at if shown and shown.added_at else known[name]
+        return dict(sorted(found.items(), key=lambda one: one[1]))
 
     def like(self, paper: Paper, *, among: Callable[[str], bool] | None = None) -> Paper | None:
         """As of `Library`, among those that are seen."""
@@ -120,18 +134,19 @@ class View(Library):
 
     def overview(self) -> list[Listed]:
         """As of `Library`, those that are seen, as the person knows them."""
-        found = {one.paper.id: one for one in self._whole.overview()}
-        return [self._listed(found[name]) for name in self._people.seen_among(self._person, found)]
+        found, holds = {one.paper.id: one for one in self._whole.overview()}, self._people.holds()
+        order = self._dated({name: one.added_at for name, one in found.items()})
+        return [self._listed(found[name], date, holds.get(name, {})) for name, date in order.items()]
 
-    def _listed(self, one: Listed) -> Listed:
-        own, shown = self._own(one.paper.id), self._people.shown(self._person, one.paper.id)
+    def _listed(self, one: Listed, date: str, held: Mapping[str, Hold]) -> Listed:
+        own, is_shared = held.get(self._person.id), any(hold.shared for hold in held.values())
         facts = _facts(own) if own else {}
         return replace(
             one,
-            paper=self._as_told(one.paper),
-            added_at=shown.added_at if shown and shown.added_at else one.added_at,
-            tags=tuple(self.tags_of(one.paper.id)),
-            corrected=tuple(dict.fromkeys([*(one.corrected if self._shares_facts(one.paper.id) else ()), *facts])),
+            paper=self._as_told(one.paper, held),
+            added_at=date,
+            tags=_both(one.tags if is_shared else (), own),
+            corrected=tuple(dict.fromkeys([*(one.corrected if is_shared else ()), *facts])),
         )
 
     def annotations(self, paper_id: str) -> tuple[Annotation, ...] | None:
@@ -145,22 +160,17 @@ class View(Library):
 
     def added_at(self) -> dict[str, str]:
         """As of `Library`, those that are seen, when this person or who shares them added them."""
-        known = self._whole.added_at()
-        found = {}
-        for name in self._people.seen_among(self._person, known):
-            shown = self._people.shown(self._person, name)
-            found[name] = shown.added_at if shown and shown.added_at else known[name]
-        return found
+        return self._dated(self._whole.added_at())
 
     def tags(self) -> dict[str, list[str]]:
         """As of `Library`: those of shared papers, and the person's own."""
-        everything = self._whole.tags()
-        order = self._people.seen_among(self._person, self._whole.added_at())
+        everything, holds = self._whole.tags(), self._people.holds()
+        order = self._dated(self._whole.added_at())
         given: dict[str, set[str]] = {}
         for tag, names in everything.items():
-            given[tag] = {name for name in names if self._shares_facts(name)}
+            given[tag] = {name for name in names if any(hold.shared for hold in holds.get(name, {}).values())}
         for name in order:
-            for tag in own.tags if (own := self._own(name)) else ():
+            for tag in own.tags if (own := holds.get(name, {}).get(self._person.id)) else ():
                 known = next((one for one in given if one.casefold() == tag.casefold()), tag)
                 given.setdefault(known, set()).add(name)
         found = {tag: [name for name in order if name in names] for tag, names in given.items()}
@@ -172,9 +182,7 @@ class View(Library):
             return []
         own = self._own(paper_id)
         shared = self._whole.tags_of(paper_id) if self._shares_facts(paper_id) else []
-        folded = {tag.casefold() for tag in shared}
-        mine = [tag for tag in (own.tags if own else ()) if tag.casefold() not in folded]
-        return sorted([*shared, *mine], key=str.casefold)
+        return list(_both(shared, own))
 
     def tagged(self, tag: str) -> list[Paper]:
         """As of `Library`."""
@@ -242,6 +250,10 @@ class View(Library):
         """An index that finds only what is seen."""
         return SeenVectors(self._whole.vectors, self)
 
+    def is_first(self, name: str) -> bool:
+        """As of `Library`."""
+        return self._whole.is_first(name)
+
     # -- owning ------------------------------------------------------------------------------------------------------
 
     def own(self, *, url: str | None = None, key: str | None = None, seconds: float = 0.0) -> None:
@@ -260,9 +272,27 @@ class View(Library):
 
     def add(self, parsed: ParsedPaper, chunks: Sequence[Chunk], vectors: Vectors, *, embedder: str, pdf: Path) -> None:
         """As of `Library`, unless the account is gone: what nobody holds would have no owner."""
-        if self._own(parsed.paper.id) is None:
-            raise UnknownPaperError("This file is not yours any more.", "Sign in and add it again.")
-        self._whole.add(parsed, chunks, vectors, embedder=embedder, pdf=pdf)
+        with self._people.changing:
+            before = self._there(parsed.paper.id)
+            if self._own(parsed.paper.id) is None and before is None:
+                raise UnknownPaperError("This file is not yours any more.", "Sign in and add it again.")
+            if before:  # it is read again: what others know of it stays as it is
+                parsed = replace(parsed, paper=self._as_before(parsed.paper, before))
+            self._whole.add(parsed, chunks, vectors, embedder=embedder, pdf=pdf)
+
+    def _there(self, paper_id: str) -> Paper | None:
+        """The paper as the library has it; None if it is not there for this person."""
+        return next(iter(self._whole.papers([paper_id])), None) if self._sees(paper_id) else None
+
+    def _as_before(self, paper: Paper, before: Paper) -> Paper:
+        """The paper as it was read again, under the library's name for its file; described as before if others have it.
+
+        The description may have come from a bibliography that lay beside the first copy.
+        """
+        kept = ["file_name"]
+        if self._shares_facts(paper.id) or not self._is_alone(paper.id):
+            kept += [one.name for one in fields(Description)]
+        return replace(paper, **{name: getattr(before, name) for name in kept})
 
     def kept_path(self, paper_id: str) -> Path:
         """As of `Library`."""
@@ -278,7 +308,8 @@ class View(Library):
 
     def keep(self, pdf: Path, paper_id: str) -> None:
         """As of `Library`; the person holds it from now on."""
-        self._people.hold(self._person, paper_id, file=pdf.name)
+        if self._there(paper_id) is None:  # else it is read again, which makes it nobody's
+            self._people.hold(self._person, paper_id, file=pdf.name)
         self._whole.keep(pdf, paper_id)
 
     def mend_copy(self, pdf: Path, paper_id: str) -> bool:
@@ -292,21 +323,43 @@ class View(Library):
             UnknownPaperError: the person does not have it.
         """
         paper = self.paper(paper_id)
-        if self._own(paper.id) is None:
-            raise UnknownPaperError("This paper is not yours.", "Who added it can remove it.")
-        if self._people.release(self._person, paper.id):
-            self._whole.remove(paper.id)
+        with self._people.changing:
+            if self._own(paper.id) is None:
+                raise UnknownPaperError("This paper is not yours.", "Who added it can remove it.")
+            if self._is_alone(paper.id):
+                self._whole.remove(paper.id)  # before it has no owner: a crash leaves nothing that is nobody's
+            self._people.release(self._person, paper.id)
         return paper
+
+    def _is_alone(self, paper_id: str) -> bool:
+        """Whether nobody else has the paper; to be asked with `changing`, so that nobody gets it meanwhile."""
+        return not self._people.held(paper_id).keys() - {self._person.id}
+
+    def _for_all(self, paper_id: str) -> bool:
+        """Whether what is said of the paper is told to all; else it is this person's alone.
+
+        Raises:
+            NotYoursError: somebody else shares it, and the person does not have it.
+        """
+        if not self._shares_facts(paper_id):
+            return False
+        if self._people.may_change(self._person, paper_id):
+            return True
+        if self._own(paper_id) is None:
+            raise NotYoursError(NOT_YOURS)
+        return False
 
     def describe(self, paper_id: str, **facts: Any) -> Paper:
         """Correct a shared paper for all, as of `Library`, and a private one for this person alone."""
         before = self.paper(paper_id)
-        own = self._own(before.id)
-        if own is None or self._shares_facts(before.id):
+        if "authors" in facts:
+            facts.setdefault("families", ())
+        for_all, own = self._for_all(before.id), self._own(before.id)
+        if for_all:
             self._whole.describe(before.id, **facts)
-        else:
-            if "authors" in facts:
-                facts.setdefault("families", ())
+            if own and own.facts.keys() & facts.keys():  # else the person would not see what they have just told all
+                self._people.change(own, facts={n: v for n, v in own.facts.items() if n not in facts})
+        elif own:
             told = all_well_formed(facts)
             changed = {name: value for name, value in told.items() if value != getattr(before, name)}
             self._people.change(own, facts={**own.facts, **changed})
@@ -316,7 +369,7 @@ class View(Library):
         """Tag shared papers for all, as of `Library`, and private ones for this person alone."""
         ids = [self._checked(name) for name in paper_ids]
         name = next((known for known in self.tags() if known.casefold() == clean(tag).casefold()), clean(tag))
-        if shared := [one for one in ids if self._shares_facts(one)]:
+        if shared := [one for one in ids if self._for_all(one)]:
             self._whole.tag(shared, name)
         for own in (own for one in ids if one not in shared and (own := self._own(one))):
             self._people.change(own, tags=tuple(dict.fromkeys([*own.tags, name])))
@@ -325,7 +378,7 @@ class View(Library):
     def untag(self, paper_ids: Sequence[str], tag: str) -> str:
         """Take a tag from papers, as of `Library`."""
         ids, name = [self._checked(one) for one in paper_ids], self._known(tag)
-        shared = [one for one in ids if self._shares_facts(one)]
+        shared = [one for one in ids if self._for_all(one)]
         if any(known.casefold() == name.casefold() for one in shared for known in self._whole.tags_of(one)):
             self._whole.untag(shared, name)
         for own in (own for one in ids if (own := self._own(one))):
@@ -334,13 +387,17 @@ class View(Library):
 
     def discard(self, paper_id: str) -> None:
         """As of `Library`, unless somebody else holds the file."""
-        if self._people.release(self._person, paper_id):
-            self._whole.discard(paper_id)
+        with self._people.changing:
+            if self._is_alone(paper_id):
+                self._whole.discard(paper_id)
+            self._people.release(self._person, paper_id)
 
     def abandon(self, paper_id: str) -> None:
         """As of `Library`, unless somebody else holds the file."""
-        if self._people.release(self._person, paper_id):
-            self._whole.abandon(paper_id)
+        with self._people.changing:
+            if self._is_alone(paper_id):
+                self._whole.abandon(paper_id)
+            self._people.release(self._person, paper_id)
 
     def mend_index(self) -> list[str]:
         """As of `Library`."""
@@ -361,18 +418,31 @@ class View(Library):
         Raises:
             UnknownPaperError: the person did not add one of them.
         """
-        holds = [self._own(self._checked(name)) for name in paper_ids]
-        for hold in holds:
-            if hold is None:
-                raise UnknownPaperError("This paper is not yours.", "Who added it can share it.")
-            if not on:  # the tags of all stay this person's
-                self._people.change(hold, shared=False, tags=tuple(self.tags_of(hold.paper)))
-                continue
-            self._people.change(hold, shared=True, facts={}, tags=())
-            if facts := _facts(hold):
-                self._whole.describe(hold.paper, **facts)
-            for tag in hold.tags:
-                self._whole.tag([hold.paper], tag)
+        with self._people.changing:
+            for hold in [self._own(self._checked(name)) for name in paper_ids]:
+                if hold is None:
+                    raise UnknownPaperError("This paper is not yours.", "Who added it can share it.")
+                others = [one for one in self._people.held(hold.paper).values() if one.person != hold.person]
+                if hold.shared == on:
+                    continue
+                if any(one.shared for one in others):  # what is told to all stays as it is
+                    self._people.change(hold, shared=on)
+                elif on:
+                    self._people.change(hold, shared=True, facts={}, tags=())
+                    if facts := _facts(hold):
+                        self._whole.describe(hold.paper, **facts)
+                    for tag in hold.tags:
+                        self._whole.tag([hold.paper], tag)
+                else:
+                    self._take_back(hold, others)
+
+    def _take_back(self, hold: Hold, others: Sequence[Hold]) -> None:
+        """Share a paper no more: its tags go to each who has it, and are the library's no more."""
+        tags = self._whole.tags_of(hold.paper)
+        for one in (*others, hold):
+            self._people.change(one, shared=False, tags=tuple(dict.fromkeys([*one.tags, *tags])))
+        for tag in tags:
+            self._whole.untag([hold.paper], tag)
 
     def is_of(self, whole: Library) -> bool:
         """Whether this is a view of that library."""
@@ -396,9 +466,17 @@ class View(Library):
         return frozenset(name for name in seen if self._shares_facts(name) or ((own := self._own(name)) and own.local))
 
     def note_local(self, paper_ids: Sequence[str], *, on: bool) -> list[str]:
-        """Note what the person says; returns the papers for which that changes the policy."""
-        for own in (own for name in paper_ids if (own := self._own(name))):
-            self._people.change(own, local=on)
+        """Note what the person says; returns the papers for which that changes the policy.
+
+        Raises:
+            NotYoursError: somebody else shares one, and it is theirs to say.
+        """
+        keepers = {name: self._people.keeper(name) for name in paper_ids}
+        if any(keeper and not self._people.may_change(self._person, name) for name, keeper in keepers.items()):
+            raise NotYoursError(NOT_YOURS)
+        for name, keeper in keepers.items():
+            if hold := self._people.held(name).get(keeper or self._person.id):
+                self._people.change(hold, local=on)
         if on:
             return list(paper_ids)
         return [name for name in paper_ids if not any(hold.local for hold in self._people.held(name).values())]
@@ -446,6 +524,9 @@ class SeenLedger(Ledger):
 
     def set(self, paper_id: str, state: State, *, file: str | None = None, reason: str | None = None) -> None:
         """As of `Ledger`."""
+        known = self._whole.get(paper_id)
+        if known and file:  # who gave it first named it; each person's own name is in what they hold
+            reason, file = reason.replace(file, known.file) if reason else None, None
         self._whole.set(paper_id, state, file=file, reason=reason)
 
     def advance(self, paper_id: str, state: State) -> None:
@@ -482,6 +563,12 @@ def _is_named_after_its_file(paper: Paper) -> bool:
     """Whether no title was found in the PDF, so that its file's name stands for it."""
     title, file = ("".join(filter(str.isalnum, text.casefold())) for text in (paper.title, paper.file_name))
     return file.removesuffix("pdf") == title.removesuffix("pdf")
+
+
+def _both(shared: Iterable[str], own: Hold | None) -> tuple[str, ...]:
+    """Tags that all see and the person's own, each once, by name."""
+    known = {tag.casefold(): tag for tag in (*(own.tags if own else ()), *shared)}
+    return tuple(sorted(known.values(), key=str.casefold))
 
 
 def _facts(hold: Hold) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict
 
 from rag.texts import N_, _, now
 from ui import core
-from ui.people.routes import followed
+from ui.people import rules
 from ui.texts.languages import COOKIE, KEPT_SECONDS, NAMES, chainlits_texts, texts_for_pages
 from ui.web.in_sentences import NOT_UNDERSTOOD, InSentences
 
@@ -84,7 +84,7 @@ def router() -> APIRouter:
         code = now().code  # `chainlit_de.md` is read for "de"
         reply = await chainlit.server.project_settings(user, code if code != "en" else "en-US", chat_profile)
         told = json.loads(reply.body)
-        told["ui"]["header_links"] = followed(told["ui"].get("header_links") or [])
+        told["ui"]["header_links"] = rules.followed(told["ui"].get("header_links") or [])
         for link in told["ui"]["header_links"]:
             link["display_name"] = _(link["display_name"])
         return JSONResponse(told)

@@ -6,6 +6,7 @@ import logging
 import re
 import shutil
 import threading
+import time
 import uuid
 from contextlib import closing
 from contextvars import copy_context
@@ -18,6 +19,7 @@ from ingest.bibtex import MAX_BYTES
 from ingest.trouble import in_words
 from rag.texts import _, counted, number, said
 from ui import core
+from ui.people import who
 from ui.web.incoming import copy_upload
 from ui.web.names import INCOMING, inside
 
@@ -39,6 +41,10 @@ MOST_FILES = 20_000
 MOST_NAME = 120
 """Bytes of a name that are kept, from its end; most file systems allow 255."""
 STOP_SECONDS = 1.0
+TURN = 20
+"""Files that are added in one go where there are several people; then who else adds some has a turn."""
+PAUSE_SECONDS = 0.05
+"""Long enough for another who waits to begin."""
 
 _STEPS = {"reading": "reading", "embedding": "indexing", "storing": "storing"}
 
@@ -297,6 +303,8 @@ def _work(job: Job, patience: float) -> None:
     try:
         while batch := _next_batch(job, patience):
             _add(job, batch)
+            if who.is_on():
+                time.sleep(PAUSE_SECONDS)
     except Exception as error:
         known = in_words(error)
         if known is None:
@@ -329,7 +337,7 @@ def _next_batch(job: Job, patience: float) -> list[Item]:
 
     with job.changed:
         all_there = job.changed.wait_for(lambda: come() or job.complete or _all_over(job), timeout=patience)
-        return [] if job.cancel.is_set() or not all_there else come()
+        return [] if job.cancel.is_set() or not all_there else come()[: TURN if who.is_on() else None]
 
 
 def _all_over(job: Job) -> bool:
@@ -344,7 +352,8 @@ def _add(job: Job, batch: Sequence[Item]) -> None:
             if job.cancel.is_set() or item.path is None:
                 return
             begun.append(item)
-            item.new = core.bring(item.path, item.name.replace("\\", "/").rsplit("/", 1)[-1])
+            if not job.again:  # it is there, and stays whose it is
+                item.new = core.bring(item.path, item.name.replace("\\", "/").rsplit("/", 1)[-1])
             yield Source(item.path, item.name.replace("\\", "/").rsplit("/", 1)[-1])
 
     work = Ingest(
@@ -354,9 +363,14 @@ def _add(job: Job, batch: Sequence[Item]) -> None:
         cancel=job.cancel,
         again=job.again,
     )
-    with closing(work.run(sources())) as reports:
-        for number, report in enumerate(reports):
-            _note(begun[number], core.told(report, new=begun[number].new), stopped=job.cancel.is_set())
+    try:
+        with closing(work.run(sources())) as reports:
+            for number, report in enumerate(reports):
+                _note(begun[number], core.told(report, new=begun[number].new), stopped=job.cancel.is_set())
+    finally:
+        for item in begun:
+            if item.path and item.state not in {"added", "there"}:
+                core.settle(item.path)
 
 
 def _teller(begun: list[Item]) -> Callable[[Progress], None]:

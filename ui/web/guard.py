@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from rag.texts import _
 from ui.texts.languages import ReaderLanguage
 from ui.web.names import NameGuard
-from ui.web.rate import STATIC, RateLimit
+from ui.web.rate import RateLimit, is_static
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -105,7 +105,7 @@ class SecurityHeaders:
 
         async def with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                added = self.headers if scope["path"].startswith(STATIC) else [*self.headers, PRIVATE]
+                added = self.headers if is_static(scope["path"]) else [*self.headers, PRIVATE]
                 ours = {name for name, _ in added}
                 kept = [(name, value) for name, value in message.get("headers", []) if name.lower() not in ours]
                 message = {**message, "headers": [*kept, *added]}

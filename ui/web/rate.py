@@ -16,8 +16,17 @@ if TYPE_CHECKING:
 
     from starlette.types import ASGIApp, Receive, Scope, Send
 
-STATIC = ("/assets/", "/public/", "/favicon", "/logo", "/avatars/")
-"""Paths that are the same for everybody; browsers must not cache anything else."""
+STATIC = ("/assets/", "/public/", "/avatars/")
+"""How paths begin that are the same for everybody; browsers must not cache anything else."""
+
+SAME_FOR_ALL = ("/favicon", "/logo")
+"""The other such paths."""
+
+
+def is_static(path: str) -> bool:
+    """Whether what is at this path is the same for everybody."""
+    return path in SAME_FOR_ALL or path.startswith(STATIC)
+
 
 PER_SECOND = 100.0
 """Requests of one browser in the long run; a page of the reader needs a few, a folder that is uploaded a few dozen."""
@@ -33,6 +42,14 @@ COOKIE = ("access_token", "scholion_")
 pieces called access_token_0, …"""
 
 
+def _in_cookies(cookies: dict[str, str]) -> str:
+    return "".join(cookies[name] for name in sorted(cookies) if name.startswith(COOKIE))
+
+
+session_in: Callable[[dict[str, str]], str] = _in_cookies
+"""What names a browser's session in its cookies; replaced where there are accounts, as strangers invent some there."""
+
+
 class RateLimit:
     """A token bucket (Turner 1986, "New directions in communications") for each browser; static files are free."""
 
@@ -43,7 +60,7 @@ class RateLimit:
         """For each browser the tokens left and when that was."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: D102 - the ASGI protocol
-        if scope["type"] != "http" or scope["path"].startswith(STATIC) or (wait := self._wait(scope)) == 0:
+        if scope["type"] != "http" or is_static(scope["path"]) or (wait := self._wait(scope)) == 0:
             await self.app(scope, receive, send)
             return
         told = {"detail": _("Too many requests at once. Wait a moment, then try again.")}
@@ -70,6 +87,6 @@ def _browser(scope: Scope) -> str:
         cookies = SimpleCookie(sent)
     except CookieError:
         cookies = SimpleCookie()
-    session = "".join(cookies[name].value for name in sorted(cookies) if name.startswith(COOKIE))
+    session = session_in({name: one.value for name, one in cookies.items()})
     address = (scope.get("client") or ("",))[0]
     return str(hash(session)) if session else f"at {address}"

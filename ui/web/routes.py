@@ -9,6 +9,7 @@ import secrets
 import threading
 from contextlib import closing, suppress
 from dataclasses import asdict
+from email.utils import formatdate
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -85,7 +86,7 @@ def _router(uploads: UploadFolder) -> APIRouter:
     @router.get("/papers/{paper_id}.pdf", dependencies=logged_in)
     def paper(paper_id: str) -> FileResponse:
         found, path = viewer_routes.stored(paper_id)
-        return _inline_pdf(path, name=f"{found.id}.pdf")
+        return _inline_pdf(path, name=f"{found.id}.pdf", headers=_undated(found.id) if who.is_on() else None)
 
     # not `async`: drawing pictures and locating words run in a thread
     @router.get("/page/{paper_id}/{number}", dependencies=logged_in)
@@ -238,5 +239,12 @@ def _picture(path: Path, number: int) -> Response:
     return Response(content, media_type="image/png", headers={"cache-control": "private, max-age=31536000, immutable"})
 
 
-def _inline_pdf(path: Any, *, name: str) -> FileResponse:
-    return FileResponse(path, media_type="application/pdf", filename=name, content_disposition_type="inline")
+def _inline_pdf(path: Any, *, name: str, headers: dict[str, str] | None = None) -> FileResponse:
+    return FileResponse(
+        path, media_type="application/pdf", filename=name, content_disposition_type="inline", headers=headers
+    )
+
+
+def _undated(paper_id: str) -> dict[str, str]:
+    """Headers that do not tell when a PDF came, as the file's date would: perhaps long ago, from somebody else."""
+    return {"etag": f'"{paper_id}"', "last-modified": formatdate(0, usegmt=True)}

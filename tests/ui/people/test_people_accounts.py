@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import io
 import os
+import socket
 import sqlite3
 import stat
+import subprocess
+import sys
+from contextlib import closing
+from pathlib import Path
 from urllib.parse import urlencode
 
 import chainlit as cl
 import pytest
 from fastapi import HTTPException
 
+from ingest import UserFacingError
+from places import ROOT
 from ui.people import command, passwords, who
 from ui.people.guesses import OF_ADDRESS, OF_NAME, Guesses
 from ui.people.settings import PeopleSettings
@@ -33,6 +40,7 @@ def test_a_password_is_kept_as_an_argon2_hash_that_only_it_fits() -> None:
     assert PASSWORD not in kept
     assert passwords.hashed(PASSWORD) != kept, "each has a salt of its own"
     assert passwords.fits(PASSWORD, kept)
+    assert passwords.fits("caf\u00e9 au lait", passwords.hashed("cafe\u0301 au lait")), "the same letter"
     for wrong in (PASSWORD + " ", "", "\ud83d", "x" * 100_000):
         assert not passwords.fits(wrong, kept)
     assert not passwords.fits(PASSWORD, None)
@@ -88,10 +96,17 @@ def test_a_removed_accounts_papers_go_to_who_is_named(people) -> None:
     ada, bob = people.add("Ada"), people.add("Bob")
     people.hold(bob, "a" * 16, file="secret.pdf")
     people.hold(bob, "b" * 16, file="known.pdf", shared=True)
+    people.hold(ada, "c" * 16, file="hers.pdf")
+    people.hold(bob, "c" * 16, file="his.pdf", shared=True)
+    people.change(people.held("c" * 16)[bob.id], local=True, tags=("x",))
     with pytest.raises(PeopleError, match="1 private paper"):
         people.remove(bob)
-    assert people.remove(bob, papers_to=ada) == 2
-    assert [people.held(paper * 16)[ada.id].shared for paper in "ab"] == [False, True]
+    with pytest.raises(PeopleError, match="cannot go to the account"):
+        people.remove(bob, papers_to=bob)
+    assert people.remove(bob, papers_to=ada) == 3
+    assert [people.held(paper * 16)[ada.id].shared for paper in "abc"] == [False, True, True]
+    both = people.held("c" * 16)[ada.id]
+    assert (both.file, both.local, both.tags) == ("hers.pdf", True, ("x",)), "she had it, and now she has his too"
     assert list(people.held("a" * 16)) == [ada.id]
 
 
@@ -152,6 +167,19 @@ async def test_only_the_right_password_signs_in_and_guessing_is_refused(accounts
         await accounts.with_password("Ada", PASSWORD)
 
 
+async def test_the_old_password_does_not_sign_in_while_it_is_changed(accounts, people, monkeypatch) -> None:
+    fits = passwords.fits
+
+    def slowly(password: str, kept: str | None) -> bool:
+        people.set_password(people.named("Ada"), "another hash")
+        return fits(password, kept)
+
+    monkeypatch.setattr(passwords, "fits", slowly)
+    with pytest.raises(HTTPException) as error:
+        await accounts.with_password("Ada", PASSWORD)
+    assert error.value.status_code == 401
+
+
 async def test_at_a_provider_only_those_with_an_account_sign_in(accounts, people) -> None:
     people.add("Bob", login="github:bob-h")
     known, stranger = cl.User(identifier="Bob-H"), cl.User(identifier="mallory")
@@ -176,13 +204,44 @@ async def test_the_login_page_gives_a_cookie_that_sign_out_ends(two, monkeypatch
     assert reply.status_code == 401
     reply = client.post("/login", content=urlencode({"username": "bob", "password": PASSWORD}), headers=form)
     assert reply.status_code == 200
+    (cookie,) = [one for one in reply.headers.get_list("set-cookie") if one.startswith("access_token=")]
+    flags = {part.strip().casefold() for part in cookie.split(";")[1:]}
+    assert {"httponly", "samesite=lax"} <= flags
+    assert "secure" not in flags, "without https it would not come back"
+    monkeypatch.setattr("chainlit.auth.cookie._cookie_secure", True)
+    assert (
+        "Secure"
+        in two.client(None)
+        .post("/login", content=urlencode({"username": "bob", "password": PASSWORD}), headers=form)
+        .headers["set-cookie"]
+    )
+    monkeypatch.setattr("chainlit.auth.cookie._cookie_secure", False)
     assert client.get("/user").json()["display_name"] == "Bob"
+    first = dict(client.cookies)
+    client.post("/login", content=urlencode({"username": "bob", "password": PASSWORD}), headers=form)
+    old = two.client(None)
+    old.cookies.update(first)
+    assert old.get("/user").status_code == 401, "a new sign-in takes the place of the old one"
     copied = dict(client.cookies)
     client.post("/logout")
     thief = two.client(None)
     thief.cookies.update(copied)
     assert thief.get("/user").status_code == 401, "a copy of the cookie ends too"
     assert thief.post("/auth/jwt", headers={"authorization": f"Bearer {copied['access_token']}"}).status_code == 404
+
+
+async def test_an_invented_cookie_is_no_browser_of_its_own_for_the_limit_on_requests(two, monkeypatch) -> None:
+    from ui.people import sign_in
+    from ui.web import rate
+
+    monkeypatch.setattr(rate, "session_in", sign_in.session_in)
+
+    def browser(cookie: str) -> str:
+        headers = [(b"cookie", f"access_token={cookie}".encode())]
+        return rate._browser({"headers": headers, "client": ("192.0.2.1", 5)})
+
+    assert browser("one") == browser("two") == "at 192.0.2.1"
+    assert browser(two.token("ada")) != browser(two.token("bob")) != "at 192.0.2.1"
 
 
 async def test_a_cookie_that_we_did_not_sign_is_nobodys(two) -> None:
@@ -199,7 +258,9 @@ def run(monkeypatch, folder, *arguments: str, typed: str = "") -> int:
 def test_the_command_makes_lists_and_removes_accounts(tmp_path, monkeypatch, capsys) -> None:
     with pytest.raises(PeopleError, match="no account yet"):
         command.check_accounts(tmp_path)
-    assert run(monkeypatch, tmp_path, "add", "Ada", typed=f"{PASSWORD}\n") == 0
+    assert run(monkeypatch, tmp_path, "add", "Ada", typed=f"{PASSWORD}\r\n") == 0
+    with closing(People(tmp_path)) as people:
+        assert passwords.fits(PASSWORD, people.with_password("Ada")[1]), "as Windows ends a line"
     assert run(monkeypatch, tmp_path, "add", "Bob", "--login", "github:bob") == 0
     command.check_accounts(tmp_path)
     capsys.readouterr()
@@ -236,6 +297,37 @@ def test_without_accounts_no_other_machine_reaches_it(values) -> None:
         PeopleSettings(**values)
 
 
+def test_where_an_address_is_set_another_port_will_not_do() -> None:
+    from ui.__main__ import _choose_port
+
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        with pytest.raises(UserFacingError, match=f"uses port {port}"):
+            _choose_port(port, library=Path("none"), most=1)
+        assert _choose_port(port, library=Path("none"))[0] != port
+
+
+def test_the_page_at_which_a_provider_sends_back_is_opened(monkeypatch) -> None:
+    from ui import __main__ as start
+
+    opened = []
+    monkeypatch.setattr(start.subprocess, "run", lambda command, **_: opened.append(command[-1]))
+    for how in ("oauth", "passwords", None):
+        made = PeopleSettings(people=how, address="https://papers.example.org" if how else None)
+        monkeypatch.setattr(start, "settings", lambda made=made: made)
+        start._open_browser("http://127.0.0.1:8421", {})
+    assert opened == ["https://papers.example.org", "http://127.0.0.1:8421", "http://127.0.0.1:8421"]
+
+
+def test_who_has_no_accounts_does_not_load_them() -> None:
+    loaded = "import sys, ui.__main__; print([name for name in sys.modules if name.startswith(('rag', 'ui.people.'))])"
+    said = subprocess.run([sys.executable, "-c", loaded], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert "ui.people.store" not in said.stdout
+    assert "ui.people.command" not in said.stdout
+
+
 def test_the_doctor_knows_the_settings() -> None:
     from rag.health.settings_checks import OF_PEOPLE
 
@@ -245,6 +337,9 @@ def test_the_doctor_knows_the_settings() -> None:
 def test_with_accounts_the_public_address_is_answered() -> None:
     made = PeopleSettings(people="passwords", listen="0.0.0.0", address="https://Papers.example.org")
     assert (made.public_host, made.is_encrypted) == ("papers.example.org", True)
+    hosts = {"https://x:443": "x", "http://x:80": "x", "https://x:8443": "x:8443", "http://x:443": "x:443"}
+    for address, host in hosts.items():  # a browser leaves the usual port out
+        assert PeopleSettings(people="passwords", address=address).public_host == host
     from ui.web.guard import SecurityHeaders, check_host
 
     policy = dict(SecurityHeaders(None, frozenset({"localhost:1", "papers.example.org"})).headers)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from types import SimpleNamespace
 
 import chainlit as cl
 import pytest
@@ -13,6 +14,7 @@ from chainlit.user_session import user_sessions
 from fakes import SilentPage
 from two_people import SECRET
 from ui.people import rules, who
+from waiting import events_of
 
 REFUSED = "You are signed out. Reload the page and sign in."
 
@@ -109,7 +111,8 @@ async def test_what_is_chosen_is_only_what_is_seen(app, two, page_of) -> None:
     assert scope.current().paper_ids == [two.shared]
     await app.on_window_message({"type": "scholion:choose", "tag": f"{SECRET}-tag"})
     assert [option.id for option in scope.picker().options if option.id.startswith("tag:")] == []
-    assert not [text for text in str(page.of("toast")).split("'") if text == f"{SECRET}-tag" and "There" in text]
+    nowhere = f"No paper has the tag '{SECRET}-tag'. Tag a paper in the Library."
+    assert [one["message"] for one in page.of("toast")] == [nowhere], "which names no other"
 
 
 async def test_the_commands_of_a_chat_read_only_what_is_seen(app, two, page_of) -> None:
@@ -134,10 +137,13 @@ async def test_starters_are_about_what_is_seen_and_the_offer_is_for_administrato
 
 async def test_an_answer_with_another_persons_passages_is_not_refined(two) -> None:
     from rag.errors import UserFacingError
-    from rag.saved_answer import load_answer
+    from rag.saved_answer import load_answer, save_answer
     from ui import core
 
-    kept = {"passages": [[1, two.whole.chunk_ids([two.private])[0]]], "question": "x"}
+    with two.as_("ada"):
+        events = await events_of(core.assistant().ask(f"How was the {SECRET} measured?"))
+        kept = save_answer(events[-1].answer)
+        assert load_answer(kept, library=core.library()).passages[0].paper.id == two.private
     with two.as_("bob"), pytest.raises(UserFacingError):
         load_answer(kept, library=core.library())
 
@@ -155,15 +161,56 @@ async def test_a_message_cannot_take_the_place_of_one_in_another_persons_chat(ap
     page = await page_of("bob")
     monkeypatch.setattr(WebsocketSession, "require", classmethod(lambda cls, sid: page.session))
     await wrapped("sid", {"message": {"id": two.step}})
-    assert page.of("toast")[0]["message"] == rules.GONE
+    assert [text.replace("\\", "") for text in page.texts] == [rules.GONE]
+    assert page.of("task_end")
     await wrapped("sid", {"message": {"id": new}})
     page = await page_of("ada")
     await wrapped("sid", {"message": {"id": two.step}})
     assert taken == [new, two.step]
     page.session.token = None
     await wrapped("sid", {"message": {"id": new}})
-    assert page.of("toast")[0]["message"] == REFUSED
+    assert [text.replace("\\", "") for text in page.texts] == [REFUSED]
+    assert page.of("task_end")
     assert taken == [new, two.step]
+
+
+async def test_whose_sign_in_has_ended_opens_no_chat_over_a_websocket_that_is_open(two, page_of) -> None:
+    from ui.people.sign_in import known_only, signed_in_only
+
+    came = []
+
+    async def handler(sid: str, *more) -> bool:
+        came.append(sid)
+        return True
+
+    page = await page_of("bob")
+    session, environ = page.session, {"HTTP_COOKIE": f"access_token={two.token('bob')}"}
+    assert await known_only(handler)("one", environ, {}) is True
+    assert await signed_in_only(handler)(session.socket_id) is True
+    two.people.sign_out(two.keys["bob"])
+    for cookies in (environ, {}, {"HTTP_COOKIE": "access_token=x"}):
+        with pytest.raises(ConnectionRefusedError):
+            await known_only(handler)("two", cookies, {})
+    await signed_in_only(handler)(session.socket_id)
+    assert came == ["one", session.socket_id]
+    assert [text.replace("\\", "") for text in page.texts] == [REFUSED]
+    assert page.of("task_end")
+
+
+async def test_every_message_of_the_page_but_those_that_end_something_is_for_who_is_signed_in(app, two, monkeypatch):
+    from chainlit.config import config
+    from chainlit.server import app as server
+    from chainlit.server import sio
+
+    from ui.people import guard, sign_in
+
+    before = dict(sio.handlers["/"])
+    monkeypatch.setitem(sio.handlers, "/", dict(before))
+    code = SimpleNamespace(**vars(config.code))
+    monkeypatch.setattr(guard, "unlisted", lambda _: [])
+    sign_in.protect(server, code)
+    same = {name for name, handler in sio.handlers["/"].items() if handler is before[name]}
+    assert same == set(sign_in.OPEN_EVENTS)
 
 
 async def test_everybody_has_their_own_style_of_references(two) -> None:
@@ -183,5 +230,8 @@ async def test_everybody_has_their_own_style_of_references(two) -> None:
 
 
 async def test_a_chat_export_says_nothing_of_papers_that_are_not_seen_any_more(two) -> None:
-    assert two.client("ada").get(f"/export/chat/{two.chat}.bib").status_code == 200
-    assert two.client("bob").get(f"/export/chat/{two.chat}.bib").status_code == 404
+    ada, address = two.client("ada"), f"/export/chat/{two.chat}.bib"
+    assert SECRET in ada.get(address).text
+    assert two.client("bob").get(address).status_code == 404
+    two.people.forget(two.private)
+    assert SECRET not in ada.get(address).text

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -112,6 +113,12 @@ async def test_another_persons_things_are_not_there(two) -> None:
         other = bob.request(**request(two, name, **nothing))
         if "path" in {at.place for at in rules.NEEDS[name].of}:
             assert (other.status_code, other.text) == (reply.status_code, reply.text), f"{name}: as if there were none"
+
+
+@pytest.mark.parametrize("said", [{}, [], 0, True])
+async def test_a_name_that_is_no_text_names_nothing(two, said) -> None:
+    body = {"element": {"id": said, "threadId": said}}
+    assert two.client("bob").put("/project/element", json=body).status_code == 404
 
 
 async def test_their_owner_gets_them(two) -> None:
@@ -333,3 +340,36 @@ async def test_a_page_sends_who_is_signed_out_to_the_login_and_says_what_is_not_
 async def test_what_is_shared_is_searched_by_all(two) -> None:
     reply = two.client("bob").get(f"/viewer/{two.shared}/search", params={"q": OTHER})
     assert reply.json()["hits"]
+
+
+async def test_a_pdf_does_not_tell_when_it_first_came(two) -> None:
+    reply = two.client("ada").get(f"/papers/{two.private}.pdf")
+    assert reply.headers["last-modified"] == "Thu, 01 Jan 1970 00:00:00 GMT"
+    assert reply.headers["etag"] == f'"{two.private}"'
+
+
+async def test_a_record_in_the_page_has_no_finer_scores_than_it_shows(two) -> None:
+    from test_render import make_answer
+
+    from ui.refinement import kept
+
+    answer = make_answer()
+    passage = answer.passages[0]
+    answer = replace(answer, passages=(replace(passage, score=0.123456789), *answer.passages[1:]))
+    assert kept(answer)["record"]["passages"][0][2] == 0.12
+
+
+async def test_a_large_folder_lets_another_have_a_turn(two, monkeypatch, tmp_path) -> None:
+    from ui.web import adding
+
+    sizes, add = [], adding._add
+    monkeypatch.setattr(adding, "TURN", 1)
+    monkeypatch.setattr(adding, "_add", lambda job, batch: sizes.append(len(batch)) or add(job, batch))
+    ada = two.client("ada")
+    paths = [pdf_about(tmp_path / f"{name}.pdf", name) for name in ("bandicoot", "potoroo")]
+    job = ada.post("/library/add", json={"files": [[one.name, one.stat().st_size] for one in paths]}).json()["job"]
+    for number, path in enumerate(paths):
+        assert ada.post(f"/library/file/{job['id']}/{number}", files={"file": path.read_bytes()}).status_code == 200
+    ada.post("/library/add/close", json={"key": job["id"]})
+    assert until(lambda: ada.get("/library/add").json()["job"]["finished"])
+    assert sizes == [1, 1]

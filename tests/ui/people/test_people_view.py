@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import threading
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from fake_embedder import HashEmbedder
-from ingest import Library, ingest_pdf
+from ingest import Ingest, Library, Source, ingest_pdf
 from ingest.errors import TagError, UnknownPaperError
 from ingest.ledger import Ledger
 from ingest.vectors import VectorIndex
 from pdfs import column, write_pdf
-from rag import Answered, Retrieved
+from rag import Answered, RagSettings, Retrieved
+from rag.privacy.gate import Gate
 from two_people import SECRET, pdf_about
+from ui.people import rules
 from ui.people.view import SeenLedger, SeenVectors, View
 from waiting import events_of
 
@@ -178,7 +181,7 @@ async def test_what_has_no_owner_is_seen_by_nobody_and_goes_to_the_first_adminis
     for name in ("ada", "bob"):
         with two.as_(name):
             assert core.library().papers([paper]) == []
-    assert two.people.claim(two.whole.added_at()) == 1
+    assert two.people.claim(two.whole.added_at(), shared=True) == 1
     with two.as_("bob"):
         assert core.library().papers([paper])
         assert core.library().state_of(paper) == "another's"
@@ -214,3 +217,187 @@ async def test_the_vectors_of_what_is_seen_are_those_of_the_library(two, views) 
     hers, _ = views
     names = two.whole.chunk_ids([two.private])
     assert np.array_equal(hers.vectors_of(names)[names[0]], two.whole.vectors_of(names)[names[0]])
+
+
+def brought(two, name: str, path, **more):
+    """The report of a person's file."""
+    from ui import core
+
+    with two.as_(name):
+        core.bring(path, path.name)
+        return ingest_pdf(path, library=core.library(), embedder=HashEmbedder(), **more)
+
+
+async def test_a_removal_that_fails_leaves_the_paper_its_owners(two, views, monkeypatch) -> None:
+    hers, his = views
+    monkeypatch.setattr(two.whole, "remove", lambda _: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        hers.remove(two.private)
+    from ui import core
+
+    core._shares.take_over()
+    core._shares.take_over()
+    assert hers.state_of(two.private) == "private"
+    assert his.papers([two.private]) == []
+
+
+async def test_what_lost_its_owner_is_shared_at_the_first_start_alone(two, views) -> None:
+    from ui import core
+
+    hers, his = views
+    core._shares.take_over()
+    two.people.forget(two.private)
+    core._shares.take_over()
+    assert his.papers([two.private]) == []
+    assert hers.state_of(two.private) == "private"
+
+
+async def test_a_hold_of_nothing_ends_at_the_start_and_after_an_upload_that_was_stopped(two, tmp_path) -> None:
+    from ui import core
+    from ui.people.shares import Shares
+
+    path = pdf_about(tmp_path / "e" / "bilby.pdf", "bilby")
+    two.people.hold(two.bob, "f" * 16, file="gone.pdf")
+    Shares(lambda: two.whole).take_over()
+    assert two.people.held("f" * 16) == {}
+    with two.as_("bob"):
+        core.bring(path, path.name)
+        core.settle(path)
+    paper = brought(two, "ada", path).paper_id
+    assert list(two.people.held(paper)) == [two.ada.id]
+    with two.as_("bob"):
+        core.settle(path)
+        core.settle(two.files["shared"])
+    assert list(two.people.held(paper)) == [two.ada.id]
+
+
+async def test_nobody_gets_a_paper_while_the_last_who_has_it_removes_it(two, views, monkeypatch) -> None:
+    hers, _ = views
+    remove, got = two.whole.remove, []
+
+    def removed(paper_id: str):
+        other = threading.Thread(target=lambda: got.append(two.people.hold(two.bob, paper_id, file="x.pdf")))
+        other.start()
+        other.join(0.3)
+        assert got == [], "it waits until the paper is gone"
+        paper = remove(paper_id)
+        removed.thread = other
+        return paper
+
+    monkeypatch.setattr(two.whole, "remove", removed)
+    hers.remove(two.private)
+    removed.thread.join()
+    assert list(two.people.held(two.private)) == [two.bob.id]
+
+
+async def test_who_adds_a_shared_paper_too_changes_it_for_themselves_alone(two, views, tmp_path) -> None:
+    hers, his = views
+    for change in (
+        lambda: his.describe(two.shared, title="Mine"),
+        lambda: his.tag([two.shared], "mine"),
+        lambda: his.note_local([two.shared], on=True),
+    ):
+        with pytest.raises(rules.NotYoursError):
+            change()
+    hers.tag([two.shared], "hers")
+    assert brought(two, "bob", two.files["shared"]).status == "skipped"
+    his.describe(two.shared, title="Mine")
+    his.tag([two.shared], "mine")
+    his.untag([two.shared], "mine")
+    his.tag([two.shared], "his")
+    his.share([two.shared], on=True)
+    assert (his.paper(two.shared).title, his.tags_of(two.shared)) == ("Mine", ["hers", "his"])
+    assert hers.paper(two.shared).title != "Mine"
+    assert hers.tags_of(two.shared) == ["hers"]
+    with pytest.raises(rules.NotYoursError):
+        his.note_local([two.shared], on=True)
+    hers.describe(two.shared, title="Of all")
+    assert two.whole.paper(two.shared).title == "Of all"
+
+
+async def test_tags_stay_each_holders_when_a_paper_is_shared_no_more(two, views) -> None:
+    hers, his = views
+    brought(two, "bob", two.files["shared"])
+    hers.tag([two.shared], "both")
+    hers.share([two.shared], on=False)
+    assert hers.tags_of(two.shared) == his.tags_of(two.shared) == ["both"]
+    assert two.whole.tags_of(two.shared) == []
+    hers.untag([two.shared], "both")
+    assert his.tags_of(two.shared) == ["both"]
+
+
+async def test_what_is_claimed_stays_on_this_machine_if_the_policy_says_so(two) -> None:
+    two.people.forget(two.shared)
+    two.people.claim([two.shared], shared=True, local={two.shared})
+    assert two.people.held(two.shared)[two.ada.id].local
+
+
+async def test_reading_again_makes_nobody_a_holder_and_keeps_names_and_descriptions(two, views, tmp_path) -> None:
+    from ui import core
+
+    hers, _ = views
+    path = pdf_about(tmp_path / "b" / "bobs.pdf", "numbat")
+    bobs = brought(two, "bob", path).paper_id
+    with two.as_("bob"):
+        core.library().share([bobs], on=True)
+    two.whole._db.execute("UPDATE papers SET title = 'From a bibliography', year = 1999 WHERE id = ?", (bobs,))
+    two.whole._db.commit()
+    source = Source(hers.pdf_path(bobs), "hers.pdf")
+    with two.as_("ada"):
+        (report,) = Ingest(library=core.library(), embedder=HashEmbedder(), again=True).run([source])
+    assert report.status == "added", report.error
+    paper = two.whole.paper(bobs)
+    assert (paper.file_name, paper.title, paper.year) == ("bobs.pdf", "From a bibliography", 1999)
+    assert two.whole.ledger.get(bobs).file == "bobs.pdf"
+    assert list(two.people.held(bobs)) == [two.bob.id]
+
+
+async def test_what_a_command_adds_is_shared_whoever_else_has_it(two, views) -> None:
+    from ui import core
+
+    hers, his = views
+    with two.as_("ada"):
+        core.removals().put_off([two.private])
+        core.came([two.private])
+        assert core.removals().waiting() == set()
+        core.forget_removals()
+    assert hers.state_of(two.private) == "shared"
+    assert his.papers([two.private])
+
+
+async def test_the_gate_names_no_local_paper_of_another(two) -> None:
+    from rag.privacy.audit import AuditLog
+    from rag.privacy.policy import load_policy, save_policy
+    from ui import core
+
+    core.serving().current.gate = Gate.of(two.whole, RagSettings())
+    log = AuditLog(two.whole.folder)
+    policy = load_policy(two.whole.folder, log).with_papers([two.private], local_only=True)
+    save_policy(policy, two.whole.folder, log)
+    words = two.whole.pages(two.private)[0].text
+    for name, quoted in (("ada", {two.private}), ("bob", set())):
+        with two.as_(name):
+            gate = core.assistant().gate
+            assert gate is not core.serving().current.gate
+            assert gate.local_words(words) == quoted
+
+
+async def test_papers_come_in_the_order_in_which_each_person_added_them(two, views) -> None:
+    hers, his = views
+    assert [paper.id for paper in hers.papers()] == [two.private, two.shared]
+    brought(two, "bob", two.files["shared"])
+    brought(two, "bob", two.files["private"])
+    assert [paper.id for paper in his.papers()] == [two.shared, two.private], "she added them the other way round"
+    assert [one.paper.id for one in his.overview()] == list(his.added_at()) == [two.shared, two.private]
+
+
+async def test_the_list_asks_once_who_holds_what(two, views, monkeypatch) -> None:
+    hers, _ = views
+    asked, now = [], two.people._now
+    monkeypatch.setattr(two.people, "_now", lambda: asked.append(1) or now())
+    for n in range(50):
+        two.people.hold(two.ada, f"{n:016}", file="x.pdf")
+    asked.clear()
+    for read in (hers.overview, hers.papers, hers.added_at, hers.tags):
+        read()
+    assert len(asked) < 20
