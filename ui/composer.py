@@ -10,6 +10,7 @@ from rag.answer import Mode
 from rag.texts import N_, _
 from ui import core, scope
 from ui.starters import questions
+from ui.texts.languages import NAMES, texts_in
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -77,8 +78,9 @@ def _pickers() -> list[cl.Mode]:
 
 
 def command_of(message: cl.Message) -> str | None:
-    """The command of a message by its English name; the page sends the name that it shows."""
-    known = {_(name): name for name, *_ignored in _COMMANDS}
+    """The command of a message by its English name; the page sends the name that it shows, in whatever language."""
+    names = [name for name, *_ignored in _COMMANDS]
+    known = {texts_in(code).text(name): name for code in NAMES for name in names}
     command: str | None = message.command
     return known.get(command or "", command)
 

@@ -3,6 +3,7 @@
 import ast
 import json
 import re
+import time
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -260,6 +261,23 @@ def test_numbers_money_and_counts_have_the_form_of_the_language(code: str, expec
         found = number(1234.5, 1), percent(0.853), dollars("0.0041"), counted(1, "page"), counted(2000, "page")
     assert found == expected
     assert number(1234.5, 1) == "1,234.5", "outside, it is English"
+
+
+def test_a_long_text_is_not_tried_for_minutes() -> None:
+    began = time.monotonic()
+    for text in ("Word. " * 160 + "x", "“a” b: " * 140 + ".", "Word. " * 650):
+        texts_in("de").sentence(text)
+    assert time.monotonic() - began < 60  # it took minutes
+
+
+def test_a_name_in_a_sentence_stays_as_it_is() -> None:
+    texts = texts_in("de")
+    found = [p for p in texts._patterns if "{name}" in p[3]]
+    assert found
+    _begin, _end, pattern, text = found[0]
+    named = {name: "yes" if name == "name" else "x" for name in pattern.groupindex}
+    english = next(key for key, value in texts._texts.items() if value == text).format(**named)
+    assert "yes" in texts.sentence(english)
 
 
 def test_a_finished_sentence_is_known_by_its_template() -> None:

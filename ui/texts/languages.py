@@ -34,6 +34,8 @@ UNGROUPED: Final = {"bg": 10_000}
 """Below this, digits are not grouped: CLDR's minimum, which a pattern of our own would pass over."""
 LONGEST: Final = 1000
 """Characters of a sentence that is looked for; none of ours is as long."""
+AS_THEY_ARE: Final = frozenset({"name", "file", "model", "tag", "title", "paper", "folder", "path", "host"})
+"""Values that are names: somebody's tag "yes" stays so."""
 TOGETHER: Final = 6
 """Sentences that one text of ours has at most."""
 LEAST_LETTERS: Final = 9
@@ -116,7 +118,8 @@ class Translated(Texts):
             return found if isinstance(found, str) else found[0]
         for begin, end, pattern, text in self._patterns:
             if english.startswith(begin) and english.endswith(end) and (match := pattern.fullmatch(english)):
-                return text.format(**{name: self.value(value) for name, value in match.groupdict().items()})
+                found_values = match.groupdict().items()
+                return text.format(**{name: v if name in AS_THEY_ARE else self.value(v) for name, v in found_values})
         if english and english[-1].isalnum():  # a sentence in the middle of another has no full stop
             whole = self._known(f"{english}.")
             return whole and whole.rstrip(".")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from html import escape
+from html import escape, unescape
 
 from rag.texts import _, now
 
@@ -48,7 +48,7 @@ def translated(html: str) -> str:
 
     def said(found: re.Match[str]) -> str:
         if found["name"]:
-            return f'{found["name"]}="{escape(_(found["value"]))}"'
+            return f'{found["name"]}="{escape(_(unescape(found["value"])))}"'
         text = found["text"]
         flat = " ".join(text.split())
         if not flat or _AS_IT_IS.search(html, max(0, found.start() - 200), found.start()):
