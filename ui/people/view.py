@@ -85,11 +85,9 @@ class View(Library):
     def papers(self, ids: Iterable[str] | None = None) -> list[Paper]:
         """As of `Library`, those that are seen."""
         found, holds = {paper.id: paper for paper in self._whole.papers(ids)}, self._people.holds()
-        order = self._dated(self._whole.added_at())
-        return [
-            self._as_told(found[name], holds.get(name, {}))
-            for name in sorted(self._people.seen_among(self._person, found), key=lambda name: order.get(name, ""))
-        ]
+        known = self._whole.added_at()
+        order = self._dated({name: known.get(name, "") for name in found})
+        return [self._as_told(found[name], holds.get(name, {})) for name in order]
 
     def _dated(self, known: Mapping[str, str]) -> dict[str, str]:
         """Those of the papers that are seen, in the order in which this person or who shares them added them."""
