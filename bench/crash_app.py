@@ -4,12 +4,11 @@
 
 Each round starts the app on the same library. One session asks questions, another uploads and adds small papers, and
 the app is killed at a random moment of the next seconds. With `--postgres` the chats are in a real Postgres server,
-which is made to crash too in every second round. Then the library and the chats are read as the next start does.
-Lost is: a question
-after which the server has shown anything, that is not in a listed chat; an answer that was shown whole, that is not
-stored whole; a paper that was told to be in the library or to be indexed, that is not there once the next start has
-carried on; and anything that `verify` finds. Search, reader and parser are the real ones; the drafter is a fake that
-writes 20 words a second.
+which is made to crash too in every second round. Then the library and the chats are read as the next start does. Lost
+is: a question after which the server has shown anything, that is not in a listed chat; an answer that was shown whole,
+that is not stored whole; a paper that was told to be in the library or to be indexed, that is not there once the next
+start has carried on; and anything that `verify` finds. Search, reader and parser are the real ones; the drafter is a
+fake that writes 20 words a second.
 """
 
 from __future__ import annotations
