@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
+from math import isclose
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 
 WORKSHOP_CHARACTERS = 600
 """The workshop's rule: refine a draft of at least this many characters."""
+
+ROUNDING = 1e-9
+"""Two models whose quality differs by no more are equally good: the order of a sum can make such a difference."""
 
 RESAMPLES = 1000
 SEED = 20261122
@@ -79,7 +83,7 @@ def curve(cases: Sequence[Case], score: Callable[[Case], float] | None = None) -
 def recovered(quality: float, points: Sequence[Point]) -> float | None:
     """PGR of a quality on this curve, whose ends are the two models."""
     small, large = points[0].quality, points[-1].quality
-    return None if large == small else (quality - small) / (large - small)
+    return None if isclose(large, small, rel_tol=0.0, abs_tol=ROUNDING) else (quality - small) / (large - small)
 
 
 def apgr(points: Sequence[Point]) -> float | None:

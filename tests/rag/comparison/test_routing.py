@@ -98,6 +98,15 @@ def test_equally_good_models_have_no_figures():
     assert recommended(same, wanted=0.8) is None
 
 
+def test_models_that_differ_only_by_rounding_are_equally_good():
+    made = cases((0.3, 1, 0.1, 1), (0.2, 0.2, 0.2, 1), (0.1, 0.1, 1, 1))  # the same three values, added in two orders
+    points = curve(made)
+    assert points[0].quality != points[-1].quality
+    assert (apgr(points), cpt(points, 0.5), recovered(0.5, points)) == (None, None, None)
+    low, high = interval(made, lambda some: apgr(curve(some))) or (0.0, 0.0)
+    assert max(abs(low), abs(high)) < 100
+
+
 def test_the_recommended_threshold_is_the_first_that_recovers_enough():
     assert recommended(curve(FOUR), wanted=0.8).threshold == 0.3
     assert recommended(curve(FOUR), wanted=1.5).threshold == 0.6
