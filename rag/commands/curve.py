@@ -17,6 +17,7 @@ from rag.commands.question_library import question_library
 from rag.comparison.blended import First, Given, Oracle, drafted, first_attempt, refined, routed
 from rag.comparison.curve_report import blocks, summary
 from rag.comparison.plots import STYLE
+from rag.comparison.routing import in_digits
 from rag.errors import QuestionError, RunError
 from rag.evaluation.report_html import page
 from rag.evaluation.report_page import markdown
@@ -132,7 +133,8 @@ def _print(told: dict[str, Any], about: dict[str, str]) -> None:
     if told["regression_rate"] is not None:
         print(f"Right drafts made wrong by refine: {told['regression_rate']:.0%}")
     if told["recommended"] is not None:
-        print(f"Recommended threshold {told['recommended']:.3f}: python -m rag curve --set {told['recommended']:.3f}")
+        threshold = in_digits(told["recommended"])
+        print(f"Recommended threshold {threshold}: python -m rag curve --set {threshold}")
     else:
         print("No threshold recovers what was asked for.")
 

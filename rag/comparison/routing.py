@@ -12,6 +12,7 @@ Random routing has an APGR of 0.5 and a CPT(p) of p. All are None if the two mod
 from __future__ import annotations
 
 from dataclasses import dataclass
+from decimal import ROUND_CEILING, Decimal
 from itertools import pairwise
 from math import isclose
 from typing import TYPE_CHECKING
@@ -151,6 +152,11 @@ def recommended(points: Sequence[Point], *, wanted: float, most: float = 1.0) ->
         if share >= wanted and point.threshold is not None and 0 <= point.threshold <= 1:
             return point
     return None
+
+
+def in_digits(threshold: float) -> str:
+    """The threshold with three digits, rounded up: what it was chosen for has a score below it."""
+    return str(Decimal(repr(threshold)).quantize(Decimal("0.001"), ROUND_CEILING))
 
 
 def spent(cases: Sequence[Case], below: float | None, *, money: bool) -> float | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 
@@ -116,6 +117,7 @@ def test_the_report_names_a_simulation_and_the_command_that_sets_the_threshold()
     assert text.count("<svg") == 3  # calls, time, money
     told = summary(made, wanted=0.5, most=1.0)
     assert 0.3 < told["recommended"] < 0.7
+    assert float(re.search(r"curve --set ([\d.]+)", text)[1]) >= told["recommended"]  # "below" decides
     worse = page(
         "x",
         blocks(routed([asked("q0"), asked("q3")], drafts, oracle=Oracle(accuracy=0.0)), about, wanted=0.5, most=1.0),

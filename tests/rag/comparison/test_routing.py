@@ -12,6 +12,7 @@ from rag.comparison.routing import (
     cpt,
     curve,
     gain_first,
+    in_digits,
     interval,
     longest_first,
     random_routing,
@@ -113,6 +114,18 @@ def test_the_recommended_threshold_is_the_first_that_recovers_enough():
     assert recommended(curve(FOUR), wanted=1.5, most=0.3) is None
     worse = curve(cases((0.1, 1, 0, 1), (0.2, 1, 1, 1)))  # here the large model is the worse one
     assert recommended(worse, wanted=1.0).share == 0.5
+
+
+def test_a_threshold_is_written_so_that_what_it_was_chosen_for_is_below_it():
+    for threshold, written in (
+        (0.3, "0.300"),
+        (0.57, "0.570"),
+        (0.5550001, "0.556"),
+        (0.1234, "0.124"),
+        (1.0, "1.000"),
+    ):
+        assert in_digits(threshold) == written
+        assert float(written) >= threshold
 
 
 def test_the_wasted_draft_is_paid_for():
