@@ -16,6 +16,8 @@ Symbols, with the source of each formula:
     rho     = busy / on                           utilisation
     wait    = rho / (1 - rho) * s                 mean wait before an answer, M/M/1 queue
 
+`local` holds while busy <= on. A busier machine is on for as long as it is busy, and `Local.month` counts that.
+
 Straight-line depreciation, energy by power and time, and break-even analysis are textbook accounting. The model with a
 worked example is in docs/papers/local-or-cloud.pdf, section 3. The queue is the simplest of queueing theory (Kendall
 1953): random arrivals, one answer at a time. What is not known is None, and so is everything that depends on it.
