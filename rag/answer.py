@@ -263,6 +263,8 @@ class Drafted:
 
     draft: Draft
     confidence: Confidence | None
+    decides: Confidence | None = None
+    """By which `auto` decides whether a larger model is asked: of the draft, or of the quotation in its place."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -402,12 +402,13 @@ class Assistant:
             sure = answer.confidence
             asks = self.expert is not None and mode != "draft"  # then a larger model should improve the draft
             declines = read.explains and sure is not None and ("abstains" in sure.vetoes or not answer.citations)
-            if read.answer or declines or not (asks or holds(sure, wholly=mode != "draft")):
+            quotes = bool(read.answer or declines)  # in every mode
+            if quotes or not (asks or holds(sure, wholly=mode != "draft")):
                 first, answer = await asyncio.to_thread(
                     self._composer.quote_instead, answer, first, read, vector=vector, page_text=page_text
                 )
             reason = await asyncio.to_thread(self._reason, mode, first, answer)
-        yield Drafted(answer.drafts[0], sure)
+        yield Drafted(answer.drafts[0], sure, answer.confidence if quotes else sure)
         if reason is None:
             yield Answered(with_notice(answer, None, trace=trace))
         elif self.expert is None:

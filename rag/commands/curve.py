@@ -14,9 +14,10 @@ from rag.assistant import Assistant
 from rag.choices import kept, load, save
 from rag.commands.options import positive, progress
 from rag.commands.question_library import question_library
-from rag.comparison.blended import Given, Oracle, drafted, refined, routed
+from rag.comparison.blended import First, Given, Oracle, drafted, first_attempt, refined, routed
 from rag.comparison.curve_report import blocks, summary
 from rag.comparison.plots import STYLE
+from rag.comparison.routing import in_digits
 from rag.errors import QuestionError, RunError
 from rag.evaluation.report_html import page
 from rag.evaluation.report_page import markdown
@@ -29,7 +30,6 @@ from rag.privacy.gate import Gate
 
 if TYPE_CHECKING:
     from ingest import Library
-    from rag.answer import Answer
     from rag.evaluation.cases import Case, QuestionSet
     from rag.settings import RagSettings
 
@@ -133,7 +133,8 @@ def _print(told: dict[str, Any], about: dict[str, str]) -> None:
     if told["regression_rate"] is not None:
         print(f"Right drafts made wrong by refine: {told['regression_rate']:.0%}")
     if told["recommended"] is not None:
-        print(f"Recommended threshold {told['recommended']:.3f}: python -m rag curve --set {told['recommended']:.3f}")
+        threshold = in_digits(told["recommended"])
+        print(f"Recommended threshold {threshold}: python -m rag curve --set {threshold}")
     else:
         print("No threshold recovers what was asked for.")
 
@@ -184,12 +185,13 @@ async def _ask(
         ):
             for n, case in enumerate(questions.cases, start=1):
                 if case.id not in drafts or (assistant.expert and case.id not in better):
-                    answer = await _answer(case, assistant)
-                    if answer and case.id not in drafts:
-                        keep_draft({"id": case.id, "key": drafter, "given": drafted(answer).as_row()})
-                    if answer and assistant.expert and case.id not in better:
-                        found = await refined(answer, assistant, by) if answer.drafts else None
-                        if found or not answer.drafts:  # else it failed, and is asked again next time
+                    first = await _answer(case, assistant)
+                    if first and case.id not in drafts:
+                        given = drafted(first.shown, sure=first.judged.confidence)
+                        keep_draft({"id": case.id, "key": drafter, "given": given.as_row()})
+                    if first and assistant.expert and case.id not in better:
+                        found = await refined(first.judged, assistant, by) if first.judged.drafts else None
+                        if found or not first.judged.drafts:  # else it failed, and is asked again next time
                             keep_better({"id": case.id, "key": larger, "given": found.as_row() if found else None})
                         else:
                             print(f"{case.id}: {assistant.expert.name} gave no answer", file=sys.stderr)
@@ -199,10 +201,10 @@ async def _ask(
     return drafter, larger
 
 
-async def _answer(case: Case, assistant: Assistant) -> Answer | None:
-    """The answer in mode `draft`; None if it failed."""
+async def _answer(case: Case, assistant: Assistant) -> First | None:
+    """The answer in mode `draft` and what `auto` judges; None if it failed."""
     try:
-        return await assistant.answer(case.question, paper_ids=case.paper_ids)
+        return await first_attempt(case, assistant)
     except UserFacingError as error:
         print(f"{case.id}: {error}", file=sys.stderr)
         return None

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import argparse
 import json
+from math import inf, isfinite
 from typing import TYPE_CHECKING, Any
 
 from ingest import IngestSettings
@@ -14,8 +16,7 @@ from rag.errors import UnknownModelError
 from rag.models.registry import Service, load
 
 if TYPE_CHECKING:
-    import argparse
-
+    from rag.costs.ownership import Cheaper
     from rag.settings import RagSettings
 
 MONTHS_OF_HOURS = 730.0
@@ -48,10 +49,18 @@ def add_to(commands: Any) -> None:
     )
     for name, default, meaning in numbers:
         shown = "" if default is None else f" (default: {default:g})"
-        parser.add_argument(name, type=float, default=default, metavar="X", help=meaning + shown)
+        kind = _above_zero if name in {"--on-hours", "--months"} else float
+        parser.add_argument(name, type=kind, default=default, metavar="X", help=meaning + shown)
     parser.add_argument("--cloud", metavar="NAME", help="a service of `python -m rag models`, priced by the price list")
     parser.add_argument("--json", action="store_true", help="print the figures as JSON")
     parser.set_defaults(run=run)
+
+
+def _above_zero(text: str) -> float:
+    number = float(text)
+    if not 0 < number < inf:
+        raise argparse.ArgumentTypeError("must be above 0")
+    return number
 
 
 _EPILOG = "All formulas with their sources are in rag/costs/ownership.py. What is not given is unknown, not 0."
@@ -77,6 +86,7 @@ def run(options: argparse.Namespace) -> int:
         upkeep_hours=options.cloud_upkeep,
         wage=options.wage,
     )
+    cheaper = break_even(use, local, cloud)
     told: dict[str, Any] = {
         "questions": use.questions,
         "local": local.month(use),
@@ -90,7 +100,8 @@ def run(options: argparse.Namespace) -> int:
         "cloud": cloud.month(use),
         "cloud_question": cloud.question(use),
         "prices": source,
-        "break_even": break_even(use, local, cloud),
+        "break_even": cheaper and (cheaper.below if isfinite(cheaper.below) else cheaper.above),
+        "cheaper": cheaper and _side(cheaper),
         "mixed": None if options.refined is None else mixed_month(use, local, cloud, asked=options.refined),
     }
     if options.json:
@@ -98,6 +109,13 @@ def run(options: argparse.Namespace) -> int:
     else:
         _print(told, options, local, cloud)
     return 0
+
+
+def _side(cheaper: Cheaper) -> str:
+    """On which side of the break-even the machine is cheaper."""
+    if isfinite(cheaper.below):
+        return "below"
+    return "above" if cheaper.above else "always"
 
 
 def _local(options: argparse.Namespace, settings: RagSettings) -> Local:
@@ -157,14 +175,18 @@ def _print(told: dict[str, Any], options: argparse.Namespace, local: Local, clou
     for name, value in rows:
         print(f"{name:32} {value}")
     at, most = told["break_even"], told["most_questions"]
-    if at == 0:
+    if told["cheaper"] == "always":
         print("\nYour machine is cheaper at every number of questions.")
+    elif told["cheaper"] == "below":
+        print(f"\nBoth cost the same at {at:,.0f} questions in a month; up to that your machine is cheaper.")
     elif at is not None:
         print(f"\nBoth cost the same at {at:,.0f} questions in a month; above that your machine is cheaper.")
         if most is not None and at > most:
             print(f"One machine answers at most {most:,.0f} questions in a month, so it is never cheaper.")
     elif told["local"] is not None and told["cloud"] is not None:
-        print("\nThe provider is cheaper at every number of questions.")
+        print("\nYour machine is cheaper at no number of questions.")
+    if most is not None and told["questions"] > most:
+        print(f"One machine answers at most {most:,.0f} questions in a month, and you ask {told['questions']:,.0f}.")
     missing = [
         option
         for option, value in (

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Protocol
 
-from rag.answer import Answered
+from rag.answer import Answered, Drafted
 from rag.comparison.routing import Case
 from rag.evaluation.metrics import UNANSWERABLE, answer_f1
 from rag.verify.attempts import declines
@@ -17,12 +17,19 @@ from rag.verify.confidence import ESCALATING
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 
-    from rag.answer import Answer, Event
+    from rag.answer import Answer, Confidence, Event
     from rag.evaluation.cases import Case as Asked
     from rag.expert import AskedBy
 
 NEVER = 1.0
 """The score of what no threshold sends on: "not in your papers", from the reader or the model itself."""
+
+
+class Drafts(Protocol):
+    """Answers a question; implemented by the `Assistant`."""
+
+    def ask(self, question: str, *, paper_ids: Sequence[str] | None = None) -> AsyncGenerator[Event, None]:
+        """The events in mode `draft`; the last is `Answered`."""
 
 
 class Refines(Protocol):
@@ -68,9 +75,45 @@ class Oracle:
         return float(drawn < self.accuracy)
 
 
-def drafted(answer: Answer) -> Given:
-    """What `draft` shows, with the score by which `auto` decides."""
-    sure = answer.confidence
+@dataclass(frozen=True, slots=True, kw_only=True)
+class First:
+    """The answer in mode `draft`, and what `auto` with a larger model has before it decides.
+
+    In mode `draft` a quotation replaces a draft that does not hold. `auto` judges that draft itself and sends it on.
+    """
+
+    shown: Answer
+    judged: Answer
+    """With the confidence by which `auto` decides, and the draft that the larger model is given."""
+
+
+async def first_attempt(case: Asked, assistant: Drafts) -> First:
+    """Ask in mode `draft`.
+
+    Raises:
+        UserFacingError: it failed.
+    """
+    drafts: Drafted | None = None
+    async with aclosing(assistant.ask(case.question, paper_ids=case.paper_ids)) as events:
+        async for event in events:
+            if isinstance(event, Drafted):
+                drafts = event
+            elif isinstance(event, Answered):
+                shown = event.answer
+    if drafts is None or drafts.decides is not drafts.confidence:  # no draft, or a quotation in every mode
+        return First(shown=shown, judged=shown)
+    judged = replace(shown, drafts=shown.drafts[:1], shown=0, confidence=drafts.decides)
+    return First(shown=shown, judged=judged)
+
+
+def drafted(answer: Answer, *, sure: Confidence | None = None) -> Given:
+    """What `draft` shows, with the score by which `auto` decides.
+
+    Args:
+        answer: in mode `draft`.
+        sure: the confidence by which `auto` decides; None for the answer's own.
+    """
+    sure = sure or answer.confidence
     vetoes = set(sure.vetoes) if sure else set()
     score = NEVER
     if sure and not answer.abstained and not (vetoes and not ESCALATING & vetoes):

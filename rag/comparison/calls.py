@@ -77,10 +77,7 @@ async def timed(call: Call, contender: Contender, prepare: Prepare, terms: Terms
     assert end
     energy = energy_between(before, await asyncio.to_thread(read_counters), machine=terms.machine)
     if permit:
-        cost = price(end.usage, model=permit.payload.model, base_url=permit.payload.destination.url)
-        usd = float(cost.usd) if cost else None
-        if usd is not None:
-            await asyncio.to_thread(terms.gate.record_cost, permit, usd)
+        usd = await paid(end, permit, terms.gate)
         energy = replace(energy, wh=None, measured="none")  # this machine's counters know nothing of that one
     else:
         usd = local_cost(energy, ended - asked, machine=terms.machine).usd
@@ -109,6 +106,15 @@ async def timed(call: Call, contender: Contender, prepare: Prepare, terms: Terms
         went_to=place,
         sent_bytes=len(permit.payload.body) if permit else 0,
     )
+
+
+async def paid(end: Completion, permit: Permit, gate: Gate) -> float | None:
+    """What a call elsewhere cost in US dollars, recorded in the gate's budget; None if it is unknown."""
+    cost = price(end.usage, model=permit.payload.model, base_url=permit.payload.destination.url)
+    if cost is None:
+        return None
+    await asyncio.to_thread(gate.record_cost, permit, float(cost.usd))
+    return float(cost.usd)
 
 
 def spoken(text: str, *, cut_off: bool) -> str:

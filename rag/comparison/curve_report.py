@@ -12,6 +12,7 @@ from rag.comparison.routing import (
     cpt,
     curve,
     gain_first,
+    in_digits,
     interval,
     longest_first,
     random_routing,
@@ -91,7 +92,7 @@ def blocks(cases: Sequence[Case], about: Mapping[str, str], *, wanted: float, mo
         Line("a router that knows both answers", _xy(curve(cases, gain_first))),
         Line("chosen by chance", _xy(random_routing(points))),
     ]
-    ringed = (best.share, best.quality, f"threshold {best.threshold:.3g}") if best else None
+    ringed = (best.share, best.quality, _name(best)) if best else None
     label = "share of questions that the larger model is asked"
     yield Plot(drawn(lines, x_label=label, y_label="Answer F1", chosen=ringed))
     yield _methods(cases, points, length, best)
@@ -118,9 +119,10 @@ def _advice(best: Point | None, points: Sequence[Point], *, wanted: float, most:
             f"No threshold recovers {wanted:.0%} of the gap{limit}. Use `refine`, or ask for less with --recover.",
             lead=True,
         )
+    threshold = in_digits(best.threshold or 0.0)
     return Text(
-        f"Recommended threshold: {best.threshold:.3f}. It recovers {wanted:.0%} of the gap and asks the larger model "
-        f"for {best.share:.0%} of the questions. `python -m rag curve --set {best.threshold:.3f}` sets it.",
+        f"Recommended threshold: {threshold}. It recovers {wanted:.0%} of the gap and asks the larger model "
+        f"for {best.share:.0%} of the questions. `python -m rag curve --set {threshold}` sets it.",
         lead=True,
     )
 
@@ -173,7 +175,7 @@ def _costs(cases: Sequence[Case], points: Sequence[Point], best: Point | None) -
             continue
         yield Heading(name)
         ends = (known[0], known[-1])
-        ringed = next(((a, b, f"threshold {best.threshold:.3g}") for (a, b), p in zip(known, points, strict=True)
+        ringed = next(((a, b, _name(best)) for (a, b), p in zip(known, points, strict=True)
                        if best and p is best), None)  # fmt: skip
         yield Plot(
             drawn(
@@ -188,6 +190,10 @@ def _costs(cases: Sequence[Case], points: Sequence[Point], best: Point | None) -
         for name, at in (("draft", -2.0), *([("auto, recommended", best.threshold)] if best else []), ("refine", None))
     ]
     yield Table(("Mode", "Seconds for an answer", "Cost of an answer"), tuple(rows))
+
+
+def _name(best: Point) -> str:
+    return f"threshold {in_digits(best.threshold or 0.0)}"
 
 
 def _xy(points: Sequence[Point]) -> tuple[tuple[float, float], ...]:

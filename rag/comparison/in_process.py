@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import os
 import threading
 import time
 from contextlib import redirect_stderr
@@ -37,7 +38,7 @@ class TransformersChatModel:
     Args:
         place: a folder saved by transformers, a GGUF file, or the name of a model in the local cache of the hub.
         name: display name.
-        threads: CPU threads of PyTorch, for this whole process; None to leave them.
+        threads: CPU threads of PyTorch while it writes; None for all.
     """
 
     def __init__(self, place: str, *, name: str | None = None, threads: int | None = None) -> None:
@@ -95,7 +96,15 @@ class TransformersChatModel:
         async with self._one:
             tokenizer, network = await asyncio.to_thread(self._load)
             window = await self.context_window()
-            writing = _Writing(tokenizer, network, messages, max_tokens=max_tokens, temperature=temperature, stop=stop)
+            writing = _Writing(
+                tokenizer,
+                network,
+                messages,
+                max_tokens=max_tokens,
+                temperature=temperature,
+                stop=stop,
+                threads=self._threads or os.cpu_count() or 1,
+            )
             if writing.n_read + max_tokens > window:
                 raise ContextTooLongError(
                     f"{writing.n_read} tokens and {max_tokens} of an answer do not fit into {self.name}'s {window}.",
@@ -132,7 +141,7 @@ class TransformersChatModel:
 
     def _load(self) -> tuple[Any, Any]:
         if self._loaded is None:
-            self._loaded = _load(self._place, threads=self._threads)
+            self._loaded = _load(self._place)
         return self._loaded
 
 
@@ -148,6 +157,7 @@ class _Writing:
         max_tokens: int,
         temperature: float,
         stop: Sequence[str],
+        threads: int,
     ) -> None:
         import torch
         from transformers import StoppingCriteria, StoppingCriteriaList, TextIteratorStreamer
@@ -155,6 +165,7 @@ class _Writing:
         ids = torch.tensor([_prompt_ids(tokenizer, messages)])
         self.n_read, self.n_written = ids.shape[1], 0
         self.error: Exception | None = None
+        self._threads = threads
         self.stopped = threading.Event()
         self._began = self._first = self._last = 0.0
         ours = self
@@ -219,11 +230,16 @@ class _Writing:
         )
 
     def _run(self, network: Any, ids: Any, options: dict[str, Any]) -> None:
+        import torch
+
+        before = torch.get_num_threads()  # the embedder sets 1, for the whole process
         try:
+            torch.set_num_threads(self._threads)  # in this thread: others keep what they began with
             network.generate(ids.to(network.device), **options)
         except Exception as error:  # noqa: BLE001 - whatever it is, the caller reports it
             self.error = error
         finally:
+            torch.set_num_threads(before)
             self._streamer.end()
 
 
@@ -235,7 +251,7 @@ def _prompt_ids(tokenizer: Any, messages: Sequence[Message]) -> list[int]:
     return list(tokenizer("\n\n".join(message["content"] for message in messages))["input_ids"])
 
 
-def _load(place: str, *, threads: int | None) -> tuple[Any, Any]:
+def _load(place: str) -> tuple[Any, Any]:
     """The tokenizer and the network.
 
     Raises:
@@ -244,8 +260,6 @@ def _load(place: str, *, threads: int | None) -> tuple[Any, Any]:
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig, utils
 
-    if threads:
-        torch.set_num_threads(threads)
     logging: Any = utils.logging  # untyped
     logging.disable_progress_bar()
     logging.set_verbosity_error()

@@ -6,10 +6,11 @@ import re
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
-from rag.comparison.calls import permission
+from rag.comparison.calls import paid, permission
 from rag.comparison.nouns import Prompt
 from rag.comparison.ratings import CRITERIA, MEANING
 from rag.errors import ModelError
+from rag.models.chat import Completion
 from rag.prompts import as_data
 
 if TYPE_CHECKING:
@@ -58,11 +59,16 @@ async def judged(item: Item, judge: Contender, terms: Terms) -> dict[str, Any]:
     if planned.leaves:
         permit = await permission(Prompt(messages=tuple(messages)), judge.model, terms)
         messages = permit.payload.messages
-    text = ""
+    text, end = "", None
     try:
         async with aclosing(judge.model.stream(messages, max_tokens=terms.max_tokens, permit=permit)) as pieces:
             async for piece in pieces:
-                text += piece if isinstance(piece, str) else ""
+                if isinstance(piece, Completion):
+                    end = piece
+                else:
+                    text += piece
     except ModelError as error:
         return {"item": item.id, **dict.fromkeys(CRITERIA), "said": "", "error": str(error)}
+    if permit and end:
+        await paid(end, permit, terms.gate)
     return {"item": item.id, **ratings_in(text), "said": text, "error": None}

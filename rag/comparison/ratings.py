@@ -68,7 +68,7 @@ def items(run: Comparison) -> list[Item]:
             continue
         asked = by_id[call.question]
         key = f"{run.about['began']}\n{call.model}\n{call.question}\n{call.retrieval}"
-        name = sha256(key.encode()).hexdigest()[:10]
+        name = f"r{sha256(key.encode()).hexdigest()[:10]}"  # a spreadsheet takes 12345678e9 for a number
         found.setdefault(
             name,
             Item(

@@ -12,7 +12,9 @@ Random routing has an APGR of 0.5 and a CPT(p) of p. All are None if the two mod
 from __future__ import annotations
 
 from dataclasses import dataclass
+from decimal import ROUND_CEILING, Decimal
 from itertools import pairwise
+from math import isclose
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -22,6 +24,9 @@ if TYPE_CHECKING:
 
 WORKSHOP_CHARACTERS = 600
 """The workshop's rule: refine a draft of at least this many characters."""
+
+ROUNDING = 1e-9
+"""Two models whose quality differs by no more are equally good: the order of a sum can make such a difference."""
 
 RESAMPLES = 1000
 SEED = 20261122
@@ -79,7 +84,7 @@ def curve(cases: Sequence[Case], score: Callable[[Case], float] | None = None) -
 def recovered(quality: float, points: Sequence[Point]) -> float | None:
     """PGR of a quality on this curve, whose ends are the two models."""
     small, large = points[0].quality, points[-1].quality
-    return None if large == small else (quality - small) / (large - small)
+    return None if isclose(large, small, rel_tol=0.0, abs_tol=ROUNDING) else (quality - small) / (large - small)
 
 
 def apgr(points: Sequence[Point]) -> float | None:
@@ -147,6 +152,11 @@ def recommended(points: Sequence[Point], *, wanted: float, most: float = 1.0) ->
         if share >= wanted and point.threshold is not None and 0 <= point.threshold <= 1:
             return point
     return None
+
+
+def in_digits(threshold: float) -> str:
+    """The threshold with three digits, rounded up: what it was chosen for has a score below it."""
+    return str(Decimal(repr(threshold)).quantize(Decimal("0.001"), ROUND_CEILING))
 
 
 def spent(cases: Sequence[Case], below: float | None, *, money: bool) -> float | None:

@@ -6,14 +6,17 @@ Symbols, with the source of each formula:
     q       price of one question at a provider   = T_in * p_in + T_out * p_out         the provider's price list
     s       seconds of one local answer           = T_in / v_read + T_out / v_write     measured (`rag compare`)
     busy    hours in a month                      = N * s / 3600
-    kWh     in a month                            = (busy * W_busy + (on - busy) * W_idle) / 1000
+    kWh     in a month                            = (busy * W_busy + max(0, on - busy) * W_idle) / 1000
     m       electricity of one more question      = s / 3600 * (W_busy - W_idle) / 1000 * tariff
     F_local = price / lifetime in months + upkeep * wage + on * W_idle / 1000 * tariff
     F_cloud = fee + upkeep * wage
     local   = F_local + N * m                     cloud = F_cloud + N * q
-    N*      = (F_local - F_cloud) / (q - m)       break-even: both cost the same
+    N*      = (F_local - F_cloud) / (q - m)       break-even: both cost the same; the machine is cheaper above it if
+                                                  q > m, below it if q < m
     rho     = busy / on                           utilisation
     wait    = rho / (1 - rho) * s                 mean wait before an answer, M/M/1 queue
+
+`local` holds while busy <= on. A busier machine is on for as long as it is busy, and `Local.month` counts that.
 
 Straight-line depreciation, energy by power and time, and break-even analysis are textbook accounting. The model with a
 worked example is in docs/papers/local-or-cloud.pdf, section 3. The queue is the simplest of queueing theory (Kendall
@@ -24,6 +27,7 @@ Money is in one currency of your choice; prices of services are in US dollars.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import inf
 
 HOURS = 730.0
 """Hours in a month: 8,760 / 12."""
@@ -82,7 +86,9 @@ class Local:
     def utilisation(self, use: Use) -> float | None:
         """rho: the share of the time in which it answers; above 1, one machine is not enough."""
         busy = self.busy_hours(use)
-        return None if busy is None else busy / self.on_hours
+        if busy is None or self.on_hours > 0:
+            return None if busy is None else busy / self.on_hours
+        return inf if busy else 0.0
 
     def wait(self, use: Use) -> float | None:
         """Seconds that a question waits on average before its answer begins; None if one machine is not enough."""
@@ -97,11 +103,11 @@ class Local:
         return self.on_hours * 3600 / seconds if seconds else None
 
     def kwh(self, use: Use) -> float | None:
-        """Electricity in a month."""
+        """Electricity in a month. If it is busy for longer than `on_hours`, it is on for that long."""
         busy = self.busy_hours(use)
         if busy is None or self.watts is None or self.idle_watts is None:
             return None
-        return (busy * self.watts + (self.on_hours - busy) * self.idle_watts) / 1000
+        return (busy * self.watts + max(0.0, self.on_hours - busy) * self.idle_watts) / 1000
 
     def fixed(self) -> float | None:
         """F_local: what a month costs without a question."""
@@ -119,8 +125,18 @@ class Local:
 
     def month(self, use: Use) -> float | None:
         """What the month costs."""
-        fixed, more = self.fixed(), self.marginal(use)
-        return None if fixed is None or more is None else fixed + use.questions * more
+        kwh = self.kwh(use)
+        if kwh is None or self.price is None or self.tariff is None:
+            return None
+        return self.price / self.lifetime_months + self.upkeep_hours * self.wage + kwh * self.tariff
+
+
+@dataclass(frozen=True, slots=True)
+class Cheaper:
+    """The numbers of questions in a month at which the machine is cheaper: all between these two."""
+
+    above: float = 0.0
+    below: float = inf
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,15 +173,17 @@ def mixed_month(use: Use, local: Local, cloud: Cloud, *, asked: float) -> float 
     return None if own is None or price is None else own + cloud.fixed() + use.questions * asked * price
 
 
-def break_even(use: Use, local: Local, cloud: Cloud) -> float | None:
-    """N*: the questions in a month at which both cost the same; above it the machine is cheaper.
+def break_even(use: Use, local: Local, cloud: Cloud) -> Cheaper | None:
+    """N*, and on which side of it the machine is cheaper.
 
-    0 if the machine is never dearer. None if it is unknown, or if the provider is cheaper at every number of questions.
+    None if it is unknown, or if the machine is cheaper at no number of questions.
     """
     fixed, more, price = local.fixed(), local.marginal(use), cloud.question(use)
     if fixed is None or more is None or price is None:
         return None
     gap = fixed - cloud.fixed()
-    if price <= more:
+    if price > more:
+        return Cheaper(above=max(0.0, gap / (price - more)))
+    if gap >= 0:
         return None
-    return max(0.0, gap / (price - more))
+    return Cheaper() if price == more else Cheaper(below=gap / (price - more))

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import pytest
 from fastapi.testclient import TestClient
+from filelock import FileLock
 from test_server import ALLOWED
 
 from fakes import ScriptedChatModel
 from rag.comparison.contenders import Asked, Contender
-from rag.comparison.votes import votes_in
+from rag.comparison.votes import FILE, votes_in
 from rag.privacy.destination import Destination
 from ui.comparing import rounds as module
 from ui.comparing.rounds import BUILT_IN
@@ -90,6 +91,17 @@ def test_a_blind_round_tells_names_speed_and_cost_after_the_vote_which_counts_on
     assert page.get("/compare/state.json").json()["rates"][0]["n"] == 1
     (kept,) = votes_in(page.folder)
     assert (kept.blind, kept.choice, "plants" in str(kept)) == (True, choice, False)
+
+
+def test_a_vote_that_could_not_be_written_can_be_given_again(page) -> None:
+    told = asked(page, blind=True).json()
+    body = {"round": told["round"], "choice": "tie"}
+    with FileLock(page.folder / (FILE + ".lock")):  # another process is writing
+        failed = page.post("/compare/vote", json=body)
+    assert (failed.status_code >= 400, "Wait until it has finished." in failed.json()["detail"]) == (True, True)
+    assert page.post("/compare/vote", json=body).json()["rates"][0]["n"] == 1
+    assert page.post("/compare/vote", json=body).status_code >= 400
+    assert len(votes_in(page.folder)) == 1
 
 
 def test_a_vote_on_a_round_that_was_not_blind_is_in_no_win_rate(page) -> None:

@@ -72,6 +72,7 @@ class Rounds:
         self._open: dict[str, Contender] = {}
         self._waiting: OrderedDict[str, Round] = OrderedDict()
         self._asking = asyncio.Lock()
+        self._voting = asyncio.Lock()
         self._idle: asyncio.Task[None] | None = None
 
     async def ask(
@@ -151,11 +152,16 @@ class Rounds:
 
         Raises:
             QuestionError: there is no such round of this user.
+            RunError: the vote cannot be written now; the round still waits for it.
         """
+        async with self._voting:  # one at a time, and each round once
+            found = await self._keep(name, choice, user=user)
+        return {"sides": [_side(call, told=True) for call in found.calls], **await asyncio.to_thread(rates)}
+
+    async def _keep(self, name: str, choice: Choice, *, user: str) -> Round:
         found = self._waiting.get(name)
         if found is None or found.user != user:
             raise QuestionError("This round is over.", "Ask again, then vote.")
-        del self._waiting[name]
         vote = Vote(
             at=datetime.now(UTC).isoformat(timespec="seconds"),
             first=found.models[0],
@@ -167,7 +173,8 @@ class Rounds:
             by=user,
         )
         await asyncio.to_thread(keep, vote, core.library().folder)
-        return {"sides": [_side(call, told=True) for call in found.calls], **await asyncio.to_thread(rates)}
+        self._waiting.pop(name, None)  # a new round may have pushed it out meanwhile
+        return found
 
     async def close(self) -> None:
         """End the models of this page."""

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 
 from engine_stubs import serving
+from fake_reader import WordReader
+from fakes import ScriptedChatModel
 from ingest.__main__ import main as ingest
 from places import SAMPLES
+from rag import Assistant, Drafted, RagSettings
 from rag.__main__ import main as rag
-from rag.answer import Answer, Confidence, Draft
+from rag.answer import QUOTED_ANSWER, Answer, Confidence, Draft, Escalated
 from rag.choices import kept
-from rag.comparison.blended import NEVER, Given, Oracle, drafted, routed
+from rag.comparison.blended import NEVER, Given, Oracle, drafted, first_attempt, routed
 from rag.comparison.curve_report import blocks, summary
 from rag.comparison.plots import Bar, bars
 from rag.comparison.routing import curve
@@ -20,7 +24,9 @@ from rag.costs.accounting import Trace
 from rag.errors import ModelUnreachableError
 from rag.evaluation.cases import Case, Reference
 from rag.evaluation.report_html import page
+from rag.expert import Expert
 from rag.verify.confidence import goes_on
+from waiting import events_of
 from writing_engine import MODEL, ollama
 
 
@@ -52,6 +58,36 @@ def test_the_score_is_the_one_that_auto_decides_by():
     assert drafted(answer(cost=None)).usd is None
 
 
+@pytest.mark.parametrize("quoting", [False, True])
+async def test_the_stored_score_is_the_one_that_auto_decides_by(two_papers, hash_embedder, quoting):
+    """Of a draft that only mode `draft` replaces, the draft's; of a quotation in every mode, the quotation's."""
+    draft = "The key-value cache takes 999 KiB for each token and was invented in Paris."
+    question = "How many bytes does the key-value cache need per token?"
+
+    def assistant(**more):
+        settings = RagSettings(drafter_sentences=0, **more)
+        larger = ScriptedChatModel("It needs 128 KiB [1].", name="large")
+        return Assistant(
+            library=two_papers, embedder=hash_embedder, settings=settings, expert=Expert(larger, settings=settings),
+            drafter=ScriptedChatModel(draft, name="small"), reader=WordReader() if quoting else None,
+            quotes_first=quoting,
+        )  # fmt: skip
+
+    events = await events_of(assistant().ask(question))
+    (raw,) = [event.confidence for event in events if isinstance(event, Drafted)]
+    shown = events[-1].answer
+    assert (shown.shown, shown.drafts[1].model) == (1, QUOTED_ANSWER)
+    case = Case(id="a", question=question, group="a", references=(), answerable=True)
+    found = await first_attempt(case, assistant())
+    decides = shown.confidence if quoting else raw
+    assert (found.judged.confidence.score, found.judged.confidence.vetoes) == (decides.score, decides.vetoes)
+    assert found.judged.drafts[found.judged.shown].text == (shown.drafts[1].text if quoting else draft)
+    given = drafted(found.shown, sure=found.judged.confidence)
+    for threshold in (0.0, max(0.0, given.score - 0.001), min(1.0, max(0.0, given.score + 0.001)), 1.0):
+        events = await events_of(assistant(auto_threshold=threshold).ask(question, mode="auto"))
+        assert any(isinstance(event, Escalated) for event in events) is (given.score < threshold)
+
+
 def test_the_oracle_is_right_as_often_as_stated_and_always_in_the_same_questions():
     drawn = [Oracle(accuracy=0.8).quality(f"q{n}") for n in range(4000)]
     assert sum(drawn) / len(drawn) == pytest.approx(0.8, abs=0.02)
@@ -81,6 +117,7 @@ def test_the_report_names_a_simulation_and_the_command_that_sets_the_threshold()
     assert text.count("<svg") == 3  # calls, time, money
     told = summary(made, wanted=0.5, most=1.0)
     assert 0.3 < told["recommended"] < 0.7
+    assert float(re.search(r"curve --set ([\d.]+)", text)[1]) >= told["recommended"]  # "below" decides
     worse = page(
         "x",
         blocks(routed([asked("q0"), asked("q3")], drafts, oracle=Oracle(accuracy=0.0)), about, wanted=0.5, most=1.0),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 from contextlib import aclosing
 
 import pytest
@@ -187,6 +188,26 @@ async def test_a_transformers_model_counts_and_times_itself(tiny_model, tmp_path
     assert told.stages_off < 0.05
     assert run.calls[0].memory > 10_000
     assert "own process" in run.calls[0].went_to
+
+
+@pytest.mark.parametrize(("threads", "used"), [(3, 3), (None, os.cpu_count())])
+async def test_a_transformers_model_writes_on_all_threads_whatever_the_embedder_set(tiny_model, threads, used):
+    import torch
+
+    model, found, before = TransformersChatModel(str(tiny_model), threads=threads), [], torch.get_num_threads()
+    torch.set_num_threads(1)  # as the embedder does
+    try:
+        await model.context_window()
+        network = model._loaded[1]
+        writes = network.generate
+        network.generate = lambda *a, **k: (found.append(torch.get_num_threads()), writes(*a, **k))[1]
+        messages = [{"role": "user", "content": "abc de"}]
+        assert [piece async for piece in model.stream(messages, max_tokens=2)]
+        assert found == [used]
+        assert torch.get_num_threads() == 1
+        assert await asyncio.to_thread(torch.get_num_threads) == 1
+    finally:
+        torch.set_num_threads(before)
 
 
 async def test_transformers_reads_no_pickle_and_downloads_nothing(tiny_model, tmp_path):

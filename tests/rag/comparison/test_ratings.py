@@ -49,6 +49,15 @@ def test_a_sheet_names_no_model_and_has_each_answer_once(tmp_path):
     assert [row["question"] for row in table] == ["Why?", "Why?", "How?", "How?"]
 
 
+def test_no_spreadsheet_takes_an_item_for_a_number(tmp_path):
+    calls = tuple(
+        Call(model=f"m{n}", question="a", retrieval=False, state="warm", repeat=0, text="x") for n in range(3000)
+    )
+    rows = items(replace(a_run(tmp_path), calls=calls))
+    assert len(rows) == 3000
+    assert not [item.id for item in rows if item.id[0] in "0123456789e"]
+
+
 def filled(path, rows, values):
     table = [{**row, "coherence": value} for row, value in zip(sheet(rows), values, strict=True)]
     path.write_text(as_csv(table), encoding="utf-8")
@@ -118,6 +127,22 @@ async def test_a_judge_is_asked_through_the_gate(tmp_path):
     gone = replace(judge, model=ScriptedChatModel(ModelUnreachableError("Gone.", "Start it.")))
     row = await judged(item, gone, terms)
     assert (row["coherence"], row["error"]) == (None, "Gone. Start it.")
+
+
+async def test_what_a_judge_cost_is_recorded_instead_of_the_maximum(tmp_path):
+    item = items(a_run(tmp_path))[0]
+    there = Destination("https://api.openai.com/v1", ("203.0.113.7",))
+    judge = Contender(
+        asked=Asked(setting="j", name="j"),
+        model=ScriptedChatModel("coherence: 4", name="gpt-5-mini", destination=there),
+    )
+    gate = Gate(tmp_path)
+    await judged(item, judge, Terms(max_tokens=5000, machine=MachineCosts(), gate=gate, consent=ScriptedUser("once")))
+    written = gate.audit.entries()
+    (cost,) = [row for row in written if row["event"] == "cost"]
+    (permitted,) = [row for row in written if row["event"] == "permitted"]
+    assert cost["permit"] == permitted["permit"]
+    assert 0 < cost["cost"] < permitted["price"]
 
 
 def test_the_command_writes_a_sheet_and_reads_two(tmp_path, capsys):

@@ -12,6 +12,7 @@ from rag.comparison.routing import (
     cpt,
     curve,
     gain_first,
+    in_digits,
     interval,
     longest_first,
     random_routing,
@@ -98,12 +99,33 @@ def test_equally_good_models_have_no_figures():
     assert recommended(same, wanted=0.8) is None
 
 
+def test_models_that_differ_only_by_rounding_are_equally_good():
+    made = cases((0.3, 1, 0.1, 1), (0.2, 0.2, 0.2, 1), (0.1, 0.1, 1, 1))  # the same three values, added in two orders
+    points = curve(made)
+    assert points[0].quality != points[-1].quality
+    assert (apgr(points), cpt(points, 0.5), recovered(0.5, points)) == (None, None, None)
+    low, high = interval(made, lambda some: apgr(curve(some))) or (0.0, 0.0)
+    assert max(abs(low), abs(high)) < 100
+
+
 def test_the_recommended_threshold_is_the_first_that_recovers_enough():
     assert recommended(curve(FOUR), wanted=0.8).threshold == 0.3
     assert recommended(curve(FOUR), wanted=1.5).threshold == 0.6
     assert recommended(curve(FOUR), wanted=1.5, most=0.3) is None
     worse = curve(cases((0.1, 1, 0, 1), (0.2, 1, 1, 1)))  # here the large model is the worse one
     assert recommended(worse, wanted=1.0).share == 0.5
+
+
+def test_a_threshold_is_written_so_that_what_it_was_chosen_for_is_below_it():
+    for threshold, written in (
+        (0.3, "0.300"),
+        (0.57, "0.570"),
+        (0.5550001, "0.556"),
+        (0.1234, "0.124"),
+        (1.0, "1.000"),
+    ):
+        assert in_digits(threshold) == written
+        assert float(written) >= threshold
 
 
 def test_the_wasted_draft_is_paid_for():

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from rag.__main__ import main as rag
-from rag.costs.ownership import Cloud, Local, Use, break_even, mixed_month
+from rag.costs.ownership import Cheaper, Cloud, Local, Use, break_even, mixed_month
 
 USE = Use.daily(360, days=20, input_tokens=6000, output_tokens=400)
 LOCAL = Local(
@@ -31,15 +31,15 @@ def test_the_worked_example_to_the_cent():
 
 
 def test_break_even_and_what_moves_it():
-    assert round(break_even(USE, LOCAL, CLOUD)) == 12_105
-    assert round(break_even(USE, replace(LOCAL, upkeep_hours=2), CLOUD)) == 9_047
-    assert round(break_even(USE, replace(LOCAL, upkeep_hours=1), CLOUD)) == 5_989
-    assert round(break_even(USE, LOCAL, replace(CLOUD, input_price=1, output_price=4))) == 25_031
-    assert round(break_even(USE, LOCAL, replace(CLOUD, input_price=4, output_price=16))) == 5_955
+    assert round(break_even(USE, LOCAL, CLOUD).above) == 12_105
+    assert round(break_even(USE, replace(LOCAL, upkeep_hours=2), CLOUD).above) == 9_047
+    assert round(break_even(USE, replace(LOCAL, upkeep_hours=1), CLOUD).above) == 5_989
+    assert round(break_even(USE, LOCAL, replace(CLOUD, input_price=1, output_price=4)).above) == 25_031
+    assert round(break_even(USE, LOCAL, replace(CLOUD, input_price=4, output_price=16)).above) == 5_955
 
 
 def test_at_both_sides_of_break_even_the_other_one_is_cheaper():
-    at = break_even(USE, LOCAL, CLOUD)
+    at = break_even(USE, LOCAL, CLOUD).above
     for questions, local_is_cheaper in ((at - 1, False), (at + 1, True)):
         use = replace(USE, questions=questions)
         assert (LOCAL.month(use) < CLOUD.month(use)) is local_is_cheaper
@@ -49,7 +49,44 @@ def test_at_both_sides_of_break_even_the_other_one_is_cheaper():
 
 def test_there_may_be_no_break_even():
     assert break_even(USE, LOCAL, replace(CLOUD, input_price=0.01, output_price=0.01)) is None  # always cheaper
-    assert break_even(USE, replace(LOCAL, price=0, idle_watts=0, upkeep_hours=0), CLOUD) == 0.0  # never dearer
+    assert break_even(USE, replace(LOCAL, price=0, idle_watts=0, upkeep_hours=0), CLOUD) == Cheaper()  # never dearer
+
+
+def test_a_machine_with_lower_fixed_costs_and_a_dearer_question_is_cheaper_up_to_break_even():
+    own = Local(price=0, watts=300, idle_watts=0, tariff=0.30, read_speed=30, write_speed=0.6)
+    use = replace(USE, questions=0)
+    fee = Cloud(input_price=0.05, output_price=0.25, fee=20)
+    found = break_even(use, own, fee)
+    at = 20 / (own.marginal(use) - fee.question(use))
+    assert (found.above, found.below) == (0.0, pytest.approx(at))
+    for questions, local_is_cheaper in ((0, True), (at - 1, True), (at + 1, False)):
+        month = replace(use, questions=questions)
+        assert (own.month(month) < fee.month(month)) is local_is_cheaper
+    free = replace(own, tariff=0.0)
+    gratis = Cloud(input_price=0, output_price=0, fee=20)
+    assert break_even(use, free, gratis) == Cheaper()  # a question costs the same: always cheaper
+    assert break_even(use, free, replace(gratis, fee=0)) is None
+
+
+def test_a_machine_that_is_busy_for_longer_than_it_is_on_gives_no_idle_power_back():
+    office = replace(LOCAL, on_hours=20)  # and busy for 40
+    assert office.kwh(USE) == pytest.approx(40 * 0.35)
+    assert office.month(USE) == pytest.approx(3600 / 48 + 3 * 45 + 14 * 0.30)
+    assert replace(LOCAL, on_hours=0).wait(USE) is None
+
+
+def test_the_command_says_up_to_which_number_the_machine_is_cheaper(capsys):
+    given = (
+        "--questions-per-day 300 --hardware-price 0 --watts 300 --kwh-price 0.3 --read-speed 30 --write-speed 0.6 "
+        "--fee 20 --input-price 0.05 --output-price 0.25"
+    )
+    assert rag(["ownership", *given.split()]) == 0
+    said = capsys.readouterr().out
+    assert "up to that your machine is cheaper" in said
+    assert "One machine answers at most" in said
+    with pytest.raises(SystemExit):
+        rag(["ownership", "--on-hours", "0"])
+    assert "--on-hours: must be above 0" in capsys.readouterr().err
 
 
 def test_waiting_and_room_for_questions():
