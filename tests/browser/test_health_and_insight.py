@@ -88,7 +88,7 @@ def test_insight_draws_the_figures_and_says_them_in_words(opened, quick, shot) -
     expect(opened.get_by_role("cell", name="writing the draft")).to_be_visible()
     opened.get_by_text("Show 2 answers").click()
     expect(opened.locator(".answers")).to_contain_text(
-        "confidence 70 % · 15 tokens/s · money $0.0110 · energy not measured"
+        "confidence 70% · 15 tokens/s · money $0.0110 · energy not measured"
     )
     expect(opened.locator(".answers")).to_contain_text("times not measured")
     shot(opened, "insight")

@@ -24,7 +24,7 @@ VISIBLE = """() => {
   while (walker.nextNode()) {
     const node = walker.currentNode;
     const element = node.nodeType === 1 ? node : node.parentElement;
-    if (!element.checkVisibility() || element.closest('script, style, code, [translate=no]')) continue;
+    if (!element.checkVisibility() || element.closest('script, style, code, a[href^="/thread/"], [translate=no]')) continue;
     if (element.closest('blockquote, .words, .snippet')) continue;
     if (node.nodeType === 3) found.push(node.data);
     else for (const name of ['title', 'aria-label', 'placeholder']) found.push(node.getAttribute(name) ?? '');

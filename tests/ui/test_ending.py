@@ -59,7 +59,7 @@ async def test_a_model_that_does_not_stop_is_killed_and_the_library_is_closed(ap
     made = create_autospec(Serving, instance=True)
     if hangs:
         made.close.side_effect = asyncio.Event().wait
-    for name, value in (("serving", made), ("library", library)):
+    for name, value in (("serving", made), ("whole_library", library)):
         opened = functools.cache(lambda value=value: value)
         opened()
         monkeypatch.setattr(core, name, opened)
