@@ -16,7 +16,6 @@ import numpy as np
 from ingest.embedders import KNOWN_EMBEDDERS, KnownEmbedder, known_embedder
 from ingest.errors import UserFacingError
 from ingest.installed import folders_of
-from ingest.priority import work_behind_questions
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -78,7 +77,7 @@ class SentenceTransformerEmbedder:
         self._folder = folder
         self._known = known or known_embedder(folder.name)
         self._lock = threading.Lock()
-        self._workers = ThreadPoolExecutor(_n_cores(), thread_name_prefix="embed", initializer=work_behind_questions)
+        self._workers = ThreadPoolExecutor(_n_cores(), thread_name_prefix="embed")
 
     @cached_property
     def name(self) -> str:

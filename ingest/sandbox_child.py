@@ -20,7 +20,6 @@ from ingest import confine
 from ingest.errors import UserFacingError, too_large, too_many_pages
 from ingest.orphan import send_on_parent_death
 from ingest.parse import parse_pdf
-from ingest.priority import work_behind_questions
 from ingest.typed_json import to_json
 
 if TYPE_CHECKING:
@@ -34,7 +33,6 @@ _STARTED_MB = 400  # address space if the start size cannot be read
 def _serve() -> None:
     """Parse the files named on standard input until it ends: the child's whole life."""
     parent = int(sys.argv[1])
-    work_behind_questions()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent handles Ctrl+C
     if sys.platform == "linux":
         send_on_parent_death(signal.SIGKILL, parent=parent)
