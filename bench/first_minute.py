@@ -10,9 +10,7 @@ Ollama on loopback. These are wall-clock times: run it on a quiet machine.
 from __future__ import annotations
 
 import argparse
-import os
 import shutil
-import subprocess
 import sys
 import tempfile
 import time
@@ -50,21 +48,8 @@ class Clock:
 class Real(Served):
     """The app as it is, with `python -m ui`."""
 
-    def start(self, patience: float = 300.0, **more: str) -> Real:
-        with self.log.open("ab") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "ui", "--no-browser", "--port", str(self.port)],
-                cwd=ROOT,
-                env=os.environ | {"SCHOLION_LIBRARY": str(self.library), "CHAINLIT_APP_ROOT": str(self.root)} | more,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-            )
-        until = time.monotonic() + patience
-        while not self.answers():
-            if time.monotonic() > until or self.process.poll() is not None:
-                raise TimeoutError(self.log.read_text())
-            time.sleep(0.1)
-        return self
+    def command(self) -> list[str]:
+        return ["-m", "ui"]
 
 
 def opened(browser: Any, url: str) -> Any:
@@ -79,7 +64,10 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--pdf", type=Path)
     parser.add_argument("--question", default=QUESTION)
-    options = parser.parse_args()
+    walk(parser.parse_args())
+
+
+def walk(options: argparse.Namespace) -> None:
     from playwright.sync_api import sync_playwright
 
     with tempfile.TemporaryDirectory() as name, sync_playwright() as driver, serving(ollama(FACT)) as engine:
@@ -87,10 +75,11 @@ def main() -> None:
         lines = [FACT, *(f"Line {n} tells how jar {n} was opened, weighed and closed." for n in range(40))]
         pdf = options.pdf or write_pdf(folder / "seeds.pdf", column(72, 720, lines), title="Seeds in Jars")
         server = Real(library=folder / "library", root=app_root(folder / "root"))
+        server.settings = {"OLLAMA_HOST": f"127.0.0.1:{engine.server_port}"}
         browser = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
         clock = Clock()
         try:
-            server.start(OLLAMA_HOST=f"127.0.0.1:{engine.server_port}")
+            server.start(patience=300)
             clock.tell("the first start, with the four sample papers added")
             page = opened(browser, server.url)
             clock.tell("the page is open and can be typed into")

@@ -90,23 +90,8 @@ class StampingDrafter(ScriptedChatModel):
 class Stamping(Served):
     """The app with that drafter."""
 
-    def start(self, patience: float = 300.0) -> Stamping:
-        with self.log.open("ab") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, __file__, "--serve", "--no-browser", "--port", str(self.port)],
-                cwd=ROOT,
-                env=os.environ
-                | {"SCHOLION_LIBRARY": str(self.library), "CHAINLIT_APP_ROOT": str(self.root)}
-                | {"SCHOLION_ANSWERS": "written"},
-                stdout=log,
-                stderr=subprocess.STDOUT,
-            )
-        until = time.monotonic() + patience
-        while not self.answers():
-            if time.monotonic() > until or self.process.poll() is not None:
-                raise TimeoutError(self.log.read_text())
-            time.sleep(0.2)
-        return self
+    def command(self) -> list[str]:
+        return [__file__, "--serve"]
 
 
 def serve(arguments: Sequence[str]) -> int:
@@ -168,7 +153,9 @@ def main() -> None:
 
     os.environ |= {"STAMPS": str(options.words), "STAMP_RATE": str(options.rate)}
     with tempfile.TemporaryDirectory() as name, sync_playwright() as driver:
-        server = Stamping(library=Path(name) / "library", root=app_root(Path(name) / "root")).start()
+        server = Stamping(library=Path(name) / "library", root=app_root(Path(name) / "root"))
+        server.settings = {"SCHOLION_ANSWERS": "written"}
+        server.start(patience=300)
         browser = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu", ONLY_HERE])
         try:
             first_view(browser, server.url)  # warms the server

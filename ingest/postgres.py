@@ -8,13 +8,11 @@ from __future__ import annotations
 
 import ipaddress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from ingest.errors import ChatDatabaseError, UserFacingError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from ingest.trouble import causes
 
 SCHEMES = ("postgresql", "postgres")
 PORT = 5432
@@ -135,7 +133,7 @@ async def connect(address: Address) -> Any:
 
 def code_of(error: BaseException) -> str | None:
     """Postgres's five letters for an error or its cause; None if it did not come from the server."""
-    return next((code for cause in _causes(error) if (code := getattr(cause, "sqlstate", None))), None)
+    return next((code for cause in causes(error) if (code := getattr(cause, "sqlstate", None))), None)
 
 
 def is_busy(error: BaseException) -> bool:
@@ -147,9 +145,7 @@ def may_pass(error: BaseException) -> bool:
     """Whether it may work later: no connection, a full disk, a lock, a server that is starting."""
     if (code := code_of(error)) is not None:
         return code.startswith(_PASSING) or code in _BUSY
-    return any(isinstance(cause, OSError) for cause in _causes(error)) or getattr(
-        error, "connection_invalidated", False
-    )
+    return any(isinstance(cause, OSError) for cause in causes(error)) or getattr(error, "connection_invalidated", False)
 
 
 def in_words(error: Exception, address: Address) -> UserFacingError:
@@ -169,15 +165,3 @@ def in_words(error: Exception, address: Address) -> UserFacingError:
     else:
         said, todo = "The chats are in Postgres at {words}, which does not answer.", f"{START} {UNSET}"
     return ChatDatabaseError(said.format(words=address.words, code=code), todo)
-
-
-def _causes(error: BaseException) -> Iterator[BaseException]:
-    """The error and its causes; SQLAlchemy keeps the driver's in `orig`."""
-    seen: set[int] = set()
-    rest: list[BaseException | None] = [error]
-    while rest:
-        cause = rest.pop(0)
-        if cause is not None and id(cause) not in seen:
-            seen.add(id(cause))
-            yield cause
-            rest += [getattr(cause, "orig", None), cause.__cause__]

@@ -63,12 +63,12 @@ def in_words(error: BaseException) -> UserFacingError | None:
     """What happened and what to do, if the disk or a database is to blame; None for any other error."""
     if isinstance(error, UserFacingError):
         return error
-    said = next(filter(None, map(_said, _causes(error))), None)
+    said = next(filter(None, map(_said, causes(error))), None)
     return (LibraryMismatchError if said is _DAMAGED else StorageError)(*said) if said else None
 
 
-def _causes(error: BaseException) -> Iterator[BaseException]:
-    """The error and its causes."""
+def causes(error: BaseException) -> Iterator[BaseException]:
+    """The error and its causes; SQLAlchemy keeps the driver's in `orig`."""
     seen: set[int] = set()
     rest: list[BaseException | None] = [error]
     while rest:
@@ -76,7 +76,7 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
         if cause is not None and id(cause) not in seen:
             seen.add(id(cause))
             yield cause
-            rest += [getattr(cause, "orig", None), cause.__cause__]  # SQLAlchemy wraps SQLite's in `orig`
+            rest += [getattr(cause, "orig", None), cause.__cause__]
 
 
 def _said(error: BaseException) -> tuple[str, str] | None:

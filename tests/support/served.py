@@ -48,10 +48,14 @@ class Served:
         self.program = ROOT / "tests/support/quick_ui.py"
         self.settings: dict[str, str] = {}
 
+    def command(self) -> list[str]:
+        """What Python runs."""
+        return [str(self.program)]
+
     def start(self, patience: float = 180.0) -> Served:
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, str(self.program), "--no-browser", "--port", str(self.port)],
+                [sys.executable, *self.command(), "--no-browser", "--port", str(self.port)],
                 cwd=ROOT,
                 env=os.environ
                 | {"SCHOLION_LIBRARY": str(self.library), "CHAINLIT_APP_ROOT": str(self.root)}

@@ -15,11 +15,12 @@ from starlette.requests import HTTPConnection
 from ingest import UserFacingError
 from rag.texts import now, said
 from ui.people import rules, who
+from ui.web import names
 from ui.web.pages import translated
 from ui.web.rate import is_static
 
 if TYPE_CHECKING:
-    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+    from starlette.types import ASGIApp, Receive, Scope, Send
 
     from ui.people.rules import At, Kind
 
@@ -85,9 +86,9 @@ class PeopleGuard:
             return receive
         body: Any = None
         if any(at.place == "body" for at in need.of):
-            content = await _read(receive)
-            receive = _again(content, receive)
-            body = _parsed(content)
+            content = await names.read_body(receive)
+            receive = names.body_again(content, receive)
+            body = names.json_of(content)
         for at in need.of:
             for name in _names(at, parts, connection, body):
                 rules.authorize(person, action, await thing(at.kind, name))
@@ -153,33 +154,6 @@ _PAGE = """<!doctype html>
 </body>
 </html>
 """
-
-
-async def _read(receive: Receive) -> bytes:
-    """The whole body; `BodyLimit` comes first and bounds it."""
-    pieces = []
-    while True:
-        message = await receive()
-        pieces.append(message.get("body", b""))
-        if not message.get("more_body"):
-            return b"".join(pieces)
-
-
-def _again(body: bytes, rest: Receive) -> Receive:
-    """A `receive` that repeats the body and then continues with the rest."""
-    messages: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
-
-    async def receive() -> Message:
-        return messages.pop() if messages else await rest()
-
-    return receive
-
-
-def _parsed(body: bytes) -> Any:
-    try:
-        return json.loads(body)
-    except (ValueError, RecursionError):
-        return None
 
 
 def needed(routes: Any, prefix: str = "") -> set[str]:

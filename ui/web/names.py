@@ -112,9 +112,9 @@ class NameGuard:
             said = _in_query(scope["query_string"])
             # a file upload is not JSON; its route reads it in pieces
             if path.startswith(_WITH_BODY) and scope["method"] != "GET" and path != "/project/file":
-                body = await _read(receive)
-                receive = _again(body, receive)
-                said += list(_names_in(_object(body)))
+                body = await read_body(receive)
+                receive = body_again(body, receive)
+                said += list(_names_in(json_of(body)))
             _check_each(said)
             if path != "/set-session-cookie":  # it names a session that does not exist yet
                 self._check_owner(said, HTTPConnection(scope))
@@ -153,14 +153,15 @@ def _in_query(query: bytes) -> list[tuple[str, object]]:
     return [(key, name) for key, name in asked if key in _IN_QUERY]
 
 
-def _object(body: bytes) -> object:
+def json_of(body: bytes) -> object:
+    """What the body says as JSON; None if it says nothing."""
     try:
         return json.loads(body)
     except (ValueError, RecursionError):
         return None  # let the route handle it
 
 
-async def _read(receive: Receive) -> bytes:
+async def read_body(receive: Receive) -> bytes:
     """The whole body; `BodyLimit` comes first and bounds it."""
     pieces = []
     while True:
@@ -170,7 +171,7 @@ async def _read(receive: Receive) -> bytes:
             return b"".join(pieces)
 
 
-def _again(body: bytes, rest: Receive) -> Receive:
+def body_again(body: bytes, rest: Receive) -> Receive:
     """A `receive` that repeats the body and then continues with the rest."""
     messages: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
 
