@@ -33,6 +33,7 @@ from ui.web import (
     incoming,
     insight_routes,
     library_routes,
+    patches,
     settings_routes,
     viewer,
     viewer_routes,
@@ -78,6 +79,11 @@ def install(app: FastAPI, *, uploads: UploadFolder) -> None:
 def _router(uploads: UploadFolder) -> APIRouter:
     router = APIRouter(include_in_schema=False)
     logged_in = [Depends(_logged_in)]
+
+    @router.get("/")
+    @router.get("/thread/{chat_id}")
+    async def first_page(request: Request) -> Response:
+        return await patches.first_page(request)
 
     @router.get("/healthz")
     def healthz() -> dict[str, str]:
