@@ -22,6 +22,7 @@ from ingest.errors import LibraryBusyError
 from ingest.settings import PROJECT, IngestSettings, bad_setting
 from ingest.terminal import prepare_output
 from ingest.trouble import in_words
+from ui.backup import command as backup_command
 from ui.chats import command as chats_command
 from ui.people.settings import providers, settings
 
@@ -43,7 +44,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m ui", description="Start Scholion on this machine.")
     parser.add_argument("--port", type=int, default=PORT, help=f"first port to try (default: {PORT})")
     parser.add_argument("--no-browser", action="store_true", help="do not open the browser")
-    chats_command.add_to(parser.add_subparsers(metavar="COMMAND"))
+    commands = parser.add_subparsers(metavar="COMMAND")
+    chats_command.add_to(commands)
+    backup_command.add_to(commands)
     parser.set_defaults(run=None)
     parser.epilog = f"`python -m ui people`: {PEOPLE_HELP}. `python -m ui api`: {API_HELP}."
     prepare_output()

@@ -183,7 +183,7 @@ def backup_line(folder: Path) -> Line:
         return Line(about="Backup", state="ok", said="There is nothing to copy yet.", facts={"bytes": 0})
     size = sum(_sizes(folder))
     said = f"A copy of the library takes {_size(size)}; Scholion makes none by itself."
-    todo = f"Close Scholion and copy the whole folder {folder}, regularly and to another disk."
+    todo = "Run `python -m ui backup FOLDER` regularly, with a folder on another disk; Scholion may be running."
     return Line(about="Backup", state="note", said=said, todo=todo, facts={"megabytes": round(size / 1e6)})
 
 

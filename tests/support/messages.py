@@ -33,6 +33,7 @@ TERMINAL = (
     *("rag/__main__.py", "rag/commands/", "rag/evaluation/", "rag/adapt/", "rag/models/adapters.py", "ui/start.py"),
     *("rag/comparison/ratings.py", "rag/comparison/report.py", "rag/comparison/run.py", "rag/comparison/sheets.py"),
     *("ui/chats/command.py", "ui/chats/move.py", "ui/people/command.py", "ui/people/settings.py", "ui/api/"),
+    *("ui/backup/", "ingest/snapshot.py"),
 )
 """Read in a terminal or by a program only: English."""
 WHOLE = (

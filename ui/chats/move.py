@@ -87,6 +87,33 @@ def left_behind(folder: Path, address: Address) -> int:
     return chats if chats and not asyncio.run(_count(address)) else 0
 
 
+def copy_to_file(address: Address, file: Path) -> None:
+    """Write all chats of the database to a new file, as they are at one moment; nothing is changed or held up.
+
+    Raises:
+        UserFacingError: the database cannot be read.
+    """
+    try:
+        asyncio.run(_copy_to_file(address, file))
+    except (UserFacingError, sqlite3.Error):
+        raise
+    except Exception as error:  # noqa: BLE001 - whatever the driver raises
+        raise postgres.in_words(error, address) from None
+
+
+async def _copy_to_file(address: Address, file: Path) -> None:
+    await prepare(address)
+    connection = await postgres.connect(address)
+    try:
+        async with connection.transaction(isolation="repeatable_read", readonly=True):
+            with closing(sqlite3.connect(file)) as db:
+                db.executescript(schema())
+                await _copy(_DatabaseTable(connection), _FileTable(db), lambda _: None)
+                db.execute("PRAGMA journal_mode=DELETE")
+    finally:
+        await connection.close()
+
+
 async def _to_postgres(folder: Path, address: Address, tell: Callable[[str], None]) -> Moved:
     file = folder / FILE
     if (damaged := salvage(file)) is not None:
