@@ -288,13 +288,18 @@ def steps(library: Library, asked: list[str], vectors: np.ndarray) -> None:
     lexical, *_ = timed(lambda i: library.search_words(match_expression(asked[i]), CANDIDATES), n)
     text, *_ = timed(lambda i: library.chunks([name for name, _ in hits[i]]), n)  # type: ignore[attr-defined]
     rows, *_ = timed(lambda i: library.vectors_of([name for name, _ in hits[i]]), n)  # type: ignore[attr-defined]
-    papers, *_ = timed(lambda _: library.papers(), 5)
+    library.tag([paper.id for paper in library.papers()[::2]], "half")
+    first, *_ = timed(lambda _: library.papers(), 1)  # after a change
+    papers, *_ = timed(lambda _: library.papers(), 50)
+    tagged, *_ = timed(lambda _: library.tagged("half"), 50)
     for name, seconds in (
         ("dense", dense),
         ("words", lexical),
         ("100 chunks", text),
         ("100 vectors", rows),
-        ("all papers", papers),
+        ("all papers, after a change", first),
+        ("all papers, again", papers),
+        ("the papers of a tag of half", tagged),
     ):
         print(f"    {name}: {percentiles(seconds)}", flush=True)
 

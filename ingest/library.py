@@ -4,7 +4,7 @@ SQLite is the truth; the vector index is built from it and repaired from it. A p
 is set, and that is written last. Any process may read; whoever writes, or opens Chroma, must own the library.
 
 It is a long file because its methods share a connection, a lock and an owner. What stands by itself has a file of its
-own: `schema`, `word_index`, `ledger`, `tags`, `repair`.
+own: `schema`, `word_index`, `ledger`, `tags`, `kept`, `repair`.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ from filelock import FileLock, Timeout
 from ingest import files, folder, ledger, schema, tags
 from ingest.annotation import Annotation
 from ingest.errors import LibraryBusyError, LibraryMismatchError, StorageError, UnknownPaperError
+from ingest.kept import Kept
 from ingest.overview import LISTS, PAPER, Listed, as_paper, overview
 from ingest.paper import Chunk, Page, Paper, ParsedPaper, Publication
 from ingest.schema import UNFINISHED
@@ -70,7 +71,8 @@ class Library:
         self.ledger = ledger.Ledger(lambda: self._db)
         self._tags = tags.Tags(lambda: self._db)
         self._vectors: VectorIndex | None = None
-        self._words = WordIndex(lambda: self._db)
+        self._kept = Kept(lambda: self._db, self._connected)
+        self._words = WordIndex(lambda: self._db, n_chunks_of=self.n_chunks_of)
         if well_formed(str(self.folder)) != str(self.folder):
             raise StorageError(
                 f"The name of the library's folder is not UTF-8: {well_formed(str(self.folder))}.",
@@ -97,11 +99,16 @@ class Library:
 
     def papers(self, ids: Iterable[str] | None = None) -> list[Paper]:
         """All finished papers, or those among `ids`, in the order in which they were added."""
-        query = f"SELECT {PAPER} FROM papers WHERE finished_at IS NOT NULL"  # noqa: S608 constant columns
         if ids is None:
-            return [as_paper(row) for row in self._db.execute(f"{query} ORDER BY added_at, id")]
-        query += " AND id IN (SELECT value FROM json_each(?)) ORDER BY added_at, id"
-        return [as_paper(row) for row in self._db.execute(query, (json.dumps(list(ids)),))]
+            return list(self._kept.papers().papers)
+        wanted = list(ids)
+        if (found := self._kept.among(wanted)) is not None:
+            return found
+        query = (
+            f"SELECT {PAPER} FROM papers WHERE finished_at IS NOT NULL "  # noqa: S608 constant columns
+            "AND id IN (SELECT value FROM json_each(?)) ORDER BY added_at, id"
+        )
+        return [as_paper(row) for row in self._db.execute(query, (json.dumps(wanted),))]
 
     def like(self, paper: Paper, *, among: Callable[[str], bool] | None = None) -> Paper | None:
         """Another paper that is probably the same one from another file: same DOI, or same title and an author.
@@ -172,11 +179,13 @@ class Library:
 
     def added_at(self) -> dict[str, str]:
         """When each finished paper was added, by its id: ISO 8601, UTC."""
-        return dict(self._db.execute("SELECT id, added_at FROM papers WHERE finished_at IS NOT NULL").fetchall())
+        return dict(self._kept.papers().added_at)
 
     def tags(self) -> dict[str, list[str]]:
-        """Ids of the papers with each tag, tags by name."""
-        return self._tags.all()
+        """Ids of the papers with each tag, in the order of adding; tags by name."""
+        place = self._kept.papers().place
+        found = {tag: [name for name in names if name in place] for tag, names in self._tags.all().items()}
+        return {tag: sorted(names, key=place.__getitem__) for tag, names in found.items() if names}
 
     def tags_of(self, paper_id: str) -> list[str]:
         """The tags of one paper, by name."""
@@ -188,8 +197,14 @@ class Library:
         Raises:
             TagError: no paper carries it.
         """
-        ids = set(self._tags.all()[self._tags.known(tag)])
-        return [paper for paper in self.papers() if paper.id in ids]
+        return self.papers(self._tags.with_tag(self._tags.known(tag)))
+
+    def n_chunks_of(self, paper_ids: Sequence[str]) -> int:
+        """Number of chunks of these papers together."""
+        if (known := self._kept.n_chunks(paper_ids)) is not None:
+            return known
+        query = "SELECT count(*) FROM chunks WHERE paper_id IN (SELECT value FROM json_each(?))"
+        return int(self._db.execute(query, (json.dumps(list(paper_ids)),)).fetchone()[0])
 
     def n_chunks(self, paper_id: str | None = None) -> int:
         """Number of chunks of a paper, or of the whole library."""
@@ -574,6 +589,7 @@ class Library:
                 connection.close()
             self._connections.clear()
             self._threads = threading.local()
+            self._kept.forget()
             self._close_vectors()
             if self._owner.is_locked:
                 (self.folder / "owner.json").unlink(missing_ok=True)
@@ -585,14 +601,17 @@ class Library:
         """This thread's connection; `with self._db as db` is a transaction."""
         connection: _Connection | None = getattr(self._threads, "connection", None)
         if connection is None:
-            connection = sqlite3.connect(
-                self.folder / "library.db", timeout=30, check_same_thread=False, factory=_Connection
-            )
-            connection.execute("PRAGMA foreign_keys=ON")
-            connection.execute("PRAGMA secure_delete=ON")  # a removed paper leaves no text in free pages
-            self._threads.connection = connection
-            with self._guard:
-                self._connections.add(connection)
+            self._threads.connection = connection = self._connected()
+        return connection
+
+    def _connected(self) -> _Connection:
+        connection = sqlite3.connect(
+            self.folder / "library.db", timeout=30, check_same_thread=False, factory=_Connection
+        )
+        connection.execute("PRAGMA foreign_keys=ON")
+        connection.execute("PRAGMA secure_delete=ON")  # a removed paper leaves no text in free pages
+        with self._guard:
+            self._connections.add(connection)
         return connection
 
     def _corrected(self, paper_id: str) -> list[str]:

@@ -19,6 +19,9 @@ CREATE TABLE IF NOT EXISTS tags (
     PRIMARY KEY (paper_id, tag)) WITHOUT ROWID;
 """
 
+_FINISHED = "paper_id NOT IN (SELECT id FROM papers WHERE finished_at IS NULL)"
+"""Answered by an index; the row of a paper is long."""
+
 
 class Tags:
     """A table of (paper, tag). A tag exists while a paper has it."""
@@ -27,15 +30,22 @@ class Tags:
         self._db = connection
 
     def all(self) -> dict[str, list[str]]:
-        """Ids of the finished papers with each tag; tags by name, papers in order of addition."""
-        rows = self._db().execute(
-            "SELECT t.tag, p.id FROM tags t JOIN papers p ON p.id = t.paper_id WHERE p.finished_at IS NOT NULL "
-            "ORDER BY p.added_at, p.id"
-        )
+        """Ids of the finished papers with each tag; tags by name, papers by id."""
+        rows = self._db().execute(f"SELECT tag, paper_id FROM tags WHERE {_FINISHED} ORDER BY paper_id")  # noqa: S608 constant text
         found: dict[str, list[str]] = {}
         for tag, paper_id in rows:
             found.setdefault(tag, []).append(paper_id)
         return dict(sorted(found.items(), key=lambda item: item[0].casefold()))
+
+    def with_tag(self, tag: str) -> list[str]:
+        """Ids of the papers with a tag as it is spelled in the library."""
+        rows = self._db().execute(f"SELECT paper_id FROM tags WHERE tag = ? AND {_FINISHED}", (tag,))  # noqa: S608 constant text
+        return [row[0] for row in rows]
+
+    def names(self) -> list[str]:
+        """The tags, by name."""
+        rows = self._db().execute(f"SELECT DISTINCT tag FROM tags WHERE {_FINISHED}")  # noqa: S608 constant text
+        return sorted((row[0] for row in rows), key=str.casefold)
 
     def of(self, paper_id: str) -> list[str]:
         """The tags of one paper, by name."""
@@ -48,7 +58,7 @@ class Tags:
         Raises:
             TagError: no paper has it.
         """
-        tags = self.all()
+        tags = self.names()
         for name in tags:
             if name.casefold() == clean(tag).casefold():
                 return name
@@ -62,7 +72,7 @@ class Tags:
             TagError: it is empty or too long.
         """
         name = clean(tag)
-        name = next((known for known in self.all() if known.casefold() == name.casefold()), name)
+        name = next((known for known in self.names() if known.casefold() == name.casefold()), name)
         with self._db() as db:
             db.executemany("INSERT OR IGNORE INTO tags VALUES (?, ?)", [(paper_id, name) for paper_id in paper_ids])
         return name

@@ -63,6 +63,7 @@ from rag.verify.confidence import goes_on, score, wants_expert
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Sequence
 
+    from ingest import Paper
     from rag.answer import Confidence
     from rag.message import Message
     from rag.models.chat import ChatModel
@@ -584,11 +585,17 @@ class Assistant:
         return plan(question, scope=self._scope(paper_ids, tag), history=history)
 
     def _scope(self, paper_ids: Sequence[str] | None, tag: str | None) -> Scope:
-        chosen = None if paper_ids is None else [self.library.paper(name) for name in dict.fromkeys(paper_ids)]
+        chosen = None if paper_ids is None else self._chosen(list(dict.fromkeys(paper_ids)))
         if tag is None:
-            return Scope(tuple(self.library.papers()), whole=True) if chosen is None else Scope(tuple(chosen))
+            return Scope(tuple(self.library.papers()), whole=True) if chosen is None else Scope(tuple(chosen.values()))
         tagged = self.library.tagged(tag)
-        return Scope(tuple(paper for paper in tagged if chosen is None or paper in chosen), tag=tag)
+        return Scope(tuple(paper for paper in tagged if chosen is None or paper.id in chosen), tag=tag)
+
+    def _chosen(self, names: Sequence[str]) -> dict[str, Paper]:
+        """The papers with these ids, or with the only ids that begin so, by id and in this order."""
+        found = {paper.id: paper for paper in self.library.papers(names)}
+        papers = [found.get(name) or self.library.paper(name) for name in names]
+        return {paper.id: paper for paper in papers}
 
     def _checked(self, question: str) -> str:
         question = well_formed(question).strip()

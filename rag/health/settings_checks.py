@@ -29,13 +29,16 @@ _BOTH: Final[tuple[type[BaseSettings], ...]] = (IngestSettings, RagSettings)
 FOR_TESTS: Final = {"SCHOLION_DATA", "SCHOLION_TEST_EXPERT"}
 """Read by tests and benchmarks only."""
 
-OF_PEOPLE: Final = {"SCHOLION_PEOPLE", "SCHOLION_ADDRESS", "SCHOLION_LISTEN"}
-"""Read by the app, for several people (`ui.people.settings`)."""
+OF_THE_APP: Final = {
+    *("SCHOLION_PEOPLE", "SCHOLION_ADDRESS", "SCHOLION_LISTEN"),
+    *("SCHOLION_METRICS", "SCHOLION_LOG", "SCHOLION_FINISH_SECONDS"),
+}
+"""Read by the app, for several people (`ui.people.settings`) and for whoever runs it (`ui.operate.settings`)."""
 
 
 def known() -> set[str]:
     """The names of all settings, in capitals."""
-    return {f"{PREFIX}{name.upper()}" for kind in _BOTH for name in kind.model_fields} | FOR_TESTS | OF_PEOPLE
+    return {f"{PREFIX}{name.upper()}" for kind in _BOTH for name in kind.model_fields} | FOR_TESTS | OF_THE_APP
 
 
 def set_now() -> dict[str, str]:

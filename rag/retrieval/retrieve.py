@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ingest.vectors import DEEPEST, EXACT
 from rag.answer import Passage
 from rag.retrieval.ranker import ranker_for
 from rag.words import content_words, query_words, split_sentences, words_of
@@ -128,12 +129,10 @@ class Retriever:
         """
         self._library.check_embedder(self._embedder.name)
         ranker = ranker_for(self._embedder.name)
-        among = None if paper_ids is None else self._library.chunk_ids(paper_ids)
         wanted = None if within is None else set(within)
-        if wanted is not None:
-            among = [name for name in (self._library.chunk_ids() if among is None else among) if name in wanted]
         mapped = ranker.mapped(vector)
-        dense = dict(self._library.vectors.search(mapped / np.linalg.norm(mapped), CANDIDATES, among=among))
+        near, n_searched = self._nearest(mapped / np.linalg.norm(mapped), paper_ids, wanted)
+        dense = dict(near)
         match = match_expression(question, self._terms.expand(question, paper_ids).words if self._terms else ())
         lexical = dict(self._library.search_words(match, CANDIDATES, paper_ids=paper_ids)) if match else {}
         if wanted is not None:
@@ -181,11 +180,33 @@ class Retriever:
             for marker, i in enumerate((order[j] for j in chosen), start=1)
             if chunks[names[i]].paper_id in papers
         )
-        n_searched = len(among) if among is not None else self._library.n_chunks()
         on_topic = bool((vectors @ vector).max() >= floor(n_searched))
         by_name = {names[i]: reading for i, reading in of_chunk.items()}
         kept = tuple(by_name[p.chunk.id] for p in passages if p.chunk.id in by_name)
         return Found(passages, on_topic, kept, reading_seconds)
+
+    def _nearest(
+        self, vector: Vectors, paper_ids: Sequence[str] | None, wanted: set[str] | None
+    ) -> tuple[list[tuple[str, float]], int]:
+        """The nearest chunks by meaning, and how many were searched.
+
+        Of a large scope, the ids of its chunks are not even read: more of all are asked for, and a chunk's id names
+        its paper. The depth is that of `ChromaIndex.search`, so the same are found.
+        """
+        index, total = self._library.vectors, self._library.n_chunks()
+        if paper_ids is None and wanted is None:
+            return index.search(vector, CANDIDATES), total
+        if wanted is None and paper_ids is not None:
+            n = self._library.n_chunks_of(paper_ids)
+            if n > EXACT and (depth := CANDIDATES + 2 * CANDIDATES * total // n) <= DEEPEST:
+                papers = set(paper_ids)
+                found = [hit for hit in index.search(vector, depth) if hit[0].partition(":")[0] in papers]
+                if len(found) >= CANDIDATES:
+                    return found[:CANDIDATES], n
+        among = self._library.chunk_ids(paper_ids)
+        if wanted is not None:
+            among = [name for name in among if name in wanted]
+        return index.search(vector, CANDIDATES, among=among), len(among)
 
     def _readings(self, question: str, texts: Sequence[str]) -> Sequence[Reading]:
         """The reader's readings; empty if there is no reader or it fails, and then the search's order is kept."""

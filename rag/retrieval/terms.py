@@ -95,6 +95,7 @@ class Terms:
         self.glossary = Glossary(library.folder / "glossary.csv")
         self._mined: dict[str, tuple[Meaning, ...]] = {}
         self._whole: tuple[frozenset[str], Index] = (frozenset(), Index(()))
+        self._scoped: tuple[frozenset[str], Index] = (frozenset(), Index(()))
         self._guard = Lock()
         self._warming = False
 
@@ -111,7 +112,12 @@ class Terms:
         """The abbreviations of these papers, or of all; unknown papers have none."""
         everything = frozenset(paper.id for paper in self._library.papers())
         if paper_ids is not None:
-            return Index(m for name in sorted(everything.intersection(paper_ids)) for m in self._mine(name))
+            scope = everything.intersection(paper_ids)
+            last, index = self._scoped
+            if last != scope:
+                index = Index(m for name in sorted(scope) for m in self._mine(name))
+                self._scoped = (scope, index)  # a chat asks the same papers again
+            return index
         if (self._mined_by or self)._warming:  # noqa: SLF001 - one of us
             everything = everything.intersection((self._mined_by or self)._mined.copy())  # noqa: SLF001 - one of us
         known, index = self._whole

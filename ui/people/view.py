@@ -202,6 +202,11 @@ class View(Library):
         among = self._narrowed(None)
         return self._whole.n_chunks() if among is None else len(self._whole.chunk_ids(among))
 
+    def n_chunks_of(self, paper_ids: Sequence[str]) -> int:
+        """As of `Library`, of what is seen."""
+        among = self._narrowed(paper_ids)
+        return self._whole.n_chunks_of(paper_ids if among is None else among)
+
     def chunk(self, chunk_id: str) -> Chunk | None:
         """As of `Library`, of what is seen."""
         return self.chunks([chunk_id]).get(chunk_id)
