@@ -32,6 +32,7 @@ from ui import (
 from ui.chats import editing, where
 from ui.chats.history import ChatHistory, UploadFolder
 from ui.errors import visible, visible_briefly
+from ui.operate import requests
 from ui.people import sign_in
 from ui.people.settings import providers
 from ui.people.settings import settings as several
@@ -55,6 +56,7 @@ guard.install(
     public_host=several().public_host,
 )
 routes.install(server, uploads=attachments)
+server.add_middleware(requests.Requests)
 
 
 @cl.data_layer
@@ -75,6 +77,7 @@ if not several().people:
 @cl.on_app_startup
 async def startup() -> None:
     """Load the models in the background."""
+    requests.begin()
     core.begin()
     offer.begin()
 

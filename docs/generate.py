@@ -38,10 +38,11 @@ def settings() -> str:
     """A table of all settings with their defaults."""
     from ingest.settings import PROJECT, IngestSettings
     from rag.settings import RagSettings
+    from ui.operate.settings import OperateSettings
     from ui.people.settings import PeopleSettings
 
     rows = ["| variable | default | meaning |", "|---|---|---|"]
-    for cls in (IngestSettings, RagSettings, PeopleSettings):
+    for cls in (IngestSettings, RagSettings, PeopleSettings, OperateSettings):
         for name, field in cls.model_fields.items():
             default = field.default
             if isinstance(default, Path):

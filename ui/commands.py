@@ -17,6 +17,7 @@ from rag.retrieval.terms import Terms
 from rag.texts import _, counted, number
 from ui import composer, conversation, core, scope
 from ui.exports import table as tables
+from ui.operate.metrics import watched
 
 if TYPE_CHECKING:
     from ingest import Paper
@@ -119,7 +120,7 @@ def _named(paper: Paper) -> str:
 
 async def _cell(assistant: Assistant, question: str, paper: Paper) -> tuple[str, dict[str, Any]]:
     """The cell's text, and what it took."""
-    async with aclosing(assistant.ask(question, mode="draft", paper_ids=[paper.id])) as events:
+    async with aclosing(watched(assistant.ask(question, mode="draft", paper_ids=[paper.id]))) as events:
         async for event in events:
             if isinstance(event, Answered):
                 return tables.cell(event.answer), figures_of(event.answer, first_word=None)

@@ -31,6 +31,7 @@ from rag.sanitise import Sanitiser
 from rag.saved_answer import answer_facts, load_answer
 from rag.texts import _, counted, ngettext, number, said
 from ui import consent_question, core, ending, export, panel, refinement, scope
+from ui.operate.metrics import watched
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Collection, Coroutine, Iterable
@@ -302,8 +303,8 @@ async def _show(events: AsyncGenerator[Event, None], question: str) -> Answer | 
     await reply.open()
     with ending.kept():
         try:
-            async with aclosing(events):  # so that Stop also stops the model's server
-                async for event in events:
+            async with aclosing(watched(events)) as seen:  # so that Stop also stops the model's server
+                async for event in seen:
                     await reply.take(event)
         except asyncio.CancelledError:
             await reply.abandon(_("(stopped)"))

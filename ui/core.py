@@ -12,7 +12,9 @@ from functools import cache
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 from ingest import Ingest, IngestSettings, Library, UserFacingError
+from rag.texts import _
 from ui import ending
+from ui.operate.settings import settings as settings_of_process
 from ui.serving import Serving
 from ui.web.removals import Removals
 
@@ -32,6 +34,7 @@ PATIENCE_SECONDS = 20.0
 """How long loading the models waits for a first page to open."""
 
 _page_open = asyncio.Event()
+_loaded = threading.Event()
 _stopping = threading.Event()
 _tasks: set[asyncio.Task[None]] = set()
 
@@ -163,8 +166,10 @@ def serving() -> Serving:
 @contextmanager
 def answering() -> Iterator[Assistant]:
     """The assistant for one answer: its models stay until the answer has ended, whatever is chosen meanwhile."""
+    if ending.has_begun():
+        raise UserFacingError(_("Scholion is being stopped, so no new answer begins."), _("Ask again in a minute."))
     current = assistant()
-    with serving().using(current) if serving.cache_info().currsize else nullcontext():
+    with ending.underway(), serving().using(current) if serving.cache_info().currsize else nullcontext():
         yield current
 
 
@@ -191,10 +196,17 @@ def order_key() -> str:
 
 def begin() -> None:
     """Load the models in the background once the first page is shown, because loading would slow the page down."""
-    ending.watch(cut_off=_kill_models)
+    ending.watch(cut_off=_kill_models, finish_seconds=settings_of_process().finish_seconds)
     task = asyncio.create_task(_warm_up())
     _tasks.add(task)
     task.add_done_callback(_tasks.discard)
+
+
+def not_ready() -> str | None:
+    """Why no question should come to this process now: `stopping` or `loading`; None if there is no reason."""
+    if _stopping.is_set() or ending.has_begun():
+        return "stopping"
+    return None if _loaded.is_set() else "loading"
 
 
 def page_is_open() -> None:
@@ -236,6 +248,7 @@ async def _warm_up() -> None:
         loading = serving().current
         with serving().using(loading):
             await loading.warm_up()
+        _loaded.set()
         await asyncio.to_thread(_resume)
     except UserFacingError as error:
         log.warning("The models could not be loaded: %s", error)

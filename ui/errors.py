@@ -15,6 +15,7 @@ from rag.health import faults
 from rag.inert import inert
 from rag.texts import _, said
 from ui import core
+from ui.operate import metrics
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -27,6 +28,7 @@ T = TypeVar("T")
 
 def sentence(error: Exception) -> str:
     """The message for the user; an unexpected error gets a number, found in the health report and in the log."""
+    metrics.errors.add(type(error).__name__)
     if known := in_words(error):
         return said(str(known))
     number = secrets.token_hex(3)

@@ -12,6 +12,7 @@ from ingest.terminal import well_formed
 from rag.answer import Answered, TextDelta
 from ui import core
 from ui.api.errors import ApiError
+from ui.operate.metrics import watched
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -58,7 +59,7 @@ async def events(wish: Wish, key: ApiKey) -> AsyncGenerator[str | Answer, None]:
             max_tokens=wish.max_tokens,
             temperature=wish.temperature,
         )
-        async with aclosing(asked) as found:
+        async with aclosing(watched(asked)) as found:
             async for event in found:
                 if isinstance(event, TextDelta):
                     yield event.text

@@ -78,7 +78,7 @@ class PeopleGuard:
         scope = connection.scope
         action, parts = rules.action_of(scope.get("method", "GET"), scope["path"])
         need = rules.NEEDS.get(action)
-        if need and need.role == "here" and not _is_here(scope):
+        if need and need.role == "here" and not is_here(scope):
             raise rules.NoSuchThingError(rules.GONE)
         person = who.asking() if need and need.role in {"person", "admin"} else None
         rules.authorize(person, action)
@@ -121,7 +121,8 @@ def _names(at: At, parts: dict[str, str], connection: HTTPConnection, body: Any)
     return [said.partition("/")[0]] if at.kind == "upload" else [said]
 
 
-def _is_here(scope: Scope) -> bool:
+def is_here(scope: Scope) -> bool:
+    """Whether a program on this machine asks; who comes through a proxy is where the proxy says."""
     host = str((scope.get("client") or ("",))[0])
     try:
         return ipaddress.ip_address(host.partition("%")[0]).is_loopback

@@ -109,8 +109,8 @@ NEEDS: dict[str, Need] = {
     # not at all: a cookie that ended would give another; what else we do not use
     **dict.fromkeys(("POST /auth/jwt", "POST /auth/header"), _CLOSED),
     **{f"{how} {path}": _CLOSED for path in _CLOSED_PATHS for how in ("GET", "HEAD", "POST", "PUT", "DELETE")},
-    # programs on this machine; the second also shows a key that only the library's folder has
-    **dict.fromkeys(("GET /healthz", "POST /library"), _HERE),
+    # programs on this machine; the last also shows a key that only the library's folder has
+    **dict.fromkeys(("GET /healthz", "GET /readyz", "GET /metrics", "POST /library"), _HERE),
     # chats
     "MOUNT /ws/socket.io": _PERSON,
     **dict.fromkeys(

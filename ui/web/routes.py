@@ -25,6 +25,7 @@ from ui import core
 from ui.api.app import api
 from ui.api.keys import PATH
 from ui.comparing import routes as compare_routes
+from ui.operate import routes as operate_routes
 from ui.people import who
 from ui.texts import routes as texts_routes
 from ui.web import (
@@ -64,6 +65,7 @@ def install(app: FastAPI, *, uploads: UploadFolder) -> None:
     routes = app.router.routes
     before = list(routes)
     router = _router(uploads)
+    router.include_router(operate_routes.router())
     for pages in (health_routes, insight_routes, compare_routes):
         router.include_router(pages.router(), dependencies=[Depends(_logged_in)])
     for closed in (*_CLOSED, *([f"{PATH}/{{path:path}}"] if who.is_on() else [])):

@@ -329,9 +329,11 @@ def test_who_has_no_accounts_does_not_load_them() -> None:
 
 
 def test_the_doctor_knows_the_settings() -> None:
-    from rag.health.settings_checks import OF_PEOPLE
+    from rag.health.settings_checks import OF_THE_APP
+    from ui.operate.settings import OperateSettings
 
-    assert {f"SCHOLION_{name.upper()}" for name in PeopleSettings.model_fields} == OF_PEOPLE
+    both = (*PeopleSettings.model_fields, *OperateSettings.model_fields)
+    assert {f"SCHOLION_{name.upper()}" for name in both} == OF_THE_APP
 
 
 def test_with_accounts_the_public_address_is_answered() -> None:

@@ -1,0 +1,274 @@
+"""What whoever runs Scholion for others sees: numbers without names, readiness, numbered requests, an orderly end."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import re
+import signal
+import threading
+import time
+from contextlib import aclosing
+
+import pytest
+from fastapi.testclient import TestClient
+from test_render import make_answer
+
+from ingest import UserFacingError
+from rag.answer import Answered, Queued, Retrieved, TextDelta
+from rag.costs.accounting import Trace
+from ui import ending
+from ui.operate import exposition, metrics, requests
+from ui.operate.settings import OperateSettings
+
+SAMPLE = re.compile(r'([a-z_:][a-z0-9_:]*)(?:\{((?:[a-z_]+="(?:[^"\\\n]|\\["\\n])*",?)*)\})? (\S+)', re.IGNORECASE)
+LABEL = re.compile(r'([a-z_]+)="((?:[^"\\\n]|\\["\\n])*)"')
+
+
+def parsed(text: str) -> tuple[dict[str, str], dict[tuple[str, frozenset[tuple[str, str]]], float]]:
+    """The types and the samples of a text in exposition format 0.0.4, by its own grammar."""
+    types, samples = {}, {}
+    assert text.endswith("\n")
+    for line in text.splitlines():
+        if line.startswith("# HELP "):
+            continue
+        if line.startswith("# TYPE "):
+            _, _, name, kind = line.split(" ")
+            assert name not in types, "one group for each metric"
+            types[name] = kind
+            continue
+        found = SAMPLE.fullmatch(line)
+        assert found, line
+        name, labels, value = found.groups()
+        base = re.sub(r"_(bucket|sum|count)$", "", name)
+        assert types.get(base) == "histogram" or name in types, line
+        key = (name, frozenset(LABEL.findall(labels or "")))
+        assert key not in samples, "each sample once"
+        samples[key] = float(value)
+    return types, samples
+
+
+def of(name: str, **labels: str) -> float | None:
+    return parsed(metrics.text())[1].get((name, frozenset(labels.items())))
+
+
+@pytest.fixture
+def measured(app, monkeypatch):
+    """The settings are as the test says."""
+
+    def set_to(**values) -> None:
+        made = OperateSettings(**values)
+        monkeypatch.setattr("ui.operate.routes.settings", lambda: made)
+        monkeypatch.setattr("ui.operate.requests.settings", lambda: made)
+
+    return set_to
+
+
+@pytest.fixture
+def client(app):
+    from chainlit.server import app as server
+
+    return TestClient(server, base_url="http://localhost:8000", client=("127.0.0.1", 50000))
+
+
+def test_the_text_is_what_prometheus_reads() -> None:
+    counted = exposition.Metric("x_total", "Things.", labels=("kind",))
+    counted.add('a "b"\\\n', n=2)
+    counted.add("c")
+    timed = exposition.Histogram("y_seconds", "Times.", bounds=(0.1, 1.0), label="stage")
+    for seconds in (0.05, 0.1, 0.5, 7.0):
+        timed.observe(seconds, "read")
+    types, samples = parsed(exposition.text_of([counted, timed]))
+    assert types == {"x_total": "counter", "y_seconds": "histogram"}
+    assert samples["x_total", frozenset({("kind", 'a \\"b\\"\\\\\\n')})] == 2
+    buckets = {dict(labels)["le"]: n for (name, labels), n in samples.items() if name == "y_seconds_bucket"}
+    assert buckets == {"0.1": 2, "1": 3, "+Inf": 4}
+    assert samples["y_seconds_sum", frozenset({("stage", "read")})] == pytest.approx(7.65)
+    assert samples["y_seconds_count", frozenset({("stage", "read")})] == 4
+
+
+async def events(*all_of_them):
+    for event in all_of_them:
+        if isinstance(event, Exception):
+            raise event
+        yield event
+
+
+async def test_answers_are_counted_by_how_they_end_with_their_stages_and_tokens() -> None:
+    def numbers() -> dict[str, float]:
+        outcomes = ("answered", "abstained", "failed", "stopped")
+        return {name: of("scholion_answers_total", outcome=name) or 0 for name in outcomes}
+
+    before, read = numbers(), of("scholion_tokens_total", role="draft", direction="in") or 0
+    trace = Trace()
+    trace.add("decode", 2.0)
+    trace.seconds = 3.0
+    decoded = of("scholion_stage_seconds_count", stage="decode") or 0
+    answer = make_answer(trace=trace)
+    async with aclosing(
+        metrics.watched(events(Retrieved(()), Queued(2), TextDelta("It", 0), Answered(answer)))
+    ) as all_:
+        seen = [
+            (type(event).__name__, of("scholion_answers_queued"), of("scholion_answers_running"))
+            async for event in all_
+        ]
+    assert [row[:2] for row in seen] == [("Retrieved", 0), ("Queued", 1), ("TextDelta", 0), ("Answered", 0)]
+    assert {row[2] for row in seen} == {1}
+    async for _ in metrics.watched(events(Answered(make_answer(abstained=True, drafts=())))):
+        pass
+    with pytest.raises(UserFacingError):
+        async for _ in metrics.watched(events(Queued(1), UserFacingError("No.", "Try."))):
+            pass
+    async with aclosing(metrics.watched(events(Queued(1), TextDelta("It", 0)))) as all_:
+        await anext(all_)
+    assert {name: n - before[name] for name, n in numbers().items()} == dict.fromkeys(before, 1)
+    assert (of("scholion_answers_queued"), of("scholion_answers_running")) == (0, 0)
+    assert of("scholion_tokens_total", role="draft", direction="in") == read + 812
+    assert of("scholion_stage_seconds_count", stage="decode") == decoded + 1
+
+
+def test_metrics_are_off_until_they_are_switched_on_and_only_for_this_machine(client, measured) -> None:
+    assert client.get("/metrics").status_code == 404
+    measured(metrics=True)
+    reply = client.get("/metrics")
+    assert reply.headers["content-type"] == exposition.CONTENT_TYPE
+    types, samples = parsed(reply.text)
+    assert set(types) >= {metric.name for metric in metrics.EVERYTHING}
+    assert samples["scholion_requests_total", frozenset({("route", "GET /metrics"), ("status", "404")})] >= 1
+    client._transport.client = ("203.0.113.7", 5000)
+    assert client.get("/metrics").status_code == 404
+
+
+def test_no_name_and_no_text_gets_into_numbers_and_log(client, measured, paper, caplog) -> None:
+    measured(metrics=True, log="json")
+    assert client.post("/auth/header").status_code == 200
+    caplog.set_level(logging.INFO, logger="scholion.requests")
+    for path in (
+        f"/papers/{paper.id}.pdf",
+        f"/page/{paper.id}/1?words=canary",
+        "/thread/8f14e45f-ceea-467f-a8f6-0123456789ab",
+        "/canary/canary.txt?canary",
+    ):
+        client.get(path)
+    text = client.get("/metrics").text
+    lines = "\n".join(requests.AsJson().format(record) for record in caplog.records if record.name == requests.log.name)
+    for said in (text, lines):
+        assert "/papers/{paper_id}.pdf" in said
+        assert not [word for word in (paper.id, "canary", "8f14e45f", "Dunes", "Burg") if word in said]
+
+
+def test_a_request_keeps_the_number_that_a_proxy_gave_if_it_is_one(client, measured, caplog) -> None:
+    measured(log="json")
+    caplog.set_level(logging.INFO, logger="scholion.requests")
+    seen = []
+    shown = requests.AsJson()
+
+    class Now(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            seen.append(json.loads(shown.format(record)))
+
+    handler = Now()
+    requests.log.addHandler(handler)
+    try:
+        given = [
+            client.get("/healthz", headers={"x-request-id": said}) for said in ("a1b2c3d4-e5", "x\ty", "short", "")
+        ]
+    finally:
+        requests.log.removeHandler(handler)
+    numbers = [reply.headers["x-request-id"] for reply in given]
+    assert numbers[0] == "a1b2c3d4-e5"
+    assert all(re.fullmatch("[0-9a-f]{16}", number) for number in numbers[1:])
+    assert len(set(numbers)) == 4
+    assert [row["request"] for row in seen] == numbers
+    assert {(row["route"], row["status"], row["level"]) for row in seen} == {("GET /healthz", 200, "info")}
+    assert all(0 < row["seconds"] < 60 for row in seen)
+
+
+def test_without_the_setting_no_request_is_logged(client, caplog) -> None:
+    caplog.set_level(logging.INFO, logger="scholion.requests")
+    client.get("/healthz")
+    assert not [record for record in caplog.records if record.name == requests.log.name]
+
+
+def test_it_is_ready_once_the_models_are_loaded_and_until_it_ends(client, monkeypatch) -> None:
+    from ui import core
+
+    monkeypatch.setattr(core, "_loaded", threading.Event())
+    monkeypatch.setattr(ending, "_begun", threading.Event())
+    assert (client.get("/readyz").status_code, client.get("/readyz").json()["why"]) == (503, "loading")
+    core._loaded.set()
+    assert (client.get("/readyz").status_code, client.get("/readyz").json()) == (200, {"ready": True, "why": None})
+    ending._begun.set()
+    assert (client.get("/readyz").status_code, client.get("/readyz").json()["why"]) == (503, "stopping")
+    assert client.get("/healthz").status_code == 200, "it still lives"
+
+
+@pytest.fixture
+async def ended(app, monkeypatch):
+    """When the process would have ended: the times at which uvicorn's own handler was called."""
+    called: list[float] = []
+    monkeypatch.setattr(ending, "_begun", threading.Event())
+    monkeypatch.setattr(ending, "_at_once", threading.Event())
+    monkeypatch.setattr(ending, "_end_at_last", lambda _: None)
+    monkeypatch.setattr(ending, "_stop", set)
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    for number in before:
+        signal.signal(number, lambda *_: called.append(time.monotonic()))
+    yield called
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+def until(done, seconds: float = 60.0) -> bool:
+    end = time.monotonic() + seconds
+    while not done() and time.monotonic() < end:
+        time.sleep(0.01)
+    return bool(done())
+
+
+async def test_after_sigterm_answers_end_by_themselves_and_no_new_ones_begin(ended, assistant) -> None:
+    from ui import core
+
+    ending.watch(cut_off=lambda: None, finish_seconds=60)
+    with core.answering():
+        signal.raise_signal(signal.SIGTERM)
+        await asyncio.sleep(0.5)
+        assert ended == [], "it waits"
+        assert core.not_ready() == "stopping"
+        with pytest.raises(UserFacingError, match="no new answer begins"), core.answering():
+            pass
+    assert until(lambda: ended)
+
+
+async def test_it_waits_no_longer_than_was_said(ended) -> None:
+    ending.watch(cut_off=lambda: None, finish_seconds=0.3)
+    with ending.underway():
+        began = time.monotonic()
+        signal.raise_signal(signal.SIGTERM)
+        assert until(lambda: ended)
+    assert ended[0] - began >= 0.3
+
+
+@pytest.mark.parametrize("second", [signal.SIGTERM, signal.SIGINT])
+async def test_a_second_signal_ends_the_waiting(ended, second) -> None:
+    ending.watch(cut_off=lambda: None, finish_seconds=600)
+    with ending.underway():
+        signal.raise_signal(signal.SIGTERM)
+        assert ended == []
+        signal.raise_signal(second)
+        assert len(ended) == 1
+
+
+@pytest.mark.parametrize(("seconds", "number"), [(0, signal.SIGTERM), (600, signal.SIGINT)])
+async def test_without_the_setting_and_by_ctrl_c_it_ends_at_once(ended, seconds, number) -> None:
+    ending.watch(cut_off=lambda: None, finish_seconds=seconds)
+    with ending.underway():
+        signal.raise_signal(number)
+        assert len(ended) == 1
+
+
+async def test_where_nobody_waits_for_an_answer_it_ends_at_once(ended) -> None:
+    ending.watch(cut_off=lambda: None, finish_seconds=600)
+    signal.raise_signal(signal.SIGTERM)
+    assert len(ended) == 1

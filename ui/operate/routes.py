@@ -1,0 +1,36 @@
+"""`/readyz` and `/metrics`, for programs on this machine."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, HTTPException, Request
+from fastapi.responses import JSONResponse, Response
+
+from ui import core
+from ui.operate import exposition, metrics
+from ui.operate.settings import settings
+from ui.people.guard import is_here
+
+
+def router() -> APIRouter:
+    """Both routes."""
+    made = APIRouter(include_in_schema=False)
+
+    @made.get("/readyz")
+    def readyz() -> JSONResponse:
+        why = core.not_ready()
+        return JSONResponse({"ready": why is None, "why": why}, 200 if why is None else 503)
+
+    @made.get("/metrics")
+    def measured(request: Request) -> Response:
+        if not settings().metrics or not is_here(request.scope):
+            raise HTTPException(404)
+        library = core.whole_library()
+        adding = library.ledger.entries("queued", "parsing", "embedding")
+        metrics.ready.set(to=core.not_ready() is None)
+        metrics.papers.set(to=len(library.added_at()))
+        metrics.chunks.set(to=library.n_chunks())
+        metrics.files.set("adding", to=len(adding))
+        metrics.files.set("failed", to=len(library.ledger.entries("failed")))
+        return Response(metrics.text(), media_type=exposition.CONTENT_TYPE)
+
+    return made
