@@ -161,7 +161,7 @@ class Assistant:
         self._no_expert = no_expert or NO_EXPERT
         self._english_only = english_only
         self._machine = MachineCosts.from_settings(settings)
-        self._line = Line(settings.drafter_slots)
+        self._line = Line(settings.drafter_slots * (opened.places if opened else 1))
         self._settings = settings
         self._server = server
         self.opened = opened

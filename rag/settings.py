@@ -20,7 +20,8 @@ class RagSettings(BaseSettings):
     drafter: str | None = Field(
         default=None,
         description="The model that drafts, on this machine: a name from `python -m rag models`, a GGUF file, or the "
-        "address of a server here followed by `#` and the model. If unset: the embedded SmolLM2-135M-Instruct.",
+        "address of a server here followed by `#` and the model; several addresses of one model, separated by commas, "
+        "share the work. If unset: the embedded SmolLM2-135M-Instruct.",
     )
     drafter_key: SecretStr = Field(
         default=SecretStr(""), description="The key for the drafter's server, if it needs one."
@@ -28,7 +29,9 @@ class RagSettings(BaseSettings):
     drafter_context: int = Field(
         default=8192, ge=1024, description="Context window of the drafter, shared by its slots."
     )
-    drafter_slots: int = Field(default=2, ge=1, le=16, description="Answers the drafter writes at the same time.")
+    drafter_slots: int = Field(
+        default=2, ge=1, le=16, description="Answers the drafter writes at the same time, on each of its servers."
+    )
     drafter_threads: int | None = Field(
         default=None, ge=1, description="Processor threads; if unset, all cores read and half of them write."
     )

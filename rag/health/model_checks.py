@@ -21,7 +21,7 @@ from rag.models.gguf import read_header
 from rag.models.local import embedded_drafter
 from rag.models.machine import in_words
 from rag.models.registry import load
-from rag.models.resolve import ModelFile, ModelServer, resolve
+from rag.models.resolve import ModelFile, ModelServer, addresses, resolve
 from rag.privacy.audit import AuditLog
 from rag.privacy.destination import is_here, is_relayed, locate
 from rag.privacy.policy import load_policy
@@ -103,10 +103,13 @@ def drafter_line(choice: str | None, folder: Path) -> Line:
     if choice is None:
         path = embedded_drafter()
         return _shipped_file("Drafter", "SmolLM2-135M-Instruct", path, SHIPPED["drafter"])
-    found = resolve(choice, registry=load(folder), library=folder)
-    if isinstance(found, ModelServer):
-        return asyncio.run(_server_line("Drafter", found, folder=folder, reach=False))
-    return _own_file("Drafter", found)
+    lines = []
+    for one in addresses(choice):
+        found = resolve(one, registry=load(folder), library=folder)
+        if not isinstance(found, ModelServer):
+            return _own_file("Drafter", found)
+        lines.append(asyncio.run(_server_line("Drafter", found, folder=folder, reach=False)))
+    return next((line for line in lines if line.state == "problem"), lines[0])
 
 
 def adapter_line(choice: str | None, folder: Path) -> Line:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from dotenv import dotenv_values
 
@@ -14,12 +15,13 @@ from rag.models.adapters import shipped_adapter
 from rag.models.chat import ChatModel, EndpointChatModel
 from rag.models.local import LocalServer
 from rag.models.registry import load
-from rag.models.resolve import KEY_VARIABLE, ModelFile, resolve
+from rag.models.resolve import KEY_VARIABLE, ModelFile, ModelServer, addresses, resolve
+from rag.models.several import SeveralServers
 from rag.privacy.destination import Endpoint, is_here
 from rag.servers.discovery import served
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
     from pathlib import Path
 
     from rag.models.adapters import Adapters
@@ -42,6 +44,8 @@ class Opened:
     """The same model without its adapters; None if it has none."""
     taught: bool = False
     """Whether the adapter that comes with the embedded drafter is loaded."""
+    places: int = 1
+    """How many servers it has."""
 
 
 SHIPPED = "answers"
@@ -79,6 +83,8 @@ def open_model(
     Raises:
         UserFacingError: there is no such model, or it is not on this machine yet.
     """
+    if len(each := addresses(setting)) > 1:
+        return _several(each, library=library, context=context, timeout=timeout, key=key, extra=extra)
     found = resolve(setting, registry=load(library), library=library)
     if isinstance(found, ModelFile):
         # at most what the model was trained for
@@ -98,6 +104,33 @@ def open_model(
         without = {"lora": [{"id": i, "scale": 0.0} for i in range(len(loaded))]}  # asks llama.cpp to leave them out
         plain = EndpointChatModel(server.connect, name=server.name, timeout=timeout, extra=without)
         return Opened(model, server, found.card, plain if loaded else None, taught=shipped in loaded)
+    endpoint = _endpoint(found, context=context, key=key)
+    model = EndpointChatModel(_not_passed_on(endpoint), name=endpoint.model, timeout=timeout, extra=extra)
+    return Opened(model, None, found.card)
+
+
+def _several(
+    each: Sequence[str],
+    *,
+    library: Path,
+    context: int | None,
+    timeout: float,
+    key: str,
+    extra: Mapping[str, Any] | None,
+) -> Opened:
+    """The same model on several servers; which models they are is for whoever lists them to see to."""
+    models, names, registry = [], [], load(library)
+    for address in each:
+        found = resolve(address, registry=registry, library=library)
+        assert isinstance(found, ModelServer)
+        endpoint = _endpoint(found, context=context, key=key)
+        name = f"{endpoint.model} at {urlsplit(endpoint.base_url).netloc}"
+        models.append(EndpointChatModel(_not_passed_on(endpoint), name=name, timeout=timeout, extra=extra))
+        names.append(endpoint.model)
+    return Opened(SeveralServers(models, name=" / ".join(dict.fromkeys(names))), places=len(models))
+
+
+def _endpoint(found: ModelServer, *, context: int | None, key: str) -> Endpoint:
     if found.model is None:
         raise UnknownModelError(
             f"Which model at {found.base_url} should be used?",
@@ -105,11 +138,7 @@ def open_model(
         )
     variable = found.key_variable
     named = _key(variable) if variable and variable != KEY_VARIABLE else ""
-    endpoint = Endpoint(
-        found.base_url, found.model, named or (key if variable else ""), context or found.context_window
-    )
-    model = EndpointChatModel(_not_passed_on(endpoint), name=found.model, timeout=timeout, extra=extra)
-    return Opened(model, None, found.card)
+    return Endpoint(found.base_url, found.model, named or (key if variable else ""), context or found.context_window)
 
 
 def _key(variable: str) -> str:

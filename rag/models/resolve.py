@@ -99,6 +99,12 @@ def resolve(setting: str, *, registry: Registry, library: Path) -> Resolved:
     return _file(path, registry)
 
 
+def addresses(setting: str) -> tuple[str, ...]:
+    """The addresses in a setting that names several servers, parted by commas; the setting alone if it does not."""
+    parts = tuple(part.strip() for part in setting.split(","))
+    return parts if all(re.match(r"https?://", part, re.IGNORECASE) for part in parts) else (setting,)
+
+
 def unknown(name: str, registry: Registry) -> UnknownModelError:
     """The error for an unknown name, with similar names and the faults of the user's own list."""
     near = difflib.get_close_matches(name.lower(), [card.name for card in registry.cards], n=3)
