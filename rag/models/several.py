@@ -1,4 +1,7 @@
-"""One model on several servers: the least busy is asked, and one that fails is left out for a while."""
+"""One model on several servers: the least busy is asked, and one that fails is left out for a while.
+
+The models are `rag.models.chat.ChatModel`s, and so is this; it uses nothing of that file, so it is not imported.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ import logging
 import time
 from contextlib import aclosing
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from rag.errors import ModelReplyError, ModelTimeoutError, ModelUnreachableError
 
@@ -14,7 +17,6 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 
     from rag.message import Message
-    from rag.models.chat import ChatModel, Completion
     from rag.privacy.destination import ModelCall
     from rag.privacy.permit import Permit
 
@@ -31,7 +33,7 @@ _FAILED: Final = (ModelUnreachableError, ModelTimeoutError, ModelReplyError)
 
 @dataclass(slots=True)
 class _Server:
-    model: ChatModel
+    model: Any
     """Its name says which server it is."""
     busy: int = 0
     """Answers that it is writing for us."""
@@ -54,7 +56,7 @@ class SeveralServers:
         now: a clock that never goes back.
     """
 
-    def __init__(self, models: Sequence[ChatModel], *, name: str, now: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, models: Sequence[Any], *, name: str, now: Callable[[], float] = time.monotonic) -> None:
         self._servers = [_Server(model) for model in models]
         self._name, self._now = name, now
 
@@ -89,7 +91,8 @@ class SeveralServers:
 
     async def planned_call(self, *, max_tokens: int, temperature: float = 0.0) -> ModelCall:
         """Where a call would go that needs a permit: to the first server, which is the only one that then gets it."""
-        return await self._servers[0].model.planned_call(max_tokens=max_tokens, temperature=temperature)
+        planned: ModelCall = await self._servers[0].model.planned_call(max_tokens=max_tokens, temperature=temperature)
+        return planned
 
     async def stream(
         self,
@@ -99,7 +102,7 @@ class SeveralServers:
         temperature: float = 0.0,
         stop: Sequence[str] = (),
         permit: Permit | None = None,
-    ) -> AsyncGenerator[str | Completion, None]:
+    ) -> AsyncGenerator[Any, None]:
         """Yield the reply's text in pieces, then one `Completion`; see `ChatModel.stream`."""
         rest = self._servers[:1] if permit else self._in_order()
         while rest:
@@ -125,7 +128,7 @@ class SeveralServers:
             finally:
                 server.busy -= 1
 
-    async def _first(self, ask: Callable[[ChatModel], Awaitable[T]]) -> T:
+    async def _first(self, ask: Callable[[Any], Awaitable[T]]) -> T:
         rest = self._in_order()
         while True:
             server = rest.pop(0)
