@@ -7,15 +7,20 @@ import json
 import logging
 import re
 import signal
+import socket
+import subprocess
+import sys
 import threading
 import time
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 
+import httpx
 import pytest
 from fastapi.testclient import TestClient
 from test_render import make_answer
 
 from ingest import UserFacingError
+from places import ROOT
 from rag.answer import Answered, Queued, Retrieved, TextDelta
 from rag.costs.accounting import Trace
 from ui import ending
@@ -272,3 +277,62 @@ async def test_where_nobody_waits_for_an_answer_it_ends_at_once(ended) -> None:
     ending.watch(cut_off=lambda: None, finish_seconds=600)
     signal.raise_signal(signal.SIGTERM)
     assert len(ended) == 1
+
+
+SERVER = """
+import asyncio, contextlib, sys
+import uvicorn
+from starlette.applications import Starlette
+from starlette.responses import PlainTextResponse, StreamingResponse
+from starlette.routing import Route
+from ui import ending
+
+ending._stop = set  # Chainlit's pages, of which there are none
+ending.install()
+
+async def answer(request):
+    async def pieces():
+        with ending.underway():
+            for n in range(10):
+                yield f"{n} "
+                await asyncio.sleep(0.1)
+    return StreamingResponse(pieces())
+
+async def state(request):
+    return PlainTextResponse("stopping" if ending.has_begun() else "well")
+
+@contextlib.asynccontextmanager
+async def life(app):
+    ending.watch(cut_off=lambda: None, finish_seconds=60)
+    yield
+
+routes = [Route("/answer", answer), Route("/state", state)]
+uvicorn.run(Starlette(routes=routes, lifespan=life), port=int(sys.argv[1]), log_level="error")
+"""
+
+
+async def test_a_server_that_is_told_to_end_writes_its_answer_to_the_end(app) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    server = subprocess.Popen([sys.executable, "-c", SERVER, str(port)], cwd=ROOT)
+    try:
+        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=60) as client:
+            async with asyncio.timeout(120):
+                while True:
+                    with suppress(httpx.TransportError):
+                        if (await client.get("/state")).text == "well":
+                            break
+                    await asyncio.sleep(0.05)
+            async with client.stream("GET", "/answer") as answer:
+                pieces = answer.aiter_text()
+                text = await anext(pieces)
+                server.send_signal(signal.SIGTERM)
+                while (await client.get("/state")).text != "stopping":
+                    await asyncio.sleep(0.01)
+                text += "".join([piece async for piece in pieces])
+        assert text == "0 1 2 3 4 5 6 7 8 9 "
+        await asyncio.to_thread(server.wait, 60)
+    finally:
+        server.kill()
+        server.wait()
