@@ -50,7 +50,7 @@ REASON = re.compile(r"(?:the (?:passages?|draft)|number \{|name \{)[^.:]* [^.:]*
 SAYS = re.compile(r"\w*(?:Error|Exception)|Line|_over|problem|_bad\w*")
 """Called with sentences for people."""
 HTML = re.compile(r"</(?:h1|p|div|button|span)>")
-WITH_PAGES = ("ui/web/", "ui/comparing/", "ui/people/")
+WITH_PAGES = ("ui/web/", "ui/comparing/", "ui/lab/", "ui/people/")
 """Rooms with constant HTML."""
 PROSE = re.compile(r"[A-Z][a-z]+ [a-z]{2,}|[a-z]{3,} [a-z]{2,} [a-z]{2,}|^[A-Z][a-z]{3,}[.…]?$")
 CODE = re.compile(r"[;{}\[\]#=<>$\\|]|\(|^[:.@/,]|^Arrow|^(?:Escape|Enter|Delete|Home|End|Page(?:Up|Down))$")

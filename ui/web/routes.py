@@ -25,6 +25,7 @@ from ui import core
 from ui.api.app import api
 from ui.api.keys import PATH
 from ui.comparing import routes as compare_routes
+from ui.lab import routes as lab_routes
 from ui.people import who
 from ui.texts import routes as texts_routes
 from ui.web import (
@@ -63,8 +64,9 @@ def install(app: FastAPI, *, uploads: UploadFolder) -> None:
     routes = app.router.routes
     before = list(routes)
     router = _router(uploads)
-    for pages in (health_routes, insight_routes, compare_routes):
+    for pages in (health_routes, insight_routes, compare_routes, lab_routes):
         router.include_router(pages.router(), dependencies=[Depends(_logged_in)])
+    router.include_router(lab_routes.engine_router())
     for closed in (*_CLOSED, *([f"{PATH}/{{path:path}}"] if who.is_on() else [])):
         router.add_api_route(closed, _nothing_there, methods=["GET", "HEAD", "POST", "PUT", "DELETE"])
     app.include_router(router)
