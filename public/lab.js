@@ -10,7 +10,7 @@ import { many, number, percent, t } from '/public/texts.js';
 
 const SPEEDS = 'scholion-lab-speeds';
 const TOKENS = 64;
-const SHORT = { prompt: 'Count from one to ten.', tokens: 12 };
+const SHORT = { prompt: 'Tell a story.', tokens: 8 };
 const UNKNOWN = t('not measured');
 const ON_SERVER = t('on the server');
 
@@ -180,7 +180,7 @@ const begin = async (state, found, servers) => {
     await showKept();
   };
 
-  /** The model in memory, loaded if it is another one: [model, seconds it took to load or null]. */
+  /** The model in memory, loaded if it is another one: [model, seconds to load that stand with no run yet, or null]. */
   const ready = async (engine, signal) => {
     const wanted = modelNow();
     const key = `${wanted.id} ${engine.id}`;
@@ -208,13 +208,14 @@ const begin = async (state, found, servers) => {
     say(t('Starting {model} on {engine} …', { model: wanted.name, engine: engine.name }));
     const model = await Model.load({ assets: state.engine, engine, blobs, name: wanted.name, signal });
     loaded = { key, model };
-    const took = (performance.now() - began) / 1000;
+    let took = (performance.now() - began) / 1000;
     if (!measuredFor(wanted.id)[engine.id]) {
       say(t('Measuring {engine} with a short prompt …', { engine: engine.name }));
       const short = await model.write(SHORT.prompt, { tokens: SHORT.tokens, signal });
       remember(wanted.id, engine.id, short.perToken);
       addRun({ model: wanted.name, engine: engine.name, what: t('short prompt'), load: took, ...short });
       signal.throwIfAborted();
+      took = null; // it stands with the short prompt
     }
     say([t('{model} is ready.', { model: wanted.name }), ...notes].join(' '));
     return [model, took];
@@ -323,7 +324,7 @@ const begin = async (state, found, servers) => {
       why,
       make('div', { class: 'row' }, load, measure, opening, file),
       field(t('Question'), question),
-      field(t('Documents (an empty line between two)'), documents),
+      field(t('Documents, separated by empty lines'), documents),
       make('div', { class: 'row' }, fill, make('label', { class: 'tick' }, whole, t('Whole passages instead of sentences'))),
       servers.models.length > 0 && make('fieldset', {}, make('legend', {}, t('The same prompt on the server')),
         make('div', { class: 'pair' }, field(t('Small model'), server[0]), field(t('Larger model'), server[1]))),
@@ -343,8 +344,9 @@ const begin = async (state, found, servers) => {
 
 try {
   const [state, found, servers] = await Promise.all([
-    ask('/lab/state.json'), engines(), ask('/lab/servers.json').catch(() => ({ models: [] })), watch(),
+    ask('/lab/state.json'), engines(), ask('/lab/servers.json').catch(() => ({ models: [] })),
   ]);
+  await watch();
   await begin(state, found, servers);
 } catch (error) {
   place.replaceChildren(make('p', { class: 'bad' }, error.message));

@@ -11,7 +11,7 @@ const threads = () => Math.min(navigator.hardwareConcurrency || 1, MOST_THREADS)
 
 const graphics = async () => {
   if (!navigator.gpu) return { fault: t('This browser has no WebGPU.') };
-  if (!('Suspending' in WebAssembly)) return { fault: t('This browser has WebGPU, but not the JSPI that llama.cpp needs for it.') };
+  if (!WebAssembly.Suspending) return { fault: t('This browser has WebGPU, but not the JSPI that llama.cpp needs for it.') };
   const adapter = await navigator.gpu.requestAdapter().catch(() => null);
   if (!adapter) return { fault: t('This browser has WebGPU, but no graphics device for it.') };
   const { isFallbackAdapter, architecture = '', description = '' } = adapter.info ?? {};

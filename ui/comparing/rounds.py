@@ -184,7 +184,9 @@ class Rounds:
                 terms = self._terms(agreed, max_tokens=max_tokens)
                 if wanted := [facts for one in models if (facts := await self._to_agree(one, prompt, terms, agreed))]:
                     return {"consent": wanted}
-                empty = [Call(model=one.name, question="lab", retrieval=False, state="warm", repeat=0) for one in models]
+                empty = [
+                    Call(model=one.name, question="lab", retrieval=False, state="warm", repeat=0) for one in models
+                ]
                 calls = [await timed(call, one, ready, terms) for call, one in zip(empty, models, strict=True)]
             finally:
                 self._idle = asyncio.create_task(self._close_when_idle())

@@ -1,4 +1,4 @@
-"""What the lab's page loads: llama.cpp for the browser, and the built-in model with its adapter; all by their hashes."""
+"""What the lab's page loads, by hash: llama.cpp for the browser, and the built-in model with its adapter."""
 
 from __future__ import annotations
 

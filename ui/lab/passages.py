@@ -36,7 +36,9 @@ def documents_for(question: str, *, whole: bool) -> list[dict[str, Any]]:
         chosen = [(passage, passage.chunk.text) for passage in found.passages[:WHOLE]]
     else:
         chosen = list(_sentences(question, found)) or [(one, one.chunk.text) for one in found.passages[:1]]
-    return [{"text": " ".join(text.split()), "paper": passage.paper.id, "cite": _cite(passage)} for passage, text in chosen]
+    return [
+        {"text": " ".join(text.split()), "paper": passage.paper.id, "cite": _cite(passage)} for passage, text in chosen
+    ]
 
 
 def _sentences(question: str, found: Found) -> Iterator[tuple[Passage, str]]:

@@ -1,4 +1,4 @@
-"""The page `/lab` and its requests: the engine and the weights by their hashes, passages, the check, models of the server."""
+"""The page `/lab` and its requests: engine and weights by their hashes, passages, the check, models of the server."""
 
 from __future__ import annotations
 
@@ -65,84 +65,84 @@ class _ForServer(_Sent):
 def router() -> APIRouter:
     """The routes; whoever includes them requires a login."""
     router = APIRouter(route_class=InSentences)
-
-    @router.get("/lab")
-    def page() -> HTMLResponse:
-        return HTMLResponse(frame("Browser lab", _BODY, script="lab.js", styles=("insight.css", "lab.css")))
-
-    @router.get("/lab/state.json")
-    def state() -> dict[str, Any]:
-        base, *adapters = [weights.as_row() for weights in assets.weights(core.whole_library().folder)]
-        plain, taught = BUILT_IN
-        models = [{"id": plain, "name": _(BUILT_IN[plain]), "files": [base]}]
-        if adapters:
-            models.append({"id": taught, "name": _(BUILT_IN[taught]), "files": [base, *adapters]})
-        return {
-            "engine": {
-                **{name: assets.address(name) for name in assets.TYPES},
-                "version": assets.lock()["version"],
-                "licences": "/lab/licences.txt",
-            },
-            "models": models,
-            "rule": QUESTION_RULE,
-            "most_tokens": MOST_TOKENS,
-        }
-
-    @router.get("/lab/weights/{digest}")
-    def file(digest: str) -> FileResponse:
-        for weights in assets.weights(core.whole_library().folder):
-            if weights.sha256 == digest:
-                headers = {**AS_IT_IS, "etag": f'"{digest}"'}
-                return FileResponse(weights.path, media_type="application/octet-stream", headers=headers)
-        raise HTTPException(404, GONE)
-
-    @router.get("/lab/offline.js")
-    def offline() -> FileResponse:
-        headers = {"service-worker-allowed": "/lab"}
-        return FileResponse(assets.OFFLINE, media_type="text/javascript", headers=headers)
-
-    @router.get("/lab/servers.json")
-    async def servers() -> dict[str, Any]:
-        if not rules.may_manage():
-            return {"models": [], "small": None, "larger": None}
-        now = core.serving().kept.settings
-        return {"models": await offered(), "small": now.drafter or list(BUILT_IN)[-1], "larger": now.expert}
-
-    @router.post("/lab/passages")
-    def passages(asked: _Asked) -> dict[str, Any]:
-        return {"documents": documents_for(asked.question, whole=asked.whole)}
-
-    @router.post("/lab/check")
-    def check(answered: _Answered) -> dict[str, Any]:
-        return {"sentences": checked(answered.answer, answered.documents, question=answered.question)}
-
-    @router.post("/lab/server")
-    async def server(asked: _ForServer) -> dict[str, Any]:
-        return await rounds().each(
-            asked.models,
-            asked.prompt,
-            paper_ids=tuple(asked.papers),
-            max_tokens=asked.tokens,
-            agreed=frozenset(asked.agreed),
-        )
-
+    router.get("/lab")(_page)
+    router.get("/lab/state.json")(_state)
+    router.get("/lab/weights/{digest}")(_weights)
+    router.get("/lab/offline.js")(_offline)
+    router.get("/lab/servers.json")(_servers)
+    router.post("/lab/passages")(_passages)
+    router.post("/lab/check")(_check)
+    router.post("/lab/server")(_server)
     return router
 
 
 def engine_router() -> APIRouter:
     """The engine's files, which are the same for everybody and need no login."""
     router = APIRouter()
-
-    @router.get("/lab/engine/{digest}/{name}")
-    async def engine(digest: str, name: str) -> Response:
-        if name not in assets.TYPES or not assets.lock()["files"][name]["sha256"].startswith(digest):
-            raise HTTPException(404, _(GONE))
-        content = await asyncio.to_thread(assets.engine_file, name)
-        headers = {**AS_IT_IS, "cache-control": FOR_EVER}
-        return Response(content, media_type=assets.TYPES[name], headers=headers)
-
-    @router.get("/lab/licences.txt")
-    def licences() -> PlainTextResponse:
-        return PlainTextResponse(assets.licences())
-
+    router.get("/lab/engine/{digest}/{name}")(_engine)
+    router.get("/lab/licences.txt")(_licences)
     return router
+
+
+def _page() -> HTMLResponse:
+    return HTMLResponse(frame("Browser lab", _BODY, script="lab.js", styles=("insight.css", "lab.css")))
+
+
+def _state() -> dict[str, Any]:
+    base, *adapters = [weights.as_row() for weights in assets.weights(core.whole_library().folder)]
+    plain, taught = BUILT_IN
+    models = [{"id": plain, "name": _(BUILT_IN[plain]), "files": [base]}]
+    if adapters:
+        models.append({"id": taught, "name": _(BUILT_IN[taught]), "files": [base, *adapters]})
+    engine = {name: assets.address(name) for name in assets.TYPES}
+    return {
+        "engine": engine | {"version": assets.lock()["version"], "licences": "/lab/licences.txt"},
+        "models": models,
+        "rule": QUESTION_RULE,
+        "most_tokens": MOST_TOKENS,
+    }
+
+
+def _weights(digest: str) -> FileResponse:
+    for weights in assets.weights(core.whole_library().folder):
+        if weights.sha256 == digest:
+            headers = {**AS_IT_IS, "etag": f'"{digest}"'}
+            return FileResponse(weights.path, media_type="application/octet-stream", headers=headers)
+    raise HTTPException(404, GONE)
+
+
+def _offline() -> FileResponse:
+    return FileResponse(assets.OFFLINE, media_type="text/javascript", headers={"service-worker-allowed": "/lab"})
+
+
+async def _servers() -> dict[str, Any]:
+    return {"models": await offered() if rules.may_manage() else []}
+
+
+def _passages(asked: _Asked) -> dict[str, Any]:
+    return {"documents": documents_for(asked.question, whole=asked.whole)}
+
+
+def _check(answered: _Answered) -> dict[str, Any]:
+    return {"sentences": checked(answered.answer, answered.documents, question=answered.question)}
+
+
+async def _server(asked: _ForServer) -> dict[str, Any]:
+    return await rounds().each(
+        asked.models,
+        asked.prompt,
+        paper_ids=tuple(asked.papers),
+        max_tokens=asked.tokens,
+        agreed=frozenset(asked.agreed),
+    )
+
+
+async def _engine(digest: str, name: str) -> Response:
+    if name not in assets.TYPES or assets.address(name) != f"/lab/engine/{digest}/{name}":
+        raise HTTPException(404, _(GONE))
+    content = await asyncio.to_thread(assets.engine_file, name)
+    return Response(content, media_type=assets.TYPES[name], headers={**AS_IT_IS, "cache-control": FOR_EVER})
+
+
+def _licences() -> PlainTextResponse:
+    return PlainTextResponse(assets.licences())
