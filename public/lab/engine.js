@@ -79,7 +79,7 @@ export class Model {
   #log = [];
 
   /** Load `blobs`, the model and then its adapters, into `engine`. `assets` has the addresses of wllama's two files. */
-  static async load({ assets, engine, blobs, name, signal }) {
+  static async load({ assets, engine, blobs, name, signal, context = CONTEXT }) {
     const model = new Model();
     const began = performance.now();
     let refuse;
@@ -98,7 +98,7 @@ export class Model {
       model.#engine = new Wllama({ default: assets['wllama.wasm'] }, { logger: { debug: () => {}, log: keep, warn: keep, error } });
       model.#engine.setCompat(null); // else it asks a CDN for a build for browsers that lack something
       const parameters = {
-        n_ctx: CONTEXT,
+        n_ctx: context,
         n_parallel: 1,
         n_gpu_layers: engine.id === 'webgpu' ? 99_999 : 0,
         n_threads: engine.threads ?? 1,

@@ -301,7 +301,7 @@ async def test_links_that_lead_to_administrators_pages_are_not_shown_to_others(t
         client = TestClient(guard.PeopleGuard(served))
         client.cookies.set("access_token", two.token(name))
         shown[name] = [link["url"] for link in client.get("/project/settings").json()["ui"]["header_links"]]
-    assert shown == {"ada": ["/settings", "/insight", "/compare", "/health"], "bob": ["/insight"]}
+    assert shown == {"ada": ["/settings", "/insight", "/compare", "/lab", "/health"], "bob": ["/insight", "/lab"]}
 
 
 async def test_a_refusal_is_in_the_language_of_who_asks(two) -> None:
