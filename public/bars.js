@@ -50,7 +50,7 @@ export const inWords = (title, parts) => `${title}: ${parts.map(({ name, words }
 /** The figures as a table that is folded. */
 export const table = (heads, rows) => make('details', {},
   make('summary', {}, t('The same as a table')),
-  make('div', { class: 'scrolls' }, make('table', {},
+  make('div', { class: 'scrolls', tabindex: 0, role: 'region', 'aria-label': t('The same as a table') }, make('table', {},
     make('thead', {}, make('tr', {}, heads.map((head) => make('th', { scope: 'col' }, head)))),
     make('tbody', {}, rows.map((row) => make('tr', {}, row.map((cell, n) => (
       n ? make('td', {}, String(cell)) : make('th', { scope: 'row' }, String(cell))))))))));

@@ -13,17 +13,20 @@ new PerformanceObserver((list) => {
 
 navigator.serviceWorker?.addEventListener('message', (event) => { if (event.data?.asked) add(); });
 
-/** Let the page open without the network from the next time on; false where the browser cannot. */
+const PATIENCE = 3000; // milliseconds that the page waits for its service worker
+
+const kept = async () => {
+  await navigator.serviceWorker.register('/lab/offline.js', { scope: '/lab' });
+  const { active } = await navigator.serviceWorker.ready;
+  if (!isWatched()) await new Promise((done) => { navigator.serviceWorker.addEventListener('controllerchange', done, { once: true }); });
+  const loaded = performance.getEntriesByType('resource').map(({ name }) => name).filter((name) => /^https?:/.test(name));
+  active.postMessage({ keep: [location.href.split(/[?#]/)[0], ...loaded] });
+};
+
+/** Let the page open without the network from the next time on, where the browser can. */
 export async function watch() {
-  if (!navigator.serviceWorker) return false;
-  try {
-    await navigator.serviceWorker.register('/lab/offline.js', { scope: '/lab' });
-    const { active } = await navigator.serviceWorker.ready;
-    if (!isWatched()) await new Promise((done) => { navigator.serviceWorker.addEventListener('controllerchange', done, { once: true }); setTimeout(done, 2000); });
-    const loaded = performance.getEntriesByType('resource').map(({ name }) => name).filter((name) => /^https?:/.test(name));
-    active.postMessage({ keep: [location.href.split(/[?#]/)[0], ...loaded] });
-    return isWatched();
-  } catch { return false; }
+  if (!navigator.serviceWorker) return;
+  await Promise.race([kept().catch(() => null), new Promise((done) => { setTimeout(done, PATIENCE); })]);
 }
 
 /** How many requests were made while `work` ran: [what it returned, their number]. */

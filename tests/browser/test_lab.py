@@ -89,7 +89,7 @@ def test_the_model_answers_in_the_page_stops_switches_and_comes_back_without_the
     assert page.evaluate("crossOriginIsolated")
     timed("open")
 
-    page.get_by_label("Model", exact=True).select_option(PLAIN)
+    page.get_by_role("combobox", name="Model", exact=True).select_option(PLAIN)
     page.get_by_label("Engine").select_option("single")
     page.get_by_role("button", name="Load the model").click()
     expect(said).to_contain_text("is ready.")
@@ -125,7 +125,7 @@ def test_the_model_answers_in_the_page_stops_switches_and_comes_back_without_the
     expect(bars).to_have_count(3)
     timed("stop")
 
-    page.get_by_label("Model", exact=True).select_option(TAUGHT)
+    page.get_by_role("combobox", name="Model", exact=True).select_option(TAUGHT)
     page.get_by_label("Engine").select_option("webgpu")
     page.get_by_label("Check the answer on the server afterwards").uncheck()
     before = len(page.asked)
@@ -157,7 +157,7 @@ def test_the_model_answers_in_the_page_stops_switches_and_comes_back_without_the
     page.context.set_offline(True)
     page.reload()
     expect(page.locator("#lab[data-ready]")).to_be_visible()
-    page.get_by_label("Model", exact=True).select_option(PLAIN)
+    page.get_by_role("combobox", name="Model", exact=True).select_option(PLAIN)
     page.get_by_label("Engine").select_option("threads")
     assert "324" in ask(page)
     expect(page.locator(".checked")).to_contain_text("Not checked: Scholion does not respond")

@@ -6,12 +6,12 @@ import lzma
 from hashlib import sha256
 
 import pytest
-from fake_embedder import HashEmbedder
-from fake_reader import WordReader
 from fastapi.testclient import TestClient
 from test_compare_page import AWAY
 from test_server import ALLOWED
 
+from fake_embedder import HashEmbedder
+from fake_reader import WordReader
 from fakes import ScriptedAssistant, ScriptedChatModel
 from ingest import ingest_pdf
 from pdfs import column, write_pdf
