@@ -188,7 +188,15 @@ def main() -> None:
                     different = [
                         line
                         for engine in options.engines.split(",")
-                        for line in in_page(page, url=served.url, model=model, engine=engine, asked=asked, there=there, tokens=options.tokens)
+                        for line in in_page(
+                            page,
+                            url=served.url,
+                            model=model,
+                            engine=engine,
+                            asked=asked,
+                            there=there,
+                            tokens=options.tokens,
+                        )
                     ]
                     browser.close()
                 print("\n".join(["", *different]), flush=True)

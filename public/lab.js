@@ -35,6 +35,7 @@ const runs = [];
 const chart = make('div', { id: 'chart' });
 const HEADS = [t('Model'), t('Engine'), t('What'), t('Load'), t('First token'), t('Per token'), t('Total'), t('Tokens')];
 
+const loadOf = (run) => (run.load === null && run.engine !== ON_SERVER ? t('loaded before') : seconds(run.load));
 const partsOf = (run) => [
   { kind: 'reading', value: run.load ?? 0, name: t('load'), words: seconds(run.load) },
   { kind: 'first-word', value: run.first ?? 0, name: t('first token'), words: seconds(run.first) },
@@ -50,7 +51,7 @@ const drawRuns = () => {
       const right = `${run.what} · ${seconds(wholeOf(run))} · ${speed(run.perToken)}`;
       return picture(title, right, partsOf(run), longest, inWords(title, partsOf(run)));
     }),
-    table(HEADS, runs.map((run) => [run.model, run.engine, run.what, seconds(run.load), seconds(run.first), seconds(run.perToken), seconds(run.seconds), run.output ?? UNKNOWN])));
+    table(HEADS, runs.map((run) => [run.model, run.engine, run.what, loadOf(run), seconds(run.first), seconds(run.perToken), seconds(run.seconds), run.output ?? UNKNOWN])));
   exporting.disabled = false;
   drawAll();
 };

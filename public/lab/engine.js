@@ -78,8 +78,11 @@ export class Model {
   #engine;
   #log = [];
 
-  /** Load `blobs`, the model and then its adapters, into `engine`. `assets` has the addresses of wllama's two files. */
-  static async load({ assets, engine, blobs, name, signal, context = CONTEXT }) {
+  /**
+   * Load `blobs`, the model and then its adapters, into `engine`. `assets` has the addresses of wllama's two files,
+   * `more` parameters of llama.cpp that are to differ.
+   */
+  static async load({ assets, engine, blobs, name, signal, more = {} }) {
     const model = new Model();
     const began = performance.now();
     let refuse;
@@ -98,18 +101,21 @@ export class Model {
       model.#engine = new Wllama({ default: assets['wllama.wasm'] }, { logger: { debug: () => {}, log: keep, warn: keep, error } });
       model.#engine.setCompat(null); // else it asks a CDN for a build for browsers that lack something
       const parameters = {
-        n_ctx: context,
+        n_ctx: CONTEXT,
         n_parallel: 1,
         n_gpu_layers: engine.id === 'webgpu' ? 99_999 : 0,
         n_threads: engine.threads ?? 1,
         n_batch: AT_ONCE[engine.id] ?? AT_ONCE.other,
         warmup: false,
+        ...more,
         // wllama loads the first file and calls the others parts of it; llama.cpp takes them as adapters here
         lora_adapters: blobs.slice(1).map((_, n) => ({ path: `models/model-${String(n + 2).padStart(5, '0')}-of-${String(blobs.length).padStart(5, '0')}.gguf`, scale: 1 })),
       };
       if (!parameters.lora_adapters.length) delete parameters.lora_adapters;
       signal?.addEventListener('abort', () => refuse(new Error('stopped')), { once: true });
       await Promise.race([model.#engine.loadModel(blobs, parameters), failed]);
+      // wllama reports some failures, such as too little memory for the context, as a model without a context
+      if (!model.#engine.getLoadedContextInfo().n_ctx) throw new Error('no context');
     } catch (fault) {
       await model.close();
       signal?.throwIfAborted();
