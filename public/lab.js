@@ -181,11 +181,11 @@ const begin = async (state, found, servers) => {
     await showKept();
   };
 
-  /** The model in memory, loaded if it is another one: [model, seconds to load that stand with no run yet, or null]. */
+  /** Have this model in memory. Returns the seconds that loading took, unless they stand with another run. */
   const ready = async (engine, signal) => {
     const wanted = modelNow();
     const key = `${wanted.id} ${engine.id}`;
-    if (loaded?.key === key) return [loaded.model, null];
+    if (loaded?.key === key) return null;
     await loaded?.model.close();
     loaded = null;
     const began = performance.now();
@@ -212,45 +212,56 @@ const begin = async (state, found, servers) => {
     let took = (performance.now() - began) / 1000;
     if (!measuredFor(wanted.id)[engine.id]) {
       say(t('Measuring {engine} with a short prompt …', { engine: engine.name }));
-      const short = await model.write(SHORT.prompt, { tokens: SHORT.tokens, signal });
+      const short = await written(SHORT.prompt, { tokens: SHORT.tokens, signal });
       remember(wanted.id, engine.id, short.perToken);
       addRun({ model: wanted.name, engine: engine.name, what: t('short prompt'), load: took, ...short });
       signal.throwIfAborted();
       took = null; // it stands with the short prompt
     }
     say([t('{model} is ready.', { model: wanted.name }), ...notes].join(' '));
-    return [model, took];
+    return took;
   };
 
-  const generated = (signal) => (async () => {
+  /** What the model in memory writes. One that fails is not used again. */
+  const written = async (prompt, options) => {
+    try {
+      return await loaded.model.write(prompt, options);
+    } catch (error) {
+      await loaded.model.close();
+      loaded = null;
+      throw error;
+    }
+  };
+
+  const generated = async (signal) => {
     const asked = question.value;
     const texts = documentsIn(documents.value);
     const prompt = promptOf(asked, texts, state.rule);
     const limit = Number(tokens.value) || TOKENS;
     agreeing.replaceChildren();
     const { engine } = engineNow();
-    const [model, took] = await ready(engine, signal);
+    const took = await ready(engine, signal);
     const side = card(modelNow().name, `${t('in this page')} · ${engine.name}`);
     answers.replaceChildren(side.made);
     say(t('Writing …'));
     const show = (n) => { counted.textContent = t('Requests during this answer: {n}', { n: number(n) }); };
     show(0);
-    const [written, n] = await during(() => model.write(prompt, {
+    const [answer, n] = await during(() => written(prompt, {
       tokens: limit, signal, told: (piece) => { side.text.append(piece); },
     }), show);
     show(n);
     if (!isWatched()) counted.append(` ${t('(Requests of workers are not seen in this browser.)')}`);
-    addRun({ model: modelNow().name, engine: engine.name, what: t('answer'), load: took, ...written });
-    if (written.end === 'length') side.text.append(' …');
-    if (!written.text) side.text.append(t('(no text)'));
-    side.under.append(factsOf(written));
-    say(written.end === 'stopped' ? t('Stopped.') : '');
+    addRun({ model: modelNow().name, engine: engine.name, what: t('answer'), load: took, ...answer });
+    if (answer.end === 'length') side.text.append(' …');
+    if (!answer.text) side.text.append(t('(no text)'));
+    side.under.append(factsOf(answer));
+    say(answer.end === 'stopped' ? t('Stopped.') : '');
     if (signal.aborted) return;
-    if (checks.checked) await checkedOn(side.under, asked, written.text, texts);
+    if (checks.checked) await checkedOn(side.under, asked, answer.text, texts);
     else side.under.append(make('p', { class: 'checked faint' }, t('Not checked: {why}', { why: t('you switched the check off.') })));
     const settings = server.map(({ value }) => value).filter(Boolean);
     if (settings.length) await onServer([...new Set(settings)], { asked, prompt, texts, limit, agreed: [], signal });
-  })();
+  };
 
   const onServer = async (settings, { asked, prompt, texts, limit, agreed, signal }) => {
     say(t('The models on the server are answering …'));

@@ -9,7 +9,7 @@ const isOurs = (address) => {
 };
 
 const tell = async (address) => {
-  for (const page of await self.clients.matchAll({ includeUncontrolled: true })) page.postMessage({ asked: address });
+  for (const page of await self.clients.matchAll()) page.postMessage({ asked: address });
 };
 
 const fresh = async (request) => {
