@@ -25,7 +25,7 @@ def request(two, name: str, **changed: str):
     method, path = name.split(" ")
     values = {"paper_id": two.private, "thread_id": two.chat, "chat_id": two.chat, "element_id": two.element}
     values |= {"number": "1", "key": two.upload, "file": f"{two.chat}.json", "file_id": two.element, "job": "x"}
-    values |= {"provider_id": "github", "path": "models"} | changed
+    values |= {"provider_id": "github", "path": "models", "digest": "0" * 64, "name": "wllama.js"} | changed
     path = re.sub(r"\{(\w+)(?::\w+)?\}", lambda found: values[found[1]], path)
     body = {
         "sessionId": two.element,
