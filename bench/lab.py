@@ -28,7 +28,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "support"), str(ROOT / "tests" /
 
 SOFTWARE = ("--enable-unsafe-webgpu", "--use-webgpu-adapter=swiftshader", "--enable-features=Vulkan")
 REAL = ("--enable-unsafe-webgpu", "--enable-features=Vulkan")
-LOAD = """async ([model, engine]) => {
+LOAD = """async ([model, engine, unpack]) => {
   const { Model, engines } = await import('/public/lab/engine.js');
   const { weights } = await import('/public/lab/weights.js');
   const state = await (await fetch('/lab/state.json')).json();
@@ -39,7 +39,7 @@ LOAD = """async ([model, engine]) => {
   const fetched = (performance.now() - began) / 1000;
   const found = (await engines()).find(({ id }) => id === engine);
   if (found.fault) return { fault: found.fault };
-  window.model = await Model.load({ assets: state.engine, engine: found, blobs, name: model });
+  window.model = await Model.load({ assets: state.engine, engine: found, blobs, name: model, unpack });
   return { name: found.name, fetched, started: window.model.seconds };
 }"""
 WRITE = "([prompt, tokens]) => window.model.write(prompt, { tokens })"
@@ -127,12 +127,20 @@ def row(name: str, loaded: str, answers: list[dict[str, Any]], same: str) -> str
 
 
 def in_page(
-    page: Any, *, url: str, model: str, engine: str, asked: list[str], there: list[dict[str, Any]], tokens: int
+    page: Any,
+    *,
+    url: str,
+    model: str,
+    engine: str,
+    asked: list[str],
+    there: list[dict[str, Any]],
+    tokens: int,
+    packed: bool,
 ) -> list[str]:
     """Measure one engine and print its row; returns what differs from the server."""
     page.goto(f"{url}/lab")
     page.wait_for_selector("#lab[data-ready]")
-    told = page.evaluate(LOAD, [NAMES[model], engine])
+    told = page.evaluate(LOAD, [NAMES[model], engine, not packed])
     if "fault" in told:
         print(f"| {engine} | {told['fault']} | | | |", flush=True)
         return []
@@ -157,6 +165,7 @@ def main() -> None:
     parser.add_argument("--tokens", type=int, default=48)
     parser.add_argument("--threads", type=int, default=max(1, (os.cpu_count() or 2) // 2), help="of the server")
     parser.add_argument("--gpu", action="store_true", help="there is a graphics card for WebGPU")
+    parser.add_argument("--packed", action="store_true", help="leave the weights as they are in the file")
     options = parser.parse_args()
 
     from playwright.sync_api import sync_playwright
@@ -196,6 +205,7 @@ def main() -> None:
                             asked=asked,
                             there=there,
                             tokens=options.tokens,
+                            packed=options.packed,
                         )
                     ]
                     browser.close()

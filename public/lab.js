@@ -1,7 +1,7 @@
 // The page /lab: a model inside the page, its answers beside the server's, and what each run took.
 import { agreement } from '/public/agree.js';
 import { drawAll, inWords, picture, table } from '/public/bars.js';
-import { checkFile, chosen, engines, Model } from '/public/lab/engine.js';
+import { checkFile, chosen, engines, hasRoom, Model } from '/public/lab/engine.js';
 import { documentsIn, promptOf } from '/public/lab/prompt.js';
 import { during, isWatched, watch } from '/public/lab/requests.js';
 import { forget, holdOn, isKept, MEGABYTE, space, weights } from '/public/lab/weights.js';
@@ -131,6 +131,7 @@ const begin = async (state, found, servers) => {
   const question = make('textarea', { rows: 2, required: true });
   const documents = make('textarea', { rows: 6 });
   const whole = make('input', { type: 'checkbox' });
+  const unpack = make('input', { type: 'checkbox', checked: hasRoom() });
   const checks = make('input', { type: 'checkbox', checked: true });
   const tokens = make('input', { type: 'number', min: 1, max: state.most_tokens, value: TOKENS });
   const generate = make('button', { class: 'main', type: 'submit' }, t('Generate'));
@@ -184,7 +185,7 @@ const begin = async (state, found, servers) => {
   /** Have this model in memory. Returns the seconds that loading took, unless they stand with another run. */
   const ready = async (engine, signal) => {
     const wanted = modelNow();
-    const key = `${wanted.id} ${engine.id}`;
+    const key = `${wanted.id} ${engine.id} ${unpack.checked}`;
     if (loaded?.key === key) return null;
     await loaded?.model.close();
     loaded = null;
@@ -207,7 +208,7 @@ const begin = async (state, found, servers) => {
       }
     }
     say(t('Starting {model} on {engine} …', { model: wanted.name, engine: engine.name }));
-    const model = await Model.load({ assets: state.engine, engine, blobs, name: wanted.name, signal });
+    const model = await Model.load({ assets: state.engine, engine, blobs, name: wanted.name, signal, unpack: unpack.checked });
     loaded = { key, model };
     let took = (performance.now() - began) / 1000;
     if (!measuredFor(wanted.id)[engine.id]) {
@@ -334,7 +335,8 @@ const begin = async (state, found, servers) => {
     make('form', { onsubmit: (event) => { event.preventDefault(); run(generated); } },
       make('div', { class: 'pair' }, field(t('Model'), models), field(t('Engine'), engineChoice)),
       why,
-      make('div', { class: 'row' }, load, measure, opening, file),
+      make('div', { class: 'row' }, load, measure, opening, file,
+        make('label', { class: 'tick' }, unpack, t('Write the weights out for WebAssembly (faster, 0.6 GB of memory)'))),
       field(t('Question'), question),
       field(t('Documents, separated by empty lines'), documents),
       make('div', { class: 'row' }, fill, make('label', { class: 'tick' }, whole, t('Whole passages instead of sentences'))),

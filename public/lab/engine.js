@@ -1,9 +1,14 @@
 // llama.cpp inside the page, through wllama: what the browser offers, loading a model, writing, and faults in words.
+import { unpacked } from '/public/lab/unpack.js';
 import { number, t } from '/public/texts.js';
 
 const CONTEXT = 4096; // tokens
 const MOST_BYTES = 3.5e9; // of a file: the memory of the engine ends at 4 GB
+const MOST_UNPACKED = 1.2e9; // bytes
 const MOST_THREADS = 8;
+
+/** Whether this device has room for weights that are written out; browsers that do not tell are taken to have it. */
+export const hasRoom = () => (navigator.deviceMemory ?? 8) >= 4;
 const AT_ONCE = { webgpu: 512, other: 64 }; // tokens of the prompt between two looks at Stop
 
 const has64bitMemory = () => { try { return Boolean(new WebAssembly.Memory({ address: 'i64', initial: 1n })); } catch { return false; } };
@@ -67,7 +72,7 @@ export function inSentence(error, name, log = []) {
   if (/device (?:was )?lost|lost device|GPUDevice/i.test(said)) {
     return t('The browser lost its graphics device. Choose another engine, or reload the page.');
   }
-  if (/gguf|magic|tensor|failed to load|error loading model|unknown model architecture|file is corrupted|File read failed/i.test(said)) {
+  if (/gguf|magic|tensor|outside the bounds|failed to load|error loading model|unknown model architecture|file is corrupted|File read failed/i.test(said)) {
     return t('{name} cannot be loaded: the file is damaged or of an unsupported kind.', { name });
   }
   return t('The engine stopped ({error}). Try again, or choose another engine.', { error: (error?.message ?? String(error)).split('\n')[0].slice(0, 120) });
@@ -80,9 +85,9 @@ export class Model {
 
   /**
    * Load `blobs`, the model and then its adapters, into `engine`. `assets` has the addresses of wllama's two files,
-   * `more` parameters of llama.cpp that are to differ.
+   * `unpack` writes weights out where that is faster, `more` has parameters of llama.cpp that are to differ.
    */
-  static async load({ assets, engine, blobs, name, signal, more = {} }) {
+  static async load({ assets, engine, blobs, name, signal, unpack = false, more = {} }) {
     const model = new Model();
     const began = performance.now();
     let refuse;
@@ -113,7 +118,8 @@ export class Model {
       };
       if (!parameters.lora_adapters.length) delete parameters.lora_adapters;
       signal?.addEventListener('abort', () => refuse(new Error('stopped')), { once: true });
-      await Promise.race([model.#engine.loadModel(blobs, parameters), failed]);
+      const files = unpack && engine.id !== 'webgpu' ? [await unpacked(blobs[0], MOST_UNPACKED), ...blobs.slice(1)] : blobs;
+      await Promise.race([model.#engine.loadModel(files, parameters), failed]);
       // wllama reports some failures, such as too little memory for the context, as a model without a context
       if (!model.#engine.getLoadedContextInfo().n_ctx) throw new Error('no context');
     } catch (fault) {

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 import time
 
+import gguf
+import numpy as np
 import pytest
 from test_accessibility import findings
 
@@ -278,6 +280,37 @@ def test_weights_are_kept_continued_checked_and_loaded_again_where_they_cannot_b
     assert full["notes"] == [
         f"There is no room in this browser to keep {file['name']} (10 MB). It is loaded again next time."
     ]
+    page.context.close()
+
+
+def test_weights_are_written_out_exactly(chromium, quick, tmp_path) -> None:
+    chance = np.random.default_rng(1)
+    path = tmp_path / "small.gguf"
+    writer = gguf.GGUFWriter(path, "llama")
+    writer.add_array("tokenizer.ggml.tokens", ["a", "ß"])
+    kinds = (gguf.GGMLQuantizationType.Q4_0, gguf.GGMLQuantizationType.Q4_1, gguf.GGMLQuantizationType.Q8_0)
+    for n, kind in enumerate((*kinds, gguf.GGMLQuantizationType.F16, gguf.GGMLQuantizationType.Q4_1)):
+        weights = chance.normal(size=(3, 32 * (n + 1))).astype(np.float32)
+        packed = weights.astype(np.float16) if kind.name == "F16" else gguf.quants.quantize(weights, kind)
+        writer.add_tensor(f"t{n}", packed, raw_dtype=kind)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    page = opened(chromium, quick)
+    unpack = """async ([bytes, most]) => {
+      const { unpacked } = await import('/public/lab/unpack.js');
+      return [...new Uint8Array(await (await unpacked(new Blob([new Uint8Array(bytes)]), most)).arrayBuffer())];
+    }"""
+    before = list(path.read_bytes())
+    assert page.evaluate(unpack, [before, 100]) == before, "too large: as it was"
+    made = tmp_path / "made.gguf"
+    made.write_bytes(bytes(page.evaluate(unpack, [before, 1_000_000])))
+    for was, now in zip(gguf.GGUFReader(path).tensors, gguf.GGUFReader(made).tensors, strict=True):
+        assert (now.name, list(now.shape)) == (was.name, list(was.shape))
+        assert now.tensor_type.name == ("F16" if was.tensor_type.name == "F16" else "F32")
+        whole = was.data if was.tensor_type.name == "F16" else gguf.quants.dequantize(was.data, was.tensor_type)
+        np.testing.assert_allclose(now.data, whole, rtol=1e-6)
     page.context.close()
 
 
