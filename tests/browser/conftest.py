@@ -22,7 +22,7 @@ from waiting import until
 
 SHOTS = Path(__file__).parent / "shots"
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-PATIENCE = 100_000
+PATIENCE = 300_000
 """Milliseconds: the model writes 5 to 45 tokens a second, less when the machine is busy."""
 
 
