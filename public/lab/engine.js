@@ -63,7 +63,7 @@ export async function checkFile(file) {
 /** What went wrong, in one sentence, from the error and the last lines of llama.cpp's log. */
 export function inSentence(error, name, log = []) {
   const said = [error?.message ?? String(error), ...log].join('\n');
-  if (/out of memory|\boom\b|bad_alloc|cannot allocate|failed to (?:re)?allocate|could not allocate|Cannot enlarge|WebAssembly\.Memory/i.test(said)) {
+  if (/out of memory|\boom\b|bad_alloc|cannot allocate|failed to (?:re)?allocate|could not allocate|Cannot enlarge|WebAssembly\.Memory|array buffer allocation failed/i.test(said)) {
     return t('There is not enough memory for {name} in this browser. Close other tabs, or choose a smaller model.', { name });
   }
   if (/exceeds? the available context|context size|too long|kv cache is full/i.test(said)) {
@@ -72,7 +72,7 @@ export function inSentence(error, name, log = []) {
   if (/device (?:was )?lost|lost device|GPUDevice/i.test(said)) {
     return t('The browser lost its graphics device. Choose another engine, or reload the page.');
   }
-  if (/gguf|magic|tensor|outside the bounds|failed to load|error loading model|unknown model architecture|file is corrupted|File read failed/i.test(said)) {
+  if (/gguf|magic|tensor|outside the bounds|invalid typed array length|failed to load|error loading model|unknown model architecture|file is corrupted|File read failed/i.test(said)) {
     return t('{name} cannot be loaded: the file is damaged or of an unsupported kind.', { name });
   }
   return t('The engine stopped ({error}). Try again, or choose another engine.', { error: (error?.message ?? String(error)).split('\n')[0].slice(0, 120) });

@@ -21,6 +21,7 @@ from rag.models.local import embedded_drafter
 from ui import core
 from ui.comparing import rounds as comparing
 from ui.lab import assets, passages
+from ui.people import rules
 
 
 @pytest.fixture
@@ -54,6 +55,13 @@ def test_only_this_page_is_isolated_and_its_policy_is_strict(page) -> None:
     assert policy["connect-src"] == "'self'"
     assert "unsafe-inline" not in lab["content-security-policy"]
     assert "'wasm-unsafe-eval'" not in other["content-security-policy"]
+
+
+def test_who_is_no_administrator_gets_neither_models_of_the_server_nor_a_link_to_them(page, monkeypatch) -> None:
+    assert "/compare" in page.get("/lab").text
+    monkeypatch.setattr(rules, "may_manage", lambda: False)
+    assert "/compare" not in page.get("/lab").text
+    assert page.get("/lab/servers.json").json() == {"models": []}
 
 
 def test_the_engine_is_what_its_lock_says_and_is_kept_by_browsers(page) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, HTTPException, Response
@@ -30,13 +31,17 @@ _BODY = """
 <header class="row top">
 <h1>Browser lab</h1>
 <a class="button alone" href="/">Chat</a>
-<a class="button" href="/compare">Compare models</a>
+<a class="button managed" href="/compare">Compare models</a>
 </header>
 <p class="faint">A small model runs inside this page: your question, your documents and the answer stay in the browser.
 The weights are loaded once from your Scholion and kept here.</p>
 <div id="lab"><p class="faint">Looking at what this browser can do …</p></div>
 <noscript><p>This page needs JavaScript.</p></noscript>
 """
+
+
+_MANAGED = re.compile(r"<a class=\"button managed\".*\n")
+"""A link to a page for administrators."""
 
 
 class _Sent(BaseModel):
@@ -85,7 +90,8 @@ def engine_router() -> APIRouter:
 
 
 def _page() -> HTMLResponse:
-    return HTMLResponse(frame("Browser lab", _BODY, script="lab.js", styles=("insight.css", "lab.css")))
+    body = _BODY if rules.may_manage() else _MANAGED.sub("", _BODY)
+    return HTMLResponse(frame("Browser lab", body, script="lab.js", styles=("insight.css", "lab.css")))
 
 
 def _state() -> dict[str, Any]:
