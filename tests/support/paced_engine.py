@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
+import select
 import threading
-import time
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
@@ -49,7 +49,8 @@ class _Handler(BaseHTTPRequestHandler):
             self._head("text/event-stream")
             for word in words:
                 self.wfile.write(delta(f"{word} "))
-                time.sleep(self.server.pace)
+                if select.select([self.connection], [], [], self.server.pace)[0]:  # it is closed at the other end
+                    raise ConnectionResetError
             used = {"prompt_tokens": 20, "completion_tokens": len(words), "total_tokens": 20 + len(words)}
             self.wfile.write(delta("", "stop") + data({"id": "1", "choices": [], "model": MODEL, "usage": used}) + DONE)
         except ConnectionError:
