@@ -136,7 +136,7 @@ def open_webui(tmp_path_factory, scholion):
 
 @pytest.fixture
 def page(chromium, open_webui, scholion):
-    context = chromium.new_context(locale="en-US", viewport={"width": 1000, "height": 620})
+    context = chromium.new_context(locale="en-US", viewport={"width": 900, "height": 420})
     made = context.new_page()
     made.set_default_timeout(PATIENCE)
     made.outside, made.heard = [], []

@@ -1,0 +1,54 @@
+"""Follow a Zotero library: its tags, collections and notes come to our papers, and what a person decided here stays.
+
+A tag that was removed here is not set again, and one that was removed in Zotero is taken off if it came from there.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ingest.from_zotero import FromZotero
+from ingest.tags import MAX_TAG_CHARS, clean
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from ingest.library import Library
+
+
+def follow(library: Library, said: Mapping[str, FromZotero]) -> list[dict[str, Any]]:
+    """Bring papers up to date with what Zotero says now; return the rows that the command line prints.
+
+    Args:
+        library: which this process owns.
+        said: by paper; `set_here` is not read.
+    """
+    rows: dict[tuple[str, str], list[str]] = {}
+    for paper_id, now in said.items():
+        before = library.from_zotero(paper_id)
+        has = _folded(library.tags_of(paper_id))
+        wanted = {tag.casefold(): tag for tag in map(_fitting, now.tags) if tag}
+        new = [tag for tag in wanted.values() if tag.casefold() not in has | _folded(before.tags)]
+        gone = [tag for tag in before.set_here if tag.casefold() in has - wanted.keys()]
+        for tag in new:
+            rows.setdefault(("tagged", library.tag([paper_id], tag)), []).append(paper_id)
+        for tag in gone:
+            rows.setdefault(("untagged", library.untag([paper_id], tag)), []).append(paper_id)
+        set_here = (*(tag for tag in before.set_here if tag.casefold() in wanted.keys() & has), *new)
+        after = FromZotero(tuple(wanted.values()), set_here, now.notes)
+        if after != before:
+            library.keep_from_zotero(paper_id, after)
+    return [
+        {"tag": tag, "status": status, "papers": papers, "error": None}
+        for (status, tag), papers in sorted(rows.items())
+    ]
+
+
+def _fitting(tag: str) -> str:
+    """The tag as ours are: on one line, and not too long; empty if it has nothing that shows."""
+    flat = " ".join("".join(char if char.isprintable() else " " for char in tag).split())
+    return clean(flat[:MAX_TAG_CHARS]) if flat else ""
+
+
+def _folded(tags: Iterable[str]) -> set[str]:
+    return {tag.casefold() for tag in tags}
