@@ -9,7 +9,7 @@ import argparse
 import json
 import os
 import sys
-from dataclasses import asdict, astuple, replace
+from dataclasses import asdict, astuple, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +25,7 @@ from ingest.errors import LibraryBusyError, PathError, UserFacingError
 from ingest.file_bar import FileBar
 from ingest.files import paper_id
 from ingest.folder import temporary
-from ingest.from_zotero import FromZotero
+from ingest.from_zotero import FromZotero, Item
 from ingest.identifiers import isbn13
 from ingest.library import Library, open_library
 from ingest.names import given_first
@@ -203,7 +203,8 @@ def _zotero(library: Library, _: IngestSettings, options: argparse.Namespace) ->
             continue
         before = said.get(found.id, FromZotero())
         both = (*before.tags, *one.collections, *one.tags), (*before.notes, *one.notes)
-        said[found.id] = FromZotero(tags=tuple(dict.fromkeys(both[0])), notes=tuple(dict.fromkeys(both[1])))
+        item = Item(**{field.name: getattr(one.entry, field.name) for field in fields(Item)})
+        said[found.id] = FromZotero(tuple(dict.fromkeys(both[0])), (), tuple(dict.fromkeys(both[1])), item)
         if found.id not in known and folder / STORAGE not in one.path.parents:  # linked, so not found by itself
             _describe_as(library, found, one.entry)
     rows = (

@@ -1,19 +1,22 @@
 """Follow a Zotero library: its tags, collections and notes come to our papers, and what a person decided here stays.
 
-A tag that was removed here is not set again, and one that was removed in Zotero is taken off if it came from there.
+A tag that was removed here is not set again, and one that was removed in Zotero is taken off if it came from there. A
+title that was corrected in Zotero is corrected here if it is still the one that came from there; so is all else that
+describes a paper.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ingest.from_zotero import FromZotero
+from ingest.from_zotero import FromZotero, Item
 from ingest.tags import MAX_TAG_CHARS, clean
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from ingest.library import Library
+    from ingest.paper import Paper
 
 
 def follow(library: Library, said: Mapping[str, FromZotero]) -> list[dict[str, Any]]:
@@ -35,13 +38,26 @@ def follow(library: Library, said: Mapping[str, FromZotero]) -> list[dict[str, A
         for tag in gone:
             rows.setdefault(("untagged", library.untag([paper_id], tag)), []).append(paper_id)
         set_here = (*(tag for tag in before.set_here if tag.casefold() in wanted.keys() & has), *new)
-        after = FromZotero(tuple(wanted.values()), set_here, now.notes)
+        after = FromZotero(tuple(wanted.values()), set_here, now.notes, now.item)
+        if facts := _changed(library.paper(paper_id), before.item, now.item):
+            library.describe(paper_id, **facts)
         if after != before:
             library.keep_from_zotero(paper_id, after)
     return [
         {"tag": tag, "status": status, "papers": papers, "error": None}
         for (status, tag), papers in sorted(rows.items())
     ]
+
+
+def _changed(paper: Paper, before: Item, now: Item) -> dict[str, Any]:
+    """What Zotero says otherwise than before, where the paper is as it said before."""
+    names = ("title", "authors", "year", "doi", "arxiv_id", "isbn", "publication")
+    facts = {
+        name: value
+        for name in names
+        if (value := getattr(now, name)) and getattr(before, name) == getattr(paper, name) != value
+    }
+    return facts | ({"families": now.families} if "authors" in facts else {})
 
 
 def _fitting(tag: str) -> str:

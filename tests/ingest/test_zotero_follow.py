@@ -147,6 +147,20 @@ def test_tags_and_collections_are_followed(shelf, capsys) -> None:
     assert "tagged 1 paper: Chapter 2\nuntagged 1 paper: Thesis" in said
 
 
+def test_what_describes_a_paper_is_followed_unless_it_was_corrected_here(shelf) -> None:
+    def titled(title: str) -> str:
+        shelf.changed("UPDATE itemDataValues SET value = ?", title)
+        shelf.run("zotero", str(shelf.folder))
+        with open_library(shelf.settings) as library:
+            return library.papers()[0].title
+
+    assert titled("Jars of Bog Peat") == "Jars of Bog Peat"
+    with open_library(shelf.settings) as library:
+        (paper,) = library.papers()
+    shelf.run("set", paper.id, "--title", "My Jars")
+    assert titled("Jars once more") == "My Jars"
+
+
 def test_notes_stand_beside_those_of_the_file_and_are_followed(shelf) -> None:
     def notes() -> list[tuple[int, str, str, str]]:
         with open_library(shelf.settings) as library:
