@@ -12,7 +12,8 @@ from collections import defaultdict
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 from ingest.zotero import STORAGE, ZoteroPdf, described, marked, noted, place
 
@@ -47,7 +48,7 @@ class Zotero:
             stored = [one["key"] for one in items if str(one["data"].get("linkMode", "")).startswith("imported_")]
             for key in stored[:_TRIED]:
                 address = urlsplit(self._text(f"/users/0/items/{key}/file/view/url"))
-                path = Path(unquote(address.path))
+                path = Path(url2pathname(address.path))
                 if address.scheme == "file" and path.parent.name == key and path.parents[1].name == STORAGE:
                     return path.parents[2]
         except (OSError, HTTPException, ValueError, TypeError, KeyError, IndexError, AttributeError):
