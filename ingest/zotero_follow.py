@@ -7,6 +7,7 @@ describes a paper.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
 from ingest.from_zotero import FromZotero, Item
@@ -26,27 +27,30 @@ def follow(library: Library, said: Mapping[str, FromZotero]) -> list[dict[str, A
         library: which this process owns.
         said: by paper; `set_here` is not read.
     """
-    rows: dict[tuple[str, str], list[str]] = {}
+    new: dict[str, list[str]] = defaultdict(list)
+    gone: dict[str, list[str]] = defaultdict(list)
+    kept: dict[str, FromZotero] = {}
     for paper_id, now in said.items():
         before = library.from_zotero(paper_id)
         has = _folded(library.tags_of(paper_id))
         wanted = {tag.casefold(): tag for tag in map(_fitting, now.tags) if tag}
-        new = [tag for tag in wanted.values() if tag.casefold() not in has | _folded(before.tags)]
-        gone = [tag for tag in before.set_here if tag.casefold() in has - wanted.keys()]
-        for tag in new:
-            rows.setdefault(("tagged", library.tag([paper_id], tag)), []).append(paper_id)
-        for tag in gone:
-            rows.setdefault(("untagged", library.untag([paper_id], tag)), []).append(paper_id)
-        set_here = (*(tag for tag in before.set_here if tag.casefold() in wanted.keys() & has), *new)
-        after = FromZotero(tuple(wanted.values()), set_here, now.notes, now.item)
+        added = [tag for tag in wanted.values() if tag.casefold() not in has | _folded(before.tags)]
+        for tag in added:
+            new[tag].append(paper_id)
+        for tag in before.set_here:
+            if tag.casefold() in has - wanted.keys():
+                gone[tag].append(paper_id)
         if facts := _changed(library.paper(paper_id), before.item, now.item):
             library.describe(paper_id, **facts)
+        set_here = (*(tag for tag in before.set_here if tag.casefold() in wanted.keys() & has), *added)
+        after = FromZotero(tuple(wanted.values()), set_here, now.notes, now.item)
         if after != before:
-            library.keep_from_zotero(paper_id, after)
-    return [
-        {"tag": tag, "status": status, "papers": papers, "error": None}
-        for (status, tag), papers in sorted(rows.items())
-    ]
+            kept[paper_id] = after
+    rows = [("tagged", library.tag(ids, tag), ids) for tag, ids in sorted(new.items())]
+    rows += [("untagged", library.untag(ids, tag), ids) for tag, ids in sorted(gone.items())]
+    for paper_id, after in kept.items():
+        library.keep_from_zotero(paper_id, after)
+    return [{"tag": tag, "status": status, "papers": ids, "error": None} for status, tag, ids in rows]
 
 
 def _changed(paper: Paper, before: Item, now: Item) -> dict[str, Any]:
