@@ -93,7 +93,12 @@ def _parser() -> argparse.ArgumentParser:
     zotero = command(
         "zotero", _zotero, "add the PDFs of a Zotero library, with its metadata, collections, tags and notes"
     )
-    zotero.add_argument("folder", nargs="?", type=Path, help="Zotero's data folder; if left out, ~/Zotero")
+    zotero.add_argument(
+        "folder",
+        nargs="?",
+        type=Path,
+        help="Zotero's data folder; if left out, that of the running Zotero, or ~/Zotero",
+    )
     zotero.add_argument("--base", type=Path, help="the base directory of linked files, if one is set in Zotero")
     listing = command("list", _list, "list the papers")
     listing.add_argument("--tag", help="only papers with this tag")
