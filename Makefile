@@ -1,5 +1,5 @@
 # make chat: set up what is missing and start Scholion.   make test: set up what tests need and run them.
-# make foundry: install Foundry Local in an environment of its own (220 MB; docs/foundry-local.md).
+# make foundry: install Foundry Local in an environment of its own (280 MB; docs/foundry-local.md).
 # make evaluate: the questions on the sample papers, with a report.
 PY   ?= python3
 VENV := .venv

@@ -76,7 +76,7 @@ def foundry_local(folders: Sequence[Path], *, port: int = PORT, python: Path | N
     """
     python = python or own_python()
     if not python.is_file():
-        raise ModelUnreachableError("Foundry Local is not installed.", "Run `make foundry` once (about 220 MB).")
+        raise ModelUnreachableError("Foundry Local is not installed.", "Run `make foundry` once (about 280 MB).")
     wanted = _models(folders)
     _check_free(port)
     # bound, but not listening: connections are refused, and no other program can take the port
@@ -149,7 +149,7 @@ def _greet(child: subprocess.Popen[bytes], wanted: dict[str, Any]) -> dict[str, 
 
 def _failure(reply: dict[str, Any]) -> ModelUnreachableError | ModelFileError:
     if reply.get("missing"):
-        return ModelUnreachableError("This Python has no foundry-local-sdk.", "Run `make foundry` once (about 220 MB).")
+        return ModelUnreachableError("This Python has no foundry-local-sdk.", "Run `make foundry` once (about 280 MB).")
     if said := " ".join(str(reply.get("error", "")).split()):
         return ModelFileError(f"Foundry Local refused: {said[:400]}", "Convert the model again, or choose another.")
     return ModelUnreachableError(
