@@ -1,4 +1,5 @@
 # make chat: set up what is missing and start Scholion.   make test: set up what tests need and run them.
+# make foundry: install Foundry Local in an environment of its own (280 MB; docs/foundry-local.md).
 # make evaluate: the questions on the sample papers, with a report.
 PY   ?= python3
 VENV := .venv
@@ -57,4 +58,13 @@ $(VENV)/.run: requirements/run.lock requirements/weights.lock pyproject.toml
 
 $(VENV)/.dev: $(VENV)/.run requirements/dev.lock
 	@$(PIP) --no-deps --require-hashes -r requirements/dev.lock
+	@touch $@
+
+# Foundry Local pins another ONNX Runtime than ours, so it gets an environment of its own.
+.PHONY: foundry
+foundry: .venv-foundry/.done
+
+.venv-foundry/.done: requirements/foundry.lock
+	@test -x .venv-foundry/bin/python || $(PY) -m venv .venv-foundry
+	@.venv-foundry/bin/python -m pip --disable-pip-version-check install --quiet --no-deps --require-hashes -r $<
 	@touch $@

@@ -55,6 +55,7 @@ ALLOWED = {  # library → the files that may import it
     "sentence_transformers": {"ingest/embed.py"},
     "torch": {
         "rag/comparison/in_process.py",
+        "ingest/bert.py",
         "ingest/embed.py",
         "rag/reading/reader.py",
         "rag/reading/network.py",

@@ -109,13 +109,14 @@ def with_samples(folder: Path, samples: Path) -> Server:
 
 
 def new_page(chromium, server: Server, **options):
-    """Scholion in a fresh profile; `page.outside` has every request to another host."""
+    """Scholion in a fresh profile; `page.outside` has every request to another host, `page.opened` every page load."""
     options = {"locale": "en-US", "viewport": {"width": 1280, "height": 860}} | options
     page = chromium.new_context(**options).new_page()
     page.set_default_timeout(PATIENCE)
-    page.outside = []
+    page.outside, page.opened = [], []
     local = (server.url, server.url.replace("http", "ws"), "data:", "blob:")
     page.on("request", lambda request: request.url.startswith(local) or page.outside.append(request.url))
+    page.on("request", lambda request: request.is_navigation_request() and page.opened.append(request.url))
     page.goto(server.url)
     page.wait_for_selector("#mode-picker-trigger-answer")  # sent by on_chat_start: the socket is up
     return page

@@ -50,6 +50,7 @@ def seeds_pdf(tmp_path: Path) -> Path:
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_the_page_paints_and_asks_no_other_host(open_page, shot, scheme: str) -> None:
     page = open_page(color_scheme=scheme)
+    assert len(page.opened) == 1  # no way round by the login page
     expect(page.locator("#chat-input")).to_be_visible()
     expect(page.locator("#starters button")).to_have_count(4)
     assert page.title() == "Scholion"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 import uuid
+from functools import cache
 from pathlib import Path
 
 import httpx
@@ -36,6 +37,21 @@ def app():
         patched.setenv("SCHOLION_LIBRARY", str(_application / "library"))
         import app as imported
     return imported
+
+
+@pytest.fixture
+def settings_anew(app, monkeypatch):
+    """In this test `core` reads the environment anew, once more after a call; what `app` uses stays as it is."""
+    from ui import core
+
+    monkeypatch.setattr(core, "settings", cache(core.settings.__wrapped__))
+    monkeypatch.setattr(core, "whole_library", core.Once(core.whole_library._made.__wrapped__))
+
+    def forget() -> None:
+        core.settings.cache_clear()
+        core.whole_library.cache_clear()
+
+    return forget
 
 
 @pytest.fixture

@@ -206,8 +206,7 @@ async def test_a_damaged_file_is_repaired_on_the_way(file, database) -> None:
     assert list(file.folder.glob("chats.damaged-*.db"))
 
 
-def test_the_command_moves_and_says_what_it_did(tmp_path, postgres_server, monkeypatch, capsys) -> None:
-    from ui import core
+def test_the_command_moves_and_says_what_it_did(tmp_path, postgres_server, settings_anew, monkeypatch, capsys) -> None:
     from ui.__main__ import main
     from ui.chats.salvage import schema
 
@@ -218,13 +217,8 @@ def test_the_command_moves_and_says_what_it_did(tmp_path, postgres_server, monke
     monkeypatch.setenv("SCHOLION_LIBRARY", str(tmp_path))
 
     def run(*words: str) -> tuple[int, str]:
-        for cached in (core.settings, core.whole_library):
-            cached.cache_clear()
-        try:
-            return main(["chats", *words]), "".join(capsys.readouterr())
-        finally:
-            core.settings.cache_clear()
-            core.whole_library.cache_clear()
+        settings_anew()
+        return main(["chats", *words]), "".join(capsys.readouterr())
 
     assert run("move", "--to", "postgres") == (
         1,
@@ -244,9 +238,8 @@ def test_the_command_moves_and_says_what_it_did(tmp_path, postgres_server, monke
     assert (tmp_path / "chats.db").exists()
 
 
-def test_chats_are_not_moved_while_scholion_runs(tmp_path, postgres_server, monkeypatch, capsys) -> None:
+def test_chats_are_not_moved_while_scholion_runs(tmp_path, postgres_server, settings_anew, monkeypatch, capsys) -> None:
     from ingest import IngestSettings, Library
-    from ui import core
     from ui.__main__ import main
 
     place = asyncio.run(PostgresPlace.made(tmp_path, postgres_server))
@@ -254,12 +247,8 @@ def test_chats_are_not_moved_while_scholion_runs(tmp_path, postgres_server, monk
     monkeypatch.setenv("SCHOLION_CHATS", place.url)
     running = Library(IngestSettings(library=tmp_path))
     running.own(url="http://127.0.0.1:1", key="k")
-    for cached in (core.settings, core.whole_library):
-        cached.cache_clear()
     try:
         assert main(["chats", "move", "--to", "postgres"]) == 1
         assert "so no chats were moved. Close it" in (said := capsys.readouterr().err), said
     finally:
         running.close()
-        core.settings.cache_clear()
-        core.whole_library.cache_clear()

@@ -174,18 +174,16 @@ def test_without_the_setting_no_driver_is_loaded() -> None:
     assert done.stdout.strip() == "False"
 
 
-def test_a_setting_that_is_not_valid_ends_the_start_with_a_sentence(tmp_path, monkeypatch, capsys) -> None:
-    from ui import __main__, core
+def test_a_setting_that_is_not_valid_ends_the_start_with_a_sentence(
+    tmp_path, settings_anew, monkeypatch, capsys
+) -> None:
+    from ui import __main__
 
     monkeypatch.setenv("SCHOLION_CHATS", f"mysql://u:{PASSWORD}@h/d")
     monkeypatch.setenv("SCHOLION_LIBRARY", str(tmp_path))
-    core.settings.cache_clear()
-    try:
-        assert __main__.main(["--no-browser"]) == 1
-        assert "SCHOLION_CHATS is not valid: it must begin with postgresql://" in (said := capsys.readouterr().err)
-        assert PASSWORD not in said
-    finally:
-        core.settings.cache_clear()
+    assert __main__.main(["--no-browser"]) == 1
+    assert "SCHOLION_CHATS is not valid: it must begin with postgresql://" in (said := capsys.readouterr().err)
+    assert PASSWORD not in said
 
 
 async def test_chats_in_the_file_are_not_forgotten_in_silence(in_chat, database, tmp_path) -> None:
@@ -290,7 +288,7 @@ async def test_the_answers_of_both_places_are_the_same(in_chat, place) -> None:
 
 
 async def test_pages_and_reports_say_where_the_chats_are_and_never_the_password(
-    app, in_chat, database, tmp_path, monkeypatch
+    in_chat, database, settings_anew, tmp_path, monkeypatch
 ) -> None:
     from rag.health import doctor
     from ui import core
@@ -300,29 +298,25 @@ async def test_pages_and_reports_say_where_the_chats_are_and_never_the_password(
     await kept(database, 2)
     monkeypatch.setenv("SCHOLION_CHATS", database.url)
     monkeypatch.setenv("SCHOLION_LIBRARY", str(tmp_path))
-    core.settings.cache_clear()
-    try:
-        lines = await asyncio.to_thread(doctor.examine)
-        (line,) = [line for line in lines if line.about == "Chats"]
-        assert line.said == f"Postgres at {database.address.words} has 2 chats."
-        assert line.state == "ok"
-        bundle = await asyncio.to_thread(doctor.bundle, lines)
-        said = core.settings().chat_database.sentence
-        assert said == f"Your chats are kept in Postgres on this machine ({database.address.words})."
-        assert "Your chats" not in json.dumps(routes._reworded({}))
-        shown = str([line.said + line.todo for line in lines]) + str(bundle) + said
-        assert PASSWORD not in shown
-        assert [one.question for one in await asyncio.to_thread(lambda: list(where.answers("local")))] == ["word?"] * 4
-        monkeypatch.setenv("SCHOLION_CHATS", f"postgresql://u:{PASSWORD}@db.example/chats")
-        core.settings.cache_clear()
-        assert core.settings().chat_database.sentence == (
-            "Your chats leave this machine: they are kept in Postgres at db.example:5432, database chats."
-        )
-        words = json.dumps(routes._reworded({}))
-        assert "Your chats are kept on db.example." in words
-        assert PASSWORD not in words
-    finally:
-        core.settings.cache_clear()
+    lines = await asyncio.to_thread(doctor.examine)
+    (line,) = [line for line in lines if line.about == "Chats"]
+    assert line.said == f"Postgres at {database.address.words} has 2 chats."
+    assert line.state == "ok"
+    bundle = await asyncio.to_thread(doctor.bundle, lines)
+    said = core.settings().chat_database.sentence
+    assert said == f"Your chats are kept in Postgres on this machine ({database.address.words})."
+    assert "Your chats" not in json.dumps(routes._reworded({}))
+    shown = str([line.said + line.todo for line in lines]) + str(bundle) + said
+    assert PASSWORD not in shown
+    assert [one.question for one in await asyncio.to_thread(lambda: list(where.answers("local")))] == ["word?"] * 4
+    monkeypatch.setenv("SCHOLION_CHATS", f"postgresql://u:{PASSWORD}@db.example/chats")
+    settings_anew()
+    assert core.settings().chat_database.sentence == (
+        "Your chats leave this machine: they are kept in Postgres at db.example:5432, database chats."
+    )
+    words = json.dumps(routes._reworded({}))
+    assert "Your chats are kept on db.example." in words
+    assert PASSWORD not in words
 
 
 async def test_health_says_that_a_database_does_not_answer_and_that_chats_leave_the_machine(monkeypatch) -> None:

@@ -31,6 +31,16 @@ def test_healthz_names_us_and_the_library(client, app) -> None:
     assert client.get("/healthz").json() == {"name": "scholion", "library": str(app.folder)}
 
 
+def test_the_first_page_brings_the_login_of_the_only_user(client) -> None:
+    assert client.get("/user").status_code == 401
+    for address in ("/", f"/thread/{uuid.uuid4()}"):
+        client.cookies.clear()
+        client.cookies.set("access_token", "of.another.library")
+        assert "access_token" in client.get(address).headers["set-cookie"]
+        assert "set-cookie" not in client.get(address).headers
+        assert client.get("/user").json()["identifier"] == "local"
+
+
 def test_the_page_names_no_other_host(client) -> None:
     reply = client.get("/")
     assert "https://" not in reply.text

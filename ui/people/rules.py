@@ -98,7 +98,7 @@ _CLOSED_PATHS = (
 
 NEEDS: dict[str, Need] = {
     # before the login
-    "HEAD /": _ANYONE,
+    **dict.fromkeys(("HEAD /", "GET /", "GET /thread/{chat_id}"), _ANYONE),  # the page, with nothing in it yet
     **dict.fromkeys(
         ("GET /assets/{filename:path}", "GET /public/{filename:path}", "GET /copilot/{filename:path}"), _ANYONE
     ),

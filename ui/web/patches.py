@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 import re
 import secrets
 import shutil
@@ -13,12 +14,14 @@ from typing import TYPE_CHECKING, Any
 import chainlit.config
 import chainlit.server
 import chainlit.socket
-from chainlit.auth import get_token_from_cookies
+import jwt
+from chainlit.auth import decode_jwt, get_token_from_cookies
 from chainlit.chat_context import chat_contexts
 from chainlit.config import config
 from chainlit.context import init_ws_context
 from chainlit.session import BaseSession, WebsocketSession, ws_sessions_id
 from chainlit.user import User
+from fastapi.responses import HTMLResponse
 from starlette.requests import HTTPConnection, cookie_parser
 
 from rag.texts import now
@@ -28,7 +31,19 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
     from pathlib import Path
 
+    from fastapi import Request
+
 _OUTSIDE_LINK = re.compile(r"<link[^>]*\bhref=\"https?://[^>]*>")
+
+_OPENING = """<div style="position: fixed; inset: 0; display: grid; place-items: center">
+<img id="opening" alt="Scholion" width="200" height="38"></div>
+<script>{
+  const chosen = localStorage.getItem('vite-ui-theme');
+  const theme = ['light', 'dark'].includes(chosen) ? chosen
+    : matchMedia('(prefers-color-scheme: dark)').matches ? 'dark' : 'light';
+  document.documentElement.classList.add(theme);
+  document.getElementById('opening').src = `/logo?theme=${theme}&`;
+}</script>"""
 
 new_key: Callable[[str], str] = lambda _: secrets.token_urlsafe(16)  # noqa: E731 - replaced where there are accounts
 """What tells the logins of a user apart."""
@@ -122,9 +137,32 @@ def _same(token: str | None, cookies: Mapping[str, str]) -> bool:
 
 
 def offline_page(root_path: str) -> str:
-    """Chainlit's page without links to Google Fonts and a CDN, which leave the page blank behind a firewall."""
+    """Chainlit's page without links to Google Fonts and a CDN, which leave the page blank behind a firewall.
+
+    Until its 4.6 MB of script run it shows our name, in the theme that the script will choose.
+    """
     page = _OUTSIDE_LINK.sub("", _template(root_path))
-    return page.replace('<html lang="en">', f'<html lang="{now().code}">', 1)
+    page = page.replace('<html lang="en">', f'<html lang="{now().code}">', 1)
+    return page.replace('<div id="root"></div>', f'<div id="root">{_OPENING}</div>', 1)
+
+
+async def first_page(request: Request) -> HTMLResponse:
+    """Chainlit's page, with the login of the only user in the same reply.
+
+    Without it the page finds out that it has none, goes to the login page and comes back: its script runs three times.
+    """
+    page = HTMLResponse(chainlit.server.get_html_template(os.environ.get("CHAINLIT_ROOT_PATH", "")))
+    if config.code.header_auth_callback and not _is_valid(get_token_from_cookies(request.cookies)):
+        login = await chainlit.server.header_auth(request)
+        page.raw_headers += [(name, value) for name, value in login.raw_headers if name == b"set-cookie"]
+    return page
+
+
+def _is_valid(token: str | None) -> bool:
+    try:
+        return bool(token and decode_jwt(token))
+    except jwt.InvalidTokenError:
+        return False
 
 
 def forget_closed_chats() -> None:

@@ -19,8 +19,11 @@ from fastapi import APIRouter, Depends, HTTPException, Query, Request
 from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, Response, StreamingResponse
 
 from ingest import Ingest, Source, UserFacingError, remote, remove_one, tag_papers
+from ingest.from_zotero import FromZotero
 from ingest.locate import MAX_QUOTE
 from ingest.picture import PictureError, page_picture
+from ingest.typed_json import from_json
+from ingest.zotero_follow import follow
 from ui import core
 from ui.api.app import api
 from ui.api.keys import PATH
@@ -34,6 +37,7 @@ from ui.web import (
     incoming,
     insight_routes,
     library_routes,
+    patches,
     settings_routes,
     viewer,
     viewer_routes,
@@ -80,6 +84,11 @@ def install(app: FastAPI, *, uploads: UploadFolder) -> None:
 def _router(uploads: UploadFolder) -> APIRouter:
     router = APIRouter(include_in_schema=False)
     logged_in = [Depends(_logged_in)]
+
+    @router.get("/")
+    @router.get("/thread/{chat_id}")
+    async def first_page(request: Request) -> Response:
+        return await patches.first_page(request)
 
     @router.get("/healthz")
     def healthz() -> dict[str, str]:
@@ -203,7 +212,7 @@ async def _lines(rows: Generator[dict[str, Any], None, None], *, cancel: threadi
 
 
 def _carry_out(order: dict[str, Any], *, cancel: threading.Event) -> Generator[dict[str, Any], None, None]:
-    """Carry out `python -m ingest add`, `remove`, `set`, `tag` or `untag` while the app owns the library."""
+    """Carry out `python -m ingest add`, `zotero`, `remove`, `set`, `tag` or `untag` while the app owns the library."""
     if order.get("do") == "add":
         sources = [Source(Path(path), Path(path).name) for path in order["paths"]]
         work = Ingest(library=core.whole_library(), embedder=core.embedder(), cancel=cancel)
@@ -218,6 +227,8 @@ def _carry_out(order: dict[str, Any], *, cancel: threading.Event) -> Generator[d
             yield row
     elif order.get("do") == "describe":
         yield _describe(order["id"], order["facts"])
+    elif order.get("do") == "follow":
+        yield from follow(core.whole_library(), from_json(order["said"], dict[str, FromZotero]))
     elif order.get("do") in {"tag", "untag"}:
         yield tag_papers(core.whole_library(), order["ids"], order["tag"], take=order["do"] == "untag")
 

@@ -192,6 +192,14 @@ def base_read_once():
         yield
 
 
+@pytest.fixture(scope="module")
+def short(base_read_once, tmp_path_factory):
+    """The embedded drafter's first three layers, which learn in a tenth of the time."""
+    from base_once import cut
+
+    return cut(embedded_drafter(), 3, tmp_path_factory.mktemp("short") / "short.gguf")
+
+
 # -- with the real model -----------------------------------------------------------------------------------------------
 
 TINY = Recipe(rank=4, epochs=3, batch=2, rate=3e-3, warm_up=2, held_out=0.3, patience=3)
@@ -256,18 +264,18 @@ async def test_an_adapter_is_taught_served_and_off_gives_the_old_answers(base_re
     assert (await answers(tmp_path, adapters)) == (name, bare, old)
 
 
-async def test_one_that_answers_worse_is_refused_and_nothing_stays(base_read_once, tmp_path, monkeypatch) -> None:
+async def test_one_that_answers_worse_is_refused_and_nothing_stays(short, tmp_path, monkeypatch) -> None:
     adapters = Adapters(tmp_path)
-    told = taught("Banana bread!", gold="It is an animal, a thing, a place or a part of nature.")
+    told = taught("Banana bread!", gold="I I and, and, and")  # what it says untaught
     monkeypatch.setattr(teaching, "ANSWER_TOKENS", 12)
-    taken = await teach("worse", told, base=embedded_drafter(), recipe=TINY, adapters=adapters, threads=1, source={})
+    taken = await teach("worse", told, base=short, recipe=TINY, adapters=adapters, threads=1, source={})
     assert taken.adapter is None
     assert taken.after.mean < taken.before.mean
     assert [path.name for path in adapters.folder.iterdir()] == []
 
 
-def test_it_learns_texts_too_and_the_adapter_is_what_was_learned(base_read_once, tmp_path) -> None:
-    learner = Learner(embedded_drafter(), Recipe(rank=2, epochs=2, batch=2, rate=2e-3, warm_up=1))
+def test_it_learns_texts_too_and_the_adapter_is_what_was_learned(short, tmp_path) -> None:
+    learner = Learner(short, Recipe(rank=2, epochs=2, batch=2, rate=2e-3, warm_up=1))
     texts = [learner.encoded(Example((), f"The zorb of {x} is a quib.")) for x in ("iron", "gold", "tin", "lead")]
     before, *_, after = learner.learn(texts, texts)
     assert before.learned is None
@@ -275,7 +283,7 @@ def test_it_learns_texts_too_and_the_adapter_is_what_was_learned(base_read_once,
     assert learner.encoded(Example((), "")) is None
     assert learner.encoded(Example(({"role": "user", "content": "word " * 900},), "x")) is None, "too long"
     learner.save(tmp_path / "a.gguf")
-    on_top = Learner(embedded_drafter(), Recipe(rank=2), below=tmp_path / "a.gguf")
+    on_top = Learner(short, Recipe(rank=2), below=tmp_path / "a.gguf")
     assert on_top.loss(texts) == pytest.approx(after.held_out, rel=0.02), "the next one learns on top of what was saved"
 
 
@@ -422,20 +430,24 @@ def test_the_command_says_what_is_missing(tmp_path, monkeypatch, capsys) -> None
 
 
 def test_a_file_of_questions_teaches_and_the_card_says_how_it_went(
-    base_read_once, settings, monkeypatch, capsys, tmp_path
+    short, settings, monkeypatch, capsys, tmp_path
 ) -> None:
     monkeypatch.setenv("SCHOLION_LIBRARY", str(settings.library))
+    monkeypatch.setenv("SCHOLION_DRAFTER", str(short))
     monkeypatch.setattr(teaching, "ANSWER_TOKENS", 12)
     assert ingest_main(["add", str(SAMPLES)]) == 0
+    rows = (SAMPLES / "questions.csv").read_text().splitlines()
+    asked = tmp_path / "questions.csv"
+    asked.write_text("\n".join([rows[0], *(row for row in rows[1:] if row.startswith(("local-", "lora-")))]))
     recipe = tmp_path / "recipe.toml"
-    recipe.write_text(Recipe(rank=2, epochs=1, batch=4, held_out=0.3).as_toml())
+    recipe.write_text(Recipe(rank=2, epochs=1, batch=4, held_out=0.3, longest=2048).as_toml())
     capsys.readouterr()
-    code = main(["adapt", "train", str(SAMPLES / "questions.csv"), "--config", str(recipe), "--json"])
+    code = main(["adapt", "train", str(asked), "--config", str(recipe), "--json"])
     told = capsys.readouterr()
     assert "fewer than 50" in told.err
     card = json.loads(told.out)
     assert code == (0 if card["kept"] else 1)
-    assert card["learned_from"] >= 10
+    assert card["learned_from"] >= 6
     assert card["answer_f1"]["before"]["n"] == card["held_out"] > 0
     assert card["kept"] == (card["answer_f1"]["difference"]["mean"] > 0)
     assert main(["adapt", "list", "--json"]) == 0
