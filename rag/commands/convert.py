@@ -1,4 +1,4 @@
-"""`python -m rag models convert`: a Hugging Face folder or a GGUF file to ONNX, for the ONNX engine and Foundry Local."""
+"""`python -m rag models convert`: a Hugging Face folder or a GGUF file to ONNX, checked against its source."""
 
 from __future__ import annotations
 
@@ -38,8 +38,12 @@ _LOADING_SECONDS = 120.0
 
 def add_to(action: Any) -> None:
     """Add the command, given the function that makes an action of `models`."""
-    sub: argparse.ArgumentParser = action("convert", _convert, "convert a model to ONNX, and check it against the source")
-    sub.add_argument("source", metavar="SOURCE", help="a Hugging Face folder, a GGUF file, a model's name, or `embedded`")
+    sub: argparse.ArgumentParser = action(
+        "convert", _convert, "convert a model to ONNX, and check it against the source"
+    )
+    sub.add_argument(
+        "source", metavar="SOURCE", help="a Hugging Face folder, a GGUF file, a model's name, or `embedded`"
+    )
     sub.add_argument("--precision", choices=("int4", "int8", "fp16", "fp32"), default="int4", help="(default: int4)")
     text = "execution provider it is made for (default: cpu)"
     sub.add_argument("--provider", choices=BUILT_FOR, default="cpu", help=text)
@@ -95,12 +99,11 @@ def _before(made: Plan) -> str:
     source, machine = made.source, this_machine()
     kind = "GGUF file" if source.is_gguf else "Hugging Face folder"
     minutes = max(1, round(made.seconds / 60))
+    size, free = f"{source.parameters / 1e6:,.0f} M parameters", in_words(machine.ram_available)
     lines = (
-        f"{source.name}: {kind}, {source.family}, {source.parameters / 1e6:,.0f} M parameters, "
-        f"{in_words(source.n_bytes)}, licence {made.licence}",
+        f"{source.name}: {kind}, {source.family}, {size}, {in_words(source.n_bytes)}, licence {made.licence}",
         f"  to {made.precision} for {PROVIDERS[made.provider]}: about {in_words(made.size)}, in {made.target}",
-        f"  takes about {minutes} min, {in_words(made.memory)} of memory ({in_words(machine.ram_available)} free), "
-        f"{in_words(made.disk)} on the disk",
+        f"  takes about {minutes} min, {in_words(made.memory)} of memory ({free} free), {in_words(made.disk)} of disk",
     )
     return "\n".join(lines)
 
@@ -123,7 +126,10 @@ def _after(made: Plan, done: Converted, running: dict[str, Any] | None) -> str:
             f"  runs as {running['name']}: loaded in {running['loaded_seconds']:.1f} s, "
             f"{in_words(running['memory'])} of memory"
         )
-    lines += [f"In {done.folder}", f"To use it: SCHOLION_DRAFTER={done.folder.name if _in_library(done) else done.folder}"]
+    lines += [
+        f"In {done.folder}",
+        f"To use it: SCHOLION_DRAFTER={done.folder.name if _in_library(done) else done.folder}",
+    ]
     return "\n".join(lines)
 
 

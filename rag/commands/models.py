@@ -150,7 +150,12 @@ def _list(registry: Registry, library: Path, options: argparse.Namespace) -> int
     if rows := _onnx_rows(library):
         print("\nIn ONNX, converted here:")
         for row in rows:
-            facts = (row["label"], in_words(row["bytes"]), f"for {row['provider']}", row["licence"] or "licence unknown")
+            facts = (
+                row["label"],
+                in_words(row["bytes"]),
+                f"for {row['provider']}",
+                row["licence"] or "licence unknown",
+            )
             print(printable(f"  {row['name']}  {', '.join(facts)}"))
     return 0
 

@@ -129,9 +129,9 @@ def _path(setting: str, library: Path) -> Path | None:
             elif folder := named(setting, library):
                 return folder
         is_ours = path.suffix.lower() == ".gguf" or path.name != setting or path.is_file() or is_onnx(path)
-        return path if is_ours else None
     except (OSError, ValueError, RuntimeError):  # name too long, null byte, home of an unknown user
         return None
+    return path if is_ours else None
 
 
 def _carded(card: ModelCard, library: Path) -> Resolved:

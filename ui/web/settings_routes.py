@@ -15,8 +15,8 @@ from rag.choices import Choices, Server
 from rag.errors import ModelUnreachableError, NotAllowedError, QuestionError, UnknownModelError
 from rag.keys import Keys
 from rag.models.local import embedded_drafter
-from rag.models.onnx.folder import converted
 from rag.models.machine import this_machine
+from rag.models.onnx.folder import converted
 from rag.models.open import open_model
 from rag.models.registry import load
 from rag.models.replies import checked_key

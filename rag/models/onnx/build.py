@@ -14,6 +14,7 @@ import warnings
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import asdict
 from importlib.metadata import version
+from logging import WARNING, getLogger
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +60,8 @@ def _quiet() -> None:
     logging.disable_progress_bar()
     logging.set_verbosity_error()
     warnings.filterwarnings("ignore")
+    for name in ("onnxruntime", "onnx_ir"):  # the quantiser tells of each node
+        getLogger(name).setLevel(WARNING)
 
 
 def _unpack(source: Path, folder: Path) -> None:

@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     from rag.models.onnx.writer import Slot
 
 _LARGEST = 16 << 20  # bytes of a request
-_STARTING_SECONDS = 10.0
+_STARTING_SECONDS = 30.0
+_AHEAD = 8  # pieces that the model may be ahead of its reader
 
 
 class _BadRequestError(ValueError):
@@ -147,12 +148,14 @@ class _Server:
     async def _pieces(self, ids: Sequence[int], wanted: Wanted) -> AsyncGenerator[Piece | End, None]:
         """What the writer's thread says; closing this, or cancelling who reads it, stops the thread."""
         slot = await self._take(ids)
-        loop, said, stopped = asyncio.get_running_loop(), asyncio.Queue[Piece | End | Exception | None](), threading.Event()
+        loop, said = asyncio.get_running_loop(), asyncio.Queue[Piece | End | Exception | None]()
+        stopped, room = threading.Event(), threading.Semaphore(_AHEAD)
 
         def work() -> None:
             last: Exception | None = None
             try:
                 for piece in self._writer.write(slot, ids, wanted, stopped=stopped.is_set):
+                    room.acquire()
                     loop.call_soon_threadsafe(said.put_nowait, piece)
             except Exception as error:  # noqa: BLE001 - whatever it is, the request reports it
                 last = error
@@ -161,11 +164,13 @@ class _Server:
         working = loop.run_in_executor(self._pool, work)
         try:
             while (piece := await said.get()) is not None:
+                room.release()
                 if isinstance(piece, Exception):
                     raise piece
                 yield piece
         finally:
             stopped.set()
+            room.release()
             await asyncio.shield(working)
             slot.busy = False
             async with self._free:
@@ -293,7 +298,8 @@ def _messages(body: dict[str, Any]) -> list[dict[str, Any]]:
         role, content = (message.get("role"), message.get("content")) if isinstance(message, dict) else (None, None)
         if isinstance(content, list):
             parts = [part.get("text") if isinstance(part, dict) else None for part in content]
-            content = "".join(parts) if all(isinstance(part, str) for part in parts) else None
+            texts = [part for part in parts if isinstance(part, str)]
+            content = "".join(texts) if len(texts) == len(parts) else None
         if not isinstance(role, str) or not isinstance(content, str):
             raise _BadRequestError("each message needs a role and a content of text")
         found.append({"role": role, "content": content})

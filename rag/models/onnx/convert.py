@@ -301,7 +301,9 @@ def _describe(made: Plan, folder: Path, told: dict[str, Any], check: Checked | N
         "family": made.source.family,
         "parameters": made.source.parameters,
         "context_window": made.source.context_window,
-        "source": [{"file": file.name, "bytes": file.stat().st_size, "sha256": _sha256(file)} for file in made.source.files],
+        "source": [
+            {"file": file.name, "bytes": file.stat().st_size, "sha256": _sha256(file)} for file in made.source.files
+        ],
         "made": datetime.now(UTC).isoformat(timespec="seconds"),
         "made_with": told["versions"],
         "check": told.get("check"),

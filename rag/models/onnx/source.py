@@ -221,7 +221,9 @@ def _json(file: Path) -> dict[str, Any]:
 
 
 def _other_family(name: str, family: str) -> ModelFileError:
-    return ModelFileError(f"{name} is of the family {family}, which cannot be converted.", f"Possible: {_and(FAMILIES)}.")
+    return ModelFileError(
+        f"{name} is of the family {family}, which cannot be converted.", f"Possible: {_and(FAMILIES)}."
+    )
 
 
 def _no_template(name: str) -> ModelFileError:

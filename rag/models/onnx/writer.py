@@ -141,7 +141,7 @@ class Writer:
             self._read(slot, [*slot.ids, token], keep=len(slot.ids))
         return found
 
-    def write(
+    def write(  # noqa: C901 - one answer
         self, slot: Slot, ids: Sequence[int], wanted: Wanted, *, stopped: Callable[[], bool]
     ) -> Iterator[Piece | End]:
         """Continue the tokens; the last piece is the `End`, unless `stopped` said so before.
