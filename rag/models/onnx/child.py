@@ -172,9 +172,7 @@ class _Server:
             stopped.set()
             room.release()
             await asyncio.shield(working)
-            slot.busy = False
-            async with self._free:
-                self._free.notify()
+            await self._give_back(slot)
 
     async def _take(self, ids: Sequence[int]) -> Slot:
         """A free slot, the one that has read most of this prompt already."""
@@ -183,6 +181,11 @@ class _Server:
             slot = max((slot for slot in self._writer.slots if not slot.busy), key=lambda slot: slot.shared(ids))
             slot.busy, slot.n_written = True, 0
             return slot
+
+    async def _give_back(self, slot: Slot) -> None:
+        async with self._free:
+            slot.busy = False
+            self._free.notify()
 
     async def _streamed(
         self,

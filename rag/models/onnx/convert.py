@@ -136,7 +136,7 @@ def plan(
         target=target,
         licence=stated or licence or "",
         size=size,
-        disk=size + unpacked + _BESIDE,
+        disk=size + unpacked,
         memory=round(_PROCESS + _COPIES * 4 * source.parameters),
         seconds=source.parameters * _SECONDS_PER_PARAMETER,
         prompts=min(max(0, prompts), len(PROMPTS)),
