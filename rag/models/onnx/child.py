@@ -368,7 +368,9 @@ def _load(options: dict[str, Any]) -> str:
     onnxruntime_genai.disable_telemetry_events()
     slots = int(options["slots"])
     window = max(1, int(options["context"]) // slots)
-    writer = Writer(Path(options["path"]), window=window, slots=slots, threads=options["threads"])
+    writer = Writer(
+        Path(options["path"]), window=window, slots=slots, threads=options["threads"], optimised=options["optimised"]
+    )
     name = f"{options['label']} (ONNX, {writer.provider})"
     started = threading.Event()
     found: list[str | BaseException] = []

@@ -24,14 +24,16 @@ class OnnxServer(LocalServer):
         context: tokens shared by all slots.
         slots: concurrent answers.
         threads: CPU threads; None for all cores.
+        optimised: whether ONNX Runtime may rewrite the graph; False is only for measuring what that gains.
     """
 
     MODULE: ClassVar = "rag.models.onnx.child"
     ENVIRONMENT: ClassVar[Mapping[str, str]] = OFFLINE
     UNLOADABLE: ClassVar = re.compile("")
 
-    def __init__(self, path: Path, *, context: int, slots: int, threads: int | None) -> None:
+    def __init__(self, path: Path, *, context: int, slots: int, threads: int | None, optimised: bool = True) -> None:
         super().__init__(path, context=context, slots=slots, threads=threads)
+        self._options["optimised"] = optimised
         self._header: OnnxHeader | None = None
 
     @property
