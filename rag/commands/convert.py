@@ -44,7 +44,8 @@ def add_to(action: Any) -> None:
     sub.add_argument(
         "source", metavar="SOURCE", help="a Hugging Face folder, a GGUF file, a model's name, or `embedded`"
     )
-    sub.add_argument("--precision", choices=("int4", "int8", "fp16", "fp32"), default="int4", help="(default: int4)")
+    text = "of the weights (default: int4, or int8 for a model of less than 0.5 B parameters)"
+    sub.add_argument("--precision", choices=("int4", "int8", "fp16", "fp32"), help=text)
     text = "execution provider it is made for (default: cpu)"
     sub.add_argument("--provider", choices=BUILT_FOR, default="cpu", help=text)
     sub.add_argument("--to", type=Path, metavar="FOLDER", help="the new folder (default: in the library's models/onnx)")
