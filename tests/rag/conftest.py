@@ -49,7 +49,7 @@ def tiny_onnx(tmp_path_factory):
     from tiny_models import tiny_folder
 
     folder = tmp_path_factory.mktemp("onnx")
-    source, target = tiny_folder(folder / "source", layers=16), folder / "Tiny-fp32"
+    source, target = tiny_folder(folder / "source", layers=40), folder / "Tiny-fp32"
     target.mkdir()
     build({"source": source, "to": target, "precision": "fp32", "provider": "cpu", "prompts": 0}, lambda _: None)
     return target

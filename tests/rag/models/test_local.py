@@ -36,7 +36,7 @@ ENGINES = ["llama.cpp", "onnx"]
 async def own_server(request):
     """One that the tests of this file end in every way; whoever asks next starts it again."""
     if request.param == "onnx":
-        server = OnnxServer(request.getfixturevalue("tiny_onnx"), context=2048, slots=1, threads=1)
+        server = OnnxServer(request.getfixturevalue("tiny_onnx"), context=4096, slots=1, threads=1)
     else:
         server = LocalServer(embedded_drafter(), context=2048, slots=1, threads=None)
     yield server
@@ -47,6 +47,11 @@ async def own_server(request):
 def shared_server(request):
     """One that other files' tests use too."""
     return request.getfixturevalue({"llama.cpp": "local_server", "onnx": "onnx_server"}[request.param])
+
+
+def most_of(server) -> int:
+    """Tokens of an answer that takes long: nearly all that fit. The tiny model is fast."""
+    return server._options["context"] - 200
 
 
 def proc(pid: int, file: str) -> bytes:
@@ -145,7 +150,7 @@ async def test_the_pipe_that_keeps_the_child_alive_is_not_inherited(shared_serve
 @posix
 async def test_killed_in_mid_answer_it_says_so_and_comes_back(own_server):
     model = EndpointChatModel(own_server.connect, name=own_server.name, timeout=PATIENCE)
-    pieces = model.stream(QUESTION, max_tokens=1500)
+    pieces = model.stream(QUESTION, max_tokens=most_of(own_server))
     await anext(pieces)
     first = own_server.pid
     os.kill(first, signal.SIGKILL)
@@ -160,7 +165,7 @@ async def test_killed_in_mid_answer_it_says_so_and_comes_back(own_server):
 @posix
 async def test_a_reader_that_leaves_stops_the_model(own_server):
     model = EndpointChatModel(own_server.connect, name=own_server.name, timeout=PATIENCE)
-    endpoint = await own_server.connect()
+    endpoint, most = await own_server.connect(), most_of(own_server)
 
     def slot() -> dict:
         key = {"Authorization": f"Bearer {endpoint.api_key}"}
@@ -171,15 +176,15 @@ async def test_a_reader_that_leaves_stops_the_model(own_server):
 
     async def idle_soon() -> bool:
         """Idle, and not because all that was asked for is written."""
-        return await asyncio.to_thread(until, lambda: not busy()) and slot()["next_token"][0]["n_decoded"] < 1500
+        return await asyncio.to_thread(until, lambda: not busy()) and slot()["next_token"][0]["n_decoded"] < most
 
-    async with aclosing(model.stream(QUESTION, max_tokens=1500)) as pieces:
+    async with aclosing(model.stream(QUESTION, max_tokens=most)) as pieces:
         await anext(pieces)
         assert await asyncio.to_thread(busy)
     assert await idle_soon()
 
     async def read() -> None:
-        async for _ in model.stream(QUESTION, max_tokens=1500):
+        async for _ in model.stream(QUESTION, max_tokens=most):
             started.set()
 
     started = asyncio.Event()
