@@ -54,6 +54,8 @@ class OnDisk:
     n_bytes: int
     card: ModelCard | None
     fits: Verdict | None
+    licence: str | None
+    """None if it is unknown."""
 
 
 def offers(registry: Registry, machine: Machine, library: Path) -> list[Offer]:
@@ -94,11 +96,12 @@ def on_disk(registry: Registry, machine: Machine, library: Path) -> Iterator[OnD
         if path.is_file():
             card = cards.get(path)
             verdict = fits(card, machine) if card else None
-            yield OnDisk(card.name if card else path.name, path.stat().st_size, card, verdict)
+            licence = card.licence.name if card and card.licence else None
+            yield OnDisk(card.name if card else path.name, path.stat().st_size, card, verdict, licence)
     for path in converted(library):
         with suppress(ModelFileError):  # one that is incomplete is not offered
-            n_bytes = read_folder(path).n_bytes
-            yield OnDisk(path.name, n_bytes, None, served_fits(n_bytes, machine))
+            folder = read_folder(path)
+            yield OnDisk(path.name, folder.n_bytes, None, served_fits(folder.n_bytes, machine), folder.licence)
 
 
 def good_for(card: ModelCard) -> str:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from rag.errors import ModelFileError
-from rag.models.gguf import MAGIC, read_header
+from rag.models.gguf import read_header
 from rag.models.onnx.folder import is_onnx
 
 if TYPE_CHECKING:
@@ -182,12 +182,6 @@ def _gguf(path: Path) -> Source:
 
 def _is_told(name: str) -> bool:
     return name in {"general.license", "tokenizer.ggml.model", "tokenizer.chat_template"}
-
-
-def is_gguf(path: Path) -> bool:
-    """Whether the file begins as a GGUF file does."""
-    with path.open("rb") as file:
-        return file.read(4) == MAGIC
 
 
 def _stated_licence(readme: Path) -> str | None:

@@ -49,7 +49,8 @@ def test_unfinished_and_incomplete_folders_are_not_offered(folder, tmp_path):
     onnx_folder(tmp_path / PLACE / "local" / ".Tiny-int8.making")
     (onnx_folder(tmp_path / PLACE / "local" / "Cut-int4") / "model.onnx").unlink()
     assert [path.name for path in converted(tmp_path)] == ["Cut-int4", "Tiny-int4"]
-    assert [file.setting for file in on_disk(load(tmp_path), this_machine(), tmp_path)] == ["Tiny-int4"]
+    offered = [(file.setting, file.licence) for file in on_disk(load(tmp_path), this_machine(), tmp_path)]
+    assert offered == [("Tiny-int4", "apache-2.0")]
 
 
 @pytest.mark.parametrize(
