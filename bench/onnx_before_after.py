@@ -155,7 +155,7 @@ def plot(contenders: list[Contender], *, tokens: int) -> str:
         for one in contenders
     ]
     svg = bars(rows, parts=("reading the prompt", f"writing {tokens} tokens"), unit="s")
-    style = f"<style>svg {{ --dim: #777; --good: #3a7; font: 13px sans-serif; background: #fff; }} {STYLE}</style>"
+    style = f"<style>svg {{ --dim: #777; --good: #3a7; font: 13px sans-serif; background: #fff; }} .end {{ text-anchor: end; }} {STYLE}</style>"
     end = svg.index(">") + 1
     head = (
         svg[:end] if "xmlns" in svg[:end] else svg[:end].replace("<svg", '<svg xmlns="http://www.w3.org/2000/svg"', 1)
@@ -181,7 +181,7 @@ async def measure(options: argparse.Namespace) -> None:  # noqa: C901 - one meas
     add("llama.cpp, Q4_1", LocalServer(embedded_drafter(), **options_of))
     for precision, folder in folders.items():
         add(f"ONNX Runtime, {precision}", OnnxServer(folder, **options_of), folder)
-        add(f"ONNX Runtime, {precision}, graph as written", OnnxServer(folder, **options_of, optimised=False), folder)
+        add(f"ONNX Runtime, {precision}, plain graph", OnnxServer(folder, **options_of, optimised=False), folder)
     began = time.monotonic()
     try:
         for one in contenders:

@@ -157,7 +157,7 @@ def convert(made: Plan, tell: Callable[[str], None] = lambda _: None) -> Convert
         ConversionError: it failed, or the result did not pass its check. Nothing is left behind.
     """
     if lost := missing(*PACKAGES):
-        raise ConversionError(f"Converting needs {' and '.join(lost)}, which is not installed.", INSTALL)
+        raise ConversionError(f"Converting needs packages that are not installed: {', '.join(lost)}.", INSTALL)
     began = time.monotonic()
     making = made.target.with_name(f".{made.target.name}.making")
     try:
