@@ -155,7 +155,8 @@ def plot(contenders: list[Contender], *, tokens: int) -> str:
         for one in contenders
     ]
     svg = bars(rows, parts=("reading the prompt", f"writing {tokens} tokens"), unit="s")
-    style = f"<style>svg {{ --dim: #777; --good: #3a7; font: 13px sans-serif; background: #fff; }} .end {{ text-anchor: end; }} {STYLE}</style>"
+    ours = "svg { --dim: #777; --good: #3a7; font: 13px sans-serif; background: #fff; } .end { text-anchor: end; }"
+    style = f"<style>{ours} {STYLE}</style>"
     end = svg.index(">") + 1
     head = (
         svg[:end] if "xmlns" in svg[:end] else svg[:end].replace("<svg", '<svg xmlns="http://www.w3.org/2000/svg"', 1)
