@@ -31,12 +31,14 @@ CODES = ("de", "bg")
 TERMINAL = (
     *("ingest/__main__.py", "ingest/terminal.py", "ingest/remote.py", "ingest/environment.py", "ui/__main__.py"),
     *("rag/__main__.py", "rag/commands/", "rag/evaluation/", "rag/adapt/", "rag/models/adapters.py", "ui/start.py"),
+    *("rag/models/onnx/convert.py", "rag/models/onnx/source.py"),
     *("rag/comparison/ratings.py", "rag/comparison/report.py", "rag/comparison/run.py", "rag/comparison/sheets.py"),
     *("ui/chats/command.py", "ui/chats/move.py", "ui/people/command.py", "ui/people/settings.py", "ui/api/"),
 )
 """Read in a terminal or by a program only: English."""
 WHOLE = (
     *("ingest/notes.py", "ingest/trouble.py", "ingest/ocr.py", "ingest/errors.py"),
+    "rag/models/onnx/__init__.py",
     *("rag/expert.py", "rag/assistant.py", "rag/health/", "rag/quoting/", "rag/verify/", "rag/answer.py"),
     *("rag/retrieval/languages.py", "rag/models/offers.py", "rag/models/hardware_fit.py", "ui/web/paper_list.py"),
     *("rag/privacy/", "rag/models/error_translation.py", "rag/models/draft.py", "rag/prompter.py", "ui/serving.py"),
