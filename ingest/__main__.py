@@ -9,8 +9,7 @@ import argparse
 import json
 import os
 import sys
-from collections import defaultdict
-from dataclasses import asdict, astuple, replace
+from dataclasses import asdict, astuple, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +25,7 @@ from ingest.errors import LibraryBusyError, PathError, UserFacingError
 from ingest.file_bar import FileBar
 from ingest.files import paper_id
 from ingest.folder import temporary
+from ingest.from_zotero import FromZotero, Item
 from ingest.identifiers import isbn13
 from ingest.library import Library, open_library
 from ingest.names import given_first
@@ -37,10 +37,12 @@ from ingest.remote import orders
 from ingest.repair import rebuild, verify
 from ingest.sandbox import Parser
 from ingest.settings import IngestSettings, bad_setting
-from ingest.tags import MAX_TAG_CHARS
 from ingest.terminal import clean_arguments, prepare_output, printable
 from ingest.trouble import in_words
+from ingest.typed_json import to_json
 from ingest.zotero import STORAGE, ZoteroError, zotero_pdfs
+from ingest.zotero_api import Zotero
+from ingest.zotero_follow import follow
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -88,8 +90,15 @@ def _parser() -> argparse.ArgumentParser:
     add = command("add", _add, "add PDFs, or all PDFs in a folder and its subfolders")
     add.add_argument("paths", nargs="+", type=Path)
     add.add_argument("--attached", action="store_true", help="instead, add the PDFs attached to these")
-    zotero = command("zotero", _zotero, "add the PDFs of a Zotero library, with its metadata, collections and tags")
-    zotero.add_argument("folder", nargs="?", type=Path, default=Path.home() / "Zotero", help="Zotero's data folder")
+    zotero = command(
+        "zotero", _zotero, "add the PDFs of a Zotero library, with its metadata, collections, tags and notes"
+    )
+    zotero.add_argument(
+        "folder",
+        nargs="?",
+        type=Path,
+        help="Zotero's data folder; if left out, that of the running Zotero, or ~/Zotero",
+    )
     zotero.add_argument("--base", type=Path, help="the base directory of linked files, if one is set in Zotero")
     listing = command("list", _list, "list the papers")
     listing.add_argument("--tag", help="only papers with this tag")
@@ -178,27 +187,36 @@ def _add(library: Library, _: IngestSettings, options: argparse.Namespace) -> in
 
 
 def _zotero(library: Library, _: IngestSettings, options: argparse.Namespace) -> int:
-    """Nothing in Zotero's folder is changed. Run again, it adds what is new, and tags what came into collections."""
-    every = zotero_pdfs(options.folder, base=options.base)
+    """Change nothing in Zotero's folder. Run again, add what is new, and follow tags, collections and notes."""
+    running = Zotero()
+    open_now = running.folder()
+    folder = options.folder or open_now or Path.home() / "Zotero"
+    every = None
+    if open_now and folder.resolve() == open_now.resolve():  # else another library was asked for
+        every = running.pdfs(folder, base=options.base)
+    if every is None:
+        every = zotero_pdfs(folder, base=options.base)
     there = {one.path: one for one in every if one.is_there}  # two items may link to one file
     if not there:
-        raise ZoteroError(f"There is no PDF in {options.folder} on this machine.", "Let Zotero download the files.")
+        raise ZoteroError(f"There is no PDF in {folder} on this machine.", "Let Zotero download the files.")
     known = {paper.id for paper in library.papers()}
     failed = _run(library, list(there), options)
-    tagged: dict[str, set[str]] = defaultdict(set)
+    said: dict[str, FromZotero] = {}
     for one in there.values():
         found = next(iter(library.papers([paper_id(one.path)])), None)
         if found is None:
             continue
-        for tag in (*one.collections, *one.tags):
-            tagged[" ".join(tag.split())[:MAX_TAG_CHARS]].add(found.id)
-        if found.id not in known and options.folder / STORAGE not in one.path.parents:  # linked, so not found by itself
+        before = said.get(found.id, FromZotero())
+        both = (*before.tags, *one.collections, *one.tags), (*before.notes, *one.notes)
+        item = Item(**{field.name: getattr(one.entry, field.name) for field in fields(Item)})
+        said[found.id] = FromZotero(tuple(dict.fromkeys(both[0])), (), tuple(dict.fromkeys(both[1])), item)
+        if found.id not in known and folder / STORAGE not in one.path.parents:  # linked, so not found by itself
             _describe_as(library, found, one.entry)
-    for tag, ids in sorted(tagged.items()):
-        if tag and not all(tag.casefold() in map(str.casefold, library.tags_of(name)) for name in ids):
-            failed = (
-                _tag(library, _, argparse.Namespace(tag=tag, ids=sorted(ids), take=False, json=options.json)) or failed
-            )
+    rows = (
+        follow(library, said) if _owned(library) else orders(library.owner(), {"do": "follow", "said": to_json(said)})
+    )
+    for row in rows:
+        _tagged(row, options)
     missing = [one for one in every if not one.is_there]
     if missing and not options.json:
         names = ", ".join(printable(one.entry.title or one.path.name) for one in missing[:3])
@@ -455,6 +473,11 @@ def _tag(library: Library, _: IngestSettings, options: argparse.Namespace) -> in
     else:
         order = {"do": "untag" if options.take else "tag", "ids": options.ids, "tag": options.tag}
         (row,) = orders(library.owner(), order)
+    _tagged(row, options)
+    return int(bool(row["error"]))
+
+
+def _tagged(row: dict[str, Any], options: argparse.Namespace) -> None:
     if options.json:
         print(json.dumps(row, ensure_ascii=False))
     elif row["error"]:
@@ -462,7 +485,6 @@ def _tag(library: Library, _: IngestSettings, options: argparse.Namespace) -> in
     else:
         n = len(row["papers"])
         print(printable(f"{row['status']} {n} paper{'' if n == 1 else 's'}: {row['tag']}"))
-    return int(bool(row["error"]))
 
 
 def _tags(library: Library, _: IngestSettings, options: argparse.Namespace) -> int:

@@ -7,6 +7,9 @@ from typing import Literal
 
 Kind = Literal["highlight", "underline", "strikeout", "squiggly", "note", "text"]
 
+MAX_TEXT = 4_000
+"""Characters of a note or of marked words."""
+
 Box = tuple[float, float, float, float]
 """Left, top, right, bottom as fractions of the page as it is displayed, from its upper left corner."""
 

@@ -15,7 +15,7 @@ import numpy as np
 import pypdfium2
 import pypdfium2.raw as pdfium
 
-from ingest.annotation import Annotation
+from ingest.annotation import MAX_TEXT, Annotation
 from ingest.lines import clean
 from ingest.picture import open_document
 from ingest.text_layer import glyphs, joined, placer
@@ -29,9 +29,6 @@ if TYPE_CHECKING:
 
 MAX_ANNOTATIONS = 5_000
 """Of one document; further ones are left out."""
-
-MAX_TEXT = 4_000
-"""Characters of a note or of marked words."""
 
 MAX_SECONDS = 10.0
 """Time limit for a document; other pages wait meanwhile. A usual document takes 0.1 s."""

@@ -22,11 +22,13 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
+    from ingest.bert import SentenceBert
+
     Vectors = npt.NDArray[np.float32]
 
 
 BATCH = 8
-"""Texts per pass of the model: the activations then fit the cache; 64 took 1.3 times as long."""
+"""Texts per pass of a model that is no BERT: what a layer hands on then fits the cache."""
 
 
 class Embedder(Protocol):
@@ -118,20 +120,17 @@ class SentenceTransformerEmbedder:
         return tokenizer
 
     @cached_property
-    def _model(self) -> Any:
+    def _model(self) -> _Model:
         # the weights are in the folder: never contact a hub, whatever the user's environment says
         os.environ["HF_HUB_OFFLINE"] = os.environ["TRANSFORMERS_OFFLINE"] = "1"
         os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
         import torch
-        from sentence_transformers import SentenceTransformer
-        from transformers.utils import logging
 
-        logging.disable_progress_bar()  # it would overwrite ours in the terminal
+        from ingest.bert import SentenceBert
+
         torch.set_num_threads(1)  # for the whole process: nothing else in it computes with torch
-        model = SentenceTransformer(str(self._folder), device="cpu", local_files_only=True).eval()
-        if _has_bf16_units():
-            _multiply_in_bf16(model)
-        return model
+        bert = SentenceBert.open(self._folder)
+        return _AnyModel(self._folder) if bert is None else _Bert(bert, self._folder)
 
     def count_tokens(self, texts: Sequence[str]) -> list[int]:
         """Number of word pieces of each text, without [CLS] and [SEP]."""
@@ -139,93 +138,94 @@ class SentenceTransformerEmbedder:
         return [len(encoding.ids) for encoding in encodings]
 
     def embed_documents(self, texts: Sequence[str]) -> Vectors:
-        """Shape (len(texts), dimension), float32, each row of length 1. Texts of similar length share a batch."""
-        order = sorted(range(len(texts)), key=lambda i: -len(texts[i]))
-        batches = [order[start : start + BATCH] for start in range(0, len(order), BATCH)]
-        self._loaded()
-        prefix = self._prefixes[1]
-        rows = list(self._workers.map(lambda batch: self._embed([prefix + texts[i] for i in batch]), batches))
+        """Shape (len(texts), dimension), float32, each row of length 1."""
+        model, prefix = self._loaded(), self._prefixes[1]
+        order, batches = model.batches([prefix + text for text in texts])
+        rows = list(self._workers.map(model.vectors, batches))
         back = np.empty(len(order), dtype=np.intp)
         back[order] = np.arange(len(order))
-        vectors: Vectors = np.concatenate(rows)[back] if rows else np.empty((0, self._dimension), np.float32)
+        vectors: Vectors = np.concatenate(rows)[back] if rows else np.empty((0, model.dimension), np.float32)
         return vectors
 
     def embed_query(self, text: str) -> Vectors:
         """Shape (dimension,), float32, of length 1. Does not wait for documents."""
-        self._loaded()
-        vector: Vectors = self._embed([self._prefixes[0] + text])[0]
+        model = self._loaded()
+        (batch,) = model.batches([self._prefixes[0] + text])[1]
+        vector: Vectors = model.vectors(batch)[0]
         return vector
 
-    def _loaded(self) -> Any:
+    def _loaded(self) -> _Model:
         with self._lock:  # two threads must not load it twice
             return self._model
 
-    def _embed(self, texts: list[str]) -> Vectors:
+
+class _Model(Protocol):
+    """Texts → batches → vectors. Batches may be computed on several threads at once."""
+
+    dimension: int
+
+    def batches(self, texts: list[str]) -> tuple[list[int], list[Any]]:
+        """The order in which the texts are computed, and the batches in that order."""
+
+    def vectors(self, batch: Any) -> Vectors:
+        """One unit vector per text of a batch."""
+
+
+class _Bert:
+    """A BERT, computed without padding (`ingest.bert`). Batches hold tokens."""
+
+    def __init__(self, bert: SentenceBert, folder: Path) -> None:
+        from tokenizers import Tokenizer
+
+        self._bert = bert
+        self._tokenizer: Any = Tokenizer.from_file(str(folder / "tokenizer.json"))
+        self._tokenizer.no_padding()
+        longest = json.loads((folder / "sentence_bert_config.json").read_text())["max_seq_length"]
+        self._tokenizer.enable_truncation(int(longest))
+        self.dimension = bert.dimension
+
+    def batches(self, texts: list[str]) -> tuple[list[int], list[list[list[int]]]]:
+        """The texts' order and their batches; nothing is padded, so the order stays."""
+        from ingest.bert import batches
+
+        ids = [encoding.ids for encoding in self._tokenizer.encode_batch_fast(texts)]
+        return list(range(len(ids))), [[ids[i] for i in batch] for batch in batches([len(text) for text in ids])]
+
+    def vectors(self, batch: list[list[int]]) -> Vectors:
+        """One row per text."""
+        return np.asarray(self._bert(batch).numpy(), dtype=np.float32)
+
+
+class _AnyModel:
+    """Any other model, as sentence-transformers computes it. Texts of similar length share a batch."""
+
+    def __init__(self, folder: Path) -> None:
+        from sentence_transformers import SentenceTransformer
+        from transformers.utils import logging
+
+        logging.disable_progress_bar()  # it would overwrite ours in the terminal
+        self._model: Any = SentenceTransformer(str(folder), device="cpu", local_files_only=True).eval()
+        self._lock = threading.Lock()
+        self.dimension = int(self._model.get_embedding_dimension())
+
+    def batches(self, texts: list[str]) -> tuple[list[int], list[list[str]]]:
+        """The texts' new order, and their batches in that order."""
+        order = sorted(range(len(texts)), key=lambda i: -len(texts[i]))
+        return order, [[texts[i] for i in order[start : start + BATCH]] for start in range(0, len(order), BATCH)]
+
+    def vectors(self, batch: list[str]) -> Vectors:
+        """One row per text."""
         import torch
 
         with self._lock:  # the tokenizer's settings are not thread-safe
-            features = self._model.preprocess(texts)
+            features = self._model.preprocess(batch)
         with torch.inference_mode():
             vectors = torch.nn.functional.normalize(self._model(features)["sentence_embedding"], dim=1)
         return np.asarray(vectors.numpy(), dtype=np.float32)
 
-    @cached_property
-    def _dimension(self) -> int:
-        return int(self._model.get_embedding_dimension())
-
 
 def _n_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def _has_bf16_units() -> bool:
-    """Whether the processor multiplies bf16 matrices in hardware (Intel AMX), and this torch can be told to."""
-    import torch
-
-    return bool(torch.cpu.get_capabilities().get("amx_bf16")) and hasattr(torch.ops.mkldnn, "_linear_pointwise")
-
-
-def _multiply_in_bf16(model: Any) -> None:
-    """Let the feed-forward layers of a BERT multiply in bf16 and add up in fp32; all else stays fp32.
-
-    A weight is split into the bf16 number nearest to it and the bf16 number nearest to what is left, so that only the
-    inputs are rounded: of 1,827 chunks' vectors no element moved by more than 8.8e-4 (without the split by 1.3e-3), and
-    1.4 to 1.6 times as many chunks a second were embedded (docs/log.md, 2026-11-22). GELU is part of the
-    multiplication, before the rounding of its result. The operations are those of torch's own compiler.
-    """
-    import torch
-    from transformers.activations import GELUActivation
-    from transformers.models.bert.modeling_bert import BertLayer
-
-    def split(weight: Any) -> tuple[Any, Any]:
-        near = weight.detach().bfloat16()
-        return near, (weight.detach() - near.float()).bfloat16()
-
-    def packed(weight: Any) -> Any:
-        with torch.inference_mode():
-            return torch.ops.mkldnn._reorder_linear_weight(weight, None)  # noqa: SLF001 torch has no public name for it
-
-    multiply = torch.ops.mkldnn._linear_pointwise  # noqa: SLF001
-
-    def speed_up(layer: Any) -> None:
-        inner, outer = layer.intermediate.dense, layer.output.dense
-        inner_weight = packed(torch.cat(split(inner.weight), dim=1))
-        outer_weights = [packed(weight) for weight in split(outer.weight)]
-        inner_bias, outer_bias = inner.bias.detach().bfloat16(), outer.bias.detach()
-
-        def intermediate(states: Any) -> Any:
-            rounded = states.bfloat16()
-            return multiply(torch.cat([rounded, rounded], dim=-1), inner_weight, inner_bias, "gelu", [], "none")
-
-        def output(states: Any, residual: Any) -> Any:
-            near, rest = (multiply(states, weight, None, "none", [], "") for weight in outer_weights)
-            return layer.output.LayerNorm(near.float().add_(outer_bias).add_(rest).add_(residual))
-
-        layer.intermediate.forward, layer.output.forward = intermediate, output
-
-    for layer in model.modules():
-        if isinstance(layer, BertLayer) and isinstance(layer.intermediate.intermediate_act_fn, GELUActivation):
-            speed_up(layer)
 
 
 def embedder_from(choice: str | Path | None) -> Embedder:

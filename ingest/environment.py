@@ -38,7 +38,12 @@ LAUNCHER = {
 }  # fmt: skip
 """What `python -m ui` sets itself, each time: Chainlit can be told these things in no other way."""
 
-OFFLINE = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "ANONYMIZED_TELEMETRY": "False"}
+OFFLINE = {
+    "HF_HUB_OFFLINE": "1",
+    "TRANSFORMERS_OFFLINE": "1",
+    "ANONYMIZED_TELEMETRY": "False",
+    "ORT_DISABLE_TELEMETRY": "1",  # ONNX Runtime reads it while it loads; its own function comes too late
+}
 """What keeps libraries from asking the network."""
 
 GRAPHICS = (

@@ -30,6 +30,7 @@ from filelock import FileLock, Timeout
 from ingest import files, folder, ledger, schema, tags
 from ingest.annotation import Annotation
 from ingest.errors import LibraryBusyError, LibraryMismatchError, StorageError, UnknownPaperError
+from ingest.from_zotero import FromZotero
 from ingest.kept import Kept
 from ingest.overview import LISTS, PAPER, Listed, as_paper, overview
 from ingest.paper import Chunk, Page, Paper, ParsedPaper, Publication
@@ -167,15 +168,40 @@ class Library:
         return overview(self._db)
 
     def annotations(self, paper_id: str) -> tuple[Annotation, ...] | None:
-        """The highlights and notes that were made in the file; None where an older version did not look."""
+        """The highlights and notes that were made in the file or in Zotero.
+
+        None where an older version did not look.
+        """
         row = self._db.execute("SELECT annotations FROM papers WHERE id = ?", (paper_id,)).fetchone()
-        return from_json(json.loads(row[0]), tuple[Annotation, ...]) if row and row[0] else None
+        if not (row and row[0]):
+            return None
+        ours = from_json(json.loads(row[0]), tuple[Annotation, ...])
+        known = {(one.page, one.quote, one.note) for one in ours}  # Zotero lists those of the file too
+        return (
+            *ours,
+            *(one for one in self.from_zotero(paper_id).notes if (one.page, one.quote, one.note) not in known),
+        )
 
     def keep_annotations(self, paper_id: str, found: Sequence[Annotation]) -> None:
         """Store what was read later of a paper of an older version; another process's library stays as it is."""
         if self._owner.is_locked:
             with self._db as db:
                 db.execute("UPDATE papers SET annotations = ? WHERE id = ?", (_as_json(found), paper_id))
+
+    def from_zotero(self, paper_id: str) -> FromZotero:
+        """What Zotero said of a paper when it was asked last; nothing if it never was."""
+        row = self._db.execute("SELECT value FROM facts WHERE name = ?", (_of_zotero(paper_id),)).fetchone()
+        return from_json(json.loads(row[0]), FromZotero) if row else FromZotero()
+
+    def keep_from_zotero(self, paper_id: str, said: FromZotero) -> None:
+        """Keep that for the next time.
+
+        Raises:
+            LibraryBusyError: another process owns the library.
+        """
+        self.own()
+        with self._db as db:
+            db.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (_of_zotero(paper_id), _as_json(said)))
 
     def added_at(self) -> dict[str, str]:
         """When each finished paper was added, by its id: ISO 8601, UTC."""
@@ -557,6 +583,7 @@ class Library:
         with self._db as db:
             db.execute("DELETE FROM chunks WHERE paper_id = ?", (paper_id,))
             db.execute("DELETE FROM papers WHERE id = ?", (paper_id,))
+            db.execute("DELETE FROM facts WHERE name = ?", (_of_zotero(paper_id),))
 
     def _erase(self, paper_id: str) -> None:
         self._erase_rows(paper_id)
@@ -711,8 +738,12 @@ def _copy(source: Path, target: Path) -> None:
         raise
 
 
-def _as_json(found: Sequence[Annotation]) -> str:
-    return json.dumps(all_well_formed(to_json(tuple(found))))
+def _as_json(found: Sequence[Annotation] | FromZotero) -> str:
+    return json.dumps(all_well_formed(to_json(found)))
+
+
+def _of_zotero(paper_id: str) -> str:
+    return f"zotero {paper_id}"
 
 
 def _now() -> str:

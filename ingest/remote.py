@@ -21,7 +21,7 @@ def orders(owner: dict[str, Any], order: dict[str, Any]) -> Iterator[dict[str, A
 
     Args:
         owner: what the owner says of itself (`Library.owner`): "url" on this machine, and "key".
-        order: {"do": "add" | "remove" | "describe" | "tag" | "untag", …}.
+        order: {"do": "add" | "remove" | "describe" | "follow" | "tag" | "untag", …}.
 
     Raises:
         LibraryBusyError: the owner does not answer, or does not take the order.

@@ -1,29 +1,35 @@
-"""A Zotero library, read where it lies: items, their PDFs, collections and tags. Nothing there is ever written.
+"""A Zotero library, read where it lies: items, PDFs, collections, tags and notes. Nothing there is ever written.
 
 Zotero keeps everything in `zotero.sqlite`, and the files it manages in `storage/KEY/`. The tables and fields are those
 of Zotero 5 to 7 (zotero/zotero, resource/schema/userdata.sql). The database is opened read-only and immutable, so not
-even a lock is set; a change that Zotero is just writing may be missed until the next time.
+even a lock is set; a change that Zotero is just writing may be missed until the next time. `zotero_api` asks Zotero
+itself.
 """
 
 from __future__ import annotations
 
+import json
 import re
 import sqlite3
 from collections import defaultdict
 from contextlib import closing
 from dataclasses import dataclass
 from functools import lru_cache
+from html.parser import HTMLParser
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
+from ingest.annotation import MAX_TEXT, Annotation
 from ingest.bibtex import Entry
 from ingest.errors import UserFacingError
 from ingest.identifiers import ARXIV_ID, doi_in_field, isbn_in_field, normal_arxiv_id
 from ingest.paper import Publication
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from ingest.annotation import Kind
 
 DATABASE = "zotero.sqlite"
 STORAGE = "storage"
@@ -61,6 +67,16 @@ _COLLECTIONS = """
     SELECT ci.itemID, c.collectionName FROM collectionItems ci
     JOIN collections c ON c.collectionID = ci.collectionID ORDER BY c.collectionName
 """
+_NOTES = """
+    SELECT parentItemID, note FROM itemNotes WHERE parentItemID IS NOT NULL
+        AND itemID NOT IN (SELECT itemID FROM deletedItems) ORDER BY itemID
+"""
+_ANNOTATIONS = """
+    SELECT parentItemID, type, COALESCE(text, ''), COALESCE(comment, ''), COALESCE(authorName, ''), position
+    FROM itemAnnotations WHERE itemID NOT IN (SELECT itemID FROM deletedItems) ORDER BY parentItemID, sortIndex, itemID
+"""
+_KINDS_OF_NOTES: dict[int, str] = {1: "highlight", 2: "note", 5: "underline", 6: "text"}
+"""Not those of pictures and of ink."""
 _TYPES = "SELECT i.itemID, i.key, t.typeName FROM items i JOIN itemTypes t ON t.itemTypeID = i.itemTypeID"
 
 
@@ -77,6 +93,8 @@ class ZoteroPdf:
     entry: Entry
     collections: tuple[str, ...]
     tags: tuple[str, ...]
+    notes: tuple[Annotation, ...] = ()
+    """Notes beside the paper are on its first page; what was marked in Zotero's reader is on its own."""
 
     @property
     def is_there(self) -> bool:
@@ -137,16 +155,18 @@ def _read(database: sqlite3.Connection, folder: Path, base: Path | None) -> Iter
     for item, role, first, last in database.execute(_PEOPLE):
         people[item].append((role, str(first).strip(), str(last).strip()))
     tags, collections = _names(database, _TAGS), _names(database, _COLLECTIONS)
+    notes = _notes(database)
     types = {item: (str(key), str(kind)) for item, key, kind in database.execute(_TYPES)}
     for attachment, item, key, said, mode in database.execute(_ATTACHED):
-        path = _place(str(said), str(key), folder, base) if mode != _LINKED_ADDRESS else None
+        path = place(str(said), str(key), folder, base) if mode != _LINKED_ADDRESS else None
         if path is None or item not in types:
             continue
         yield ZoteroPdf(
             path=path,
-            entry=_entry(*types[item], facts[item], people[item], path),
+            entry=described(*types[item], facts[item], people[item], path),
             collections=tuple(dict.fromkeys(collections[item] + collections[attachment])),
             tags=tuple(dict.fromkeys(tags[item] + tags[attachment])),
+            notes=tuple(dict.fromkeys(notes[item] + notes[attachment])),
         )
 
 
@@ -157,7 +177,75 @@ def _names(database: sqlite3.Connection, query: str) -> dict[int, list[str]]:
     return found
 
 
-def _place(said: str, key: str, folder: Path, base: Path | None) -> Path | None:
+def _notes(database: sqlite3.Connection) -> dict[int, list[Annotation]]:
+    """Of items and of attachments."""
+    found: dict[int, list[Annotation]] = defaultdict(list)
+    for item, html in database.execute(_NOTES):
+        found[item] += noted(str(html or ""))
+    if database.execute("SELECT 1 FROM sqlite_master WHERE name = 'itemAnnotations'").fetchone():  # from Zotero 6 on
+        for attachment, kind, text, comment, author, position in database.execute(_ANNOTATIONS):
+            found[attachment] += marked(_KINDS_OF_NOTES.get(kind, ""), text, comment, author, str(position))
+    return found
+
+
+def noted(html: str) -> Iterable[Annotation]:
+    """A note that stands beside the paper; none if it has no words."""
+    text = _Plain.of(html)
+    return [Annotation(page=1, kind="note", note=text)] if text else []
+
+
+def marked(kind: str, text: str, comment: str, author: str, position: str) -> Iterable[Annotation]:
+    """What was marked or noted on a page; none if it is a picture or ink, or its page is unknown.
+
+    Args:
+        kind: as Zotero's API names it.
+        text: the marked words.
+        comment: what was written.
+        author: where somebody else wrote it.
+        position: JSON with the page, from 0.
+    """
+    known: dict[str, Kind] = {"highlight": "highlight", "underline": "underline", "note": "note", "text": "text"}
+    try:
+        page = json.loads(position)["pageIndex"]
+    except (ValueError, TypeError, KeyError):
+        return []
+    quote, note = " ".join(str(text).split())[:MAX_TEXT], _Plain.of(comment)
+    if kind not in known or not isinstance(page, int) or page < 0 or not (quote or note):
+        return []
+    return [Annotation(page=page + 1, kind=known[kind], quote=quote, note=note, author=author)]
+
+
+class _Plain(HTMLParser):
+    """The text of a note, whose paragraphs and lines are lines."""
+
+    _LINES = frozenset({"p", "br", "div", "li", "tr", "h1", "h2", "h3", "h4", "h5", "h6", "blockquote", "pre"})
+
+    def __init__(self) -> None:
+        super().__init__(convert_charrefs=True)
+        self._parts: list[str] = []
+
+    @classmethod
+    def of(cls, html: str) -> str:
+        """At most MAX_TEXT characters, without empty lines."""
+        made = cls()
+        made.feed(html[: 20 * MAX_TEXT])
+        made.close()
+        lines = (" ".join(line.split()) for line in "".join(made._parts).split("\n"))
+        return "\n".join(filter(None, lines))[:MAX_TEXT]
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:  # noqa: ARG002 - of the parser
+        if tag in self._LINES:
+            self._parts.append("\n")
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag in self._LINES:
+            self._parts.append("\n")
+
+    def handle_data(self, data: str) -> None:
+        self._parts.append(data)
+
+
+def place(said: str, key: str, folder: Path, base: Path | None) -> Path | None:
     """Where an attachment lies; None if it lies outside of what its form allows, or its base is unknown."""
     if said.startswith("storage:"):
         name = said.removeprefix("storage:")
@@ -170,7 +258,16 @@ def _place(said: str, key: str, folder: Path, base: Path | None) -> Path | None:
     return Path(said) if said.startswith("/") else None
 
 
-def _entry(key: str, kind: str, facts: Mapping[str, str], people: list[tuple[str, str, str]], path: Path) -> Entry:
+def described(key: str, kind: str, facts: Mapping[str, str], people: list[tuple[str, str, str]], path: Path) -> Entry:
+    """What is known of an item.
+
+    Args:
+        key: of the item.
+        kind: its type.
+        facts: its fields, by Zotero's names.
+        people: role, given name and family name of each.
+        path: of its PDF.
+    """
     if kind == "attachment":  # without an item above it; its title is only the file's name
         return Entry(key=key, files=(str(path),))
     writers = [person for person in people if person[0] == "author"] or [p for p in people if p[0] == "editor"]

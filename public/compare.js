@@ -1,4 +1,5 @@
 // The page /compare: two models, one question, both answers; in a blind round the names come after the vote.
+import { agreement } from '/public/agree.js';
 import { ask, make } from '/public/page.js';
 import { number, percent, t } from '/public/texts.js';
 
@@ -70,15 +71,10 @@ const show = ({ round, sides }) => {
 };
 
 const toAgree = (rows, again) => {
-  agreeing.replaceChildren(make('div', { class: 'card agree' },
-    make('h2', {}, rows.length > 1 ? t('Two models are not on this machine') : t('One model is not on this machine')),
-    ...rows.flatMap((row) => [
-      make('dl', {}, ...row.facts.flatMap(([name, value]) => [make('dt', {}, name), make('dd', {}, value)])),
-      make('details', {}, make('summary', {}, t('Exactly what would be sent')), make('pre', {}, row.text)),
-    ]),
-    make('div', { class: 'row votes' },
-      make('button', { type: 'button', class: 'main', onclick: () => { agreeing.replaceChildren(); again(rows.map((row) => row.agree)); } }, t('Send it once')),
-      make('button', { type: 'button', onclick: () => { agreeing.replaceChildren(); say(t('Nothing was sent.')); } }, t('Cancel')))));
+  agreeing.replaceChildren(agreement(rows, {
+    yes: (agreed) => { agreeing.replaceChildren(); again(agreed); },
+    no: () => { agreeing.replaceChildren(); say(t('Nothing was sent.')); },
+  }));
   agreeing.querySelector('button').focus();
 };
 

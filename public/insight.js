@@ -1,4 +1,5 @@
 // Draws the figures of /insight as SVG, and the same as tables. Null means "not measured" and is never drawn as zero.
+import { drawAll, inWords, picture, table } from '/public/bars.js';
 import { ask, make } from '/public/page.js';
 import { date, dollars, many, number, percent, t } from '/public/texts.js';
 
@@ -16,15 +17,6 @@ const MEANING = {
   other: t('everything else'),
 };
 const NONE = t('not measured');
-const LETTER = 6.6; // pixels of a letter at 12 px, generously
-
-const svgNode = (name, attributes, text) => {
-  const node = document.createElementNS('http://www.w3.org/2000/svg', name);
-  for (const [key, value] of Object.entries(attributes)) node.setAttribute(key, value);
-  if (text !== undefined) node.textContent = text;
-  return node;
-};
-
 const seconds = (value) => {
   if (value === null || value === undefined) return NONE;
   if (value < 0.01) return t('under {n} s', { n: number(0.01) });
@@ -58,43 +50,9 @@ const sum = (part, words) => {
   return part.unknown ? t('{sum} for {known}; not measured for {unknown}', { sum: known, known: number(part.known), unknown: number(part.unknown) }) : known;
 };
 
-const drawn = []; // [function that draws into a width] so that a resize draws again
-const bar = (parts, whole, { label, height = 28 }) => {
-  const svg = svgNode('svg', { role: 'img', 'aria-label': label, height });
-  const rest = make('p', { class: 'faint' });
-  const draw = () => {
-    const width = svg.parentElement?.clientWidth || 600;
-    svg.setAttribute('viewBox', `0 0 ${width} ${height}`);
-    svg.replaceChildren();
-    rest.replaceChildren();
-    let x = 0;
-    for (const { kind, value, name, words } of parts) {
-      const wide = whole ? (value / whole) * width : 0;
-      svg.append(svgNode('rect', { class: kind, x, y: 2, width: Math.max(wide - 1, 0.5), height: height - 4, rx: 3 }));
-      const fits = [`${name} ${words}`, name].find((text) => text.length * LETTER + 10 < wide);
-      if (fits) svg.append(svgNode('text', { x: x + 6, y: height / 2 + 4 }, fits));
-      if (fits !== `${name} ${words}`) {
-        const swatch = svgNode('svg', { class: 'swatch', 'aria-hidden': 'true' });
-        swatch.append(svgNode('rect', { class: kind, width: 10, height: 10 }));
-        rest.append(make('span', { class: 'part' }, swatch, `${name} ${words}`), ' ');
-      }
-      x += wide;
-    }
-    rest.hidden = !rest.childNodes.length;
-  };
-  drawn.push(draw);
-  return [svg, rest];
-};
-
-const picture = (title, right, parts, whole, label) => make('figure', { class: 'picture' },
-  make('figcaption', {}, make('b', {}, title), make('span', { class: 'faint' }, right)),
-  ...bar(parts, whole, { label }));
-
 const staged = (stages) => STAGES.filter((name) => stages?.[name]).map((name) => ({
   kind: name.replace(' ', '-'), value: stages[name], name: NAMED[name], words: seconds(stages[name]),
 }));
-const inWords = (title, parts) => `${title}: ${parts.map(({ name, words }) => `${name} ${words}`).join(', ')}`;
-
 const ofStages = (title, row, longest) => {
   const parts = staged(row.stages);
   if (!parts.length) return make('figure', { class: 'picture' }, make('figcaption', {},
@@ -102,13 +60,6 @@ const ofStages = (title, row, longest) => {
   return picture(title, seconds(row.seconds), parts, longest, inWords(title, parts));
 };
 const length = (row) => Object.values(row.stages ?? {}).reduce((all, value) => all + value, 0);
-
-const table = (heads, rows) => make('details', {},
-  make('summary', {}, t('The same as a table')),
-  make('div', { class: 'scrolls' }, make('table', {},
-    make('thead', {}, make('tr', {}, heads.map((head) => make('th', { scope: 'col' }, head)))),
-    make('tbody', {}, rows.map((row) => make('tr', {}, row.map((cell, n) => (
-      n ? make('td', {}, String(cell)) : make('th', { scope: 'row' }, String(cell))))))))));
 
 const section = (title, ...children) => make('section', {}, make('h2', {}, title), ...children);
 const big = (value, words) => make('div', { class: 'card' }, make('b', {}, value), make('span', { class: 'faint' }, words));
@@ -240,8 +191,6 @@ const chats = ({ chats: rows, n_chats: n }) => {
     }));
 };
 
-const drawAll = () => drawn.forEach((draw) => draw());
-
 const said = document.getElementById('said');
 try {
   const told = await ask('/insight/figures.json');
@@ -256,8 +205,6 @@ try {
     if (Object.keys(told.left ?? {}).length || told.left_fault) place.append(months(told));
   }
   drawAll();
-  let width = innerWidth;
-  addEventListener('resize', () => { if (innerWidth !== width) { width = innerWidth; requestAnimationFrame(drawAll); } });
 } catch (error) {
   said.classList.add('bad');
   said.textContent = error.message;

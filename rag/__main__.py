@@ -25,12 +25,14 @@ from rag.assistant import Assistant
 from rag.choices import kept
 from rag.commands import (
     adapt,
+    api,
     calibrate,
     compare,
     curve,
     discover,
     doctor,
     evaluate,
+    foundry,
     models,
     ownership,
     privacy,
@@ -50,7 +52,9 @@ from rag.sentence_marks import marks_in_words
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-ROOMS = (evaluate, privacy, models, discover, calibrate, adapt, doctor, compare, curve, ownership, ratings)
+ROOMS = (
+    evaluate, privacy, models, discover, foundry, calibrate, adapt, doctor, compare, curve, ownership, ratings, api,
+)  # fmt: skip
 """The commands that have a file of their own, in the order of the help."""
 
 OPEN_THEMSELVES = tuple(room.run for room in ROOMS if room is not privacy)

@@ -12,8 +12,9 @@ UserFacingError (ingest)
 ├── NoExpertError            no larger model is configured
 ├── NotAllowedError          nothing may leave the machine for this: policy, consent, budget, address
 ├── GlossaryError            the team's glossary has a wrong line
-├── ModelFileError           the model's file is missing or not a GGUF
+├── ModelFileError           the model's file is missing, or neither a GGUF nor an ONNX folder
 ├── UnknownModelError        no model has this name, or it is not for this task
+├── ConversionError          a model cannot be converted, or did not pass its check
 ├── DownloadError            a model's file could not be downloaded, or is not the expected one
 ├── QuestionSetError         an evaluation's question file cannot be read; the line is named
 ├── CalibrationError         a calibration cannot be read, or there is too little data for one
@@ -84,13 +85,17 @@ class GlossaryError(UserFacingError):
 
 
 class ModelFileError(UserFacingError):
-    """The model's file is missing or is not a GGUF."""
+    """The model's file is missing, or is neither a GGUF nor an ONNX folder."""
 
 
 class UnknownModelError(UserFacingError):
     """No model has this name, or it is not for this task."""
 
     status = 404
+
+
+class ConversionError(UserFacingError):
+    """A model cannot be converted, or the result did not pass its check."""
 
 
 class DownloadError(UserFacingError):

@@ -47,6 +47,10 @@ def passage_text(passage: Passage, *, titled: bool = False) -> str:
     return f"[{passage.marker}] {title}{as_data(passage.chunk.text)}"
 
 
+QUESTION_RULE = "Answer the question in one short sentence, using only the text above."
+"""What a very small model is to do with the sentences before it."""
+
+
 def sentence_messages(question: str, sentences: Sequence[str], *, kind: Kind = "fact") -> list[Message]:
     """The prompt for a very small model: the few most relevant sentences, then the question.
 
@@ -54,7 +58,7 @@ def sentence_messages(question: str, sentences: Sequence[str], *, kind: Kind = "
     (docs/log.md, 2026-11-22).
     """
     shown = " ".join(as_data(sentence) for sentence in sentences)
-    rule = TASKS.get(kind, "Answer the question in one short sentence, using only the text above.")
+    rule = TASKS.get(kind, QUESTION_RULE)
     return [{"role": "user", "content": f"{shown}\n\n{rule}\nQuestion: {as_data(question)}"}]
 
 

@@ -19,9 +19,9 @@ class RagSettings(BaseSettings):
 
     drafter: str | None = Field(
         default=None,
-        description="The model that drafts, on this machine: a name from `python -m rag models`, a GGUF file, or the "
-        "address of a server here followed by `#` and the model; several addresses of one model, separated by commas, "
-        "share the work. If unset: the embedded SmolLM2-135M-Instruct.",
+        description="The model that drafts, on this machine: a name from `python -m rag models`, a GGUF file, an "
+        "ONNX folder, or the address of a server here followed by `#` and the model; several addresses of one model, "
+        "separated by commas, share the work. If unset: the embedded SmolLM2-135M-Instruct.",
     )
     drafter_key: SecretStr = Field(
         default=SecretStr(""), description="The key for the drafter's server, if it needs one."

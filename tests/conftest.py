@@ -17,6 +17,7 @@ from postgres_server import MISSING, MISSING_DRIVER, PostgresServer, programs
 
 for name in [name for name in os.environ if name.startswith("SCHOLION_")]:
     del os.environ[name]
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # before ONNX Runtime loads
 os.environ["SCHOLION_DRAFTER_THREADS"] = "1"  # two that wait for each other crawl beside the other parts' tests
 
 

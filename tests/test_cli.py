@@ -272,6 +272,7 @@ def test_an_unreadable_file_gets_one_sentence(run, tmp_path):
         (rag, ["ask", "   "], "empty"),
         (rag, ["search", ""], "empty"),
         (rag, ["ask", "--questions", "/nowhere.jsonl"], "cannot be read"),
+        (rag, ["api"], "python -m ui api add NAME"),
     ],
 )
 def test_other_bad_input_gets_one_sentence_and_exit_1(run, main, arguments, words):

@@ -38,6 +38,7 @@ CALLS = [  # the words that define a function, where they stand, and the fake of
 OTHERS = {  # named like a fake, and each is a real server that speaks a protocol
     "stub_server.py": {"Stub"},
     "engine_stubs.py": {"Stub"},
+    "fake_zotero.py": {"FakeZotero"},
 }
 NAMED_SO = re.compile(r"Fake|Stub|Mock|Dummy|Scripted|Silent|Hash|Slow|Untouched|Hanging|Broken|Deaf|Dead|Recorded")
 

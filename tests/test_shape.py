@@ -53,8 +53,12 @@ ALLOWED = {  # library → the files that may import it
     "xllamacpp": {"rag/models/local.py"},
     "tiktoken": {"rag/costs/tokens.py"},
     "sentence_transformers": {"ingest/embed.py"},
+    "onnxruntime_genai": {"rag/models/onnx/writer.py", "rag/models/onnx/child.py", "rag/models/onnx/build.py"},
     "torch": {
+        "rag/models/onnx/build.py",
+        "rag/models/onnx/check.py",
         "rag/comparison/in_process.py",
+        "ingest/bert.py",
         "ingest/embed.py",
         "rag/reading/reader.py",
         "rag/reading/network.py",
@@ -62,6 +66,8 @@ ALLOWED = {  # library → the files that may import it
         "rag/adapt/prepare.py",
     },
     "transformers": {
+        "rag/models/onnx/build.py",
+        "rag/models/onnx/check.py",
         "rag/comparison/in_process.py",
         "ingest/embed.py",
         "rag/reading/network.py",
@@ -70,7 +76,7 @@ ALLOWED = {  # library → the files that may import it
     },
     "sklearn": {"rag/comparison/ratings.py"},
     "peft": {"rag/adapt/lora.py", "rag/adapt/prepare.py"},
-    "gguf": {"rag/adapt/lora.py"},
+    "gguf": {"rag/adapt/lora.py", "rag/models/onnx/source.py"},
     "babel": {"ui/texts/languages.py"},
     "fastapi": {"ui/"},
     "asyncpg": {"ingest/postgres.py"},
@@ -141,6 +147,9 @@ HEAVY = (
     "pypdf",
     "openai",
     "peft",
+    "onnxruntime",
+    "onnxruntime_genai",
+    "aiohttp",
 )
 
 
@@ -284,6 +293,7 @@ def test_small_files_are_written_by_the_one_function_that_survives_a_power_loss(
     elsewhere = {
         "rag/models/download.py",  # gigabytes, into a part that `put_in_place` names
         "rag/models/local.py",  # a child's own standard output
+        "rag/models/onnx/build.py",  # the same
         "ingest/sandbox_child.py",  # the same
         "ui/backup/archive.py",  # gigabytes, into a part that `put_in_place` names
     }

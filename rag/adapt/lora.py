@@ -101,7 +101,7 @@ class Learner:
         from peft import get_peft_model
         from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
 
-        from rag.reading.reader import multiplies_bf16
+        from ingest.bert import multiplies_bf16
 
         without_noise()
 

@@ -25,6 +25,7 @@ from rag.evaluation.run import sampled
 from rag.models.adapters import Adapters, checked
 from rag.models.local import embedded_drafter
 from rag.models.machine import in_words, this_machine
+from rag.models.onnx.folder import is_onnx
 from rag.models.registry import load as models
 from rag.models.resolve import ModelFile, resolve
 from rag.retrieval.terms import Terms
@@ -161,6 +162,11 @@ def _base(settings: RagSettings, folder: Path) -> Path:
     found = None
     with suppress(UserFacingError):
         found = resolve(settings.drafter, registry=models(folder), library=folder)
+    if isinstance(found, ModelFile) and is_onnx(found.path):
+        raise AdapterError(
+            f"{found.name} is an ONNX model, which cannot use an adapter.",
+            "Train one for its source, and set SCHOLION_DRAFTER to that; or unset it to use the embedded model.",
+        )
     if not isinstance(found, ModelFile):
         raise AdapterError(
             f"The drafter {settings.drafter} is not a file on this machine, so it cannot use an adapter.",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from rag.errors import ModelUnreachableError
 from rag.sanitise import printable
-from rag.servers.discovery import PORTS, discover
+from rag.servers.discovery import PORTS, discover, elsewhere
 from rag.servers.loopback import loopback_address
 from rag.servers.probe import Capabilities, probe_server
 
@@ -59,6 +59,11 @@ def run(options: argparse.Namespace) -> int:
         return 0
     for engine in engines:
         _print(engine, found)
+    for variable, base_url in elsewhere().items():
+        print(printable(f"{variable} names another machine, which was not contacted. To refine drafts there:"))
+        print(
+            printable(f"    SCHOLION_EXPERT={base_url}#NAME   (you are asked before anything is sent: docs/privacy.md)")
+        )
     if not engines:
         print(f"No model server answers on this machine (ports {', '.join(map(str, PORTS))}).")
     return 0

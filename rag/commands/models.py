@@ -1,10 +1,11 @@
-"""`python -m rag models`: list models, find one that fits this machine and use, and download one."""
+"""`python -m rag models`: list models, find one that fits this machine and use, download one, convert one."""
 
 from __future__ import annotations
 
 import argparse
 import json
 import sys
+from contextlib import suppress
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -12,11 +13,13 @@ from urllib.parse import urlsplit
 from tqdm import tqdm
 
 from ingest import IngestSettings
+from rag.commands import convert
 from rag.commands.options import positive
-from rag.errors import DownloadError, UnknownModelError
+from rag.errors import DownloadError, ModelFileError, UnknownModelError
 from rag.models.download import PARTIAL, download
 from rag.models.hardware_fit import CONTEXT, fits, may_use, memory_needed, seconds_to_read, select
 from rag.models.machine import Machine, in_words, this_machine
+from rag.models.onnx.folder import converted, read_folder
 from rag.models.pulls import hub_url
 from rag.models.registry import Folder, Gguf, ModelCard, Registry, Service, Wheel, load
 from rag.models.resolve import pulled_path, unknown
@@ -31,7 +34,7 @@ _ALLOWED = {"yes": "yes", "no": "no", "conditions": "with conditions"}
 
 def add_to(commands: Any) -> None:
     """Add the command to an argument parser's commands."""
-    text = "list the models Scholion knows, choose one for this machine, download one"
+    text = "list the models Scholion knows, choose one for this machine, download one, convert one to ONNX"
     parser = commands.add_parser("models", help=text, description=text)
     parser.set_defaults(run=run, do=_list)
     _common(parser)
@@ -51,6 +54,7 @@ def add_to(commands: Any) -> None:
     pull.add_argument("--yes", action="store_true", help="do not ask for confirmation")
     pull.add_argument("--checksum", metavar="SHA256", type=_sha256, help="expected SHA-256 of the file")
     pull.add_argument("--unchecked", action="store_true", help="accept a file with an unknown checksum")
+    convert.add_to(action)
     for sub in (show, choose):
         _common(sub)
 
@@ -107,7 +111,8 @@ def _list(registry: Registry, library: Path, options: argparse.Namespace) -> int
     cards = [card for card in registry.cards if may_use(card, commercial=options.commercial)]
     if options.json:
         rows = [card_row(card, machine, library, context=options.context) for card in cards]
-        print(json.dumps({"machine": asdict(machine), "models": rows}, ensure_ascii=False, indent=1))
+        told = {"machine": asdict(machine), "models": rows, "onnx": _onnx_rows(library)}
+        print(json.dumps(told, ensure_ascii=False, indent=1))
         return 0
     print(f"{_machine_words(machine)} Memory is estimated for a context of {options.context:,} tokens.\n")
     graphics = machine.gpu is not None
@@ -142,7 +147,28 @@ def _list(registry: Registry, library: Path, options: argparse.Namespace) -> int
     widths = [max(map(len, column)) for column in zip(*table, strict=True)]
     for cells in table:
         print("  ".join(printable(cell).ljust(width) for cell, width in zip(cells, widths, strict=True)).rstrip())
+    if rows := _onnx_rows(library):
+        print("\nIn ONNX, converted here:")
+        for row in rows:
+            facts = (
+                row["label"],
+                in_words(row["bytes"]),
+                f"for {row['provider']}",
+                row["licence"] or "licence unknown",
+            )
+            print(printable(f"  {row['name']}  {', '.join(facts)}"))
     return 0
+
+
+def _onnx_rows(library: Path) -> list[dict[str, Any]]:
+    """The models converted to ONNX, as JSON for the command line; without those that are incomplete."""
+    rows = []
+    for folder in converted(library):
+        with suppress(ModelFileError):
+            header = read_folder(folder)
+            told = {"label": header.label, "bytes": header.n_bytes, "provider": header.provider}
+            rows.append({"name": folder.name, "folder": str(folder), **told, "licence": header.licence})
+    return rows
 
 
 def size_words(card: ModelCard) -> str:

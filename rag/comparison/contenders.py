@@ -16,7 +16,7 @@ from rag.keys import Keys
 from rag.models.adapters import Adapters, shipped_adapter
 from rag.models.chat import EndpointChatModel
 from rag.models.local import LocalServer, embedded_drafter
-from rag.models.open import open_model
+from rag.models.open import open_model, server_for
 from rag.models.registry import load
 from rag.models.resolve import ModelFile, pulled_path, resolve
 from rag.servers.discovery import discover
@@ -125,8 +125,8 @@ async def opened(asked: Asked, kept: Kept, *, library: Path) -> Contender:
                     f"{found.name} has no adapter here.", "Leave out `adapter=yes`, or see `python -m rag adapt list`."
                 )
         most = found.context_window or asked.context or settings.drafter_context
-        server = LocalServer(
-            found.path,
+        server = server_for(
+            found,
             context=min(asked.context or settings.drafter_context, most),
             slots=1,
             threads=threads,

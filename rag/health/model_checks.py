@@ -20,6 +20,8 @@ from rag.models.adapters import Adapters, digest, shipped_adapter
 from rag.models.gguf import read_header
 from rag.models.local import embedded_drafter
 from rag.models.machine import in_words
+from rag.models.onnx import INSTALL, missing
+from rag.models.onnx.folder import is_onnx, read_folder
 from rag.models.registry import load
 from rag.models.resolve import ModelFile, ModelServer, addresses, resolve
 from rag.privacy.audit import AuditLog
@@ -96,20 +98,22 @@ def reader_line(weights: Path) -> Line:
 
 
 def drafter_line(choice: str | None, folder: Path) -> Line:
-    """The model that writes drafts, and the program that runs it."""
+    """The model that writes drafts, and the program that runs it; of several servers, the first with a problem."""
+    if choice and len(each := addresses(choice)) > 1:
+        lines = [drafter_line(one, folder) for one in each]
+        return next((line for line in lines if line.state == "problem"), lines[0])
+    found = resolve(choice, registry=load(folder), library=folder) if choice else None
+    if isinstance(found, ModelFile) and is_onnx(found.path):
+        return _onnx_folder("Drafter", found)
     if importlib.util.find_spec("xllamacpp") is None:
         said = "xllamacpp, which runs the drafter, is not installed."
         return Line(about="Drafter", state="problem", said=said, todo="Run `make chat`.", facts={"engine": False})
-    if choice is None:
+    if found is None:
         path = embedded_drafter()
         return _shipped_file("Drafter", "SmolLM2-135M-Instruct", path, SHIPPED["drafter"])
-    lines = []
-    for one in addresses(choice):
-        found = resolve(one, registry=load(folder), library=folder)
-        if not isinstance(found, ModelServer):
-            return _own_file("Drafter", found)
-        lines.append(asyncio.run(_server_line("Drafter", found, folder=folder, reach=False)))
-    return next((line for line in lines if line.state == "problem"), lines[0])
+    if isinstance(found, ModelServer):
+        return asyncio.run(_server_line("Drafter", found, folder=folder, reach=False))
+    return _own_file("Drafter", found)
 
 
 def adapter_line(choice: str | None, folder: Path) -> Line:
@@ -147,7 +151,7 @@ def larger_line(choice: str | None, folder: Path, *, reach: bool) -> Line:
         return Line(about="Larger model", state="note", said=said, todo=todo, facts={"configured": False})
     found = resolve(choice, registry=load(folder), library=folder)
     if isinstance(found, ModelFile):
-        return _own_file("Larger model", found)
+        return _onnx_folder("Larger model", found) if is_onnx(found.path) else _own_file("Larger model", found)
     return asyncio.run(_server_line("Larger model", found, folder=folder, reach=reach))
 
 
@@ -181,6 +185,22 @@ def _own_file(about: str, found: ModelFile) -> Line:
     size = in_words(found.path.stat().st_size)
     facts = {"own_file": True, "context_window": header.context_window, "known": found.card is not None}
     return Line(about=about, state="ok", said=f"{found.name}, a file on this machine ({size}).", facts=facts)
+
+
+def _onnx_folder(about: str, found: ModelFile) -> Line:
+    header = read_folder(found.path)
+    facts: dict[str, bool | float | str | None] = {
+        "own_file": True,
+        "context_window": header.context_window,
+        "provider": header.provider,
+        "engine": not missing("onnxruntime_genai"),
+    }
+    if not facts["engine"]:
+        said = f"{found.name} needs onnxruntime-genai, which is not installed."
+        return Line(about=about, state="problem", said=said, todo=INSTALL, facts=facts)
+    size = in_words(header.n_bytes)
+    said = f"{found.name}, an ONNX folder on this machine ({size}), made for {header.provider}."
+    return Line(about=about, state="ok", said=said, facts=facts)
 
 
 async def _server_line(about: str, found: ModelServer, *, folder: Path, reach: bool) -> Line:

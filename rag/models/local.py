@@ -2,6 +2,7 @@
 
 A crash in the model's code kills the child, not the app; the next question starts a new one. The child reads its
 options and key from standard input and exits when that pipe closes, so it never outlives its parent.
+`rag.models.onnx.server` runs another engine in the same way.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import sys
 import threading
 from collections import deque
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, ClassVar
 from urllib.parse import urlsplit
 
 from ingest.environment import GRAPHICS, for_child
@@ -28,7 +29,7 @@ from rag.errors import ModelFileError, ModelUnreachableError
 from rag.privacy.destination import Endpoint
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
 START_SECONDS = 60.0
 """Timeout for loading the model."""
@@ -69,6 +70,13 @@ class LocalServer:
         threads: CPU threads; None for all cores while reading the prompt and half of them while writing.
         adapters: GGUF files with low-rank adapters for this model, all added to its weights.
     """
+
+    MODULE: ClassVar = "rag.models.local"
+    """What the child runs."""
+    ENVIRONMENT: ClassVar[Mapping[str, str]] = {}
+    """Further environment variables of the child."""
+    UNLOADABLE: ClassVar = re.compile("failed to load model")
+    """What the engine's log says if the model's files are at fault."""
 
     def __init__(
         self, path: Path, *, context: int, slots: int, threads: int | None, adapters: Sequence[Path] = ()
@@ -129,9 +137,9 @@ class LocalServer:
             self._check_file()
             key = secrets.token_urlsafe(32)
             self._child = child = subprocess.Popen(
-                [sys.executable, "-m", "rag.models.local"],
+                [sys.executable, "-m", self.MODULE],
                 cwd=_ROOT,  # -m looks there first; the user's folder may contain another `rag`
-                env=for_child(*GRAPHICS, PYTHONUNBUFFERED="1"),
+                env=for_child(*GRAPHICS, PYTHONUNBUFFERED="1", **self.ENVIRONMENT),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
@@ -191,15 +199,18 @@ class LocalServer:
             return ModelUnreachableError(
                 f"There is not enough memory to load {self.name}.", "Choose a smaller model or a smaller context."
             )
-        if "error" in reply and "failed to load model" in text:
-            return ModelFileError(
-                f"{self._path.name} cannot be loaded: the file is damaged or of an unsupported kind.",
-                "Download it again, or choose another.",
-            )
+        if "error" in reply and self.UNLOADABLE.search(text + reply["error"]):
+            return self._unloadable(reply["error"])
         last = reply.get("error") or (log[-1] if log else "no message")
         return ModelUnreachableError(
             f"The server for {self.name} stopped while starting.",
             f"Free some memory, or choose another model ({last}).",
+        )
+
+    def _unloadable(self, said: str) -> ModelFileError:  # noqa: ARG002 - another engine's words matter
+        return ModelFileError(
+            f"{self._path.name} cannot be loaded: the file is damaged or of an unsupported kind.",
+            "Download it again, or choose another.",
         )
 
     def _stop(self) -> None:
@@ -241,8 +252,12 @@ def _tail(stream: IO[bytes], log: deque[str]) -> None:
             log.append(line.decode(errors="replace").rstrip())
 
 
-def _serve() -> None:
-    """Serve until standard input ends: the child's whole life."""
+def serve(load: Callable[[dict[str, Any]], str]) -> None:
+    """Serve until standard input ends: the child's whole life.
+
+    Args:
+        load: loads the model and starts its server, given the options from standard input; returns the server's URL.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what Ctrl+C means
     # Everything else printed to standard output, including by C++ code, goes to the log; one line of it is ours.
     ours = os.fdopen(os.dup(1), "w", encoding="utf-8")
@@ -253,7 +268,7 @@ def _serve() -> None:
         # Loading holds the GIL, so no thread could watch standard input: let the kernel do it.
         send_on_parent_death(signal.SIGKILL, parent=parent)
     try:
-        server = _load(options)
+        url = load(options)
     except Exception as error:  # noqa: BLE001 - whatever it is, the parent reports it
         print(json.dumps({"error": str(error)}), file=ours, flush=True)
         os._exit(1)
@@ -261,14 +276,18 @@ def _serve() -> None:
         # SIGKILL would be wrong from here on: the kernel also sends it when the parent's *thread* that started us ends.
         signal.signal(signal.SIGUSR2, lambda *_: None if os.getppid() == parent else os._exit(0))
         send_on_parent_death(signal.SIGUSR2, parent=parent)
-    print(json.dumps({"url": server.listening_address}), file=ours, flush=True)
+    print(json.dumps({"url": url}), file=ours, flush=True)
     ours.close()
     sys.stdin.read()
     os._exit(0)  # immediately, even while generating
 
 
-def _load(options: dict[str, Any]) -> Any:
-    """The running xllamacpp server; RuntimeError if the model cannot be loaded."""
+_server: Any = None
+
+
+def _load(options: dict[str, Any]) -> str:
+    """Start the xllamacpp server; RuntimeError if the model cannot be loaded."""
+    global _server  # noqa: PLW0603 - it serves as long as there is a reference to it
     import xllamacpp
 
     params = xllamacpp.CommonParams()
@@ -291,8 +310,9 @@ def _load(options: dict[str, Any]) -> Any:
     params.ui = False
     params.offline = True
     params.cache_ram_mib = 0  # the default keeps up to 8 GiB of old prompts
-    return xllamacpp.Server(params)
+    _server = xllamacpp.Server(params)
+    return str(_server.listening_address)
 
 
 if __name__ == "__main__":
-    _serve()
+    serve(_load)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from rag.models.hardware_fit import fits, memory_needed, seconds_to_read, select
+from rag.errors import ModelFileError
+from rag.models.hardware_fit import fits, memory_needed, seconds_to_read, select, served_fits
+from rag.models.onnx.folder import converted, read_folder
 from rag.models.pulls import arrived
 from rag.models.registry import Gguf
 from rag.models.resolve import FOLDER, pulled_path
@@ -44,13 +47,15 @@ class Offer:
 
 @dataclass(frozen=True, slots=True)
 class OnDisk:
-    """A model file in the library's `models` folder."""
+    """A GGUF file or an ONNX folder in the library's `models` folder."""
 
     setting: str
-    """What names it in the settings: the registry's name, else the file's."""
+    """What names it in the settings: the registry's name, else that of the file or folder."""
     n_bytes: int
     card: ModelCard | None
     fits: Verdict | None
+    licence: str | None
+    """None if it is unknown."""
 
 
 def offers(registry: Registry, machine: Machine, library: Path) -> list[Offer]:
@@ -85,13 +90,18 @@ def offers(registry: Registry, machine: Machine, library: Path) -> list[Offer]:
 
 
 def on_disk(registry: Registry, machine: Machine, library: Path) -> Iterator[OnDisk]:
-    """The GGUF files in the library's `models` folder."""
+    """The GGUF files and ONNX folders in the library's `models` folder."""
     cards = {path: card for card in registry.cards if (path := pulled_path(card, library))}
     for path in sorted((library / FOLDER).absolute().glob("*.gguf")):
         if path.is_file():
             card = cards.get(path)
             verdict = fits(card, machine) if card else None
-            yield OnDisk(card.name if card else path.name, path.stat().st_size, card, verdict)
+            licence = card.licence.name if card and card.licence else None
+            yield OnDisk(card.name if card else path.name, path.stat().st_size, card, verdict, licence)
+    for path in converted(library):
+        with suppress(ModelFileError):  # one that is incomplete is not offered
+            folder = read_folder(path)
+            yield OnDisk(path.name, folder.n_bytes, None, served_fits(folder.n_bytes, machine), folder.licence)
 
 
 def good_for(card: ModelCard) -> str:

@@ -1,4 +1,4 @@
-"""From a setting to a usable model: a file served here, or a server. Nothing is started or contacted."""
+"""From a setting to a usable model: a file or folder served here, or a server. Nothing is started or contacted."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from rag.errors import ModelTimeoutError, NotAllowedError, UnknownModelError
 from rag.models.adapters import shipped_adapter
 from rag.models.chat import ChatModel, EndpointChatModel
 from rag.models.local import LocalServer
+from rag.models.onnx.folder import is_onnx
+from rag.models.onnx.server import OnnxServer
 from rag.models.registry import load
 from rag.models.resolve import KEY_VARIABLE, ModelFile, ModelServer, addresses, resolve
 from rag.models.several import SeveralServers
@@ -68,7 +70,8 @@ def open_model(
     """Open the model named by a setting; see `rag.models.resolve`.
 
     Args:
-        setting: a registry name, the path of a GGUF file, or a server's address with the model after `#`.
+        setting: a registry name, the path of a GGUF file or an ONNX folder, or a server's address with the model after
+            `#`.
         library: the library's folder, which may have its own `models.json` and contains downloaded models.
         context: context window in tokens, for all slots; None for what the server or the registry says.
         file_context: the context window of a file if `context` is None.
@@ -89,15 +92,13 @@ def open_model(
     if isinstance(found, ModelFile):
         # at most what the model was trained for
         most = slots * found.context_window if found.context_window else context or file_context
+        if is_onnx(found.path):  # an adapter would have to be converted with the model
+            adapters = None
         adapter = adapters.on_for(found.path) if adapters else None
         shipped = shipped_adapter(found.path) if adapters else None
         loaded = adapter.served_with(found.path) if adapter else (shipped,) if shipped else ()
-        server = LocalServer(
-            found.path,
-            context=min(context or file_context, most),
-            slots=slots,
-            threads=threads,
-            adapters=loaded,
+        server = server_for(
+            found, context=min(context or file_context, most), slots=slots, threads=threads, adapters=loaded
         )
         name = f"{server.name} + {adapter.name if adapter else SHIPPED}" if loaded else server.name
         model = EndpointChatModel(server.connect, name=name, timeout=timeout)
@@ -139,6 +140,15 @@ def _endpoint(found: ModelServer, *, context: int | None, key: str) -> Endpoint:
     variable = found.key_variable
     named = _key(variable) if variable and variable != KEY_VARIABLE else ""
     return Endpoint(found.base_url, found.model, named or (key if variable else ""), context or found.context_window)
+
+
+def server_for(
+    found: ModelFile, *, context: int, slots: int, threads: int | None, adapters: Sequence[Path] = ()
+) -> LocalServer:
+    """The server for a file or folder, not started; see `LocalServer` for the arguments."""
+    if is_onnx(found.path):
+        return OnnxServer(found.path, context=context, slots=slots, threads=threads)
+    return LocalServer(found.path, context=context, slots=slots, threads=threads, adapters=adapters)
 
 
 def _key(variable: str) -> str:

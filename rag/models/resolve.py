@@ -2,6 +2,7 @@
 
 "qwen2.5-7b-instruct"          a name in the registry (`python -m rag models`)
 "/models/my.gguf"              any GGUF file
+"/models/my-model-int4"        any ONNX folder, made by `python -m rag models convert`
 "http://localhost:11434/v1"    any OpenAI-compatible server; with "#name", that model of it
 """
 
@@ -19,6 +20,7 @@ from ingest.installed import folders_of
 from rag.errors import ModelFileError, UnknownModelError
 from rag.models.gguf import read_header
 from rag.models.machine import in_words
+from rag.models.onnx.folder import is_onnx, named, read_folder
 from rag.models.registry import Gguf, ModelCard, Registry, Service, Wheel
 
 if TYPE_CHECKING:
@@ -42,10 +44,10 @@ _BARE_ADDRESS = re.compile(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelFile:
-    """A GGUF file on this machine; served by `rag/models/local.py`."""
+    """A GGUF file or an ONNX folder on this machine; served by `rag/models/local.py` or `rag/models/onnx/server.py`."""
 
     path: Path
-    """Absolute path."""
+    """Absolute path; a folder if the model is in ONNX."""
     name: str
     """The registry's name, else the file's."""
     context_window: int | None
@@ -76,14 +78,14 @@ def resolve(setting: str, *, registry: Registry, library: Path) -> Resolved:
     """What `setting` stands for. Looks at files but asks no server.
 
     Args:
-        setting: a registry name, the path of a GGUF file, the name of one in the library's `models` folder, or an
-            address.
+        setting: a registry name, the path of a GGUF file or an ONNX folder, the name of one in the library's `models`
+            folder, or an address.
         registry: from `rag.models.registry.load`.
         library: the library's folder.
 
     Raises:
         UnknownModelError: nothing has this name, or the model is for embeddings only.
-        ModelFileError: the file is missing (the hint says how to get it), or is not a GGUF.
+        ModelFileError: the file is missing (the hint says how to get it), or is neither a GGUF nor an ONNX folder.
     """
     setting = setting.strip()
     if re.match(r"https?://", setting, re.IGNORECASE):
@@ -127,11 +129,15 @@ def _path(setting: str, library: Path) -> Path | None:
     """The file named by the setting, whether or not it exists; None if it does not name a file."""
     try:
         path = Path(setting).expanduser()
-        if path.name == setting and not path.exists() and (library / FOLDER / setting).exists():
-            path = library / FOLDER / setting
-        return path if path.suffix.lower() == ".gguf" or path.name != setting or path.is_file() else None
+        if path.name == setting and not path.exists():
+            if (library / FOLDER / setting).exists():
+                path = library / FOLDER / setting
+            elif folder := named(setting, library):
+                return folder
+        is_ours = path.suffix.lower() == ".gguf" or path.name != setting or path.is_file() or is_onnx(path)
     except (OSError, ValueError, RuntimeError):  # name too long, null byte, home of an unknown user
         return None
+    return path if is_ours else None
 
 
 def _carded(card: ModelCard, library: Path) -> Resolved:
@@ -162,6 +168,14 @@ def _not_here(card: ModelCard, source: Wheel | Gguf | Folder) -> ModelFileError:
 
 def _file(path: Path, registry: Registry) -> ModelFile:
     path = path.absolute()
+    if is_onnx(path):
+        folder = read_folder(path)
+        return ModelFile(path=path, name=folder.label, context_window=folder.context_window, card=None)
+    if (path / "config.json").is_file():
+        raise ModelFileError(
+            f"{path.name} is a Hugging Face folder, which has to be converted first.",
+            f"Run `python -m rag models convert {path}`.",
+        )
     header = read_header(path)
     card = next((card for card in registry.cards if _is_of(card, path)), None)
     return ModelFile(path=path, name=card.name if card else path.stem, context_window=header.context_window, card=card)

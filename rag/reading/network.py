@@ -11,6 +11,7 @@ from torch import nn
 from transformers import BertModel
 from transformers.utils import logging
 
+from ingest.bert import BertConfig, PackedBert
 from rag.reading.readings import KINDS
 
 if TYPE_CHECKING:
@@ -35,6 +36,38 @@ class Scores(NamedTuple):
     """Shape (n, len(KINDS)): logits."""
     sentences: torch.Tensor
     """Shape (n, max sentences): log odds."""
+
+
+class States(NamedTuple):
+    """An encoder's output, named as in Transformers."""
+
+    last_hidden_state: torch.Tensor
+    """Shape (n, length, width)."""
+
+
+class PaddedStates(nn.Module):  # type: ignore[misc]  # torch's types are not followed: that would take a minute
+    """A `PackedBert` that is called as `BertModel` is: padded tokens in, padded states out."""
+
+    def __init__(self, bert: PackedBert) -> None:
+        super().__init__()
+        self._bert = bert
+
+    def forward(self, input_ids: torch.Tensor, token_type_ids: torch.Tensor, attention_mask: torch.Tensor) -> States:
+        """The states of the last layer; 0 where there is padding."""
+        lengths = attention_mask.sum(1).tolist()
+        ids, types = (
+            [row[:n].tolist() for row, n in zip(part, lengths, strict=True)] for part in (input_ids, token_type_ids)
+        )
+        states = self._bert(ids, types).split(lengths)
+        return States(nn.utils.rnn.pad_sequence(states, batch_first=True))
+
+
+def without_padding(network: ReaderNetwork, *, bf16: bool | None = None) -> ReaderNetwork:
+    """The same network with an encoder that computes no padding; see `PackedBert`. It cannot be trained further."""
+    config = BertConfig.read(network.body.config.to_dict())
+    assert config is not None, "the reader stands on a BERT"
+    network.body = PaddedStates(PackedBert(network.body.state_dict(), config, bf16=bf16))
+    return network
 
 
 class ReaderNetwork(nn.Module):  # type: ignore[misc]  # torch's types are not followed: that would take a minute

@@ -138,7 +138,7 @@ class MiniLMReader:
     def _network(self) -> Any:
         import torch
 
-        from rag.reading.network import ReaderNetwork, digest, load_packed
+        from rag.reading.network import ReaderNetwork, digest, load_packed, without_padding
 
         torch.set_num_threads(1)  # process-wide, as the embedder sets it
         with np.load(self._weights) as arrays, torch.inference_mode():
@@ -149,9 +149,7 @@ class MiniLMReader:
                 )
             network = ReaderNetwork(self._folder)
             load_packed(network, arrays)
-            if multiplies_bf16():
-                network = network.bfloat16()
-        return network.eval()
+        return without_padding(network.eval())
 
     def read(self, question: str, passages: Sequence[str]) -> list[Reading]:
         """One reading per passage, in the same order."""
@@ -166,14 +164,6 @@ class MiniLMReader:
         ):
             readings.update(zip(batch, read, strict=True))
         return [readings[i] for i in range(len(pairs))]
-
-
-def multiplies_bf16() -> bool:
-    """Whether the CPU multiplies bf16 matrices faster than fp32: it has AMX, or AVX-512 with bf16."""
-    import torch
-
-    has = torch.cpu.get_capabilities()
-    return bool(has.get("amx_bf16") or has.get("avx512_bf16"))
 
 
 def tensors(pairs: Sequence[Pair]) -> tuple[Any, Any, Any, int]:

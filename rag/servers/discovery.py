@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from rag.servers.engines import Site, identify
 from rag.servers.loopback import Address, loopback_address, loopback_client
@@ -69,6 +70,28 @@ async def discover(
     async with loopback_client() as client:
         found = await asyncio.gather(*(_look(client, address, catalogues=catalogues) for address in addresses))
     return tuple(_once([engine for engine in found if engine]))
+
+
+def elsewhere(environment: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Those of `VARIABLES` that name another machine, with the base URL of the API there. Nothing is contacted.
+
+    A user who wants that machine names it in SCHOLION_EXPERT; what goes there passes the privacy gate.
+    """
+    variables = os.environ if environment is None else environment
+    found = {}
+    for name, port in VARIABLES.items():
+        text = variables.get(name, "").strip()
+        if not text or loopback_address(text, port=port):
+            continue
+        try:
+            parts = urlsplit(text if "//" in text else f"http://{text}")
+            if parts.hostname and parts.scheme in {"http", "https"}:
+                host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+                place = f":{parts.port}" if parts.port else "" if "//" in text else f":{port}"
+                found[name] = f"{parts.scheme}://{host}{place}{parts.path.rstrip('/') or '/v1'}"
+        except ValueError:
+            continue
+    return found
 
 
 async def served(base_url: str, *, model: str, seconds: float) -> ServedModel | None:

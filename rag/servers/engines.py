@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 UNKNOWN = "OpenAI-compatible server"
 """Name for an engine that does not identify itself."""
 
+REGISTERED = "/catalogs/local"
+"""Under this path, Foundry Local serves the models that its user registered; `/v1` knows Microsoft's catalogue only."""
+
 MOST_MODELS = 200
 """Maximum number of models listed or asked about individually."""
 
@@ -128,6 +131,8 @@ async def _foundry_local(site: Site) -> Engine | None:
     Its SDK from version 1 answers `/status` (seen with 2.2.1), the service of version 0 `/openai/status`.
     """
     if {"endpoints", "modelCachePath"} <= (await site.get_json("/status")).keys():
+        if registered := await _registered(site):
+            return registered
         note = "Its list of models comes from Microsoft's online catalogue; `--probe` asks it."
         rows = await _slowly(site, "/v1/models") if site.catalogues else None
         return site.engine("Foundry Local", models=_openai(rows or []), note=None if rows else note)
@@ -138,6 +143,22 @@ async def _foundry_local(site: Site) -> Engine | None:
         named = [{"id": name} for name in names] if isinstance(names, list) else []
         return site.engine("Foundry Local", models=_openai(named))
     return None
+
+
+async def _registered(site: Site) -> Engine | None:
+    """Foundry Local with the models that its user registered: they have a path of their own, and no catalogue is asked.
+
+    Requests for a model that is not loaded are refused, so only loaded ones are listed.
+    """
+    rows = await site.rows(f"{REGISTERED}/v1/models")
+    if not rows:
+        return None
+    reply = await site.get(f"{REGISTERED}/models/loaded")
+    loaded = reply.json() if reply and reply.ok else None
+    loaded = loaded if isinstance(loaded, list) else []
+    models = _openai([row for row in rows if row.get("id") in loaded])
+    note = None if models else "None of its registered models is loaded."
+    return Engine(name="Foundry Local", base_url=f"{site.address.url}{REGISTERED}/v1", models=models, note=note)
 
 
 async def _slowly(site: Site, path: str) -> list[dict[str, Any]] | None:

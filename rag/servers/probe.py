@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from rag.errors import NotAllowedError
 from rag.servers.discovery import served
@@ -56,6 +57,8 @@ class _Probed:
 
     client: httpx2.AsyncClient
     address: Address
+    path: str
+    """Where its API begins; ends with /v1."""
     model: str
     key: str
     seconds: float
@@ -66,7 +69,7 @@ class _Probed:
             return await hear(
                 self.client,
                 self.address,
-                "/v1/chat/completions",
+                f"{self.path}/chat/completions",
                 body={"model": self.model} | body,
                 key=self.key,
                 seconds=seconds,
@@ -90,7 +93,7 @@ async def probe_server(base_url: str, *, model: str, key: str = "", seconds: flo
             "Scholion learns what a remote server can do from the first question you allow.",
         )
     async with loopback_client() as client:
-        server = _Probed(client, address, model, key, seconds)
+        server = _Probed(client, address, urlsplit(base_url).path.rstrip("/") or "/v1", model, key, seconds)
         streamed, patience = await _stream(server)
         held = await _held_to_schema(server, seconds=patience)
     try:

@@ -48,6 +48,7 @@ def test_our_own_pages_have_no_grave_finding(open_page, server, theme) -> None:
         "/insight": "h1",
         "/health": "h1",
         "/compare": "form",
+        "/lab": "form",
     }.items():
         page.goto(f"{server.url}{address}")
         page.wait_for_selector(ready)

@@ -10,8 +10,10 @@ from http.client import HTTPConnection
 
 import pytest
 
+from ingest import IngestSettings, open_library
 from pdfs import column, write_pdf
 from places import ROOT
+from zotero_library import ZoteroLibrary
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(900)]  # they share the server of the browser tests
 
@@ -65,3 +67,18 @@ def test_tags_go_through_the_running_app(server) -> None:
     assert command(server, "tag", "through the app", "ffffffff").returncode == 1
     assert command(server, "untag", "through the app", paper_id).returncode == 0
     assert json.loads(command(server, "tags", "--json").stdout) == {}
+
+
+def test_zotero_is_followed_through_the_running_app(server, tmp_path) -> None:
+    made = ZoteroLibrary(tmp_path / "Zotero")
+    item = made.item(title="A sample", tags=("from Zotero",))
+    made.stored(item, "sample.pdf", next((ROOT / "docs/papers").glob("*.pdf")).read_bytes())
+    made.note(item, "<p>Read this first.</p>")
+    followed = command(server, "zotero", str(made.done()), "--json")
+    rows = [json.loads(line) for line in followed.stdout.splitlines()]
+    assert [row["status"] for row in rows] == ["skipped", "tagged"]
+    paper_id = rows[0]["paper_id"]
+    with open_library(IngestSettings(library=server.library)) as library:
+        assert library.tags_of(paper_id) == ["from Zotero"]
+        assert [note.note for note in library.annotations(paper_id)] == ["Read this first."]
+    assert command(server, "untag", "from Zotero", paper_id).returncode == 0

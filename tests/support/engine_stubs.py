@@ -47,6 +47,8 @@ class Stub:
     """Ollama's POST /api/show, by model."""
     completes: Callable[[dict[str, Any]], Page] | None = None
     """POST /v1/chat/completions: takes the request's body, returns the reply."""
+    prefix: str = ""
+    """What stands before /v1 there."""
 
 
 def openai_list(*rows: dict[str, Any]) -> dict[str, Any]:
@@ -271,6 +273,22 @@ FOUNDRY_LOCAL = Stub(
     headers={"Server": "oatpp/1.3.0"},
 )
 
+# The same with two models that its user registered, one of them loaded; as observed without a network.
+FOUNDRY_LOCAL_REGISTERED = Stub(
+    "Foundry Local",
+    {
+        "/status": FOUNDRY_LOCAL.pages["/status"],
+        "/v1/models": openai_list(),
+        "/catalogs/local/v1/models": openai_list(
+            {"id": "smollm2-135m-instruct-int4:1", "owned_by": "local"}, {"id": "not-loaded:1", "owned_by": "local"}
+        ),
+        "/catalogs/local/models/loaded": ["smollm2-135m-instruct-int4:1"],
+    },
+    other=_OATPP,
+    headers={"Server": "oatpp/1.3.0"},
+    prefix="/catalogs/local",
+)
+
 # learn.microsoft.com, Foundry Local REST API reference; the 0.x SDK's ListCachedModelsAsync, GetCacheLocationAsync.
 FOUNDRY_LOCAL_0 = Stub(
     "Foundry Local",
@@ -312,7 +330,7 @@ def serving(stub: Stub, *, port: int = 0, host: str = "127.0.0.1"):
 
         def do_POST(self) -> None:
             body = json.loads(self.rfile.read(int(self.headers["content-length"])))
-            if self.path == "/v1/chat/completions" and stub.completes:
+            if self.path == f"{stub.prefix}/v1/chat/completions" and stub.completes:
                 self.answer(stub.completes(body))
                 return
             known = stub.shows.get(body.get("model")) if self.path == "/api/show" else None

@@ -31,6 +31,7 @@ CODES = ("de", "bg")
 TERMINAL = (
     *("ingest/__main__.py", "ingest/terminal.py", "ingest/remote.py", "ingest/environment.py", "ui/__main__.py"),
     *("rag/__main__.py", "rag/commands/", "rag/evaluation/", "rag/adapt/", "rag/models/adapters.py", "ui/start.py"),
+    *("rag/models/onnx/convert.py", "rag/models/onnx/source.py"),
     *("rag/comparison/ratings.py", "rag/comparison/report.py", "rag/comparison/run.py", "rag/comparison/sheets.py"),
     *("ui/chats/command.py", "ui/chats/move.py", "ui/people/command.py", "ui/people/settings.py", "ui/api/"),
     *("ui/backup/", "ingest/snapshot.py"),
@@ -38,6 +39,7 @@ TERMINAL = (
 """Read in a terminal or by a program only: English."""
 WHOLE = (
     *("ingest/notes.py", "ingest/trouble.py", "ingest/ocr.py", "ingest/errors.py"),
+    "rag/models/onnx/__init__.py",
     *("rag/expert.py", "rag/assistant.py", "rag/health/", "rag/quoting/", "rag/verify/", "rag/answer.py"),
     *("rag/retrieval/languages.py", "rag/models/offers.py", "rag/models/hardware_fit.py", "ui/web/paper_list.py"),
     *("rag/privacy/", "rag/models/error_translation.py", "rag/models/draft.py", "rag/prompter.py", "ui/serving.py"),
@@ -51,7 +53,7 @@ REASON = re.compile(r"(?:the (?:passages?|draft)|number \{|name \{)[^.:]* [^.:]*
 SAYS = re.compile(r"\w*(?:Error|Exception)|Line|_over|problem|_bad\w*")
 """Called with sentences for people."""
 HTML = re.compile(r"</(?:h1|p|div|button|span)>")
-WITH_PAGES = ("ui/web/", "ui/comparing/", "ui/people/")
+WITH_PAGES = ("ui/web/", "ui/comparing/", "ui/lab/", "ui/people/")
 """Rooms with constant HTML."""
 PROSE = re.compile(r"[A-Z][a-z]+ [a-z]{2,}|[a-z]{3,} [a-z]{2,} [a-z]{2,}|^[A-Z][a-z]{3,}[.…]?$")
 CODE = re.compile(r"[;{}\[\]#=<>$\\|]|\(|^[:.@/,]|^Arrow|^(?:Escape|Enter|Delete|Home|End|Page(?:Up|Down))$")

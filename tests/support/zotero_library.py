@@ -1,7 +1,8 @@
-"""Write a Zotero data folder: the tables of Zotero 6 that hold items, files, people, tags and collections."""
+"""Write a Zotero data folder: the tables of Zotero 6 that hold items, files, people, tags, collections and notes."""
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,9 @@ CREATE TABLE itemData (itemID INT, fieldID INT, valueID INT, PRIMARY KEY (itemID
 CREATE TABLE itemNotes (itemID INTEGER PRIMARY KEY, parentItemID INT, note TEXT, title TEXT);
 CREATE TABLE itemAttachments (itemID INTEGER PRIMARY KEY, parentItemID INT, linkMode INT, contentType TEXT,
     charsetID INT, path TEXT, syncState INT DEFAULT 0, storageModTime INT, storageHash TEXT);
+CREATE TABLE itemAnnotations (itemID INTEGER PRIMARY KEY, parentItemID INT NOT NULL, type INTEGER NOT NULL,
+    authorName TEXT, text TEXT, comment TEXT, color TEXT, pageLabel TEXT, sortIndex TEXT NOT NULL,
+    position TEXT NOT NULL, isExternal INT NOT NULL);
 CREATE TABLE tags (tagID INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
 CREATE TABLE itemTags (itemID INT NOT NULL, tagID INT NOT NULL, type INT NOT NULL, PRIMARY KEY (itemID, tagID));
 CREATE TABLE creators (creatorID INTEGER PRIMARY KEY, firstName TEXT, lastName TEXT, fieldMode INT);
@@ -32,7 +36,9 @@ CREATE TABLE collectionItems (collectionID INT NOT NULL, itemID INT NOT NULL, or
 CREATE TABLE deletedItems (itemID INTEGER PRIMARY KEY, dateDeleted DEFAULT CURRENT_TIMESTAMP NOT NULL);
 INSERT INTO libraries VALUES (1, 'user');
 """
-TYPES = ("attachment", "note", "journalArticle", "conferencePaper", "book", "preprint")
+TYPES = ("attachment", "note", "annotation", "journalArticle", "conferencePaper", "book", "preprint")
+MARKS = ("highlight", "note", "image", "ink", "underline", "text")
+"""Kinds of annotations, by their number from 1."""
 
 
 class ZoteroLibrary:
@@ -91,6 +97,26 @@ class ZoteroLibrary:
     def linked(self, parent: int, path: str) -> None:
         """A file elsewhere, by its whole path or `attachments:` and a part of one."""
         self._attach(self._new("attachment"), parent, 2, path)
+
+    def note(self, item: int, html: str) -> int:
+        """A note beside an item."""
+        made = self._new("note")
+        self._add("itemNotes", made, item, html, "")
+        return made
+
+    def mark(self, attachment: int, kind: str, *, page: int, text: str = "", comment: str = "") -> int:
+        """Something that was marked or noted in Zotero's reader, on a page from 1."""
+        made = self._new("annotation")
+        position = json.dumps({"pageIndex": page - 1, "rects": [[72, 700, 300, 712]]})
+        order = f"{page - 1:05}|{made:06}|00000"
+        values = (MARKS.index(kind) + 1, "", text, comment, "#ffd400", str(page), order, position, 0)
+        self._add("itemAnnotations", made, attachment, *values)
+        return made
+
+    def attachment(self, path: Path) -> int:
+        """The itemID of a stored file."""
+        row = self._db.execute("SELECT itemID FROM items WHERE key = ?", (path.parent.name,)).fetchone()
+        return int(row[0])
 
     def delete(self, item: int) -> None:
         """Put an item into Zotero's trash."""

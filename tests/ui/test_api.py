@@ -98,7 +98,25 @@ async def test_a_stream_holds_the_draft_until_it_is_checked(client, assistant, a
     assert chunks[-1].usage.total_tokens == whole.usage.total_tokens
     last = next(chunk for chunk in reversed(chunks) if chunk.choices)
     assert last.scholion["text"] == answer.text
-    assert last.choices[0].delta.annotations
+
+
+async def test_a_stream_has_annotations_only_if_they_are_asked_for(client, assistant, answer) -> None:
+    """Open WebUI has an icon of each address sent to it from Google."""
+    for own in ({}, {"annotations": True}):
+        stream = await client.chat.completions.create(
+            model="scholion-draft", messages=QUESTION, stream=True, extra_body={"scholion": own}
+        )
+        marked = [getattr(chunk.choices[0].delta, "annotations", None) async for chunk in stream if chunk.choices]
+        events = [
+            event
+            async for event in await client.responses.create(
+                model="scholion-draft", input="Is it so?", stream=True, extra_body={"scholion": own}
+            )
+        ]
+        assert any(marked) == bool(own)
+        assert any(event.type == "response.output_text.annotation.added" for event in events) == bool(own)
+        parts = [event.item.content for event in events if event.type == "response.output_item.done"]
+        assert [bool(part.annotations) for (part,) in parts] == [bool(own)]
 
 
 async def test_the_address_of_a_link_is_no_part_of_the_length(client, assistant, answer) -> None:

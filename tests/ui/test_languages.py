@@ -190,7 +190,7 @@ def test_pages_and_chainlits_texts_follow_the_language(client: TestClient) -> No
     assert words["threadHistory"]["sidebar"]["timeframes"]["today"] == "Днес"
     told = client.get("/project/settings?language=en-US", headers={"accept-language": "de"}).json()
     assert [link["display_name"] for link in told["ui"]["header_links"]] == [
-        *("Einstellungen", "Einblick", "Modelle vergleichen", "Zustand")
+        *("Einstellungen", "Einblick", "Modelle vergleichen", "Browser-Labor", "Zustand")
     ]
     assert told["markdown"].startswith("# Scholion\n\nFragen Sie")
     assert '<html lang="de">' in client.get("/", headers={"accept-language": "de"}).text

@@ -311,28 +311,28 @@ uvicorn.run(Starlette(routes=routes, lifespan=life), port=int(sys.argv[1]), log_
 """
 
 
-async def test_a_server_that_is_told_to_end_writes_its_answer_to_the_end(app) -> None:
+def test_a_server_that_is_told_to_end_writes_its_answer_to_the_end() -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     server = subprocess.Popen([sys.executable, "-c", SERVER, str(port)], cwd=ROOT)
     try:
-        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=60) as client:
-            async with asyncio.timeout(120):
-                while True:
-                    with suppress(httpx.TransportError):
-                        if (await client.get("/state")).text == "well":
-                            break
-                    await asyncio.sleep(0.05)
-            async with client.stream("GET", "/answer") as answer:
-                pieces = answer.aiter_text()
-                text = await anext(pieces)
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=60) as client:
+
+            def state() -> str:
+                with suppress(httpx.TransportError):
+                    return client.get("/state").text
+                return ""
+
+            assert until(lambda: state() == "well", 120)
+            with client.stream("GET", "/answer") as answer:
+                pieces = answer.iter_text()
+                text = next(pieces)
                 server.send_signal(signal.SIGTERM)
-                while (await client.get("/state")).text != "stopping":
-                    await asyncio.sleep(0.01)
-                text += "".join([piece async for piece in pieces])
+                assert until(lambda: state() == "stopping")
+                text += "".join(pieces)
         assert text == "0 1 2 3 4 5 6 7 8 9 "
-        await asyncio.to_thread(server.wait, 60)
+        server.wait(60)
     finally:
         server.kill()
         server.wait()

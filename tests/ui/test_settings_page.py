@@ -17,6 +17,7 @@ import hub_server
 from engine_stubs import serving
 from rag.models import download as downloading
 from rag.models.registry import FILE as REGISTRY
+from tiny_models import onnx_folder
 from waiting import soon
 from writing_engine import MODEL, ollama
 
@@ -214,6 +215,17 @@ async def test_a_path_is_not_taken_from_a_page(page, tmp_path, shelf_library):
     for setting in (str(embedded_drafter()), "../../x.gguf", "choices.json"):
         assert "no such model" in await refused(page, "choose", {"role": "drafter", "model": setting})
         assert "no such model" in await refused(page, "test", {"model": setting})
+
+
+async def test_a_converted_model_is_listed_and_named_by_its_name_alone(page, shelf_library):
+    folder = onnx_folder(shelf_library.folder / "models" / "onnx" / "local" / "Tiny-int4")
+    files = (await page.get("/settings/state")).json()["files"]
+    (row,) = [row for row in files if row["setting"] == "Tiny-int4"]
+    assert row["licence"] == "apache-2.0"
+    for path in (str(folder), "local/Tiny-int4", "models/onnx/local/Tiny-int4"):
+        assert "no such model" in await refused(page, "choose", {"role": "drafter", "model": path})
+    said = await refused(page, "choose", {"role": "drafter", "model": "Tiny-int4"})
+    assert "Tiny-int4" in said, "it was tried: there is no model in it"
 
 
 async def test_values_are_changed_kept_and_undone_or_refused_in_words(page, shelf_library):

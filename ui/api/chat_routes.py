@@ -2,6 +2,9 @@
 
 A text that was sent cannot be taken back, so a stream holds the draft until it is checked; meanwhile comments keep the
 connection alive. `scholion.raw_stream` streams the draft as it is written, and ends with what the check says of it.
+
+In a stream the citations are links in the text, and annotations only for whom asks: Open WebUI takes these for pages of
+the web, and its page asks Google for an icon of each address, which has the paper's id and the words cited.
 """
 
 from __future__ import annotations
@@ -270,7 +273,8 @@ class _Chat(_Form):
                     for part in [] if raw else _PIECE.findall(text):
                         if part:
                             yield self._chunk({"content": part})
-                    marks = {} if raw else {"annotations": [place.in_chat() for place in places]}
+                    wanted = self.asked.scholion.annotations and not raw
+                    marks = {"annotations": [place.in_chat() for place in places]} if wanted else {}
                     yield self._chunk(marks, why=why, more={"scholion": facts(piece, base=self.base)})
                     if self.asked.stream_options and self.asked.stream_options.include_usage:
                         yield _line(self._frame("chat.completion.chunk", []) | {"usage": usage(piece)})
@@ -301,13 +305,13 @@ class _Response(_Form):
 
     asked: ResponseRequest
 
-    def whole(self, answer: Answer) -> dict[str, Any]:
+    def whole(self, answer: Answer, *, annotated: bool = True) -> dict[str, Any]:
         text, places, why = self.text_of(answer, stop=None, most=self.asked.max_output_tokens)
         used: Any = usage(answer)
         cut_off = {"reason": "max_output_tokens"} if why == "length" else None
         return self._frame("incomplete" if cut_off else "completed") | {
             "incomplete_details": cut_off,
-            "output": [self._message("completed", [self._part(text, places)])],
+            "output": [self._message("completed", [self._part(text, places if annotated else [])])],
             "usage": used
             and {
                 "input_tokens": used["prompt_tokens"],
@@ -336,7 +340,7 @@ class _Response(_Form):
                 if piece is None:
                     yield ": checking\n\n"
                 elif not isinstance(piece, str):
-                    done = self.whole(piece)
+                    done = self.whole(piece, annotated=self.asked.scholion.annotations)
                     message = done["output"][0]
                     part = message["content"][0]
                     yield line("response.output_item.added", output_index=0, item=self._message("in_progress", []))

@@ -47,6 +47,7 @@ class Own(BaseModel):
     papers: list[str] | None = Field(default=None, max_length=10_000, description="ask only these papers, by id")
     tag: str | None = Field(default=None, max_length=200, description="ask only papers with this tag")
     raw_stream: bool = Field(default=False, description="stream the draft as it is written, before it is checked")
+    annotations: bool = Field(default=False, description="in a stream too, citations as annotations beside the links")
 
 
 class Asked(BaseModel):

@@ -8,12 +8,13 @@ import secrets
 from collections import OrderedDict
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import cache
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final
 
 from rag.comparison.calls import THIS_PROCESS, Terms, timed
 from rag.comparison.contenders import EMBEDDED, opened, parsed
-from rag.comparison.nouns import Call
+from rag.comparison.nouns import Call, Prompt
 from rag.comparison.prompting import Passages, bare
 from rag.comparison.votes import Vote, keep, rate_row, votes_in, win_rates
 from rag.costs.energy import MachineCosts
@@ -30,7 +31,9 @@ from rag.texts import N_, _
 from ui import core
 
 if TYPE_CHECKING:
-    from rag.comparison.nouns import Contender, Prompt
+    from collections.abc import Sequence
+
+    from rag.comparison.nouns import Contender
     from rag.comparison.votes import Choice
 
 IDLE_SECONDS: Final = 300.0
@@ -147,6 +150,48 @@ class Rounds:
             self._waiting.popitem(last=False)
         return {"round": name, "sides": [_side(call, told=not blind) for call in made.calls]}
 
+    async def each(
+        self,
+        settings: Sequence[str],
+        text: str,
+        *,
+        paper_ids: tuple[str, ...],
+        max_tokens: int,
+        agreed: frozenset[str],
+    ) -> dict[str, Any]:
+        """The answers of one or two models to a prompt that is taken as it stands, or what was not agreed to yet.
+
+        Args:
+            settings: the models.
+            text: what they are asked; the only message.
+            paper_ids: the papers with words in it, which may have to stay on this machine.
+            max_tokens: maximum length of an answer.
+            agreed: the seals of requests that may leave the machine.
+
+        Raises:
+            UserFacingError: a model cannot be used, failed, or may not be asked.
+        """
+        prompt = Prompt(messages=({"role": "user", "content": text},), paper_ids=paper_ids)
+
+        async def ready() -> Prompt:
+            return prompt
+
+        async with self._asking:
+            if self._idle:
+                self._idle.cancel()
+            try:
+                models = await self._contenders(settings)
+                terms = self._terms(agreed, max_tokens=max_tokens)
+                if wanted := [facts for one in models if (facts := await self._to_agree(one, prompt, terms, agreed))]:
+                    return {"consent": wanted}
+                empty = [
+                    Call(model=one.name, question="lab", retrieval=False, state="warm", repeat=0) for one in models
+                ]
+                calls = [await timed(call, one, ready, terms) for call, one in zip(empty, models, strict=True)]
+            finally:
+                self._idle = asyncio.create_task(self._close_when_idle())
+        return {"sides": [_side(call, told=True) for call in calls]}
+
     async def vote(self, name: str, choice: Choice, *, user: str) -> dict[str, Any]:
         """Keep the vote, and tell who was who.
 
@@ -182,8 +227,8 @@ class Rounds:
             await contender.close()
         self._open.clear()
 
-    async def _contenders(self, settings: tuple[str, str]) -> list[Contender]:
-        """The two models, loaded; those of an earlier pair are closed first, for their memory."""
+    async def _contenders(self, settings: Sequence[str]) -> list[Contender]:
+        """The models, loaded; those of an earlier round are closed first, for their memory."""
         known = await _names()
         for setting in settings:
             if setting not in known:
@@ -200,10 +245,10 @@ class Rounds:
                 await contender.model.context_window()  # starts it: loading is no part of the comparison
         return [self._open[setting] for setting in settings]
 
-    def _terms(self, agreed: frozenset[str]) -> Terms:
+    def _terms(self, agreed: frozenset[str], *, max_tokens: int = MOST_TOKENS) -> Terms:
         settings = core.serving().kept.settings
         return Terms(
-            max_tokens=min(settings.max_output_tokens, MOST_TOKENS),
+            max_tokens=min(settings.max_output_tokens, max_tokens),
             machine=MachineCosts.from_settings(settings),
             gate=Gate.of(core.library(), settings, like=core.assistant().gate),
             consent=as_agreed(agreed),
@@ -231,6 +276,12 @@ class Rounds:
         await asyncio.sleep(IDLE_SECONDS)
         async with self._asking:
             await self.close()
+
+
+@cache
+def rounds() -> Rounds:
+    """Those of this process."""
+    return Rounds()
 
 
 async def offered() -> list[dict[str, str]]:

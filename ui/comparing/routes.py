@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from functools import cache
 from typing import Annotated, Any, Literal
 
 from chainlit.auth import get_current_user
@@ -11,7 +10,7 @@ from fastapi import APIRouter, Depends
 from fastapi.responses import HTMLResponse
 from pydantic import BaseModel, ConfigDict, Field
 
-from ui.comparing.rounds import Rounds, offered, rates
+from ui.comparing.rounds import offered, rates, rounds
 from ui.web.in_sentences import InSentences
 from ui.web.pages import frame
 
@@ -43,12 +42,6 @@ class _Voted(BaseModel):
 
     round: Annotated[str, Field(max_length=100)]
     choice: Literal["first", "second", "tie"]
-
-
-@cache
-def rounds() -> Rounds:
-    """Those of this process."""
-    return Rounds()
 
 
 def router() -> APIRouter:

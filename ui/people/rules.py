@@ -130,6 +130,11 @@ NEEDS: dict[str, Need] = {
     "GET /export/table/{chat_id}/{file}": _about(At("chat", "path", "chat_id")),
     **dict.fromkeys(("GET /insight", "GET /insight/figures.json", "GET /insight/figures.csv"), _PERSON),
     "GET /insight/chat.json": _about(At("chat", "query", "id")),
+    # the lab
+    **dict.fromkeys(("GET /lab/engine/{digest}/{name}", "GET /lab/licences.txt"), _ANYONE),  # the same for everybody
+    **dict.fromkeys(("GET /lab", "GET /lab/state.json", "GET /lab/weights/{digest}", "GET /lab/offline.js"), _PERSON),
+    **dict.fromkeys(("GET /lab/servers.json", "POST /lab/passages", "POST /lab/check"), _PERSON),
+    "POST /lab/server": _ADMIN,
     # papers
     **dict.fromkeys(("GET /papers/{paper_id}.pdf", "GET /page/{paper_id}/{number}"), _PAPER),
     **{

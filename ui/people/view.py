@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ingest import Library
 from ingest.errors import TagError, UnknownPaperError
+from ingest.from_zotero import FromZotero
 from ingest.ledger import Entry, Ledger
 from ingest.metadata import Description
 from ingest.tags import clean
@@ -155,6 +156,18 @@ class View(Library):
         """As of `Library`."""
         if self._sees(paper_id):
             self._whole.keep_annotations(paper_id, found)
+
+    def from_zotero(self, paper_id: str) -> FromZotero:
+        """As of `Library`; nothing of one that is not seen, and no tags, which are not the person's."""
+        return FromZotero(notes=self._whole.from_zotero(paper_id).notes) if self._sees(paper_id) else FromZotero()
+
+    def keep_from_zotero(self, paper_id: str, said: FromZotero) -> None:  # noqa: ARG002 - as of `Library`
+        """Only whoever runs the command line follows a Zotero library.
+
+        Raises:
+            NotYoursError: always.
+        """
+        raise NotYoursError(NOT_YOURS)
 
     def added_at(self) -> dict[str, str]:
         """As of `Library`, those that are seen, when this person or who shares them added them."""

@@ -28,6 +28,24 @@ BODY_MB = 16
 
 PRIVATE = (b"cache-control", b"no-store")
 
+ALONE = "/lab"
+"""The page that runs a model itself: kept apart from other pages, because only then browsers give it threads, and under
+a stricter policy."""
+
+ALONE_POLICY = (
+    "default-src 'none'",
+    "script-src 'self' 'wasm-unsafe-eval'",
+    "style-src 'self'",
+    "img-src 'self'",
+    "connect-src 'self'",
+    "worker-src 'self' blob:",  # llama.cpp's threads
+    "base-uri 'none'",
+    "form-action 'none'",
+    "frame-ancestors 'none'",
+)
+
+POLICY = b"content-security-policy"
+
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 
 
@@ -92,10 +110,16 @@ class SecurityHeaders:
             "frame-ancestors 'self'",
         )
         self.headers = [
-            (b"content-security-policy", "; ".join(policy).encode()),
+            (POLICY, "; ".join(policy).encode()),
             (b"x-content-type-options", b"nosniff"),
             (b"referrer-policy", b"same-origin"),
             (b"cross-origin-resource-policy", b"same-origin"),
+        ]
+        self.alone = [
+            (POLICY, "; ".join(ALONE_POLICY).encode()),
+            *((name, value) for name, value in self.headers if name != POLICY),
+            (b"cross-origin-opener-policy", b"same-origin"),
+            (b"cross-origin-embedder-policy", b"require-corp"),
         ]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: D102 - the ASGI protocol
@@ -105,7 +129,8 @@ class SecurityHeaders:
 
         async def with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                added = self.headers if is_static(scope["path"]) else [*self.headers, PRIVATE]
+                common = self.alone if scope["path"] == ALONE else self.headers
+                added = common if is_static(scope["path"]) else [*common, PRIVATE]
                 ours = {name for name, _ in added}
                 kept = [(name, value) for name, value in message.get("headers", []) if name.lower() not in ours]
                 message = {**message, "headers": [*kept, *added]}

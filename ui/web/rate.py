@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from starlette.types import ASGIApp, Receive, Scope, Send
 
-STATIC = ("/assets/", "/public/", "/avatars/")
+STATIC = ("/assets/", "/public/", "/avatars/", "/lab/engine/")
 """How paths begin that are the same for everybody; browsers must not cache anything else."""
 
 SAME_FOR_ALL = ("/favicon", "/logo")

@@ -19,12 +19,16 @@ from fastapi import APIRouter, Depends, HTTPException, Query, Request
 from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, Response, StreamingResponse
 
 from ingest import Ingest, Source, UserFacingError, remote, remove_one, tag_papers
+from ingest.from_zotero import FromZotero
 from ingest.locate import MAX_QUOTE
 from ingest.picture import PictureError, page_picture
+from ingest.typed_json import from_json
+from ingest.zotero_follow import follow
 from ui import core
 from ui.api.app import api
 from ui.api.keys import PATH
 from ui.comparing import routes as compare_routes
+from ui.lab import routes as lab_routes
 from ui.operate import routes as operate_routes
 from ui.people import who
 from ui.texts import routes as texts_routes
@@ -66,8 +70,9 @@ def install(app: FastAPI, *, uploads: UploadFolder) -> None:
     before = list(routes)
     router = _router(uploads)
     router.include_router(operate_routes.router())
-    for pages in (health_routes, insight_routes, compare_routes):
+    for pages in (health_routes, insight_routes, compare_routes, lab_routes):
         router.include_router(pages.router(), dependencies=[Depends(_logged_in)])
+    router.include_router(lab_routes.engine_router())
     for closed in (*_CLOSED, *([f"{PATH}/{{path:path}}"] if who.is_on() else [])):
         router.add_api_route(closed, _nothing_there, methods=["GET", "HEAD", "POST", "PUT", "DELETE"])
     app.include_router(router)
@@ -209,7 +214,7 @@ async def _lines(rows: Generator[dict[str, Any], None, None], *, cancel: threadi
 
 
 def _carry_out(order: dict[str, Any], *, cancel: threading.Event) -> Generator[dict[str, Any], None, None]:
-    """Carry out `python -m ingest add`, `remove`, `set`, `tag` or `untag` while the app owns the library."""
+    """Carry out `python -m ingest add`, `zotero`, `remove`, `set`, `tag` or `untag` while the app owns the library."""
     if order.get("do") == "add":
         sources = [Source(Path(path), Path(path).name) for path in order["paths"]]
         work = Ingest(library=core.whole_library(), embedder=core.embedder(), cancel=cancel)
@@ -224,6 +229,8 @@ def _carry_out(order: dict[str, Any], *, cancel: threading.Event) -> Generator[d
             yield row
     elif order.get("do") == "describe":
         yield _describe(order["id"], order["facts"])
+    elif order.get("do") == "follow":
+        yield from follow(core.whole_library(), from_json(order["said"], dict[str, FromZotero]))
     elif order.get("do") in {"tag", "untag"}:
         yield tag_papers(core.whole_library(), order["ids"], order["tag"], take=order["do"] == "untag")
 

@@ -16,6 +16,7 @@ from rag.errors import ModelUnreachableError, NotAllowedError, QuestionError, Un
 from rag.keys import Keys
 from rag.models.local import embedded_drafter
 from rag.models.machine import this_machine
+from rag.models.onnx.folder import converted
 from rag.models.open import open_model
 from rag.models.registry import load
 from rag.models.replies import checked_key
@@ -137,7 +138,7 @@ async def _checked_server(found: ModelServer, *, drafter: bool) -> int | None:
 
 
 async def _known(setting: str) -> Any:
-    """What a setting from the page stands for: an address, a name of the registry, or a file in `models/`.
+    """What a setting from the page stands for: an address, a name of the registry, or a model in `models/`.
 
     Raises:
         UserFacingError: it is nothing of these. A path is not taken from a page.
@@ -155,7 +156,7 @@ async def _known(setting: str) -> Any:
 def _is_file_in_models(name: str) -> bool:
     folder = core.library().folder / FOLDER
     with suppress(OSError, ValueError):
-        return any(path.name == name for path in folder.glob("*.gguf"))
+        return any(path.name == name for path in (*folder.glob("*.gguf"), *converted(core.library().folder)))
     return False
 
 

@@ -135,7 +135,7 @@ def state() -> dict[str, Any]:
             {
                 "setting": file.setting,
                 "detail": f"{_size(file.n_bytes)} · {_(FITS[file.fits])}",
-                "licence": file.card.licence.name if file.card and file.card.licence else None,
+                "licence": file.licence,
             }
             for file in on_disk(registry, machine, folder)
         ],

@@ -45,11 +45,12 @@ def text_of(pieces) -> str:
 # The contract
 
 
-@pytest.fixture(params=["scripted", "real"])
+@pytest.fixture(params=["scripted", "llama.cpp", "onnx"])
 def model(request):
     if request.param == "scripted":
         return ScriptedChatModel(STORY, STORY, STORY)
-    return request.getfixturevalue("real_model")
+    server = request.getfixturevalue({"llama.cpp": "local_server", "onnx": "onnx_server"}[request.param])
+    return EndpointChatModel(server.connect, name=server.name, timeout=PATIENCE)
 
 
 async def test_text_comes_in_pieces_and_one_completion_last(model):

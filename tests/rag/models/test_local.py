@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -21,18 +22,36 @@ from rag.errors import ModelFileError, ModelUnreachableError
 from rag.models import local
 from rag.models.chat import Completion, EndpointChatModel
 from rag.models.local import LocalServer, embedded_drafter
+from rag.models.onnx.server import OnnxServer
 from waiting import PATIENCE, soon, until
 
 posix = pytest.mark.skipif(os.name != "posix", reason="kills with signals")
 QUESTION = [{"role": "user", "content": "Tell a long story about a ship."}]
 
 
-@pytest.fixture(scope="module")
-async def own_server():
+ENGINES = ["llama.cpp", "onnx"]
+
+
+@pytest.fixture(scope="module", params=ENGINES)
+async def own_server(request):
     """One that the tests of this file end in every way; whoever asks next starts it again."""
-    server = LocalServer(embedded_drafter(), context=2048, slots=1, threads=None)
+    if request.param == "onnx":
+        server = OnnxServer(request.getfixturevalue("tiny_onnx"), context=4096, slots=1, threads=1)
+    else:
+        server = LocalServer(embedded_drafter(), context=2048, slots=1, threads=None)
     yield server
     await server.close()
+
+
+@pytest.fixture(scope="module", params=ENGINES)
+def shared_server(request):
+    """One that other files' tests use too."""
+    return request.getfixturevalue({"llama.cpp": "local_server", "onnx": "onnx_server"}[request.param])
+
+
+def most_of(server) -> int:
+    """Tokens of an answer that takes long: nearly all that fit. The tiny model is fast."""
+    return server._options["context"] - 200
 
 
 def proc(pid: int, file: str) -> bytes:
@@ -73,11 +92,11 @@ def test_the_name_is_the_files_with_the_quantization_set_apart(tmp_path):
     assert name("my model.gguf") == "my model"
 
 
-def test_one_server_serves_one_event_loop_after_another(local_server):
-    first, pid = asyncio.run(local_server.connect()), local_server.pid
+def test_one_server_serves_one_event_loop_after_another(shared_server):
+    first, pid = asyncio.run(shared_server.connect()), shared_server.pid
     time.sleep(0.3)  # the thread that started the child has ended with its loop
-    assert asyncio.run(local_server.connect()) == first
-    assert local_server.pid == pid
+    assert asyncio.run(shared_server.connect()) == first
+    assert shared_server.pid == pid
 
 
 async def test_callers_at_the_same_time_start_one_child_that_neither_prints_nor_loads_torch(own_server, capfd):
@@ -87,12 +106,12 @@ async def test_callers_at_the_same_time_start_one_child_that_neither_prints_nor_
     assert capfd.readouterr() == ("", "")
     if sys.platform == "linux":
         maps = proc(own_server.pid, "maps")
-        assert b"xllamacpp" in maps
+        assert (b"onnxruntime_genai" if isinstance(own_server, OnnxServer) else b"xllamacpp") in maps
         assert b"libtorch" not in maps
 
 
-async def test_no_web_page_and_no_other_program_can_use_it(local_server):
-    endpoint = await local_server.connect()
+async def test_no_web_page_and_no_other_program_can_use_it(shared_server):
+    endpoint = await shared_server.connect()
     root = endpoint.base_url.removesuffix("/v1")
     body = {"messages": QUESTION, "max_tokens": 1}
     origin = {"Origin": "https://evil.example"}
@@ -107,35 +126,35 @@ async def test_no_web_page_and_no_other_program_can_use_it(local_server):
     assert endpoint.base_url.startswith("http://127.0.0.1:")
 
 
-async def test_the_key_stands_on_no_command_line_in_no_environment_and_in_no_repr(local_server):
-    endpoint = await local_server.connect()
+async def test_the_key_stands_on_no_command_line_in_no_environment_and_in_no_repr(shared_server):
+    endpoint = await shared_server.connect()
     assert endpoint.api_key not in repr(endpoint)
     if sys.platform == "linux":
         for file in ("cmdline", "environ"):
-            shown = proc(local_server.pid, file)
+            shown = proc(shared_server.pid, file)
             assert shown
             assert endpoint.api_key.encode() not in shown
 
 
-async def test_replies_do_not_carry_the_path_of_the_model(local_server):
-    endpoint = await local_server.connect()
+async def test_replies_do_not_carry_the_path_of_the_model(shared_server):
+    endpoint = await shared_server.connect()
     key = {"Authorization": f"Bearer {endpoint.api_key}"}
-    assert str(embedded_drafter().parent).encode() not in fetch(endpoint.base_url + "/models", headers=key)[2]
+    assert str(shared_server._path.parent).encode() not in fetch(endpoint.base_url + "/models", headers=key)[2]
 
 
-async def test_the_pipe_that_keeps_the_child_alive_is_not_inherited(local_server):
-    await local_server.connect()
-    assert not os.get_inheritable(local_server._child.stdin.fileno())
+async def test_the_pipe_that_keeps_the_child_alive_is_not_inherited(shared_server):
+    await shared_server.connect()
+    assert not os.get_inheritable(shared_server._child.stdin.fileno())
 
 
 @posix
 async def test_killed_in_mid_answer_it_says_so_and_comes_back(own_server):
     model = EndpointChatModel(own_server.connect, name=own_server.name, timeout=PATIENCE)
-    pieces = model.stream(QUESTION, max_tokens=300)
+    pieces = model.stream(QUESTION, max_tokens=most_of(own_server))
     await anext(pieces)
     first = own_server.pid
     os.kill(first, signal.SIGKILL)
-    with pytest.raises(ModelUnreachableError, match=r"^The connection to SmolLM2.* broke\."):
+    with pytest.raises(ModelUnreachableError, match=rf"^The connection to {re.escape(own_server.name)} broke\."):
         [piece async for piece in pieces]
     own_server._child.wait(PATIENCE)  # on a loaded machine the kernel takes longer than a test to end it
     after = [piece async for piece in model.stream(QUESTION, max_tokens=5)]
@@ -146,7 +165,7 @@ async def test_killed_in_mid_answer_it_says_so_and_comes_back(own_server):
 @posix
 async def test_a_reader_that_leaves_stops_the_model(own_server):
     model = EndpointChatModel(own_server.connect, name=own_server.name, timeout=PATIENCE)
-    endpoint = await own_server.connect()
+    endpoint, most = await own_server.connect(), most_of(own_server)
 
     def slot() -> dict:
         key = {"Authorization": f"Bearer {endpoint.api_key}"}
@@ -157,15 +176,15 @@ async def test_a_reader_that_leaves_stops_the_model(own_server):
 
     async def idle_soon() -> bool:
         """Idle, and not because all that was asked for is written."""
-        return await asyncio.to_thread(until, lambda: not busy()) and slot()["next_token"][0]["n_decoded"] < 1500
+        return await asyncio.to_thread(until, lambda: not busy()) and slot()["next_token"][0]["n_decoded"] < most
 
-    async with aclosing(model.stream(QUESTION, max_tokens=1500)) as pieces:
+    async with aclosing(model.stream(QUESTION, max_tokens=most)) as pieces:
         await anext(pieces)
         assert await asyncio.to_thread(busy)
     assert await idle_soon()
 
     async def read() -> None:
-        async for _ in model.stream(QUESTION, max_tokens=1500):
+        async for _ in model.stream(QUESTION, max_tokens=most):
             started.set()
 
     started = asyncio.Event()
@@ -239,7 +258,7 @@ async def test_the_end_of_its_standard_input_alone_ends_the_child(own_server):
 
 
 async def test_close_and_kill_end_the_child_and_it_can_be_started_again(own_server):
-    idle = LocalServer(embedded_drafter(), context=2048, slots=1, threads=None)
+    idle = type(own_server)(own_server._path, context=2048, slots=1, threads=None)
     await idle.close()  # before any start
     idle.kill()
     await own_server.connect()

@@ -25,7 +25,7 @@ def request(two, name: str, **changed: str):
     method, path = name.split(" ")
     values = {"paper_id": two.private, "thread_id": two.chat, "chat_id": two.chat, "element_id": two.element}
     values |= {"number": "1", "key": two.upload, "file": f"{two.chat}.json", "file_id": two.element, "job": "x"}
-    values |= {"provider_id": "github", "path": "models"} | changed
+    values |= {"provider_id": "github", "path": "models", "digest": "0" * 64, "name": "wllama.js"} | changed
     path = re.sub(r"\{(\w+)(?::\w+)?\}", lambda found: values[found[1]], path)
     body = {
         "sessionId": two.element,
@@ -301,7 +301,7 @@ async def test_links_that_lead_to_administrators_pages_are_not_shown_to_others(t
         client = TestClient(guard.PeopleGuard(served))
         client.cookies.set("access_token", two.token(name))
         shown[name] = [link["url"] for link in client.get("/project/settings").json()["ui"]["header_links"]]
-    assert shown == {"ada": ["/settings", "/insight", "/compare", "/health"], "bob": ["/insight"]}
+    assert shown == {"ada": ["/settings", "/insight", "/compare", "/lab", "/health"], "bob": ["/insight", "/lab"]}
 
 
 async def test_a_refusal_is_in_the_language_of_who_asks(two) -> None:

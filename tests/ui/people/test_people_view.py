@@ -12,7 +12,9 @@ import pytest
 
 from fake_embedder import HashEmbedder
 from ingest import Ingest, Library, Source, ingest_pdf
+from ingest.annotation import Annotation
 from ingest.errors import TagError, UnknownPaperError
+from ingest.from_zotero import FromZotero
 from ingest.ledger import Ledger
 from ingest.vectors import VectorIndex
 from pdfs import column, write_pdf
@@ -20,6 +22,7 @@ from rag import Answered, RagSettings, Retrieved
 from rag.privacy.gate import Gate
 from two_people import SECRET, pdf_about
 from ui.people import rules
+from ui.people.store import NotYoursError
 from ui.people.view import SeenLedger, SeenVectors, View
 from waiting import events_of
 
@@ -52,6 +55,15 @@ async def test_nothing_of_another_persons_paper_is_found_listed_or_counted(two, 
             his.paper(unknown)
         with pytest.raises(UnknownPaperError):
             his.pdf_path(unknown)
+    two.whole.keep_from_zotero(
+        two.private, FromZotero(("a secret tag",), (), (Annotation(page=1, kind="note", note="a secret"),))
+    )
+    assert hers.from_zotero(two.private).notes
+    assert hers.from_zotero(two.private).tags == ()
+    assert hers.annotations(two.private)
+    assert his.from_zotero(two.private) == FromZotero()
+    with pytest.raises(NotYoursError):
+        his.keep_from_zotero(two.shared, FromZotero())
     nothing = (his.pages, his.references, his.tags_of, his.annotations, his.report)
     assert not any(one(two.private) for one in nothing)
     chunks = two.whole.chunk_ids([two.private])

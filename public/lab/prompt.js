@@ -1,0 +1,12 @@
+// The prompt of the lab, word for word as `rag.prompts.sentence_messages` makes it for a very small model.
+
+/** On one line, with special tokens defused. */
+const asData = (text) => text.split(/\s+/u).filter(Boolean).join(' ').replaceAll('<|', '‹|').replaceAll('|>', '|›');
+
+/** The documents of the field: what is between empty lines. */
+export const documentsIn = (text) => text.split(/\n\s*\n/u).map((part) => part.trim()).filter(Boolean);
+
+/** What the model is asked. Without documents, the question alone. */
+export const promptOf = (question, documents, rule) => (documents.length
+  ? `${documents.map(asData).join(' ')}\n\n${rule}\nQuestion: ${asData(question)}`
+  : question.trim());
