@@ -145,6 +145,19 @@ def test_metrics_are_off_until_they_are_switched_on_and_only_for_this_machine(cl
     assert client.get("/metrics").status_code == 404
 
 
+def test_a_proxy_on_this_machine_that_names_nobody_gets_no_metrics(measured) -> None:
+    from fastapi import FastAPI
+
+    from ui.operate.routes import router
+
+    measured(metrics=True)
+    served = FastAPI()
+    served.include_router(router())
+    for name, status in (("127.0.0.1:8421", 200), ("[::1]:8421", 200), ("papers.example.org", 404)):
+        proxy = TestClient(served, base_url=f"http://{name}", client=("127.0.0.1", 50000))
+        assert proxy.get("/metrics").status_code == status, name
+
+
 def test_no_name_and_no_text_gets_into_numbers_and_log(client, measured, paper, caplog) -> None:
     measured(metrics=True, log="json")
     assert client.post("/auth/header").status_code == 200
