@@ -15,7 +15,7 @@ from ingest.__main__ import main
 from ingest.annotation import Annotation
 from ingest.library import open_library
 from ingest.settings import IngestSettings
-from ingest.zotero import noted, zotero_pdfs
+from ingest.zotero import marked, noted, zotero_pdfs
 from ingest.zotero_api import Zotero
 from pdfs import column, write_pdf
 from zotero_library import ZoteroLibrary
@@ -34,7 +34,7 @@ def full(tmp_path) -> Path:
             people=(("José", "García Márquez"), ("", "WHO")),
             role="author" if n % 7 else "editor",
             tags=("важно", "Abk. <b>") if n % 2 else (),
-            collections=("Dissertation", "Čtení") if n % 5 == 0 else (),
+            collections=("Dissertation", "Čtení", "Given up") if n % 5 == 0 else (),
             publicationTitle="Journal of Peat",
             pages="101–109",
             extra="arXiv: 1706.03762" if n % 9 == 0 else "",
@@ -50,9 +50,11 @@ def full(tmp_path) -> Path:
             made.mark(made.attachment(path), "note", page=1, comment="see p. 4")
             made.mark(made.attachment(path), "ink", page=2)
             made.delete(made.mark(made.attachment(path), "underline", page=2, text="gone"))
+            made.mark(made.attachment(path), "highlight", page=2, text="marked in the file", external=True)
         if n % 50 == 7:
             made.delete(item)
     made.stored(None, "1706.03762.pdf", b"%PDF-")
+    made.delete_collection("Given up")
     return made.done()
 
 
@@ -78,6 +80,34 @@ def test_notes_come_with_their_pages(full) -> None:
         Annotation(page=3, kind="highlight", quote="bogs of peat", note="why?"),
     )
     assert noted("<p> </p>") == []
+
+
+@pytest.mark.parametrize(
+    ("html", "text"),
+    [
+        ("<style>p { color: red }</style><p>Lids</p><script>tell('x < y')</script>", "Lids"),
+        ("a<b and c>d, if x < y", "a<b and c>d, if x < y"),
+        ('a <b>bold</b> <a href="x" rel=nofollow>link</a><br/>&lt;end', "a bold link\n<end"),
+    ],
+)
+def test_a_note_is_told_in_its_words(html, text) -> None:
+    assert [one.note for one in noted(html)] == [text]
+
+
+def test_a_mark_without_the_number_of_its_page_is_left_out() -> None:
+    for page in ("true", "1.5", '"1"', "-1", "null"):
+        assert marked("note", "", "Why?", "", f'{{"pageIndex": {page}}}') == []
+
+
+def test_a_database_of_an_older_zotero_is_read(full) -> None:
+    new = {one.path: one for one in zotero_pdfs(full)}
+    with closing(sqlite3.connect(full / "zotero.sqlite")) as db, db:
+        db.execute("DROP TABLE deletedCollections")
+        db.execute("ALTER TABLE itemAnnotations DROP COLUMN isExternal")
+    old = zotero_pdfs(full)
+    assert [one.path for one in old] == list(new)
+    assert any("Given up" in one.collections for one in old)
+    assert {"Dissertation", "Čtení"} == {name for one in new.values() for name in one.collections}
 
 
 def test_a_zotero_that_does_not_answer_programs_is_read_from_its_files(full) -> None:
@@ -194,7 +224,7 @@ def test_the_running_zotero_is_asked_only_for_its_own_library(shelf, monkeypatch
         monkeypatch.setenv("SCHOLION_LIBRARY", str(tmp_path / "second"))
         main(["zotero", str(other.done())])
         assert {path for _, path in server.asked[asked:]} <= {
-            "/api/users/0/items?itemType=attachment",
+            "/api/users/0/items?itemType=attachment&limit=100",
             *(path for _, path in server.asked if path.endswith("/file/view/url")),
         }
     assert hashlib.sha256((shelf.folder / "zotero.sqlite").read_bytes()).hexdigest() == before
