@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import sqlite3
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from fake_embedder import HashEmbedder
 from fake_zotero import running
 from ingest.__main__ import main
 from ingest.annotation import Annotation
-from ingest.library import open_library
+from ingest.library import Library, open_library
 from ingest.settings import IngestSettings
 from ingest.zotero import marked, noted, zotero_pdfs
 from ingest.zotero_api import Zotero
@@ -126,6 +127,7 @@ class Shelf:
         made = ZoteroLibrary(tmp_path / "Zotero")
         self.item = made.item(title="Jars of Peat", tags=("to read", "peat"), collections=("Thesis",))
         path = made.stored(self.item, "jars.pdf", content)
+        made.stored(None, "the same.pdf", content)
         made.note(self.item, "<p>Ask Ann about the lids.</p>")
         made.mark(made.attachment(path), "highlight", page=1, text="how jars were opened")
         self.folder = made.done()
@@ -189,6 +191,33 @@ def test_what_describes_a_paper_is_followed_unless_it_was_corrected_here(shelf) 
         (paper,) = library.papers()
     shelf.run("set", paper.id, "--title", "My Jars")
     assert titled("Jars once more") == "My Jars"
+
+
+def test_a_run_that_ended_early_is_made_good(shelf, monkeypatch) -> None:
+    shelf.changed("UPDATE collections SET collectionName = 'Chapter 2'")
+    shelf.changed("UPDATE itemDataValues SET value = 'Jars of Bog Peat'")
+    with monkeypatch.context() as patched:
+        patched.setattr(Library, "untag", lambda *_: pytest.fail("killed"))
+        with pytest.raises(pytest.fail.Exception):
+            main(["zotero", str(shelf.folder)])
+    assert shelf.tags() == ["Chapter 2", "peat", "Thesis", "to read"]
+    shelf.run("zotero", str(shelf.folder))
+    assert shelf.tags() == ["Chapter 2", "peat", "to read"]
+    shelf.changed("UPDATE collections SET collectionName = 'Chapter 3'")
+    shelf.run("zotero", str(shelf.folder))
+    assert shelf.tags() == ["Chapter 3", "peat", "to read"], "that one came from Zotero is not forgotten"
+
+
+def test_what_only_the_running_zotero_knows_describes_a_new_paper(shelf, monkeypatch, tmp_path) -> None:
+    monkeypatch.setenv("SCHOLION_LIBRARY", str(tmp_path / "second"))
+    found = zotero_pdfs(shelf.folder)
+    now = [replace(one, entry=replace(one.entry, title="Just Typed")) if one.entry.title else one for one in found]
+    monkeypatch.setattr(Zotero, "folder", lambda _: shelf.folder)
+    monkeypatch.setattr(Zotero, "pdfs", lambda *_, **__: now)
+    shelf.run("zotero")
+    with open_library(IngestSettings(library=tmp_path / "second")) as library:
+        assert [paper.title for paper in library.papers()] == ["Just Typed"]
+        assert [one.corrected for one in library.overview()] == [("title",)]
 
 
 def test_notes_stand_beside_those_of_the_file_and_are_followed(shelf) -> None:
