@@ -90,6 +90,7 @@ def router() -> APIRouter:
         if found is None:  # added by an older Scholion
             found = _or_refused(annotations_of, path)
             core.library().keep_annotations(paper.id, found)
+            found = core.library().annotations(paper.id) or found  # with those from Zotero
         return {"notes": [_told(note) for note in found if note.page <= paper.n_pages]}
 
     return routes
