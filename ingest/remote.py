@@ -61,7 +61,7 @@ def orders(owner: dict[str, Any], order: dict[str, Any]) -> Iterator[dict[str, A
 
 
 def orders_in_parts(
-    owner: dict[str, Any], order: dict[str, Any], name: str, values: dict[str, Any]
+    owner: dict[str, Any], order: dict[str, Any], name: str, values: list[Any]
 ) -> Iterator[dict[str, Any]]:
     """Send an order as often as it takes for its values to go in parts of MOST bytes; the answers of all.
 
@@ -75,14 +75,14 @@ def orders_in_parts(
         LibraryBusyError: as `orders` does; then the parts before are done.
         UserFacingError: the same.
     """
-    part: dict[str, Any] = {}
+    part: list[Any] = []
     size = 0
-    for key, value in values.items():
-        more = len(json.dumps({key: value}))
+    for value in values:
+        more = len(json.dumps(value))
         if part and size + more > MOST:
             yield from orders(owner, order | {name: part})
-            part, size = {}, 0
-        part[key] = value
+            part, size = [], 0
+        part.append(value)
         size += more
     if part:
         yield from orders(owner, order | {name: part})

@@ -9,8 +9,11 @@ import time
 import pytest
 import uvicorn
 
+from ingest.annotation import Annotation
 from ingest.errors import LibraryBusyError, UserFacingError
+from ingest.from_zotero import FromZotero
 from ingest.remote import orders, orders_in_parts
+from ingest.typed_json import from_json, to_json
 from ui.web.guard import BODY_MB, MEGABYTE, BodyLimit
 
 
@@ -20,7 +23,8 @@ async def answer(scope, receive, send) -> None:
     while more:
         message = await receive()
         body, more = body + message["body"], message.get("more_body", False)
-    said = {"bytes": len(body), "papers": list(json.loads(body)["said"])}
+    papers = from_json(json.loads(body)["said"], dict[str, FromZotero])
+    said = {"bytes": len(body), "papers": list(papers)}
     await send({"type": "http.response.start", "status": 200, "headers": []})
     await send({"type": "http.response.body", "body": json.dumps(said).encode() + b"\n"})
 
@@ -39,9 +43,10 @@ def owner():
 
 
 def test_what_is_more_than_the_app_takes_at_once_goes_in_parts(owner) -> None:
-    said = {f"paper {n}": {"tags": ["важно"], "notes": ["Ж" * 100_000]} for n in range(40)}
-    assert len(json.dumps(said)) > (BODY_MB + 1) * MEGABYTE
-    rows = list(orders_in_parts(owner, {"do": "follow"}, "said", said))
+    note = Annotation(page=1, kind="note", note="Ж" * 100_000)
+    said = {f"paper {n}": FromZotero(tags=("важно",), notes=(note,)) for n in range(40)}
+    assert len(json.dumps(to_json(said))) > (BODY_MB + 1) * MEGABYTE
+    rows = list(orders_in_parts(owner, {"do": "follow"}, "said", to_json(said)))
     assert [paper for row in rows for paper in row["papers"]] == list(said)
     assert max(row["bytes"] for row in rows) < 5_000_000
     assert len(rows) == 7
