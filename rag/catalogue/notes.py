@@ -106,8 +106,7 @@ def _read(library: Library, papers: Sequence[Paper]) -> tuple[list[_Found], int]
             except UserFacingError:  # it may be readable another time
                 continue
             read += 1
-            library.keep_annotations(paper.id, notes)
-            notes = library.annotations(paper.id) or notes  # with those from Zotero
+            notes = library.keep_annotations(paper.id, notes)
         if notes:
             found.append(_Found(paper, notes))
     return found, unread
