@@ -33,7 +33,7 @@ from ingest.paper import Publication
 from ingest.pipeline import Ingest, IngestReport, Source, is_companion, pdf_files, pdfs_below, remove_one, tag_papers
 from ingest.portfolio import save_attached
 from ingest.references import References, find_style
-from ingest.remote import orders
+from ingest.remote import orders, orders_in_parts
 from ingest.repair import rebuild, verify
 from ingest.sandbox import Parser
 from ingest.settings import IngestSettings, bad_setting
@@ -47,8 +47,8 @@ from ingest.zotero_follow import follow
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from ingest.bibtex import Entry
     from ingest.paper import Paper
+    from ingest.zotero import ZoteroPdf
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -191,30 +191,31 @@ def _zotero(library: Library, _: IngestSettings, options: argparse.Namespace) ->
     running = Zotero()
     open_now = running.folder()
     folder = options.folder or open_now or Path.home() / "Zotero"
-    every = None
+    asked = None
     if open_now and folder.resolve() == open_now.resolve():  # else another library was asked for
-        every = running.pdfs(folder, base=options.base)
-    if every is None:
-        every = zotero_pdfs(folder, base=options.base)
+        asked = running.pdfs(folder, base=options.base)
+    every = zotero_pdfs(folder, base=options.base) if asked is None else asked
     there = {one.path: one for one in every if one.is_there}  # two items may link to one file
     if not there:
         raise ZoteroError(f"There is no PDF in {folder} on this machine.", "Let Zotero download the files.")
     known = {paper.id for paper in library.papers()}
     failed = _run(library, list(there), options)
     said: dict[str, FromZotero] = {}
+    not_described: dict[str, Paper] = {}
     for one in there.values():
         found = next(iter(library.papers([paper_id(one.path)])), None)
         if found is None:
             continue
-        before = said.get(found.id, FromZotero())
-        both = (*before.tags, *one.collections, *one.tags), (*before.notes, *one.notes)
-        item = Item(**{field.name: getattr(one.entry, field.name) for field in fields(Item)})
-        said[found.id] = FromZotero(tuple(dict.fromkeys(both[0])), (), tuple(dict.fromkeys(both[1])), item)
-        if found.id not in known and folder / STORAGE not in one.path.parents:  # linked, so not found by itself
-            _describe_as(library, found, one.entry)
-    rows = (
-        follow(library, said) if _owned(library) else orders(library.owner(), {"do": "follow", "said": to_json(said)})
-    )
+        said[found.id] = _said(one, said.get(found.id, FromZotero()))
+        # Nothing was found beside a linked file, nor of what Zotero has not yet written to its database.
+        if found.id not in known and (asked is not None or folder / STORAGE not in one.path.parents):
+            not_described[found.id] = found
+    for paper in not_described.values():
+        _describe_as(library, paper, said[paper.id].item)
+    if _owned(library):
+        rows: Iterable[dict[str, Any]] = follow(library, said)
+    else:
+        rows = orders_in_parts(library.owner(), {"do": "follow"}, "said", to_json(said))
     for row in rows:
         _tagged(row, options)
     missing = [one for one in every if not one.is_there]
@@ -224,13 +225,23 @@ def _zotero(library: Library, _: IngestSettings, options: argparse.Namespace) ->
     return failed
 
 
-def _describe_as(library: Library, paper: Paper, entry: Entry) -> None:
-    names = ("title", "authors", "families", "year", "doi", "arxiv_id", "isbn", "publication")
-    facts = {name: value for name in names if (value := getattr(entry, name)) and value != getattr(paper, name)}
+def _said(one: ZoteroPdf, others: FromZotero) -> FromZotero:
+    """What Zotero says of a PDF, with what it says of others with the same bytes."""
+    tags = dict.fromkeys((*others.tags, *one.collections, *one.tags))
+    notes = dict.fromkeys((*others.notes, *one.notes))
+    item = others.item  # the first that has a title: that of a PDF in its storage described the paper when it was added
+    if not item.title:
+        item = Item(**{field.name: getattr(one.entry, field.name) for field in fields(Item)})
+    return FromZotero(tuple(tags), (), tuple(notes), item)
+
+
+def _describe_as(library: Library, paper: Paper, item: Item) -> None:
+    names = (field.name for field in fields(Item))
+    facts = {name: value for name in names if (value := getattr(item, name)) and value != getattr(paper, name)}
     if facts and _owned(library):
         library.describe(paper.id, **facts)
     elif facts:
-        published = {"publication": asdict(entry.publication)} if entry.publication and "publication" in facts else {}
+        published = {"publication": asdict(item.publication)} if item.publication and "publication" in facts else {}
         list(orders(library.owner(), {"do": "describe", "id": paper.id, "facts": facts | published}))
 
 

@@ -175,18 +175,22 @@ class Library:
         row = self._db.execute("SELECT annotations FROM papers WHERE id = ?", (paper_id,)).fetchone()
         if not (row and row[0]):
             return None
-        ours = from_json(json.loads(row[0]), tuple[Annotation, ...])
-        known = {(one.page, one.quote, one.note) for one in ours}  # Zotero lists those of the file too
-        return (
-            *ours,
-            *(one for one in self.from_zotero(paper_id).notes if (one.page, one.quote, one.note) not in known),
-        )
+        return self._with_those_of_zotero(paper_id, from_json(json.loads(row[0]), tuple[Annotation, ...]))
 
-    def keep_annotations(self, paper_id: str, found: Sequence[Annotation]) -> None:
-        """Store what was read later of a paper of an older version; another process's library stays as it is."""
+    def keep_annotations(self, paper_id: str, found: Sequence[Annotation]) -> tuple[Annotation, ...]:
+        """Store what was read later of a paper of an older version; return it with what was made in Zotero.
+
+        Another process's library stays as it is.
+        """
         if self._owner.is_locked:
             with self._db as db:
                 db.execute("UPDATE papers SET annotations = ? WHERE id = ?", (_as_json(found), paper_id))
+        return self._with_those_of_zotero(paper_id, found)
+
+    def _with_those_of_zotero(self, paper_id: str, ours: Sequence[Annotation]) -> tuple[Annotation, ...]:
+        known = {(one.page, one.quote, one.note) for one in ours}  # Zotero may list those of the file too
+        theirs = self.from_zotero(paper_id).notes
+        return (*ours, *(one for one in theirs if (one.page, one.quote, one.note) not in known))
 
     def from_zotero(self, paper_id: str) -> FromZotero:
         """What Zotero said of a paper when it was asked last; nothing if it never was."""

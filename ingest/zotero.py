@@ -65,18 +65,25 @@ _PEOPLE = """
 _TAGS = "SELECT it.itemID, t.name FROM itemTags it JOIN tags t ON t.tagID = it.tagID ORDER BY t.name"
 _COLLECTIONS = """
     SELECT ci.itemID, c.collectionName FROM collectionItems ci
-    JOIN collections c ON c.collectionID = ci.collectionID ORDER BY c.collectionName
+    JOIN collections c ON c.collectionID = ci.collectionID {only} ORDER BY c.collectionName
 """
+_NOT_DELETED = "AND c.collectionID NOT IN (SELECT collectionID FROM deletedCollections)"
 _NOTES = """
     SELECT parentItemID, note FROM itemNotes WHERE parentItemID IS NOT NULL
         AND itemID NOT IN (SELECT itemID FROM deletedItems) ORDER BY itemID
 """
 _ANNOTATIONS = """
     SELECT parentItemID, type, COALESCE(text, ''), COALESCE(comment, ''), COALESCE(authorName, ''), position
-    FROM itemAnnotations WHERE itemID NOT IN (SELECT itemID FROM deletedItems) ORDER BY parentItemID, sortIndex, itemID
+    FROM itemAnnotations WHERE itemID NOT IN (SELECT itemID FROM deletedItems) {only}
+    ORDER BY parentItemID, sortIndex, itemID
 """
+_NOT_OF_THE_FILE = "AND isExternal = 0"
 _KINDS_OF_NOTES: dict[int, str] = {1: "highlight", 2: "note", 5: "underline", 6: "text"}
 """Not those of pictures and of ink."""
+_NO_TAG = re.compile(
+    r"""<(?!/?[a-z][a-z0-9]*(?:\s+[\w:-]+\s*=\s*(?:"[^"]*"|'[^']*'|[^\s"'<>]+))*\s*/?>|!--)""", re.IGNORECASE
+)
+"""A "<" that a person wrote, as in "a<b and c>d"."""
 _TYPES = "SELECT i.itemID, i.key, t.typeName FROM items i JOIN itemTypes t ON t.itemTypeID = i.itemTypeID"
 
 
@@ -154,7 +161,8 @@ def _read(database: sqlite3.Connection, folder: Path, base: Path | None) -> Iter
     people: dict[int, list[tuple[str, str, str]]] = defaultdict(list)
     for item, role, first, last in database.execute(_PEOPLE):
         people[item].append((role, str(first).strip(), str(last).strip()))
-    tags, collections = _names(database, _TAGS), _names(database, _COLLECTIONS)
+    not_deleted = _NOT_DELETED if _columns(database, "deletedCollections") else ""
+    tags, collections = _names(database, _TAGS), _names(database, _COLLECTIONS.format(only=not_deleted))
     notes = _notes(database)
     types = {item: (str(key), str(kind)) for item, key, kind in database.execute(_TYPES)}
     for attachment, item, key, said, mode in database.execute(_ATTACHED):
@@ -170,6 +178,11 @@ def _read(database: sqlite3.Connection, folder: Path, base: Path | None) -> Iter
         )
 
 
+def _columns(database: sqlite3.Connection, table: str) -> set[str]:
+    """The names of its columns; none if this version of Zotero has no such table."""
+    return {str(name) for (name,) in database.execute("SELECT name FROM pragma_table_info(?)", (table,))}
+
+
 def _names(database: sqlite3.Connection, query: str) -> dict[int, list[str]]:
     found: dict[int, list[str]] = defaultdict(list)
     for item, name in database.execute(query):
@@ -182,8 +195,9 @@ def _notes(database: sqlite3.Connection) -> dict[int, list[Annotation]]:
     found: dict[int, list[Annotation]] = defaultdict(list)
     for item, html in database.execute(_NOTES):
         found[item] += noted(str(html or ""))
-    if database.execute("SELECT 1 FROM sqlite_master WHERE name = 'itemAnnotations'").fetchone():  # from Zotero 6 on
-        for attachment, kind, text, comment, author, position in database.execute(_ANNOTATIONS):
+    if columns := _columns(database, "itemAnnotations"):  # from Zotero 6 on
+        query = _ANNOTATIONS.format(only=_NOT_OF_THE_FILE if "isExternal" in columns else "")
+        for attachment, kind, text, comment, author, position in database.execute(query):
             found[attachment] += marked(_KINDS_OF_NOTES.get(kind, ""), text, comment, author, str(position))
     return found
 
@@ -210,7 +224,7 @@ def marked(kind: str, text: str, comment: str, author: str, position: str) -> It
     except (ValueError, TypeError, KeyError):
         return []
     quote, note = " ".join(str(text).split())[:MAX_TEXT], _Plain.of(comment)
-    if kind not in known or not isinstance(page, int) or page < 0 or not (quote or note):
+    if kind not in known or type(page) is not int or page < 0 or not (quote or note):
         return []
     return [Annotation(page=page + 1, kind=known[kind], quote=quote, note=note, author=author)]
 
@@ -218,31 +232,36 @@ def marked(kind: str, text: str, comment: str, author: str, position: str) -> It
 class _Plain(HTMLParser):
     """The text of a note, whose paragraphs and lines are lines."""
 
+    _HIDDEN = frozenset({"script", "style"})
     _LINES = frozenset({"p", "br", "div", "li", "tr", "h1", "h2", "h3", "h4", "h5", "h6", "blockquote", "pre"})
 
     def __init__(self) -> None:
         super().__init__(convert_charrefs=True)
         self._parts: list[str] = []
+        self._is_hidden = False
 
     @classmethod
     def of(cls, html: str) -> str:
         """At most MAX_TEXT characters, without empty lines."""
         made = cls()
-        made.feed(html[: 20 * MAX_TEXT])
+        made.feed(_NO_TAG.sub("&lt;", html[: 20 * MAX_TEXT]))
         made.close()
         lines = (" ".join(line.split()) for line in "".join(made._parts).split("\n"))
         return "\n".join(filter(None, lines))[:MAX_TEXT]
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:  # noqa: ARG002 - of the parser
+        self._is_hidden = tag in self._HIDDEN
         if tag in self._LINES:
             self._parts.append("\n")
 
     def handle_endtag(self, tag: str) -> None:
+        self._is_hidden = False
         if tag in self._LINES:
             self._parts.append("\n")
 
     def handle_data(self, data: str) -> None:
-        self._parts.append(data)
+        if not self._is_hidden:
+            self._parts.append(data)
 
 
 def place(said: str, key: str, folder: Path, base: Path | None) -> Path | None:

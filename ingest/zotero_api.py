@@ -24,11 +24,11 @@ if TYPE_CHECKING:
 
 PORT = 23119
 SECONDS = 60.0
-"""For one reply; Zotero sends a whole library at once."""
+"""For Zotero to begin a reply, and between two parts of it; a whole library comes as one reply."""
 MAX_REPLY = 500_000_000
 """Bytes; no library has as much."""
-_TRIED = 20
-"""Attachments that are asked for where they lie, until one says so: files may be missing."""
+_LISTED, _TRIED = 100, 20
+"""Attachments that are listed, and how many are asked for where they lie, until one says so: files may be missing."""
 
 
 class Zotero:
@@ -44,7 +44,7 @@ class Zotero:
     def folder(self) -> Path | None:
         """Its data folder; None if no Zotero runs, if it does not answer programs, or if it has no files."""
         try:
-            items = self._get("/users/0/items?itemType=attachment")
+            items = self._get(f"/users/0/items?itemType=attachment&limit={_LISTED}")
             stored = [one["key"] for one in items if str(one["data"].get("linkMode", "")).startswith("imported_")]
             for key in stored[:_TRIED]:
                 address = urlsplit(self._text(f"/users/0/items/{key}/file/view/url"))
@@ -76,7 +76,7 @@ class Zotero:
             parent = item.get("parentItem", "")
             if item["itemType"] == "note":
                 notes[parent] += noted(item["note"])
-            elif item["itemType"] == "annotation":
+            elif item["itemType"] == "annotation" and not item.get("annotationIsExternal"):
                 kind, position = item["annotationType"], item["annotationPosition"]
                 text, comment, author = (
                     str(item.get(f"annotation{name}") or "") for name in ("Text", "Comment", "AuthorName")

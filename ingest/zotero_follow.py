@@ -8,6 +8,7 @@ describes a paper.
 from __future__ import annotations
 
 from collections import defaultdict
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from ingest.from_zotero import FromZotero, Item
@@ -40,6 +41,10 @@ def follow(library: Library, said: Mapping[str, FromZotero]) -> list[dict[str, A
         for tag in before.set_here:
             if tag.casefold() in has - wanted.keys():
                 gone[tag].append(paper_id)
+        if added:  # kept before they are set: a run that ends in between must not take them for a person's
+            library.keep_from_zotero(
+                paper_id, replace(before, set_here=tuple(dict.fromkeys((*before.set_here, *added))))
+            )
         if facts := _changed(library.paper(paper_id), before.item, now.item):
             library.describe(paper_id, **facts)
         set_here = (*(tag for tag in before.set_here if tag.casefold() in wanted.keys() & has), *added)

@@ -161,7 +161,7 @@ const load = async () => {
     fill('notes', t('Your notes'), [make('p', { class: 'faint' }, error.message)]);
     return;
   }
-  const none = make('p', { class: 'faint' }, t('No highlights or notes were made in this PDF before it was added.'));
+  const none = make('p', { class: 'faint' }, t('No highlights or notes were made in this PDF before it was added, or in Zotero.'));
   fill('notes', notes.length ? `${t('Your notes')} (${notes.length})` : t('Your notes'), notes.length ? notes.map(listed) : [none]);
   new Set(notes.map((each) => each.page)).forEach((page) => { if (sheet(page).querySelector('img')) draw(page); });
 };

@@ -106,7 +106,7 @@ def _read(library: Library, papers: Sequence[Paper]) -> tuple[list[_Found], int]
             except UserFacingError:  # it may be readable another time
                 continue
             read += 1
-            library.keep_annotations(paper.id, notes)
+            notes = library.keep_annotations(paper.id, notes)
         if notes:
             found.append(_Found(paper, notes))
     return found, unread
@@ -133,8 +133,8 @@ def _none(asked: Asked, papers: Sequence[Paper], told: Sequence[_Found], about: 
         seen = words.quoted(papers[0]) if len(papers) == 1 else asked.of(papers)
         return f"{have} {seen} {'has' if n > 1 else 'does not have'} the words{about.removeprefix(' about')}."
     return (
-        f"There are no highlights or notes in {where}. Scholion reads those that a PDF has when you add it: save them "
-        "in your PDF program and add the file again."
+        f"There are no highlights or notes in {where}. Scholion reads those that a PDF has when you add it, and those "
+        "in Zotero: save them in your PDF program and add the file again, or run `python -m ingest zotero`."
     )
 
 

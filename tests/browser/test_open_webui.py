@@ -1,14 +1,16 @@
 """Open WebUI as a client of the API: a real one, from its package, in an environment of its own, in a real browser.
 
 Only the drafter is a stub, so that its words and its pace are known. OPEN_WEBUI names the program
-(docs/open-webui.md says how to install it). QUIET has what keeps it from other hosts: without these settings, 0.12.4
-asks huggingface.co for an embedding model when it starts, and api.github.com for a newer version when its page opens.
+(docs/open-webui.md says how to install it). It starts with the settings of that page, which keep it from other hosts:
+without them, 0.12.4 asks huggingface.co for an embedding model when it starts, and api.github.com for a newer version
+when its page opens.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -20,6 +22,7 @@ import pytest
 
 from conftest import PATIENCE, with_samples
 from paced_engine import paced
+from places import ROOT
 from ui.api.keys import ApiKeys
 from waiting import until
 
@@ -36,19 +39,11 @@ pytestmark = [
 ADAPTER = "How large is the rank-16 adapter on all seven matrices?"
 DRAFT = "The adapter's file takes 83.9 MB [1]."
 CITED = "83.9 MB"
-QUIET = {
-    "OFFLINE_MODE": "true",
-    "RAG_EMBEDDING_MODEL": "",
-    "ENABLE_OLLAMA_API": "false",
-    "ANONYMIZED_TELEMETRY": "false",
-    "DO_NOT_TRACK": "1",
-    "SCARF_NO_ANALYTICS": "true",
-}
-OURS = {  # what else docs/open-webui.md advises: the model is not to be asked for a title of the chat
-    "ENABLE_TITLE_GENERATION": "false",
-    "ENABLE_TAGS_GENERATION": "false",
-    "ENABLE_FOLLOW_UP_GENERATION": "false",
-}
+ADVISED = dict(
+    setting.split("=", 1)
+    for line in re.findall(r"^ *export (.+)$", (ROOT / "docs/open-webui.md").read_text(encoding="utf-8"), re.MULTILINE)
+    for setting in line.split()
+)
 HOOK = """
 import json, os, sys
 
@@ -87,7 +82,7 @@ class OpenWebUI:
             self.process = subprocess.Popen(
                 [PROGRAM, "serve", "--host", "127.0.0.1", "--port", str(self.port)],
                 cwd=folder,
-                env=inherited | QUIET | OURS | named,
+                env=inherited | ADVISED | named,
                 stdout=log,
                 stderr=subprocess.STDOUT,
             )

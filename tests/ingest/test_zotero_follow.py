@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import sqlite3
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,9 +14,9 @@ from fake_embedder import HashEmbedder
 from fake_zotero import running
 from ingest.__main__ import main
 from ingest.annotation import Annotation
-from ingest.library import open_library
+from ingest.library import Library, open_library
 from ingest.settings import IngestSettings
-from ingest.zotero import noted, zotero_pdfs
+from ingest.zotero import marked, noted, zotero_pdfs
 from ingest.zotero_api import Zotero
 from pdfs import column, write_pdf
 from zotero_library import ZoteroLibrary
@@ -34,7 +35,7 @@ def full(tmp_path) -> Path:
             people=(("José", "García Márquez"), ("", "WHO")),
             role="author" if n % 7 else "editor",
             tags=("важно", "Abk. <b>") if n % 2 else (),
-            collections=("Dissertation", "Čtení") if n % 5 == 0 else (),
+            collections=("Dissertation", "Čtení", "Given up") if n % 5 == 0 else (),
             publicationTitle="Journal of Peat",
             pages="101–109",
             extra="arXiv: 1706.03762" if n % 9 == 0 else "",
@@ -50,9 +51,11 @@ def full(tmp_path) -> Path:
             made.mark(made.attachment(path), "note", page=1, comment="see p. 4")
             made.mark(made.attachment(path), "ink", page=2)
             made.delete(made.mark(made.attachment(path), "underline", page=2, text="gone"))
+            made.mark(made.attachment(path), "highlight", page=2, text="marked in the file", external=True)
         if n % 50 == 7:
             made.delete(item)
     made.stored(None, "1706.03762.pdf", b"%PDF-")
+    made.delete_collection("Given up")
     return made.done()
 
 
@@ -80,6 +83,34 @@ def test_notes_come_with_their_pages(full) -> None:
     assert noted("<p> </p>") == []
 
 
+@pytest.mark.parametrize(
+    ("html", "text"),
+    [
+        ("<style>p { color: red }</style><p>Lids</p><script>tell('x < y')</script>", "Lids"),
+        ("a<b and c>d, if x < y", "a<b and c>d, if x < y"),
+        ('a <b>bold</b> <a href="x" rel=nofollow>link</a><br/>&lt;end', "a bold link\n<end"),
+    ],
+)
+def test_a_note_is_told_in_its_words(html, text) -> None:
+    assert [one.note for one in noted(html)] == [text]
+
+
+def test_a_mark_without_the_number_of_its_page_is_left_out() -> None:
+    for page in ("true", "1.5", '"1"', "-1", "null"):
+        assert marked("note", "", "Why?", "", f'{{"pageIndex": {page}}}') == []
+
+
+def test_a_database_of_an_older_zotero_is_read(full) -> None:
+    new = {one.path: one for one in zotero_pdfs(full)}
+    with closing(sqlite3.connect(full / "zotero.sqlite")) as db, db:
+        db.execute("DROP TABLE deletedCollections")
+        db.execute("ALTER TABLE itemAnnotations DROP COLUMN isExternal")
+    old = zotero_pdfs(full)
+    assert [one.path for one in old] == list(new)
+    assert any("Given up" in one.collections for one in old)
+    assert {"Dissertation", "Čtení"} == {name for one in new.values() for name in one.collections}
+
+
 def test_a_zotero_that_does_not_answer_programs_is_read_from_its_files(full) -> None:
     with running(full, refused=True) as server:
         assert Zotero(server.server_port).folder() is None
@@ -96,6 +127,7 @@ class Shelf:
         made = ZoteroLibrary(tmp_path / "Zotero")
         self.item = made.item(title="Jars of Peat", tags=("to read", "peat"), collections=("Thesis",))
         path = made.stored(self.item, "jars.pdf", content)
+        made.stored(None, "the same.pdf", content)
         made.note(self.item, "<p>Ask Ann about the lids.</p>")
         made.mark(made.attachment(path), "highlight", page=1, text="how jars were opened")
         self.folder = made.done()
@@ -161,6 +193,33 @@ def test_what_describes_a_paper_is_followed_unless_it_was_corrected_here(shelf) 
     assert titled("Jars once more") == "My Jars"
 
 
+def test_a_run_that_ended_early_is_made_good(shelf, monkeypatch) -> None:
+    shelf.changed("UPDATE collections SET collectionName = 'Chapter 2'")
+    shelf.changed("UPDATE itemDataValues SET value = 'Jars of Bog Peat'")
+    with monkeypatch.context() as patched:
+        patched.setattr(Library, "untag", lambda *_: pytest.fail("killed"))
+        with pytest.raises(pytest.fail.Exception):
+            main(["zotero", str(shelf.folder)])
+    assert shelf.tags() == ["Chapter 2", "peat", "Thesis", "to read"]
+    shelf.run("zotero", str(shelf.folder))
+    assert shelf.tags() == ["Chapter 2", "peat", "to read"]
+    shelf.changed("UPDATE collections SET collectionName = 'Chapter 3'")
+    shelf.run("zotero", str(shelf.folder))
+    assert shelf.tags() == ["Chapter 3", "peat", "to read"], "that one came from Zotero is not forgotten"
+
+
+def test_what_only_the_running_zotero_knows_describes_a_new_paper(shelf, monkeypatch, tmp_path) -> None:
+    monkeypatch.setenv("SCHOLION_LIBRARY", str(tmp_path / "second"))
+    found = zotero_pdfs(shelf.folder)
+    now = [replace(one, entry=replace(one.entry, title="Just Typed")) if one.entry.title else one for one in found]
+    monkeypatch.setattr(Zotero, "folder", lambda _: shelf.folder)
+    monkeypatch.setattr(Zotero, "pdfs", lambda *_, **__: now)
+    shelf.run("zotero")
+    with open_library(IngestSettings(library=tmp_path / "second")) as library:
+        assert [paper.title for paper in library.papers()] == ["Just Typed"]
+        assert [one.corrected for one in library.overview()] == [("title",)]
+
+
 def test_notes_stand_beside_those_of_the_file_and_are_followed(shelf) -> None:
     def notes() -> list[tuple[int, str, str, str]]:
         with open_library(shelf.settings) as library:
@@ -194,7 +253,7 @@ def test_the_running_zotero_is_asked_only_for_its_own_library(shelf, monkeypatch
         monkeypatch.setenv("SCHOLION_LIBRARY", str(tmp_path / "second"))
         main(["zotero", str(other.done())])
         assert {path for _, path in server.asked[asked:]} <= {
-            "/api/users/0/items?itemType=attachment",
+            "/api/users/0/items?itemType=attachment&limit=100",
             *(path for _, path in server.asked if path.endswith("/file/view/url")),
         }
     assert hashlib.sha256((shelf.folder / "zotero.sqlite").read_bytes()).hexdigest() == before

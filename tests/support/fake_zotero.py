@@ -72,11 +72,19 @@ def _answer(db: sqlite3.Connection, address: str) -> list[Any] | str | None:
     if path == "/api/users/0/groups":
         return []
     if path == "/api/users/0/collections":
-        rows = [dict(row) for row in db.execute("SELECT key, collectionName AS name FROM collections")]
+        rows = [
+            dict(row)
+            for row in db.execute(
+                "SELECT key, collectionName AS name FROM collections "
+                "WHERE collectionID NOT IN (SELECT collectionID FROM deletedCollections)"
+            )
+        ]
         return [{"key": row["key"], "version": 1, "data": row} for row in rows]
     if path == "/api/users/0/items":
         wanted = re.findall(r"itemType=(\w+)", query)
         found = [one for one in _items(db) if not wanted or one["itemType"] in wanted]
+        if limit := re.search(r"limit=(\d+)", query):
+            found = found[: int(limit[1])]
         return [{"key": one["key"], "version": one["version"], "data": one} for one in found]
     if match := re.fullmatch(r"/api/users/0/items/(\w+)/file/view/url", path):
         return next(
@@ -120,6 +128,7 @@ def _with_children(db: sqlite3.Connection, made: dict[int, dict[str, Any]]) -> d
     for row in db.execute("SELECT * FROM itemNotes"):
         made[row["itemID"]]["note"], parents[row["itemID"]] = row["note"], row["parentItemID"]
     for row in db.execute("SELECT * FROM itemAnnotations"):
+        made[row["itemID"]]["annotationIsExternal"] = bool(row["isExternal"])
         kind = MARKS[row["type"] - 1]
         parents[row["itemID"]] = row["parentItemID"]
         made[row["itemID"]] |= {

@@ -34,6 +34,7 @@ CREATE TABLE collections (collectionID INTEGER PRIMARY KEY, collectionName TEXT 
     libraryID INT NOT NULL, key TEXT NOT NULL);
 CREATE TABLE collectionItems (collectionID INT NOT NULL, itemID INT NOT NULL, orderIndex INT DEFAULT 0);
 CREATE TABLE deletedItems (itemID INTEGER PRIMARY KEY, dateDeleted DEFAULT CURRENT_TIMESTAMP NOT NULL);
+CREATE TABLE deletedCollections (collectionID INTEGER PRIMARY KEY, dateDeleted DEFAULT CURRENT_TIMESTAMP NOT NULL);
 INSERT INTO libraries VALUES (1, 'user');
 """
 TYPES = ("attachment", "note", "annotation", "journalArticle", "conferencePaper", "book", "preprint")
@@ -104,12 +105,14 @@ class ZoteroLibrary:
         self._add("itemNotes", made, item, html, "")
         return made
 
-    def mark(self, attachment: int, kind: str, *, page: int, text: str = "", comment: str = "") -> int:
-        """Something that was marked or noted in Zotero's reader, on a page from 1."""
+    def mark(
+        self, attachment: int, kind: str, *, page: int, text: str = "", comment: str = "", external: bool = False
+    ) -> int:
+        """Something that was marked or noted in Zotero's reader, or in the file (`external`), on a page from 1."""
         made = self._new("annotation")
         position = json.dumps({"pageIndex": page - 1, "rects": [[72, 700, 300, 712]]})
         order = f"{page - 1:05}|{made:06}|00000"
-        values = (MARKS.index(kind) + 1, "", text, comment, "#ffd400", str(page), order, position, 0)
+        values = (MARKS.index(kind) + 1, "", text, comment, "#ffd400", str(page), order, position, int(external))
         self._add("itemAnnotations", made, attachment, *values)
         return made
 
@@ -121,6 +124,14 @@ class ZoteroLibrary:
     def delete(self, item: int) -> None:
         """Put an item into Zotero's trash."""
         self._db.execute("INSERT INTO deletedItems (itemID) VALUES (?)", (item,))
+
+    def delete_collection(self, name: str) -> None:
+        """Put a collection into Zotero's trash; its items stay where they are."""
+        self._db.execute(
+            "INSERT INTO deletedCollections (collectionID) SELECT collectionID FROM collections "
+            "WHERE collectionName = ?",
+            (name,),
+        )
 
     def done(self) -> Path:
         """The folder, written."""

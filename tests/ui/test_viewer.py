@@ -11,6 +11,8 @@ from fastapi.testclient import TestClient
 
 from fake_embedder import HashEmbedder
 from ingest import ingest_pdf
+from ingest.annotation import Annotation
+from ingest.from_zotero import FromZotero
 from marked_pdfs import marked
 from pdfs import column, write_pdf
 from ui.web import viewer
@@ -65,6 +67,17 @@ def test_notes_of_a_paper_of_an_older_version_are_read_when_they_are_asked_for(l
     with shelf_library._db as db:
         db.execute("UPDATE papers SET annotations = NULL")
     assert len(logged_in.get(f"/viewer/{jars}/notes").json()["notes"]) == 1
+
+
+def test_those_of_zotero_stand_beside_them_the_first_time_too(logged_in, jars, shelf_library) -> None:
+    before = shelf_library.from_zotero(jars)
+    shelf_library.keep_from_zotero(jars, FromZotero(notes=(Annotation(page=1, kind="note", note="Ask Ann."),)))
+    with shelf_library._db as db:
+        db.execute("UPDATE papers SET annotations = NULL")
+    notes = logged_in.get(f"/viewer/{jars}/notes").json()["notes"]
+    shelf_library.keep_from_zotero(jars, before)
+    assert "Ask Ann." in [note["note"] for note in notes]
+    assert len(notes) == 2
 
 
 @pytest.mark.parametrize("route", ROUTES)

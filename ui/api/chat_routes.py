@@ -3,8 +3,8 @@
 A text that was sent cannot be taken back, so a stream holds the draft until it is checked; meanwhile comments keep the
 connection alive. `scholion.raw_stream` streams the draft as it is written, and ends with what the check says of it.
 
-In a stream the citations are links in the text, and annotations only for whom asks: Open WebUI takes these for pages of
-the web, and its page asks Google for an icon of each address, which has the paper's id and the words cited.
+In a stream the citations are links in the text, and annotations only if a request asks for them: Open WebUI takes them
+for web pages, and its page asks Google for an icon of each address, which has the paper's id and the words cited.
 """
 
 from __future__ import annotations
@@ -258,7 +258,10 @@ class _Chat(_Form):
         }
 
     async def stream(self, wish: Wish, key: ApiKey) -> AsyncIterator[str]:
-        """Chunks: the role, the text, the reason to end with annotations and facts, the usage if asked for, [DONE]."""
+        """Chunks: the role, the text, the reason to end with facts, and [DONE].
+
+        If the request asks for them, annotations are with the reason, and the usage is after it.
+        """
         raw = self.asked.scholion.raw_stream
         yield self._chunk({"role": "assistant", "content": ""})
         try:

@@ -152,10 +152,9 @@ class View(Library):
         """As of `Library`; none of one that is not seen."""
         return self._whole.annotations(paper_id) if self._sees(paper_id) else ()
 
-    def keep_annotations(self, paper_id: str, found: Sequence[Annotation]) -> None:
-        """As of `Library`."""
-        if self._sees(paper_id):
-            self._whole.keep_annotations(paper_id, found)
+    def keep_annotations(self, paper_id: str, found: Sequence[Annotation]) -> tuple[Annotation, ...]:
+        """As of `Library`; nothing of one that is not seen."""
+        return self._whole.keep_annotations(paper_id, found) if self._sees(paper_id) else ()
 
     def from_zotero(self, paper_id: str) -> FromZotero:
         """As of `Library`; nothing of one that is not seen, and no tags, which are not the person's."""

@@ -88,8 +88,7 @@ def router() -> APIRouter:
         paper, path = stored(paper_id)
         found = core.library().annotations(paper.id)
         if found is None:  # added by an older Scholion
-            found = _or_refused(annotations_of, path)
-            core.library().keep_annotations(paper.id, found)
+            found = core.library().keep_annotations(paper.id, _or_refused(annotations_of, path))
         return {"notes": [_told(note) for note in found if note.page <= paper.n_pages]}
 
     return routes

@@ -7,6 +7,8 @@ import pytest
 from fake_embedder import HashEmbedder
 from fakes import ScriptedChatModel
 from ingest import ingest_pdf
+from ingest.annotation import Annotation
+from ingest.from_zotero import FromZotero
 from ingest.library import open_library
 from ingest.settings import IngestSettings
 from marked_pdfs import marked
@@ -135,6 +137,19 @@ def test_papers_of_an_older_version_are_looked_through_once(ask, shelf) -> None:
         db.execute("UPDATE papers SET annotations = NULL")
     assert ask("What did I mark?").text.startswith("4 highlights and notes in 2 of your 3 papers:")
     assert all(library.annotations(paper.id) is not None for paper in papers)
+
+
+def test_notes_of_zotero_are_told_the_first_time_too(shelf) -> None:
+    library, papers = shelf
+    library.keep_from_zotero(papers[2].id, FromZotero(notes=(Annotation(page=1, kind="note", note="Ask Ann."),)))
+    with library._db as db:
+        db.execute("UPDATE papers SET annotations = NULL")
+    with open_library(IngestSettings(library=library.folder)) as second:  # which does not own it
+        replies = [
+            Catalogue(each).answer("What did I mark?", scope=Scope(papers, whole=True)) for each in (second, library)
+        ]
+    library.keep_from_zotero(papers[2].id, FromZotero())
+    assert all(one.text.startswith("5 highlights and notes in 3 of your 3 papers:") for one in replies)
 
 
 def test_a_pdf_that_cannot_be_opened_now_is_read_another_time(tmp_path) -> None:

@@ -71,7 +71,8 @@ async def test_a_stranger_gets_neither_page_nor_websocket(served) -> None:
     config = (await stranger.http.get("/auth/config")).json()
     assert (config["passwordAuth"], config["headerAuth"]) == (True, False)
     assert (await stranger.http.post("/auth/header")).status_code == 404
-    assert "set-cookie" not in (await stranger.http.get("/")).headers
+    for address in ("/", f"/thread/{new_id()}"):
+        assert "set-cookie" not in (await stranger.http.get(address)).headers
     with pytest.raises(socketio.exceptions.ConnectionError):
         await stranger.connect(new_id())
     await stranger.close()
