@@ -143,9 +143,7 @@ class MiniLMReader:
         except UserFacingError:
             raise
         except Exception as error:  # a damaged file, in whatever way it shows
-            raise UserFacingError(
-                f"The reader cannot be loaded ({self._weights}): {error}", "Install it again."
-            ) from error
+            raise UserFacingError(f"The reader cannot be loaded ({self._weights}).", "Install it again.") from error
 
     def _load(self) -> Any:
         import torch
