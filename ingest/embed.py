@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 BATCH = 8
 """Texts per pass of a model that is no BERT: what a layer hands on then fits the cache."""
 
+NO_LIMIT = 10**9
+"""Tokenizers without a limit name a larger number."""
+
 
 class Embedder(Protocol):
     """Texts → unit vectors whose dot product is their similarity. Documents and queries have separate methods."""
@@ -93,9 +96,8 @@ class SentenceTransformerEmbedder:
 
     @cached_property
     def max_tokens(self) -> int:
-        """`max_seq_length` of the model minus its two special tokens and the prefix of a document."""
-        config = json.loads((self._folder / "sentence_bert_config.json").read_text())
-        return int(config["max_seq_length"]) - 2 - self.count_tokens([self._prefix("document")])[0]
+        """The model's longest text minus its two special tokens and the prefix of a document."""
+        return _longest(self._folder) - 2 - self.count_tokens([self._prefix("document")])[0]
 
     def _prefix(self, kind: Literal["query", "document"]) -> str:
         """The prefix that the model expects, from its own configuration or from its authors' instructions."""
@@ -180,8 +182,7 @@ class _Bert:
         self._bert = bert
         self._tokenizer: Any = Tokenizer.from_file(str(folder / "tokenizer.json"))
         self._tokenizer.no_padding()
-        longest = json.loads((folder / "sentence_bert_config.json").read_text())["max_seq_length"]
-        self._tokenizer.enable_truncation(int(longest))
+        self._tokenizer.enable_truncation(_longest(folder))
         self.dimension = bert.dimension
 
     def batches(self, texts: list[str]) -> tuple[list[int], list[list[list[int]]]]:
@@ -222,6 +223,18 @@ class _AnyModel:
         with torch.inference_mode():
             vectors = torch.nn.functional.normalize(self._model(features)["sentence_embedding"], dim=1)
         return np.asarray(vectors.numpy(), dtype=np.float32)
+
+
+def _longest(folder: Path) -> int:
+    """The most tokens of a text, special ones included. Older versions of sentence-transformers wrote it elsewhere."""
+
+    def told(file: str, key: str) -> int | None:
+        path = folder / file
+        value = json.loads(path.read_text(encoding="utf-8")).get(key) if path.is_file() else None
+        return int(value) if value and 0 < value < NO_LIMIT else None
+
+    limit = told("sentence_bert_config.json", "max_seq_length") or told("tokenizer_config.json", "model_max_length")
+    return min(filter(None, (limit, told("config.json", "max_position_embeddings"))), default=512)
 
 
 def _n_cores() -> int:

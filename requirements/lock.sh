@@ -8,6 +8,7 @@ skip=(torch triton cuda-bindings cuda-pathfinder cuda-toolkit
 options=(--universal --python-version 3.11 --generate-hashes --no-annotate --no-header
          --no-emit-index-url --no-emit-find-links "${skip[@]/#/--no-emit-package=}")
 uv pip compile -q pyproject.toml "${options[@]}" -o requirements/run.lock
+uv pip compile -q requirements/foundry.in "${options[@]}" -o requirements/foundry.lock
 for extra in dev onnx; do
   uv pip compile -q pyproject.toml --extra "$extra" "${options[@]}" -c requirements/run.lock -o "requirements/$extra.tmp"
 done

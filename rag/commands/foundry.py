@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import signal
-import threading
+import time
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from rag.errors import ModelUnreachableError
 from rag.sanitise import printable
 from rag.servers.foundry import PORT, foundry_local
 
@@ -26,17 +27,20 @@ def add_to(commands: Any) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Run the command until it is interrupted."""
-    ended = threading.Event()
-    with foundry_local(options.folder, port=options.port, python=options.python) as foundry:
-        signal.signal(signal.SIGTERM, lambda *_: ended.set())
+    """Run the command until it is interrupted, also while the models load."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    with (
+        suppress(KeyboardInterrupt),
+        foundry_local(options.folder, port=options.port, python=options.python) as foundry,
+    ):
         print(f"Foundry Local at {foundry.base_url}")
         for model in foundry.models:
             print(printable(f"  {model}\n    SCHOLION_EXPERT={foundry.base_url}#{model}"))
         if options.port != PORT:
             print(f"For `discover` and the chat to find it: export FOUNDRY_LOCAL_ENDPOINT={foundry.url}")
         print("Loaded. Ctrl-C unloads and stops.", flush=True)
-        with suppress(KeyboardInterrupt):
-            ended.wait()
+        while foundry.is_running():
+            time.sleep(1)
+        raise ModelUnreachableError("Foundry Local ended.", "Start it again.")
     print("Unloaded and stopped.")
     return 0

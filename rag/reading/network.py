@@ -54,7 +54,8 @@ class PaddedStates(nn.Module):  # type: ignore[misc]  # torch's types are not fo
 
     def forward(self, input_ids: torch.Tensor, token_type_ids: torch.Tensor, attention_mask: torch.Tensor) -> States:
         """The states of the last layer; 0 where there is padding."""
-        lengths = attention_mask.sum(1).tolist()
+        places = torch.arange(1, attention_mask.shape[1] + 1, device=attention_mask.device)
+        lengths = (attention_mask * places).amax(1).tolist()  # not the sum: the mask may have a hole
         ids, types = (
             [row[:n].tolist() for row, n in zip(part, lengths, strict=True)] for part in (input_ids, token_type_ids)
         )

@@ -71,6 +71,7 @@ class Encoder:
         self._tokenizer: Any = Tokenizer.from_file(str(folder / "tokenizer.json"))
         self._tokenizer.no_truncation()
         self._tokenizer.no_padding()
+        self._tokenizer.encode_special_tokens = True  # "[PAD]" in a text is a word like any other
         self._cls, self._sep = (int(ids) for ids in self._tokenizer.encode("").ids)
 
     def pairs(self, question: str, passages: Sequence[str], *, longest: int = LONGEST_PAIR) -> list[Pair]:
@@ -109,7 +110,8 @@ class MiniLMReader:
     """The reader trained by `bench/train_reader.py`. It is loaded at the first question, on any thread.
 
     Raises:
-        UserFacingError: at the first question, if the weights were trained on another MiniLM than the installed one.
+        UserFacingError: at the first question, if it cannot be loaded, for example because its weights were trained on
+            another MiniLM than the installed one.
     """
 
     def __init__(self, weights: Path = WEIGHTS, *, folder: Path | None = None) -> None:
@@ -136,6 +138,14 @@ class MiniLMReader:
 
     @cached_property
     def _network(self) -> Any:
+        try:
+            return self._load()
+        except UserFacingError:
+            raise
+        except Exception as error:  # a damaged file, in whatever way it shows
+            raise UserFacingError(f"The reader cannot be loaded ({self._weights}).", "Install it again.") from error
+
+    def _load(self) -> Any:
         import torch
 
         from rag.reading.network import ReaderNetwork, digest, load_packed, without_padding

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ingest import UserFacingError
 from ingest.vectors import DEEPEST, EXACT
 from rag.answer import Passage
 from rag.retrieval.ranker import ranker_for
@@ -209,14 +210,18 @@ class Retriever:
         return index.search(vector, CANDIDATES, among=among), len(among)
 
     def _readings(self, question: str, texts: Sequence[str]) -> Sequence[Reading]:
-        """The reader's readings; empty if there is no reader or it fails, and then the search's order is kept."""
+        """The reader's readings; empty if there is no reader or it fails, and then the search's order is kept.
+
+        One question that it fails on costs that question only. A reader that cannot be loaded is not tried again.
+        """
         if self._reader is None:
             return ()
         try:
             return self._reader.read(question, texts)
-        except Exception:  # noqa: BLE001 an optional step: its fault costs this step, not the answer
+        except Exception as error:  # noqa: BLE001 an optional step: its fault costs this step, not the answer
             _log.exception("The reader failed; the passages stay as the search ranks them")
-            self._reader = None
+            if isinstance(error, UserFacingError):
+                self._reader = None
             return ()
 
     def sentences(self, question: str, vector: Vectors, passages: Sequence[Passage], *, n: int) -> list[str]:

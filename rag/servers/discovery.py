@@ -87,6 +87,8 @@ def elsewhere(environment: Mapping[str, str] | None = None) -> dict[str, str]:
             parts = urlsplit(text if "//" in text else f"http://{text}")
             if parts.hostname and parts.scheme in {"http", "https"}:
                 host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+                if loopback_address(host):  # this machine, by https
+                    continue
                 place = f":{parts.port}" if parts.port else "" if "//" in text else f":{port}"
                 found[name] = f"{parts.scheme}://{host}{place}{parts.path.rstrip('/') or '/v1'}"
         except ValueError:

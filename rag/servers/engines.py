@@ -131,10 +131,13 @@ async def _foundry_local(site: Site) -> Engine | None:
     Its SDK from version 1 answers `/status` (seen with 2.2.1), the service of version 0 `/openai/status`.
     """
     if {"endpoints", "modelCachePath"} <= (await site.get_json("/status")).keys():
-        if registered := await _registered(site):
+        registered = await _registered(site)
+        if registered and (registered.models or not site.catalogues):
             return registered
         note = "Its list of models comes from Microsoft's online catalogue; `--probe` asks it."
         rows = await _slowly(site, "/v1/models") if site.catalogues else None
+        if registered and not rows:
+            return registered
         return site.engine("Foundry Local", models=_openai(rows or []), note=None if rows else note)
     told = {key.casefold() for key in await site.get_json("/openai/status")}
     if {"endpoints", "modeldirpath"} <= told:
@@ -158,6 +161,8 @@ async def _registered(site: Site) -> Engine | None:
     loaded = loaded if isinstance(loaded, list) else []
     models = _openai([row for row in rows if row.get("id") in loaded])
     note = None if models else "None of its registered models is loaded."
+    if note and not site.catalogues:
+        note += " `--probe` asks for those of Microsoft's catalogue."
     return Engine(name="Foundry Local", base_url=f"{site.address.url}{REGISTERED}/v1", models=models, note=note)
 
 

@@ -10,7 +10,7 @@ import subprocess
 import tempfile
 import threading
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -40,7 +40,11 @@ class Foundry:
     """Without a path: `http://127.0.0.1:5272`."""
     models: tuple[str, ...]
     """Ids of the loaded models, as requests name them."""
-    pid: int
+    _child: subprocess.Popen[bytes] = field(repr=False)
+
+    def is_running(self) -> bool:
+        """Whether it has not ended by itself."""
+        return self._child.poll() is None
 
     @property
     def base_url(self) -> str:
@@ -97,7 +101,7 @@ def foundry_local(folders: Sequence[Path], *, port: int = PORT, python: Path | N
             reply = _greet(child, {"models": wanted, "port": port, "place": place})
             if "url" not in reply:
                 raise _failure(reply)
-            yield Foundry(reply["url"].rstrip("/"), tuple(reply["models"]), child.pid)
+            yield Foundry(reply["url"].rstrip("/"), tuple(reply["models"]), child)
         finally:
             _end(child)
 
@@ -120,7 +124,8 @@ def _models(folders: Sequence[Path]) -> dict[str, str]:
 def _check_free(port: int) -> None:
     try:
         with socket.socket() as one:
-            one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if os.name != "nt":  # on Windows, it would let a taken port pass
+                one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             one.bind(("127.0.0.1", port))
     except OSError as error:
         raise ModelUnreachableError(

@@ -8,11 +8,13 @@ import shutil
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer
 
 from ingest.bert import BATCH_TOKENS, BertConfig, PackedBert, SentenceBert, batches, multiplies_bf16
 from ingest.embed import SentenceTransformerEmbedder, embedded_model
 
+WEIGHTS = "model.safetensors"
 TEXTS = [sentence for n in range(2) for sentence in (f"Chunk {n} tells of {n * 7} mice.", "Long words " * 30)]
 TEXTS += ["a", "", "  spaces \n around ", "βββ ∑∂ 3.14", "A. B. C. 12 34 56 78 90 " * 10, "too long to be read " * 200]
 
@@ -87,6 +89,55 @@ def test_another_kind_of_model_is_left_to_sentence_transformers(tmp_path, file, 
     folder = shutil.copytree(embedded_model(), tmp_path / "other")
     (folder / file).write_text(json.dumps(json.loads((folder / file).read_text()) | changes))
     assert SentenceBert.open(folder) is None
+
+
+@pytest.mark.parametrize(
+    ("file", "changes"),
+    [
+        ("tokenizer_config.json", {"do_lower_case": False}),
+        ("tokenizer_config.json", {"strip_accents": True}),
+        ("tokenizer.json", {"normalizer": None}),
+    ],
+)
+def test_where_the_files_disagree_on_how_text_is_read_sentence_transformers_reads_it(tmp_path, file, changes):
+    folder = shutil.copytree(embedded_model(), tmp_path / "other")
+    (folder / file).write_text(json.dumps(json.loads((folder / file).read_text()) | changes))
+    assert SentenceBert.open(folder) is None
+
+
+def test_weights_of_other_names_are_left_to_sentence_transformers(tmp_path):
+    folder = shutil.copytree(embedded_model(), tmp_path / "old")
+    weights = {name.replace("Norm.weight", "Norm.gamma"): t for name, t in load_file(folder / WEIGHTS).items()}
+    save_file(weights, folder / WEIGHTS)
+    assert SentenceBert.open(folder) is None
+
+
+def test_what_a_config_leaves_out_is_as_in_transformers():
+    from transformers import BertConfig as Theirs
+
+    found, theirs = BertConfig.read({"model_type": "bert", "hidden_act": "gelu"}), Theirs()
+    assert found is not None
+    assert (found.layers, found.heads) == (theirs.num_hidden_layers, theirs.num_attention_heads)
+    assert found.epsilon == theirs.layer_norm_eps
+
+
+def test_a_folder_saved_by_this_sentence_transformers_gives_the_same_vectors(tmp_path, plain):
+    from sentence_transformers import SentenceTransformer
+
+    SentenceTransformer(str(embedded_model()), device="cpu").save(str(tmp_path / "saved"))
+    assert SentenceBert.open(tmp_path / "saved") is not None
+    saved = SentenceTransformerEmbedder(tmp_path / "saved")
+    assert saved.max_tokens == SentenceTransformerEmbedder(embedded_model()).max_tokens == 254
+    assert np.abs(saved.embed_documents(TEXTS) - plain).max() < (3e-3 if multiplies_bf16() else 2e-6)
+
+
+@pytest.mark.parametrize(("spelt", "longest"), [(1000, 512), (None, 512), (100, 100)])
+def test_no_text_is_longer_than_the_model_has_positions(tmp_path, spelt, longest):
+    folder = shutil.copytree(embedded_model(), tmp_path / "long")
+    (folder / "sentence_bert_config.json").write_text(json.dumps({"max_seq_length": spelt}))
+    embedder = SentenceTransformerEmbedder(folder)
+    assert embedder.max_tokens == longest - 2
+    assert embedder.embed_documents(["too long to be read " * 400]).shape == (1, 384)
 
 
 def test_a_model_that_is_left_to_sentence_transformers_gives_vectors(tmp_path, plain):

@@ -8,6 +8,7 @@ import pytest
 
 from fake_reader import WordReader
 from fakes import ScriptedChatModel
+from ingest import UserFacingError
 from rag import Answered, Assistant, RagSettings, Retrieved, TextDelta
 from rag.answer import ABSTENTION, QUOTED_ANSWER
 from rag.insight.figures import figures_of, read_figures
@@ -206,11 +207,16 @@ async def test_another_drafters_answer_that_holds_is_shown_as_it_was_written(two
     assert without_markers(answer.text) == "It needs 128 KiB per token."
 
 
-async def test_a_reader_that_fails_costs_its_own_step_and_is_not_asked_again(two_papers, hash_embedder, caplog) -> None:
-    reader = WordReader(error=RuntimeError("no memory"))
+@pytest.mark.parametrize(
+    ("error", "asked_again"), [(RuntimeError("no memory"), True), (UserFacingError("Damaged.", "Install it."), False)]
+)
+async def test_a_reader_that_fails_costs_its_own_step_and_is_asked_again_unless_it_cannot_be_loaded(
+    two_papers, hash_embedder, caplog, error, asked_again
+) -> None:
+    reader = WordReader(error=error)
     asked = assistant(two_papers, hash_embedder, "It needs 128 KiB per token [1].", reader=reader)
     answer = await asked.answer(QUESTION)
     assert answer.text == "It needs 128 KiB per token [1]."
     reader.error = None
-    assert (await asked.answer(QUESTION)).shown == 0
+    assert (await asked.answer(QUESTION)).shown == int(asked_again)
     assert caplog.text.count("The reader failed") == 1

@@ -100,6 +100,38 @@ def test_the_trained_reader_finds_the_words_that_answer() -> None:
     assert reading.kind != "none"
 
 
+@pytest.mark.parametrize("word", ["[PAD]", "[SEP]", "[MASK]"])
+def test_a_control_token_in_a_text_is_a_word(untrained, word) -> None:
+    reader, passages = MiniLMReader(untrained[0]), [f"Short sequences are padded with {word}.", "No answer."]
+    assert len(reader.read(f"What does {word} do?", passages)) == 2
+    (pair,) = Encoder(embedded_model()).pairs("What?", [f"It is {word} here."])
+    assert 0 not in pair.ids
+    assert pair.ids.count(pair.ids[0]) == 1
+    assert pair.ids.count(pair.ids[-1]) == 2
+    assert len(pair.pieces.starts) == len(
+        Encoder(embedded_model()).pairs("What?", ["It is ( pad ) here."])[0].pieces.starts
+    )
+
+
+def test_a_hole_in_the_mask_does_not_shorten_a_text() -> None:
+    import torch
+
+    from rag.reading.network import PaddedStates
+
+    def whole(ids, types):
+        return torch.tensor([[float(token)] for text in ids for token in text])
+
+    ids, mask = torch.tensor([[101, 0, 102], [101, 102, 0]]), torch.tensor([[1, 0, 1], [1, 1, 0]])
+    states = PaddedStates(whole)(ids, torch.zeros_like(ids), mask).last_hidden_state
+    assert states[:, :, 0].tolist() == [[101, 0, 102], [101, 102, 0]]
+
+
+def test_damaged_weights_are_told_in_a_sentence(tmp_path) -> None:
+    (tmp_path / "reader.npz").write_bytes(b"damaged")
+    with pytest.raises(UserFacingError, match="cannot be loaded"):
+        MiniLMReader(tmp_path / "reader.npz").read(QUESTION, PASSAGES)
+
+
 def test_without_its_weights_there_is_no_reader(tmp_path) -> None:
     assert trained_reader(tmp_path / "none.npz") is None
 

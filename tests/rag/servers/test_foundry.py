@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import socket
 import sys
+import threading
 from argparse import Namespace
 from pathlib import Path
 
@@ -13,6 +16,7 @@ import pytest
 import engine_stubs as stubs
 from engine_stubs import Page, serving
 from rag.commands import discover as command
+from rag.commands import foundry as foundry_command
 from rag.errors import ModelFileError, ModelUnreachableError
 from rag.models.chat import Completion
 from rag.models.open import open_model
@@ -20,7 +24,7 @@ from rag.privacy.destination import is_here
 from rag.servers.discovery import discover, elsewhere, served
 from rag.servers.foundry import foundry_local, model_id, own_python
 from rag.servers.probe import probe_server
-from waiting import PATIENCE
+from waiting import PATIENCE, until
 
 LOADED = "smollm2-135m-instruct-int4:1"
 QUESTION = [{"role": "user", "content": "What is the capital of France?"}]
@@ -47,9 +51,22 @@ async def test_registered_models_are_found_under_their_own_path_and_no_catalogue
 async def test_where_none_is_loaded_it_says_so():
     pages = stubs.FOUNDRY_LOCAL_REGISTERED.pages | {"/catalogs/local/models/loaded": []}
     with serving(stubs.Stub("Foundry Local", pages)) as server:
-        (engine,) = await discover(environment=here(f"http://127.0.0.1:{server.server_port}"), ports=())
-    assert engine.models == ()
-    assert engine.note == "None of its registered models is loaded."
+        address = here(f"http://127.0.0.1:{server.server_port}")
+        (engine,) = await discover(environment=address, ports=())
+        (probed,) = await discover(environment=address, ports=(), catalogues=True)
+    assert engine.models == probed.models == ()
+    assert engine.note == f"{probed.note} `--probe` asks for those of Microsoft's catalogue."
+    assert probed.note == "None of its registered models is loaded."
+
+
+async def test_where_none_is_loaded_the_catalogue_is_asked_for_if_wanted():
+    catalogue = {path: stubs.FOUNDRY_LOCAL.pages[path] for path in ["/v1/models"]}
+    pages = stubs.FOUNDRY_LOCAL_REGISTERED.pages | {"/catalogs/local/models/loaded": []} | catalogue
+    with serving(stubs.Stub("Foundry Local", pages)) as server:
+        url = f"http://127.0.0.1:{server.server_port}"
+        (engine,) = await discover(environment=here(url), ports=(), catalogues=True)
+    assert engine.base_url == f"{url}/v1"
+    assert [model.id for model in engine.models] == ["phi-4-mini-instruct-generic-cpu:5"]
 
 
 async def test_the_probe_asks_below_the_path_of_the_registered_models():
@@ -83,7 +100,13 @@ async def test_another_machine_is_named_with_its_setting_and_lies_behind_the_gat
     assert not await model.is_here(), "so each question needs the gate's permit"
 
 
-@pytest.mark.parametrize("text", ["", "http://127.0.0.1:5272", "localhost", "ftp://a.example", "http://a:b:c"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "", "http://127.0.0.1:5272", "localhost", "https://localhost:5272", "https://[::1]", "ftp://a.example",
+        "http://a:b:c",
+    ],
+)  # fmt: skip
 def test_this_machine_and_what_is_no_address_are_not_elsewhere(text):
     assert elsewhere(here(text)) == {}
 
@@ -152,6 +175,51 @@ def test_a_missing_environment_and_one_without_the_package_are_told(folder, tmp_
     assert "This Python has no foundry-local-sdk" in fails([folder])
 
 
+# A child that stands in for it
+
+
+@pytest.fixture
+def run_with(folder, tmp_path, monkeypatch):
+    """Run the command with a child that does this after it has read what is wanted."""
+    place = tmp_path / "temporary"
+    place.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(place))
+    before = signal.getsignal(signal.SIGTERM)
+
+    def run(does):
+        child = tmp_path / "child.py"
+        child.write_text(f"import json, sys\nwanted = json.loads(sys.stdin.readline())\n{does}\n")
+        monkeypatch.setattr("rag.servers.foundry._CHILD", child)
+        try:
+            return foundry_command.run(Namespace(folder=[folder], port=0, python=Path(sys.executable)))
+        finally:
+            assert not list(place.iterdir()), "the temporary folder has gone"
+
+    yield run
+    signal.signal(signal.SIGTERM, before)
+
+
+def test_that_it_has_ended_is_told(run_with, capsys):
+    with pytest.raises(ModelUnreachableError, match=r"Foundry Local ended\. Start it again"):
+        run_with("print(json.dumps({'url': 'http://127.0.0.1:1', 'models': list(wanted['models'])}), flush=True)")
+    assert "tiny:1" in capsys.readouterr().out
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGTERM")
+def test_sigterm_while_models_load_leaves_nothing(run_with, tmp_path, capsys):
+    loading = tmp_path / "loading"
+
+    def terminate():
+        if until(loading.exists):
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    terminator = threading.Thread(target=terminate)
+    terminator.start()
+    assert run_with(f"open({str(loading)!r}, 'w').close(); sys.stdin.read()") == 0
+    terminator.join()
+    assert "Loaded" not in capsys.readouterr().out
+
+
 # The real one
 
 
@@ -167,10 +235,7 @@ def test_the_real_one_refuses_a_broken_folder_in_a_sentence(real, folder):
 
 
 async def test_the_real_one_is_found_lists_answers_streams_and_unloads(real, request, tmp_path):
-    try:
-        model = request.getfixturevalue("tiny_onnx")
-    except pytest.FixtureLookupError:
-        pytest.skip("no model in ONNX: this version has no converter")
+    model = request.getfixturevalue("tiny_onnx")  # made only where it is needed
     with foundry_local([model], port=0) as foundry:
         (engine,) = await discover(environment=here(foundry.url), ports=())
         assert (engine.name, engine.base_url) == ("Foundry Local", foundry.base_url)
