@@ -34,7 +34,7 @@ const described = (view) => {
       if (BYTES[inside]) at += BYTES[inside] * n;
       else for (let i = 0; i < n; i += 1) skip(inside);
     } else if (BYTES[type]) at += BYTES[type];
-    else throw new RangeError(`gguf: metadata of the unknown type ${type}`);
+    else throw new RangeError(`gguf: type ${type}`);
   };
   at = 8; // magic and version
   const [tensors, values] = [u64(), u64()];
@@ -49,7 +49,7 @@ const described = (view) => {
     text();
     let count = 1;
     const dimensions = u32();
-    if (dimensions > 4) throw new RangeError(`gguf: a tensor of ${dimensions} dimensions`);
+    if (dimensions > 4) throw new RangeError(`gguf: ${dimensions} dimensions`);
     for (let left = dimensions; left > 0; left -= 1) count *= u64();
     found.push({ where: at, type: u32(), offset: u64(), count });
   }

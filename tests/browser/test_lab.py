@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import struct
 import time
 
 import gguf
@@ -124,6 +125,8 @@ def test_the_model_answers_in_the_page_stops_switches_and_comes_back_without_the
     page.get_by_label("At most").fill("320")
     page.get_by_role("button", name="Generate").click()
     expect(page.locator(".answer .text")).to_have_text(re.compile(r"\w+\W+\w+"))
+    page.evaluate("fetch('/texts.json')")
+    expect(page.locator("#requests")).to_have_text("Requests during this answer: 1")
     page.get_by_role("button", name="Stop").click()
     expect(said).to_have_text("Stopped.")
     assert len(page.locator(".answer .text").inner_text()) < 1000
@@ -138,7 +141,7 @@ def test_the_model_answers_in_the_page_stops_switches_and_comes_back_without_the
     assert "324" in ask(page)
     assert not [url for url in page.asked[before:] if "/lab/check" in url]
     expect(page.locator(".answer")).to_contain_text("in this page · WebGPU in software")
-    expect(page.locator(".checked")).to_contain_text("Not checked: you switched the check off.")
+    expect(page.locator(".checked")).to_contain_text("Not checked: the check is not ticked.")
     expect(bars).to_have_count(4)
     expect(bars.last).to_contain_text("load")
     timed("load and an answer on WebGPU, with the adapter")
@@ -168,7 +171,7 @@ def test_the_model_answers_in_the_page_stops_switches_and_comes_back_without_the
     page.get_by_label("Engine").select_option("threads")
     page.get_by_label("Check the answer on the server afterwards").check()
     assert ask(page, tokens=2)  # threads wait by spinning: where others work, each token takes seconds
-    expect(page.locator(".checked")).to_contain_text("Not checked: Scholion does not respond")
+    expect(page.locator(".checked")).to_contain_text("Not checked: Scholion is not responding.")
     expect(page.locator("#requests")).to_have_text("Requests during this answer: 0")
     timed("without the network: reload, load from the browser and an answer on two threads")
 
@@ -192,7 +195,7 @@ def test_the_model_answers_in_the_page_stops_switches_and_comes_back_without_the
     timed("out of memory")
 
     page.context.set_offline(False)
-    page.get_by_role("button", name="Delete what is kept").click()
+    page.get_by_role("button", name="Delete kept weights and page").click()
     expect(page.locator("#kept")).to_contain_text("Kept in this browser: 0 MB")
     assert page.faults == []
     assert not [url for url in page.asked if not url.startswith((quick.url, f"blob:{quick.url}", "data:"))]
@@ -209,7 +212,7 @@ FETCHED = """async (file) => {
 
 
 def test_a_browser_without_threads_or_webgpu_is_told_so_and_files_that_are_none(chromium, quick, tmp_path) -> None:
-    """Without isolation there is no shared memory, and without a service worker the page counts its own requests."""
+    """As over http: no isolation, so no shared memory; no storage; no service worker. A model loads all the same."""
 
     def bare(route) -> None:
         reply = route.fetch()
@@ -220,6 +223,7 @@ def test_a_browser_without_threads_or_webgpu_is_told_so_and_files_that_are_none(
     page = context.new_page()
     page.set_default_timeout(PATIENCE)
     page.add_init_script("Object.defineProperty(Navigator.prototype, 'gpu', { get: () => undefined })")
+    page.add_init_script("Object.defineProperty(Navigator.prototype, 'storage', { get: () => undefined })")
     page.goto(quick.url)
     page.wait_for_selector("#chat-input")
     context.route(f"{quick.url}/lab", bare)
@@ -238,6 +242,16 @@ def test_a_browser_without_threads_or_webgpu_is_told_so_and_files_that_are_none(
     expect(said).to_have_text("torn.gguf stays on your disk; it is not uploaded.")
     page.get_by_role("button", name="Load the model").click()
     expect(said).to_have_text("torn.gguf cannot be loaded: the file is damaged or of an unsupported kind.")
+    unknown, shape = tmp_path / "unknown.gguf", tmp_path / "shape.gguf"
+    unknown.write_bytes(struct.pack("<4sIQQQ1sI", b"GGUF", 3, 1, 1, 1, b"a", 99) + bytes(4096))
+    shape.write_bytes(struct.pack("<4sIQQQ1sI", b"GGUF", 3, 1, 0, 1, b"a", 2**32 - 1) + bytes(4096))
+    for damaged in (unknown, shape):
+        page.locator("input[type=file]").set_input_files(damaged)
+        page.get_by_role("button", name="Load the model").click()
+        expect(said).to_have_text(f"{damaged.name} cannot be loaded: the file is damaged or of an unsupported kind.")
+    page.get_by_role("combobox", name="Model", exact=True).select_option(PLAIN)
+    page.get_by_role("button", name="Load the model").click()
+    expect(said).to_contain_text("is ready.")
     context.close()
 
 
