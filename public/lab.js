@@ -330,6 +330,8 @@ const begin = async (state, found, servers) => {
   engineChoice.addEventListener('change', showEngine);
   load.addEventListener('click', () => run(async (signal) => { await ready(engineNow().engine, signal); }));
   measure.addEventListener('click', () => run(async (signal) => {
+    await loaded?.model.close(); // else the engine that has it would not be measured
+    loaded = null;
     for (const engine of found.filter(({ fault }) => !fault)) {
       remember(models.value, engine.id, null);
       await ready(engine, signal);

@@ -74,7 +74,7 @@ export function inSentence(error, name, log = []) {
     return t('The browser lost its graphics device. Choose another engine, or reload the page.');
   }
   if (/gguf|magic|tensor|outside the bounds|invalid typed array length/i.test(fault) // words that the log of an intact model has, too
-    || /failed to load|error loading model|unknown model architecture|file is corrupted|File read failed/i.test(said)) {
+    || /failed to load (?:model|lora adapter|GGUF)|error loading model|unknown model architecture|file is corrupted|File read failed/i.test(said)) {
     return t('{name} cannot be loaded: the file is damaged or of an unsupported kind.', { name });
   }
   return t('The engine stopped ({error}). Try again, or choose another engine.', { error: fault.split('\n')[0].slice(0, 120) });
