@@ -210,6 +210,8 @@ FETCHED = """async (file) => {
   } catch (error) { return error.message; }
 }"""
 
+KEPT = "caches.open('scholion-lab-weights')"
+
 
 def test_a_browser_without_threads_or_webgpu_is_told_so_and_files_that_are_none(chromium, quick, tmp_path) -> None:
     """As over http: no isolation, so no shared memory; no storage; no service worker. A model loads all the same."""
@@ -262,6 +264,9 @@ def test_weights_are_kept_continued_checked_and_loaded_again_where_they_cannot_b
     pieces = -(-file["bytes"] // (8 * 2**20))
     assert pieces > 1
 
+    page.context.route(address, lambda route: route.fulfill(status=503))
+    assert page.evaluate(FETCHED, file) == f"Scholion cannot send {file['name']} now (status 503). Try again later."
+    page.context.unroute(address)
     page.context.route(
         address, lambda route: route.abort() if "8388608-" in route.request.headers["range"] else route.continue_()
     )
@@ -272,7 +277,16 @@ def test_weights_are_kept_continued_checked_and_loaded_again_where_they_cannot_b
     page.context.on("request", lambda request: request.url == address and asked.append(request))
     assert page.evaluate(FETCHED, file) == {"kept": False, "notes": []}
     assert len(asked) == pieces - 1, "the piece that had arrived was not asked for again"
+    page.evaluate(f"async () => (await {KEPT}).put('/lab/weights/old?piece=0', new Response('x'))")
+    page.reload()
+    expect(page.locator("#lab[data-ready]")).to_be_visible()
+    assert not page.evaluate(f"async () => Boolean(await (await {KEPT}).match('/lab/weights/old?piece=0'))")
     assert page.evaluate(FETCHED, file) == {"kept": True, "notes": []}
+    stopped = """async (file) => {
+      const { weights } = await import('/public/lab/weights.js');
+      return weights(file, { signal: AbortSignal.abort() }).then(() => 'read', ({ name }) => name);
+    }"""
+    assert page.evaluate(stopped, file) == "AbortError"
 
     page.evaluate(
         """async (url) => {
@@ -341,4 +355,6 @@ def test_the_page_asks_what_the_chat_asks_the_small_model(chromium, quick) -> No
     )
     (message,) = sentence_messages("How tall is it?", documents)
     assert made == [message["content"], "How tall\nis it?"]
+    many = """async (field) => (await import('/public/lab/prompt.js')).documentsIn(field)"""
+    assert page.evaluate(many, "\n\n".join(map(str, range(52)))) == [*map(str, range(49)), "49\n50\n51"]
     page.context.close()
