@@ -183,8 +183,8 @@ def test_models_of_the_server_get_the_prompt_as_it_stands(page, models) -> None:
 
 
 async def test_who_leaves_stops_the_model_that_answers_and_the_next_is_not_asked(page, models) -> None:
-    first, second = models.values()
-    first._delay = 0.5
+    first = models["embedded"] = ScriptedChatModel("It is tall.", delay=0.5)
+    second = models["embedded,adapter=yes"]
 
     class Leaving:
         async def is_disconnected(self) -> bool:
