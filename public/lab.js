@@ -4,12 +4,13 @@ import { drawAll, inWords, picture, table } from '/public/bars.js';
 import { checkFile, chosen, engines, hasRoom, Model } from '/public/lab/engine.js';
 import { documentsIn, promptOf } from '/public/lab/prompt.js';
 import { during, isWatched, watch } from '/public/lab/requests.js';
-import { forget, holdOn, isKept, MEGABYTE, space, weights } from '/public/lab/weights.js';
+import { forget, holdOn, isKept, keepOnly, MEGABYTE, space, weights } from '/public/lab/weights.js';
 import { ask, make } from '/public/page.js';
 import { many, number, percent, t } from '/public/texts.js';
 
 const SPEEDS = 'scholion-lab-speeds';
 const TOKENS = 64;
+const HERE = ['localhost', '127.0.0.1', '[::1]'].includes(location.hostname); // elsewhere, nothing is sent unasked
 const SHORT = { prompt: 'Tell a story.', tokens: 8 };
 const UNKNOWN = t('not measured');
 const ON_SERVER = t('on the server');
@@ -20,9 +21,12 @@ const inMegabytes = (bytes) => t('{n} MB', { n: number(Math.round(bytes / MEGABY
 const field = (label, input) => make('label', { class: 'field' }, label, input);
 
 const speeds = () => { try { return JSON.parse(localStorage.getItem(SPEEDS)) ?? {}; } catch { return {}; } };
-const measuredFor = (model) => speeds()[model] ?? {};
+const ofFiles = {}; // those of files from the disk, whose names are not kept
+const measuredFor = (model) => ofFiles[model] ?? speeds()[model] ?? {};
 const remember = (model, engine, perToken) => {
-  if (perToken) localStorage.setItem(SPEEDS, JSON.stringify({ ...speeds(), [model]: { ...measuredFor(model), [engine]: 1 / perToken } }));
+  const known = { ...measuredFor(model), [engine]: perToken ? 1 / perToken : undefined };
+  if (model.startsWith('file ')) ofFiles[model] = known;
+  else localStorage.setItem(SPEEDS, JSON.stringify({ ...speeds(), [model]: known }));
 };
 
 const place = document.getElementById('lab');
@@ -104,14 +108,17 @@ const verdicts = (sentences) => {
   ];
 };
 
-const checkedOn = async (under, question, text, documents) => {
+const checkedOn = async (under, question, text, documents, signal) => {
   const none = (why) => under.append(make('p', { class: 'checked faint' }, t('Not checked: {why}', { why })));
   if (!documents.length) return none(t('there are no documents to check against.'));
   if (!text.trim()) return none(t('there is no text.'));
   try {
-    const told = await ask('/lab/check', { question, answer: text, documents });
+    const told = await ask('/lab/check', { question, answer: text, documents }, { signal });
     return under.append(...verdicts(told.sentences));
-  } catch { return none(t('Scholion does not respond, and the check runs there.')); }
+  } catch (error) {
+    if (signal.aborted) throw error;
+    return none(error.message);
+  }
 };
 
 // ---- the page -------------------------------------------------------------------------------------------------------
@@ -119,7 +126,7 @@ const checkedOn = async (under, question, text, documents) => {
 const begin = async (state, found, servers) => {
   let loaded = null; // { key, model } of the model in memory
   let working = null; // an AbortController while something runs
-  let papers = []; // of the documents that the server has filled in
+  let papers = []; // of the documents that the server filled in last; rather too many than too few
   const own = []; // files opened from the disk
 
   const models = make('select', {}, state.models.map(({ id, name }) => make('option', { value: id }, name)));
@@ -128,11 +135,11 @@ const begin = async (state, found, servers) => {
     found.map(({ id, name, fault }) => make('option', { value: id, disabled: Boolean(fault) }, name)));
   const why = make('p', { class: 'faint', id: 'why' });
   const file = make('input', { type: 'file', accept: '.gguf', class: 'hidden', tabindex: '-1', 'aria-label': t('Open a GGUF file') });
-  const question = make('textarea', { rows: 2, required: true });
+  const question = make('textarea', { rows: 2, required: true, maxlength: 4000 });
   const documents = make('textarea', { rows: 6 });
   const whole = make('input', { type: 'checkbox' });
   const unpack = make('input', { type: 'checkbox', checked: hasRoom() });
-  const checks = make('input', { type: 'checkbox', checked: true });
+  const checks = make('input', { type: 'checkbox', checked: HERE });
   const tokens = make('input', { type: 'number', min: 1, max: state.most_tokens, value: TOKENS });
   const generate = make('button', { class: 'main', type: 'submit' }, t('Generate'));
   const stop = make('button', { type: 'button', disabled: true, onclick: () => working?.abort() }, t('Stop'));
@@ -168,12 +175,14 @@ const begin = async (state, found, servers) => {
     stop.disabled = !is;
   };
   const run = async (work) => {
-    working = new AbortController();
+    if (working) return;
+    const mine = new AbortController();
+    working = mine;
     busy(true);
     try {
-      await work(working.signal);
+      await work(mine.signal);
     } catch (error) {
-      if (working.signal.aborted) say(t('Stopped.'));
+      if (mine.signal.aborted) say(t('Stopped.'));
       else say(error.message, true);
     }
     working = null;
@@ -193,7 +202,7 @@ const begin = async (state, found, servers) => {
     const notes = [];
     let blobs = wanted.blobs;
     if (!blobs) {
-      await holdOn();
+      holdOn(); // the browser may ask the user, so nothing waits for it
       blobs = [];
       for (const one of wanted.files) {
         const there = await isKept(one);
@@ -238,6 +247,7 @@ const begin = async (state, found, servers) => {
     const asked = question.value;
     const texts = documentsIn(documents.value);
     const prompt = promptOf(asked, texts, state.rule);
+    const from = papers;
     const limit = Number(tokens.value) || TOKENS;
     agreeing.replaceChildren();
     const { engine } = engineNow();
@@ -258,19 +268,23 @@ const begin = async (state, found, servers) => {
     side.under.append(factsOf(answer));
     say(answer.end === 'stopped' ? t('Stopped.') : '');
     if (signal.aborted) return;
-    if (checks.checked) await checkedOn(side.under, asked, answer.text, texts);
-    else side.under.append(make('p', { class: 'checked faint' }, t('Not checked: {why}', { why: t('you switched the check off.') })));
+    if (checks.checked) await checkedOn(side.under, asked, answer.text, texts, signal);
+    else side.under.append(make('p', { class: 'checked faint' }, t('Not checked: {why}', { why: t('the check is not ticked.') })));
     const settings = server.map(({ value }) => value).filter(Boolean);
-    if (settings.length) await onServer([...new Set(settings)], { asked, prompt, texts, limit, agreed: [], signal });
+    if (settings.length) await onServer([...new Set(settings)], { asked, prompt, from, texts, limit, agreed: [], signal });
   };
 
-  const onServer = async (settings, { asked, prompt, texts, limit, agreed, signal }) => {
+  const onServer = async (settings, { asked, prompt, from, texts, limit, agreed, signal }) => {
     say(t('The models on the server are answering …'));
-    const told = await ask('/lab/server', { models: settings, prompt, papers, tokens: limit, agreed }, { signal });
+    const told = await ask('/lab/server', { models: settings, prompt, papers: from, tokens: limit, agreed }, { signal });
     say('');
     if (told.consent) {
       agreeing.replaceChildren(agreement(told.consent, {
-        yes: (seals) => { agreeing.replaceChildren(); run((again) => onServer(settings, { asked, prompt, texts, limit, agreed: seals, signal: again })); },
+        yes: (seals) => {
+          if (working) return;
+          agreeing.replaceChildren();
+          run((again) => onServer(settings, { asked, prompt, from, texts, limit, agreed: seals, signal: again }));
+        },
         no: () => { agreeing.replaceChildren(); say(t('Nothing was sent.')); },
       }));
       agreeing.querySelector('button').focus();
@@ -287,22 +301,22 @@ const begin = async (state, found, servers) => {
       side.under.append(factsOf(made));
       answers.append(side.made);
       addRun({ model: one.model, engine: ON_SERVER, what: t('answer'), load: null, ...made });
-      if (checks.checked) await checkedOn(side.under, asked, one.text, texts);
+      if (checks.checked) await checkedOn(side.under, asked, one.text, texts, signal);
     }
   };
 
   const opening = make('button', { type: 'button', onclick: () => file.click() }, t('Open a GGUF file …'));
   const deleting = make('button', {
     type: 'button',
-    onclick: async () => { await forget(); await showKept(); say(t('The kept weights were deleted.')); },
-  }, t('Delete what is kept'));
+    onclick: async () => { await forget(); await showKept(); say(t('The kept weights and the kept page were deleted.')); },
+  }, t('Delete kept weights and page'));
   file.addEventListener('change', async () => {
     const [one] = file.files;
     file.value = '';
     if (!one) return;
     try {
       await checkFile(one);
-      const id = `file ${one.name} ${one.size}`;
+      const id = `file ${one.name} ${one.size} ${one.lastModified}`;
       if (!own.some((other) => other.id === id)) {
         own.push({ id, name: one.name, blobs: [one] });
         models.append(make('option', { value: id }, one.name));
@@ -314,18 +328,19 @@ const begin = async (state, found, servers) => {
   });
   models.addEventListener('change', showEngine);
   engineChoice.addEventListener('change', showEngine);
-  documents.addEventListener('input', () => { if (!documents.value.trim()) papers = []; });
   load.addEventListener('click', () => run(async (signal) => { await ready(engineNow().engine, signal); }));
   measure.addEventListener('click', () => run(async (signal) => {
+    await loaded?.model.close(); // else the engine that has it would not be measured
+    loaded = null;
     for (const engine of found.filter(({ fault }) => !fault)) {
-      localStorage.setItem(SPEEDS, JSON.stringify({ ...speeds(), [models.value]: { ...measuredFor(models.value), [engine.id]: undefined } }));
+      remember(models.value, engine.id, null);
       await ready(engine, signal);
     }
   }));
-  fill.addEventListener('click', () => run(async () => {
+  fill.addEventListener('click', () => run(async (signal) => {
     if (!question.value.trim()) throw new Error(t('Type a question first.'));
     say(t('Searching your library …'));
-    const told = await ask('/lab/passages', { question: question.value, whole: whole.checked });
+    const told = await ask('/lab/passages', { question: question.value, whole: whole.checked }, { signal });
     documents.value = told.documents.map(({ text }) => text).join('\n\n');
     papers = [...new Set(told.documents.map(({ paper }) => paper))];
     say(t('From {cites}.', { cites: [...new Set(told.documents.map(({ cite }) => cite))].join('; ') }));
@@ -336,7 +351,7 @@ const begin = async (state, found, servers) => {
       make('div', { class: 'pair' }, field(t('Model'), models), field(t('Engine'), engineChoice)),
       why,
       make('div', { class: 'row' }, load, measure, opening, file,
-        make('label', { class: 'tick' }, unpack, t('Write the weights out for WebAssembly (faster, 0.6 GB of memory)'))),
+        make('label', { class: 'tick' }, unpack, t('Write the weights out for WebAssembly (faster, 0.5 GB more memory)'))),
       field(t('Question'), question),
       field(t('Documents, separated by empty lines'), documents),
       make('div', { class: 'row' }, fill, make('label', { class: 'tick' }, whole, t('Whole passages instead of sentences'))),
@@ -352,6 +367,7 @@ const begin = async (state, found, servers) => {
       make('a', { href: state.engine.licences }, t('Licences'))));
   chart.append(make('p', { class: 'faint' }, t('Nothing was measured yet.')));
   showEngine();
+  await keepOnly(state.models.flatMap(({ files }) => files));
   await showKept();
   place.dataset.ready = 'yes';
 };

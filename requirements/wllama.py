@@ -54,7 +54,7 @@ def main() -> int:
     lock = json.loads(LOCK.read_text()) if LOCK.exists() else {}
     version = options.version or lock["version"]
     package = fetched(version)
-    if not options.version and integrity(package) != lock["integrity"]:
+    if version == lock.get("version") and integrity(package) != lock["integrity"]:
         print(f"{PACKAGE} {version} is not the package of the lock: nothing was written.", file=sys.stderr)
         return 1
     with tarfile.open(fileobj=io.BytesIO(package)) as archive:

@@ -62,7 +62,8 @@ export async function checkFile(file) {
 
 /** What went wrong, in one sentence, from the error and the last lines of llama.cpp's log. */
 export function inSentence(error, name, log = []) {
-  const said = [error?.message ?? String(error), ...log].join('\n');
+  const fault = error?.message ?? String(error);
+  const said = [fault, ...log].join('\n');
   if (/out of memory|\boom\b|bad_alloc|cannot allocate|failed to (?:re)?allocate|could not allocate|Cannot enlarge|WebAssembly\.Memory|array buffer allocation failed/i.test(said)) {
     return t('There is not enough memory for {name} in this browser. Close other tabs, or choose a smaller model.', { name });
   }
@@ -72,10 +73,11 @@ export function inSentence(error, name, log = []) {
   if (/device (?:was )?lost|lost device|GPUDevice/i.test(said)) {
     return t('The browser lost its graphics device. Choose another engine, or reload the page.');
   }
-  if (/gguf|magic|tensor|outside the bounds|invalid typed array length|failed to load|error loading model|unknown model architecture|file is corrupted|File read failed/i.test(said)) {
+  if (/gguf|magic|tensor|outside the bounds|invalid typed array length/i.test(fault) // words that the log of an intact model has, too
+    || /failed to load (?:model|lora adapter|GGUF)|error loading model|unknown model architecture|file is corrupted|File read failed/i.test(said)) {
     return t('{name} cannot be loaded: the file is damaged or of an unsupported kind.', { name });
   }
-  return t('The engine stopped ({error}). Try again, or choose another engine.', { error: (error?.message ?? String(error)).split('\n')[0].slice(0, 120) });
+  return t('The engine stopped ({error}). Try again, or choose another engine.', { error: fault.split('\n')[0].slice(0, 120) });
 }
 
 /** A model that is loaded. */
@@ -103,7 +105,10 @@ export class Model {
     };
     try {
       const { Wllama } = await import(assets['wllama.js']);
-      model.#engine = new Wllama({ default: assets['wllama.wasm'] }, { logger: { debug: () => {}, log: keep, warn: keep, error } });
+      model.#engine = new Wllama({ default: assets['wllama.wasm'] }, {
+        cacheManager: {}, modelManager: {}, // its own need storage that browsers give only to encrypted pages; not used here
+        logger: { debug: () => {}, log: keep, warn: keep, error },
+      });
       model.#engine.setCompat(null); // else it asks a CDN for a build for browsers that lack something
       const parameters = {
         n_ctx: CONTEXT,
@@ -117,8 +122,10 @@ export class Model {
         lora_adapters: blobs.slice(1).map((_, n) => ({ path: `models/model-${String(n + 2).padStart(5, '0')}-of-${String(blobs.length).padStart(5, '0')}.gguf`, scale: 1 })),
       };
       if (!parameters.lora_adapters.length) delete parameters.lora_adapters;
+      signal?.throwIfAborted();
       signal?.addEventListener('abort', () => refuse(new Error('stopped')), { once: true });
       const files = unpack && engine.id !== 'webgpu' ? [await unpacked(blobs[0], MOST_UNPACKED), ...blobs.slice(1)] : blobs;
+      signal?.throwIfAborted();
       await Promise.race([model.#engine.loadModel(files, parameters), failed]);
       // wllama reports some failures, such as too little memory for the context, as a model without a context
       if (!model.#engine.getLoadedContextInfo().n_ctx) throw new Error('no context');
@@ -138,6 +145,7 @@ export class Model {
    */
   async write(prompt, { tokens, signal, told = () => {} }) {
     const began = performance.now();
+    this.#log.length = 0; // of loading: it says nothing about a fault in writing
     let first = null;
     let text = '';
     let end = null;

@@ -33,7 +33,8 @@ const described = (view) => {
       const [inside, n] = [u32(), u64()];
       if (BYTES[inside]) at += BYTES[inside] * n;
       else for (let i = 0; i < n; i += 1) skip(inside);
-    } else at += BYTES[type];
+    } else if (BYTES[type]) at += BYTES[type];
+    else throw new RangeError(`gguf: type ${type}`);
   };
   at = 8; // magic and version
   const [tensors, values] = [u64(), u64()];
@@ -47,7 +48,9 @@ const described = (view) => {
   for (let i = 0; i < tensors; i += 1) {
     text();
     let count = 1;
-    for (let left = u32(); left > 0; left -= 1) count *= u64();
+    const dimensions = u32();
+    if (dimensions > 4) throw new RangeError(`gguf: ${dimensions} dimensions`);
+    for (let left = dimensions; left > 0; left -= 1) count *= u64();
     found.push({ where: at, type: u32(), offset: u64(), count });
   }
   return { found, alignment, begin: Math.ceil(at / alignment) * alignment };

@@ -20,7 +20,9 @@ const fetched = async (file, n, signal) => {
     if (error.name === 'AbortError') throw error;
     throw new Error(t('{name} is not kept in this browser, and Scholion does not respond.', { name: file.name }));
   }
-  if (reply.status !== 206) throw new Error(t('Scholion does not have {name} any more. Reload the page.', { name: file.name }));
+  if (reply.status === 404) throw new Error(t('Scholion does not have {name} any more. Reload the page.', { name: file.name }));
+  if (reply.status === 401) throw new Error(t('You are signed out. Reload the page and sign in.'));
+  if (reply.status !== 206) throw new Error(t('Scholion cannot send {name} now (status {status}). Try again later.', { name: file.name, status: reply.status }));
   let piece;
   try {
     piece = await reply.blob();
@@ -53,6 +55,7 @@ export async function weights(file, { told = () => {}, signal } = {}) {
     let kept = true;
     let full = false;
     for (let n = 0; n < pieces(file); n += 1) {
+      signal?.throwIfAborted();
       const there = await cache?.match(key(file, n));
       let piece = there && await there.blob();
       if (!piece) {
@@ -96,6 +99,14 @@ export async function space() {
 
 /** Ask the browser not to throw the weights away when the disk fills up. */
 export const holdOn = () => navigator.storage?.persist?.().catch(() => false);
+
+/** Delete what is kept of other weights than these. */
+export async function keepOnly(files) {
+  const cache = await store();
+  for (const request of (await cache?.keys()) ?? []) {
+    if (!files.some(({ url }) => request.url.includes(url))) await cache.delete(request);
+  }
+}
 
 /** Delete the weights and the page that are kept. */
 export async function forget() {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import struct
 import time
 
 import gguf
@@ -124,6 +125,8 @@ def test_the_model_answers_in_the_page_stops_switches_and_comes_back_without_the
     page.get_by_label("At most").fill("320")
     page.get_by_role("button", name="Generate").click()
     expect(page.locator(".answer .text")).to_have_text(re.compile(r"\w+\W+\w+"))
+    page.evaluate("fetch('/texts.json')")
+    expect(page.locator("#requests")).to_have_text("Requests during this answer: 1")
     page.get_by_role("button", name="Stop").click()
     expect(said).to_have_text("Stopped.")
     assert len(page.locator(".answer .text").inner_text()) < 1000
@@ -138,7 +141,7 @@ def test_the_model_answers_in_the_page_stops_switches_and_comes_back_without_the
     assert "324" in ask(page)
     assert not [url for url in page.asked[before:] if "/lab/check" in url]
     expect(page.locator(".answer")).to_contain_text("in this page · WebGPU in software")
-    expect(page.locator(".checked")).to_contain_text("Not checked: you switched the check off.")
+    expect(page.locator(".checked")).to_contain_text("Not checked: the check is not ticked.")
     expect(bars).to_have_count(4)
     expect(bars.last).to_contain_text("load")
     timed("load and an answer on WebGPU, with the adapter")
@@ -168,7 +171,7 @@ def test_the_model_answers_in_the_page_stops_switches_and_comes_back_without_the
     page.get_by_label("Engine").select_option("threads")
     page.get_by_label("Check the answer on the server afterwards").check()
     assert ask(page, tokens=2)  # threads wait by spinning: where others work, each token takes seconds
-    expect(page.locator(".checked")).to_contain_text("Not checked: Scholion does not respond")
+    expect(page.locator(".checked")).to_contain_text("Not checked: Scholion is not responding.")
     expect(page.locator("#requests")).to_have_text("Requests during this answer: 0")
     timed("without the network: reload, load from the browser and an answer on two threads")
 
@@ -192,7 +195,7 @@ def test_the_model_answers_in_the_page_stops_switches_and_comes_back_without_the
     timed("out of memory")
 
     page.context.set_offline(False)
-    page.get_by_role("button", name="Delete what is kept").click()
+    page.get_by_role("button", name="Delete kept weights and page").click()
     expect(page.locator("#kept")).to_contain_text("Kept in this browser: 0 MB")
     assert page.faults == []
     assert not [url for url in page.asked if not url.startswith((quick.url, f"blob:{quick.url}", "data:"))]
@@ -207,9 +210,11 @@ FETCHED = """async (file) => {
   } catch (error) { return error.message; }
 }"""
 
+KEPT = "caches.open('scholion-lab-weights')"
+
 
 def test_a_browser_without_threads_or_webgpu_is_told_so_and_files_that_are_none(chromium, quick, tmp_path) -> None:
-    """Without isolation there is no shared memory, and without a service worker the page counts its own requests."""
+    """As over http: no isolation, so no shared memory; no storage; no service worker. A model loads all the same."""
 
     def bare(route) -> None:
         reply = route.fetch()
@@ -220,6 +225,7 @@ def test_a_browser_without_threads_or_webgpu_is_told_so_and_files_that_are_none(
     page = context.new_page()
     page.set_default_timeout(PATIENCE)
     page.add_init_script("Object.defineProperty(Navigator.prototype, 'gpu', { get: () => undefined })")
+    page.add_init_script("Object.defineProperty(Navigator.prototype, 'storage', { get: () => undefined })")
     page.goto(quick.url)
     page.wait_for_selector("#chat-input")
     context.route(f"{quick.url}/lab", bare)
@@ -238,6 +244,16 @@ def test_a_browser_without_threads_or_webgpu_is_told_so_and_files_that_are_none(
     expect(said).to_have_text("torn.gguf stays on your disk; it is not uploaded.")
     page.get_by_role("button", name="Load the model").click()
     expect(said).to_have_text("torn.gguf cannot be loaded: the file is damaged or of an unsupported kind.")
+    unknown, shape = tmp_path / "unknown.gguf", tmp_path / "shape.gguf"
+    unknown.write_bytes(struct.pack("<4sIQQQ1sI", b"GGUF", 3, 1, 1, 1, b"a", 99) + bytes(4096))
+    shape.write_bytes(struct.pack("<4sIQQQ1sI", b"GGUF", 3, 1, 0, 1, b"a", 2**32 - 1) + bytes(4096))
+    for damaged in (unknown, shape):
+        page.locator("input[type=file]").set_input_files(damaged)
+        page.get_by_role("button", name="Load the model").click()
+        expect(said).to_have_text(f"{damaged.name} cannot be loaded: the file is damaged or of an unsupported kind.")
+    page.get_by_role("combobox", name="Model", exact=True).select_option(PLAIN)
+    page.get_by_role("button", name="Load the model").click()
+    expect(said).to_contain_text("is ready.")
     context.close()
 
 
@@ -248,6 +264,9 @@ def test_weights_are_kept_continued_checked_and_loaded_again_where_they_cannot_b
     pieces = -(-file["bytes"] // (8 * 2**20))
     assert pieces > 1
 
+    page.context.route(address, lambda route: route.fulfill(status=503))
+    assert page.evaluate(FETCHED, file) == f"Scholion cannot send {file['name']} now (status 503). Try again later."
+    page.context.unroute(address)
     page.context.route(
         address, lambda route: route.abort() if "8388608-" in route.request.headers["range"] else route.continue_()
     )
@@ -258,7 +277,16 @@ def test_weights_are_kept_continued_checked_and_loaded_again_where_they_cannot_b
     page.context.on("request", lambda request: request.url == address and asked.append(request))
     assert page.evaluate(FETCHED, file) == {"kept": False, "notes": []}
     assert len(asked) == pieces - 1, "the piece that had arrived was not asked for again"
+    page.evaluate(f"async () => (await {KEPT}).put('/lab/weights/old?piece=0', new Response('x'))")
+    page.reload()
+    expect(page.locator("#lab[data-ready]")).to_be_visible()
+    assert not page.evaluate(f"async () => Boolean(await (await {KEPT}).match('/lab/weights/old?piece=0'))")
     assert page.evaluate(FETCHED, file) == {"kept": True, "notes": []}
+    stopped = """async (file) => {
+      const { weights } = await import('/public/lab/weights.js');
+      return weights(file, { signal: AbortSignal.abort() }).then(() => 'read', ({ name }) => name);
+    }"""
+    assert page.evaluate(stopped, file) == "AbortError"
 
     page.evaluate(
         """async (url) => {
@@ -327,4 +355,6 @@ def test_the_page_asks_what_the_chat_asks_the_small_model(chromium, quick) -> No
     )
     (message,) = sentence_messages("How tall is it?", documents)
     assert made == [message["content"], "How tall\nis it?"]
+    many = """async (field) => (await import('/public/lab/prompt.js')).documentsIn(field)"""
+    assert page.evaluate(many, "\n\n".join(map(str, range(52)))) == [*map(str, range(49)), "49\n50\n51"]
     page.context.close()

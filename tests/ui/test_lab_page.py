@@ -20,7 +20,7 @@ from rag.models.adapters import Adapters, shipped_adapter
 from rag.models.local import embedded_drafter
 from ui import core
 from ui.comparing import rounds as comparing
-from ui.lab import assets, passages
+from ui.lab import assets, passages, routes
 from ui.people import rules
 
 
@@ -73,7 +73,9 @@ def test_the_engine_is_what_its_lock_says_and_is_kept_by_browsers(page) -> None:
         assert reply.headers["cache-control"].endswith("immutable")
         assert page.get(addresses[name].replace("/engine/", "/engine/0")).status_code == 404
     assert "wllama" in assets.lock()["package"]
-    assert "ggml authors" in page.get("/lab/licences.txt").text
+    licences = page.get("/lab/licences.txt").text
+    assert all(name in licences for name in ("ggml authors", "Emscripten authors", "Niels Lohmann"))
+    assert "Redistributions in binary form must reproduce" in licences, "Dawn's"
 
 
 def test_a_damaged_engine_is_not_served(monkeypatch, tmp_path) -> None:
@@ -106,7 +108,7 @@ def test_nothing_else_is_served_as_weights(page, name) -> None:
     assert page.get(f"/lab/weights/{name}").status_code == 404
 
 
-def test_an_adapter_of_the_library_is_offered_once_it_is_on(page) -> None:
+def test_an_adapter_of_the_library_is_offered_once_it_is_on_where_there_are_no_accounts(page, monkeypatch) -> None:
     adapters = Adapters(page.folder)
     making = adapters.new("ours")
     (making / "adapter.gguf").write_bytes(b"GGUF ours")
@@ -115,6 +117,8 @@ def test_an_adapter_of_the_library_is_offered_once_it_is_on(page) -> None:
     adapters.switch_on("ours")
     _, ours = weights_of(page, 1)
     assert page.get(ours["url"]).content == b"GGUF ours"
+    monkeypatch.setattr(assets.who, "is_on", lambda: True)
+    assert [weights.path for weights in assets.weights(page.folder)] == [base], "it may know private papers"
 
 
 def test_an_answer_is_checked_against_the_documents_as_in_the_chat(page) -> None:
@@ -176,6 +180,19 @@ def test_models_of_the_server_get_the_prompt_as_it_stands(page, models) -> None:
     assert all(model.seen == [[{"role": "user", "content": prompt}]] for model in models.values())
     unknown = page.post("/lab/server", json={"models": ["/etc/passwd"], "prompt": prompt})
     assert (unknown.status_code >= 400, models["embedded"].seen[1:]) == (True, [])
+
+
+async def test_who_leaves_stops_the_model_that_answers_and_the_next_is_not_asked(page, models) -> None:
+    first = models["embedded"] = ScriptedChatModel("It is tall.", delay=0.5)
+    second = models["embedded,adapter=yes"]
+
+    class Leaving:
+        async def is_disconnected(self) -> bool:
+            return bool(first.seen)
+
+    asked = routes._ForServer(models=list(models), prompt="How tall is it?")
+    assert await routes._server(asked, Leaving()) == {"sides": []}
+    assert (first.left_early, len(first.seen), second.seen) == (1, 1, [])
 
 
 def test_nothing_is_sent_elsewhere_before_the_user_agreed_to_exactly_that(page, models) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import aclosing
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from ingest import UserFacingError
 from ingest.terminal import well_formed
@@ -15,12 +15,15 @@ from ui.api.errors import ApiError
 from ui.operate.metrics import watched
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+    from collections.abc import AsyncGenerator, Coroutine
+    from typing import Any
 
     from starlette.requests import Request
 
     from rag.answer import Answer, Mode
     from ui.api.keys import ApiKey
+
+T = TypeVar("T")
 
 LEFT_SECONDS = 0.25
 """How often it is looked whether a client that waits for a whole answer is still there."""
@@ -69,12 +72,20 @@ async def events(wish: Wish, key: ApiKey) -> AsyncGenerator[str | Answer, None]:
 
 async def whole(wish: Wish, key: ApiKey, request: Request) -> Answer:
     """The checked answer; what is still being written is stopped if the client leaves."""
-    task = asyncio.ensure_future(_last(wish, key))
+    answer = await unless_left(_last(wish, key), request)
+    if answer is None:
+        raise ApiError(499, "The client has left.")
+    return answer
+
+
+async def unless_left(work: Coroutine[Any, Any, T], request: Request) -> T | None:
+    """What `work` returns. If the client leaves, the work is stopped, and None comes back."""
+    task = asyncio.ensure_future(work)
     try:
         while not task.done():
             await asyncio.wait({task}, timeout=LEFT_SECONDS)
             if not task.done() and await request.is_disconnected():
-                raise ApiError(499, "The client has left.")
+                return None
         return task.result()
     finally:
         if not task.done():

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from rag.models.adapters import Adapters, shipped_adapter
 from rag.models.local import embedded_drafter
+from ui.people import who
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -75,10 +76,13 @@ def licences() -> str:
 
 
 def adapters(library: Path) -> tuple[Path, ...]:
-    """The adapters with which the built-in model answers in the chat; none if it has none."""
+    """The adapters with which the built-in model answers in the chat; none if it has none.
+
+    One of the library may be trained on private papers, so where there are accounts it is not given away.
+    """
     base = embedded_drafter()
     if on := Adapters(library).on_for(base):
-        return on.served_with(base)
+        return () if who.is_on() else on.served_with(base)
     shipped = shipped_adapter(base)
     return (shipped,) if shipped else ()
 

@@ -1,4 +1,7 @@
-"""Texts of the library for a question, as the small model gets them in the chat: short sentences, or whole passages."""
+"""Texts of the library for a question: its best sentences, or whole passages.
+
+Where the question is about a fact, the sentences are those that the small model gets in the chat.
+"""
 
 from __future__ import annotations
 

@@ -6,13 +6,14 @@ import asyncio
 import re
 from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, HTTPException, Response
+from fastapi import APIRouter, HTTPException, Request, Response
 from fastapi.responses import FileResponse, HTMLResponse, PlainTextResponse
 from pydantic import BaseModel, ConfigDict, Field
 
 from rag.prompts import QUESTION_RULE
 from rag.texts import N_, _
 from ui import core
+from ui.api.asking import unless_left
 from ui.comparing.rounds import BUILT_IN, MOST_TOKENS, offered, rounds
 from ui.lab import assets
 from ui.lab.check import checked
@@ -33,8 +34,9 @@ _BODY = """
 <a class="button alone" href="/">Chat</a>
 <a class="button managed" href="/compare">Compare models</a>
 </header>
-<p class="faint">A small model runs inside this page: your question, your documents and the answer stay in the browser.
-The weights are loaded once from your Scholion and kept here.</p>
+<p class="faint">A small model runs inside this page, and no request is made while it answers. Your Scholion gets
+question, documents and answer only for the check afterwards, if it is ticked, and for models on the server; and the
+question, if you fill in documents from your library. The weights are loaded once from your Scholion and kept here.</p>
 <div id="lab"><p class="faint">Looking at what this browser can do …</p></div>
 <noscript><p>This page needs JavaScript.</p></noscript>
 """
@@ -133,14 +135,15 @@ def _check(answered: _Answered) -> dict[str, Any]:
     return {"sentences": checked(answered.answer, answered.documents, question=answered.question)}
 
 
-async def _server(asked: _ForServer) -> dict[str, Any]:
-    return await rounds().each(
+async def _server(asked: _ForServer, request: Request) -> dict[str, Any]:
+    answers = rounds().each(
         asked.models,
         asked.prompt,
         paper_ids=tuple(asked.papers),
         max_tokens=asked.tokens,
         agreed=frozenset(asked.agreed),
     )
+    return await unless_left(answers, request) or {"sides": []}
 
 
 async def _engine(digest: str, name: str) -> Response:
