@@ -18,6 +18,7 @@ from test_postgres import everything, kept
 from chat_places import FilePlace, PostgresPlace
 from fake_embedder import HashEmbedder
 from ingest import Ingest, IngestSettings, Source, UserFacingError, ingest_pdf, open_library
+from ingest.from_zotero import FromZotero
 from ingest.repair import verify
 from two_people import pdf_about
 from ui.backup import archive, contents, copying
@@ -122,6 +123,7 @@ def test_models_come_along_if_asked(filled, tmp_path) -> None:
 
 def test_a_paper_that_is_removed_while_its_pdf_waits_to_be_copied_leaves_no_word(filled, tmp_path, monkeypatch) -> None:
     gone, stays = (paper.id for paper in filled.papers())
+    filled.keep_from_zotero(gone, FromZotero(tags=("wombat",)))
 
     def files(folder, *, models):
         filled.remove(gone)
@@ -132,7 +134,9 @@ def test_a_paper_that_is_removed_while_its_pdf_waits_to_be_copied_leaves_no_word
     done = backup(filled.folder, tmp_path / "b.zip", models=False, chats=None)
     assert (done.manifest.papers, done.lost) == (1, ())
     restore(done.file, tmp_path / "new")
-    assert b"quokka" not in (tmp_path / "new" / "library.db").read_bytes()
+    restored = (tmp_path / "new" / "library.db").read_bytes()
+    assert b"quokka" not in restored
+    assert b"wombat" not in restored, "Zotero's notes and tags"
     with opened(tmp_path / "new") as again:
         assert [paper.id for paper in again.papers()] == [stays]
         assert verify(again) == []
@@ -285,6 +289,22 @@ def test_nothing_is_restored_over_anything_and_a_failure_leaves_the_folder_as_it
             restore(made, target)
     assert not (tmp_path / "new").exists()
     assert not list((tmp_path / "empty").iterdir())
+
+
+def test_a_scholion_that_opens_the_folder_while_it_is_restored_is_noticed(made, tmp_path, monkeypatch) -> None:
+    folder, whole = tmp_path / "new", archive.unpack
+
+    def unpack(*args, **kwargs):
+        whole(*args, **kwargs)
+        with opened(folder):
+            pass
+
+    monkeypatch.setattr(archive, "unpack", unpack)
+    with pytest.raises(UserFacingError, match="meanwhile"):
+        restore(made, folder)
+    with opened(folder) as library:
+        assert library.papers() == []
+    assert not (folder / ".restoring").exists()
 
 
 async def test_chats_in_postgres_come_into_the_backup_as_a_file(filled, chat, tmp_path, postgres_server) -> None:

@@ -139,6 +139,11 @@ def restore(file: Path, folder: Path, *, tell: Callable[[int], object] = lambda 
         placed: list[Path] = []
         try:
             archive.unpack(file, opened, manifest, stage, tell=tell)
+            if [path.name for path in folder.iterdir()] != [STAGE]:
+                raise BackupError(
+                    f"Something else wrote to {folder} meanwhile, so nothing was restored.",
+                    "Stop Scholion and restore again, into a new folder.",
+                )
             for path in sorted(stage.iterdir(), key=lambda path: (path.name == CATALOGUE, path.name)):
                 path.rename(folder / path.name)
                 placed.append(folder / path.name)
