@@ -51,8 +51,8 @@ class _Server:
 class SeveralServers:
     """A `ChatModel` over the same model on several servers.
 
-    If a server cannot be reached or refuses, the next one is asked. One that dies in the middle of an answer ends it with an error
-    that names the server, since the text so far is its own.
+    If a server cannot be reached or refuses, the next one is asked. One that dies in the middle of an answer ends it
+    with an error that names the server, since the text so far is its own.
 
     Args:
         models: the model on each server, named after it.

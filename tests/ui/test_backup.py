@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
+import os
 import shutil
 import sqlite3
 import stat
 import threading
 import zipfile
-from contextlib import closing
+import zlib
+from contextlib import closing, nullcontext
 from functools import partial
 
 import pytest
@@ -168,6 +171,56 @@ def test_a_file_that_goes_while_it_is_listed_is_no_fault_and_a_backup_that_fails
     with pytest.raises(ZeroDivisionError):
         backup(filled.folder, tmp_path / "there" / "b.zip", models=False, chats=None)
     assert list((tmp_path / "there").iterdir()) == [done.file]
+
+
+def test_attachments_with_any_name_come_along(filled, tmp_path) -> None:
+    for name in ("uploads/a/mine.part", "uploads/a/mine.partial", "models/x.gguf.partial", "papers/x.partial"):
+        (filled.folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (filled.folder / name).write_text(name)
+    done = backup(filled.folder, tmp_path / "b.zip", models=True, chats=None)
+    names = {one.name for one in done.manifest.files}
+    assert {name for name in names if ".part" in name} == {"uploads/a/mine.part", "uploads/a/mine.partial"}
+
+
+@pytest.mark.parametrize(("fault", "stops"), [(PermissionError, True), (FileNotFoundError, False)])
+def test_a_folder_that_cannot_be_listed_is_not_skipped_in_silence(filled, tmp_path, monkeypatch, fault, stops) -> None:
+    real = os.scandir
+
+    def scandir(place):
+        if str(place).endswith("uploads"):
+            raise fault(errno.EACCES, "No", str(place))
+        return real(place)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    with pytest.raises(fault) if stops else nullcontext():
+        backup(filled.folder, tmp_path / "b.zip", models=False, chats=None)
+    assert (tmp_path / "b.zip").exists() != stops
+
+
+def test_chats_that_are_in_neither_place_of_a_backup_stop_it(filled, tmp_path) -> None:
+    with closing(sqlite3.connect(filled.folder / "chats.db")) as db, db:
+        db.execute("CREATE TABLE threads (id TEXT)")
+    backup(filled.folder, tmp_path / "a.zip", models=False, chats=no_chats)
+    with closing(sqlite3.connect(filled.folder / "chats.db")) as db, db:
+        db.execute("INSERT INTO threads VALUES ('one')")
+    with pytest.raises(UserFacingError, match="not in Postgres"):
+        backup(filled.folder, tmp_path / "b.zip", models=False, chats=no_chats)
+
+
+def no_chats(file) -> None:
+    with closing(sqlite3.connect(file)) as db, db:
+        db.execute("CREATE TABLE threads (id TEXT)")
+
+
+def test_a_backup_is_packed_at_the_fastest_level(filled, tmp_path) -> None:
+    words = json.dumps([f"{n * n} {n}" for n in range(20_000)])
+    (filled.folder / "glossary.csv").write_text(words)
+    done = backup(filled.folder, tmp_path / "b.zip", models=False, chats=None)
+    with zipfile.ZipFile(done.file) as packed:
+        one = packed.getinfo("glossary.csv")
+        assert one.external_attr >> 16 == 0o600
+    fastest = zlib.compressobj(1, zlib.DEFLATED, -15)
+    assert one.compress_size == len(fastest.compress(words.encode()) + fastest.flush())
 
 
 def test_a_backup_goes_nowhere_where_it_would_do_harm(filled, tmp_path) -> None:

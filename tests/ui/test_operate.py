@@ -13,6 +13,7 @@ import sys
 import threading
 import time
 from contextlib import aclosing, suppress
+from dataclasses import replace
 
 import httpx
 import pytest
@@ -131,6 +132,18 @@ async def test_answers_are_counted_by_how_they_end_with_their_stages_and_tokens(
     assert (of("scholion_answers_queued"), of("scholion_answers_running")) == (0, 0)
     assert of("scholion_tokens_total", role="draft", direction="in") == read + 812
     assert of("scholion_stage_seconds_count", stage="decode") == decoded + 1
+
+
+async def test_a_draft_of_an_earlier_answer_that_is_refined_is_not_counted_again() -> None:
+    def read(role: str) -> float:
+        return of("scholion_tokens_total", role=role, direction="in") or 0
+
+    before = read("draft"), read("refinement")
+    first = make_answer()
+    refined = replace(first.drafts[0], refines=first.drafts[0])
+    async for _ in metrics.watched(events(Answered(make_answer(trace=Trace(), drafts=(*first.drafts, refined))))):
+        pass
+    assert (read("draft"), read("refinement")) == (before[0], before[1] + 812)
 
 
 def test_metrics_are_off_until_they_are_switched_on_and_only_for_this_machine(client, measured) -> None:

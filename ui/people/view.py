@@ -213,7 +213,7 @@ class View(Library):
         if paper_id is not None:
             return self._whole.n_chunks(paper_id) if self._sees(paper_id) else 0
         among = self._narrowed(None)
-        return self._whole.n_chunks() if among is None else len(self._whole.chunk_ids(among))
+        return self._whole.n_chunks() if among is None else self._whole.n_chunks_of(among)
 
     def n_chunks_of(self, paper_ids: Sequence[str]) -> int:
         """As of `Library`, of what is seen."""
