@@ -216,6 +216,19 @@ def test_a_request_keeps_the_number_that_a_proxy_gave_if_it_is_one(client, measu
     assert all(0 < row["seconds"] < 60 for row in seen)
 
 
+def test_a_wrong_setting_of_the_log_ends_the_start_with_a_sentence(
+    tmp_path, settings_anew, monkeypatch, capsys
+) -> None:
+    from ui import __main__
+    from ui.operate.settings import settings
+
+    settings.cache_clear()
+    monkeypatch.setenv("SCHOLION_LOG", "debug")
+    monkeypatch.setenv("SCHOLION_LIBRARY", str(tmp_path))
+    assert __main__.main(["--no-browser"]) == 1
+    assert capsys.readouterr().err.startswith("The setting SCHOLION_LOG is not valid: Input should be 'text' or 'json'")
+
+
 def test_without_the_setting_no_request_is_logged(client, caplog) -> None:
     caplog.set_level(logging.INFO, logger="scholion.requests")
     client.get("/healthz")
