@@ -64,6 +64,8 @@ class Library:
         self._papers = self.folder / "papers"
         self._threads = threading.local()
         self._connections: WeakSet[_Connection] = WeakSet()  # a thread's connection goes when the thread does
+        self._listing = threading.Lock()
+        """Of the set of connections; nothing else is waited for while it is held."""
         self._guard = threading.RLock()
         self.one_ingest = threading.Lock()
         """Held by the only active run of `Ingest`."""
@@ -194,7 +196,7 @@ class Library:
 
     def from_zotero(self, paper_id: str) -> FromZotero:
         """What Zotero said of a paper when it was asked last; nothing if it never was."""
-        row = self._db.execute("SELECT value FROM facts WHERE name = ?", (_of_zotero(paper_id),)).fetchone()
+        row = self._db.execute("SELECT value FROM facts WHERE name = ?", (schema.of_zotero(paper_id),)).fetchone()
         return from_json(json.loads(row[0]), FromZotero) if row else FromZotero()
 
     def keep_from_zotero(self, paper_id: str, said: FromZotero) -> None:
@@ -205,7 +207,7 @@ class Library:
         """
         self.own()
         with self._db as db:
-            db.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (_of_zotero(paper_id), _as_json(said)))
+            db.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (schema.of_zotero(paper_id), _as_json(said)))
 
     def added_at(self) -> dict[str, str]:
         """When each finished paper was added, by its id: ISO 8601, UTC."""
@@ -585,9 +587,8 @@ class Library:
 
     def _erase_tables(self, paper_id: str) -> None:
         with self._db as db:
-            db.execute("DELETE FROM chunks WHERE paper_id = ?", (paper_id,))
-            db.execute("DELETE FROM papers WHERE id = ?", (paper_id,))
-            db.execute("DELETE FROM facts WHERE name = ?", (_of_zotero(paper_id),))
+            schema.erase(db, [paper_id])
+        self._words.forget()
 
     def _erase(self, paper_id: str) -> None:
         self._erase_rows(paper_id)
@@ -616,9 +617,11 @@ class Library:
     def close(self) -> None:
         """Close the files and give up ownership."""
         with self._guard:
-            for connection in self._connections:
+            with self._listing:
+                connections = list(self._connections)
+                self._connections.clear()
+            for connection in connections:
                 connection.close()
-            self._connections.clear()
             self._threads = threading.local()
             self._kept.forget()
             self._close_vectors()
@@ -641,7 +644,7 @@ class Library:
         )
         connection.execute("PRAGMA foreign_keys=ON")
         connection.execute("PRAGMA secure_delete=ON")  # a removed paper leaves no text in free pages
-        with self._guard:
+        with self._listing:
             self._connections.add(connection)
         return connection
 
@@ -744,10 +747,6 @@ def _copy(source: Path, target: Path) -> None:
 
 def _as_json(found: Sequence[Annotation] | FromZotero) -> str:
     return json.dumps(all_well_formed(to_json(found)))
-
-
-def _of_zotero(paper_id: str) -> str:
-    return f"zotero {paper_id}"
 
 
 def _now() -> str:

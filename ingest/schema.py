@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from typing import TYPE_CHECKING
 
 from ingest import ledger, tags
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 VERSION = 6
 
@@ -76,6 +77,20 @@ def brought_up_to_date(db: sqlite3.Connection) -> bool:
             db.execute(statement)
         db.execute(f"PRAGMA user_version={VERSION}")
     return True
+
+
+def of_zotero(paper_id: str) -> str:
+    """The name of the fact that keeps what Zotero said of a paper."""
+    return f"zotero {paper_id}"
+
+
+def erase(db: sqlite3.Connection, ids: Iterable[str]) -> None:
+    """Remove what the tables have of these papers, but for their rows in the ledger."""
+    papers = list(ids)
+    zotero = [of_zotero(name) for name in papers]
+    for table, column, gone in (("chunks", "paper_id", papers), ("papers", "id", papers), ("facts", "name", zotero)):
+        wanted = json.dumps(gone)
+        db.execute(f"DELETE FROM {table} WHERE {column} IN (SELECT value FROM json_each(?))", (wanted,))  # noqa: S608 constant names
 
 
 def _version(db: sqlite3.Connection) -> int:

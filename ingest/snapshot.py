@@ -7,6 +7,7 @@ import sqlite3
 from contextlib import ExitStack, closing
 from typing import TYPE_CHECKING
 
+from ingest import schema
 from ingest.errors import LibraryMismatchError
 
 if TYPE_CHECKING:
@@ -67,12 +68,12 @@ def rows(database: Path, table: str) -> int:
 
 def forget(catalogue: Path, ids: Iterable[str]) -> None:
     """Leave nothing in the copy of a `library.db` of papers that were removed after it was made."""
-    gone = json.dumps(list(ids))
+    gone = list(ids)
     with closing(sqlite3.connect(catalogue)) as db, db:
         db.execute("PRAGMA foreign_keys=ON")
         db.execute("PRAGMA secure_delete=ON")
-        for table, column in (("chunks", "paper_id"), ("papers", "id"), ("ledger", "paper_id")):
-            db.execute(f"DELETE FROM {table} WHERE {column} IN (SELECT value FROM json_each(?))", (gone,))  # noqa: S608 constant names
+        schema.erase(db, gone)
+        db.execute("DELETE FROM ledger WHERE paper_id IN (SELECT value FROM json_each(?))", (json.dumps(gone),))
         db.execute("INSERT INTO words(words) VALUES ('optimize')")  # until it is merged, FTS5 only hides a word
 
 

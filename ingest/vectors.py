@@ -53,6 +53,12 @@ class VectorIndex(Protocol):
     def search(self, query: Vectors, k: int, *, among: Sequence[str] | None = None) -> list[tuple[str, float]]:
         """The k nearest as (id, score), best first; `among` restricts the search to these ids."""
 
+    def nearest(self, query: Vectors, depth: int) -> list[tuple[str, float]]:
+        """The `depth` nearest as (id, score), best first; about so many, or none, where only a part is seen."""
+
+    def count(self) -> int:
+        """Number of stored vectors."""
+
     def close(self) -> None:
         """Release files; nothing may be called after this."""
 
@@ -130,18 +136,19 @@ class ChromaIndex:
         100,000 vectors. Where too few are inside, the search is exact as well.
         """
         if among is None:
-            return self._nearest(query, k)
+            return self.nearest(query, k)
         if len(among) > EXACT and (depth := k + 2 * k * self.count() // len(among)) <= DEEPEST:
             inside = set(among)
-            found = [pair for pair in self._nearest(query, depth) if pair[0] in inside]
+            found = [pair for pair in self.nearest(query, depth) if pair[0] in inside]
             if len(found) >= k:
                 return found[:k]
         rows = self._stored(among)
         return _exact(list(rows), np.asarray(list(rows.values()), dtype=np.float32), query, k)
 
-    def _nearest(self, query: Vectors, k: int) -> list[tuple[str, float]]:
+    def nearest(self, query: Vectors, depth: int) -> list[tuple[str, float]]:
+        """The nearest by Chroma's HNSW."""
         with self._translated():
-            found = self._collection.query(query_embeddings=query[None, :], n_results=k, include=["distances"])
+            found = self._collection.query(query_embeddings=query[None, :], n_results=depth, include=["distances"])
         return [(name, 1.0 - float(d)) for name, d in zip(found["ids"][0], found["distances"][0], strict=True)]
 
     def _fetched(self, ids: Sequence[str]) -> dict[str, Vectors]:
@@ -236,6 +243,14 @@ class ExactIndex:
             return _exact(self._names, self._rows, query, k)
         names = [name for name in among if name in self._at]
         return _exact(names, self._rows[[self._at[name] for name in names]], query, k) if names else []
+
+    def nearest(self, query: Vectors, depth: int) -> list[tuple[str, float]]:
+        """The nearest by dot product."""
+        return self.search(query, depth)
+
+    def count(self) -> int:
+        """Number of vectors."""
+        return len(self._names)
 
     def close(self) -> None:
         """Nothing to release."""

@@ -39,6 +39,10 @@ class WordIndex:
         self, connection: Callable[[], sqlite3.Connection], *, n_chunks_of: Callable[[Sequence[str]], int]
     ) -> None:
         self._db, self._n_of = connection, n_chunks_of
+        self.forget()
+
+    def forget(self) -> None:
+        """Count again; chunks were removed."""
         self._frequencies: tuple[int | None, dict[str, int]] = (None, {})
 
     def search(self, match: str, k: int, *, paper_ids: Sequence[str] | None = None) -> list[tuple[str, float]]:
@@ -128,7 +132,7 @@ class WordIndex:
         return (BM25_K1 + 1) * sum(max(1e-6, math.log((total - n + 0.5) / (n + 0.5))) for n in counts)
 
     def n_with(self, word: str) -> int:
-        """In how many chunks a word or phrase occurs, or how many there are; cached until a chunk is added."""
+        """In how many chunks a word or phrase occurs, or how many there are; cached until one is added or `forget`."""
         newest = self._db().execute("SELECT max(row) FROM chunks").fetchone()[0]
         known = self._frequencies
         if known[0] != newest or len(known[1]) > REMEMBERED:

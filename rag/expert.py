@@ -13,9 +13,10 @@ from rag.answer import Answered, Draft, Drafted, Escalated, TextDelta, with_noti
 from rag.costs.energy import MachineCosts, read_counters
 from rag.costs.prices import estimate
 from rag.costs.tokens import count_messages, was_cut
-from rag.errors import ContextTooLongError, NotAllowedError
+from rag.errors import ContextTooLongError, NotAllowedError, UnknownModelError
 from rag.models.draft import metered, priced, whole_sentences, write
 from rag.models.open import open_model
+from rag.models.resolve import addresses
 from rag.prompts import refine_messages
 from rag.verify.attempts import Attempt, answered, declines, not_worse, unsupported
 from rag.words import counted
@@ -111,6 +112,10 @@ class Expert:
         """
         if settings.expert is None:
             return None
+        if len(addresses(settings.expert)) > 1:
+            raise UnknownModelError(
+                "SCHOLION_EXPERT names several servers, but the larger model can be on one only.", "Leave one of them."
+            )
         if like and like.shape == shape_of(settings):
             return cls(like.model, settings=settings, gate=gate, server=like.server)
         opened = open_model(

@@ -24,6 +24,7 @@ from ingest.terminal import prepare_output
 from ingest.trouble import in_words
 from ui.backup import command as backup_command
 from ui.chats import command as chats_command
+from ui.operate.settings import settings as operate_settings
 from ui.people.settings import providers, settings
 
 if TYPE_CHECKING:
@@ -90,6 +91,7 @@ def _start(first_port: int, *, may_open: bool) -> int:
     from ui.web import names
 
     folder = core.settings().library.expanduser().resolve()
+    operate_settings()  # a wrong one is said now
     if settings().people:
         from ui.people import command
 

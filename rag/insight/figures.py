@@ -107,6 +107,12 @@ class Figures:
         return next((part for part in self.written if part.larger), None)
 
 
+def written_for(answer: Answer) -> list[Draft]:
+    """What models wrote for this answer; where an earlier answer's draft is refined, that draft is not part of it."""
+    drafted = any(span.name == _DRAFT_SPAN for span in answer.trace.spans)
+    return [draft for draft in answer.drafts if draft.model != QUOTED_ANSWER and (drafted or draft.refines is not None)]
+
+
 def figures_of(answer: Answer, *, first_word: float | None) -> dict[str, Any]:
     """What a chat stores of an answer: numbers and names of models, as JSON.
 
@@ -114,10 +120,7 @@ def figures_of(answer: Answer, *, first_word: float | None) -> dict[str, Any]:
         answer: complete, its trace finished.
         first_word: seconds from the question to the first word, as the page saw it; None if it saw none.
     """
-    drafted = any(span.name == _DRAFT_SPAN for span in answer.trace.spans)  # else an earlier answer's draft is refined
-    written = [
-        draft for draft in answer.drafts if draft.model != QUOTED_ANSWER and (drafted or draft.refines is not None)
-    ]
+    written = written_for(answer)
     shown = answer.drafts[answer.shown] if answer.drafts else None
     sure = answer.confidence
     return {

@@ -11,7 +11,7 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from rag.errors import ModelReplyError, ModelTimeoutError, ModelUnreachableError
+from rag.errors import ModelRefusedError, ModelReplyError, ModelTimeoutError, ModelUnreachableError, NotAllowedError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
@@ -27,8 +27,12 @@ T = TypeVar("T")
 OUT_SECONDS, LONGEST_SECONDS = 5.0, 300.0
 """How long a server is left out after it has failed, doubled with each failure after that, and at most."""
 
-_FAILED: Final = (ModelUnreachableError, ModelTimeoutError, ModelReplyError)
+_FAILED: Final = (ModelUnreachableError, ModelTimeoutError, ModelReplyError, ModelRefusedError)
 """Errors that are the server's and not the question's."""
+
+_NEXT: Final = (ModelUnreachableError, ModelRefusedError)
+"""Those of them after which the next server is asked, if no text has come; after a timeout the reader has waited long
+enough."""
 
 
 @dataclass(slots=True)
@@ -47,8 +51,8 @@ class _Server:
 class SeveralServers:
     """A `ChatModel` over the same model on several servers.
 
-    If a server cannot be reached, the next one is asked. One that dies in the middle of an answer ends it with an error
-    that names the server, since the text so far is its own.
+    If a server cannot be reached or refuses, the next one is asked. One that dies in the middle of an answer ends it
+    with an error that names the server, since the text so far is its own.
 
     Args:
         models: the model on each server, named after it.
@@ -74,6 +78,9 @@ class SeveralServers:
                 continue
             try:
                 windows.append(await server.model.context_window())
+            except NotAllowedError:
+                self._leave_out(server)
+                raise
             except _FAILED as error:
                 self._leave_out(server)
                 last = error
@@ -118,9 +125,12 @@ class SeveralServers:
                     async for piece in written:
                         begun = True
                         yield piece
+            except NotAllowedError:  # no question goes on from one that should not have been asked
+                self._leave_out(server)
+                raise
             except _FAILED as error:
                 self._leave_out(server)
-                if begun or not rest or not isinstance(error, ModelUnreachableError):
+                if begun or not rest or not isinstance(error, _NEXT):
                     raise
             else:
                 server.failures, server.out_until = 0, 0.0
@@ -134,6 +144,9 @@ class SeveralServers:
             server = rest.pop(0)
             try:
                 return await ask(server.model)
+            except NotAllowedError:
+                self._leave_out(server)
+                raise
             except _FAILED:
                 self._leave_out(server)
                 if not rest:

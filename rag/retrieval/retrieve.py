@@ -201,7 +201,7 @@ class Retriever:
             n = self._library.n_chunks_of(paper_ids)
             if n > EXACT and (depth := CANDIDATES + 2 * CANDIDATES * total // n) <= DEEPEST:
                 papers = set(paper_ids)
-                found = [hit for hit in index.search(vector, depth) if hit[0].partition(":")[0] in papers]
+                found = [hit for hit in index.nearest(vector, depth) if hit[0].partition(":")[0] in papers]
                 if len(found) >= CANDIDATES:
                     return found[:CANDIDATES], n
         among = self._library.chunk_ids(paper_ids)

@@ -108,3 +108,36 @@ def test_a_closed_library_that_is_used_again_reads_again(library, add) -> None:
     with closing(sqlite3.connect(library.folder / "library.db")) as db, db:
         db.execute("UPDATE papers SET title = 'Changed while closed'")
     assert titles(library) == ["Changed while closed"]
+
+
+def test_a_new_thread_waits_for_no_writer_and_holds_up_nobody(library, add) -> None:
+    add(1)
+    began, begun, done = threading.Event(), threading.Event(), threading.Event()
+
+    def write() -> None:
+        with library._guard:
+            began.set()
+            done.wait(20)
+
+    def ask() -> None:
+        begun.set()
+        library.papers()
+
+    threads = [threading.Thread(target=write), threading.Thread(target=ask)]
+    threads[0].start()
+    assert began.wait(20)
+    threads[1].start()
+    assert begun.wait(20)
+    threads[1].join(5)
+    alive = threads[1].is_alive()
+    done.set()
+    for thread in threads:
+        thread.join()
+    assert not alive
+
+
+def test_the_number_of_chunks_is_right_after_a_removal(library, add) -> None:
+    first, _ = add(1), add(2)
+    assert library.n_chunks() == 2
+    library.remove(first.id)
+    assert library.n_chunks() == 1

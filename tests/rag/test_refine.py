@@ -319,6 +319,8 @@ def test_an_expert_is_named_by_a_file_an_address_or_the_list(library):
     assert opened("smollm2-135m-instruct").name == "SmolLM2-135M-Instruct Q4_1"
     with pytest.raises(UnknownModelError, match="Which model at"):
         opened("http://127.0.0.1:1/v1")
+    with pytest.raises(UnknownModelError, match="on one only"):
+        opened("http://127.0.0.1:1/v1#a, http://127.0.0.1:2/v1#a")
     with pytest.raises(ModelFileError, match=r"models pull qwen2\.5-7b-instruct"):
         opened("qwen2.5-7b-instruct")
 

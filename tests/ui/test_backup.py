@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
+import os
 import shutil
 import sqlite3
 import stat
 import threading
 import zipfile
-from contextlib import closing
+import zlib
+from contextlib import closing, nullcontext
 from functools import partial
 
 import pytest
@@ -18,6 +21,7 @@ from test_postgres import everything, kept
 from chat_places import FilePlace, PostgresPlace
 from fake_embedder import HashEmbedder
 from ingest import Ingest, IngestSettings, Source, UserFacingError, ingest_pdf, open_library
+from ingest.from_zotero import FromZotero
 from ingest.repair import verify
 from two_people import pdf_about
 from ui.backup import archive, contents, copying
@@ -122,6 +126,7 @@ def test_models_come_along_if_asked(filled, tmp_path) -> None:
 
 def test_a_paper_that_is_removed_while_its_pdf_waits_to_be_copied_leaves_no_word(filled, tmp_path, monkeypatch) -> None:
     gone, stays = (paper.id for paper in filled.papers())
+    filled.keep_from_zotero(gone, FromZotero(tags=("wombat",)))
 
     def files(folder, *, models):
         filled.remove(gone)
@@ -132,7 +137,9 @@ def test_a_paper_that_is_removed_while_its_pdf_waits_to_be_copied_leaves_no_word
     done = backup(filled.folder, tmp_path / "b.zip", models=False, chats=None)
     assert (done.manifest.papers, done.lost) == (1, ())
     restore(done.file, tmp_path / "new")
-    assert b"quokka" not in (tmp_path / "new" / "library.db").read_bytes()
+    restored = (tmp_path / "new" / "library.db").read_bytes()
+    assert b"quokka" not in restored
+    assert b"wombat" not in restored, "Zotero's notes and tags"
     with opened(tmp_path / "new") as again:
         assert [paper.id for paper in again.papers()] == [stays]
         assert verify(again) == []
@@ -164,6 +171,56 @@ def test_a_file_that_goes_while_it_is_listed_is_no_fault_and_a_backup_that_fails
     with pytest.raises(ZeroDivisionError):
         backup(filled.folder, tmp_path / "there" / "b.zip", models=False, chats=None)
     assert list((tmp_path / "there").iterdir()) == [done.file]
+
+
+def test_attachments_with_any_name_come_along(filled, tmp_path) -> None:
+    for name in ("uploads/a/mine.part", "uploads/a/mine.partial", "models/x.gguf.partial", "papers/x.partial"):
+        (filled.folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (filled.folder / name).write_text(name)
+    done = backup(filled.folder, tmp_path / "b.zip", models=True, chats=None)
+    names = {one.name for one in done.manifest.files}
+    assert {name for name in names if ".part" in name} == {"uploads/a/mine.part", "uploads/a/mine.partial"}
+
+
+@pytest.mark.parametrize(("fault", "stops"), [(PermissionError, True), (FileNotFoundError, False)])
+def test_a_folder_that_cannot_be_listed_is_not_skipped_in_silence(filled, tmp_path, monkeypatch, fault, stops) -> None:
+    real = os.scandir
+
+    def scandir(place):
+        if str(place).endswith("uploads"):
+            raise fault(errno.EACCES, "No", str(place))
+        return real(place)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    with pytest.raises(fault) if stops else nullcontext():
+        backup(filled.folder, tmp_path / "b.zip", models=False, chats=None)
+    assert (tmp_path / "b.zip").exists() != stops
+
+
+def test_chats_that_are_in_neither_place_of_a_backup_stop_it(filled, tmp_path) -> None:
+    with closing(sqlite3.connect(filled.folder / "chats.db")) as db, db:
+        db.execute("CREATE TABLE threads (id TEXT)")
+    backup(filled.folder, tmp_path / "a.zip", models=False, chats=no_chats)
+    with closing(sqlite3.connect(filled.folder / "chats.db")) as db, db:
+        db.execute("INSERT INTO threads VALUES ('one')")
+    with pytest.raises(UserFacingError, match="not in Postgres"):
+        backup(filled.folder, tmp_path / "b.zip", models=False, chats=no_chats)
+
+
+def no_chats(file) -> None:
+    with closing(sqlite3.connect(file)) as db, db:
+        db.execute("CREATE TABLE threads (id TEXT)")
+
+
+def test_a_backup_is_packed_at_the_fastest_level(filled, tmp_path) -> None:
+    words = json.dumps([f"{n * n} {n}" for n in range(20_000)])
+    (filled.folder / "glossary.csv").write_text(words)
+    done = backup(filled.folder, tmp_path / "b.zip", models=False, chats=None)
+    with zipfile.ZipFile(done.file) as packed:
+        one = packed.getinfo("glossary.csv")
+        assert one.external_attr >> 16 == 0o600
+    fastest = zlib.compressobj(1, zlib.DEFLATED, -15)
+    assert one.compress_size == len(fastest.compress(words.encode()) + fastest.flush())
 
 
 def test_a_backup_goes_nowhere_where_it_would_do_harm(filled, tmp_path) -> None:
@@ -285,6 +342,22 @@ def test_nothing_is_restored_over_anything_and_a_failure_leaves_the_folder_as_it
             restore(made, target)
     assert not (tmp_path / "new").exists()
     assert not list((tmp_path / "empty").iterdir())
+
+
+def test_a_scholion_that_opens_the_folder_while_it_is_restored_is_noticed(made, tmp_path, monkeypatch) -> None:
+    folder, whole = tmp_path / "new", archive.unpack
+
+    def unpack(*args, **kwargs):
+        whole(*args, **kwargs)
+        with opened(folder):
+            pass
+
+    monkeypatch.setattr(archive, "unpack", unpack)
+    with pytest.raises(UserFacingError, match="meanwhile"):
+        restore(made, folder)
+    with opened(folder) as library:
+        assert library.papers() == []
+    assert not (folder / ".restoring").exists()
 
 
 async def test_chats_in_postgres_come_into_the_backup_as_a_file(filled, chat, tmp_path, postgres_server) -> None:

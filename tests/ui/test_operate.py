@@ -13,6 +13,7 @@ import sys
 import threading
 import time
 from contextlib import aclosing, suppress
+from dataclasses import replace
 
 import httpx
 import pytest
@@ -133,6 +134,18 @@ async def test_answers_are_counted_by_how_they_end_with_their_stages_and_tokens(
     assert of("scholion_stage_seconds_count", stage="decode") == decoded + 1
 
 
+async def test_a_draft_of_an_earlier_answer_that_is_refined_is_not_counted_again() -> None:
+    def read(role: str) -> float:
+        return of("scholion_tokens_total", role=role, direction="in") or 0
+
+    before = read("draft"), read("refinement")
+    first = make_answer()
+    refined = replace(first.drafts[0], refines=first.drafts[0])
+    async for _ in metrics.watched(events(Answered(make_answer(trace=Trace(), drafts=(*first.drafts, refined))))):
+        pass
+    assert (read("draft"), read("refinement")) == (before[0], before[1] + 812)
+
+
 def test_metrics_are_off_until_they_are_switched_on_and_only_for_this_machine(client, measured) -> None:
     assert client.get("/metrics").status_code == 404
     measured(metrics=True)
@@ -201,6 +214,19 @@ def test_a_request_keeps_the_number_that_a_proxy_gave_if_it_is_one(client, measu
     assert [row["request"] for row in seen] == numbers
     assert {(row["route"], row["status"], row["level"]) for row in seen} == {("GET /healthz", 200, "info")}
     assert all(0 < row["seconds"] < 60 for row in seen)
+
+
+def test_a_wrong_setting_of_the_log_ends_the_start_with_a_sentence(
+    tmp_path, settings_anew, monkeypatch, capsys
+) -> None:
+    from ui import __main__
+    from ui.operate.settings import settings
+
+    settings.cache_clear()
+    monkeypatch.setenv("SCHOLION_LOG", "debug")
+    monkeypatch.setenv("SCHOLION_LIBRARY", str(tmp_path))
+    assert __main__.main(["--no-browser"]) == 1
+    assert capsys.readouterr().err.startswith("The setting SCHOLION_LOG is not valid: Input should be 'text' or 'json'")
 
 
 def test_without_the_setting_no_request_is_logged(client, caplog) -> None:

@@ -217,6 +217,13 @@ async def test_a_path_is_not_taken_from_a_page(page, tmp_path, shelf_library):
         assert "no such model" in await refused(page, "test", {"model": setting})
 
 
+async def test_several_servers_are_not_taken_from_a_page(page):
+    setting = "http://127.0.0.1:9/v1#small, http://127.0.0.1:19/v1#small"
+    for role in ("drafter", "expert"):
+        assert "only one server" in await refused(page, "choose", {"role": role, "model": setting})
+    assert "only one server" in await refused(page, "test", {"model": setting})
+
+
 async def test_a_converted_model_is_listed_and_named_by_its_name_alone(page, shelf_library):
     folder = onnx_folder(shelf_library.folder / "models" / "onnx" / "local" / "Tiny-int4")
     files = (await page.get("/settings/state")).json()["files"]

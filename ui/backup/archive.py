@@ -82,11 +82,12 @@ class Writer:
         with file:
             if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
                 return False
-            kind = zipfile.ZIP_STORED if name.lower().endswith(_STORED) else zipfile.ZIP_DEFLATED
-            about = zipfile.ZipInfo(name)
-            about.compress_type, about.external_attr = kind, 0o600 << 16
+            stored = name.lower().endswith(_STORED)
+            self._archive.compression = zipfile.ZIP_STORED if stored else zipfile.ZIP_DEFLATED
             digest, size = hashlib.sha256(), 0
-            with self._archive.open(about, "w", force_zip64=True) as target:
+            with self._archive.open(
+                name, "w", force_zip64=True
+            ) as target:  # by name, so that the archive's level counts
                 while piece := file.read(PIECE):
                     target.write(piece)
                     digest.update(piece)
@@ -98,7 +99,8 @@ class Writer:
     def finish(self, **facts: Any) -> Manifest:
         """Add the manifest, which makes the backup whole."""
         manifest = Manifest(format=FORMAT, files=tuple(self.files), **facts)
-        self._archive.writestr(MANIFEST, json.dumps(to_json(manifest), indent=0))
+        text = json.dumps(to_json(manifest), indent=0)
+        self._archive.writestr(MANIFEST, text, compress_type=zipfile.ZIP_DEFLATED)
         return manifest
 
 

@@ -23,8 +23,10 @@ _NOT_KEPT = re.compile(
     r"|chats\.moving\.db"
     rf"|({'|'.join(map(re.escape, DATABASES))})-(wal|shm|journal)"
 )
-_PART = re.compile(r"\..*|.*\.part(ial)?")
-"""Files that are still being written; what a person hides is left out with them."""
+_HIDDEN = re.compile(r"\..*")
+"""Files that are still being written, and what a person hides."""
+_PART = re.compile(r".*\.part(ial)?")
+"""Files that are still being written, in places where Scholion names them so; an attachment may have any name."""
 _FOREIGN = re.compile(r"[\\:]")
 """Separators on Windows."""
 
@@ -32,7 +34,9 @@ _FOREIGN = re.compile(r"[\\:]")
 def belongs(name: str, *, models: bool = True) -> bool:
     """Whether a file of the library belongs in a backup; `name` is relative to the folder, with `/`."""
     parts = name.split("/")
-    if any(_PART.fullmatch(part) for part in parts) or _NOT_KEPT.fullmatch(parts[0]):
+    if any(_HIDDEN.fullmatch(part) for part in parts) or _NOT_KEPT.fullmatch(parts[0]):
+        return False
+    if (len(parts) == 1 or parts[0] in (PAPERS, MODELS)) and any(_PART.fullmatch(part) for part in parts):
         return False
     return models or parts[0] != MODELS
 
@@ -49,10 +53,16 @@ def files(folder: Path, *, models: bool) -> Iterator[tuple[str, Path]]:
     """Everything of the library but its databases: names relative to the folder, and where they are, in order.
 
     Links to folders are followed, because `papers/` may be on another disk.
+
+    Raises:
+        OSError: a folder cannot be listed.
     """
     seen: set[tuple[int, int]] = set()
-    for root, folders, names in os.walk(folder, followlinks=True):
-        state = Path(root).stat()
+    for root, folders, names in os.walk(folder, followlinks=True, onerror=_unless_gone):
+        try:
+            state = Path(root).stat()
+        except FileNotFoundError:
+            continue
         if (state.st_dev, state.st_ino) in seen:  # a link that leads back
             folders.clear()
             continue
@@ -63,3 +73,8 @@ def files(folder: Path, *, models: bool) -> Iterator[tuple[str, Path]]:
             inside = (here / name).as_posix()
             if belongs(inside, models=models) and inside not in DATABASES:
                 yield inside, Path(root, name)
+
+
+def _unless_gone(error: OSError) -> None:
+    if not isinstance(error, FileNotFoundError):
+        raise error

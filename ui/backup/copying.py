@@ -64,6 +64,8 @@ def backup(
     now = datetime.now(UTC)
     file = file / f"scholion-{now:%Y%m%d-%H%M%S}.zip" if file.is_dir() else file
     _check(folder, file)
+    if chats is not None:
+        _check_moved(folder / CHATS)
     with TemporaryDirectory(dir=file.parent, prefix=f".{file.name}.") as name, archive.writing(file) as out:
         aside = Path(name)
         wanted = [one for one in contents.DATABASES if one != CHATS or chats is None]
@@ -105,6 +107,14 @@ def _check(folder: Path, file: Path) -> None:
         raise BackupError("A backup cannot be in the library that it is of.", "Choose another disk.")
 
 
+def _check_moved(chats: Path) -> None:
+    if chats.is_file() and chats.stat().st_size and snapshot.rows(chats, "threads"):
+        raise BackupError(
+            f"{CHATS} has chats that are not in Postgres.",
+            "Run `python -m ui chats move --to postgres`, or move chats.db away.",
+        )
+
+
 def _settle(
     folder: Path, catalogue: Path, known: set[str], out: archive.Writer, tell: Callable[[int], object]
 ) -> list[str]:
@@ -139,6 +149,7 @@ def restore(file: Path, folder: Path, *, tell: Callable[[int], object] = lambda 
         placed: list[Path] = []
         try:
             archive.unpack(file, opened, manifest, stage, tell=tell)
+            _check_alone(folder)
             for path in sorted(stage.iterdir(), key=lambda path: (path.name == CATALOGUE, path.name)):
                 path.rename(folder / path.name)
                 placed.append(folder / path.name)
@@ -152,6 +163,14 @@ def restore(file: Path, folder: Path, *, tell: Callable[[int], object] = lambda 
                     folder.rmdir()
             raise
     return manifest
+
+
+def _check_alone(folder: Path) -> None:
+    if [path.name for path in folder.iterdir()] != [STAGE]:
+        raise BackupError(
+            f"Something else wrote to {folder} meanwhile, so nothing was restored.",
+            "Stop Scholion and restore again, into a new folder.",
+        )
 
 
 def _check_space(folder: Path, needed: int) -> None:

@@ -8,7 +8,8 @@ from __future__ import annotations
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Final
 
-from rag.answer import QUOTED_ANSWER, Answered, Queued
+from rag.answer import Answered, Queued
+from rag.insight.figures import written_for
 from ui.operate.exposition import Histogram, Metric, text_of
 
 if TYPE_CHECKING:
@@ -76,10 +77,10 @@ def _note(answer: Answer) -> None:
         stage_seconds.observe(span.seconds, span.name)
     if answer.trace.seconds is not None:
         answer_seconds.observe(answer.trace.seconds)
-    for draft in answer.drafts:
+    for draft in written_for(answer):
         role = "refinement" if draft.refines else "draft"
         if draft.usage is not None:
             tokens.add(role, "in", n=draft.usage.input_tokens)
             tokens.add(role, "out", n=draft.usage.output_tokens)
-        elif draft.model != QUOTED_ANSWER:  # which no model wrote
+        else:
             uncounted.add(role)

@@ -26,7 +26,8 @@ class OperateSettings(BaseSettings):
     log: Literal["text", "json"] = Field(
         default="text",
         description="How the log is written: `text` has warnings and errors, `json` also has a line for each request, "
-        "all with request ids, and no names or texts (docs/operate.md).",
+        "all with request ids (docs/operate.md). The line of a request has no names; warnings and errors may name "
+        "files and servers.",
     )
     finish_seconds: float = Field(
         default=0.0,

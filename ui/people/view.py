@@ -16,7 +16,7 @@ from ingest.ledger import Entry, Ledger
 from ingest.metadata import Description
 from ingest.tags import clean
 from ingest.terminal import all_well_formed
-from ingest.vectors import EXACT
+from ingest.vectors import DEEPEST, EXACT
 from ui.people.store import NOT_YOURS, NotYoursError
 
 if TYPE_CHECKING:
@@ -212,7 +212,7 @@ class View(Library):
         if paper_id is not None:
             return self._whole.n_chunks(paper_id) if self._sees(paper_id) else 0
         among = self._narrowed(None)
-        return self._whole.n_chunks() if among is None else len(self._whole.chunk_ids(among))
+        return self._whole.n_chunks() if among is None else self._whole.n_chunks_of(among)
 
     def n_chunks_of(self, paper_ids: Sequence[str]) -> int:
         """As of `Library`, of what is seen."""
@@ -526,6 +526,22 @@ class SeenVectors:
         if len(kept) >= k or len(nearest) < wide:
             return kept[:k]
         return self._whole.search(query, k, among=self._view.chunk_ids())
+
+    def nearest(self, query: Vectors, depth: int) -> list[tuple[str, float]]:
+        """Those that are seen of the nearest of all: of these, more are asked for the smaller the part that is seen.
+
+        Nothing if that would be too many; then whoever asks has to name what they look for.
+        """
+        wide = depth * self._whole.count() // max(1, self._view.n_chunks())
+        if wide > DEEPEST:
+            return []
+        nearest = self._whole.nearest(query, max(depth, wide))
+        seen = set(self._view.of_seen(name for name, _ in nearest))
+        return [one for one in nearest if one[0] in seen]
+
+    def count(self) -> int:
+        """Of what is seen."""
+        return self._view.n_chunks()
 
     def close(self) -> None:
         """Nothing: the index is the library's."""

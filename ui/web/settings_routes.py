@@ -20,7 +20,7 @@ from rag.models.onnx.folder import converted
 from rag.models.open import open_model
 from rag.models.registry import load
 from rag.models.replies import checked_key
-from rag.models.resolve import FOLDER, ModelServer, resolve
+from rag.models.resolve import FOLDER, ModelServer, addresses, resolve
 from rag.models.trial import QUESTION, payload_for, tried
 from rag.privacy import Gate, consent_facts
 from rag.privacy.consent import as_agreed, seal
@@ -145,6 +145,10 @@ async def _known(setting: str) -> Any:
     """
     folder = core.library().folder
     registry = await asyncio.to_thread(load, folder)
+    if len(addresses(setting)) > 1:
+        raise UnknownModelError(
+            "Here, only one server can be chosen.", "Several can be listed in `.env` (docs/scale.md)."
+        )
     if "://" not in setting and registry.card(setting) is None and not _is_file_in_models(setting):
         raise UnknownModelError("There is no such model here.", "Reload the page.")
     found = await asyncio.to_thread(resolve, setting, registry=registry, library=folder)

@@ -6,13 +6,13 @@ from contextlib import aclosing
 
 import pytest
 
-from rag.errors import ModelError, ModelUnreachableError
+from rag.errors import ModelError, ModelUnreachableError, NotAllowedError
 from rag.models.chat import Completion, EndpointChatModel, fixed
 from rag.models.open import open_model
 from rag.models.resolve import addresses
 from rag.models.several import LONGEST_SECONDS, OUT_SECONDS, SeveralServers
 from rag.privacy.destination import Endpoint
-from stub_server import DONE, delta, http, serving
+from stub_server import DONE, delta, http, refusal, serving
 
 QUESTION = [{"role": "user", "content": "What is the capital of France?"}]
 WHOLE = http(delta("Par") + delta("is.") + delta(None, "stop") + DONE)
@@ -65,6 +65,31 @@ async def test_one_that_is_not_there_costs_no_question() -> None:
         assert await model.context_window() == 4096
         assert await model.count_tokens(QUESTION) > 0
         assert await model.is_here()
+
+
+@pytest.mark.parametrize("status", ["404 Not Found", "401 Unauthorized", "429 Too Many Requests", "503 Busy"])
+async def test_one_that_refuses_draws_no_questions(status) -> None:
+    async with serving(refusal(status, "No.")) as refuses, serving(WHOLE) as there:
+        model = several(refuses, there)
+        assert [await ask(model) for _ in range(3)] == ["Paris."] * 3
+        assert len(there.requests) == 3
+        assert model._servers[0].failures == 1, "it is left out"
+
+
+async def test_one_that_passes_questions_on_is_left_out_and_the_question_ends() -> None:
+    class PassesOn:
+        name = "passes on"
+
+        async def stream(self, *args, **kwargs):
+            raise NotAllowedError("It does not run here.")
+            yield
+
+    async with serving(WHOLE) as there:
+        model = several(there)
+        model._servers.insert(0, type(model._servers[0])(PassesOn()))
+        with pytest.raises(NotAllowedError):
+            await ask(model)
+        assert await ask(model) == "Paris."
 
 
 async def test_the_least_busy_is_asked() -> None:

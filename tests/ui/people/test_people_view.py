@@ -20,6 +20,7 @@ from ingest.vectors import VectorIndex
 from pdfs import column, write_pdf
 from rag import Answered, RagSettings, Retrieved
 from rag.privacy.gate import Gate
+from rag.retrieval.retrieve import Retriever
 from two_people import SECRET, pdf_about
 from ui.people import rules
 from ui.people.store import NotYoursError
@@ -97,6 +98,29 @@ async def test_a_search_that_finds_mostly_what_is_hidden_looks_on(two, views, mo
     found = [name for name, _ in his.vectors.search(vector, 1)]
     assert found
     assert found[0].startswith(two.shared)
+
+
+async def test_a_large_scope_of_somebody_who_does_not_see_all_is_not_named_chunk_by_chunk(
+    two, views, monkeypatch
+) -> None:
+    _, his = views
+    embedder, question = HashEmbedder(), f"How was the {SECRET} measured?"
+
+    def search():
+        found = Retriever(his, embedder).search(question, embedder.embed_query(question), k=3, paper_ids=[two.shared])
+        return [(one.chunk.id, one.score) for one in found.passages]
+
+    monkeypatch.setattr("rag.retrieval.retrieve.CANDIDATES", 1)
+    monkeypatch.setattr("rag.retrieval.retrieve.EXACT", 0)
+    named = []
+    real = View.chunk_ids
+    monkeypatch.setattr(View, "chunk_ids", lambda self, ids=None: named.append(ids) or real(self, ids))
+    quick = search()
+    assert quick
+    assert named == []
+    monkeypatch.setattr("ui.people.view.DEEPEST", 0)
+    assert search() == quick
+    assert named == [[two.shared]], "too deep, so they are named"
 
 
 async def test_another_person_changes_nothing_of_it(two, views) -> None:
