@@ -79,7 +79,7 @@ def test_a_conversion_that_is_killed_leaves_nothing(made, tmp_path):
         if step == "building":
             [child.kill() for child in psutil.Process().children() if "rag.models.onnx.build" in child.cmdline()]
 
-    with pytest.raises(ConversionError, match=r"was not enough memory|could not be converted"):
+    with pytest.raises(ConversionError, match="There was not enough memory"):
         convert(made, kill)
     assert left(tmp_path / "library") == []
 
@@ -100,6 +100,39 @@ def test_a_result_that_is_not_like_its_source_is_not_kept(made, tmp_path, monkey
     with pytest.raises(ConversionError, match="was not kept: its tokenizer or chat template"):
         convert(made)
     assert left(tmp_path / "library") == []
+
+
+def test_two_conversions_to_one_folder_do_not_disturb_each_other(made, tmp_path, monkeypatch):
+    def in_child(_, making, __):
+        (making / "model.onnx").write_bytes(b"half")
+        with pytest.raises(ConversionError, match="is being converted already"):
+            convert(made)
+        assert left(tmp_path / "library") == [f".{made.target.name}.lock", "model.onnx"]
+        return {}["stop"]
+
+    monkeypatch.setattr(converting, "_in_child", in_child)
+    for _ in range(2):
+        with pytest.raises(KeyError):
+            convert(made)
+        assert left(tmp_path / "library") == []
+
+
+@pytest.mark.parametrize(
+    ("last", "code", "said", "sentence"),
+    [
+        ({}, -9, "", "not enough memory"),
+        ({}, -6, "what(): std::bad_alloc", "not enough memory"),
+        (
+            {"error": "[enforce fail] DefaultCPUAllocator: can't allocate", "kind": "RuntimeError"},
+            0,
+            "",
+            "not enough mem",
+        ),
+        ({"error": "no such key", "kind": "KeyError"}, 0, "allocator", "could not be converted"),
+    ],
+)
+def test_a_lack_of_memory_is_told(made, last, code, said, sentence):
+    assert sentence in str(converting._failure(made, last, code=code, said=said))
 
 
 def test_what_is_left_of_a_conversion_that_was_killed_with_its_parent_is_removed(made, tmp_path, monkeypatch):
