@@ -260,7 +260,8 @@ def _in_child(made: Plan, making: Path, tell: Callable[[str], None]) -> dict[str
 
 def _failure(made: Plan, last: dict[str, Any], *, code: int, said: str) -> ConversionError | ModelFileError:
     name, error = made.source.name, str(last.get("error", ""))
-    if code == _KILLED or last.get("kind") == "MemoryError" or re.search("alloc", error or said, re.IGNORECASE):
+    killed = code == _KILLED and not error
+    if killed or last.get("kind") == "MemoryError" or re.search("alloc", error or said, re.IGNORECASE):
         return ConversionError(
             f"There was not enough memory to convert {name}.", "Close other programs, or convert a smaller model."
         )
