@@ -185,7 +185,8 @@ class Writer:
                 yield waiting
                 waiting = Piece()
             if slot.n_written < most:
-                self._append(slot, [token])
+                slot.generator.append_tokens([token])
+                slot.ids.append(token)
         waiting.text += text.rest()
         yield waiting
         yield End(
@@ -207,18 +208,10 @@ class Writer:
             slot.generator.rewind_to(keep)
             del slot.ids[keep:]
         for start in range(keep, len(ids), READ_AT_ONCE):
-            self._append(slot, ids[start : start + READ_AT_ONCE])
+            some = list(ids[start : start + READ_AT_ONCE])
+            slot.generator.append_tokens(np.asarray(some, dtype=np.int32))
+            slot.ids += some
             yield
-
-    @staticmethod
-    def _append(slot: Slot, ids: Sequence[int]) -> None:
-        try:
-            slot.generator.append_tokens(np.asarray(ids, dtype=np.int32))
-        except Exception:  # what the cache holds now is unknown
-            slot.ids.clear()
-            slot.generator.rewind_to(0)
-            raise
-        slot.ids += ids
 
     @staticmethod
     def _logits(slot: Slot) -> np.ndarray[Any, Any]:
