@@ -6,9 +6,10 @@ The model is the embedded drafter. Missing conversions are made first, with `rag
 (default: evaluations/onnx). All run in the same way: a prompt of about 350 tokens, none of it from a cache, then
 TOKENS tokens at temperature 0. One round asks each once, in a random order; the ratios are within a round, so that
 what else the machine does in it touches both. *reading* and *writing* are measured by each engine's own process.
-*memory* is its process; for PyTorch what this process gained by loading. *same text*: of PROMPTS prompts, how many
+*memory* is its process after all rounds; for PyTorch what this process has gained until then. *whole* is reading and
+TOKENS tokens at the speed of writing, because a text may end sooner. *same text*: of PROMPTS prompts, how many
 have the same 32 tokens as PyTorch's. *perplexity*: of a fixed text, by the same weights; not told for llama.cpp,
-whose server does not say the probabilities of a prompt. Writes FOLDER/before-after.json and .svg.
+whose server does not say the probabilities of a prompt, and the plain graphs. Writes FOLDER/before-after.json and .svg.
 """
 
 from __future__ import annotations
@@ -82,7 +83,7 @@ async def round_of(contenders: list[Contender], *, tokens: int) -> None:
         assert end.server
         contender.reading.append(end.server.reading_seconds)
         contender.writing.append(end.server.writing_seconds / end.server.written_tokens)
-        contender.total.append(end.server.reading_seconds + end.server.writing_seconds)
+        contender.total.append(contender.reading[-1] + tokens * contender.writing[-1])  # one may end its text sooner
 
 
 def converted(folder: Path, precision: str) -> Path:
@@ -164,15 +165,13 @@ def plot(contenders: list[Contender], *, tokens: int) -> str:
     return head + style + svg[end:]
 
 
-async def measure(options: argparse.Namespace) -> None:  # noqa: C901 - one measurement, in order
+async def measure(options: argparse.Namespace) -> None:  # noqa: C901, PLR0912 - one measurement, in order
     random.seed(20261130)
     out: Path = options.out
     folders = {precision: converted(out, precision) for precision in ("fp32", "int8", "int4")}
     process, before = psutil.Process(), psutil.Process().memory_info().rss
     torch_model = TransformersChatModel(str(embedded_drafter()), threads=options.threads)
     contenders = [Contender(BASE, torch_model)]
-    await ask(contenders[0], ASKED, tokens=4)
-    contenders[0].memory = process.memory_info().rss - before
 
     def add(name: str, server: LocalServer, folder: Path | None = None) -> None:
         model = EndpointChatModel(server.connect, name=name, timeout=600, extra=NO_CACHE)
@@ -182,7 +181,7 @@ async def measure(options: argparse.Namespace) -> None:  # noqa: C901 - one meas
     add("llama.cpp, Q4_1", LocalServer(embedded_drafter(), **options_of))
     for precision, folder in folders.items():
         add(f"ONNX Runtime, {precision}", OnnxServer(folder, **options_of), folder)
-        add(f"ONNX Runtime, {precision}, plain graph", OnnxServer(folder, **options_of, optimised=False), folder)
+        add(f"ONNX Runtime, {precision}, plain graph", OnnxServer(folder, **options_of, optimised=False))
     began = time.monotonic()
     try:
         for one in contenders:
@@ -191,8 +190,11 @@ async def measure(options: argparse.Namespace) -> None:  # noqa: C901 - one meas
             await round_of(contenders, tokens=options.tokens)
             print(f"round {number + 1} of {options.repeats}: {time.monotonic() - began:.0f} s", flush=True)
         for one in contenders:
-            if one.server and one.server.pid:
+            if not one.server:
+                one.memory = process.memory_info().rss - before
+            elif one.server.pid:
                 one.memory = psutil.Process(one.server.pid).memory_info().rss
+        for one in contenders:
             for prompt in PROMPTS[: options.prompts]:
                 one.texts.append((await ask(one, [{"role": "user", "content": prompt}], tokens=32))[0])
     finally:
@@ -202,14 +204,12 @@ async def measure(options: argparse.Namespace) -> None:  # noqa: C901 - one meas
     tokenizer, network = torch_model._load()  # noqa: SLF001
     ids = text_ids(tokenizer)
     contenders[0].perplexity = perplexity_torch(network, ids)
-    known: dict[Path, float] = {}
     for one in contenders:
         if one.folder:
-            known[one.folder] = known.get(one.folder) or perplexity_onnx(one.folder, ids)
-            one.perplexity = known[one.folder]
-    threads = options.threads or os.cpu_count()
+            one.perplexity = perplexity_onnx(one.folder, ids)
     print(
-        f"\n{options.repeats} rounds, {options.tokens} tokens, {threads} threads; × PyTorch's speed: median (range)\n"
+        f"\n{options.repeats} rounds, {options.tokens} tokens, {options.threads} threads; "
+        "× PyTorch's speed: median (range)\n"
     )
     print(table(contenders, prompts=options.prompts))
     rows = [
@@ -226,7 +226,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--tokens", type=int, default=64)
     parser.add_argument("--prompts", type=int, default=20)
-    parser.add_argument("--threads", type=int, help="of each engine (default: what each takes by itself)")
+    parser.add_argument("--threads", type=int, default=os.cpu_count() or 1, help="of each engine (default: all cores)")
     parser.add_argument("--out", type=Path, default=ROOT / "evaluations" / "onnx")
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)

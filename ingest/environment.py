@@ -38,11 +38,13 @@ LAUNCHER = {
 }  # fmt: skip
 """What `python -m ui` sets itself, each time: Chainlit can be told these things in no other way."""
 
+_NO_TELEMETRY = "ORT_DISABLE_TELEMETRY"  # ONNX Runtime reads it while it loads; its own function comes too late
+
 OFFLINE = {
     "HF_HUB_OFFLINE": "1",
     "TRANSFORMERS_OFFLINE": "1",
     "ANONYMIZED_TELEMETRY": "False",
-    "ORT_DISABLE_TELEMETRY": "1",  # ONNX Runtime reads it while it loads; its own function comes too late
+    _NO_TELEMETRY: "1",
 }
 """What keeps libraries from asking the network."""
 
@@ -58,8 +60,12 @@ _EVERY_CHILD = ("PATH", "LANG", "LC_ALL", "LC_CTYPE", "SYSTEMROOT", "TEMP", "TMP
 
 
 def for_child(*names: str, **more: str) -> dict[str, str]:
-    """The whole environment of a child process: what every program needs, the variables `names`, and `more`."""
-    return {name: os.environ[name] for name in (*_EVERY_CHILD, *names) if name in os.environ} | more
+    """The whole environment of a child process: what every program needs, the variables `names`, and `more`.
+
+    ONNX Runtime's telemetry is off in each of them.
+    """
+    told = {name: os.environ[name] for name in (*_EVERY_CHILD, *names) if name in os.environ}
+    return told | {_NO_TELEMETRY: "1"} | more
 
 
 def shut_out(*, but: str | None = None) -> dict[str, str]:

@@ -123,7 +123,7 @@ async def test_the_models_process_has_only_the_variables_that_it_needs(monkeypat
         names = {line.partition(b"=")[0].decode() for line in raw.split(b"\0") if line}
     finally:
         await server.close()
-    allowed = {*environment._EVERY_CHILD, *environment.GRAPHICS, "PYTHONUNBUFFERED"}
+    allowed = {*environment._EVERY_CHILD, *environment.GRAPHICS, "PYTHONUNBUFFERED", "ORT_DISABLE_TELEMETRY"}
     assert names <= allowed
-    assert {"PATH", "CUDA_VISIBLE_DEVICES"} <= names
+    assert {"PATH", "CUDA_VISIBLE_DEVICES", "ORT_DISABLE_TELEMETRY"} <= names
     assert b"secret" not in raw

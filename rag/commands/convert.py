@@ -2,33 +2,34 @@
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import json
+import shlex
 import sys
 import time
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import psutil
 
 from ingest import UserFacingError
+from rag.errors import ModelFileError
 from rag.models.chat import Completion, EndpointChatModel
 from rag.models.local import embedded_drafter
 from rag.models.machine import in_words, this_machine
 from rag.models.onnx.check import PROMPTS
 from rag.models.onnx.convert import BUILT_FOR, convert, plan
-from rag.models.onnx.folder import PROVIDERS
+from rag.models.onnx.folder import PROVIDERS, named
 from rag.models.onnx.server import OnnxServer
 from rag.models.onnx.source import read_source
-from rag.models.resolve import pulled_path
+from rag.models.resolve import ModelFile, resolve
 from rag.sanitise import printable
 
 if TYPE_CHECKING:
-    import argparse
-
     from rag.models.onnx.convert import Converted, Plan
-    from rag.models.registry import Registry
+    from rag.models.registry import ModelCard, Registry
 
 EMBEDDED = "embedded"
 """Names the embedded drafter."""
@@ -51,13 +52,23 @@ def add_to(action: Any) -> None:
     sub.add_argument("--to", type=Path, metavar="FOLDER", help="the new folder (default: in the library's models/onnx)")
     sub.add_argument("--licence", metavar="NAME", help="the model's licence, if its files do not state it")
     text = f"prompts to compare with the source, 0 to {len(PROMPTS)} (default: 5)"
-    sub.add_argument("--prompts", type=int, default=5, metavar="N", help=text)
+    sub.add_argument("--prompts", type=_prompts, default=5, metavar="N", help=text)
     sub.add_argument("--json", action="store_true", help="print results as JSON")
 
 
+def _prompts(text: str) -> int:
+    if not 0 <= (number := int(text)) <= len(PROMPTS):
+        raise argparse.ArgumentTypeError(f"must be 0 to {len(PROMPTS)}")
+    return number
+
+
 def _convert(registry: Registry, library: Path, options: argparse.Namespace) -> int:
+    place, card = _place(options.source, registry, library)
+    source = read_source(place)
+    if card and card.licence:  # we have read it, so a file that says less or otherwise does not count
+        source = replace(source, licence=card.licence.name)
     made = plan(
-        read_source(_place(options.source, registry, library)),
+        source,
         library=library,
         precision=options.precision,
         provider=options.provider,
@@ -71,29 +82,30 @@ def _convert(registry: Registry, library: Path, options: argparse.Namespace) -> 
     running, problem = None, None
     if made.provider == "cpu":  # another one may not be on this machine
         try:
-            running = asyncio.run(_tried(done.folder))
+            running = asyncio.run(_tried(done.folder, context=min(2048, source.context_window or 2048)))
         except UserFacingError as error:
             problem = str(error)
     if options.json:
         row = asdict(done) | {"folder": str(done.folder), "running": running, "problem": problem}
         print(json.dumps(row, ensure_ascii=False, indent=1))
     else:
-        print(printable(_after(made, done, running)))
+        print(printable(_after(made, done, running, setting=_setting(done.folder, library))))
     if problem:
         print(printable(f"It is written, but did not run: {problem}"), file=sys.stderr)
     return int(problem is not None)
 
 
-def _place(text: str, registry: Registry, library: Path) -> Path:
-    """The file or folder that `SOURCE` names."""
+def _place(text: str, registry: Registry, library: Path) -> tuple[Path, ModelCard | None]:
+    """The file or folder that `SOURCE` names, with its card if it is a name from the registry."""
     if text == EMBEDDED:
-        return embedded_drafter()
-    card = registry.card(text)
-    path = pulled_path(card, library) if card else None
-    if path and path.exists():
-        return path
+        return embedded_drafter(), None
+    if card := registry.card(text):
+        found = resolve(text, registry=registry, library=library)
+        if not isinstance(found, ModelFile):
+            raise ModelFileError(f"{text} is a service, which has no file.", "Choose a model that runs here.")
+        return found.path, card
     inside = library / "models" / text
-    return inside if "/" not in text and not Path(text).exists() and inside.exists() else Path(text)
+    return inside if "/" not in text and not Path(text).exists() and inside.exists() else Path(text), None
 
 
 def _before(made: Plan) -> str:
@@ -101,15 +113,17 @@ def _before(made: Plan) -> str:
     kind = "GGUF file" if source.is_gguf else "Hugging Face folder"
     minutes = max(1, round(made.seconds / 60))
     size, free = f"{source.parameters / 1e6:,.0f} M parameters", in_words(machine.ram_available)
-    lines = (
+    lines = [
         f"{source.name}: {kind}, {source.family}, {size}, {in_words(source.n_bytes)}, licence {made.licence}",
         f"  to {made.precision} for {PROVIDERS[made.provider]}: about {in_words(made.size)}, in {made.target}",
         f"  takes about {minutes} min, {in_words(made.memory)} of memory ({free} free), {in_words(made.disk)} of disk",
-    )
+    ]
+    if machine.ram_available is not None and made.memory > machine.ram_available:
+        lines.append("  that is more memory than is free: it may fail")
     return "\n".join(lines)
 
 
-def _after(made: Plan, done: Converted, running: dict[str, Any] | None) -> str:
+def _after(made: Plan, done: Converted, running: dict[str, Any] | None, *, setting: str) -> str:
     peak = f", {in_words(done.peak_memory)} of memory at most" if done.peak_memory else ""
     share = done.size / made.source.n_bytes
     lines = [f"Converted in {done.seconds:.0f} s{peak}: {in_words(done.size)} ({share:.2f} × the source)"]
@@ -127,20 +141,19 @@ def _after(made: Plan, done: Converted, running: dict[str, Any] | None) -> str:
             f"  runs as {running['name']}: loaded in {running['loaded_seconds']:.1f} s, "
             f"{in_words(running['memory'])} of memory"
         )
-    lines += [
-        f"In {done.folder}",
-        f"To use it: SCHOLION_DRAFTER={done.folder.name if _in_library(done) else done.folder}",
-    ]
+    lines += [f"In {done.folder}", f"To use it: SCHOLION_DRAFTER={setting}"]
     return "\n".join(lines)
 
 
-def _in_library(done: Converted) -> bool:
-    return done.folder.parent.parent.name == "onnx"
+def _setting(folder: Path, library: Path) -> str:
+    """What names it, for a shell: its name in the library, else its path."""
+    found = named(folder.name, library)
+    return shlex.quote(folder.name if found and found.samefile(folder) else str(folder))
 
 
-async def _tried(folder: Path) -> dict[str, Any]:
+async def _tried(folder: Path, *, context: int) -> dict[str, Any]:
     """Load it once as the app does, and let it write a few words."""
-    server = OnnxServer(folder, context=2048, slots=1, threads=None)
+    server = OnnxServer(folder, context=context, slots=1, threads=None)
     try:
         began = time.monotonic()
         await server.connect()

@@ -194,12 +194,12 @@ class LocalServer:
             return ModelUnreachableError(
                 f"{self.name} did not load within {START_SECONDS:.0f} seconds.", "Choose a smaller model."
             )
-        text = "\n".join(log)
+        text = "\n".join([*log, reply.get("error", "")])
         if re.search(r"alloc|out of memory|bad_alloc", text, re.IGNORECASE):
             return ModelUnreachableError(
                 f"There is not enough memory to load {self.name}.", "Choose a smaller model or a smaller context."
             )
-        if "error" in reply and self.UNLOADABLE.search(text + reply["error"]):
+        if "error" in reply and self.UNLOADABLE.search(text):
             return self._unloadable(reply["error"])
         last = reply.get("error") or (log[-1] if log else "no message")
         return ModelUnreachableError(

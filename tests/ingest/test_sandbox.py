@@ -357,6 +357,7 @@ def test_the_child_gets_no_secrets_and_no_descriptors(stand_in, good, tmp_path, 
         "OMP_NUM_THREADS",
         "OMP_THREAD_LIMIT",
         "OPENBLAS_NUM_THREADS",
+        "ORT_DISABLE_TELEMETRY",
     }
     assert files == []
     assert modules == []

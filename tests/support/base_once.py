@@ -32,8 +32,11 @@ def read_once(patched: pytest.MonkeyPatch) -> None:
         patched.setattr(kind, "from_pretrained", read)
 
 
-def cut(model: Path, layers: int, out: Path) -> Path:
-    """The first layers of a GGUF model as one of its own: its words mean nothing, but it learns and is served alike."""
+def cut(model: Path, layers: int, out: Path, *, words: int | None = None) -> Path:
+    """The first layers of a GGUF model as one of its own: its words mean nothing, but it learns and is served alike.
+
+    With `words`, it has only the first ones of its vocabulary, so that it is read sooner.
+    """
     whole = gguf.GGUFReader(model)
     family = whole.fields["general.architecture"].contents()
     short = gguf.GGUFWriter(out, family)
@@ -41,12 +44,20 @@ def cut(model: Path, layers: int, out: Path) -> Path:
         if name.startswith("GGUF.") or name == "general.architecture":
             continue
         value = layers if name == f"{family}.block_count" else field.contents()
+        if name in {"tokenizer.ggml.tokens", "tokenizer.ggml.token_type"}:
+            value = value[:words]
+        elif name == f"{family}.vocab_size":
+            value = words or value
+        elif name == "tokenizer.ggml.merges" and words:
+            known = set(whole.fields["tokenizer.ggml.tokens"].contents()[:words])
+            value = [merge for merge in value if merge.replace(" ", "") in known]
         of = field.types[1] if len(field.types) > 1 else None
         short.add_key_value(name, value, field.types[0], sub_type=of)
     for tensor in whole.tensors:
         block = re.match(r"blk\.(\d+)\.", tensor.name)
         if block is None or int(block[1]) < layers:
-            short.add_tensor(tensor.name, tensor.data, raw_dtype=tensor.tensor_type)
+            data = tensor.data[:words] if tensor.name == "token_embd.weight" else tensor.data
+            short.add_tensor(tensor.name, data, raw_dtype=tensor.tensor_type)
     short.write_header_to_file()
     short.write_kv_data_to_file()
     short.write_tensors_to_file()

@@ -224,7 +224,7 @@ async def test_several_servers_are_not_taken_from_a_page(page):
     assert "only one server" in await refused(page, "test", {"model": setting})
 
 
-async def test_a_converted_model_is_listed_and_named_by_its_name_alone(page, shelf_library):
+async def test_a_converted_model_is_listed_and_named_by_its_name_alone(page, shelf_library, monkeypatch):
     folder = onnx_folder(shelf_library.folder / "models" / "onnx" / "local" / "Tiny-int4")
     files = (await page.get("/settings/state")).json()["files"]
     (row,) = [row for row in files if row["setting"] == "Tiny-int4"]
@@ -233,6 +233,10 @@ async def test_a_converted_model_is_listed_and_named_by_its_name_alone(page, she
         assert "no such model" in await refused(page, "choose", {"role": "drafter", "model": path})
     said = await refused(page, "choose", {"role": "drafter", "model": "Tiny-int4"})
     assert "Tiny-int4" in said, "it was tried: there is no model in it"
+    from ui.web import settings_routes
+
+    monkeypatch.setattr(settings_routes, "missing", lambda *_: ["onnxruntime_genai"])
+    assert "`make onnx`" in await refused(page, "choose", {"role": "drafter", "model": "Tiny-int4"})
 
 
 async def test_values_are_changed_kept_and_undone_or_refused_in_words(page, shelf_library):

@@ -12,15 +12,16 @@ from pydantic import ValidationError
 
 from ingest import UserFacingError
 from rag.choices import Choices, Server
-from rag.errors import ModelUnreachableError, NotAllowedError, QuestionError, UnknownModelError
+from rag.errors import ModelFileError, ModelUnreachableError, NotAllowedError, QuestionError, UnknownModelError
 from rag.keys import Keys
 from rag.models.local import embedded_drafter
 from rag.models.machine import this_machine
-from rag.models.onnx.folder import converted
+from rag.models.onnx import INSTALL, missing
+from rag.models.onnx.folder import converted, is_onnx
 from rag.models.open import open_model
 from rag.models.registry import load
 from rag.models.replies import checked_key
-from rag.models.resolve import FOLDER, ModelServer, addresses, resolve
+from rag.models.resolve import FOLDER, ModelFile, ModelServer, addresses, resolve
 from rag.models.trial import QUESTION, payload_for, tried
 from rag.privacy import Gate, consent_facts
 from rag.privacy.consent import as_agreed, seal
@@ -99,6 +100,8 @@ async def _choose(body: dict[str, Any]) -> dict[str, Any]:
     changes: dict[str, Any] = {role: setting or None}
     if setting:
         found = await _known(setting)
+        if isinstance(found, ModelFile) and is_onnx(found.path) and missing("onnxruntime_genai", "onnxruntime"):
+            raise ModelFileError(f"{found.name} needs onnxruntime-genai, which is not installed.", INSTALL)
         if isinstance(found, ModelServer):
             window = await _checked_server(found, drafter=role == "drafter")
             if role == "drafter":

@@ -10,6 +10,7 @@ import json
 import os
 import shutil
 import sys
+import threading
 import warnings
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import asdict
@@ -111,7 +112,8 @@ def _checked(folder: Path, target: Path, *, prompts: Any) -> Any:
 
     tokenizer: Any = AutoTokenizer.from_pretrained(str(folder), local_files_only=True)
     network: Any = AutoModelForCausalLM.from_pretrained(str(folder), local_files_only=True, dtype=torch.float32)
-    return compare(Writer(target, window=512), tokenizer, network.eval(), prompts=prompts)
+    window = min(512, network.config.max_position_embeddings)
+    return compare(Writer(target, window=window), tokenizer, network.eval(), prompts=prompts)
 
 
 def _peak() -> int | None:
@@ -126,6 +128,13 @@ def _peak() -> int | None:
     return int(most if sys.platform == "darwin" else most * 1024)
 
 
+def _leave_with_parent() -> None:
+    """The parent keeps our standard input open as long as it lives."""
+    while os.read(0, 1024):
+        pass
+    os._exit(1)
+
+
 def main() -> int:
     """Convert as standard input says."""
     ours = os.fdopen(os.dup(1), "w", encoding="utf-8")
@@ -135,6 +144,7 @@ def main() -> int:
         import signal
 
         send_on_parent_death(signal.SIGKILL, parent=options["parent"])
+    threading.Thread(target=_leave_with_parent, name="standard input", daemon=True).start()
 
     def say(**told: Any) -> None:
         print(json.dumps(told), file=ours, flush=True)

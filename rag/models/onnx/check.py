@@ -109,6 +109,8 @@ def greedy(network: Any, tokenizer: Any, ids: Sequence[int]) -> list[int]:
     config = GenerationConfig(
         max_new_tokens=TOKENS,
         do_sample=False,
+        repetition_penalty=1.0,  # the model's own configuration may ask for others
+        no_repeat_ngram_size=0,
         eos_token_id=sorted(end) or None,
         pad_token_id=tokenizer.pad_token_id if tokenizer.pad_token_id is not None else 0,
     )

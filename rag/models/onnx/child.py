@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import hmac
 import json
-import math
 import threading
 import time
 import uuid
@@ -29,6 +28,7 @@ if TYPE_CHECKING:
 
 _LARGEST = 16 << 20  # bytes of a request
 _STARTING_SECONDS = 30.0
+_HIGHEST = 2**31 - 1  # of a count; JSON knows Infinity
 _AHEAD = 8  # pieces that the model may be ahead of its reader
 
 
@@ -156,6 +156,8 @@ class _Server:
             try:
                 for piece in self._writer.write(slot, ids, wanted, stopped=stopped.is_set):
                     room.acquire()
+                    if stopped.is_set():
+                        break
                     loop.call_soon_threadsafe(said.put_nowait, piece)
             except Exception as error:  # noqa: BLE001 - whatever it is, the request reports it
                 last = error
@@ -185,7 +187,7 @@ class _Server:
     async def _give_back(self, slot: Slot) -> None:
         async with self._free:
             slot.busy = False
-            self._free.notify()
+            self._free.notify_all()  # one that was notified may have left before it could take it
 
     async def _streamed(
         self,
@@ -327,7 +329,7 @@ def _wanted(body: dict[str, Any], *, window: int) -> Wanted:
     for key in ("tools", "response_format", "grammar", "json_schema"):
         if body.get(key):
             raise _BadRequestError(f'"{key}" is not supported')
-    if number("n", 1, low=1, high=math.inf) != 1:
+    if number("n", 1, low=1, high=_HIGHEST) != 1:
         raise _BadRequestError('"n" must be 1')
     stop = body.get("stop") or []
     stop = [stop] if isinstance(stop, str) else stop
@@ -338,9 +340,9 @@ def _wanted(body: dict[str, Any], *, window: int) -> Wanted:
     seed = body.get("seed")
     top = int(number("top_logprobs", 0, low=0, high=20))
     return Wanted(
-        max_tokens=int(number("max_tokens", window, low=1, high=math.inf)),
+        max_tokens=int(number("max_tokens", window, low=1, high=_HIGHEST)),
         temperature=number("temperature", 0.8, low=0, high=10),
-        top_k=int(number("top_k", TOP_K, low=0, high=math.inf)),
+        top_k=int(number("top_k", TOP_K, low=0, high=_HIGHEST)),
         top_p=number("top_p", TOP_P, low=0, high=1),
         seed=seed if isinstance(seed, int) and seed >= 0 else None,
         stop=tuple(stop),

@@ -1,7 +1,8 @@
 """Convert a Hugging Face folder or a GGUF file to ONNX: what it will take, the conversion, its check, its card.
 
 The work is done in a child process, in a folder beside the target whose name begins with a dot. The folder gets its
-name only when everything has been checked, so whatever happens before leaves nothing behind.
+name only when everything has been checked. If the conversion fails or is interrupted, nothing is left behind; if this
+process is killed, the child ends too, and the next conversion to the same target removes what it left.
 """
 
 from __future__ import annotations
@@ -21,10 +22,12 @@ from hashlib import file_digest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from filelock import FileLock, Timeout
+
 from ingest import write_atomically
 from ingest.environment import GRAPHICS, OFFLINE, for_child
 from rag.errors import ConversionError, ModelFileError
-from rag.models.machine import in_words, this_machine
+from rag.models.machine import in_words
 from rag.models.onnx import INSTALL, missing
 from rag.models.onnx.check import PROMPTS, Checked
 from rag.models.onnx.folder import CARD, CONFIG, FOUNDRY, PLACE, PROVIDERS, PUBLISHER
@@ -51,6 +54,9 @@ _BESIDE: Final = 12_000_000  # bytes: tokenizer, graph, tables of the rotary emb
 _PROCESS: Final = 700_000_000
 _COPIES: Final = 3.0  # of the weights in float32 that are in memory at the same time
 _SECONDS_PER_PARAMETER: Final = 60 / 134.5e6
+
+_ENDING_SECONDS = 5.0
+_KILLED: Final = -9  # by the kernel, when memory runs out
 
 _ROOT = Path(__file__).resolve().parents[3]
 
@@ -160,29 +166,48 @@ def convert(made: Plan, tell: Callable[[str], None] = lambda _: None) -> Convert
         raise ConversionError(f"Converting needs packages that are not installed: {', '.join(lost)}.", INSTALL)
     began = time.monotonic()
     making = made.target.with_name(f".{made.target.name}.making")
+    lock = FileLock(making.with_suffix(".lock"))
+    try:
+        made.target.parent.mkdir(parents=True, exist_ok=True)
+        lock.acquire(timeout=0)
+    except Timeout as error:
+        raise ConversionError(
+            f"{made.target} is being converted already.", "Wait until that is finished, or choose another with --to."
+        ) from error
+    except OSError as error:
+        raise _unwritable(made, error) from error
     try:
         shutil.rmtree(making, ignore_errors=True)
-        making.mkdir(parents=True)
+        making.mkdir()
         told = _in_child(made, making, tell)
         check = Checked(**told["check"]) if "check" in told else None
         if check and (fault := check.fault(made.precision)):
             raise ConversionError(f"The converted {made.source.name} was not kept: {fault}.", "Try another precision.")
         tell("writing the card")
         _describe(made, making, told, check)
+        if made.target.exists():  # an empty folder, over which Windows renames none
+            made.target.rmdir()
         making.rename(made.target)
     except OSError as error:
-        raise ConversionError(
-            f"The converted model cannot be written to {made.target} ({error.strerror or type(error).__name__}).",
-            "Free some space, or choose another folder with --to.",
-        ) from error
+        raise _unwritable(made, error) from error
     finally:
         shutil.rmtree(making, ignore_errors=True)
+        with contextlib.suppress(OSError):  # while it is held: afterwards it could be another's; Windows does it itself
+            Path(lock.lock_file).unlink()
+        lock.release()
     return Converted(
         folder=made.target,
         size=_total(made.target),
         seconds=time.monotonic() - began,
         peak_memory=told.get("peak"),
         check=check,
+    )
+
+
+def _unwritable(made: Plan, error: OSError) -> ConversionError:
+    return ConversionError(
+        f"The converted model cannot be written to {made.target} ({error.strerror or type(error).__name__}).",
+        "Free some space, or choose another folder with --to.",
     )
 
 
@@ -212,26 +237,31 @@ def _in_child(made: Plan, making: Path, tell: Callable[[str], None]) -> dict[str
         try:
             with contextlib.suppress(BrokenPipeError):  # it died before reading
                 child.stdin.write(json.dumps(options).encode() + b"\n")
-                child.stdin.close()
+                child.stdin.flush()  # and left open: its end tells the child that we are gone
             for line in child.stdout:
                 last = json.loads(line)
                 if "step" in last:
                     tell(last["step"])
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                child.wait(_ENDING_SECONDS)
         finally:
             child.kill()
             child.wait()
             child.stdout.close()
+            with contextlib.suppress(OSError):
+                child.stdin.close()
         log.seek(0)
         tail = deque((line.decode(errors="replace").strip() for line in log), maxlen=5)
     (making / "log").unlink()
     if "done" in last:
         return dict(last["done"])
-    raise _failure(made, last, said=" ".join(filter(None, tail)))
+    raise _failure(made, last, code=child.returncode, said=" ".join(filter(None, tail)))
 
 
-def _failure(made: Plan, last: dict[str, Any], *, said: str) -> ConversionError | ModelFileError:
+def _failure(made: Plan, last: dict[str, Any], *, code: int, said: str) -> ConversionError | ModelFileError:
     name, error = made.source.name, str(last.get("error", ""))
-    if last.get("kind") == "MemoryError" or ("error" not in last and not said):
+    killed = code == _KILLED and not error
+    if killed or last.get("kind") == "MemoryError" or re.search("alloc", error or said, re.IGNORECASE):
         return ConversionError(
             f"There was not enough memory to convert {name}.", "Close other programs, or convert a smaller model."
         )
@@ -261,13 +291,6 @@ def _check_room(made: Plan) -> None:
         raise ConversionError(
             f"Converting {made.source.name} needs {in_words(made.disk)} on the disk, and {in_words(free)} is free.",
             "Free some space, or choose a folder on another disk with --to.",
-        )
-    memory = this_machine().ram_available
-    if memory is not None and made.memory > memory:
-        raise ConversionError(
-            f"Converting {made.source.name} needs about {in_words(made.memory)} of memory, "
-            f"and {in_words(memory)} is free.",
-            "Close other programs, or convert it on a larger machine and copy the folder.",
         )
 
 
@@ -340,7 +363,7 @@ Converted by Scholion from {", ".join(file.name for file in made.source.files)},
 The licence is that of the source: {made.licence}. {compared}
 `{CARD}` has the checksums of the source and of each file.
 
-Use it in Scholion with `SCHOLION_DRAFTER={made.target.name}` (or its path), in onnxruntime-genai with
+Use it in Scholion with `SCHOLION_DRAFTER=` and its path, or its name if it is in the library; in onnxruntime-genai with
 `onnxruntime_genai.Model(folder)`, in Foundry Local by its name. `{CONFIG}` says how it is run.
 """
 

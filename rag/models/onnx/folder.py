@@ -35,6 +35,9 @@ PROVIDERS: Final = {
 }
 """onnxruntime-genai's names of execution providers, in lower case → how we write them."""
 
+SHORT: Final = 4096
+"""Tokens after which Phi-3 counts positions in another way, which reading in pieces gets wrong."""
+
 _MOST = 1 << 22  # bytes of a configuration; a large one has a few thousand
 
 
@@ -88,6 +91,10 @@ def read_folder(path: Path) -> OnnxHeader:
     for part in (graph, path / "tokenizer.json"):
         if not part.is_file():
             raise ModelFileError(f"{path.name} is incomplete: {part.name} is missing.", "Convert the model again.")
+    if (
+        model.get("type") == "phi3"
+    ):  # the graph chooses its positions anew for a longer text, but not those in the cache
+        window = min(window, SHORT) if isinstance(window, int) else SHORT
     card = _json(path / CARD, path) if (path / CARD).is_file() else {}
     foundry = _json(path / FOUNDRY, path) if (path / FOUNDRY).is_file() else {}
 

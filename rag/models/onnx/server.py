@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+_NO_PROVIDER = r"not (?:been built|available|supported)|provider"
+
 
 class OnnxServer(LocalServer):
     """A server for one ONNX folder. It is started on first use, and again if it has died.
@@ -29,7 +31,9 @@ class OnnxServer(LocalServer):
 
     MODULE: ClassVar = "rag.models.onnx.child"
     ENVIRONMENT: ClassVar[Mapping[str, str]] = OFFLINE
-    UNLOADABLE: ClassVar = re.compile("")
+    UNLOADABLE: ClassVar = re.compile(
+        rf"load model|deserialize|external|protobuf|pars(?:e|ing)|tokenizer|invalid|{_NO_PROVIDER}", re.IGNORECASE
+    )
 
     def __init__(self, path: Path, *, context: int, slots: int, threads: int | None, optimised: bool = True) -> None:
         super().__init__(path, context=context, slots=slots, threads=threads)
@@ -42,21 +46,22 @@ class OnnxServer(LocalServer):
         header = self._described()
         return f"{header.label} (ONNX, {header.provider})"
 
-    def _described(self) -> OnnxHeader:
-        if self._header is None:
-            self._header = read_folder(self._path)
-            self._options["label"] = self._header.label
-        return self._header
+    def _described(self, *, again: bool = False) -> OnnxHeader:
+        header = self._header
+        if header is None or again:
+            header = read_folder(self._path)
+            self._options["label"] = header.label
+            self._header = header
+        return header
 
     def _check_file(self) -> None:
-        self._header = None
-        self._described()
+        self._described(again=True)
         if missing("onnxruntime_genai", "onnxruntime"):
             raise ModelFileError(f"{self._path.name} needs onnxruntime-genai, which is not installed.", INSTALL)
 
     def _unloadable(self, said: str) -> ModelFileError:
         header = self._described()
-        if re.search(r"not (?:been built|available|supported)|interface not available|provider", said, re.IGNORECASE):
+        if header.provider != "CPU" and re.search(_NO_PROVIDER, said, re.IGNORECASE):
             return ModelFileError(
                 f"{header.label} was converted for {header.provider}, which is not available here.",
                 "Convert it with `--provider cpu`, or install the onnxruntime-genai package for this provider.",

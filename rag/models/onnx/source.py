@@ -14,8 +14,10 @@ from rag.models.gguf import read_header
 from rag.models.onnx.folder import is_onnx
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
+
+    from rag.models.gguf import GgufHeader
 
 FAMILIES: Final = ("llama", "mistral", "phi3", "qwen2", "qwen3", "smollm3")
 """transformers' names of the families that can be converted: Llama, SmolLM2, Mistral, Phi-3 to Phi-4-mini, Qwen."""
@@ -166,7 +168,14 @@ def _gguf(path: Path) -> Source:
         raise ModelFileError(f"{path.name} has no tokenizer.", "Choose a complete GGUF file of this model.")
     if not fields.get("tokenizer.chat_template"):
         raise _no_template(path.name)
+    if _is_scaled(header, shapes, fields):
+        raise ModelFileError(
+            f"{path.name} scales its positions, which would be lost.",
+            "Convert the model's Hugging Face folder instead.",
+        )
     licence = fields.get("general.license")
+    if licence == "other":
+        licence = fields.get("general.license.name")
     return Source(
         path=path,
         name=re.sub(r"[.-](?:I?Q|B?F|MXFP)\d\w*$", "", path.stem, flags=re.IGNORECASE),
@@ -181,7 +190,20 @@ def _gguf(path: Path) -> Source:
 
 
 def _is_told(name: str) -> bool:
-    return name in {"general.license", "tokenizer.ggml.model", "tokenizer.chat_template"}
+    told = {"general.license", "general.license.name", "tokenizer.ggml.model", "tokenizer.chat_template"}
+    return name in told or ".rope." in name
+
+
+def _is_scaled(header: GgufHeader, tensors: Iterable[str], fields: Mapping[str, Any]) -> bool:
+    """Whether the rotary embedding is more than a base: transformers does not read that from a GGUF file."""
+    rope = f"{header.architecture}.rope."
+    factor = fields.get(f"{rope}scaling.factor", fields.get(f"{rope}scale_linear", 1))
+    kind = fields.get(f"{rope}scaling.type", "none" if factor in (0, 1) else "linear")  # llama.cpp's default
+    return (
+        any(name.startswith(("rope_freqs", "rope_factors_")) for name in tensors)
+        or kind != "none"
+        or fields.get(f"{rope}dimension_count", header.head_size) != header.head_size
+    )
 
 
 def _stated_licence(readme: Path) -> str | None:

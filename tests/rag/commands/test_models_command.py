@@ -16,10 +16,12 @@ from gguf_files import QWEN, gguf
 from hub_server import Hub, serving
 from places import ROOT
 from rag.__main__ import main
+from rag.commands.convert import _setting
 from rag.models.chat import Completion, EndpointChatModel
 from rag.models.local import LocalServer, embedded_drafter
 from rag.models.registry import load
 from rag.models.resolve import resolve
+from tiny_models import onnx_folder
 from waiting import PATIENCE
 
 SMALL = gguf(QWEN) + bytes(300_000)
@@ -209,6 +211,36 @@ def test_what_is_no_file_is_said_with_the_way_to_it(run, name, words):
     code, _, err = run("pull", name, "--yes")
     assert code == 1
     assert words in err
+
+
+def test_what_is_converted_by_its_name_is_here_and_under_the_licence_in_the_list(run, library):
+    entry(library, sha256=CHECKSUM)
+    code, _, err = run("convert", "small")
+    assert code == 1
+    assert "models pull small" in err
+    chat = {"tokenizer.ggml.model": "gpt2", "tokenizer.chat_template": "{{ messages }}", "general.license": "other"}
+    (library / "models").mkdir()
+    (library / "models" / "small.gguf").write_bytes(gguf(QWEN | chat))
+    code, _, err = run("convert", "small", "--licence", "apache-2.0")
+    assert code == 1
+    assert "states the licence MIT, not apache-2.0" in err
+    code, _, err = run("convert", "gpt-5-mini")
+    assert code == 1
+    assert "is a service" in err
+
+
+@pytest.mark.parametrize("number", ["-1", "21", "many"])
+def test_a_number_of_prompts_that_there_are_not_is_wrong_usage(run, number):
+    code, _, err = run("convert", "embedded", f"--prompts={number}")
+    assert code == 2
+    assert "--prompts" in err
+
+
+def test_a_converted_model_is_named_by_its_path_where_its_name_would_not_do(library, tmp_path):
+    inside = onnx_folder(library / "models" / "onnx" / "local" / "Tiny-int4")
+    assert _setting(inside, library) == "Tiny-int4"
+    elsewhere = onnx_folder(tmp_path / "my onnx" / "local" / "Tiny-int4")
+    assert _setting(elsewhere, library) == f"'{elsewhere}'"
 
 
 async def test_a_pulled_model_answers(run, library, hub):

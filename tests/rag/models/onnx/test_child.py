@@ -6,17 +6,18 @@ import asyncio
 import json
 import shutil
 import sys
+from collections import deque
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
-from rag.errors import ContextTooLongError, ModelFileError
+from rag.errors import ContextTooLongError, ModelFileError, ModelUnreachableError
 from rag.models.chat import EndpointChatModel
-from rag.models.onnx.child import _Server
+from rag.models.onnx.child import _AHEAD, _Server
 from rag.models.onnx.server import OnnxServer
-from rag.models.onnx.writer import Slot
-from tiny_models import changed
+from rag.models.onnx.writer import Piece, Slot, Wanted
+from tiny_models import changed, onnx_folder
 from waiting import PATIENCE
 
 QUESTION = [{"role": "user", "content": "Tell a long story about a ship."}]
@@ -98,6 +99,7 @@ async def test_a_prompt_that_was_read_before_is_not_read_again_and_the_text_is_t
         ({"messages": QUESTION, "temperature": "hot"}, "temperature"),
         ({"messages": QUESTION, "top_logprobs": 99}, "top_logprobs"),
         ({"messages": QUESTION, "stop": 7}, "stop"),
+        (b'{"messages": [{"role": "user", "content": "a"}], "top_k": Infinity}', "top_k"),
         ({"messages": QUESTION, "n": 2}, "must be 1"),
         ({"messages": QUESTION, "tools": [{}]}, "not supported"),
     ],
@@ -150,6 +152,31 @@ async def test_as_many_answers_as_slots_are_written_at_once_and_the_next_takes_t
     assert (await third).number == 0
 
 
+async def test_who_waits_for_a_slot_gets_it_even_if_the_one_before_has_just_left():
+    slot = Slot(0, None)
+    server = _Server(SimpleNamespace(slots=[slot]), name="Tiny", key="")
+    await server._take([1])
+    left, waiting = (asyncio.create_task(server._take([1])) for _ in range(2))
+    await asyncio.sleep(0)
+    await server._give_back(slot)
+    left.cancel()
+    assert await asyncio.wait_for(waiting, PATIENCE) is slot
+
+
+async def test_a_reader_that_leaves_before_the_last_pieces_frees_its_slot():
+    slot, n = Slot(0, None), _AHEAD + 3
+
+    def write(*_, stopped):
+        yield from [Piece("a")] * n
+
+    server = _Server(SimpleNamespace(slots=[slot], write=write), name="Tiny", key="")
+    pieces = server._pieces([1], Wanted(max_tokens=n))
+    await anext(pieces)
+    await asyncio.sleep(0.02)  # now the writer waits for its reader, with two pieces left
+    await asyncio.wait_for(pieces.aclose(), PATIENCE)
+    assert not slot.busy
+
+
 async def test_a_model_for_another_provider_is_named(tiny_onnx, tmp_path):
     folder = shutil.copytree(tiny_onnx, tmp_path / "Tiny-dml")
     config = json.loads((folder / "genai_config.json").read_text())
@@ -170,6 +197,22 @@ async def test_damaged_weights_are_named_and_not_waited_for(tiny_onnx, tmp_path)
         await server.connect()
     assert caught.value.hint
     assert server.pid is None
+
+
+@pytest.mark.parametrize(
+    ("said", "kind", "sentence"),
+    [
+        ("Failed to allocate memory for requested buffer of size 9", ModelUnreachableError, "not enough memory"),
+        ("Load model from model.onnx failed:Protobuf parsing failed.", ModelFileError, "a file is damaged"),
+        ("CUDAExecutionProvider: parsing failed", ModelFileError, "a file is damaged"),
+        ("the server did not start (no answer)", ModelUnreachableError, "stopped while starting"),
+    ],
+)
+def test_what_the_engine_says_is_told_for_what_it_is(tmp_path, said, kind, sentence):
+    server = OnnxServer(onnx_folder(tmp_path / "Tiny"), context=512, slots=1, threads=1)
+    told = server._failure({"error": said}, log=deque())
+    assert isinstance(told, kind)
+    assert sentence in str(told)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")

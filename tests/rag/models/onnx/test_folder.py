@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from rag.errors import AdapterError, ModelFileError
@@ -14,7 +16,7 @@ from rag.models.onnx.server import OnnxServer
 from rag.models.open import open_model
 from rag.models.registry import load
 from rag.models.resolve import ModelFile, resolve
-from tiny_models import onnx_folder, tiny_folder
+from tiny_models import changed, onnx_folder, tiny_folder
 
 
 @pytest.fixture
@@ -69,6 +71,12 @@ def test_a_broken_folder_is_named(folder, spoil, sentence):
     with pytest.raises(ModelFileError, match=sentence) as caught:
         read_folder(folder)
     assert caught.value.hint
+
+
+def test_phi_3_is_read_only_as_far_as_it_counts_positions_in_one_way(folder):
+    config = json.loads((folder / "genai_config.json").read_text())
+    changed(folder / "genai_config.json", model=config["model"] | {"type": "phi3", "context_length": 131_072})
+    assert read_folder(folder).context_window == 4096
 
 
 def test_a_hugging_face_folder_as_a_setting_is_told_to_be_converted(tmp_path):

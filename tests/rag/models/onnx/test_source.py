@@ -6,13 +6,17 @@ import json
 import shutil
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
+from gguf import GGUFWriter
 
 from gguf_files import QWEN, gguf
 from ingest import UserFacingError
 from rag.__main__ import main
+from rag.commands import convert
 from rag.errors import ConversionError, ModelFileError
 from rag.models.local import embedded_drafter
+from rag.models.machine import Machine
 from rag.models.onnx import convert as converting
 from rag.models.onnx.convert import plan
 from rag.models.onnx.source import read_source
@@ -96,9 +100,15 @@ def test_a_folder_that_cannot_be_converted_is_refused_in_one_sentence(folder, tm
 LLAMA = {key.replace("qwen2", "llama"): value for key, value in QWEN.items()} | {"general.architecture": "llama"}
 
 
+CHAT = LLAMA | {"tokenizer.ggml.model": "gpt2", "tokenizer.chat_template": "{{ messages }}"}
+
+
 @pytest.mark.parametrize(
     ("content", "sentence"),
     [
+        (gguf(CHAT | {"llama.rope.scaling.type": "yarn"}), "scales its positions, which would be lost"),
+        (gguf(CHAT | {"llama.rope.scaling.factor": 4}), "scales its positions"),
+        (gguf(CHAT | {"llama.rope.dimension_count": 64}), "scales its positions"),
         (b"PK\x03\x04 no model", "is not a GGUF file"),
         (b"GGUF", "header of .* is damaged"),
         (gguf(QWEN | {"general.architecture": "mamba"}), "family mamba, which cannot be converted"),
@@ -114,6 +124,35 @@ def test_a_file_that_cannot_be_converted_is_refused_in_one_sentence(tmp_path, co
     with pytest.raises(ModelFileError, match=sentence) as caught:
         read_source(path)
     assert caught.value.hint
+
+
+def test_a_file_with_factors_for_its_positions_is_refused(tmp_path):
+    path = tmp_path / "model.gguf"
+    made = GGUFWriter(path, "llama")
+    made.add_token_list(["a", "b"])
+    made.add_tokenizer_model("gpt2")
+    made.add_chat_template("{{ messages }}")
+    made.add_tensor("rope_freqs.weight", np.ones(64, dtype=np.float32))
+    made.write_header_to_file()
+    made.write_kv_data_to_file()
+    made.write_tensors_to_file()
+    made.close()
+    with pytest.raises(ModelFileError, match="scales its positions"):
+        read_source(path)
+
+
+@pytest.mark.parametrize(
+    ("values", "licence"),
+    [
+        ({"general.license": "other", "general.license.name": "llama3.2"}, "llama3.2"),
+        ({"general.license": "other"}, None),
+        ({"general.license": "mit", "llama.rope.scaling.type": "none", "llama.rope.dimension_count": 128}, "mit"),
+    ],
+)
+def test_the_licence_of_a_file_is_its_name(tmp_path, values, licence):
+    path = tmp_path / "model.gguf"
+    path.write_bytes(gguf(CHAT | values))
+    assert read_source(path).licence == licence
 
 
 def test_what_is_not_there_and_what_is_in_onnx_already_are_told_apart(tmp_path):
@@ -152,17 +191,15 @@ def test_a_licence_with_a_name_of_its_own_is_read(folder):
     assert read_source(folder).licence == "llama3.2"
 
 
-def test_without_room_on_the_disk_or_in_memory_nothing_is_begun(tmp_path, whole, monkeypatch):
+def test_without_room_on_the_disk_nothing_is_begun_and_a_lack_of_memory_is_told(tmp_path, whole, monkeypatch):
     source = read_source(whole)
     with monkeypatch.context() as full:
         full.setattr(converting.shutil, "disk_usage", lambda _: SimpleNamespace(free=1000))
         with pytest.raises(ConversionError, match=r"needs 1\d MB on the disk, and 0 MB is free"):
             plan(source, library=tmp_path)
-    machine = converting.this_machine()
-    small = type(machine)(ram_total=10**9, ram_available=10**8, cores=2)
-    monkeypatch.setattr(converting, "this_machine", lambda: small)
-    with pytest.raises(ConversionError, match="of memory, and 100 MB is free"):
-        plan(source, library=tmp_path)
+    small = Machine(ram_total=10**9, ram_available=10**8, cores=2)
+    monkeypatch.setattr(convert, "this_machine", lambda: small)
+    assert "more memory than is free" in convert._before(plan(source, library=tmp_path)), "an estimate only warns"
 
 
 def test_a_folder_that_is_taken_or_closed_or_the_source_itself_is_refused(tmp_path, whole, monkeypatch):
