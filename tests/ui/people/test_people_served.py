@@ -107,7 +107,7 @@ async def test_a_paper_and_a_chat_are_their_owners_and_nobody_elses(served, ada,
     assert (await bob.http.get("/library/papers")).json()["total"] == 0
     assert (await bob.http.get("/settings/state")).status_code == 403
     links = (await bob.http.get("/project/settings")).json()["ui"]["header_links"]
-    assert [link["url"] for link in links] == ["/insight"]
+    assert [link["url"] for link in links] == ["/insight", "/lab"]
 
 
 async def test_whoever_signs_out_is_heard_no_more_in_an_open_page(bob) -> None:
