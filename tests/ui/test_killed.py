@@ -80,7 +80,9 @@ async def test_in_mid_answer_nothing_that_was_said_before_is_lost(server, reques
     async with visited(server) as (page, _):
         before = await send(page, f"{QUESTION} (first)")
         assert await heard(page, re.compile("stayed on this machine"), before)
+    await asyncio.to_thread(server.stop)
     (tmp_path / "answer.txt").write_text(" ".join(WORDS))
+    await asyncio.to_thread(server.start)
     async with visited(server) as (page, _):
         before = await send(page, f"{QUESTION} (second)")
         assert await heard(page, re.compile(r"word12\b"), before)
