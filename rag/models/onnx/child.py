@@ -45,6 +45,7 @@ class _Server:
         self._key = f"Bearer {key}".encode()
         self._pool = ThreadPoolExecutor(max_workers=len(writer.slots), thread_name_prefix="writer")
         self._free = asyncio.Condition()
+        self._ending = set[asyncio.Future[None]]()
 
     def application(self) -> web.Application:
         """All its routes."""
@@ -173,8 +174,11 @@ class _Server:
         finally:
             stopped.set()
             room.release()
-            await asyncio.shield(working)
-            await self._give_back(slot)
+            # a task of its own: a request whose writing failed is cancelled as well when its connection is lost
+            ending = asyncio.ensure_future(self._give_back(slot, working))
+            self._ending.add(ending)
+            ending.add_done_callback(self._ending.discard)
+            await asyncio.shield(ending)
 
     async def _take(self, ids: Sequence[int]) -> Slot:
         """A free slot, the one that has read most of this prompt already."""
@@ -184,7 +188,8 @@ class _Server:
             slot.busy, slot.n_written = True, 0
             return slot
 
-    async def _give_back(self, slot: Slot) -> None:
+    async def _give_back(self, slot: Slot, working: asyncio.Future[None]) -> None:
+        await working
         async with self._free:
             slot.busy = False
             self._free.notify_all()  # one that was notified may have left before it could take it

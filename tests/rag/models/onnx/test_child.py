@@ -6,6 +6,7 @@ import asyncio
 import json
 import shutil
 import sys
+import threading
 from collections import deque
 from pathlib import Path
 from types import SimpleNamespace
@@ -148,8 +149,14 @@ async def test_as_many_answers_as_slots_are_written_at_once_and_the_next_takes_t
     third = asyncio.create_task(server._take([5]))
     done, _ = await asyncio.wait([third], timeout=0.05)
     assert not done
-    await server._give_back(second)
+    await server._give_back(second, done_already())
     assert (await third).number == 0
+
+
+def done_already() -> asyncio.Future[None]:
+    done = asyncio.get_running_loop().create_future()
+    done.set_result(None)
+    return done
 
 
 async def test_who_waits_for_a_slot_gets_it_even_if_the_one_before_has_just_left():
@@ -158,7 +165,7 @@ async def test_who_waits_for_a_slot_gets_it_even_if_the_one_before_has_just_left
     await server._take([1])
     left, waiting = (asyncio.create_task(server._take([1])) for _ in range(2))
     await asyncio.sleep(0)
-    await server._give_back(slot)
+    await server._give_back(slot, done_already())
     left.cancel()
     assert await asyncio.wait_for(waiting, PATIENCE) is slot
 
@@ -175,6 +182,26 @@ async def test_a_reader_that_leaves_before_the_last_pieces_frees_its_slot():
     await asyncio.sleep(0.02)  # now the writer waits for its reader, with two pieces left
     await asyncio.wait_for(pieces.aclose(), PATIENCE)
     assert not slot.busy
+
+
+async def test_a_request_that_is_cancelled_while_it_ends_frees_its_slot():
+    """As when writing to a reader fails, and then its connection is lost."""
+    slot, going_on = Slot(0, None), threading.Event()
+
+    def write(*_, stopped):
+        yield Piece("a")
+        going_on.wait(PATIENCE)
+
+    server = _Server(SimpleNamespace(slots=[slot], write=write), name="Tiny", key="")
+    pieces = server._pieces([1], Wanted(max_tokens=5))
+    await anext(pieces)
+    ending = asyncio.create_task(pieces.aclose())
+    await asyncio.sleep(0)
+    ending.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await ending
+    going_on.set()
+    assert await asyncio.wait_for(server._take([1]), PATIENCE) is slot
 
 
 async def test_a_model_for_another_provider_is_named(tiny_onnx, tmp_path):
