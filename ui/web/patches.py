@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import os
 import re
 import secrets
 import shutil
@@ -151,7 +150,7 @@ async def first_page(request: Request) -> HTMLResponse:
 
     Without it the page finds out that it has none, goes to the login page and comes back: its script runs three times.
     """
-    page = HTMLResponse(chainlit.server.get_html_template(os.environ.get("CHAINLIT_ROOT_PATH", "")))
+    page = HTMLResponse(chainlit.server.get_html_template(""))
     if config.code.header_auth_callback and not _is_valid(get_token_from_cookies(request.cookies)):
         login = await chainlit.server.header_auth(request)
         page.raw_headers += [(name, value) for name, value in login.raw_headers if name == b"set-cookie"]
