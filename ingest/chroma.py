@@ -5,9 +5,10 @@ from __future__ import annotations
 import ipaddress
 import logging
 import socket
+import struct
 import types
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 import chromadb
@@ -18,8 +19,14 @@ from chromadb.config import Settings
 
 from ingest.errors import VectorServerError
 
+if TYPE_CHECKING:
+    from pathlib import Path
+
 CONNECT_SECONDS = 5.0
 """Longest wait for a connection to one address of a server."""
+
+HNSW_HEADER: Final = struct.Struct("<i3Q")
+"""How Chroma's `header.bin` begins: version, offset of level 0, room for so many elements, elements written."""
 
 _log = logging.getLogger(__name__)
 
@@ -33,6 +40,25 @@ def embedded(folder: str) -> Any:
         if folder not in SharedSystemClient._identifier_to_refcount:  # noqa: SLF001 - there is no other way
             SharedSystemClient._identifier_to_system.pop(folder, None)  # noqa: SLF001
         raise
+
+
+def wipe_unwritten(folder: Path) -> None:
+    """Fill with zeros what a new HNSW index reserves on disk.
+
+    Chroma writes those parts from memory that it never set, so whatever this process had there before would stay in
+    the folder, in clear: pieces of papers, or a key. Once elements are written, the files hold nothing else.
+    """
+    for header in folder.glob("*/header.bin"):
+        begin = header.read_bytes()[: HNSW_HEADER.size]
+        if len(begin) < HNSW_HEADER.size:
+            continue
+        version, _, _, written = HNSW_HEADER.unpack(begin)
+        if version == 1 and not written:
+            for name in ("length.bin", "data_level0.bin"):
+                reserved = header.with_name(name)
+                if reserved.is_file() and any(reserved.read_bytes()):
+                    with reserved.open("r+b") as file:
+                        file.write(bytes(reserved.stat().st_size))
 
 
 def server(url: str) -> Any:

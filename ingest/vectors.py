@@ -88,6 +88,7 @@ class ChromaIndex:
         from ingest import chroma
 
         self._url = place if isinstance(place, str) else None
+        self._folder = None if isinstance(place, str) else place
         self._batch = SERVER_BATCH if self._url else BATCH
         self._stored = stored or self._fetched
         with self._translated():
@@ -112,12 +113,14 @@ class ChromaIndex:
                     embeddings=vectors[start : start + self._batch],
                     metadatas=[{"paper": name.partition(":")[0]} for name in batch],
                 )
+        self._wipe()
 
     def remove(self, ids: Sequence[str]) -> None:
         """Forget the ids."""
         for start in range(0, len(ids), self._batch):
             with self._translated():
                 self._collection.delete(ids=list(ids[start : start + self._batch]))
+        self._wipe()
 
     def ids(self) -> set[str]:
         """All ids that are stored."""
@@ -163,6 +166,12 @@ class ChromaIndex:
         """Number of stored vectors; takes 5 ms at 100,000."""
         with self._translated():
             return int(self._collection.count())
+
+    def _wipe(self) -> None:
+        from ingest import chroma
+
+        if self._folder:
+            chroma.wipe_unwritten(self._folder)
 
     @property
     def name(self) -> str:

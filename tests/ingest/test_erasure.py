@@ -7,11 +7,14 @@ import shutil
 import stat
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from fake_embedder import HashEmbedder
 from ingest import Library, ingest_pdf, open_library
 from ingest.__main__ import main as ingest
+from ingest.chroma import HNSW_HEADER
+from ingest.vectors import ChromaIndex
 from pdfs import Text, write_pdf
 from places import SAMPLES
 
@@ -77,6 +80,26 @@ def test_a_removed_paper_leaves_no_word_when_another_reader_was_in_the_middle_of
         library.remove(paper_id)
         rows.close()
     assert traces(settings.library, WORD) == []
+
+
+def test_what_chroma_reserves_on_disk_holds_nothing_that_was_in_memory(tmp_path):
+    def elements(folder: Path) -> int:
+        return HNSW_HEADER.unpack(next(folder.glob("*/header.bin")).read_bytes()[: HNSW_HEADER.size])[3]
+
+    vectors = np.random.default_rng(0).random((1200, 8), dtype=np.float32)
+    index = ChromaIndex(tmp_path, collection="papers")
+    before = [bytearray(WORD.encode() * n) for n in range(1, 900)]
+    del before  # the memory that Chroma gets next
+    index.add([f"a:{n}" for n in range(10)], vectors[:10])
+    assert elements(tmp_path) == 0, "so few are in Chroma's log only"
+    for name in ("length.bin", "data_level0.bin"):
+        written = next(tmp_path.glob(f"*/{name}")).read_bytes()
+        assert len(written) >= 400, name
+        assert not any(written), name
+    index.add([f"a:{n}" for n in range(10, 1200)], vectors[10:])
+    assert elements(tmp_path) >= 1000, "they were written, and are left alone"
+    assert index.search(vectors[7] / np.linalg.norm(vectors[7]), 1)[0][0] == "a:7"
+    index.close()
 
 
 # -- other users ------------------------------------------------------------------------------------------------------

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import threading
 from unittest.mock import create_autospec
 
 import pytest
@@ -56,6 +57,7 @@ async def test_a_draft_that_is_being_looked_at_again_is_kept(app, chat, assistan
 async def test_a_model_that_does_not_stop_is_killed_and_the_library_is_closed(app, library, monkeypatch, hangs) -> None:
     from ui import core
 
+    monkeypatch.setattr(core, "_stopping", threading.Event())  # the tests after this one are not stopping
     made = create_autospec(Serving, instance=True)
     if hangs:
         made.close.side_effect = asyncio.Event().wait

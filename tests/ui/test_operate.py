@@ -237,7 +237,8 @@ def test_without_the_setting_no_request_is_logged(client, caplog) -> None:
 def test_it_is_ready_once_the_models_are_loaded_and_until_it_ends(client, monkeypatch) -> None:
     from ui import core
 
-    monkeypatch.setattr(core, "_loaded", threading.Event())
+    for name in ("_loaded", "_stopping"):
+        monkeypatch.setattr(core, name, threading.Event())
     monkeypatch.setattr(ending, "_begun", threading.Event())
     assert (client.get("/readyz").status_code, client.get("/readyz").json()["why"]) == (503, "loading")
     core._loaded.set()
