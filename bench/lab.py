@@ -5,8 +5,9 @@
 Prompts are the questions of docs/papers with the sentences that the search finds for them, as the lab's "Fill from the
 library" gives them. Chromium drives the page's own modules; WebGPU is the software adapter unless --gpu says that there
 is a real one. Every engine reads each prompt from its beginning (no cache). Prints a table for docs/lab.md, and every
-prompt whose text differs from the server's. Needs Chromium. Run it on a machine that does nothing else: threads of
-WebAssembly wait for each other by spinning, so other work slows them several times over.
+prompt whose text differs from the server's. With --written-out the server too gets the weights as 32-bit numbers, which
+shows whether it is their 8-bit arithmetic that differs. Needs Chromium. Run it on a machine that does nothing else:
+threads of WebAssembly wait for each other by spinning, so other work slows them several times over.
 """
 
 from __future__ import annotations
@@ -79,8 +80,33 @@ def prompts(folder: Path, most: int) -> list[str]:
     return made
 
 
-async def on_server(model: str, asked: list[str], tokens: int, threads: int) -> tuple[float, list[dict[str, Any]]]:
-    """Seconds to start, and each answer of the embedded server, which has the context of the page."""
+def written_out(file: Path, to: Path) -> Path:
+    """The model with its weights as 32-bit numbers, as the page has them."""
+    from gguf import GGUFReader, GGUFValueType, GGUFWriter, dequantize
+
+    reader = GGUFReader(file)
+    writer = GGUFWriter(to, reader.fields["general.architecture"].contents())
+    for field in reader.fields.values():
+        if field.name != "general.architecture" and not field.name.startswith("GGUF."):
+            kind, *inner = field.types
+            inside = inner[-1] if kind == GGUFValueType.ARRAY else None
+            writer.add_key_value(field.name, field.contents(), kind, sub_type=inside)
+    for tensor in reader.tensors:
+        writer.add_tensor(tensor.name, dequantize(tensor.data, tensor.tensor_type))
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    return to
+
+
+async def on_server(
+    model: str, asked: list[str], tokens: int, threads: int, unpacked: Path | None
+) -> tuple[float, list[dict[str, Any]]]:
+    """Seconds to start, and each answer of the embedded server, which has the context of the page.
+
+    Its weights are written out to the file `unpacked`, if there is one.
+    """
     from rag.comparison.contenders import NO_CACHE
     from rag.models.adapters import shipped_adapter
     from rag.models.chat import Completion, EndpointChatModel
@@ -88,7 +114,8 @@ async def on_server(model: str, asked: list[str], tokens: int, threads: int) -> 
 
     base = embedded_drafter()
     adapters = [shipped_adapter(base)] if model == "adapter" else []
-    server = LocalServer(base, context=4096, slots=1, threads=threads, adapters=[a for a in adapters if a])
+    file = written_out(base, unpacked) if unpacked else base
+    server = LocalServer(file, context=4096, slots=1, threads=threads, adapters=[a for a in adapters if a])
     chat = EndpointChatModel(server.connect, name=model, timeout=600, extra=NO_CACHE)
     began = time.monotonic()
     await chat.context_window()
@@ -165,6 +192,7 @@ def main() -> None:
     parser.add_argument("--tokens", type=int, default=48)
     parser.add_argument("--threads", type=int, default=max(1, (os.cpu_count() or 2) // 2), help="of the server")
     parser.add_argument("--gpu", action="store_true", help="there is a graphics card for WebGPU")
+    parser.add_argument("--written-out", action="store_true", help="the server too gets 32-bit weights")
     parser.add_argument("--packed", action="store_true", help="leave the weights as they are in the file")
     options = parser.parse_args()
 
@@ -180,7 +208,8 @@ def main() -> None:
         served = Served(library=folder / "library", root=app_root(folder / "root")).start()
         try:
             for model in options.models.split(","):
-                started, there = asyncio.run(on_server(model, asked, options.tokens, options.threads))
+                unpacked = folder / "unpacked.gguf" if options.written_out else None
+                started, there = asyncio.run(on_server(model, asked, options.tokens, options.threads, unpacked))
                 lengths = [one["input"] for one in there if one["input"] is not None]
                 print(f"\n**{model}**, prompts of {min(lengths)} to {max(lengths)} tokens\n")
                 print("| engine | load | first token, median | tokens/s, median | same text as the server |")

@@ -175,8 +175,9 @@ def test_a_question_is_answered_with_links_to_the_pages_and_nothing_is_sent_else
         link.click()
     source = opened.value
     source.set_default_timeout(PATIENCE)
-    source.wait_for_function("[...document.images].some((image) => image.naturalWidth > 400)")
     expect(source.locator(".mark").first).to_be_visible()
+    source.wait_for_function("document.querySelector('.sheet:has(.mark) img[src]')?.complete")
+    assert source.evaluate("document.querySelector('.sheet:has(.mark) img').naturalWidth") > 400
     shot(source, "open-webui-source")
     assert page.outside == []
     contacted = open_webui.contacted()
