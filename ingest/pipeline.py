@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ingest.embed import Embedder, Vectors
+    from ingest.ledger import State
     from ingest.library import Library
     from ingest.paper import Chunk, Paper, ParsedPaper
 
@@ -55,6 +56,9 @@ BATCH = 64
 
 AHEAD = 2
 """Papers parsed ahead, and embedded papers waiting to be stored, so that no core is ever idle."""
+
+UNFINISHED: tuple[State, ...] = ("queued", "parsing", "embedding")
+"""What the ledger says of a file that `resume` carries on with."""
 
 Step = Literal["reading", "embedding", "storing"]
 
@@ -271,7 +275,7 @@ class Ingest:
         """Resume every file that a crash left unfinished, from the library's own copy."""
         self._library.own()
         library, sources = self._library, []
-        for entry in library.ledger.entries("queued", "parsing", "embedding"):
+        for entry in library.ledger.entries(*UNFINISHED):
             if path := next((place for place in self._own_copies(entry.paper_id) if place.is_file()), None):
                 sources.append(Source(path, entry.file))
             else:
@@ -397,7 +401,7 @@ class Ingest:
         except UnknownPaperError:
             return None
         entry = self._library.ledger.get(known)
-        if entry and entry.state in ("queued", "parsing", "embedding"):  # noted before its twin was finished
+        if entry and entry.state in UNFINISHED:  # noted before its twin was finished
             self._library.ledger.set(known, "finished")
         if self._library.mend_copy(source.path, paper.id):
             _log.warning("the library's copy of %s was repaired", source.name)
