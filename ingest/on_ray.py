@@ -55,6 +55,9 @@ START_SECONDS = 180.0
 LONGEST_PATH = 28
 """Bytes of the path of the temporary folder, beside which the names that Ray adds still have room."""
 
+_NOWHERE = "http://127.0.0.1:9"
+"""The discard port of this machine, where nothing listens."""
+
 _OURS = Path(__file__).resolve().parent
 _KEPT = ("RAY_AUTH_", "RAY_TLS_", "RAY_USE_TLS")  # what says how to sign in to a cluster, and its encryption
 
@@ -194,7 +197,7 @@ class RayWorkers:
             _only_on_this_machine()
         else:
             _is_of_this_machine(address)
-            _without_usage_statistics()
+            _silence()
         ray = _ray()
         logging.getLogger("ray").setLevel(logging.ERROR)
         common: dict[str, Any] = {"log_to_driver": False, "configure_logging": False, "logging_level": logging.ERROR}
@@ -329,18 +332,24 @@ def _ray() -> Any:
     return ray
 
 
-def _without_usage_statistics() -> None:
-    """Keep Ray from reading settings that we do not make, such as where a cluster is, and from reporting its use."""
+def _silence() -> None:
+    """Keep Ray from reading settings that we do not make, such as where a cluster is, and from contacting anyone.
+
+    Even with usage statistics and the dashboard off, Ray 2.60 asks 169.254.169.254 and metadata.google.internal which
+    cloud it is in. Its processes are given a proxy that refuses every connection.
+    """
     for name in [name for name in os.environ if name.startswith("RAY_") and not name.startswith(_KEPT)]:
         del os.environ[name]
-    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    os.environ |= {"RAY_USAGE_STATS_ENABLED": "0", "RAY_USAGE_STATS_REPORT_URL": _NOWHERE}
+    os.environ |= dict.fromkeys(("http_proxy", "https_proxy", "all_proxy"), _NOWHERE)
+    os.environ["no_proxy"] = "127.0.0.1,localhost,::1"
 
 
 def _only_on_this_machine() -> None:
     """Have Ray listen on the loopback address alone, with a key that only its own processes know."""
     for name in [name for name in os.environ if name.startswith(_KEPT)]:
         del os.environ[name]
-    _without_usage_statistics()
+    _silence()
     os.environ |= {
         "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",  # on Linux too, this is what makes 127.0.0.1 its address
         "RAY_AUTH_MODE": "token",

@@ -6,16 +6,18 @@ it is lost, another one is asked; after TRIES, the same work is done here, so a 
 
 from __future__ import annotations
 
+import threading
 from collections import deque
 from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, ThreadPoolExecutor, wait
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from weakref import WeakValueDictionary
 
 from ingest.errors import CancelledParseError
+from ingest.files import paper_id
 from ingest.pipeline import Ingest, IngestReport
 from ingest.sandbox import Parser
 
 if TYPE_CHECKING:
-    import threading
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
@@ -68,6 +70,7 @@ class SpreadIngest(Ingest):
         far = _FarEmbedder(embedder, workers, self._check_embedding)
         super().__init__(library=library, embedder=far, on_progress=on_progress, cancel=cancel)
         self._workers = workers
+        self._guard, self._turns = threading.Lock(), WeakValueDictionary[str, threading.Lock]()
 
     def _run(self, rest: Iterator[Source]) -> Iterator[IngestReport]:
         """As many papers at once as the workers want, each stored as soon as it is ready; reports in order."""
@@ -94,6 +97,17 @@ class SpreadIngest(Ingest):
                 parser.close()
 
     def _one(self, source: Source, parser: Parser, writer: ThreadPoolExecutor) -> IngestReport:
+        """One paper from its file to its report; files with the same bytes one after the other."""
+        try:
+            known = paper_id(source.path)
+        except OSError:  # `_read` says what is wrong with it
+            known = ""
+        with self._guard:
+            turn = self._turns.setdefault(known, threading.Lock())
+        with turn:
+            return self._whole(source, parser, writer)
+
+    def _whole(self, source: Source, parser: Parser, writer: ThreadPoolExecutor) -> IngestReport:
         work = self._read(source, parser)
         embedded: Future[Vectors | None] = Future()
         try:

@@ -9,6 +9,8 @@ import importlib.util
 import io
 import json
 import os
+import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -34,6 +36,11 @@ from places import ROOT, SAMPLES
 from thread_workers import ThreadWorkers
 
 PAPERS = sorted(SAMPLES.glob("*.pdf"))
+OF_RAY = (
+    *("RAY_USAGE_STATS_ENABLED", "RAY_USAGE_STATS_REPORT_URL", "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"),
+    *("RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "http_proxy", "https_proxy", "all_proxy", "no_proxy"),
+)
+"""What is set for Ray."""
 NO_RAY = "Ray is not installed (make ray)"
 
 
@@ -93,7 +100,8 @@ def team(request, tmp_path_factory):
         pytest.skip(NO_RAY)
     embedder = request.getfixturevalue("embedder")
     with pytest.MonkeyPatch.context() as patched:
-        for name in [name for name in os.environ if name.startswith("RAY_")]:
+        for name in [*OF_RAY, *(name for name in os.environ if name.startswith("RAY_"))]:
+            patched.setenv(name, "")  # restored at the end
             patched.delenv(name)
         with RayWorkers(
             "auto",
@@ -104,8 +112,6 @@ def team(request, tmp_path_factory):
             allow=lambda machines: pytest.fail(f"asked for {machines}"),
         ) as workers:
             yield workers, embedder
-        for name in [name for name in os.environ if name.startswith("RAY_")]:
-            del os.environ[name]
 
 
 def poisoned(folder):
@@ -184,7 +190,6 @@ def test_a_run_that_is_given_up_is_carried_on_with(team, peace, opened):
     run = SpreadIngest(library=library, embedder=embedder, workers=workers).run(sources(PAPERS))
     assert next(run).status == "added"
     run.close()
-    assert not verify(library)
     again = SpreadIngest(library=library, embedder=embedder, workers=workers)
     list(again.resume())
     list(again.run(sources(PAPERS)))
@@ -306,28 +311,36 @@ def test_ray_listens_and_talks_on_this_machine_alone_and_has_no_dashboard(on_ray
     assert 8265 not in {connection.laddr.port for _, connection in found}, "the dashboard"
 
 
-def test_ray_leaves_nothing_behind(on_ray, embedder, tmp_path):
-    """In a process of its own, since this one's Ray still runs."""
+def test_ray_contacts_nobody_and_leaves_nothing_behind(on_ray, embedder, tmp_path):
+    """In a process of its own, since this one's Ray still runs. Ray asks early which cloud it is in, if it can."""
+    if not shutil.which("strace"):
+        pytest.skip("strace is not installed")
     code = (
-        "import sys, tempfile, psutil\n"
+        "import sys, time, psutil\n"
         "from ingest.on_ray import RayWorkers\n"
         "workers = RayWorkers('auto', embedder=None, name=sys.argv[1], options={}, per_machine=1, allow=print)\n"
         "started = psutil.Process().children(recursive=True)\n"
+        "time.sleep(4)\n"
         "workers.close()\n"
         "psutil.wait_procs(started, timeout=60)\n"
         "print([one.name() for one in started if one.is_running() and one.status() != 'zombie'])\n"
     )
-    home = tmp_path / "home"
+    home, trace = tmp_path / "home", tmp_path / "trace"
     home.mkdir()
     temporary = Path(tempfile.mkdtemp(prefix="t"))  # a short path, or Ray would not use it
-    environment = os.environ | {"HOME": str(home), "TMPDIR": str(temporary)}
     done = subprocess.run(
-        [sys.executable, "-c", code, embedder.name],
-        cwd=ROOT, env=environment, capture_output=True, text=True, check=False,
+        ["strace", "-f", "-qq", "-e", "trace=connect,sendto", "-o", trace, sys.executable, "-c", code, embedder.name],
+        cwd=ROOT, env=os.environ | {"HOME": str(home), "TMPDIR": str(temporary)},
+        capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.stdout.splitlines() == ["[]"], done.stderr
     assert not list(home.iterdir())
     temporary.rmdir()  # it is empty
+    calls = trace.read_text(errors="replace")
+    addresses = set(re.findall(r"inet_(?:addr\(|pton\(AF_INET6, )\"([^\"]+)\"", calls))
+    assert addresses
+    assert {address.removeprefix("::ffff:") for address in addresses} <= {"127.0.0.1", "::1", "::"}
+    assert "htons(9)" in calls, "it tried, and was sent nowhere"
 
 
 # ---- what is refused ------------------------------------------------------------------------------------------------
@@ -336,8 +349,8 @@ def test_ray_leaves_nothing_behind(on_ray, embedder, tmp_path):
 def test_without_ray_the_option_says_how_to_get_it(monkeypatch, tmp_path, capsys):
     monkeypatch.setitem(sys.modules, "ray", None)
     monkeypatch.setenv("SCHOLION_LIBRARY", str(tmp_path / "library"))
-    for name in ("RAY_USAGE_STATS_ENABLED", "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "RAY_AUTH_MODE", "RAY_AUTH_TOKEN"):
-        monkeypatch.setenv(name, "as before")
+    for name in OF_RAY:
+        monkeypatch.setenv(name, "")  # restored at the end
     assert main(["add", str(PAPERS[0]), "--ray", "auto"]) == 1
     assert capsys.readouterr().err == "--ray needs the package ray, which is not installed. Run `make ray` once.\n"
     assert main(["add", str(PAPERS[0])]) == 0
@@ -348,8 +361,10 @@ def test_without_ray_the_option_says_how_to_get_it(monkeypatch, tmp_path, capsys
 )
 def test_an_address_that_is_not_of_this_machine_is_refused_before_ray_is_loaded(monkeypatch, address):
     monkeypatch.setitem(sys.modules, "ray", None)
+    before = dict(os.environ)
     with pytest.raises(RayError, match="whose head is on this machine"):
         RayWorkers(address, embedder=None, name="", options={}, allow=lambda _: None)
+    assert os.environ == before
 
 
 class _Terminal:
