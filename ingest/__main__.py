@@ -51,7 +51,6 @@ from ingest.remote import orders, orders_in_parts
 from ingest.repair import rebuild, verify
 from ingest.sandbox import Parser
 from ingest.settings import IngestSettings, bad_setting
-from ingest.spread import SpreadIngest
 from ingest.terminal import clean_arguments, prepare_output, printable
 from ingest.trouble import in_words
 from ingest.typed_json import to_json
@@ -313,7 +312,7 @@ def _ingest(library: Library, files: list[Path], bar: FileBar, options: argparse
         per_machine=options.ray_workers,
         allow=partial(allow, files=files, library=library.folder),
     ) as workers:
-        yield SpreadIngest(library=library, embedder=embedder, workers=workers, on_progress=tell)
+        yield Ingest(library=library, embedder=embedder, workers=workers, on_progress=tell)
 
 
 def _report_all(reports: Iterable[tuple[Path | None, IngestReport]], bar: FileBar, options: argparse.Namespace) -> int:

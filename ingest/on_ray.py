@@ -58,6 +58,12 @@ LONGEST_PATH = 28
 _NOWHERE = "http://127.0.0.1:9"
 """The discard port of this machine, where nothing listens."""
 
+_LOCAL = {
+    "worker_niceness": 0,  # a user waits for it, as for `add` without Ray
+    "automatic_object_spilling_enabled": False,  # no text of a paper goes to a file of Ray's
+}
+"""Options of Ray that is started here."""
+
 _OURS = Path(__file__).resolve().parent
 _KEPT = ("RAY_AUTH_", "RAY_TLS_", "RAY_USE_TLS")  # what says how to sign in to a cluster, and its encryption
 
@@ -211,7 +217,7 @@ class RayWorkers:
                     object_store_memory=STORE_BYTES,
                     _node_ip_address="127.0.0.1",
                     _temp_dir=self._folder.name,
-                    _system_config={"worker_niceness": 0},  # a user waits for it, as for `add` without Ray
+                    _system_config=_LOCAL,
                     **common,
                 )
             else:

@@ -30,7 +30,6 @@ from ingest.files import paper_id
 from ingest.on_ray import RayError, RayWorkers
 from ingest.repair import verify
 from ingest.sandbox import Parser
-from ingest.spread import SpreadIngest
 from pdfs import Text, write_pdf
 from places import ROOT, SAMPLES
 from thread_workers import ThreadWorkers
@@ -138,7 +137,7 @@ def test_the_library_is_the_one_of_a_single_process_and_a_poisoned_pdf_fails_alo
     workers, embedder = team
     files = sources([*PAPERS[:2], poisoned(tmp_path), *PAPERS[2:]])
     library, steps = opened("spread"), []
-    work = SpreadIngest(library=library, embedder=embedder, workers=workers, on_progress=steps.append)
+    work = Ingest(library=library, embedder=embedder, workers=workers, on_progress=steps.append)
     reports = list(work.run(files))
 
     def said(reports):
@@ -160,15 +159,13 @@ def test_it_can_be_stopped_and_carries_on(team, peace, opened):
         if at.step == "storing" and at.done:
             stop.set()
 
-    work = SpreadIngest(
-        library=library, embedder=embedder, workers=workers, on_progress=at_the_first_stored, cancel=stop
-    )
+    work = Ingest(library=library, embedder=embedder, workers=workers, on_progress=at_the_first_stored, cancel=stop)
     reports = list(work.run(sources([*PAPERS, *PAPERS])))
     stopped = [one for one in reports if one.status == "failed"]
     assert stopped
     assert all("was stopped" in one.error for one in stopped)
     assert not verify(library)
-    list(SpreadIngest(library=library, embedder=embedder, workers=workers).run(sources(PAPERS)))
+    list(Ingest(library=library, embedder=embedder, workers=workers).run(sources(PAPERS)))
     assert contents(library) == without_failures(peace[1])
 
 
@@ -179,7 +176,7 @@ def test_what_a_crash_left_unfinished_is_resumed(team, peace, opened):
     for path in PAPERS:
         library.keep(path, paper_id(path))
         library.ledger.set(paper_id(path), "parsing", file=path.name)
-    reports = list(SpreadIngest(library=library, embedder=embedder, workers=workers).resume())
+    reports = list(Ingest(library=library, embedder=embedder, workers=workers).resume())
     assert {one.status for one in reports} == {"added"}
     assert contents(library) == without_failures(peace[1])
 
@@ -187,10 +184,10 @@ def test_what_a_crash_left_unfinished_is_resumed(team, peace, opened):
 def test_a_run_that_is_given_up_is_carried_on_with(team, peace, opened):
     workers, embedder = team
     library = opened("given up")
-    run = SpreadIngest(library=library, embedder=embedder, workers=workers).run(sources(PAPERS))
+    run = Ingest(library=library, embedder=embedder, workers=workers).run(sources(PAPERS))
     assert next(run).status == "added"
     run.close()
-    again = SpreadIngest(library=library, embedder=embedder, workers=workers)
+    again = Ingest(library=library, embedder=embedder, workers=workers)
     list(again.resume())
     list(again.run(sources(PAPERS)))
     assert contents(library) == without_failures(peace[1])
@@ -210,7 +207,7 @@ def test_a_lost_worker_costs_a_retry_and_never_a_paper(opened, tmp_path, lose):
     files = sources([*PAPERS, poisoned(tmp_path)])
     plain, library = opened("plain"), opened("lost")
     list(Ingest(library=plain, embedder=embedder).run(files))
-    reports = list(SpreadIngest(library=library, embedder=embedder, workers=workers).run(files))
+    reports = list(Ingest(library=library, embedder=embedder, workers=workers).run(files))
     workers.close()
     assert [r.status for r in reports] == ["added"] * len(PAPERS) + ["failed"]
     assert workers.lost >= len(PAPERS)
@@ -228,7 +225,7 @@ def test_no_more_papers_are_in_work_than_the_workers_want(opened, papers, tmp_pa
             taken.append(path)
             yield Source(path, path.name)
 
-    run = SpreadIngest(library=opened("bounded"), embedder=embedder, workers=workers).run(given())
+    run = Ingest(library=opened("bounded"), embedder=embedder, workers=workers).run(given())
     assert next(run).status == "added"
     assert len(taken) <= 2 * papers + 1, "a file is only looked at when there is room for it"
     assert {report.status for report in run} == {"added"}
@@ -254,6 +251,14 @@ def test_a_worker_on_ray_is_in_the_same_sandbox(on_ray):
     with Parser() as parser:
         parser.warm_up()
         assert ray.get(workers._places[0].actor.confinement.remote()) == parser.confinement
+
+
+def test_a_worker_on_another_machine_gets_the_bytes(on_ray, monkeypatch):
+    workers, _ = on_ray
+    for place in workers._places:
+        monkeypatch.setattr(place, "here", False)
+    with Parser() as parser:
+        assert workers.parse(PAPERS[0], "Given.pdf").result() == parser.parse(PAPERS[0], file_name="Given.pdf")
 
 
 def of_ray(name=""):
@@ -286,7 +291,7 @@ def test_ten_killed_workers_cost_no_paper(on_ray, opened, tmp_path):
     killer.start()
     try:
         while True:
-            reports = list(SpreadIngest(library=library, embedder=embedder, workers=workers).run(files))
+            reports = list(Ingest(library=library, embedder=embedder, workers=workers).run(files))
             assert {report.status for report in reports} == {"added"}, [report.error for report in reports]
             assert contents(library) == contents(plain)
             assert not verify(library)
