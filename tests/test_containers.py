@@ -99,6 +99,14 @@ def test_the_settings_of_the_app_exist_and_are_valid_together(monkeypatch):
     assert seconds >= operate.finish_seconds + 5, "an end that waits is not cut off"
 
 
+def test_the_example_names_every_variable_that_has_to_be_set():
+    text = (FOLDER / "compose.yaml").read_text()
+    example = set(re.findall(r"(?m)^(?:# )?(\w+)=", (FOLDER / "example.env").read_text()))
+    assert example == set(re.findall(r"\$\{(\w+)", text))
+    page = (ROOT / "docs" / "containers.md").read_text()
+    assert all(f"| `{name}` |" in page for name in example)
+
+
 def test_the_database_of_the_app_is_the_one_that_postgres_makes():
     made = SERVICES["postgres"]["environment"]
     address = SERVICES["app"]["environment"]["SCHOLION_CHATS"]
