@@ -111,7 +111,7 @@ class Worker:
         return self._embedder.embed_documents(texts)
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Place:
     """Where one worker runs; the worker may be replaced."""
 
@@ -308,9 +308,11 @@ class RayWorkers:
                 answer.set_result(told)
             return
         _log.warning("a Ray worker was lost or failed: %s", str(error).strip().splitlines()[-1:])
-        if not self._closed and isinstance(error, _ray().exceptions.RayActorError) and place.actor is actor:
-            self._replace(place)
-        answer.set_exception(WorkerLostError(str(error)))
+        try:
+            if not self._closed and isinstance(error, _ray().exceptions.RayActorError) and place.actor is actor:
+                self._replace(place)
+        finally:  # whatever happens here, somebody waits for it
+            answer.set_exception(WorkerLostError(str(error)))
 
     def _replace(self, place: _Place) -> None:
         """Start another worker in the place of a lost one, unless its machine is gone."""
@@ -319,7 +321,8 @@ class RayWorkers:
             if place.lost < LOST_IN_A_ROW and any(node["NodeID"] == place.node for node in self._nodes()):
                 place.actor = place.make()
                 return
-        self._places.remove(place)
+        if place in self._places:  # not yet, by an earlier call to the same worker
+            self._places.remove(place)
 
 
 def code_digest() -> str:

@@ -30,9 +30,11 @@ from ingest.files import paper_id
 from ingest.on_ray import RayError, RayWorkers
 from ingest.repair import verify
 from ingest.sandbox import Parser
+from ingest.spread import WorkerLostError
 from pdfs import Text, write_pdf
 from places import ROOT, SAMPLES
 from thread_workers import ThreadWorkers
+from waiting import until
 
 PAPERS = sorted(SAMPLES.glob("*.pdf"))
 OF_RAY = (
@@ -346,6 +348,22 @@ def test_ray_contacts_nobody_and_leaves_nothing_behind(on_ray, embedder, tmp_pat
     assert addresses
     assert {address.removeprefix("::ffff:") for address in addresses} <= {"127.0.0.1", "::1", "::"}
     assert "htons(9)" in calls, "it tried, and was sent nowhere"
+
+
+def test_a_lost_machine_costs_a_retry_and_if_none_is_left_the_papers_are_read_here(on_ray, peace, opened, monkeypatch):
+    """The last test with these workers: they are lost for good."""
+    workers, embedder = on_ray
+    monkeypatch.setattr(workers, "_nodes", list)
+    calls = [workers.parse(PAPERS[0], PAPERS[0].name) for _ in range(8)]
+    for one in of_ray("ray::Worker"):
+        one.send_signal(signal.SIGKILL)
+    for call in calls:
+        with suppress(WorkerLostError):
+            assert call.result(timeout=120).paper.id == paper_id(PAPERS[0])
+    assert until(lambda: workers.parse(PAPERS[0], "x").exception(timeout=120) and not workers._places)
+    library = opened("alone")
+    list(Ingest(library=library, embedder=embedder, workers=workers).run(sources(PAPERS)))
+    assert contents(library) == without_failures(peace[1])
 
 
 # ---- what is refused ------------------------------------------------------------------------------------------------
