@@ -367,7 +367,7 @@ class Assistant:
             yield Answered(with_notice(replace(answer, notice=None) if empty else answer, empty, trace=trace))
             return
         if read.first:
-            yield TextDelta(read.first.streamed, 1)
+            yield TextDelta(read.first, 1)
         with trace.span("prompt"):
             turns = [turn for turn in history if not tells_notes(turn[1])][-HISTORY_TURNS:]
             messages, passages = await self._prompter.messages(taken, vector, found, turns)
@@ -403,7 +403,7 @@ class Assistant:
             sure = answer.confidence
             asks = self.expert is not None and mode != "draft"  # then a larger model should improve the draft
             declines = read.explains and sure is not None and ("abstains" in sure.vetoes or not answer.citations)
-            quotes = bool(read.answer or declines)  # in every mode
+            quotes = bool(read.answer or read.sentences or declines)  # in every mode
             if quotes or not (asks or holds(sure, wholly=mode != "draft")):
                 first, answer = await asyncio.to_thread(
                     self._composer.quote_instead, answer, first, read, vector=vector, page_text=page_text

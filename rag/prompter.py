@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from rag.errors import ContextTooLongError
 from rag.prompts import draft_messages, sentence_messages
 from rag.quoting.extract import EMBEDDED_SENTENCES, best_sentences
-from rag.retrieval.plans import leading_sentences
+from rag.quoting.roles import telling_sentences
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -52,7 +52,7 @@ class Prompter:
             n = EMBEDDED_SENTENCES if self._settings.drafter is None else 0
         if n:
             if kind == "summary":
-                sentences = leading_sentences(passages, n=n)
+                sentences = telling_sentences(passages, n=n, question=taken.text)
             elif found.readings and kind == "fact":
                 read = passages[: len(found.readings)]  # of a large library not all that are shown were read
                 best = best_sentences(taken.text, read, found.readings, n=n)

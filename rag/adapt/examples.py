@@ -11,7 +11,7 @@ from rag.adapt.lora import Example
 from rag.adapt.sentences import NOT_SAID, as_sentence
 from rag.evaluation.metrics import UNANSWERABLE, answer_f1
 from rag.prompts import sentence_messages
-from rag.quoting.extract import may_answer
+from rag.quoting.no_answer import may_answer
 from rag.words import content_words
 
 if TYPE_CHECKING:

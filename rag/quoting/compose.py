@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, Literal
 
 from rag.answer import with_notice
-from rag.quoting.extract import EMBEDDED_SENTENCES, cited, confidence_in, extract, quoted_draft
+from rag.quoting.extract import EMBEDDED_SENTENCES, best_sentences, cited, confidence_in, extract, quoted_draft
 from rag.quoting.quoted_answer import confidence_of_quoted_answer, one_of_each_paper, quoted_answer
-from rag.retrieval.plans import leading_sentences
+from rag.quoting.roles import telling_sentences
 from rag.verify.attempts import Attempt, answered
 from rag.verify.citations import cite
 from rag.verify.confidence import ASKS_YES_OR_NO
@@ -63,18 +63,43 @@ class Read:
     """The sentence to show if a taught drafter says yes or no; None unless the question asks for that."""
     explains: bool = False
     """Whether the drafter's explanation is shown if it holds; if it declines, the extract is."""
+    sentences: tuple[str, ...] = ()
+    """Sentences that sum up or compare papers, shown instead of what a very small model writes."""
+    told: str | None = None
+    """These with their markers, as they are shown before they are checked."""
     nothing: bool = False
     """Whether the papers do not answer the question; then no model is asked."""
 
     @property
-    def first(self) -> Extract | None:
-        """What is shown at once, before any model writes."""
-        return None if self.on_yes_or_no else self.answer
+    def first(self) -> str | None:
+        """What is shown at once, before any model writes and anything is checked."""
+        if self.on_yes_or_no or self.answer is None:
+            return self.told
+        return self.answer.streamed
 
     @property
     def answer(self) -> Extract | None:
         """What is shown as the answer whatever the drafter writes, unless that is a yes or no that was asked for."""
         return self.extracted if self.quotes_first else None
+
+
+def told_of(taken: Plan, found: Found) -> tuple[str, ...]:
+    """The sentences that answer a summary or a comparison; empty for other questions, or where no reader has read.
+
+    What is compared may be named ("Which of the two trained for longer?"); then the reader's best sentence of each
+    paper answers. Otherwise papers are told by their aims and results.
+    """
+    passages, question = found.passages, taken.text
+    if taken.kind == "summary" or (taken.kind == "comparison" and not taken.topical):
+        return tuple(telling_sentences(passages, n=OF_A_SUMMARY, question=question))
+    if taken.kind != "comparison" or len(found.readings) != len(passages):
+        return ()
+    kept = []
+    for paper in taken.scope.papers:
+        pairs = [(p, r) for p, r in zip(passages, found.readings, strict=True) if p.paper.id == paper.id]
+        best = best_sentences(question, [p for p, _ in pairs], [r for _, r in pairs], n=1)
+        kept += [passage.chunk.text[start:end] for passage, (start, end) in best]
+    return tuple(kept)
 
 
 class Composer:
@@ -100,7 +125,11 @@ class Composer:
         self._taught = taught
 
     def read(self, taken: Plan, found: Found) -> Read:
-        """Turn the reader's findings into an answer; only for questions of fact."""
+        """Turn the reader's findings into an answer to a question of fact; choose sentences for other kinds."""
+        if self._quotes_first and taken.pages is None and (sentences := told_of(taken, found)):
+            question, most = taken.text, len(sentences)
+            told = quoted_answer(sentences, question=question, passages=found.passages, instead_of=None, most=most)
+            return Read(sentences=sentences, told=told.text) if told else Read()
         if taken.kind != "fact" or not found.readings or not self._reader:
             return Read()
         passages = found.passages[: len(found.readings)]
@@ -139,7 +168,7 @@ class Composer:
         else:
             assert answer.confidence
             question = answer.searched or answer.question
-            sentences = self._sentences(answer, question, vector)
+            sentences = read.sentences or self._sentences(answer, question, vector)
             most = 1 if answer.kind == "fact" else len(sentences)
             found = quoted_answer(
                 sentences, question=question, passages=answer.passages, instead_of=instead_of, most=most
@@ -148,15 +177,17 @@ class Composer:
                 return first, answer
             checked = cite(found.text, answer.passages, page_text=page_text, question=question, verbatim=True)
             second = Attempt(found, checked)
-            sure = confidence_of_quoted_answer(answer.confidence)
+            sure = confidence_of_quoted_answer(
+                None if read.sentences else answer.confidence, n=found.text.count("\n") + 1
+            )
         answer = replace(answer, drafts=(*answer.drafts, second.draft), shown=len(answer.drafts), confidence=sure)
-        told = None if read.quotes_first else INSTEAD
+        told = None if read.quotes_first or read.sentences else INSTEAD
         return second, with_notice(answered(answer, second), told)
 
     def _sentences(self, answer: Answer, question: str, vector: Vectors) -> list[str]:
-        """Candidates: the nearest sentences for a fact, leading sentences for a summary, else one per paper."""
+        """Candidates: the nearest sentences for a fact, telling ones for a summary, else one per paper."""
         if answer.kind == "summary":
-            return leading_sentences(answer.passages, n=OF_A_SUMMARY)
+            return telling_sentences(answer.passages, n=OF_A_SUMMARY, question=question)
         n = EMBEDDED_SENTENCES if answer.kind == "fact" else MANY
         nearest = self._retriever.sentences(question, vector, answer.passages, n=n)
         return nearest if answer.kind == "fact" else one_of_each_paper(nearest, answer.passages)

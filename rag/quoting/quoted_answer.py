@@ -35,7 +35,7 @@ def holds(confidence: Confidence | None, *, wholly: bool = False) -> bool:
 
 
 def quoted_answer(
-    sentences: Sequence[str], *, question: str, passages: Sequence[Passage], instead_of: Draft, most: int = 1
+    sentences: Sequence[str], *, question: str, passages: Sequence[Passage], instead_of: Draft | None, most: int = 1
 ) -> Draft | None:
     """The first sentences that add to the question and are not questions, one per line with its marker.
 
@@ -85,10 +85,13 @@ def one_of_each_paper(sentences: Sequence[str], passages: Sequence[Passage]) -> 
     return [best[paper] for paper in order if paper in best]
 
 
-def confidence_of_quoted_answer(instead_of: Confidence) -> Confidence:
-    """Confidence in a quoted answer: the accuracy of such answers on QASPER train, and why it replaces the draft."""
-    return Confidence(
-        score=QUOTED_RIGHT,
-        reason=f"Quoted word for word from your papers. Check that it answers your question. {instead_of.reason}",
-        signals={"calibrated": 0.0},
-    )
+def confidence_of_quoted_answer(instead_of: Confidence | None, *, n: int = 1) -> Confidence:
+    """Confidence in a quoted answer: the accuracy of such answers on QASPER train, and why it replaces the draft.
+
+    Args:
+        instead_of: of the draft; None if the quotation does not replace it because of its faults.
+        n: how many sentences are quoted.
+    """
+    told = "Quoted word for word from your papers." if n == 1 else f"Quoted from {n} sentences in your papers."
+    more = f" Check that it answers your question. {instead_of.reason}" if instead_of else ""
+    return Confidence(score=QUOTED_RIGHT, reason=told + more, signals={"calibrated": 0.0})

@@ -7,8 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from rag.answer import Passage
-from rag.retrieval.retrieve import MIN_SENTENCE, Found, Retriever
-from rag.words import split_sentences
+from rag.retrieval.retrieve import Found, Retriever
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -54,15 +53,24 @@ def gather(plan: Plan, vector: Vectors, *, retriever: Retriever, library: Librar
         case "summary" if papers:
             return _numbered(outline(library, paper, k=max(2, k // len(papers))) for paper in papers)
         case "comparison":
-            each = max(1, k // len(papers))
-            if not plan.topical:
-                return _numbered(outline(library, paper, k=each) for paper in papers)
-            found = [retriever.search(plan.text, vector, k=each, paper_ids=[paper.id], read=True) for paper in papers]
-            return _numbered((f.passages for f in found), on_topic=any(f.on_topic for f in found))
+            return _compared(plan, vector, retriever=retriever, library=library, each=max(1, k // len(papers)))
         case "papers":
             return best_of_each(plan, vector, retriever=retriever)
         case _:
             return retriever.search(plan.text, vector, k=k, paper_ids=plan.scope.paper_ids, read=True)
+
+
+def _compared(plan: Plan, vector: Vectors, *, retriever: Retriever, library: Library, each: int) -> Found:
+    """As many passages of each paper: those on what is compared, or its outline if the question does not say."""
+    papers = plan.scope.papers
+    if not plan.topical:
+        return _numbered(outline(library, paper, k=each) for paper in papers)
+    found = [retriever.search(plan.text, vector, k=each, paper_ids=[paper.id], read=True) for paper in papers]
+    together = _numbered((f.passages for f in found), on_topic=any(f.on_topic for f in found))
+    if any(len(f.readings) != len(f.passages) for f in found):
+        return together
+    readings = tuple(reading for f in found for reading in f.readings)
+    return replace(together, readings=readings, reading_seconds=sum(f.reading_seconds or 0.0 for f in found))
 
 
 def on_pages(
@@ -131,17 +139,6 @@ def best_of_each(plan: Plan, vector: Vectors, *, retriever: Retriever) -> Found:
     if not kept:
         return Found(found.passages[:MAX_PAPERS], on_topic=False)
     return _numbered([kept])
-
-
-def leading_sentences(passages: Sequence[Passage], *, n: int) -> list[str]:
-    """The first n sentences of an outline, shared evenly between its papers."""
-    papers = list(dict.fromkeys(passage.paper.id for passage in passages))
-    shares = {paper_id: max(1, n // len(papers)) for paper_id in papers}
-    kept: list[str] = []
-    for paper_id in papers:
-        own = [s for p in passages if p.paper.id == paper_id for s in split_sentences(p.chunk.text)]
-        kept += [sentence for sentence in own if len(sentence) >= MIN_SENTENCE][: shares[paper_id]]
-    return kept[:n]
 
 
 def _numbered(groups: Iterable[Sequence[Passage]], *, on_topic: bool = True) -> Found:

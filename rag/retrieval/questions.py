@@ -75,6 +75,9 @@ _COMPARES = re.compile(
     r"|(?:\w+er|more|less|better|worse) (?:[\w-]+ ){0,3}than)\b"
 )
 """A question with one of these that names two papers compares them, in whatever words."""
+_PAIR = re.compile(
+    rf"{NAMED},? (?:and|or|with|to|from|than|versus|vs\.?|against) (?:the )?(?:(?:{_NOUN} )?(?:by|of) )?{NAMED}"
+)
 _ASKS_OTHERS = re.compile(
     r"\b(?:which|what|how many|other|any|more|further|recent) (?:other |more )?"
     r"(?:papers|articles|studies|publications|works|authors|people|researchers|groups)\b|\b(?:any|some)(?:one|body)\b"
@@ -255,6 +258,7 @@ def _asked_before(papers: Sequence[Paper], history: Sequence[tuple[str, str]]) -
 
 def _asked_names(question: str, papers: Sequence[Paper], listed: Sequence[Paper]) -> tuple[tuple[Name, ...], str]:
     plain = Plain(question)
+    found = []
     for bare, short in ((False, False), (True, False), (True, True)):
         names = tuple(
             name
@@ -266,6 +270,11 @@ def _asked_names(question: str, papers: Sequence[Paper], listed: Sequence[Paper]
         marked = marked_text(plain, names)
         if _PAPERS.fullmatch(marked) or (bare and _THING.search(marked)):
             continue
+        found.append((bare, short, names, marked))
+    for _, _, names, marked in found:  # in "the papers by Smith and Jones", Jones is a bare name
+        if _PAIR.search(marked) and _compares_named(marked) and len({name.papers for name in names}) > 1:
+            return names, marked
+    for bare, short, names, marked in found:
         if _COMPARISON.fullmatch(marked) or (_compares_named(marked) and len({name.papers for name in names}) > 1):
             return names, marked
         if not short and (_ASKS_BARE if bare else _ASKS_NAMED).fullmatch(marked):

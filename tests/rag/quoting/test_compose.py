@@ -114,6 +114,40 @@ async def test_passages_that_the_reader_has_not_read_cost_no_answer(two_papers, 
     assert answer.citations
 
 
+@pytest.mark.parametrize("question", ["Summarise this paper.", "What are the main findings of this paper?"])
+async def test_a_paper_is_summed_up_in_its_own_words_before_a_small_model_writes(
+    two_papers, hash_embedder, question
+) -> None:
+    asked = assistant(two_papers, hash_embedder, "It is about caches [1].", reader=WordReader())
+    events = await events_of(asked.ask(question, paper_ids=[two_papers.papers()[0].id]))
+    answer = events[-1].answer
+    assert answer.kind == "summary"
+    assert answer.drafts[answer.shown].model == QUOTED_ANSWER
+    assert 1 < len(answer.text.splitlines()) <= 3
+    assert answer.text != answer.passages[0].paper.title
+    assert all(citation.verified for citation in answer.citations)
+    assert isinstance(events[1], TextDelta)
+    assert events[1].text == answer.text
+    assert answer.notice is None
+    assert "caches" in changed(answer)
+
+
+@pytest.mark.parametrize("question", ["Compare these papers.", "How do these papers differ in their memory?"])
+async def test_papers_are_compared_in_their_own_words(two_papers, hash_embedder, question) -> None:
+    asked = assistant(two_papers, hash_embedder, "They differ [1].", reader=WordReader())
+    answer = await asked.answer(question)
+    assert answer.kind == "comparison"
+    assert answer.drafts[answer.shown].model == QUOTED_ANSWER
+    assert {citation.passage.paper.id for citation in answer.citations} == {p.id for p in two_papers.papers()}
+    assert answer.confidence.reason == f"Quoted from {len(answer.text.splitlines())} sentences in your papers."
+
+
+async def test_a_model_of_ones_own_sums_up_by_itself(two_papers, hash_embedder) -> None:
+    asked = assistant(two_papers, hash_embedder, "A cache is compared [1].", reader=WordReader(), quotes_first=False)
+    answer = await asked.answer("Compare these papers.")
+    assert answer.drafts[answer.shown].text.startswith("A cache is compared")
+
+
 YES_OR_NO = "Does the key-value cache need bytes per token?"
 
 

@@ -9,7 +9,8 @@ import pytest
 from fake_reader import WordReader
 from ingest import Chunk, Paper
 from rag.answer import QUOTED_ANSWER, Passage
-from rag.quoting.extract import best_sentences, cited, confidence_in, extract, is_sure, may_answer, quoted_draft
+from rag.quoting.extract import best_sentences, cited, confidence_in, extract, is_sure, quoted_draft
+from rag.quoting.no_answer import may_answer
 from rag.reading.readings import Reading, Sentence, Span
 from rag.verify.citations import markers_in
 

@@ -11,7 +11,8 @@ from ingest.errors import TagError
 from places import SAMPLES
 from rag import Answered, Assistant, RagSettings, Retrieved
 from rag.answer import Scope
-from rag.retrieval.plans import gather, leading_sentences, outline
+from rag.quoting.roles import telling_sentences
+from rag.retrieval.plans import gather, outline
 from rag.retrieval.questions import plan
 from rag.retrieval.retrieve import Retriever
 
@@ -97,7 +98,7 @@ def test_which_papers_gets_the_best_passage_of_each_paper_that_bears_on_it(found
 
 def test_a_summary_for_a_very_small_model_takes_from_each_paper(library, papers) -> None:
     passages = [*outline(library, papers[0], k=2), *outline(library, papers[1], k=2)]
-    sentences = leading_sentences(passages, n=4)
+    sentences = telling_sentences(passages, n=4)
     assert len(sentences) == 4
     assert sum(sentence in papers_text(library, papers[1]) for sentence in sentences) >= 2
 

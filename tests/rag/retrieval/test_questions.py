@@ -213,6 +213,8 @@ def test_a_question_to_other_papers_or_about_things_of_that_name_stays_with_all_
     ("question", "compared"),
     [
         ("What does Smith test?", (SMITH,)),
+        ("How do the papers by Smith and Devlin differ?", (DEVLIN, SMITH)),
+        ("What do the papers by Smith and by Devlin have in common?", (DEVLIN, SMITH)),
         ("How does lora differ from bert?", (DEVLIN, LORA)),
         ("Are LoRA and BERT compared on the same data?", (DEVLIN, LORA)),
         ("Is Diabetes or Stroke the longer paper, and do both agree?", (DIABETES, STROKE)),

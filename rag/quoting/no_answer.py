@@ -1,0 +1,60 @@
+"""Sentences that answer nothing: titles, headings, questions, aims, keyword lists, addresses and references."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from rag.words import content_words, words_of
+
+MIN_WORDS: Final = 4
+"""Minimum words of a sentence; anything shorter is a heading, a label or part of a formula."""
+
+_AIM = re.compile(
+    r"\b(?:aims?|purpose|objectives?|goals?) (?:of|was|is|were|are)\b|\bwas (?:conducted|undertaken|designed) to\b"
+    r"|\b(?:we|study|paper|work|article) aim(?:s|ed)? (?:to|at)\b",
+    re.IGNORECASE,
+)
+_ASKS_AIM = re.compile(r"\b(?:aims?|purposes?|objectives?|goals?|why|motivat\w*)\b", re.IGNORECASE)
+_KEYWORDS = re.compile(r"\W*(?:key ?words?(?: and phrases)?|index terms)\b\s*[:.—–-]", re.IGNORECASE)
+_ASKS_KEYWORDS = re.compile(r"\bkey ?words?\b", re.IGNORECASE)
+_ADDRESS = re.compile(
+    r"^[^.;]{0,60}\b(?:department|institute|faculty|college|school|laboratory|division) of\b.*\b(?:universit\w+|"
+    r"institut\w+|hospital|college|academy)\b|\S@\S+\.\w"
+    r"|(?:\w ?[¹²³⁴⁵⁶⁷⁸⁹*†‡]+(?:\s*[|,;&]|\s+and\b).*){2}",  # names with the marks of their addresses
+    re.IGNORECASE,
+)
+_ASKS_ADDRESS = re.compile(
+    r"\b(?:who|whom|whose|where|authors?|affiliat\w+|universit\w+|institut\w+|hospitals?|e-?mail|contact)\b",
+    re.IGNORECASE,
+)
+_REFERENCE = re.compile(
+    r"\b(?:19|20)\d\d[;,]\s?\d+\s?(?:\(\d+\))?[:,]\s?\w?\d+[-–]\w?\d+|\bdoi:\s?10\.|\barXiv:\d|\bIn Proceedings of\b",
+    re.IGNORECASE,
+)
+_ASKS_REFERENCE = re.compile(r"\b(?:references?|cite[sd]?|citations?|doi|published|arxiv|journal)\b", re.IGNORECASE)
+_NO_ANSWER: Final = (
+    (_AIM, _ASKS_AIM),
+    (_KEYWORDS, _ASKS_KEYWORDS),
+    (_ADDRESS, _ASKS_ADDRESS),
+    (_REFERENCE, _ASKS_REFERENCE),
+)
+"""Patterns of sentences that do not answer a question, each with the pattern of questions that they do answer."""
+
+
+def may_answer(sentence: str, question: str, *, title: str = "") -> bool:
+    """Whether a sentence may be an answer.
+
+    Titles, headings, questions, aims, keyword lists, addresses and references do not qualify unless asked for.
+    """
+    flat = " ".join(sentence.split())
+    if len(words_of(flat)) < MIN_WORDS or flat.endswith("?"):
+        return False
+    if title and content_words(flat) <= content_words(title):
+        return False
+    return not any(pattern.search(flat) and not asks.search(question) for pattern, asks in _NO_ANSWER)
+
+
+def is_apparatus(sentence: str) -> bool:
+    """Whether a sentence is a keyword list, an address or a reference."""
+    return any(pattern.search(sentence) for pattern in (_KEYWORDS, _ADDRESS, _REFERENCE))
