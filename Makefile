@@ -1,6 +1,7 @@
 # make chat: set up what is missing and start Scholion.   make test: set up what tests need and run them.
 # make foundry: install Foundry Local in an environment of its own (280 MB; docs/foundry-local.md).
 # make onnx: install the ONNX engine too (about 21 MB; docs/onnx.md).
+# make ray: install Ray too, to add papers with several workers (about 80 MB; docs/scale.md).
 # make evaluate: the questions on the sample papers, with a report.
 PY   ?= python3
 VENV := .venv
@@ -8,7 +9,7 @@ RUN  := $(VENV)/bin/python
 PIP  := $(RUN) -m pip --disable-pip-version-check install --quiet
 ARGS ?=
 
-.PHONY: help chat test onnx check bench evaluate format docs lock clean
+.PHONY: help chat test onnx ray check bench evaluate format docs lock clean
 .DEFAULT_GOAL := help
 
 help:
@@ -22,6 +23,8 @@ test: $(VENV)/.dev check
 	$(RUN) tests/run.py $(ARGS)
 
 onnx: $(VENV)/.onnx
+
+ray: $(VENV)/.ray
 
 check: $(VENV)/.dev
 	$(VENV)/bin/ruff format --check .
@@ -65,6 +68,10 @@ $(VENV)/.run: requirements/run.lock requirements/weights.lock pyproject.toml
 
 $(VENV)/.onnx: $(VENV)/.run requirements/onnx.lock
 	@$(PIP) --no-deps --require-hashes -r requirements/onnx.lock
+	@touch $@
+
+$(VENV)/.ray: $(VENV)/.run requirements/ray.lock
+	@$(PIP) --no-deps --require-hashes -r requirements/ray.lock
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.run $(VENV)/.onnx requirements/dev.lock

@@ -115,7 +115,15 @@ def local_models(language: str) -> str:
     return "\n".join(rows)
 
 
+def size_steps() -> str:
+    """What each size of Scholion takes (`docs/plan.py`)."""
+    import plan
+
+    return plan.table()
+
+
 PARTS = {
+    "docs/scale.md": ("plan", size_steps),
     "docs/architecture.md": ("tree", tree),
     "docs/settings.md": ("settings", settings),
     "docs/models.md": ("models", models),

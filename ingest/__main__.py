@@ -9,7 +9,9 @@ import argparse
 import json
 import os
 import sys
+from contextlib import contextmanager
 from dataclasses import asdict, astuple, fields, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +21,7 @@ from tqdm import tqdm
 from ingest.bibliography import write_bibtex
 from ingest.confine import promises
 from ingest.csl import csl_items
+from ingest.elsewhere import allow
 from ingest.embed import embedder_from
 from ingest.environment import shut_out
 from ingest.errors import LibraryBusyError, PathError, UserFacingError
@@ -29,8 +32,19 @@ from ingest.from_zotero import FromZotero, Item
 from ingest.identifiers import isbn13
 from ingest.library import Library, open_library
 from ingest.names import given_first
+from ingest.on_ray import RayWorkers
 from ingest.paper import Publication
-from ingest.pipeline import Ingest, IngestReport, Source, is_companion, pdf_files, pdfs_below, remove_one, tag_papers
+from ingest.pipeline import (
+    UNFINISHED,
+    Ingest,
+    IngestReport,
+    Source,
+    is_companion,
+    pdf_files,
+    pdfs_below,
+    remove_one,
+    tag_papers,
+)
 from ingest.portfolio import save_attached
 from ingest.references import References, find_style
 from ingest.remote import orders, orders_in_parts
@@ -47,7 +61,9 @@ from ingest.zotero_follow import follow
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
+    from ingest.ledger import State
     from ingest.paper import Paper
+    from ingest.pipeline import Progress
     from ingest.zotero import ZoteroPdf
 
 
@@ -90,6 +106,7 @@ def _parser() -> argparse.ArgumentParser:
     add = command("add", _add, "add PDFs, or all PDFs in a folder and its subfolders")
     add.add_argument("paths", nargs="+", type=Path)
     add.add_argument("--attached", action="store_true", help="instead, add the PDFs attached to these")
+    _ray_options(add)
     zotero = command(
         "zotero", _zotero, "add the PDFs of a Zotero library, with its metadata, collections, tags and notes"
     )
@@ -134,12 +151,28 @@ def _parser() -> argparse.ArgumentParser:
     watch.add_argument("folder", type=Path)
     resume = command("resume", _resume, "continue what a crash left unfinished")
     resume.add_argument("--failed", action="store_true", help="instead, retry the PDFs that could not be read")
+    _ray_options(resume)
     command("ledger", _ledger, "show what happened to every file")
     rebuild = command("rebuild", _rebuild, "embed all chunks again next to the old index, then swap")
     rebuild.add_argument("--embedder", metavar="FOLDER", help="folder of a sentence-transformers model")
     command("verify", _verify, "check tables, index and files, and repair what can be repaired")
     command("sandbox", _sandbox, "show what contains a malicious PDF on this system")
     return parser
+
+
+def _ray_options(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--ray",
+        metavar="auto|HOST:PORT",
+        help="parse and embed with workers on Ray: started here for this command, or a cluster (docs/scale.md)",
+    )
+    command.add_argument("--ray-workers", metavar="N", type=_at_least_one, help="workers on each machine")
+
+
+def _at_least_one(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of workers")
+    return int(text)
 
 
 def _sandbox(options: argparse.Namespace) -> int:
@@ -248,15 +281,38 @@ def _describe_as(library: Library, paper: Paper, item: Item) -> None:
 def _run(library: Library, files: list[Path], options: argparse.Namespace) -> int:
     """Add files here, or through the app where that owns the library."""
     if not _owned(library):
+        if getattr(options, "ray", None):
+            raise LibraryBusyError(
+                "Scholion is running and adds papers without Ray.", "Close it first, or leave --ray out."
+            )
         return _add_through_app(library, files, options)
     sources = [Source(file, file.name) for file in files]
-    with FileBar(files) as bar:
-        work = Ingest(
-            library=library,
-            embedder=embedder_from(library.settings.embedder),
-            on_progress=lambda at: bar.tell(*astuple(at)),
-        )
+    with FileBar(files) as bar, _ingest(library, files, bar, options) as work:
         return _report_all(zip(files, work.run(sources), strict=True), bar, options)
+
+
+@contextmanager
+def _ingest(library: Library, files: list[Path], bar: FileBar, options: argparse.Namespace) -> Iterator[Ingest]:
+    """What adds papers: this process alone, or with workers on Ray."""
+    choice = library.settings.embedder
+    embedder = embedder_from(choice)
+
+    def tell(at: Progress) -> None:
+        bar.tell(*astuple(at))
+
+    address = getattr(options, "ray", None)
+    if not address:
+        yield Ingest(library=library, embedder=embedder, on_progress=tell)
+        return
+    with RayWorkers(
+        address,
+        embedder=choice,
+        name=embedder.name,
+        options={"ocr_languages": library.settings.ocr_languages},
+        per_machine=options.ray_workers,
+        allow=partial(allow, files=files, library=library.folder),
+    ) as workers:
+        yield Ingest(library=library, embedder=embedder, workers=workers, on_progress=tell)
 
 
 def _report_all(reports: Iterable[tuple[Path | None, IngestReport]], bar: FileBar, options: argparse.Namespace) -> int:
@@ -336,12 +392,10 @@ def _watch(library: Library, _: IngestSettings, options: argparse.Namespace) -> 
 
 def _resume(library: Library, _: IngestSettings, options: argparse.Namespace) -> int:
     _own(library)
-    with FileBar([]) as bar:
-        work = Ingest(
-            library=library,
-            embedder=embedder_from(library.settings.embedder),
-            on_progress=lambda at: bar.tell(*astuple(at)),
-        )
+    states: tuple[State, ...] = ("failed",) if options.failed else UNFINISHED
+    place = library.quarantine_path if options.failed else library.kept_path
+    files = [place(entry.paper_id) for entry in library.ledger.entries(*states)]
+    with FileBar([]) as bar, _ingest(library, files, bar, options) as work:
         reports = work.retry() if options.failed else work.resume()
         return _report_all(((None, report) for report in reports), bar, options)
 

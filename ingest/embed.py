@@ -71,9 +71,14 @@ class SentenceTransformerEmbedder:
 
     Each core embeds its own batch, on one thread: with all cores at one batch, whatever else runs (the parser of the
     next paper) makes every core wait at the end of every layer for the one that was interrupted.
+
+    Args:
+        folder: the model.
+        known: what is known about it.
+        cores: how many to use; all of this machine's by default.
     """
 
-    def __init__(self, folder: Path, *, known: KnownEmbedder | None = None) -> None:
+    def __init__(self, folder: Path, *, known: KnownEmbedder | None = None, cores: int | None = None) -> None:
         if not (folder / "modules.json").is_file():
             raise UserFacingError(
                 f"{folder} is not a sentence-transformers model.",
@@ -82,7 +87,7 @@ class SentenceTransformerEmbedder:
         self._folder = folder
         self._known = known or known_embedder(folder.name)
         self._lock = threading.Lock()
-        self._workers = ThreadPoolExecutor(_n_cores(), thread_name_prefix="embed")
+        self._workers = ThreadPoolExecutor(cores or _n_cores(), thread_name_prefix="embed")
 
     @cached_property
     def name(self) -> str:
@@ -241,17 +246,19 @@ def _n_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def embedder_from(choice: str | Path | None) -> Embedder:
+def embedder_from(choice: str | Path | None, *, cores: int | None = None) -> Embedder:
     """The embedder for the setting: a folder, a known name whose weights are on this machine, or the embedded one.
+
+    It computes on `cores` of this machine, or on all of them.
 
     Raises:
         UserFacingError: it is neither a folder nor a known name, or its weights are missing.
     """
     if choice is None:
-        return SentenceTransformerEmbedder(embedded_model(), known=KNOWN_EMBEDDERS[0])
+        return SentenceTransformerEmbedder(embedded_model(), known=KNOWN_EMBEDDERS[0], cores=cores)
     folder = Path(choice).expanduser()
     if folder.is_dir():
-        return SentenceTransformerEmbedder(folder)
+        return SentenceTransformerEmbedder(folder, cores=cores)
     known = known_embedder(str(choice))  # not `folder`: on Windows its slashes differ from those of a name on a hub
     if known is None:
         names = ", ".join(known.name for known in KNOWN_EMBEDDERS)
@@ -259,7 +266,7 @@ def embedder_from(choice: str | Path | None) -> Embedder:
             f"There is no embedder {choice}.",
             f"Set SCHOLION_EMBEDDER to the folder of a sentence-transformers model or to one of: {names}.",
         )
-    return SentenceTransformerEmbedder(_downloaded(known), known=known)
+    return SentenceTransformerEmbedder(_downloaded(known), known=known, cores=cores)
 
 
 def _downloaded(known: KnownEmbedder) -> Path:

@@ -38,6 +38,10 @@ class UserFacingError(Exception):
         self.message = message
         self.hint = hint
 
+    def __reduce__(self) -> tuple[type[UserFacingError], tuple[str, str]]:
+        """An error keeps its two sentences when another process sends it."""
+        return type(self), (self.message, self.hint)
+
 
 class UnreadablePdfError(UserFacingError):
     """The file cannot be read as a PDF."""

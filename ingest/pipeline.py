@@ -9,11 +9,12 @@ import logging
 import threading
 import time
 from collections import deque
-from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
+from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from dataclasses import asdict, dataclass, fields, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
+from weakref import WeakValueDictionary
 
 import numpy as np
 
@@ -36,6 +37,7 @@ from ingest.parse import check_is_pdf
 from ingest.portfolio import attached_names
 from ingest.sandbox import Parser
 from ingest.sidecar import find_entry, sidecar_entries
+from ingest.spread import FarEmbedder, WorkerLostError, asked
 from ingest.steps import Steps
 from ingest.trouble import in_words
 from ingest.zotero import entry_beside
@@ -45,8 +47,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ingest.embed import Embedder, Vectors
+    from ingest.ledger import State
     from ingest.library import Library
     from ingest.paper import Chunk, Paper, ParsedPaper
+    from ingest.sandbox import Limits
+    from ingest.spread import Workers
 
 _log = logging.getLogger(__name__)
 
@@ -55,6 +60,9 @@ BATCH = 64
 
 AHEAD = 2
 """Papers parsed ahead, and embedded papers waiting to be stored, so that no core is ever idle."""
+
+UNFINISHED: tuple[State, ...] = ("queued", "parsing", "embedding")
+"""What the ledger says of a file that `resume` carries on with."""
 
 Step = Literal["reading", "embedding", "storing"]
 
@@ -199,6 +207,9 @@ class Ingest:
     the library before anything else and has its state in the ledger, so that after a crash `resume` carries on.
 
     With `again`, papers that are there are read once more and replaced; one that cannot be read stays as it was.
+
+    With `workers`, these parse and embed, and several papers are in work at once. The library is the same: ids, texts
+    and vectors do not depend on who computed them.
     """
 
     def __init__(
@@ -209,13 +220,16 @@ class Ingest:
         on_progress: Callable[[Progress], None] | None = None,
         cancel: threading.Event | None = None,
         again: bool = False,
+        workers: Workers | None = None,
     ) -> None:
         self._library = library
-        self._embedder = embedder
+        self._workers = workers
+        self._embedder = FarEmbedder(embedder, workers, self._check_embedding) if workers else embedder
         self._again = again
         self._tell = on_progress or (lambda _: None)
         self._cancel = cancel
         self._given_up = threading.Event()
+        self._guard, self._turns = threading.Lock(), WeakValueDictionary[str, threading.Lock]()
 
     def run(self, sources: Iterable[Source]) -> Generator[IngestReport, None, None]:
         """One report for each source, in order. Blocking: a second or two for an article.
@@ -229,7 +243,7 @@ class Ingest:
         self._wait_for_turn()
         self._given_up.clear()
         try:
-            yield from self._run(iter(sources))
+            yield from self._run_spread(iter(sources), self._workers) if self._workers else self._run(iter(sources))
         finally:
             self._library.one_ingest.release()
 
@@ -261,6 +275,58 @@ class Ingest:
                 if parsing:
                     parser.close()
 
+    def _run_spread(self, rest: Iterator[Source], workers: Workers) -> Iterator[IngestReport]:
+        """As many papers at once as the workers want, each stored as soon as it is ready; reports in order."""
+        begun: deque[Future[IngestReport]] = deque()
+        options = {"ocr_languages": self._library.settings.ocr_languages}
+        with (
+            _FarParser(workers, self._check_reading, options=options) as parser,
+            ThreadPoolExecutor(workers.papers, thread_name_prefix="paper") as papers,
+            ThreadPoolExecutor(1, thread_name_prefix="store") as writer,
+        ):
+            try:
+                while True:
+                    while sum(not one.done() for one in begun) < workers.papers and (source := next(rest, None)):
+                        begun.append(papers.submit(self._one, source, parser, writer))
+                    while begun and begun[0].done():
+                        yield begun.popleft().result()
+                    if not begun:
+                        return
+                    wait([one for one in begun if not one.done()], return_when=FIRST_COMPLETED)
+            finally:
+                self._given_up.set()  # unfinished files stay in the ledger
+                for future in begun:
+                    future.cancel()
+                parser.close()
+
+    def _one(self, source: Source, parser: Parser, writer: ThreadPoolExecutor) -> IngestReport:
+        """One paper from its file to its report; files with the same bytes one after the other."""
+        known = ""
+        with suppress(OSError):  # `_read` says what is wrong with it
+            known = paper_id(source.path)
+        with self._guard:
+            turn = self._turns.setdefault(known, threading.Lock())
+        with turn:
+            work = self._read(source, parser)
+            embedded: Future[Vectors | None] = Future()
+            try:
+                embedded.set_result(self._embed(work))
+            except Exception as error:  # noqa: BLE001 - `_store` deals with it
+                embedded.set_exception(error)
+            return writer.submit(self._store, work, embedded).result()
+
+    def _check_reading(self, name: str) -> None:
+        """Raise if a paper at a worker is not wanted any more; as when it is read here, nothing of it stays."""
+        if self._given_up.is_set() or (self._cancel and self._cancel.is_set()):
+            raise CancelledParseError(f"Adding {name} was stopped. Nothing from it was kept.")
+
+    def _check_embedding(self) -> None:
+        """Raise if vectors are not wanted any more; if the run was given up, the paper stays in the ledger."""
+        if self._cancel and self._cancel.is_set():
+            raise CancelledParseError("Adding the paper was stopped.", "Add it again at any time.")
+        if self._given_up.is_set():
+            raise CancelledError
+
     def _wait_for_turn(self) -> None:
         """One run at a time per process: two could work on one file, and one of them stop it."""
         while not self._library.one_ingest.acquire(timeout=0.2):
@@ -271,7 +337,7 @@ class Ingest:
         """Resume every file that a crash left unfinished, from the library's own copy."""
         self._library.own()
         library, sources = self._library, []
-        for entry in library.ledger.entries("queued", "parsing", "embedding"):
+        for entry in library.ledger.entries(*UNFINISHED):
             if path := next((place for place in self._own_copies(entry.paper_id) if place.is_file()), None):
                 sources.append(Source(path, entry.file))
             else:
@@ -397,7 +463,7 @@ class Ingest:
         except UnknownPaperError:
             return None
         entry = self._library.ledger.get(known)
-        if entry and entry.state in ("queued", "parsing", "embedding"):  # noted before its twin was finished
+        if entry and entry.state in UNFINISHED:  # noted before its twin was finished
             self._library.ledger.set(known, "finished")
         if self._library.mend_copy(source.path, paper.id):
             _log.warning("the library's copy of %s was repaired", source.name)
@@ -449,6 +515,36 @@ class Ingest:
             error=str(said),
             attached=attached,
         )
+
+
+class _FarParser(Parser):
+    """A parser that asks the workers, and parses here if they are lost.
+
+    Args:
+        workers: whom to ask.
+        check: called with the file's name while a worker is at it; raises if nobody waits for it any more.
+        options: as `Parser` takes them.
+    """
+
+    def __init__(self, workers: Workers, check: Callable[[str], None], *, options: dict[str, Any]) -> None:
+        super().__init__(options=options)
+        self._workers, self._check = workers, check
+
+    def parse(
+        self,
+        path: Path,
+        *,
+        file_name: str | None = None,
+        limits: Limits | None = None,
+        cancel: threading.Event | None = None,
+        on_page: Callable[[int, int], None] | None = None,
+    ) -> ParsedPaper:
+        """The paper; see `Parser.parse`. `limits` and `on_page` only count if it is parsed here."""
+        name = file_name or path.name
+        try:
+            return asked(lambda: self._workers.parse(path, name), lambda: self._check(name))
+        except WorkerLostError:
+            return super().parse(path, file_name=file_name, limits=limits, cancel=cancel, on_page=on_page)
 
 
 def _as_people_wrote_it(paper: Paper, pdf: Path) -> Paper:

@@ -80,6 +80,7 @@ ALLOWED = {  # library → the files that may import it
     "babel": {"ui/texts/languages.py"},
     "fastapi": {"ui/"},
     "asyncpg": {"ingest/postgres.py"},
+    "ray": {"ingest/on_ray.py"},
     "sqlite3": {
         "ingest/library.py",
         "ingest/schema.py",
@@ -151,6 +152,7 @@ HEAVY = (
     "onnxruntime",
     "onnxruntime_genai",
     "aiohttp",
+    "ray",
 )
 
 
