@@ -79,18 +79,34 @@ def move(place: Path, address: Address, *, to: Literal["postgres", "sqlite"], te
         database.close()
 
 
-def copy_to_file(address: Address, place: Path, file: Path) -> None:
-    """Write the whole catalogue to a new `library.db`, as it is at one moment; nothing is changed or held up.
+@dataclass(frozen=True, slots=True)
+class Elsewhere:
+    """A catalogue in Postgres, for a backup; nothing is changed or held up."""
 
-    Raises:
-        UserFacingError: the database cannot be read.
-    """
-    database = PostgresDatabase(address, place)
-    try:
-        with database.as_of_one_moment() as source:
-            _write(source, file, lambda _: None)
-    finally:
-        database.close()
+    address: Address
+    place: Path
+    """The library's folder."""
+
+    def copy_to(self, file: Path) -> None:
+        """Write all of it to a new `library.db`, as it is at one moment.
+
+        Raises:
+            UserFacingError: the database cannot be read.
+        """
+        database = PostgresDatabase(self.address, self.place)
+        try:
+            with database.as_of_one_moment() as source:
+                _write(source, file, lambda _: None)
+        finally:
+            database.close()
+
+    def files(self) -> list[str]:
+        """The ids of all papers and files that it has now; see `snapshot.files_of`."""
+        database = PostgresDatabase(self.address, self.place)
+        try:
+            return [row[0] for row in database.connection().execute(snapshot.FILES)]
+        finally:
+            database.close()
 
 
 def _to_postgres(place: Path, database: PostgresDatabase, tell: Callable[[str], None]) -> Moved:
@@ -115,6 +131,9 @@ def _to_postgres(place: Path, database: PostgresDatabase, tell: Callable[[str], 
                 database.words(lambda _: 0).fill()
                 target.execute(_NEXT_ROW)
                 _check(ours, digests(target))
+                target.execute(
+                    f"ANALYZE {', '.join(TABLES)}, words"
+                )  # until then, Postgres knows nothing of what is in its tables
         source.rollback()
         source.execute("PRAGMA journal_mode=DELETE")  # the whole of it is in one file
     aside = place / MOVED.format(f"{datetime.now(UTC):%Y%m%d-%H%M%S}")

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ingest.schema import UNFINISHED
-from ingest.word_index import BM25_K1, WordIndex, rarity
+from ingest.word_index import BM25_K1, ENOUGH, WordIndex, rarity
 from ingest.word_tokens import as_phrase, as_vectors, parsed
 
 if TYPE_CHECKING:
@@ -38,14 +38,16 @@ _BEST = f"""
     SELECT c.id, best.score FROM (
         SELECT w.row, (
             SELECT sum(idf * (f * {BM25_K1 + 1}) / (f + {BM25_K1} * (1 - {BM25_B} + {BM25_B} * w.size / ?::float8)))
-            FROM asked, LATERAL (SELECT 2 * ts_rank_cd('{{0.5, 0.5, 0.5, 1}}', w.lexemes, phrase) AS f) AS counted
-            WHERE f > 0) AS score
-        FROM words w
-        WHERE w.lexemes @@ ?::text::tsquery
-            AND w.row NOT IN (SELECT row FROM chunks WHERE paper_id IN {UNFINISHED}) SCOPE
+            FROM (SELECT phrase, idf FROM asked WHERE w.lexemes @@ phrase OFFSET 0) AS there,
+                LATERAL (SELECT 2 * ts_rank_cd('{{0.5, 0.5, 0.5, 1}}', w.lexemes, phrase) AS f) AS counted) AS score
+        FROM (SELECT * FROM words SCOPE) AS w
+        WHERE w.lexemes @@ ?::text::tsquery AND w.row NOT IN (SELECT row FROM chunks WHERE paper_id IN {UNFINISHED})
         ORDER BY score DESC, w.row LIMIT ?) AS best JOIN chunks c USING (row) ORDER BY best.score DESC, c.id
 """  # noqa: S608 constant text
-_SCOPE = "AND w.row IN (SELECT row FROM chunks WHERE paper_id IN (SELECT unnest(?::text[])))"
+_OF = "ARRAY(SELECT row FROM chunks WHERE paper_id IN (SELECT unnest(?::text[])))"
+_FEW = f"WHERE row = ANY({_OF}) OFFSET 0"
+"""Reads the rows of the scope, then looks for the words there, which are few; else the index of the words is asked."""
+_MANY = f"WHERE row = ANY({_OF})"
 
 
 class PostgresWords(WordIndex):
@@ -104,10 +106,10 @@ class PostgresWords(WordIndex):
         total = self.n_with("")
         idf = [rarity(self.n_with(phrase), total) for phrase in phrases]
         wanted = [as_phrase(phrase) for phrase in phrases]
-        scope = () if paper_ids is None else (list(paper_ids),)
-        rows = self._db().execute(
-            _BEST.replace("SCOPE", _SCOPE if scope else ""), (wanted, idf, self._mean_size(), query, *scope, k)
-        )
+        scope, within = ((), "") if paper_ids is None else ((list(paper_ids),), _MANY)
+        if paper_ids is not None and self._n_of(paper_ids) < ENOUGH:
+            within = _FEW
+        rows = self._db().execute(_BEST.replace("SCOPE", within), (wanted, idf, self._mean_size(), *scope, query, k))
         return [(row[0], float(row[1])) for row in rows]
 
     def _count(self, word: str) -> int:

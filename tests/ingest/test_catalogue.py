@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import sqlite3
 import threading
@@ -11,13 +12,21 @@ from hashlib import sha256
 
 import pytest
 
-from catalogue_places import settings_in
+from catalogue_places import new_schema, settings_in
 from fake_embedder import HashEmbedder
-from ingest import Library, open_library, schema
+from ingest import IngestSettings, Library, open_library, schema
 from ingest.annotation import Annotation
-from ingest.errors import LibraryBusyError, LibraryMismatchError, UnknownPaperError, UserFacingError
+from ingest.errors import (
+    CatalogueDatabaseError,
+    LibraryBusyError,
+    LibraryMismatchError,
+    UnknownPaperError,
+    UserFacingError,
+)
 from ingest.paper import Chunk, Page, Paper, ParsedPaper
 from ingest.repair import rebuild, verify
+from rag.health import library_checks
+from waiting import until
 
 TEXTS = (
     "Low-rank matrices adapt a large model; the rank of each matrix is small.",
@@ -299,6 +308,132 @@ def test_words_that_mean_something_to_postgres_are_only_words(tmp_path, request)
         word: [name for name, _ in hits] for word, hits in found[1].items()
     }
     assert found[0]["O'Neill"]
+
+
+# -- around it ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_server_that_is_restarted_is_found_again(tmp_path, postgres_server, request) -> None:
+    settings = settings_in("postgres", tmp_path / "library", request)
+    with open_library(settings) as library:
+        one = add(library, 1)
+        postgres_server.stop()
+        try:
+            with pytest.raises(CatalogueDatabaseError, match="does not answer"):
+                library.search_words('"sand"', 3)
+            with pytest.raises(CatalogueDatabaseError, match="does not answer"):
+                library.describe(one, title="Lost")
+            said = library_checks.catalogue_line(settings.catalogue_database)
+            assert (said.state, "does not answer" in said.said) == ("problem", True)
+        finally:
+            postgres_server.start()
+        assert library.search_words('"sand"', 3)
+        assert library.describe(one, title="Found").title == "Found"
+
+
+def test_an_owner_whose_connection_ended_takes_the_library_again(tmp_path, request) -> None:
+    with open_library(settings_in("postgres", tmp_path / "library", request)) as library:
+        one = add(library, 1)
+        assert library._owner.is_locked
+        ending = "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND granted"
+        library._db.execute(ending)
+        assert until(lambda: not library._owner.is_locked)
+        library.describe(one, title="Again")
+        assert library._owner.is_locked
+
+
+def test_another_copy_of_the_folder_does_not_write_to_the_same_database(tmp_path, request) -> None:
+    settings = settings_in("postgres", tmp_path / "library", request)
+    with open_library(settings) as library:
+        add(library, 1)
+        with open_library(settings.model_copy(update={"library": tmp_path / "copy"})) as other:
+            with pytest.raises(LibraryBusyError, match="in use"):
+                other.own()
+            library.close()
+            other.own()
+
+
+def test_health_and_a_backup_know_a_catalogue_in_postgres(tmp_path, request, monkeypatch, capsys) -> None:
+    from ui.__main__ import main
+    from ui.backup.copying import restore
+
+    settings = settings_in("postgres", tmp_path / "library", request)
+    assert "no catalogue yet" in library_checks.catalogue_line(settings.catalogue_database).said
+    with open_library(settings) as library:
+        one = add(library, 1)
+        library.tag([one], "thesis")
+        before = everything(library)
+        lines = {
+            check.about: check.look()
+            for check in library_checks.checks(settings.library, embedder=None, catalogue=settings.catalogue_database)
+            if check.name in ("catalogue", "papers")
+        }
+        monkeypatch.setenv("SCHOLION_LIBRARY", str(settings.library))
+        monkeypatch.setenv("SCHOLION_CATALOGUE", settings.catalogue.get_secret_value())
+        assert main(["backup", str(tmp_path / "b.zip")]) == 0
+        assert "has 1 paper and 0 chats" in capsys.readouterr().out
+    assert lines["Catalogue"][0].said.endswith("has the catalogue, of version 6.")
+    assert lines["Papers"][0].said == f"1 paper with {len(TEXTS)} passages."
+    restore(tmp_path / "b.zip", tmp_path / "new")
+    with open_library(settings.model_copy(update={"library": tmp_path / "new", "catalogue": None})) as library:
+        assert everything(library) == before
+        assert verify(library) == []
+
+
+def test_a_database_elsewhere_or_of_another_program_is_refused(tmp_path, postgres_server, monkeypatch) -> None:
+    url = new_schema(postgres_server)
+    with pytest.raises(ValueError, match="must be on this machine") as refused:
+        IngestSettings(library=tmp_path, catalogue="postgresql://u:s3cret@db.example/d")
+    assert "s3cret" not in str(refused.value)
+    settings = IngestSettings(library=tmp_path / "library", catalogue=url)
+    asyncio.run(run(url, "CREATE TABLE papers (id integer)"))
+    with pytest.raises(CatalogueDatabaseError, match="another program"):
+        Library(settings)
+    asyncio.run(run(url, "DROP TABLE papers"))
+    with open_library(settings) as library:
+        add(library, 1)
+    asyncio.run(run(url, "DELETE FROM papers; DELETE FROM ledger"))
+    with pytest.raises(LibraryMismatchError, match="has no papers"):
+        Library(settings)
+    wrong = IngestSettings(library=tmp_path / "library", catalogue=postgres_server.url("postgres", password="no"))
+    with pytest.raises(CatalogueDatabaseError, match="refuses what is asked") as refused:
+        Library(wrong)
+    assert "no@" not in str(refused.value)
+
+
+def test_chats_and_catalogue_may_share_a_database(tmp_path, request) -> None:
+    from ui.chats.postgres import check
+
+    settings = settings_in("postgres", tmp_path / "library", request)
+    check(settings.catalogue_database)
+    with open_library(settings) as library:
+        one = add(library, 1)
+    check(settings.catalogue_database)
+    with open_library(settings) as library:
+        assert library.paper(one).title == "Paper 1"
+
+
+def test_statements_are_told_in_the_words_of_postgres() -> None:
+    from ingest.postgres_database import translated
+
+    told = translated(
+        "SELECT ':no ?', \"a?\", x::text FROM t WHERE a = ? AND b IN (SELECT value FROM json_each(?)) LIMIT ?"
+    )
+    assert told.sql == (
+        "SELECT ':no ?', \"a?\", x::text FROM t WHERE a = $1 AND b IN (SELECT unnest($2::text[])) LIMIT $3"
+    )
+    assert told.arguments(("x\0", '["a", "b"]', 3)) == ["x\N{REPLACEMENT CHARACTER}", ["a", "b"], 3]
+    named = translated("UPDATE t SET a = :one, b = :two WHERE a <> :one")
+    assert (named.sql, named.writes) == ("UPDATE t SET a = $1, b = $2 WHERE a <> $1", True)
+    assert named.arguments({"two": 2, "one": 1}) == [1, 2]
+
+
+async def run(url: str, sql: str) -> None:
+    import asyncpg
+
+    connection = await asyncpg.connect(url)
+    await connection.execute(sql)
+    await connection.close()
 
 
 # -- moving ------------------------------------------------------------------------------------------------------------
