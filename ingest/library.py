@@ -29,7 +29,7 @@ from filelock import Timeout
 
 from ingest import database, files, folder, ledger, schema, tags
 from ingest.annotation import Annotation
-from ingest.errors import LibraryBusyError, LibraryMismatchError, StorageError, UnknownPaperError
+from ingest.errors import LibraryBusyError, LibraryMismatchError, StorageError, UnknownPaperError, UserFacingError
 from ingest.from_zotero import FromZotero
 from ingest.kept import Kept
 from ingest.overview import LISTS, PAPER, Listed, as_paper, overview
@@ -76,6 +76,9 @@ class Library:
             )
         try:
             self._database.prepare()
+        except UserFacingError:
+            self._database.close()
+            raise
         except (sqlite3.Error, OSError) as error:
             self.close()
             said = in_words(error) or StorageError(f"The library cannot be opened: {error}.")

@@ -24,7 +24,9 @@ from ingest.errors import (
     UserFacingError,
 )
 from ingest.paper import Chunk, Page, Paper, ParsedPaper
+from ingest.postgres_database import MOST
 from ingest.repair import rebuild, verify
+from ingest.word_index import rarity
 from rag.health import library_checks
 from waiting import until
 
@@ -194,7 +196,7 @@ def test_one_process_owns_it_and_others_read_and_see_every_change(settings) -> N
         assert library.papers()[0].title == "Mine", "a library that was closed opens again"
 
 
-def test_threads_read_while_one_writes(settings) -> None:
+def test_threads_read_while_one_writes(settings, place) -> None:
     errors, stop = [], threading.Event()
     with open_library(settings) as library:
         add(library, 0)
@@ -213,6 +215,8 @@ def test_threads_read_while_one_writes(settings) -> None:
             thread.start()
         for n in range(1, 6):
             add(library, n)
+        if place == "postgres":
+            assert len(library._database._pool._all) <= MOST, "twelve threads share them"
         stop.set()
         for thread in threads:
             thread.join()
@@ -287,6 +291,11 @@ def test_both_find_the_same_words_with_the_same_scores(tmp_path, request, monkey
     assert found["sqlite"]['"cafe"', None][0]
     assert found["sqlite"]['section : "storing"', None][0]
     assert not found["sqlite"]['text : "storing"', None][0]
+
+
+def test_a_word_that_was_counted_a_moment_after_the_chunks_is_common() -> None:
+    assert rarity(7, 5) == rarity(5, 5) == 1e-6
+    assert rarity(1, 100) > rarity(2, 100) > 3
 
 
 def test_words_that_mean_something_to_postgres_are_only_words(tmp_path, request) -> None:
