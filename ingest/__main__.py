@@ -78,6 +78,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.run == _sandbox:  # which wants no library
             return _sandbox(options)
         settings = IngestSettings()
+        if options.run == _move:  # which opens none
+            return _move(settings, options)
         with open_library(settings) as library:
             return int(options.run(library, settings, options))
     except ValidationError as error:
@@ -93,7 +95,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 1
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser() -> argparse.ArgumentParser:  # noqa: PLR0915 - one list of commands
     parser = argparse.ArgumentParser(prog="python -m ingest", description="Manage the papers in your library.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
@@ -156,6 +158,8 @@ def _parser() -> argparse.ArgumentParser:
     rebuild = command("rebuild", _rebuild, "embed all chunks again next to the old index, then swap")
     rebuild.add_argument("--embedder", metavar="FOLDER", help="folder of a sentence-transformers model")
     command("verify", _verify, "check tables, index and files, and repair what can be repaired")
+    moving = command("move", _move, "move the catalogue between library.db and the Postgres of SCHOLION_CATALOGUE")
+    moving.add_argument("--to", required=True, choices=("postgres", "sqlite"), help="where it is to be")
     command("sandbox", _sandbox, "show what contains a malicious PDF on this system")
     return parser
 
@@ -619,6 +623,27 @@ def _cite(library: Library, _: IngestSettings, options: argparse.Namespace) -> i
     else:
         for _paper_id, text in entries:
             print(printable(text))
+    return 0
+
+
+def _move(settings: IngestSettings, options: argparse.Namespace) -> int:
+    from ingest.moving import move  # its driver need not be installed otherwise
+
+    if (address := settings.catalogue_database) is None:
+        raise UserFacingError(
+            "SCHOLION_CATALOGUE does not name a database.",
+            "Set it to postgresql://user:password@127.0.0.1/database (docs/postgres.md), and move the library again.",
+        )
+    place = settings.library.expanduser().resolve()
+    done = move(place, address, to=options.to, tell=lambda text: print(text, file=sys.stderr, flush=True))
+    if options.json:
+        print(json.dumps({"rows": done.rows, "aside": str(done.aside) if done.aside else None}))
+        return 0
+    print(f"Moved {done.rows['papers']} papers with {done.rows['chunks']} chunks; all tables were compared.")
+    if options.to == "sqlite":
+        print("Now unset SCHOLION_CATALOGUE, so that Scholion uses library.db.")
+    elif done.aside is not None:
+        print(printable(f"The file from before is {done.aside}. Delete it when you have seen that all is well."))
     return 0
 
 

@@ -14,6 +14,7 @@ UserFacingError
 ├── LibraryBusyError       another process owns the library
 ├── LibraryMismatchError   the library is damaged, or was built with another embedder or by a newer Scholion
 ├── StorageError           the disk is full, or the library's folder cannot be written
+├── CatalogueDatabaseError the Postgres server with the catalogue does not answer, or cannot be used
 ├── ChatDatabaseError      the Postgres server with the chats does not answer, or cannot be used
 └── VectorServerError      the Chroma server does not answer, or is where no server may be
 """
@@ -111,6 +112,12 @@ class StorageError(UserFacingError):
 
 class ChatDatabaseError(UserFacingError):
     """The Postgres server named by SCHOLION_CHATS cannot be used."""
+
+    status = 503
+
+
+class CatalogueDatabaseError(UserFacingError):
+    """The Postgres server named by SCHOLION_CATALOGUE cannot be used."""
 
     status = 503
 

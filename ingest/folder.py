@@ -11,6 +11,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from filelock import FileLock
+
 from ingest.errors import LibraryMismatchError
 from ingest.files import paper_id as id_of
 from ingest.trouble import REBUILD
@@ -21,35 +23,44 @@ if TYPE_CHECKING:
 UNFINISHED_COPY = re.compile(r"[0-9a-f]{16}\.partial")
 """Name pattern of an incomplete copy."""
 
+MOVED = "library.moved-{}.db"
+"""Name of a catalogue that was moved to Postgres, with the time."""
+
 _PRIVATE_FOLDER, _PRIVATE_FILE = 0o700, 0o600
 _OURS = (
-    *("papers", "quarantine", "stray", "uploads", "incoming", "chroma", "models", "library.db", "chats", "secret"),
+    *("papers", "quarantine", "stray", "uploads", "incoming", "chroma", "models", "library.", "chats", "secret"),
     *("owner", "audit", "privacy.json", "redact.txt", "glossary.csv", "confidence.json", "errors.jsonl"),
     *("choices", "keys", "people"),
 )
 """How the names of our files in the folder begin; other files there keep their permissions."""
 
 
-def prepare(folder: Path) -> None:
+def prepare(folder: Path, *, catalogue: bool = True) -> None:
     """Create the folder if needed, and revoke access that an older version or a umask gave to other users.
+
+    Args:
+        folder: the library's.
+        catalogue: whether the catalogue is in it, as `library.db`.
 
     Raises:
         LibraryMismatchError: the papers are there, but the catalogue is empty or gone.
         OSError: it cannot be created or written.
     """
     (folder / "papers").mkdir(mode=_PRIVATE_FOLDER, parents=True, exist_ok=True)
-    catalogue = folder / "library.db"
-    if not catalogue.exists() or not catalogue.stat().st_size:
+    file = folder / "library.db"
+    if catalogue and (not file.exists() or not file.stat().st_size):
         if n := sum(1 for _ in (folder / "papers").glob("*.pdf")):
             papers, state = (
                 "There is 1 paper" if n == 1 else f"There are {n} papers",
-                "empty" if catalogue.exists() else "gone",
+                "empty" if file.exists() else "gone",
             )
+            moved = any(folder.glob(MOVED.format("*")))
             raise LibraryMismatchError(
-                f"{papers} in {folder / 'papers'}, but library.db beside it is {state}.", REBUILD
+                f"{papers} in {folder / 'papers'}, but library.db beside it is {state}.",
+                "It was moved to Postgres: set SCHOLION_CATALOGUE." if moved else REBUILD,
             )
         with suppress(FileExistsError):  # SQLite would let others read it, and gives its -wal and -shm the same mode
-            os.close(os.open(catalogue, os.O_CREAT | os.O_EXCL | os.O_WRONLY, _PRIVATE_FILE))
+            os.close(os.open(file, os.O_CREAT | os.O_EXCL | os.O_WRONLY, _PRIVATE_FILE))
     if os.name == "posix":
         for path in folder.iterdir():
             if path.name.lstrip(".").startswith(_OURS):
@@ -61,6 +72,11 @@ def made(folder: Path) -> Path:
     """The folder, created if needed, for its owner only."""
     folder.mkdir(mode=_PRIVATE_FOLDER, parents=True, exist_ok=True)
     return folder
+
+
+def lock(folder: Path) -> FileLock:
+    """What the owner of the library holds."""
+    return FileLock(folder / "owner.lock", mode=_PRIVATE_FILE, thread_local=False)
 
 
 def temporary(folder: Path) -> tempfile.TemporaryDirectory[str]:

@@ -1,7 +1,7 @@
 """What a library keeps in memory of its catalogue: all papers, and how many chunks each has, read once per change.
 
 A row of `papers` is long (abstract, references, labels), so reading 7,000 of them takes 0.1 s: too long for each
-question. SQLite says whether anybody, in this process or another, has changed the file since.
+question. The database says whether anybody, in this process or another, has changed it since.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from ingest.overview import PAPER, as_paper
 from ingest.schema import UNFINISHED
 
 if TYPE_CHECKING:
-    import sqlite3
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
+    from ingest.connection import Connection
     from ingest.paper import Paper
 
 FEW = 50
@@ -28,7 +28,7 @@ class Known:
     """The finished papers, in the order in which they were added."""
 
     version: int | None
-    """Of the file; None for what is read within a transaction, which may still be undone."""
+    """Of the database; None for what is read within a transaction, which may still be undone."""
     papers: tuple[Paper, ...] = ()
     added_at: Mapping[str, str] = field(default_factory=dict)
     """By id, in the same order."""
@@ -45,20 +45,17 @@ class Kept:
 
     Args:
         connection: this thread's connection.
-        watching: opens another one, which never writes, so that every change is another's.
+        version: a number that is another one after each change; None within a transaction.
     """
 
-    def __init__(
-        self, connection: Callable[[], sqlite3.Connection], watching: Callable[[], sqlite3.Connection]
-    ) -> None:
-        self._db, self._open = connection, watching
+    def __init__(self, connection: Callable[[], Connection], version: Callable[[], int | None]) -> None:
+        self._db, self._version = connection, version
         self._guard = threading.RLock()
         self.forget()
 
     def forget(self) -> None:
         """Read everything again; the connections were closed."""
         with self._guard:
-            self._watch: sqlite3.Connection | None = None
             self._known = Known(None)
             self._counts: tuple[int | None, Mapping[str, int]] = (None, {})
 
@@ -90,13 +87,6 @@ class Kept:
                 )
                 self._counts = (version, dict(rows.fetchall()))
             return sum(self._counts[1].get(name, 0) for name in set(ids))
-
-    def _version(self) -> int | None:
-        if self._db().in_transaction:
-            return None
-        if self._watch is None:
-            self._watch = self._open()
-        return int(self._watch.execute("PRAGMA data_version").fetchone()[0])
 
     def _read(self, version: int | None) -> Known:
         rows = self._db().execute(

@@ -7,8 +7,9 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
-    import sqlite3
     from collections.abc import Callable
+
+    from ingest.connection import Connection
 
 State = Literal["queued", "parsing", "embedding", "finished", "failed", "removing"]
 
@@ -39,7 +40,7 @@ class Entry:
 class Ledger:
     """A table with one row per file, by content."""
 
-    def __init__(self, connection: Callable[[], sqlite3.Connection]) -> None:
+    def __init__(self, connection: Callable[[], Connection]) -> None:
         self._db = connection
 
     def set(self, paper_id: str, state: State, *, file: str | None = None, reason: str | None = None) -> None:
@@ -49,7 +50,7 @@ class Ledger:
             db.execute(
                 "INSERT INTO ledger VALUES (?, ?, ?, ?, ?) ON CONFLICT (paper_id) DO UPDATE SET "
                 "state = excluded.state, reason = excluded.reason, changed_at = excluded.changed_at, "
-                "file = coalesce(?, file)",
+                "file = coalesce(?, ledger.file)",
                 (paper_id, file or f"{paper_id}.pdf", state, reason, now, file),
             )
 

@@ -1,10 +1,11 @@
-"""The catalogue: one folder with the papers, and SQLite tables for papers, pages, chunks and words.
+"""The catalogue: one folder with the papers, and tables for papers, pages, chunks and words.
 
-SQLite is the truth; the vector index is built from it and repaired from it. A paper is there when `finished_at`
-is set, and that is written last. Any process may read; whoever writes, or opens Chroma, must own the library.
+The tables are the truth; the vector index is built from them and repaired from them. A paper is there when
+`finished_at` is set, and that is written last. Any process may read; whoever writes, or opens Chroma, must own the
+library.
 
 It is a long file because its methods share a connection, a lock and an owner. What stands by itself has a file of its
-own: `schema`, `word_index`, `ledger`, `tags`, `kept`, `repair`.
+own: `database`, `schema`, `word_index`, `ledger`, `tags`, `kept`, `repair`.
 """
 
 from __future__ import annotations
@@ -22,14 +23,13 @@ from datetime import UTC, datetime
 from hashlib import sha256
 from secrets import token_hex
 from typing import TYPE_CHECKING, Any
-from weakref import WeakSet
 
 import numpy as np
-from filelock import FileLock, Timeout
+from filelock import Timeout
 
-from ingest import files, folder, ledger, schema, tags
+from ingest import database, files, folder, ledger, schema, tags
 from ingest.annotation import Annotation
-from ingest.errors import LibraryBusyError, LibraryMismatchError, StorageError, UnknownPaperError
+from ingest.errors import LibraryBusyError, LibraryMismatchError, StorageError, UnknownPaperError, UserFacingError
 from ingest.from_zotero import FromZotero
 from ingest.kept import Kept
 from ingest.overview import LISTS, PAPER, Listed, as_paper, overview
@@ -39,20 +39,16 @@ from ingest.terminal import all_well_formed, well_formed
 from ingest.trouble import in_words
 from ingest.typed_json import from_json, to_json
 from ingest.vectors import ChromaIndex, ExactIndex, VectorIndex, probe
-from ingest.word_index import WordIndex
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
+    from ingest.connection import Connection
     from ingest.embed import Vectors
     from ingest.settings import IngestSettings
 
 _CHUNK = 'c.id, c.paper_id, c.ordinal, c.text, c.start, c."end", c.first_page, c.last_page, c.section, c.n_tokens'
-
-
-class _Connection(sqlite3.Connection):
-    """A connection that allows weak references."""
 
 
 class Library:
@@ -62,41 +58,31 @@ class Library:
         self.settings = settings
         self.folder = settings.library.expanduser().resolve()
         self._papers = self.folder / "papers"
-        self._threads = threading.local()
-        self._connections: WeakSet[_Connection] = WeakSet()  # a thread's connection goes when the thread does
-        self._listing = threading.Lock()
-        """Of the set of connections; nothing else is waited for while it is held."""
+        self._database = database.of(settings, self.folder)
         self._guard = threading.RLock()
         self.one_ingest = threading.Lock()
         """Held by the only active run of `Ingest`."""
-        self._owner = FileLock(self.folder / "owner.lock", mode=0o600, thread_local=False)
+        self._owner = self._database.owner
         self._recovered = False
         self.ledger = ledger.Ledger(lambda: self._db)
         self._tags = tags.Tags(lambda: self._db)
         self._vectors: VectorIndex | None = None
-        self._kept = Kept(lambda: self._db, self._connected)
-        self._words = WordIndex(lambda: self._db, n_chunks_of=self.n_chunks_of)
+        self._kept = Kept(lambda: self._db, self._database.version)
+        self._words = self._database.words(self.n_chunks_of)
         if well_formed(str(self.folder)) != str(self.folder):
             raise StorageError(
                 f"The name of the library's folder is not UTF-8: {well_formed(str(self.folder))}.",
                 "Rename it, or set SCHOLION_LIBRARY to another folder.",
             )
         try:
-            folder.prepare(self.folder)
-            self._open_catalogue()
+            self._database.prepare()
+        except UserFacingError:
+            self._database.close()
+            raise
         except (sqlite3.Error, OSError) as error:
             self.close()
             said = in_words(error) or StorageError(f"The library cannot be opened: {error}.")
             raise type(said)(f"{said.message.rstrip('.')} ({self.folder}).", said.hint) from error
-
-    def _open_catalogue(self) -> None:
-        with self._db as db:
-            db.execute("PRAGMA journal_mode=WAL")
-            if not schema.brought_up_to_date(db):
-                raise LibraryMismatchError(
-                    f"The library {self.folder} was written by a newer version of Scholion.",
-                    "Update Scholion and start it again.",
-                )
 
     # -- reading -----------------------------------------------------------------------------------------------------
 
@@ -207,7 +193,7 @@ class Library:
         """
         self.own()
         with self._db as db:
-            db.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (schema.of_zotero(paper_id), _as_json(said)))
+            db.execute(schema.SET_FACT, (schema.of_zotero(paper_id), _as_json(said)))
 
     def added_at(self) -> dict[str, str]:
         """When each finished paper was added, by its id: ISO 8601, UTC."""
@@ -321,7 +307,8 @@ class Library:
     def is_first(self, name: str) -> bool:
         """True when this is asked for the first time, in this library, under this name."""
         with self._db as db:
-            return db.execute("INSERT OR IGNORE INTO facts VALUES (?, 'done')", (f"first {name}",)).rowcount == 1
+            made = db.execute("INSERT INTO facts VALUES (?, 'done') ON CONFLICT DO NOTHING", (f"first {name}",))
+            return made.rowcount == 1
 
     # -- owning ------------------------------------------------------------------------------------------------------
 
@@ -439,6 +426,7 @@ class Library:
                     for chunk, vector in zip(chunks, vectors, strict=True)
                 ],
             )
+            self._words.add(chunks)
         self.vectors.add([chunk.id for chunk in chunks], vectors)
         self._finish(paper.id)
 
@@ -592,12 +580,11 @@ class Library:
 
     def _erase(self, paper_id: str) -> None:
         self._erase_rows(paper_id)
-        with self._db as db:
-            db.execute("INSERT INTO words(words) VALUES ('optimize')")  # until it is merged, FTS5 only hides a word
+        self._words.clear()
         copy = self.kept_path(paper_id)
         folder.remove_side_copies(self.folder, paper_id, copy.stat().st_size if copy.is_file() else None)
         self.discard(paper_id)  # last: while the row says "removing" the next owner carries on
-        self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # the log still has the pages as they were
+        self._database.clear()
 
     def mend_index(self) -> list[str]:
         """Bring the vector index in line with the stored vectors; return the repairs, one phrase for each kind."""
@@ -617,12 +604,7 @@ class Library:
     def close(self) -> None:
         """Close the files and give up ownership."""
         with self._guard:
-            with self._listing:
-                connections = list(self._connections)
-                self._connections.clear()
-            for connection in connections:
-                connection.close()
-            self._threads = threading.local()
+            self._database.close()
             self._kept.forget()
             self._close_vectors()
             if self._owner.is_locked:
@@ -631,22 +613,9 @@ class Library:
             self._recovered = False
 
     @property
-    def _db(self) -> sqlite3.Connection:
+    def _db(self) -> Connection:
         """This thread's connection; `with self._db as db` is a transaction."""
-        connection: _Connection | None = getattr(self._threads, "connection", None)
-        if connection is None:
-            self._threads.connection = connection = self._connected()
-        return connection
-
-    def _connected(self) -> _Connection:
-        connection = sqlite3.connect(
-            self.folder / "library.db", timeout=30, check_same_thread=False, factory=_Connection
-        )
-        connection.execute("PRAGMA foreign_keys=ON")
-        connection.execute("PRAGMA secure_delete=ON")  # a removed paper leaves no text in free pages
-        with self._listing:
-            self._connections.add(connection)
-        return connection
+        return self._database.connection()
 
     def _corrected(self, paper_id: str) -> list[str]:
         """The facts of a paper that a person corrected, finished or not."""
@@ -688,7 +657,7 @@ class Library:
     def _identity(self) -> str:
         """The same for one library in one place: a copy of the folder must not write into the original's collection."""
         with self._db as db:
-            db.execute("INSERT OR IGNORE INTO facts VALUES ('identity', ?)", (token_hex(16),))
+            db.execute("INSERT INTO facts VALUES ('identity', ?) ON CONFLICT DO NOTHING", (token_hex(16),))
         value = self._db.execute("SELECT value FROM facts WHERE name = 'identity'").fetchone()[0]
         return sha256(f"{value} {self.folder}".encode()).hexdigest()[:12]
 

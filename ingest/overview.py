@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ingest.paper import LostStep, Paper, Publication, QualityReport
 
 if TYPE_CHECKING:
-    import sqlite3
+    from ingest.connection import Connection
 
 PAPER = (
     "id, title, authors, year, doi, arxiv_id, abstract, n_pages, file_name, isbn, families, page_labels, retracted, "
@@ -42,7 +42,7 @@ class Listed:
     """The facts that a person corrected, by the names of `Paper`'s fields."""
 
 
-def overview(db: sqlite3.Connection) -> list[Listed]:
+def overview(db: Connection) -> list[Listed]:
     """All finished papers in the order of adding."""
     return [_listed(row) for row in db.execute(_QUERY)]
 

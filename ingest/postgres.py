@@ -1,4 +1,4 @@
-"""The Postgres database that keeps the chats if `SCHOLION_CHATS` names one: address, connections, errors in words.
+"""Postgres databases that `SCHOLION_CHATS` and `SCHOLION_CATALOGUE` name: addresses, connections, errors in words.
 
 The address may carry a password, so it is never printed, logged or shown: `Address.words` is what people see. No
 variable of Postgres's own (PGHOST and so on) is used; a password may also be in `~/.pgpass`.
@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from ingest.errors import ChatDatabaseError, UserFacingError
+from ingest.errors import CatalogueDatabaseError, ChatDatabaseError, UserFacingError
 from ingest.trouble import causes
 
 SCHEMES = ("postgresql", "postgres")
@@ -54,6 +54,8 @@ class Address:
     """A name or number, or the folder of a Unix socket."""
     port: int
     database: str
+    setting: str = "SCHOLION_CHATS"
+    """The one that names it."""
 
     @property
     def words(self) -> str:
@@ -79,7 +81,7 @@ class Address:
         return f"Your chats leave this machine: they are kept in Postgres at {self.words}."
 
 
-def parse(url: str) -> Address:
+def parse(url: str, *, setting: str = "SCHOLION_CHATS") -> Address:
     """The address in a setting.
 
     Raises:
@@ -101,11 +103,15 @@ def parse(url: str) -> Address:
         raise ValueError("it must name the database, like postgresql://user:password@host/database")
     if (said := told.get("port")) and said[0].isdecimal():
         port = port or int(said[0])
-    return Address(url=url, host=host, port=port or PORT, database=database)
+    return Address(url=url, host=host, port=port or PORT, database=database, setting=setting)
 
 
-async def connect(address: Address) -> Any:
+async def connect(address: Address, **settings: str) -> Any:
     """A connection, encrypted if the database is elsewhere and the address does not say otherwise.
+
+    Args:
+        address: where the database is.
+        settings: Postgres's, for this connection.
 
     Raises:
         ChatDatabaseError: the driver is not installed.
@@ -114,10 +120,7 @@ async def connect(address: Address) -> Any:
     try:
         import asyncpg
     except ImportError as error:
-        raise ChatDatabaseError(
-            f"SCHOLION_CHATS needs the package {DRIVER}, which is not installed.",
-            f"Install it with `.venv/bin/python -m pip install {DRIVER}`, or unset SCHOLION_CHATS.",
-        ) from error
+        raise _missing(address) from error
     options: dict[str, Any] = {}
     query = parse_qs(urlsplit(address.url).query)
     if not address.here and not {"sslmode", "ssl"} & query.keys():
@@ -126,8 +129,20 @@ async def connect(address: Address) -> Any:
         address.url,
         timeout=CONNECT_SECONDS,
         command_timeout=COMMAND_SECONDS,
-        server_settings={"application_name": "scholion", "lock_timeout": f"{LOCK_SECONDS * 1000:.0f}"},
+        server_settings={"application_name": "scholion", "lock_timeout": f"{LOCK_SECONDS * 1000:.0f}"} | settings,
         **options,
+    )
+
+
+def _missing(address: Address) -> UserFacingError:
+    if address.setting == "SCHOLION_CATALOGUE":
+        return CatalogueDatabaseError(
+            f"SCHOLION_CATALOGUE needs the package {DRIVER}, which is not installed.",
+            f"Install it with `.venv/bin/python -m pip install {DRIVER}`, or unset SCHOLION_CATALOGUE.",
+        )
+    return ChatDatabaseError(
+        f"SCHOLION_CHATS needs the package {DRIVER}, which is not installed.",
+        f"Install it with `.venv/bin/python -m pip install {DRIVER}`, or unset SCHOLION_CHATS.",
     )
 
 
@@ -165,3 +180,22 @@ def in_words(error: Exception, address: Address) -> UserFacingError:
     else:
         said, todo = "The chats are in Postgres at {words}, which does not answer.", f"{START} {UNSET}"
     return ChatDatabaseError(said.format(words=address.words, code=code), todo)
+
+
+def catalogue_in_words(error: Exception, address: Address) -> UserFacingError:
+    """The same for the database with the catalogue."""
+    if isinstance(error, UserFacingError):
+        return error
+    code, words = code_of(error), address.words
+    if code in _SAID:
+        return CatalogueDatabaseError(
+            f"The catalogue is in Postgres at {words}, which refuses what is asked (code {code}).",
+            "Correct SCHOLION_CATALOGUE: see docs/postgres.md for what it needs.",
+        )
+    if code is not None and not may_pass(error):
+        return CatalogueDatabaseError(
+            f"The catalogue is in Postgres at {words}, which reports error {code}.", "See the server's log."
+        )
+    return CatalogueDatabaseError(
+        f"The catalogue is in Postgres at {words}, which does not answer.", "Start it and try again."
+    )

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sqlite3
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ingest import files, folder
+from ingest import files, folder, schema
 from ingest.errors import LibraryMismatchError
 from ingest.vectors import ChromaIndex
 
@@ -73,7 +72,7 @@ def _swap(library: Library, embedder: str) -> None:
         fresh.add(ids, np.stack([np.frombuffer(row[0], dtype=np.float32) for row in blobs]))
     with library._db as db:
         db.execute("UPDATE chunks SET vector = (SELECT r.vector FROM rebuilt r WHERE r.id = chunks.id)")
-        db.execute("INSERT OR REPLACE INTO facts VALUES ('embedder', ?)", (embedder,))
+        db.execute(schema.SET_FACT, ("embedder", embedder))
         db.execute("DELETE FROM rebuilt")
     library._vectors = fresh
     if isinstance(old, ChromaIndex) and old.name != fresh.name:
@@ -113,12 +112,7 @@ def verify(library: Library) -> list[Problem]:
             problems.append(Problem(entry.paper_id, "the ledger listed a missing paper", repaired=True))
     problems += _clear_away(library, known)
     problems += [Problem(None, what, repaired=True) for what in library.mend_index()]
-    try:
-        with library._db as db:
-            db.execute("INSERT INTO words(words, rank) VALUES ('integrity-check', 1)")
-    except sqlite3.DatabaseError:
-        with library._db as db:
-            db.execute("INSERT INTO words(words) VALUES ('rebuild')")
+    if library._words.mend():
         problems.append(Problem(None, "the word index did not match the chunks", repaired=True))
     return problems
 

@@ -11,17 +11,28 @@ from ingest import ledger, tags
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-VERSION = 6
+    from ingest.connection import Connection
 
-_SCHEMA = """
+STEPS: dict[int, str] = {}
+"""What leads to each version after 6, by its number: statements that SQLite and Postgres both understand."""
+
+FIRST = 6
+"""The version from which on both databases go the same steps."""
+
+VERSION = max(STEPS, default=FIRST)
+
+TOKENIZE = "porter unicode61 remove_diacritics 2"
+"""How FTS5 splits text into words."""
+
+SET_FACT = "INSERT INTO facts VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
+
+_TABLES = """
 CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS papers (
     id TEXT PRIMARY KEY, title TEXT NOT NULL, authors TEXT NOT NULL, year INTEGER, doi TEXT,
     arxiv_id TEXT, abstract TEXT, n_pages INTEGER NOT NULL, file_name TEXT NOT NULL,
     report TEXT, refs TEXT, isbn TEXT, families TEXT, page_labels TEXT, retracted INTEGER,
     corrected TEXT, annotations TEXT, publication TEXT, added_at TEXT NOT NULL, finished_at TEXT);
-CREATE TABLE IF NOT EXISTS rebuilt (
-    id TEXT PRIMARY KEY REFERENCES chunks(id) ON DELETE CASCADE, embedder TEXT NOT NULL, vector BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS pages (
     paper_id TEXT NOT NULL REFERENCES papers(id) ON DELETE CASCADE, number INTEGER NOT NULL, text TEXT NOT NULL,
     PRIMARY KEY (paper_id, number)) WITHOUT ROWID;
@@ -31,17 +42,25 @@ CREATE TABLE IF NOT EXISTS chunks (
     text TEXT NOT NULL, start INTEGER NOT NULL, "end" INTEGER NOT NULL,
     first_page INTEGER NOT NULL, last_page INTEGER NOT NULL, section TEXT, n_tokens INTEGER NOT NULL,
     vector BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS rebuilt (
+    id TEXT PRIMARY KEY REFERENCES chunks(id) ON DELETE CASCADE, embedder TEXT NOT NULL, vector BLOB NOT NULL);
 CREATE INDEX IF NOT EXISTS chunks_of_paper ON chunks(paper_id, ordinal);
 CREATE INDEX IF NOT EXISTS unfinished ON papers(id) WHERE finished_at IS NULL;
+"""
+
+_WORDS = f"""
 CREATE VIRTUAL TABLE IF NOT EXISTS words USING fts5(
-    text, section, content='chunks', content_rowid='row', tokenize='porter unicode61 remove_diacritics 2');
+    text, section, content='chunks', content_rowid='row', tokenize='{TOKENIZE}');
 INSERT INTO words(words, rank) VALUES ('rank', 'bm25(1.0, 2.0)');
 CREATE TRIGGER IF NOT EXISTS chunk_added AFTER INSERT ON chunks BEGIN
     INSERT INTO words(rowid, text, section) VALUES (new.row, new.text, new.section); END;
 CREATE TRIGGER IF NOT EXISTS chunk_removed AFTER DELETE ON chunks BEGIN
     INSERT INTO words(words, rowid, text, section) VALUES ('delete', old.row, old.text, old.section); END;
-"""
+"""  # noqa: S608 constant text
 # A word of the section's heading counts as two in the text: on QASPER train better than one or none (docs/log.md).
+
+TABLES = _TABLES + ledger.SCHEMA + tags.SCHEMA
+"""All tables but that of the words, which each database indexes in its own way."""
 
 _ADDED = {
     "arxiv_id": "TEXT", "abstract": "TEXT", "report": "TEXT", "refs": "TEXT",
@@ -73,10 +92,15 @@ def brought_up_to_date(db: sqlite3.Connection) -> bool:
         version = _version(db)  # check again: another process may have been faster
         older = _missing_columns(db) + (_FROM_2_TO_3 if version in (1, 2) else "")
         newer = _WORDS_AGAIN if version in (1, 2) else ""
-        for statement in _statements(older + _SCHEMA + ledger.SCHEMA + tags.SCHEMA + newer):
+        for statement in statements(older + TABLES + _WORDS + newer + steps_after(version)):
             db.execute(statement)
         db.execute(f"PRAGMA user_version={VERSION}")
     return True
+
+
+def steps_after(version: int) -> str:
+    """The statements that lead from a version, at least 6, to the current one."""
+    return "".join(script for number, script in sorted(STEPS.items()) if number > version)
 
 
 def of_zotero(paper_id: str) -> str:
@@ -84,7 +108,7 @@ def of_zotero(paper_id: str) -> str:
     return f"zotero {paper_id}"
 
 
-def erase(db: sqlite3.Connection, ids: Iterable[str]) -> None:
+def erase(db: Connection, ids: Iterable[str]) -> None:
     """Remove what the tables have of these papers, but for their rows in the ledger."""
     papers = list(ids)
     zotero = [of_zotero(name) for name in papers]
@@ -104,7 +128,7 @@ def _missing_columns(db: sqlite3.Connection) -> str:
     return "".join(f"ALTER TABLE papers ADD COLUMN {name} {kind};\n" for name, kind in missing.items())
 
 
-def _statements(script: str) -> Iterator[str]:
+def statements(script: str) -> Iterator[str]:
     """The statements of a script, one by one, because `executescript` would end the transaction."""
     statement = ""
     for line in script.splitlines(keepends=True):

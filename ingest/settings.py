@@ -45,6 +45,12 @@ class IngestSettings(BaseSettings):
         "(docs/postgres.md). If it is not on this machine, the chats leave this machine. "
         "If unset: `chats.db` in the library folder.",
     )
+    catalogue: SecretStr | None = Field(
+        default=None,
+        description="A Postgres database on this machine for the catalogue (papers, texts, vectors, tags), like "
+        "`postgresql://user:password@127.0.0.1/database` (docs/postgres.md). PDFs stay in the library folder. "
+        "If unset: `library.db` there.",
+    )
     max_file_mb: int = Field(default=200, ge=1, description="Larger files are refused.")
     ocr_languages: str = Field(
         default="eng",
@@ -58,6 +64,18 @@ class IngestSettings(BaseSettings):
         if value is not None:
             parse(value.get_secret_value())
         return value
+
+    @field_validator("catalogue")
+    @classmethod
+    def _is_address_here(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and not parse(value.get_secret_value()).here:
+            raise ValueError("the database must be on this machine: a socket or a loopback address")
+        return value
+
+    @property
+    def catalogue_database(self) -> Address | None:
+        """Where the catalogue is, if Postgres keeps it."""
+        return parse(self.catalogue.get_secret_value(), setting="SCHOLION_CATALOGUE") if self.catalogue else None
 
     @property
     def chat_database(self) -> Address | None:

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 WAIT_SECONDS = 30
 
+FILES = "SELECT id FROM papers UNION SELECT paper_id FROM ledger WHERE state <> 'failed' ORDER BY 1"
+"""The ids of all papers and of all files in the ledger of a catalogue, wherever it is."""
+
 
 def take(files: Sequence[Path], folder: Path) -> list[Path]:
     """Copy those of the SQLite databases that are there into `folder`; returns the copies, each one whole file.
@@ -47,8 +50,7 @@ def take(files: Sequence[Path], folder: Path) -> list[Path]:
 def files_of(catalogue: Path) -> list[str]:
     """The ids of all papers and of all files in the ledger of a `library.db`: each has, or had, a PDF in `papers/`."""
     with closing(_reading(catalogue)) as db:
-        rows = db.execute("SELECT id FROM papers UNION SELECT paper_id FROM ledger WHERE state <> 'failed' ORDER BY 1")
-        return [row[0] for row in rows]
+        return [row[0] for row in db.execute(FILES)]
 
 
 def counts(catalogue: Path) -> tuple[int, int]:

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 from ingest.errors import TagError
 
 if TYPE_CHECKING:
-    import sqlite3
     from collections.abc import Callable, Iterable, Sequence
+
+    from ingest.connection import Connection
 
 MAX_TAG_CHARS = 60
 
@@ -19,6 +20,8 @@ CREATE TABLE IF NOT EXISTS tags (
     PRIMARY KEY (paper_id, tag)) WITHOUT ROWID;
 """
 
+_ADD = "INSERT INTO tags VALUES (?, ?) ON CONFLICT DO NOTHING"
+
 _FINISHED = "paper_id NOT IN (SELECT id FROM papers WHERE finished_at IS NULL)"
 """Answered by an index; the row of a paper is long."""
 
@@ -26,7 +29,7 @@ _FINISHED = "paper_id NOT IN (SELECT id FROM papers WHERE finished_at IS NULL)"
 class Tags:
     """A table of (paper, tag). A tag exists while a paper has it."""
 
-    def __init__(self, connection: Callable[[], sqlite3.Connection]) -> None:
+    def __init__(self, connection: Callable[[], Connection]) -> None:
         self._db = connection
 
     def all(self) -> dict[str, list[str]]:
@@ -74,7 +77,7 @@ class Tags:
         name = clean(tag)
         name = next((known for known in self.names() if known.casefold() == name.casefold()), name)
         with self._db() as db:
-            db.executemany("INSERT OR IGNORE INTO tags VALUES (?, ?)", [(paper_id, name) for paper_id in paper_ids])
+            db.executemany(_ADD, [(paper_id, name) for paper_id in paper_ids])
         return name
 
     def take(self, paper_ids: Sequence[str], tag: str) -> str:
@@ -93,7 +96,7 @@ class Tags:
 
     def put_back(self, paper_id: str, tags: Iterable[str]) -> None:
         """Give a paper that was just replaced its old tags, inside the open transaction."""
-        self._db().executemany("INSERT OR IGNORE INTO tags VALUES (?, ?)", [(paper_id, tag) for tag in tags])
+        self._db().executemany(_ADD, [(paper_id, tag) for tag in tags])
 
 
 def clean(tag: str) -> str:

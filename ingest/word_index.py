@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 import math
 import re
+import sqlite3
 from typing import TYPE_CHECKING
 
 from ingest.schema import UNFINISHED
 
 if TYPE_CHECKING:
-    import sqlite3
     from collections.abc import Callable, Sequence
+
+    from ingest.connection import Connection
+    from ingest.paper import Chunk
 
 BM25_K1 = 1.2
 """k1 of SQLite's BM25: no word can score more than its weight times k1 + 1."""
@@ -35,9 +38,7 @@ REMEMBERED = 50_000
 class WordIndex:
     """The FTS5 table of the chunks of finished papers."""
 
-    def __init__(
-        self, connection: Callable[[], sqlite3.Connection], *, n_chunks_of: Callable[[Sequence[str]], int]
-    ) -> None:
+    def __init__(self, connection: Callable[[], Connection], *, n_chunks_of: Callable[[Sequence[str]], int]) -> None:
         self._db, self._n_of = connection, n_chunks_of
         self.forget()
 
@@ -60,6 +61,28 @@ class WordIndex:
         depth = k + 2 * k * self.n_with("") // n
         if n >= ENOUGH and depth <= DEEPEST and (found := self._among_the_best(match, k, depth, paper_ids)) is not None:
             return found
+        return self._best_in(match if n < ENOUGH else self._pruned(match), k, paper_ids)
+
+    def add(self, chunks: Sequence[Chunk]) -> None:
+        """Take in chunks that were just stored, inside the open transaction; here, a trigger has done it."""
+
+    def mend(self) -> bool:
+        """Compare the index with the chunks and make it anew if they differ; return whether they did."""
+        try:
+            with self._db() as db:
+                db.execute("INSERT INTO words(words, rank) VALUES ('integrity-check', 1)")
+        except sqlite3.DatabaseError:
+            with self._db() as db:
+                db.execute("INSERT INTO words(words) VALUES ('rebuild')")
+            return True
+        return False
+
+    def clear(self) -> None:
+        """Leave no word of what was removed: until it is merged, FTS5 only hides a word."""
+        with self._db() as db:
+            db.execute("INSERT INTO words(words) VALUES ('optimize')")
+
+    def _best_in(self, match: str, k: int, paper_ids: Sequence[str]) -> list[tuple[str, float]]:
         scope = json.dumps(list(paper_ids))
         low, high = (
             self._db()
@@ -74,7 +97,7 @@ class WordIndex:
             "WHERE words MATCH ? AND rowid BETWEEN ? AND ? AND +rowid IN (SELECT row FROM chunks "
             f"WHERE paper_id IN (SELECT value FROM json_each(?)) AND paper_id NOT IN {UNFINISHED}) "
             "ORDER BY score DESC, rowid LIMIT ?) w JOIN chunks c USING (row) ORDER BY w.score DESC, c.id",
-            (match if n < ENOUGH else self._pruned(match), low, high, scope, k),
+            (match, low, high, scope, k),
         )
         return [(row[0], float(row[1])) for row in rows]
 
@@ -129,7 +152,7 @@ class WordIndex:
         words = re.findall(r'"[^"]*"', match if few else self._pruned(match))
         total = self.n_with("")
         counts = [self.n_with(word) for word in words]
-        return (BM25_K1 + 1) * sum(max(1e-6, math.log((total - n + 0.5) / (n + 0.5))) for n in counts)
+        return (BM25_K1 + 1) * sum(rarity(n, total) for n in counts)
 
     def n_with(self, word: str) -> int:
         """In how many chunks a word or phrase occurs, or how many there are; cached until one is added or `forget`."""
@@ -138,6 +161,14 @@ class WordIndex:
         if known[0] != newest or len(known[1]) > REMEMBERED:
             known = self._frequencies = (newest, {})  # replaced in one step: another thread may be reading the old one
         if word not in known[1]:
-            query = "SELECT count(*) FROM words WHERE words MATCH ?" if word else "SELECT count(*) FROM chunks"
-            known[1][word] = self._db().execute(query, (word,) if word else ()).fetchone()[0]
+            known[1][word] = self._count(word)
         return known[1][word]
+
+    def _count(self, word: str) -> int:
+        query = "SELECT count(*) FROM words WHERE words MATCH ?" if word else "SELECT count(*) FROM chunks"
+        return int(self._db().execute(query, (word,) if word else ()).fetchone()[0])
+
+
+def rarity(n: int, total: int) -> float:
+    """The inverse document frequency of a word that is in `n` of `total` chunks, as in SQLite's BM25."""
+    return max(1e-6, math.log((max(0, total - n) + 0.5) / (n + 0.5)))  # another thread may have added the n-th just now

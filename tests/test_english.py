@@ -69,8 +69,8 @@ AMERICAN = re.compile(
     r"(?!seize|prize|resize|size)\w{3,}iz(?:e[sd]?|ers?|ing|ations?))\b",
     re.IGNORECASE,
 )
-AS_THEY_ARE_CALLED = {"tokenizer", "tokenizers"}
-"""The name of a thing of the libraries."""
+AS_THEY_ARE_CALLED = {"tokenizer", "tokenizers", "analyze"}
+"""The name of a thing of the libraries, or of a statement."""
 
 LISTS = {
     "ingest/confine.py",

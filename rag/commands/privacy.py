@@ -68,6 +68,8 @@ def _show(library: Library, options: argparse.Namespace) -> int:
     )
     if (database := library.settings.chat_database) is not None:
         print(f"Chats: Postgres at {database.words}{'' if database.here else ', which is not this machine'}")
+    if (catalogue := library.settings.catalogue_database) is not None:
+        print(f"Catalogue: Postgres at {catalogue.words}")
     for name in sorted(policy.local_only):
         print(f"local only: {printable(titles.get(name) or 'a paper no longer in the library')}  ({name})")
     for words, period, calls, usd in (

@@ -59,7 +59,9 @@ def all_checks(*, reach: bool, running: bool) -> list[Check]:
         *machine_checks.checks(folder, owner=_owner(folder), running=running),
         *model_checks.checks(rag, folder, embedder=ingest.embedder, reach=reach),
         *pdf_checks.checks(ingest.ocr_languages),
-        *library_checks.checks(folder, embedder=ingest.embedder, database=ingest.chat_database),
+        *library_checks.checks(
+            folder, embedder=ingest.embedder, database=ingest.chat_database, catalogue=ingest.catalogue_database
+        ),
         *settings_checks.checks(folder),
     ]
 

@@ -33,21 +33,33 @@ QUICK_SECONDS: Final = 4.0
 """For SQLite's quick check of one database; a library of a gigabyte takes about as long."""
 FIX_ACCESS: Final = "Give yourself write access to that folder, or set SCHOLION_LIBRARY to another folder."
 SHOWN_ERRORS: Final = 3
+_PAPERS: Final = (
+    "SELECT id FROM papers WHERE finished_at IS NOT NULL",
+    "SELECT count(*) FROM chunks",
+    "SELECT state, count(*) FROM ledger GROUP BY state",
+    "SELECT value FROM facts WHERE name = 'embedder'",
+)
+"""What is asked of a catalogue, here or in Postgres."""
+_THERE: Final = "SELECT to_regclass('catalogue') IS NOT NULL"
+_VERSION: Final = "SELECT version FROM catalogue"
 _PENDING: Final = ("queued", "parsing", "embedding", "removing")
 
 
-def checks(folder: Path, *, embedder: str | None, database: Address | None = None) -> list[Check]:
+def checks(
+    folder: Path, *, embedder: str | None, database: Address | None = None, catalogue: Address | None = None
+) -> list[Check]:
     """The checks of the library in this folder, which may not exist or may be broken.
 
     Args:
         folder: the library's.
         embedder: the setting.
         database: the Postgres database with the chats, if there is one.
+        catalogue: that with the catalogue.
     """
     return [
         Check("folder", GROUP, "Folder", lambda: folder_line(folder)),
-        Check("catalogue", GROUP, "Catalogue", lambda: catalogue_lines(folder)),
-        Check("papers", GROUP, "Papers", lambda: paper_lines(folder, embedder=embedder)),
+        Check("catalogue", GROUP, "Catalogue", lambda: catalogue_lines(folder, database=catalogue)),
+        Check("papers", GROUP, "Papers", lambda: paper_lines(folder, embedder=embedder, database=catalogue)),
         Check("chats", GROUP, "Chats", lambda: database_line(database) if database else chats_line(folder)),
         Check("backup", GROUP, "Backup", lambda: backup_line(folder)),
         Check("privacy log", "Privacy", "Privacy log", lambda: privacy_line(folder)),
@@ -69,8 +81,10 @@ def folder_line(folder: Path) -> Line:
     return Line(about="Folder", state="ok", said=f"{folder} can be read and written.", facts=facts)
 
 
-def catalogue_lines(folder: Path) -> list[Line]:
-    """Whether library.db is intact, as far as SQLite's quick check says, and which version wrote it."""
+def catalogue_lines(folder: Path, *, database: Address | None = None) -> list[Line]:
+    """Whether library.db is intact, as far as SQLite's quick check says, or Postgres answers; and its version."""
+    if database is not None:
+        return [catalogue_line(database)]
     file = folder / "library.db"
     pdfs = _n_pdfs(folder)
     if not file.exists() or not file.stat().st_size:
@@ -105,16 +119,38 @@ def catalogue_lines(folder: Path) -> list[Line]:
     return lines
 
 
-def paper_lines(folder: Path, *, embedder: str | None) -> list[Line]:
+def catalogue_line(address: Address) -> Line:
+    """Where the Postgres database with the catalogue is, whether it answers, and which version wrote its tables."""
+    facts: dict[str, Any] = {"postgres": True}
+    try:
+        version = asyncio.run(_fetched(address, _VERSION)) if asyncio.run(_fetched(address, _THERE))[0][0] else []
+    except Exception as error:  # noqa: BLE001 - whatever the driver raises
+        fault = postgres.catalogue_in_words(error, address)
+        return Line(about="Catalogue", state="problem", said=fault.message, todo=fault.hint, facts=facts)
+    if not version:
+        said = f"Postgres at {address.words} has no catalogue yet; the first start makes it."
+        return Line(about="Catalogue", state="note", said=said, facts=facts)
+    facts |= {"schema": version[0][0], "schema_known": VERSION}
+    said = f"Postgres at {address.words} has the catalogue, of version {version[0][0]}."
+    return Line(about="Catalogue", state="ok", said=said, facts=facts)
+
+
+def paper_lines(folder: Path, *, embedder: str | None, database: Address | None = None) -> list[Line]:
     """How many papers and chunks there are, what is unfinished or failed, and whether PDFs and embedder fit."""
     file = folder / "library.db"
-    if not file.exists() or not file.stat().st_size:
+    if database is not None:
+        try:
+            found = [asyncio.run(_fetched(database, query)) for query in _PAPERS]
+        except Exception as error:  # noqa: BLE001 - the line about the catalogue says what is wrong
+            return [Line(about="Papers", state="note", said=postgres.catalogue_in_words(error, database).message)]
+    elif not file.exists() or not file.stat().st_size:
         return [Line(about="Papers", state="note", said="There are no papers yet.", facts={"papers": 0})]
-    with closing(read_only(file)) as db:
-        ids = [row[0] for row in db.execute("SELECT id FROM papers WHERE finished_at IS NOT NULL")]
-        chunks = int(db.execute("SELECT count(*) FROM chunks").fetchone()[0])
-        states = dict(db.execute("SELECT state, count(*) FROM ledger GROUP BY state")) if _has(db, "ledger") else {}
-        fact = db.execute("SELECT value FROM facts WHERE name = 'embedder'").fetchone()
+    else:
+        with closing(read_only(file)) as db:
+            no_ledger = not _has(db, "ledger")
+            found = [[] if no_ledger and "ledger" in query else db.execute(query).fetchall() for query in _PAPERS]
+    ids, chunks, states = [row[0] for row in found[0]], int(found[1][0][0]), dict(found[2])
+    fact = found[3][0] if found[3] else None
     pending, failed = sum(states.get(state, 0) for state in _PENDING), states.get("failed", 0)
     missing = sum(not (folder / "papers" / f"{name}.pdf").is_file() for name in ids)
     facts = {"papers": len(ids), "chunks": chunks, "pending": pending, "failed": failed, "missing_pdfs": missing}
@@ -166,6 +202,14 @@ def database_line(address: Address) -> Line:
         return Line(about="Chats", state="ok", said=said, facts=facts)
     said = f"Postgres at {address.words} has {counted(chats, 'chat')}. That is not this machine, so the chats leave it."
     return Line(about="Chats", state="note", said=said, todo="Unset SCHOLION_CHATS to keep them here.", facts=facts)
+
+
+async def _fetched(address: Address, query: str) -> list[tuple[Any, ...]]:
+    connection = await postgres.connect(address)
+    try:
+        return [tuple(row) for row in await connection.fetch(query)]
+    finally:
+        await connection.close()
 
 
 async def _count_chats(address: Address) -> int:

@@ -565,7 +565,7 @@ def test_threads_that_are_gone_leave_no_connection_open(library, fake):
     for path in sorted(SAMPLES.glob("*.pdf")):
         add(library, path, fake)
     gc.collect()
-    assert len(library._connections) == 1
+    assert len(library._database.connections) == 1
 
 
 def test_stopping_while_a_file_is_read_keeps_nothing_and_quarantines_nothing(library, fake, monkeypatch):

@@ -70,4 +70,4 @@ async def test_a_model_that_does_not_stop_is_killed_and_the_library_is_closed(ap
         await core.end()
     made.close.assert_awaited_once()
     assert made.kill.called is hangs
-    assert not library._connections
+    assert not library._database.connections

@@ -43,8 +43,14 @@ def _backup(options: argparse.Namespace) -> int:
         from ui.chats.move import copy_to_file  # its driver need not be installed otherwise
 
         chats = partial(copy_to_file, settings.chat_database)
+    catalogue = None
+    if settings.catalogue_database is not None:
+        from ingest.moving import Elsewhere  # the same
+
+        catalogue = Elsewhere(settings.catalogue_database, folder)
     with _bar() as bar:
-        made = backup(folder, options.file.expanduser(), models=options.models, chats=chats, tell=bar.update)
+        file, models = options.file.expanduser(), options.models
+        made = backup(folder, file, models=models, chats=chats, catalogue=catalogue, tell=bar.update)
     size = made.file.stat().st_size
     told = in_words(size) if size >= 1e6 else "under 1 MB"
     print(printable(f"{made.file} ({told}) has {_counted(made.manifest)}. Keep it as safe as the library itself."))

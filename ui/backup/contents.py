@@ -20,7 +20,7 @@ _NOT_KEPT = re.compile(
     r"chroma(\..*)?"  # the index, which is made again from library.db
     r"|incoming"  # uploads that are still arriving
     r"|owner\.json|.*\.lock"  # which process uses the library now
-    r"|chats\.moving\.db"
+    r"|(chats|library)\.moving\.db(-journal)?"
     rf"|({'|'.join(map(re.escape, DATABASES))})-(wal|shm|journal)"
 )
 _HIDDEN = re.compile(r"\..*")

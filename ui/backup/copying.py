@@ -20,6 +20,8 @@ from ui.backup.archive import BackupError, Manifest
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from ingest.moving import Elsewhere
+
 CATALOGUE, PEOPLE, CHATS = contents.DATABASES
 STAGE: Final = ".restoring"
 _OURS = re.compile(rf"{contents.PAPERS}/([0-9a-f]{{16}})\.pdf")
@@ -43,6 +45,7 @@ def backup(
     *,
     models: bool,
     chats: Callable[[Path], None] | None,
+    catalogue: Elsewhere | None = None,
     tell: Callable[[int], object] = lambda _: None,
 ) -> Made:
     """Copy everything of the library in `folder` into one new file; the library may be in use, and is not changed.
@@ -56,6 +59,7 @@ def backup(
         file: the file to make, or a folder for it.
         models: whether to copy downloaded models too.
         chats: writes the chats to a new `chats.db`, if Postgres has them.
+        catalogue: the one in Postgres, if it is there; in the backup it is `library.db`.
         tell: called with each number of bytes that was copied.
 
     Raises:
@@ -63,13 +67,16 @@ def backup(
     """
     now = datetime.now(UTC)
     file = file / f"scholion-{now:%Y%m%d-%H%M%S}.zip" if file.is_dir() else file
-    _check(folder, file)
+    _check(folder, file, catalogue)
     if chats is not None:
         _check_moved(folder / CHATS)
     with TemporaryDirectory(dir=file.parent, prefix=f".{file.name}.") as name, archive.writing(file) as out:
         aside = Path(name)
-        wanted = [one for one in contents.DATABASES if one != CHATS or chats is None]
-        copies = snapshot.take([folder / one for one in wanted], aside)
+        elsewhere = {CHATS: chats, CATALOGUE: catalogue.copy_to if catalogue else None}
+        copies = snapshot.take([folder / one for one in contents.DATABASES if not elsewhere.get(one)], aside)
+        if catalogue is not None:
+            catalogue.copy_to(aside / CATALOGUE)
+            copies.append(aside / CATALOGUE)
         if chats is not None:
             chats(aside / CHATS)
             copies.append(aside / CHATS)
@@ -81,7 +88,8 @@ def backup(
                 left_out.append(inside)
             elif not paper or paper[1] in known:  # others came after the copies were made
                 out.add(inside, path, tell=tell)
-        lost = _settle(folder, aside / CATALOGUE, known, out, tell)
+        now_there = catalogue.files if catalogue else lambda: snapshot.files_of(folder / CATALOGUE)
+        lost = _settle(folder, aside / CATALOGUE, known, out, tell=tell, now_there=now_there)
         for copy in copies:
             out.add(copy.name, copy, tell=tell)
         papers, adding = snapshot.counts(aside / CATALOGUE)
@@ -95,9 +103,10 @@ def backup(
     return Made(file, manifest, tuple(lost), tuple(left_out))
 
 
-def _check(folder: Path, file: Path) -> None:
+def _check(folder: Path, file: Path, elsewhere: Elsewhere | None) -> None:
     catalogue = folder / CATALOGUE
-    if not catalogue.is_file() or not catalogue.stat().st_size:
+    there = folder.is_dir() if elsewhere else catalogue.is_file() and catalogue.stat().st_size
+    if not there:
         raise BackupError(f"There is no library in {folder}.", "Set SCHOLION_LIBRARY to the folder of yours.")
     if not file.parent.is_dir():
         raise BackupError(f"There is no folder {file.parent}.", "Make it first, or choose another place.")
@@ -116,14 +125,20 @@ def _check_moved(chats: Path) -> None:
 
 
 def _settle(
-    folder: Path, catalogue: Path, known: set[str], out: archive.Writer, tell: Callable[[int], object]
+    folder: Path,
+    catalogue: Path,
+    known: set[str],
+    out: archive.Writer,
+    *,
+    tell: Callable[[int], object],
+    now_there: Callable[[], list[str]],
 ) -> list[str]:
     """See to the papers whose PDFs were not found; returns those that the library still has, but without a PDF."""
     copied = {found[1] for kept in out.files if (found := _OURS.fullmatch(kept.name))}
     missing = known - copied
     if not missing:
         return []
-    there = missing & set(snapshot.files_of(folder / CATALOGUE))
+    there = missing & set(now_there())
     snapshot.forget(catalogue, missing - there)
     names = {paper: f"{contents.PAPERS}/{paper}.pdf" for paper in sorted(there)}  # it may have come back
     return [paper for paper, name in names.items() if not out.add(name, folder / name, tell=tell)]
