@@ -1,6 +1,6 @@
 // Chainlit's buttons with only an icon have no name for screen readers, and a list of its sidebar has no list items.
 // Names are given by what each button is called in the page, or by its icon.
-import { language, t } from '/public/texts.js';
+import { t } from '/public/texts.js';
 
 const NAMES = {
   'sidebar-trigger-button': t('Show or hide the list of chats'),
@@ -28,7 +28,7 @@ const NAMES = {
 };
 
 const HIDDEN = {
-  // as Chainlit calls them, in every language
+  // as Chainlit calls them, in English, whatever the language
   'Toggle Sidebar': t('Show or hide the list of chats'), 'Toggle theme': t('Light or dark'), 'Upload button loading': t('Add PDFs'),
 };
 
@@ -47,8 +47,8 @@ function nameAll(root) {
   for (const button of root.querySelectorAll('button, [role="button"]')) {
     if (button.getAttribute('role') === 'presentation') button.removeAttribute('role');
     if (button.id === 'command-button') button.setAttribute('aria-label', t('Tools')); // on a phone only the icon is shown
-    const hidden = language !== 'en' && HIDDEN[button.querySelector('.sr-only')?.textContent.trim()];
-    if (hidden) button.setAttribute('aria-label', hidden); // Chainlit says these in English only
+    const said = button.querySelector('.sr-only')?.textContent.trim() || button.getAttribute('aria-label');
+    if (HIDDEN[said]) button.setAttribute('aria-label', HIDDEN[said]);
     if (isNamed(button)) continue;
     const name = NAMES[button.id] || NAMES[icon(button)] || words(button.id) || words(icon(button) || '');
     if (name) button.setAttribute('aria-label', name);
