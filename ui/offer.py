@@ -34,7 +34,7 @@ _began = 0.0
 
 def begin() -> None:
     """Look for servers in the background; only loopback addresses are asked (docs/discovery.md)."""
-    global _looking, _began  # noqa: PLW0603 - one look per process
+    global _looking, _began
     _looking, _began = asyncio.create_task(discover()), time.monotonic()
 
 

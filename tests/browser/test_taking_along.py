@@ -73,6 +73,21 @@ def test_one_click_copies_and_a_chat_is_exported(open_page, quick, shot) -> None
     assert page.outside == []
 
 
+def test_the_keyboard_leads_from_the_question_to_the_page_and_back(open_page, quick) -> None:
+    page = open_page(server=quick)
+    page.keyboard.type(ADAPTER)  # the text field has the focus
+    page.keyboard.press("Enter")
+    page.wait_for_selector(FOOTER)
+    assert until(lambda: page.get_attribute("#chat-submit", "aria-label") == "Send"), "it was Stop until now"
+    citation = page.locator(f"{ANSWER} a[href^='/cite/']").first
+    citation.focus()
+    page.keyboard.press("Enter")
+    page.frame_locator("#page-of-paper").locator(".mark").first.wait_for()
+    page.keyboard.press("Escape")
+    expect(page.locator("#side-view-title")).to_have_count(0)
+    expect(citation).to_be_focused()
+
+
 def test_an_answer_is_judged_and_its_question_edited(open_page, quick, shot) -> None:
     page = open_page(server=quick)
     say(page, ADAPTER)
