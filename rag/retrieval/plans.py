@@ -11,7 +11,7 @@ from rag.retrieval.retrieve import MIN_SENTENCE, Found, Retriever
 from rag.words import split_sentences
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from ingest import Chunk, Library, Paper
     from ingest.embed import Vectors
@@ -37,7 +37,15 @@ _BACK_MATTER = re.compile(
 )
 
 
-def gather(plan: Plan, vector: Vectors, *, retriever: Retriever, library: Library, k: int) -> Found:
+def gather(
+    plan: Plan,
+    vector: Vectors,
+    *,
+    retriever: Retriever,
+    library: Library,
+    k: int,
+    tell: Callable[[tuple[Passage, ...]], None] | None = None,
+) -> Found:
     """The passages for a question, numbered from 1; the k nearest for a question of fact.
 
     Args:
@@ -46,6 +54,7 @@ def gather(plan: Plan, vector: Vectors, *, retriever: Retriever, library: Librar
         retriever: does the searches.
         library: has the papers' passages in text order.
         k: maximum number of passages, but at least one for each paper compared or listed.
+        tell: as for `Retriever.search`; called for a question of fact only.
     """
     papers = plan.scope.papers
     if plan.pages is not None:
@@ -62,7 +71,7 @@ def gather(plan: Plan, vector: Vectors, *, retriever: Retriever, library: Librar
         case "papers":
             return best_of_each(plan, vector, retriever=retriever)
         case _:
-            return retriever.search(plan.text, vector, k=k, paper_ids=plan.scope.paper_ids, read=True)
+            return retriever.search(plan.text, vector, k=k, paper_ids=plan.scope.paper_ids, read=True, tell=tell)
 
 
 def on_pages(
