@@ -77,12 +77,12 @@ async def test_passages_that_had_no_room_leave_the_list_of_what_was_read(app, ch
 
 async def test_what_the_search_found_is_shown_until_the_reader_has_ordered_it(app, chat, assistant) -> None:
     answer = make_answer()
-    found = Searched(answer.passages[::-1], "Is it so (seeds)?")
+    found = Searched(answer.passages[::-1], "Is it so for seeds")
     assistant.script = [found, Retrieved(answer.passages[:1], found.searched), Answered(answer)]
     await app.on_message(question())
     told = [data for event, data in chat.events if event == "update_message" and data["type"] == "tool"]
     assert [data["name"] for data in told[:2]] == ["2 passages from 1 paper", "1 passage from 1 paper"]
-    assert all("Searched for: Is it so (seeds)?" in data["output"] for data in told)
+    assert all("Searched for: Is it so for seeds" in data["output"] for data in told)
 
 
 async def test_tokens_are_shown_in_groups(app, chat, assistant) -> None:
