@@ -69,20 +69,9 @@ async def test_sources_come_before_the_model_is_asked_anything(papers, embedder,
         await asyncio.wait([waiting])
 
 
-class SlowReader(WordReader):
-    """Reads once it may."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.may = threading.Event()
-
-    def read(self, question, passages):
-        assert self.may.wait(60)
-        return super().read(question, passages)
-
-
 async def test_while_the_reader_reads_others_the_search_tells_what_it_found(papers, embedder, monkeypatch):
-    reader = SlowReader()
+    may = threading.Event()
+    reader = WordReader(may=may)
 
     def asked():
         drafter = ScriptedChatModel("It needs 128 KiB [1].")
@@ -94,7 +83,7 @@ async def test_while_the_reader_reads_others_the_search_tells_what_it_found(pape
         assert isinstance(found, Searched)
         assert [passage.marker for passage in found.passages] == list(range(1, len(found.passages) + 1))
         assert not any("reader" in passage.sources for passage in found.passages)
-        reader.may.set()
+        may.set()
         read = await anext(events)
         assert isinstance(read, Retrieved)
         assert any("reader" in passage.sources for passage in read.passages)
