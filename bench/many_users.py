@@ -4,9 +4,9 @@
 
 Each user has an own browser session. Who asks waits 5 to 25 s between questions, like a person who reads; who uploads
 adds two small papers, one after the other. Search, reader and checks are the real ones. *sources* is the time from
-sending a question until its passages are in the page; *added* that from an upload until the chat says that the paper is
-there. Nothing of one user may be heard by another, and no error may be told. These are wall-clock times: run it on a
-quiet machine.
+sending a question until its passages are in the page, *answered* until its answer is complete; *added* that from an
+upload until the chat says that the paper is there. Nothing of one user may be heard by another, and no error may be
+told. These are wall-clock times: run it on a quiet machine.
 """
 
 from __future__ import annotations
@@ -36,16 +36,17 @@ QUESTIONS = (
 )
 
 
-async def asks(page: Page, name: str, number: int, chance: random.Random) -> list[float | None]:
-    times: list[float | None] = []
+async def asks(page: Page, name: str, number: int, chance: random.Random) -> list[tuple[float | None, float | None]]:
+    """For each question the seconds until its passages are there, and until its answer is complete."""
+    times: list[tuple[float | None, float | None]] = []
     await asyncio.sleep(chance.uniform(0, 15))
     for n in range(number):
         began = time.monotonic()
         before = await send(page, f"{chance.choice(QUESTIONS)} ({name})")
         found = await heard(page, re.compile(r"passages? from \d"), before)
-        times.append(time.monotonic() - began if found else None)
-        if not await heard(page, re.compile("stayed on this machine|not in your papers"), before):
-            times[-1] = None
+        sources = time.monotonic() - began
+        complete = await heard(page, re.compile("stayed on this machine|not in your papers"), before)
+        times.append((sources, time.monotonic() - began) if found and complete else (None, None))
         if n + 1 < number:
             await asyncio.sleep(chance.uniform(5, 25))
     return times
@@ -93,7 +94,9 @@ async def run(options: argparse.Namespace, folder: Path) -> None:
         began = time.monotonic()
         results = await asyncio.gather(*jobs)
         print(f"{options.users} users, {time.monotonic() - began:.0f} s")
-        told("sources", [one for n, times in enumerate(results) if n % 2 for one in times])
+        asked = [one for n, times in enumerate(results) if n % 2 for one in times]
+        told("sources", [sources for sources, _ in asked])
+        told("answered", [complete for _, complete in asked])
         told("added", [one for n, times in enumerate(results) if not n % 2 for one in times])
         names = {f"user-{n:02}" for n in range(options.users)}
         mixed = [

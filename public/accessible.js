@@ -1,6 +1,6 @@
 // Chainlit's buttons with only an icon have no name for screen readers, and a list of its sidebar has no list items.
 // Names are given by what each button is called in the page, or by its icon.
-import { language, t } from '/public/texts.js';
+import { t } from '/public/texts.js';
 
 const NAMES = {
   'sidebar-trigger-button': t('Show or hide the list of chats'),
@@ -28,7 +28,7 @@ const NAMES = {
 };
 
 const HIDDEN = {
-  // as Chainlit calls them, in every language
+  // as Chainlit calls them, in English, whatever the language
   'Toggle Sidebar': t('Show or hide the list of chats'), 'Toggle theme': t('Light or dark'), 'Upload button loading': t('Add PDFs'),
 };
 
@@ -43,15 +43,20 @@ const words = (id) => {
 const isNamed = (element) => element.getAttribute('aria-label') || element.getAttribute('aria-labelledby')
   || element.title || element.textContent.trim();
 
+const given = new WeakMap(); // button → the name we gave it: React turns Send into Stop and back in the same element
+
 function nameAll(root) {
   for (const button of root.querySelectorAll('button, [role="button"]')) {
     if (button.getAttribute('role') === 'presentation') button.removeAttribute('role');
     if (button.id === 'command-button') button.setAttribute('aria-label', t('Tools')); // on a phone only the icon is shown
-    const hidden = language !== 'en' && HIDDEN[button.querySelector('.sr-only')?.textContent.trim()];
-    if (hidden) button.setAttribute('aria-label', hidden); // Chainlit says these in English only
-    if (isNamed(button)) continue;
+    const said = button.querySelector('.sr-only')?.textContent.trim() || button.getAttribute('aria-label');
+    if (HIDDEN[said]) button.setAttribute('aria-label', HIDDEN[said]);
+    const ours = given.get(button);
+    if (isNamed(button) && (!ours || button.getAttribute('aria-label') !== ours)) continue;
     const name = NAMES[button.id] || NAMES[icon(button)] || words(button.id) || words(icon(button) || '');
-    if (name) button.setAttribute('aria-label', name);
+    if (!name || name === ours) continue;
+    button.setAttribute('aria-label', name);
+    given.set(button, name);
   }
   for (const button of root.querySelectorAll('#header button:has(> a)')) {
     button.setAttribute('role', 'group'); // the link in it is what is pressed
@@ -84,6 +89,20 @@ document.addEventListener('keydown', (event) => {
   if (/^(INPUT|TEXTAREA)$/.test(target.tagName) ? target.value : target.isContentEditable && target.textContent.trim()) return;
   document.querySelector('#side-view-title button')?.click();
 });
+
+// What opened the side panel has the focus again when it is closed. The page draws it anew, more than once.
+let opener = null;
+const likeIt = (part) => [...document.querySelectorAll(part.id ? `#${CSS.escape(part.id)}` : `a[href="${part.getAttribute('href')}"]`)];
+const giveBack = (tries) => {
+  const free = document.activeElement === document.body && !document.getElementById('side-view-title');
+  if (free && opener) likeIt(opener.part)[opener.place]?.focus();
+  if (tries) setTimeout(giveBack, 50, tries - 1);
+};
+document.addEventListener('click', ({ target }) => {
+  const opens = target.closest?.('a[href^="/cite/"], [id^="command-"]');
+  if (opens) opener = { part: opens, place: likeIt(opens).indexOf(opens) };
+  else if (target.closest?.('#side-view-title button')) giveBack(opener ? 20 : 0);
+}, true);
 
 // Enter in a dialog with one field, such as *Rename*, presses its main button.
 document.addEventListener('keydown', (event) => {

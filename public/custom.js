@@ -19,6 +19,14 @@ document.addEventListener('click', (event) => {
   window.postMessage({ type: 'scholion:library' }, window.location.origin);
 }, true);
 
+// Commands that need no text are sent as soon as they are chosen.
+new MutationObserver(() => {
+  const chosen = [inWords('Cost'), inWords('Export')].map((name) => document.getElementById(`command-${name}`)).find(Boolean);
+  if (!chosen || chosen.dataset.sent || document.getElementById('chat-input')?.value) return;
+  chosen.dataset.sent = 'true';
+  requestAnimationFrame(() => document.getElementById('chat-submit')?.click());
+}).observe(document.body, { childList: true, subtree: true });
+
 // The offer of a model that runs here opens the settings page.
 document.addEventListener('click', (event) => {
   const starter = event.target.closest?.('[id^="starter-"]');

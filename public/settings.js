@@ -114,7 +114,7 @@ function inUse(role) {
     make('p', { class: 'faint' }, words.about),
     make('p', { class: shown === words.none ? '' : 'model' }, shown),
     now.address ? make('p', { class: 'faint address' }, now.address) : null,
-    role === 'drafter' && !chosen ? make('p', { class: 'faint' }, t('The built-in model. It needs no other program.')) : null,
+    role === 'drafter' && !chosen ? make('p', { class: 'faint' }, t('The built-in model, trained for such answers (“answers”). It needs no other program.')) : null,
     now.problem ? make('p', { class: 'bad' }, now.problem) : null,
     now.fixed ? make('p', { class: 'fixed' }, make('code', {}, now.fixed), ' ', t('is set in the environment or in .env, so it decides. Remove it there and restart to choose here.')) : null,
     make('div', { class: 'row' },
@@ -177,7 +177,7 @@ function offer() {
   const engine = found?.length ? found.find((one) => one.models.some((model) => !model.refused)) : null;
   if (!engine || data.declined || data.drafter.setting || data.drafter.fixed) return null;
   return make('div', { class: 'card offer', id: 'offer' },
-    make('p', {}, t('{server} runs on this machine. Its models write better drafts than the built-in one: choose one below, and press Test to see how fast it is.', { server: engine.name })),
+    make('p', {}, t('{server} runs on this machine. A model larger than the built-in one writes better drafts: choose one below, and press Test to see how fast it is.', { server: engine.name })),
     make('button', { type: 'button', onclick: async (event) => {
       if (await act(event.currentTarget, '/settings/offer/decline', {})) { data.declined = true; render(); }
     } }, t('Not now')));

@@ -11,6 +11,7 @@ from rag.answer import (
     Passage,
     Queued,
     Retrieved,
+    Searched,
     TextDelta,
 )
 from rag.assistant import Assistant
@@ -31,5 +32,6 @@ __all__ = [
     "Queued",
     "RagSettings",
     "Retrieved",
+    "Searched",
     "TextDelta",
 ]

@@ -230,6 +230,17 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
+class Searched:
+    """The search is done, and the reader has to read other questions first. `Retrieved` follows with its order."""
+
+    passages: tuple[Passage, ...]
+    """As many as will be shown, in the search's order."""
+    searched: str | None = None
+    scope: Scope | None = None
+    kind: Kind = "fact"
+
+
+@dataclass(frozen=True, slots=True)
 class Retrieved:
     """The passages were found. No model has been asked yet, not even for its context window."""
 
@@ -282,7 +293,7 @@ class Answered:
     answer: Answer
 
 
-Event = Retrieved | Queued | TextDelta | Drafted | Escalated | Answered
+Event = Searched | Retrieved | Queued | TextDelta | Drafted | Escalated | Answered
 
 
 def with_notice(answer: Answer, notice: str | None, *, trace: Trace | None = None) -> Answer:

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import asyncio
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
+from contextvars import copy_context
 from copy import copy
 from dataclasses import dataclass, replace
-from functools import cache
-from typing import TYPE_CHECKING, Any, Self
+from functools import cache, partial
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from ingest import Embedder, Library, UserFacingError, embedder_from
 from ingest.terminal import well_formed
@@ -28,6 +30,7 @@ from rag.answer import (
     Queued,
     Retrieved,
     Scope,
+    Searched,
     TextDelta,
     with_notice,
 )
@@ -61,19 +64,31 @@ from rag.verify.citations import cite
 from rag.verify.confidence import goes_on, score, wants_expert
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Sequence
+    from collections.abc import AsyncGenerator, Callable, Sequence
 
     from ingest import Paper
+    from ingest.embed import Vectors
     from rag.answer import Confidence
     from rag.message import Message
     from rag.models.chat import ChatModel
     from rag.models.open import Opened
     from rag.reading.reader import Reader
+    from rag.retrieval.retrieve import Found
     from rag.settings import RagSettings
     from rag.verify.citations import PageText
 
+T = TypeVar("T")
+
 HISTORY_TURNS = 2
 """Earlier turns the drafter sees; more lead a small model astray."""
+
+SEARCHES = 32
+"""Questions that are searched for at once: more than there are cores, because most of them wait for the reader."""
+
+PATIENCE_SECONDS = 0.4
+"""How long the reader may take before the passages are told in the search's order."""
+
+_searching = ThreadPoolExecutor(SEARCHES, thread_name_prefix="search")
 
 NO_EXPERT = "No larger model is set up."
 NOBODY = AskedBy()
@@ -309,8 +324,8 @@ class Assistant:
         trace = Trace()
         question = self._checked(question)
         with trace.span("prepare"):
-            known = await asyncio.to_thread(self._recorded, question, paper_ids, tag, history, cited)
-            taken = None if known else await asyncio.to_thread(self._planned, question, paper_ids, tag, history)
+            known = await _in_search(self._recorded, question, paper_ids, tag, history, cited)
+            taken = None if known else await _in_search(self._planned, question, paper_ids, tag, history)
         if known:
             yield Retrieved(known.passages, None, known.scope, known.kind)
             yield Answered(replace(known, trace=trace.finish()))
@@ -337,12 +352,15 @@ class Assistant:
         limits: dict[str, Any],
     ) -> AsyncGenerator[Event, None]:
         with trace.span("embed"):
-            vector = await asyncio.to_thread(self._retriever.embed, taken.text)
+            vector = await _in_search(self._retriever.embed, taken.text)
         began = time.monotonic()
-        found = await asyncio.to_thread(
-            gather, taken, vector, retriever=self._retriever, library=self.library, k=self._settings.top_k
-        )
-        read = await asyncio.to_thread(self._composer.read, taken, found)
+        async with aclosing(self._gathered(taken, vector)) as stages:
+            async for stage in stages:
+                if isinstance(stage, Searched):
+                    yield stage
+                else:
+                    found = stage
+        read = await _in_search(self._composer.read, taken, found)
         _time_search(time.monotonic() - began, found.reading_seconds, trace)
         answer = Answer(
             question=taken.question,
@@ -462,6 +480,29 @@ class Assistant:
         async with aclosing(turn) as events:
             async for event in events:
                 yield event
+
+    async def _gathered(self, taken: Plan, vector: Vectors) -> AsyncGenerator[Searched | Found, None]:
+        """What is found, last; before it, what the search has found, if the reader takes long."""
+        loop = asyncio.get_running_loop()
+        first: asyncio.Future[tuple[Passage, ...]] = loop.create_future()
+        reading = _in_search(
+            gather,
+            taken,
+            vector,
+            retriever=self._retriever,
+            library=self.library,
+            k=self._settings.top_k,
+            tell=lambda passages: loop.call_soon_threadsafe(first.set_result, passages),
+        )
+        either: set[asyncio.Future[Any]] = {first, reading}
+        try:
+            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({reading}, timeout=PATIENCE_SECONDS)
+            if not reading.done() and first.done():
+                yield Searched(first.result(), taken.searched, taken.scope, taken.kind)
+            yield await reading
+        finally:
+            reading.cancel()  # if it still waits for a thread
 
     def _recorded(
         self,
@@ -607,6 +648,12 @@ class Assistant:
                 "Shorten it, or add the long text as a PDF and ask about that.",
             )
         return question
+
+
+def _in_search(work: Callable[..., T], *args: Any, **kwargs: Any) -> asyncio.Future[T]:
+    """Like `asyncio.to_thread`, but never waiting for the other work there, such as adding papers."""
+    run = partial(copy_context().run, work, *args, **kwargs)
+    return asyncio.get_running_loop().run_in_executor(_searching, run)
 
 
 def _time_search(seconds: float, reading: float | None, trace: Trace) -> None:

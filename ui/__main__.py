@@ -221,7 +221,7 @@ def _add_samples() -> None:
 
     work = Ingest(library=core.library(), embedder=core.assistant().embedder)
     for number, report in enumerate(work.run(Source(path, path.name) for path in paths), 1):
-        outcome = report.error or f"{report.pages} pages, {report.chunks} passages, {report.seconds:.1f} s"
+        outcome = report.error or f"{report.pages} pages, {report.chunks} passages"
         print(f"  {number}/{len(paths)} {report.title or report.file}: {outcome}", flush=True)
 
 

@@ -21,9 +21,9 @@ GLOSSARY, COST, EXPORT = N_("Glossary"), N_("Cost"), N_("Export")
 
 _COMMANDS = (
     (LIBRARY, "library", N_("Your papers: add, find, correct, tag, remove")),
-    (SUMMARISE, "scroll-text", N_("Each of the papers chosen below, up to five")),
-    (COMPARE, "table", N_("A table: papers by questions, one question a line; without questions, an overview")),
-    (GLOSSARY, "book-a", N_("Abbreviations and terms of the papers chosen below; type a word to find one")),
+    (SUMMARISE, "scroll-text", N_("Each of the papers this chat searches, up to five")),
+    (COMPARE, "table", N_("A table of papers and questions; one question a line, or none for an overview")),
+    (GLOSSARY, "book-a", N_("Abbreviations and terms of the papers this chat searches; type a word to find one")),
     (COST, "coins", N_("Tokens, time, energy and money spent in this chat")),
     (EXPORT, "download", N_("This chat as a report, Markdown, JSON or BibTeX")),
 )

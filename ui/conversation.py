@@ -11,7 +11,7 @@ import chainlit as cl
 from chainlit.utils import utc_now
 
 from ingest.terminal import well_formed
-from rag.answer import Answer, Answered, Drafted, Escalated, Mode, Queued, Retrieved, TextDelta
+from rag.answer import Answer, Answered, Drafted, Escalated, Mode, Queued, Retrieved, Searched, TextDelta
 from rag.expert import AskedBy
 from rag.inert import inert
 from rag.insight.figures import KEY, figures_of
@@ -78,7 +78,7 @@ class Reply:
     async def take(self, event: Event) -> None:
         """Show one event."""
         match event:
-            case Retrieved(passages, searched, asked):
+            case Retrieved(passages, searched, asked) | Searched(passages, searched, asked):
                 self._links, self._passages = links_to(passages), passages
                 self._heads = [_("Searched for: {words}").format(words=inert(searched))] if searched else []
                 self._heads += (

@@ -1,8 +1,9 @@
-"""Say once, in one line, that a model server runs on this machine. Nothing is used before the user chooses it."""
+"""Say in one line that a model server runs on this machine. Nothing is used before the user chooses it."""
 
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import TYPE_CHECKING
 
 import chainlit as cl
@@ -24,19 +25,25 @@ COMMAND = "Settings"
 PATIENCE_SECONDS = 1.0
 """How long the first page waits for the servers to answer."""
 
+AGAIN_SECONDS = 30.0
+"""A new page looks again if the last look is older than this: servers start and stop while Scholion runs."""
+
 _looking: asyncio.Task[tuple[Engine, ...]] | None = None
+_began = 0.0
 
 
 def begin() -> None:
     """Look for servers in the background; only loopback addresses are asked (docs/discovery.md)."""
-    global _looking  # noqa: PLW0603 - one look per process
-    _looking = asyncio.create_task(discover())
+    global _looking, _began
+    _looking, _began = asyncio.create_task(discover()), time.monotonic()
 
 
 async def starters() -> list[cl.Starter]:
     """The offer among the first questions; none if there is nothing to offer, or a drafter was chosen."""
-    if _looking is None or not rules.may_manage():
+    if _looking is None or not rules.may_manage() or not _wanted():
         return []
+    if _looking.done() and time.monotonic() - _began > AGAIN_SECONDS:
+        begin()
     done, _ = await asyncio.wait({_looking}, timeout=PATIENCE_SECONDS)
     line = said(_looking.result()) if done and not _looking.exception() else None
     return [cl.Starter(label=line, message="Open the settings", command=COMMAND)] if line else []
@@ -44,9 +51,6 @@ async def starters() -> list[cl.Starter]:
 
 def said(engines: tuple[Engine, ...]) -> str | None:
     """The offer; None if there is nothing to offer."""
-    kept = core.serving().kept
-    if kept.settings.drafter or kept.choices.offer_declined:
-        return None
     for engine in engines:
         usable = [model for model in engine.models if model.chat and not model.relayed_to]
         if usable:
@@ -54,3 +58,9 @@ def said(engines: tuple[Engine, ...]) -> str | None:
             offer = _("{server} runs here with {models}. Use it?").format(server=engine.name, models=models)
             return f"{_(LABEL)} {offer}"
     return None
+
+
+def _wanted() -> bool:
+    """Whether the user has neither chosen a drafter nor declined the offer."""
+    kept = core.serving().kept
+    return not kept.settings.drafter and not kept.choices.offer_declined

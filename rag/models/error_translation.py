@@ -27,7 +27,7 @@ _FAULTS: tuple[tuple[set[str], type[ModelError], str, str], ...] = (
         {"ConnectError", "ConnectTimeout"},
         ModelUnreachableError,
         "Nothing answers at the address of {}.",
-        "Check that its server is running.",
+        "Start its server, or choose another model in Settings.",
     ),
     (
         {"APITimeoutError", "TimeoutException", "TimeoutError"},

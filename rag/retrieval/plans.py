@@ -10,7 +10,7 @@ from rag.answer import Passage
 from rag.retrieval.retrieve import Found, Retriever
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from ingest import Chunk, Library, Paper
     from ingest.embed import Vectors
@@ -36,7 +36,15 @@ _BACK_MATTER = re.compile(
 )
 
 
-def gather(plan: Plan, vector: Vectors, *, retriever: Retriever, library: Library, k: int) -> Found:
+def gather(
+    plan: Plan,
+    vector: Vectors,
+    *,
+    retriever: Retriever,
+    library: Library,
+    k: int,
+    tell: Callable[[tuple[Passage, ...]], None] | None = None,
+) -> Found:
     """The passages for a question, numbered from 1; the k nearest for a question of fact.
 
     Args:
@@ -45,6 +53,7 @@ def gather(plan: Plan, vector: Vectors, *, retriever: Retriever, library: Librar
         retriever: does the searches.
         library: has the papers' passages in text order.
         k: maximum number of passages, but at least one for each paper compared or listed.
+        tell: as for `Retriever.search`; called for a question of fact only.
     """
     papers = plan.scope.papers
     if plan.pages is not None:
@@ -57,7 +66,7 @@ def gather(plan: Plan, vector: Vectors, *, retriever: Retriever, library: Librar
         case "papers":
             return best_of_each(plan, vector, retriever=retriever)
         case _:
-            return retriever.search(plan.text, vector, k=k, paper_ids=plan.scope.paper_ids, read=True)
+            return retriever.search(plan.text, vector, k=k, paper_ids=plan.scope.paper_ids, read=True, tell=tell)
 
 
 def _compared(plan: Plan, vector: Vectors, *, retriever: Retriever, library: Library, each: int) -> Found:

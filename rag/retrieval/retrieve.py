@@ -17,7 +17,7 @@ from rag.retrieval.ranker import ranker_for
 from rag.words import content_words, query_words, split_sentences, words_of
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Callable, Collection, Sequence
 
     from ingest import Embedder, Library
     from ingest.embed import Vectors
@@ -113,6 +113,7 @@ class Retriever:
         paper_ids: Sequence[str] | None = None,
         within: Collection[str] | None = None,
         read: bool = False,
+        tell: Callable[[tuple[Passage, ...]], None] | None = None,
     ) -> Found:
         """The k best passages, best first, numbered from 1.
 
@@ -123,6 +124,7 @@ class Retriever:
             paper_ids: search only these papers.
             within: ids of chunks of these papers; nothing else is found.
             read: have the reader, if there is one, re-rank the first `READ`.
+            tell: called with the k best as the search ranks them, before the reader reads.
 
         Raises:
             LibraryMismatchError: the library was built with another embedder.
@@ -153,6 +155,31 @@ class Retriever:
             sections=[chunks[name].section for name in names],
         )
         order = sorted(range(len(names)), key=lambda i: (-scores[i], names[i]))
+        one_paper = paper_ids is not None and len(set(paper_ids)) == 1
+
+        def best_of(order: Sequence[int], read_by_reader: Collection[int] = ()) -> tuple[Passage, ...]:
+            chosen = _varied(
+                [chunks[names[i]].paper_id for i in order], vectors[order], k=k, per_paper=k if one_paper else None
+            )
+            shown = {chunks[names[order[j]]].paper_id for j in chosen}
+            papers = {paper.id: paper for paper in self._library.papers(shown)}
+            return tuple(
+                Passage(
+                    marker=marker,
+                    chunk=chunks[names[i]],
+                    paper=papers[chunks[names[i]].paper_id],
+                    score=float(scores[i]),
+                    sources=(
+                        *(s for s, hits in (("dense", dense), ("lexical", lexical)) if names[i] in hits),
+                        *(["reader"] if i in read_by_reader else []),
+                    ),
+                )
+                for marker, i in enumerate((order[j] for j in chosen), start=1)
+                if chunks[names[i]].paper_id in papers
+            )
+
+        if tell and read and self._reader:
+            tell(best_of(order))
         began = time.monotonic()
         readings = self._readings(question, [chunks[names[i]].text for i in order[:READ]]) if read else ()
         reading_seconds = time.monotonic() - began if readings else None
@@ -161,26 +188,7 @@ class Retriever:
             odds = np.clip(scores, 1e-6, 1 - 1e-6)
             odds = self._reader.calibration.search * np.log(odds / (1 - odds))
             order[:READ] = sorted(of_chunk, key=lambda i: -(of_chunk[i].relevance + float(odds[i])))
-        one_paper = paper_ids is not None and len(set(paper_ids)) == 1
-        chosen = _varied(
-            [chunks[names[i]].paper_id for i in order], vectors[order], k=k, per_paper=k if one_paper else None
-        )
-        shown = {chunks[names[order[j]]].paper_id for j in chosen}
-        papers = {paper.id: paper for paper in self._library.papers(shown)}
-        passages = tuple(
-            Passage(
-                marker=marker,
-                chunk=chunks[names[i]],
-                paper=papers[chunks[names[i]].paper_id],
-                score=float(scores[i]),
-                sources=(
-                    *(s for s, hits in (("dense", dense), ("lexical", lexical)) if names[i] in hits),
-                    *(["reader"] if i in of_chunk else []),
-                ),
-            )
-            for marker, i in enumerate((order[j] for j in chosen), start=1)
-            if chunks[names[i]].paper_id in papers
-        )
+        passages = best_of(order, of_chunk)
         on_topic = bool((vectors @ vector).max() >= floor(n_searched))
         by_name = {names[i]: reading for i, reading in of_chunk.items()}
         kept = tuple(by_name[p.chunk.id] for p in passages if p.chunk.id in by_name)

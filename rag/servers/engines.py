@@ -196,7 +196,9 @@ async def _llama_cpp(site: Site) -> Engine | None:
         )
         for row in _named(rows)
     ]
-    return site.engine("llama.cpp", version=_text(props.get("build_info")), models=tuple(models))
+    build = _text(props.get("build_info"))  # "b0-unknown" where it was not built from its own repository
+    build = None if build and build.endswith("-unknown") else build
+    return site.engine("llama.cpp", version=build, models=tuple(models))
 
 
 async def _sglang(site: Site) -> Engine | None:

@@ -28,11 +28,23 @@ def test_the_start_page_has_no_grave_finding(open_page, theme) -> None:
     assert findings(page) == []
 
 
-def test_on_a_phone_the_send_button_is_on_the_screen(page) -> None:
-    page.set_viewport_size({"width": 390, "height": 844})
-    page.wait_for_selector("#command-button[aria-label=Tools]")
-    right = page.evaluate("document.getElementById('chat-submit').getBoundingClientRect().right")
-    assert right <= 390
+@pytest.mark.parametrize("locale", ["en-US", "de-DE", "bg-BG"])
+def test_on_a_phone_nothing_is_cut_off(open_page, locale) -> None:
+    page = open_page(locale=locale, viewport={"width": 390, "height": 844})
+    page.locator("[id^=starter-] p").first.evaluate(
+        "(line) => { line.textContent = 'A long first question, '.repeat(4); }"
+    )
+    page.wait_for_selector("#command-button[aria-label]")
+    out = """() => [...document.querySelectorAll('#header *, #starters *, #chat-submit')].filter((part) => {
+        const { left, right, width } = part.getBoundingClientRect();
+        return width && (left < 0 || right > innerWidth);
+    }).map((part) => part.outerHTML)"""
+    assert page.evaluate(out) == []
+
+
+def test_buttons_with_an_icon_have_our_names_in_english_too(page) -> None:
+    page.wait_for_selector("#upload-button[aria-label='Add PDFs']")
+    page.wait_for_selector("#theme-toggle[aria-label='Light or dark']")
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])

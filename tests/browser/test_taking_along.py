@@ -56,8 +56,7 @@ def test_one_click_copies_and_a_chat_is_exported(open_page, quick, shot) -> None
 
     page.fill("#chat-input", "/Exp")
     expect(page.get_by_text("This chat as a report")).to_be_visible()
-    page.press("#chat-input", "Enter")
-    page.click("#chat-submit:not([disabled])")
+    page.press("#chat-input", "Enter")  # it needs no text, so nothing else is to be pressed
     page.wait_for_selector("#export")
     page.select_option("#export-style", "ieee")
     for kind, words in {"json": '"scholion-chat/1"', "html": "[1, p. ", "md": "## References", "bib": "@misc{"}.items():
@@ -72,6 +71,21 @@ def test_one_click_copies_and_a_chat_is_exported(open_page, quick, shot) -> None
     opened.value.emulate_media(media="print")
     shot(opened.value, "export-report")
     assert page.outside == []
+
+
+def test_the_keyboard_leads_from_the_question_to_the_page_and_back(open_page, quick) -> None:
+    page = open_page(server=quick)
+    page.keyboard.type(ADAPTER)  # the text field has the focus
+    page.keyboard.press("Enter")
+    page.wait_for_selector(FOOTER)
+    assert until(lambda: page.get_attribute("#chat-submit", "aria-label") == "Send"), "it was Stop until now"
+    citation = page.locator(f"{ANSWER} a[href^='/cite/']").first
+    citation.focus()
+    page.keyboard.press("Enter")
+    page.frame_locator("#page-of-paper").locator(".mark").first.wait_for()
+    page.keyboard.press("Escape")
+    expect(page.locator("#side-view-title")).to_have_count(0)
+    expect(citation).to_be_focused()
 
 
 def test_an_answer_is_judged_and_its_question_edited(open_page, quick, shot) -> None:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from contextlib import aclosing
 
 import pytest
 
+from fake_reader import WordReader
 from fakes import HangingChatModel, ScriptedChatModel
 from ingest.errors import UnknownPaperError
-from rag import Answered, Assistant, Drafted, Queued, RagSettings, Retrieved, TextDelta
+from rag import Answered, Assistant, Drafted, Queued, RagSettings, Retrieved, Searched, TextDelta
 from rag.errors import ContextTooLongError, ModelUnreachableError, QuestionError
 from rag.render import full_answer
 from waiting import events_of
@@ -65,6 +67,40 @@ async def test_sources_come_before_the_model_is_asked_anything(papers, embedder,
         await frozen.called.wait()
         waiting.cancel()
         await asyncio.wait([waiting])
+
+
+async def test_while_the_reader_reads_others_the_search_tells_what_it_found(papers, embedder, monkeypatch):
+    may = threading.Event()
+    reader = WordReader(may=may)
+
+    def asked():
+        drafter = ScriptedChatModel("It needs 128 KiB [1].")
+        made = Assistant(library=papers, embedder=embedder, drafter=drafter, settings=RagSettings(), reader=reader)
+        return made.ask(QUESTION)
+
+    async with aclosing(asked()) as events, asyncio.timeout(120):
+        found = await anext(events)
+        assert isinstance(found, Searched)
+        assert [passage.marker for passage in found.passages] == list(range(1, len(found.passages) + 1))
+        assert not any("reader" in passage.sources for passage in found.passages)
+        may.set()
+        read = await anext(events)
+        assert isinstance(read, Retrieved)
+        assert any("reader" in passage.sources for passage in read.passages)
+        late = [event async for event in events][-1].answer
+    monkeypatch.setattr("rag.assistant.PATIENCE_SECONDS", 60.0)
+    at_once = await events_of(asked())
+    assert not any(isinstance(event, Searched) for event in at_once), "nothing is told twice if the reader is free"
+    assert (at_once[-1].answer.text, at_once[-1].answer.passages) == (late.text, late.passages)
+
+
+async def test_a_search_does_not_wait_for_other_work_in_threads(papers, embedder):
+    may = threading.Event()
+    busy = [asyncio.create_task(asyncio.to_thread(may.wait, 60)) for _ in range(40)]  # more than there are threads
+    async with aclosing(assistant(papers, embedder, "Yes [1].").ask(QUESTION)) as events, asyncio.timeout(30):
+        assert isinstance(await anext(events), Retrieved)
+        may.set()
+    await asyncio.gather(*busy)
 
 
 async def test_the_drafter_sees_the_passages_and_the_question(papers, embedder):

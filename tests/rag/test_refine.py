@@ -292,9 +292,8 @@ async def test_a_closed_port_keeps_the_draft_and_says_so(papers, sentence):
         port = free.getsockname()[1]
     answer = await over(papers, sentence, expert_at(f"http://127.0.0.1:{port}/v1")).answer(QUESTION, mode="refine")
     assert answer.shown == 0
-    assert (
-        "Nothing answers at the address of large. Check that its server is running. The draft is kept." in answer.notice
-    )
+    told = "Nothing answers at the address of large. Start its server, or choose another model in Settings."
+    assert f"{told} The draft is kept." in answer.notice
 
 
 # Beyond this machine

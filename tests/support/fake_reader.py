@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import threading
 
 from ingest.sentences import sentence_spans
 from rag.reading.calibration import ReaderCalibration
@@ -17,6 +18,7 @@ class WordReader:
     Args:
         error: raised by every `read`.
         kind: of every answer.
+        may: what every `read` waits for.
     """
 
     name = "fake-words@0"
@@ -26,11 +28,16 @@ class WordReader:
         weights=Weights(("relevance",), (0.0,), (1.0,), (1.0,), 0.0),
     )  # fmt: skip
 
-    def __init__(self, *, error: Exception | None = None, kind: str = "span") -> None:
+    def __init__(
+        self, *, error: Exception | None = None, kind: str = "span", may: threading.Event | None = None
+    ) -> None:
         self.error = error
         self.kind = kind
+        self.may = may
 
     def read(self, question, passages):
+        if self.may:
+            assert self.may.wait(60)
         if self.error:
             raise self.error
         return [self._reading(content_words(question), text) for text in passages]

@@ -16,7 +16,7 @@ from test_render import make_answer, make_passage
 from fake_embedder import HashEmbedder, SlowEmbedder
 from loop_time import held
 from pdfs import column, write_pdf
-from rag.answer import Answered, Drafted, Escalated, Queued, Retrieved, Scope, TextDelta
+from rag.answer import Answered, Drafted, Escalated, Queued, Retrieved, Scope, Searched, TextDelta
 from rag.errors import ModelUnreachableError
 from rag.expert import Expert
 from waiting import soon
@@ -73,6 +73,16 @@ async def test_passages_that_had_no_room_leave_the_list_of_what_was_read(app, ch
     names = [data["name"] for event, data in chat.events if event == "update_message" and data["type"] == "tool"]
     assert names[0] == "2 passages from 1 paper"
     assert names[-1] == "1 passage from 1 paper"
+
+
+async def test_what_the_search_found_is_shown_until_the_reader_has_ordered_it(app, chat, assistant) -> None:
+    answer = make_answer()
+    found = Searched(answer.passages[::-1], "Is it so for seeds")
+    assistant.script = [found, Retrieved(answer.passages[:1], found.searched), Answered(answer)]
+    await app.on_message(question())
+    told = [data for event, data in chat.events if event == "update_message" and data["type"] == "tool"]
+    assert [data["name"] for data in told[:2]] == ["2 passages from 1 paper", "1 passage from 1 paper"]
+    assert all("Searched for: Is it so for seeds" in data["output"] for data in told)
 
 
 async def test_tokens_are_shown_in_groups(app, chat, assistant) -> None:

@@ -297,6 +297,23 @@ async def test_a_server_that_runs_here_is_offered_once_and_used_only_if_chosen(p
     assert await offer.starters() == []
 
 
+async def test_a_server_that_starts_later_is_offered_on_the_next_page(page, engine, monkeypatch):
+    from rag.servers import discover
+    from ui import offer
+
+    async def nothing():
+        return ()
+
+    monkeypatch.setattr(offer, "discover", nothing)
+    offer.begin()
+    assert await soon(offer._looking.done)
+    monkeypatch.setattr(offer, "discover", partial(discover, ports=()))
+    assert await offer.starters() == [], "each page would knock at the ports of this machine"
+    monkeypatch.setattr(offer, "AGAIN_SECONDS", 0.0)
+    (starter,) = await offer.starters()
+    assert starter.label.startswith("Settings: Ollama runs here")
+
+
 async def test_the_pickers_say_where_a_larger_model_is_chosen_and_learn_of_it(page, engine, chat, app):
     import chainlit as cl
 

@@ -34,9 +34,9 @@ _BODY = """
 <a class="button alone" href="/">Chat</a>
 <a class="button managed" href="/compare">Compare models</a>
 </header>
-<p class="faint">A small model runs inside this page, and no request is made while it answers. Your Scholion gets
-question, documents and answer only for the check afterwards, if it is ticked, and for models on the server; and the
-question, if you fill in documents from your library. The weights are loaded once from your Scholion and kept here.</p>
+<p class="faint">A small model runs inside this page and makes no request while it answers. Your Scholion gets the
+question, the documents and the answer only if the check is ticked or a model on the server is chosen, and the question
+if you fill in documents from your library. The model is loaded from your Scholion once and kept in this browser.</p>
 <div id="lab"><p class="faint">Looking at what this browser can do …</p></div>
 <noscript><p>This page needs JavaScript.</p></noscript>
 """

@@ -330,7 +330,7 @@ def _privacy(folder: Path) -> dict[str, Any]:
     told = (
         _("This library is local only: nothing in it leaves this machine.")
         if policy.library == "local only"
-        else _("This library asks: nothing leaves this machine without your consent.")
+        else _("Nothing leaves this machine without your consent.")
     )
     if policy.local_only:
         n = len(policy.local_only)
