@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 from rag.answer import QUOTED_ANSWER, Confidence, Draft, Sentence
 from rag.costs.accounting import Usage
 from rag.quoting.expected import expected, fits
-from rag.quoting.no_answer import may_answer
+from rag.quoting.no_answer import is_beside_the_point, may_answer
 from rag.verify.citations import Cited, citation_in
 from rag.verify.claims import read
 from rag.verify.ties import own_number
@@ -191,6 +191,8 @@ class _Place:
 def _places(question: str, i: int, passage: Passage, reading: Reading) -> Iterator[_Place]:
     """Spans that may be an answer, each with its sentence. Scores are comparable across passages."""
     text, kind = passage.chunk.text, expected(question)
+    if is_beside_the_point(passage.chunk.section, question):
+        return
     for span in reading.spans:
         own = [(s.start, s.end) for s in reading.sentences if s.start < span.end and span.start < s.end]
         sentence = (own[0][0], own[-1][1]) if own else (span.start, span.end)
@@ -204,6 +206,8 @@ def _carrying(
 ) -> Iterator[tuple[float, Passage, tuple[int, int]]]:
     """Sentences that may be an answer; score = log odds that it contains the answer + its passage's relevance."""
     for passage, reading in zip(passages, readings, strict=True):
+        if is_beside_the_point(passage.chunk.section, question):
+            continue
         for s in reading.sentences:
             if may_answer(passage.chunk.text[s.start : s.end], question, title=passage.paper.title):
                 odds = math.log(max(s.probability, 1e-6) / max(1 - s.probability, 1e-6))

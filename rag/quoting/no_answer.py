@@ -33,6 +33,17 @@ _REFERENCE = re.compile(
     re.IGNORECASE,
 )
 _ASKS_REFERENCE = re.compile(r"\b(?:references?|cite[sd]?|citations?|doi|published|arxiv|journal)\b", re.IGNORECASE)
+_BACK_MATTER: Final = re.compile(
+    r"\W*(?:[a-z\divx]+\W+)?(?:acknowledg|funding|financial support"
+    r"|(?:declaration of )?(?:conflicts? of|competing|financial) interests?|disclosures?|authors?['’]? contributions?"
+    r"|authors?['’]? (?:information|details|biograph)|ethic(?:s|al) (?:statement|approval)|consent for)",
+    re.IGNORECASE,
+)
+_ASKS_BACK_MATTER: Final = re.compile(
+    r"\b(?:acknowledg\w+|thank\w*|fund\w*|grants?|sponsor\w*|paid|conflicts?"
+    r"|interests?|disclos\w+|contribut\w+|authors?|who|whom|whose|wrote|ethic\w*|consent\w*|approv\w+|committee)\b",
+    re.IGNORECASE,
+)
 _NO_ANSWER: Final = (
     (_AIM, _ASKS_AIM),
     (_KEYWORDS, _ASKS_KEYWORDS),
@@ -40,6 +51,14 @@ _NO_ANSWER: Final = (
     (_REFERENCE, _ASKS_REFERENCE),
 )
 """Patterns of sentences that do not answer a question, each with the pattern of questions that they do answer."""
+
+
+def is_beside_the_point(section: str | None, question: str) -> bool:
+    """Whether a section thanks or declares, and the question does not ask for that.
+
+    Sections of references stay: what follows them, such as an appendix, may have been read as part of them.
+    """
+    return bool(section and _BACK_MATTER.match(section) and not _ASKS_BACK_MATTER.search(question))
 
 
 def may_answer(sentence: str, question: str, *, title: str = "") -> bool:

@@ -10,7 +10,7 @@ from fake_reader import WordReader
 from ingest import Chunk, Paper
 from rag.answer import QUOTED_ANSWER, Passage
 from rag.quoting.extract import best_sentences, cited, confidence_in, extract, is_sure, quoted_draft
-from rag.quoting.no_answer import may_answer
+from rag.quoting.no_answer import is_beside_the_point, may_answer
 from rag.reading.readings import Reading, Sentence, Span
 from rag.verify.citations import markers_in
 
@@ -150,6 +150,37 @@ def test_where_no_sentence_may_be_an_answer_there_is_none() -> None:
 )
 def test_titles_aims_keywords_addresses_and_references_answer_only_who_asks_for_them(sentence, question, may) -> None:
     assert may_answer(sentence, question) is may
+
+
+@pytest.mark.parametrize(
+    ("section", "question", "beside"),
+    [
+        ("Acknowledgements", "Which of the two studied people?", True),
+        ("7. Acknowledgments", "How many participants were there?", True),
+        ("Conflicts of Interest", "What was measured?", True),
+        ("Declaration of competing interest", "What was measured?", True),
+        ("Authors’ Contributions", "What was measured?", True),
+        ("Funding", "Who paid for the study?", False),
+        ("Acknowledgements", "Which grants supported it?", False),
+        ("3 Results", "What was measured?", False),
+        ("References", "What was measured?", False),
+        ("4.1 Ethics of machine learning", "What was measured?", False),
+        (None, "What was measured?", False),
+    ],
+)
+def test_thanks_and_declarations_answer_only_who_asks_for_them(section, question, beside) -> None:
+    assert is_beside_the_point(section, question) is beside
+
+
+def test_a_sentence_of_thanks_is_not_quoted_for_a_question_about_results() -> None:
+    thanks = "The authors who studied 21 people thank the university for its kind support."
+    result = "The dose was given to 30 people in two groups."
+    passages = [passage(1, thanks), passage(2, result)]
+    passages[0] = replace(passages[0], chunk=replace(passages[0].chunk, section="Acknowledgements"))
+    readings = WordReader().read("How many people were studied?", [thanks, result])
+    found = extract("How many people were studied?", passages, readings)
+    assert found.markers == (2,)
+    assert [p.marker for p, _ in best_sentences("How many people were studied?", passages, readings, n=3)] == [2]
 
 
 def test_a_papers_title_is_no_answer() -> None:
