@@ -572,6 +572,8 @@ class Assistant:
             return ASKED_FOR if mode == "refine" else None
         sure = answer.confidence
         assert sure
+        if first.draft.model == QUOTED_ANSWER and answer.kind in {"summary", "comparison"}:
+            return "your papers were only quoted"
         if (threshold := self._settings.auto_threshold) is not None:
             return sure.reason.rstrip(".") if goes_on(sure, threshold=threshold) else None
         if first.draft.model == QUOTED_ANSWER:

@@ -11,7 +11,7 @@ from rag.quoting.extract import EMBEDDED_SENTENCES, best_sentences, cited, confi
 from rag.quoting.quoted_answer import confidence_of_quoted_answer, one_of_each_paper, quoted_answer
 from rag.quoting.roles import telling_sentences
 from rag.verify.attempts import Attempt, answered
-from rag.verify.citations import cite
+from rag.verify.citations import cite, markers_in
 from rag.verify.confidence import ASKS_YES_OR_NO
 
 if TYPE_CHECKING:
@@ -129,7 +129,11 @@ class Composer:
         if self._quotes_first and taken.pages is None and (sentences := told_of(taken, found)):
             question, most = taken.text, len(sentences)
             told = quoted_answer(sentences, question=question, passages=found.passages, instead_of=None, most=most)
-            return Read(sentences=sentences, told=told.text) if told else Read()
+            quoted = set(markers_in(told.text)) if told else set()
+            papers = {passage.paper.id for passage in found.passages if passage.marker in quoted}
+            if told and (taken.kind == "summary" or len(papers) == len(taken.scope.papers)):
+                return Read(sentences=sentences, told=told.text)
+            return Read()
         if taken.kind != "fact" or not found.readings or not self._reader:
             return Read()
         passages = found.passages[: len(found.readings)]

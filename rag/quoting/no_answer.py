@@ -16,14 +16,18 @@ _AIM = re.compile(
     re.IGNORECASE,
 )
 _ASKS_AIM = re.compile(r"\b(?:aims?|purposes?|objectives?|goals?|why|motivat\w*)\b", re.IGNORECASE)
-_KEYWORDS = re.compile(r"\W*(?:key ?words?(?: and phrases)?|index terms)\b\s*[:.—–-]", re.IGNORECASE)
+_KEYWORDS = re.compile(r"(?<!\w)(?:key ?words?(?: and phrases)?|index terms)\b\s*[:.—–-]", re.IGNORECASE)
 _ASKS_KEYWORDS = re.compile(r"\bkey ?words?\b", re.IGNORECASE)
 _ADDRESS = re.compile(
     r"^[^.;]{0,60}\b(?:department|institute|faculty|college|school|laboratory|division) of\b.*\b(?:universit\w+|"
-    r"institut\w+|hospital|college|academy)\b|\S@\S+\.\w"
-    r"|(?:\w ?[¹²³⁴⁵⁶⁷⁸⁹*†‡]+(?:\s*[|,;&]|\s+and\b).*){2}",  # names with the marks of their addresses
+    r"institut\w+|hospital|college|academy)\b|\S@\S+\.\w",
     re.IGNORECASE,
 )
+_NAMES = re.compile(
+    r"(?:[A-ZÀ-Ý][\w.’'-]*\s(?:[A-ZÀ-Ý][\w.’'-]*\s)?[A-ZÀ-Ý][a-zß-ÿ][\w’'-]+ ?[¹²³⁴⁵⁶⁷⁸⁹*†‡,]*[¹²³⁴⁵⁶⁷⁸⁹*†‡]"
+    r"(?:\s*[|,;&]|\s+and\b).{0,80}?){2}"
+)
+"""Two people with the marks of their addresses; a unit or a star of significance has no two names before it."""
 _ASKS_ADDRESS = re.compile(
     r"\b(?:who|whom|whose|where|authors?|affiliat\w+|universit\w+|institut\w+|hospitals?|e-?mail|contact)\b",
     re.IGNORECASE,
@@ -34,9 +38,11 @@ _REFERENCE = re.compile(
 )
 _ASKS_REFERENCE = re.compile(r"\b(?:references?|cite[sd]?|citations?|doi|published|arxiv|journal)\b", re.IGNORECASE)
 _BACK_MATTER: Final = re.compile(
-    r"\W*(?:[a-z\divx]+\W+)?(?:acknowledg|funding|financial support"
-    r"|(?:declaration of )?(?:conflicts? of|competing|financial) interests?|disclosures?|authors?['’]? contributions?"
-    r"|authors?['’]? (?:information|details|biograph)|ethic(?:s|al) (?:statement|approval)|consent for)",
+    r"\W*(?:[\divxlc]+\W+)?(?:acknowledg\w*(?: and .*)?|financial support"
+    r"|(?:sources? of )?funding(?: (?:statement|sources?|information|acknowledg\w*|and .*))?"
+    r"|(?:declarations? of )?(?:conflicts? of|competing|financial) interests?(?: statements?)?"
+    r"|(?:financial )?disclosures?(?: statements?)?|authors?['’]?s? (?:contributions?|information|details|biograph\w*)"
+    r"|ethic(?:s|al) (?:statement|approval)|consent for publication)\W*",
     re.IGNORECASE,
 )
 _ASKS_BACK_MATTER: Final = re.compile(
@@ -48,6 +54,7 @@ _NO_ANSWER: Final = (
     (_AIM, _ASKS_AIM),
     (_KEYWORDS, _ASKS_KEYWORDS),
     (_ADDRESS, _ASKS_ADDRESS),
+    (_NAMES, _ASKS_ADDRESS),
     (_REFERENCE, _ASKS_REFERENCE),
 )
 """Patterns of sentences that do not answer a question, each with the pattern of questions that they do answer."""
@@ -58,7 +65,7 @@ def is_beside_the_point(section: str | None, question: str) -> bool:
 
     Sections of references stay: what follows them, such as an appendix, may have been read as part of them.
     """
-    return bool(section and _BACK_MATTER.match(section) and not _ASKS_BACK_MATTER.search(question))
+    return bool(section and _BACK_MATTER.fullmatch(section) and not _ASKS_BACK_MATTER.search(question))
 
 
 def may_answer(sentence: str, question: str, *, title: str = "") -> bool:
@@ -76,4 +83,4 @@ def may_answer(sentence: str, question: str, *, title: str = "") -> bool:
 
 def is_apparatus(sentence: str) -> bool:
     """Whether a sentence is a keyword list, an address or a reference."""
-    return any(pattern.search(sentence) for pattern in (_KEYWORDS, _ADDRESS, _REFERENCE))
+    return any(pattern.search(sentence) for pattern in (_KEYWORDS, _ADDRESS, _NAMES, _REFERENCE))

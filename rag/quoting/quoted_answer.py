@@ -49,13 +49,16 @@ def quoted_answer(
         most: maximum number of sentences.
     """
     lines: list[str] = []
+    used: set[tuple[int, str]] = set()
     for sentence in sentences:
         said = " ".join(sentence.split())
         if said.endswith("?"):  # a question is not an answer
             continue
-        marker = next((p.marker for p in passages if said in " ".join(p.chunk.text.split())), None)
+        having = (p.marker for p in passages if said in " ".join(p.chunk.text.split()))
+        marker = next((one for one in having if (one, said) not in used), None)  # two versions of a paper have the same
         if marker is None or not beyond(content_words(said), content_words(question)):
             continue
+        used.add((marker, said))
         lines.append(f"{said.rstrip('.')} [{marker}].")
         if len(lines) == most:
             break

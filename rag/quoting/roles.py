@@ -86,9 +86,12 @@ _ASKS_RESULTS: Final = re.compile(
     re.IGNORECASE,
 )
 _NO_SENTENCE: Final = re.compile(
-    r"©|\bcopyright\b|\bcreative commons\b|\bdoi\b|\bhttps?:|\bkey ?words?\b|\bcorrespond(?:ing|ence)\b"
-    r"|\baccepted\b.*\d{4}|\S@\S|\(\w+ et al\.$|:$|\b(?:fig(?:ures?|s?\.)|tables?|schemes?) ?\d",
+    r"©|\bcopyright\b|\bcreative commons\b|\bdoi\b|\bhttps?:|\bkey ?words?\b"
+    r"|\bcorresponding authors?\b|\bcorrespondence (?:to|should)\b|\baccepted\b.*\d{4}|\S@\S|\(\w+ et al\.$|:$",
     re.IGNORECASE,
+)
+_CAPTION: Final = re.compile(
+    r"\W*(?:Fig(?:ures?|s?\.)|Tables?|Schemes?|FIG(?:S?\.|URES?)|TABLES?) ?\d|.*\b(?:FIG\.|FIGURE|TABLE) ?\d"
 )
 
 
@@ -113,7 +116,12 @@ def told_in(text: str, *, title: str = "") -> Iterator[Told]:
         flat = " ".join(said.split())
         if not MIN_SENTENCE <= len(flat) <= LONGEST or flat.endswith("?"):
             continue
-        if _NO_SENTENCE.search(flat) or is_apparatus(flat) or content_words(flat) <= content_words(title):
+        if (
+            _NO_SENTENCE.search(flat)
+            or _CAPTION.match(flat)
+            or is_apparatus(flat)
+            or content_words(flat) <= content_words(title)
+        ):
             continue
         finds, outcome = bool(_RESULT.search(flat)), bool(_OUTCOME.search(flat))
         strength = 2 * finds + outcome - 2 * bool(_NOT_YET.search(flat))
@@ -157,6 +165,7 @@ def _of_one(passages: Sequence[Passage], n: int, *, results_only: bool) -> list[
     told = _of_abstract(begins) + [sentence for p in ends for sentence in told_in(p.chunk.text, title=p.paper.title)]
     if not any(sentence.role == "result" for sentence in told):
         told = [sentence for p in passages for sentence in told_in(p.chunk.text, title=p.paper.title)]
+    told = told or _as_it_is(passages)
     results = [sentence for sentence in told if sentence.role == "result"]
     aims = sorted((sentence for sentence in told if sentence.role == "aim"), key=lambda sentence: -sentence.strength)
     chosen = aims[:1] if n > 1 and not results_only else []
@@ -164,6 +173,12 @@ def _of_one(passages: Sequence[Passage], n: int, *, results_only: bool) -> list[
     after = told[told.index(aims[0]) :] if aims else []
     chosen += [sentence for sentence in (*aims, *after, *told) if sentence not in chosen][: max(0, n - len(chosen))]
     return [sentence.text for sentence in told if sentence in chosen][:n]
+
+
+def _as_it_is(passages: Sequence[Passage]) -> list[Told]:
+    """How a text begins that has no sentences we know: slides, or a language that is written without full stops."""
+    pieces = (piece.strip()[:LONGEST] for p in passages for piece in split_sentences(p.chunk.text) or [p.chunk.text])
+    return [Told(piece, None, 0) for piece in pieces if piece]
 
 
 def _of_abstract(passages: Sequence[Passage]) -> list[Told]:

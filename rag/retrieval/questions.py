@@ -272,7 +272,8 @@ def _asked_names(question: str, papers: Sequence[Paper], listed: Sequence[Paper]
             continue
         found.append((bare, short, names, marked))
     for _, _, names, marked in found:  # in "the papers by Smith and Jones", Jones is a bare name
-        if _PAIR.search(marked) and _compares_named(marked) and len({name.papers for name in names}) > 1:
+        pair = marked.count(NAMED) == 2 and _PAIR.search(marked)  # a third one is who is asked
+        if pair and _compares_named(marked) and len({name.papers for name in names}) > 1:
             return names, marked
     for bare, short, names, marked in found:
         if _COMPARISON.fullmatch(marked) or (_compares_named(marked) and len({name.papers for name in names}) > 1):

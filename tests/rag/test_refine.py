@@ -10,6 +10,7 @@ from dataclasses import replace
 import pytest
 
 from fake_embedder import HashEmbedder
+from fake_reader import WordReader
 from fakes import ScriptedChatModel
 from impatience import impatient
 from ingest import ingest_pdf
@@ -86,6 +87,23 @@ async def test_auto_asks_only_where_the_draft_is_weak_and_says_why(papers, sente
     assert answer.drafts[1].refines == answer.drafts[0]
     assert "128 KiB" in answer.text
     assert all(s.support == "supported" for s in answer.sentences)
+
+
+async def test_auto_has_a_quoted_summary_written_by_the_larger_model_and_says_why(papers):
+    settings, expert = RagSettings(drafter_sentences=3, auto_threshold=0.01), ScriptedChatModel(BETTER, name="large")
+    asked = Assistant(
+        library=papers,
+        embedder=HashEmbedder(),
+        drafter=ScriptedChatModel("It is about caches [1].", name="small"),
+        settings=settings,
+        expert=Expert(expert, settings=settings),
+        reader=WordReader(),
+        quotes_first=True,
+    )
+    events = await events_of(asked.ask("Summarise this paper.", mode="auto", paper_ids=[papers.papers()[0].id]))
+    escalated = next(event for event in events if isinstance(event, Escalated))
+    assert escalated.reason == "your papers were only quoted"
+    assert QUOTED_ANSWER in {draft.model for draft in events[-1].answer.drafts}
 
 
 async def test_refine_always_asks_and_shows_the_same_passages_the_draft_and_what_is_bare(papers, sentence):

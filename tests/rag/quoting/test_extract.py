@@ -145,6 +145,11 @@ def test_where_no_sentence_may_be_an_answer_there_is_none() -> None:
         ("J. Ethnopharmacol. 2011;137:359-365.", "Which dose was given?", False),
         ("Which dose was given to the animals?", "Which dose was given?", False),
         ("Results and discussion", "What are the results?", False),
+        ("Amit Kumar ¹ | Priyanka Mishra ¹ | Kuppusamy Baskaran ² | Ashutosh Shukla ¹", "Which plants grew?", False),
+        ("Amit Kumar ¹ | Priyanka Mishra ¹ | Kuppusamy Baskaran ² | Ashutosh Shukla ¹", "Who are the authors?", True),
+        ("The mean BMI was 24.5 kg/m², 26.1 kg/m², and 28.0 kg/m² in the three groups.", "What was the BMI?", True),
+        ("Rates of 10³, 10⁴, and 10⁵ per second were seen.", "Which rates were seen?", True),
+        ("The change was significant for LDL*, HDL*, and glucose.", "What changed?", True),
         ("We thank the University of Dhaka for the animals used in this study.", "What was used?", True),
     ],
 )
@@ -164,7 +169,11 @@ def test_titles_aims_keywords_addresses_and_references_answer_only_who_asks_for_
         ("Acknowledgements", "Which grants supported it?", False),
         ("3 Results", "What was measured?", False),
         ("References", "What was measured?", False),
+        ("Acknowledgments and Funding", "What was measured?", True),
         ("4.1 Ethics of machine learning", "What was measured?", False),
+        ("HIV disclosure and adherence", "Does telling partners improve adherence?", False),
+        ("3 Disclosure of medical errors", "What was measured?", False),
+        ("Funding models of open access", "What was measured?", False),
         (None, "What was measured?", False),
     ],
 )

@@ -68,6 +68,13 @@ def test_several_sentences_stand_on_lines_of_their_own():
     assert found.text.split("\n") == ["It reaches 87.5 % on tweets [2].", "Annotators agreed in most cases [1]."]
 
 
+def test_a_sentence_that_two_papers_have_is_cited_from_both_and_from_neither_twice():
+    same = replace(PASSAGES[0], marker=2, paper=replace(PASSAGES[0].paper, id="q"))
+    sentence = "Annotators agreed in most cases."
+    found = quoted_answer([sentence] * 3, question=QUESTION, passages=(PASSAGES[0], same), instead_of=None, most=3)
+    assert [line.rpartition(" ")[2] for line in found.text.splitlines()] == ["[1].", "[2]."]
+
+
 def test_of_each_paper_the_best_sentence_is_taken_in_the_order_of_the_passages():
     other = replace(PASSAGES[1], paper=replace(PASSAGES[1].paper, id="q"))
     sentences = ["It reaches 87.5 % on tweets.", "We thank them.", "Annotators agreed in most cases."]

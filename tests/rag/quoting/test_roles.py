@@ -99,3 +99,11 @@ def test_a_paper_without_results_is_told_by_its_aim_and_what_follows() -> None:
     assert telling_sentences([passage(1, text)], n=1) == [AIM]
     assert telling_sentences([passage(1, text)], n=2) == [AIM, METHOD]
     assert telling_sentences([], n=3) == []
+
+
+def test_text_without_sentences_gives_its_beginning() -> None:
+    slides = "基于大型语言模型的论文检索" * 60
+    (told,) = telling_sentences([passage(1, slides)], n=1)
+    assert told == slides[:500]
+    measured = "The corresponding accuracy was 92 % higher, and Table 2 shows that our method outperforms all others."
+    assert telling_sentences([passage(1, measured)], n=1) == [measured]

@@ -228,6 +228,17 @@ def test_two_papers_that_are_named_so_are_still_compared(question, compared) -> 
     assert taken.scope.papers == compared
 
 
+def test_a_paper_that_is_asked_about_a_difference_is_asked_alone() -> None:
+    black, white = paper(9, "On Trials", "Ann Black", year=2012), paper(10, "On Care", "Eve White", year=2013)
+    scope = Scope((*ALL.papers, black, white), whole=True)
+    for question in (
+        "What does Smith 2019 say about the difference between Black and White patients?",
+        "According to Smith 2019, how do Black and White participants differ?",
+    ):
+        taken = plan(question, scope=scope)
+        assert (taken.kind, taken.scope.papers) == ("fact", (SMITH,))
+
+
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case["question"])
 def test_a_complete_question_is_never_touched(case) -> None:
     if case["carries"] is None:
