@@ -90,18 +90,20 @@ document.addEventListener('keydown', (event) => {
   document.querySelector('#side-view-title button')?.click();
 });
 
-// What opened the side panel has the focus again when it is closed. The page draws it anew, more than once.
-let opener = null;
+// What opened the side panel has the focus again when it is closed. The page draws it anew, more than once, and on a
+// busy machine late; whoever presses something else in the meantime has left it.
+let opener = null, waiting = 0;
 const likeIt = (part) => [...document.querySelectorAll(part.id ? `#${CSS.escape(part.id)}` : `a[href="${part.getAttribute('href')}"]`)];
 const giveBack = (tries) => {
   const free = document.activeElement === document.body && !document.getElementById('side-view-title');
   if (free && opener) likeIt(opener.part)[opener.place]?.focus();
-  if (tries) setTimeout(giveBack, 50, tries - 1);
+  waiting = tries ? setTimeout(giveBack, 50, tries - 1) : 0;
 };
+for (const kind of ['keydown', 'pointerdown']) document.addEventListener(kind, () => clearTimeout(waiting), true);
 document.addEventListener('click', ({ target }) => {
   const opens = target.closest?.('a[href^="/cite/"], [id^="command-"]');
   if (opens) opener = { part: opens, place: likeIt(opens).indexOf(opens) };
-  else if (target.closest?.('#side-view-title button')) giveBack(opener ? 20 : 0);
+  else if (target.closest?.('#side-view-title button')) giveBack(opener ? 200 : 0);
 }, true);
 
 // Enter in a dialog with one field, such as *Rename*, presses its main button.

@@ -15,8 +15,8 @@ NO_TESTS = 5
 """What pytest returns where none was chosen."""
 
 PARTS = {  # and what each leaves to the others: the beginnings of paths
-    "the library and the page": ["tests/browser/", "tests/rag/"],
-    "questions, answers and models": ["tests/browser/", "tests/ingest/", "tests/ui/", "tests/test_"],
+    "the library and the page": ["tests/browser/", "tests/rag/", "tests/test_"],
+    "questions, answers and models": ["tests/browser/", "tests/ingest/", "tests/ui/"],
     "in the browser": ["tests/ingest/", "tests/rag/", "tests/ui/", "tests/test_"],
 }
 """Of about the same length. Each loads its own models, once."""

@@ -42,10 +42,14 @@ async def starters() -> list[cl.Starter]:
     """The offer among the first questions; none if there is nothing to offer, or a drafter was chosen."""
     if _looking is None or not rules.may_manage() or not _wanted():
         return []
+    before = _looking
     if _looking.done() and time.monotonic() - _began > AGAIN_SECONDS:
         begin()
-    done, _ = await asyncio.wait({_looking}, timeout=PATIENCE_SECONDS)
-    line = said(_looking.result()) if done and not _looking.exception() else None
+    await asyncio.wait({_looking}, timeout=PATIENCE_SECONDS)
+    ended = next(
+        (look for look in (_looking, before) if look.done() and not look.cancelled() and not look.exception()), None
+    )
+    line = said(ended.result()) if ended else None
     return [cl.Starter(label=line, message="Open the settings", command=COMMAND)] if line else []
 
 

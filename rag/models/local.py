@@ -175,10 +175,12 @@ class LocalServer:
         finally:
             late = deadline.finished.is_set()
             deadline.cancel()
-        if not line:
-            child.wait()
+        reply: dict[str, str] = json.loads(line) if line else {"late": "yes"} if late else {}
+        if "url" not in reply:  # it ends now, and what is wrong may stand in the rest of its log
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                child.wait(STOP_SECONDS)
             reader.join(1)
-        return json.loads(line) if line else {"late": "yes"} if late else {}, log
+        return reply, log
 
     def _check_file(self) -> None:
         try:

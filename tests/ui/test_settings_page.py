@@ -314,6 +314,21 @@ async def test_a_server_that_starts_later_is_offered_on_the_next_page(page, engi
     assert starter.label.startswith("Settings: Ollama runs here")
 
 
+async def test_while_it_looks_again_what_was_found_before_is_offered(page, engine, monkeypatch):
+    from rag.servers import discover
+    from ui import offer
+
+    monkeypatch.setattr(offer, "discover", partial(discover, ports=()))
+    offer.begin()
+    assert await soon(offer._looking.done)
+    monkeypatch.setattr(offer, "discover", asyncio.Event().wait)
+    for name in ("AGAIN_SECONDS", "PATIENCE_SECONDS"):
+        monkeypatch.setattr(offer, name, 0.0)
+    (starter,) = await offer.starters()
+    assert starter.label.startswith("Settings: Ollama runs here")
+    offer._looking.cancel()
+
+
 async def test_the_pickers_say_where_a_larger_model_is_chosen_and_learn_of_it(page, engine, chat, app):
     import chainlit as cl
 
