@@ -18,6 +18,7 @@ import tempfile
 import threading
 from contextlib import closing, suppress
 from pathlib import Path
+from unittest.mock import MagicMock
 
 import psutil
 import pytest
@@ -27,7 +28,7 @@ from ingest import Ingest, IngestSettings, Library, Source, elsewhere
 from ingest.__main__ import main
 from ingest.elsewhere import NotSentError, allow
 from ingest.files import paper_id
-from ingest.on_ray import RayError, RayWorkers
+from ingest.on_ray import RayError, RayWorkers, code_digest
 from ingest.repair import verify
 from ingest.sandbox import Parser
 from ingest.spread import WorkerLostError
@@ -388,6 +389,31 @@ def test_an_address_that_is_not_of_this_machine_is_refused_before_ray_is_loaded(
     with pytest.raises(RayError, match="whose head is on this machine"):
         RayWorkers(address, embedder=None, name="", options={}, allow=lambda _: None)
     assert os.environ == before
+
+
+def test_a_machine_that_joins_during_the_question_gets_no_worker(monkeypatch):
+    """Ray itself is played: only which machines it is asked to put workers on matters."""
+
+    def node(name, address):
+        return {"NodeID": name, "NodeManagerAddress": address, "Alive": True, "Resources": {"CPU": 4.0}}
+
+    there = [node("head", "127.0.0.1"), node("named", "192.168.1.7")]
+    ray = MagicMock()
+    ray.nodes.side_effect = lambda: list(there)
+    ray.get.side_effect = lambda calls, timeout: [("name", code_digest())] * len(calls)
+    for name in ("ray", "ray.util", "ray.util.scheduling_strategies"):
+        monkeypatch.setitem(sys.modules, name, ray)
+    monkeypatch.setattr(RayWorkers, "_start", lambda *_: None)
+    asked = []
+
+    def allow(machines):
+        asked.extend(machines)
+        there.append(node("late", "192.168.1.8"))
+
+    with RayWorkers("192.168.1.2:6379", embedder=None, name="name", options={}, allow=allow) as workers:
+        assert asked == ["192.168.1.7"]
+        assert [place.node for place in workers._places] == ["head", "named"]
+        assert [call.args[0] for call in ray.NodeAffinitySchedulingStrategy.call_args_list] == ["head", "named"]
 
 
 class _Terminal:
