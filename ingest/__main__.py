@@ -291,12 +291,15 @@ def _run(library: Library, files: list[Path], options: argparse.Namespace) -> in
             )
         return _add_through_app(library, files, options)
     sources = [Source(file, file.name) for file in files]
-    with FileBar(files) as bar, _ingest(library, files, bar, options) as work:
+    papers = ((file.name, paper_id(file)) for file in files if file.is_file())
+    with FileBar(files) as bar, _ingest(library, papers, len(files), bar, options) as work:
         return _report_all(zip(files, work.run(sources), strict=True), bar, options)
 
 
 @contextmanager
-def _ingest(library: Library, files: list[Path], bar: FileBar, options: argparse.Namespace) -> Iterator[Ingest]:
+def _ingest(
+    library: Library, papers: Iterable[tuple[str, str]], count: int, bar: FileBar, options: argparse.Namespace
+) -> Iterator[Ingest]:
     """What adds papers: this process alone, or with workers on Ray."""
     choice = library.settings.embedder
     embedder = embedder_from(choice)
@@ -314,7 +317,7 @@ def _ingest(library: Library, files: list[Path], bar: FileBar, options: argparse
         name=embedder.name,
         options={"ocr_languages": library.settings.ocr_languages},
         per_machine=options.ray_workers,
-        allow=partial(allow, files=files, library=library.folder),
+        allow=partial(allow, papers=papers, count=count, library=library.folder),
     ) as workers:
         yield Ingest(library=library, embedder=embedder, workers=workers, on_progress=tell)
 
@@ -397,9 +400,8 @@ def _watch(library: Library, _: IngestSettings, options: argparse.Namespace) -> 
 def _resume(library: Library, _: IngestSettings, options: argparse.Namespace) -> int:
     _own(library)
     states: tuple[State, ...] = ("failed",) if options.failed else UNFINISHED
-    place = library.quarantine_path if options.failed else library.kept_path
-    files = [place(entry.paper_id) for entry in library.ledger.entries(*states)]
-    with FileBar([]) as bar, _ingest(library, files, bar, options) as work:
+    papers = [(entry.file, entry.paper_id) for entry in library.ledger.entries(*states)]
+    with FileBar([]) as bar, _ingest(library, papers, len(papers), bar, options) as work:
         reports = work.retry() if options.failed else work.resume()
         return _report_all(((None, report) for report in reports), bar, options)
 

@@ -5,9 +5,9 @@ One contract for workers that are threads and, where Ray is installed, for those
 
 from __future__ import annotations
 
+import hashlib
 import importlib.util
 import io
-import json
 import os
 import re
 import shutil
@@ -17,6 +17,7 @@ import sys
 import tempfile
 import threading
 from contextlib import closing, suppress
+from functools import partial
 from pathlib import Path
 from unittest.mock import MagicMock
 
@@ -34,6 +35,9 @@ from ingest.sandbox import Parser
 from ingest.spread import WorkerLostError
 from pdfs import Text, write_pdf
 from places import ROOT, SAMPLES
+from rag.errors import NotAllowedError
+from rag.privacy.audit import HEAD_FILE, LOG_FILE, AuditLog
+from rag.privacy.policy import POLICY_FILE, Policy, load_policy, save_policy
 from thread_workers import ThreadWorkers
 from waiting import until
 
@@ -416,22 +420,25 @@ def test_a_machine_that_joins_during_the_question_gets_no_worker(monkeypatch):
         assert [call.args[0] for call in ray.NodeAffinitySchedulingStrategy.call_args_list] == ["head", "named"]
 
 
-class _Terminal:
+class _Terminal(io.StringIO):
     def isatty(self):
         return True
+
+
+def named(files):
+    return [(file.name, paper_id(file)) for file in files]
 
 
 @pytest.mark.parametrize(
     ("machine", "policy", "answer_and_result"),
     [
         ("8.8.8.8", None, ("yes", "public internet")),
-        ("192.168.1.7", {"library": "local only", "local_only": []}, ("yes", "library is local only")),
-        ("192.168.1.7", {"library": "ask", "local_only": [paper_id(PAPERS[0])]}, ("yes", f"{PAPERS[0].name} is local")),
-        ("192.168.1.7", "damaged", ("yes", "cannot be read")),
+        ("192.168.1.7", Policy("local only"), ("yes", "library is local only")),
+        ("192.168.1.7", Policy("ask", frozenset([paper_id(PAPERS[0])])), ("yes", f"{PAPERS[0].name} is local")),
         ("192.168.1.7", None, ("", "Nothing was sent")),
         ("192.168.1.7", None, ("no", "Nothing was sent")),
         ("192.168.1.7", None, ("yes", None)),
-        ("192.168.1.7", {"library": "ask", "local_only": ["0" * 16]}, ("YES ", None)),
+        ("192.168.1.7", Policy("ask", frozenset(["0" * 16])), ("YES ", None)),
     ],
 )
 def test_papers_go_to_other_machines_only_if_the_library_and_the_user_allow_it(
@@ -440,10 +447,10 @@ def test_papers_go_to_other_machines_only_if_the_library_and_the_user_allow_it(
     answer, said = answer_and_result
     monkeypatch.setattr(sys, "stdin", _Terminal())
     if policy is not None:
-        (tmp_path / "privacy.json").write_text(json.dumps(policy))
+        save_policy(policy, tmp_path, AuditLog(tmp_path))
 
     def ask():
-        allow([machine], files=PAPERS, library=tmp_path, ask=lambda _: answer)
+        allow([machine], papers=named(PAPERS), count=4, library=tmp_path, ask=lambda _: answer)
 
     if said is None:
         ask()
@@ -455,14 +462,102 @@ def test_papers_go_to_other_machines_only_if_the_library_and_the_user_allow_it(
 def test_where_nobody_can_be_asked_nothing_is_sent(monkeypatch, tmp_path):
     monkeypatch.setattr(sys, "stdin", io.StringIO("yes\n"))
     with pytest.raises(NotSentError, match="nobody is here to agree"):
-        allow(["192.168.1.7"], files=PAPERS, library=tmp_path)
+        allow(["192.168.1.7"], papers=named(PAPERS), count=4, library=tmp_path)
 
 
-def test_the_policy_is_the_one_that_the_command_writes(tmp_path):
-    from rag.privacy.audit import AuditLog
-    from rag.privacy.policy import POLICY_FILE, Policy, save_policy
+def _edit_policy(folder):
+    file = folder / POLICY_FILE
+    file.write_text(file.read_text().replace('"local only"', '"ask"'))
 
-    save_policy(Policy(library="local only"), tmp_path, AuditLog(tmp_path))
-    assert POLICY_FILE == elsewhere.POLICY_FILE
-    with pytest.raises(NotSentError, match="local only"):
-        allow(["192.168.1.7"], files=PAPERS, library=tmp_path)
+
+def _roll_back_policy(folder):
+    save_policy(Policy("local only", revision=1), folder, AuditLog(folder))
+    (folder / POLICY_FILE).write_text((folder / "first").read_text())
+
+
+def _link_policy(folder):
+    (folder / POLICY_FILE).rename(folder / "second")
+    (folder / POLICY_FILE).symlink_to("second")
+
+
+def _cut_log(folder):
+    """Policy and log as they were before the last change, but not what anchors the log."""
+    _roll_back_policy(folder)
+    file = folder / LOG_FILE
+    file.write_bytes(file.read_bytes().splitlines(keepends=True)[0])
+
+
+def _remove_policy_and_log(folder):
+    for name in (POLICY_FILE, LOG_FILE):
+        (folder / name).unlink()
+
+
+def _edit_policy_and_log(folder):
+    before = hashlib.sha256((folder / POLICY_FILE).read_bytes()).hexdigest()
+    _edit_policy(folder)
+    after = hashlib.sha256((folder / POLICY_FILE).read_bytes()).hexdigest()
+    (folder / LOG_FILE).write_text((folder / LOG_FILE).read_text().replace(before, after))
+
+
+def _tear_log(folder):
+    AuditLog(folder).append("refused", {})
+    file = folder / LOG_FILE
+    file.write_bytes(file.read_bytes()[:-1])
+
+
+BREAKS = {
+    "a damaged policy": lambda folder: (folder / POLICY_FILE).write_text("{"),
+    "an edited one": _edit_policy,
+    "one from before": _roll_back_policy,
+    "none any more": lambda folder: (folder / POLICY_FILE).unlink(),
+    "a link": _link_policy,
+    "no log": lambda folder: (folder / LOG_FILE).unlink(),
+    "no head": lambda folder: (folder / HEAD_FILE).unlink(),
+    "a damaged head": lambda folder: (folder / HEAD_FILE).write_text("{}"),
+    "a cut log": _cut_log,
+    "neither policy nor log": _remove_policy_and_log,
+    "an edited policy and log": _edit_policy_and_log,
+    "a torn log": _tear_log,
+}
+
+
+@pytest.mark.parametrize("broken", BREAKS.values(), ids=BREAKS)
+def test_a_policy_that_the_gate_refuses_is_refused_here_too(monkeypatch, tmp_path, broken):
+    """`ingest` may not import `rag`, so both read the policy and the log: they have to agree."""
+    monkeypatch.setattr(sys, "stdin", _Terminal())
+    first = save_policy(Policy("ask"), tmp_path, AuditLog(tmp_path))
+    ask = partial(allow, ["192.168.1.7"], papers=(), count=0, library=tmp_path, ask=lambda _: "yes")
+    ask()
+    assert load_policy(tmp_path, AuditLog(tmp_path)) == first
+    if broken not in (_roll_back_policy, _cut_log):
+        save_policy(Policy("local only", revision=1), tmp_path, AuditLog(tmp_path))
+    (tmp_path / "first").write_text((tmp_path / POLICY_FILE).read_text())
+    broken(tmp_path)
+    with pytest.raises(NotSentError) as refused:
+        ask()
+    assert "This library is local only" not in refused.value.message
+    with pytest.raises(NotAllowedError):
+        load_policy(tmp_path, AuditLog(tmp_path))
+
+
+def test_the_names_of_the_files_are_those_of_the_gate():
+    assert (elsewhere.POLICY_FILE, elsewhere.LOG_FILE, elsewhere.HEAD_FILE) == (POLICY_FILE, LOG_FILE, HEAD_FILE)
+
+
+@pytest.mark.parametrize("place", ["kept_path", "quarantine_path"])
+def test_a_local_only_paper_that_was_left_unfinished_is_not_sent_wherever_its_copy_is(
+    monkeypatch, tmp_path, capsys, place
+):
+    monkeypatch.setattr(sys, "stdin", _Terminal("yes\n"))
+    monkeypatch.setattr("ingest.__main__.RayWorkers", lambda _, allow, **__: allow(["192.168.1.7"]))
+    monkeypatch.setenv("SCHOLION_LIBRARY", str(tmp_path))
+    known = paper_id(PAPERS[0])
+    with closing(Library(IngestSettings(library=tmp_path))) as library:
+        library.own()
+        copy = getattr(library, place)(known)
+        copy.parent.mkdir(exist_ok=True)
+        shutil.copy(PAPERS[0], copy)
+        library.ledger.set(known, "queued", file=PAPERS[0].name)
+    save_policy(Policy("ask", frozenset([known])), tmp_path, AuditLog(tmp_path))
+    assert main(["resume", "--ray", "192.168.1.2:6379"]) == 1
+    assert f"{PAPERS[0].name} is local only" in capsys.readouterr().err
