@@ -49,14 +49,11 @@ def allow(
 
     Raises:
         NotSentError: the library or one of the papers is `local only`, the policy cannot be read or is not the one that
-            was set, a machine is on the public internet, nobody is there to be asked, or the answer is no.
+            was set, a machine is on the public internet or gives no IP address, nobody is there to be asked, or the
+            answer is no.
     """
     for machine in machines:
-        if ipaddress.ip_address(machine).is_global:
-            raise NotSentError(
-                f"The machine {machine} of the Ray cluster is on the public internet.",
-                "Papers only go to machines of your own network.",
-            )
+        _check_machine(machine)
     _check_policy(library, papers)
     if not sys.stdin.isatty():
         raise NotSentError(
@@ -77,6 +74,21 @@ def allow(
         said = ""
     if said.strip().casefold() != "yes":
         raise NotSentError("Nothing was sent.", "Use --ray auto to stay on this machine.")
+
+
+def _check_machine(machine: str) -> None:
+    try:
+        public = ipaddress.ip_address(machine).is_global
+    except ValueError as error:
+        raise NotSentError(
+            f"A machine of the Ray cluster gives a name instead of an IP address ({printable(machine)}).",
+            "Start Ray there with --node-ip-address and its address.",
+        ) from error
+    if public:
+        raise NotSentError(
+            f"The machine {machine} of the Ray cluster is on the public internet.",
+            "Papers only go to machines of your own network.",
+        )
 
 
 def _check_policy(folder: Path, papers: Iterable[tuple[str, str]]) -> None:

@@ -433,6 +433,7 @@ def named(files):
     ("machine", "policy", "answer_and_result"),
     [
         ("8.8.8.8", None, ("yes", "public internet")),
+        ("worker-1.example", None, ("yes", r"gives a name instead of an IP address \(worker-1\.example\)")),
         ("192.168.1.7", Policy("local only"), ("yes", "library is local only")),
         ("192.168.1.7", Policy("ask", frozenset([paper_id(PAPERS[0])])), ("yes", f"{PAPERS[0].name} is local")),
         ("192.168.1.7", None, ("", "Nothing was sent")),
