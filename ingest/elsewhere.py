@@ -36,7 +36,7 @@ def allow(
     papers: Iterable[tuple[str, str]],
     count: int,
     library: Path,
-    ask: Callable[[str], str] = input,
+    ask: Callable[[], str] = input,
 ) -> None:
     """Return if the user agrees that papers go to `machines`.
 
@@ -45,7 +45,7 @@ def allow(
         papers: the file name and the id of each; not asked for if no paper is `local only`.
         count: how many there are.
         library: its folder.
-        ask: as `input`.
+        ask: reads the answer; the question is on standard error, since the output may be JSON.
 
     Raises:
         NotSentError: the library or one of the papers is `local only`, the policy cannot be read or is not the one that
@@ -68,9 +68,11 @@ def allow(
         ),
         file=sys.stderr,
     )
+    print("Send them? Type yes: ", end="", file=sys.stderr, flush=True)
     try:
-        said = ask("Send them? Type yes: ")
+        said = ask()
     except EOFError:
+        print(file=sys.stderr)
         said = ""
     if said.strip().casefold() != "yes":
         raise NotSentError("Nothing was sent.", "Use --ray auto to stay on this machine.")

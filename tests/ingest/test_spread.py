@@ -451,7 +451,7 @@ def test_papers_go_to_other_machines_only_if_the_library_and_the_user_allow_it(
         save_policy(policy, tmp_path, AuditLog(tmp_path))
 
     def ask():
-        allow([machine], papers=named(PAPERS), count=4, library=tmp_path, ask=lambda _: answer)
+        allow([machine], papers=named(PAPERS), count=4, library=tmp_path, ask=lambda: answer)
 
     if said is None:
         ask()
@@ -464,6 +464,21 @@ def test_where_nobody_can_be_asked_nothing_is_sent(monkeypatch, tmp_path):
     monkeypatch.setattr(sys, "stdin", io.StringIO("yes\n"))
     with pytest.raises(NotSentError, match="nobody is here to agree"):
         allow(["192.168.1.7"], papers=named(PAPERS), count=4, library=tmp_path)
+
+
+@pytest.mark.parametrize("answer", ["no\n", ""])
+def test_the_question_comes_before_the_bar_and_not_into_the_output(monkeypatch, tmp_path, capsys, answer):
+    monkeypatch.setattr(sys, "stdin", _Terminal(answer))
+    monkeypatch.setattr("ingest.__main__.RayWorkers", lambda _, allow, **__: allow(["192.168.1.7"]))
+    monkeypatch.setattr("ingest.__main__.FileBar", lambda _: pytest.fail("the bar is there already"))
+    monkeypatch.setenv("SCHOLION_LIBRARY", str(tmp_path))
+    assert main(["add", str(PAPERS[0]), "--ray", "192.168.1.2:6379", "--json"]) == 1
+    out, err = capsys.readouterr()
+    assert out == ""
+    *lines, last = err.splitlines()
+    assert lines[0] == "These machines will get whole papers, both PDF and text: 192.168.1.7."
+    assert "Send them? Type yes: " in err
+    assert last.endswith("Nothing was sent. Use --ray auto to stay on this machine.")
 
 
 def _edit_policy(folder):
@@ -527,7 +542,7 @@ def test_a_policy_that_the_gate_refuses_is_refused_here_too(monkeypatch, tmp_pat
     """`ingest` may not import `rag`, so both read the policy and the log: they have to agree."""
     monkeypatch.setattr(sys, "stdin", _Terminal())
     first = save_policy(Policy("ask"), tmp_path, AuditLog(tmp_path))
-    ask = partial(allow, ["192.168.1.7"], papers=(), count=0, library=tmp_path, ask=lambda _: "yes")
+    ask = partial(allow, ["192.168.1.7"], papers=(), count=0, library=tmp_path, ask=lambda: "yes")
     ask()
     assert load_policy(tmp_path, AuditLog(tmp_path)) == first
     if broken not in (_roll_back_policy, _cut_log):
