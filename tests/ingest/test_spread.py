@@ -16,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+from concurrent.futures import CancelledError
 from contextlib import closing, suppress
 from functools import partial
 from pathlib import Path
@@ -32,14 +33,14 @@ from ingest.files import paper_id
 from ingest.on_ray import RayError, RayWorkers, code_digest
 from ingest.repair import verify
 from ingest.sandbox import Parser
-from ingest.spread import WorkerLostError
+from ingest.spread import TRIES, FarEmbedder, WorkerLostError
 from pdfs import Text, write_pdf
 from places import ROOT, SAMPLES
 from rag.errors import NotAllowedError
 from rag.privacy.audit import HEAD_FILE, LOG_FILE, AuditLog
 from rag.privacy.policy import POLICY_FILE, Policy, load_policy, save_policy
 from thread_workers import ThreadWorkers
-from waiting import until
+from waiting import PATIENCE, until
 
 PAPERS = sorted(SAMPLES.glob("*.pdf"))
 OF_RAY = (
@@ -219,6 +220,53 @@ def test_a_lost_worker_costs_a_retry_and_never_a_paper(opened, tmp_path, lose):
     assert [r.status for r in reports] == ["added"] * len(PAPERS) + ["failed"]
     assert workers.lost >= len(PAPERS)
     assert contents(library) == contents(plain)
+
+
+def test_after_ctrl_c_no_paper_of_lost_workers_is_begun_here(monkeypatch, opened):
+    """All four workers are lost: one paper is being read here and three wait, when Ctrl+C arrives."""
+    embedder = HashEmbedder()
+    workers = ThreadWorkers(embedder, papers=5, lose=lambda number: True)
+    begun, reached, run = [], threading.Event(), Parser._run
+
+    def noting(parser, child, job, cancel, on_page):
+        begun.append(job.name)
+        if len(begun) == 1:
+            reached.set()
+            assert until(lambda: parser._closing.is_set() or (cancel and cancel.is_set()))
+        return run(parser, child, job, cancel, on_page)
+
+    monkeypatch.setattr(Parser, "_run", noting)
+
+    def stopped_by_ctrl_c():
+        yield from sources(PAPERS)
+        assert reached.wait(PATIENCE)
+        assert until(lambda: workers.lost == 3 * len(PAPERS))
+        raise KeyboardInterrupt
+
+    library = opened("stopped")
+    with pytest.raises(KeyboardInterrupt):
+        list(Ingest(library=library, embedder=embedder, workers=workers).run(stopped_by_ctrl_c()))
+    workers.close()
+    assert len(begun) == 1
+    assert not library.papers()
+
+
+def test_texts_of_lost_workers_are_not_embedded_here_once_nobody_waits():
+    stopped, embedder = threading.Event(), HashEmbedder()
+
+    def check():
+        if stopped.is_set():
+            raise CancelledError
+
+    def lose(number):
+        if number == TRIES:  # the last that is asked
+            stopped.set()
+        return True
+
+    workers = ThreadWorkers(embedder, lose=lose)
+    with pytest.raises(CancelledError):
+        FarEmbedder(embedder, workers, check).embed_documents(["a gate"])
+    workers.close()
 
 
 @pytest.mark.parametrize("papers", [1, 3])
