@@ -9,7 +9,7 @@ import argparse
 import json
 import os
 import sys
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import asdict, astuple, fields, replace
 from functools import partial
 from pathlib import Path
@@ -293,7 +293,8 @@ def _run(library: Library, files: list[Path], options: argparse.Namespace) -> in
     sources = [Source(file, file.name) for file in files]
     papers = ((file.name, paper_id(file)) for file in files if file.is_file())
     with _ingest(library, papers, len(files), options) as make, FileBar(files) as bar:
-        return _report_all(zip(files, make(bar).run(sources), strict=True), bar, options)
+        with closing(make(bar).run(sources)) as reports:  # stopped by Ctrl+C, it ends before its workers do
+            return _report_all(zip(files, reports, strict=True), bar, options)
 
 
 @contextmanager
@@ -406,8 +407,8 @@ def _resume(library: Library, _: IngestSettings, options: argparse.Namespace) ->
     papers = [(entry.file, entry.paper_id) for entry in library.ledger.entries(*states)]
     with _ingest(library, papers, len(papers), options) as make, FileBar([]) as bar:
         work = make(bar)
-        reports = work.retry() if options.failed else work.resume()
-        return _report_all(((None, report) for report in reports), bar, options)
+        with closing(work.retry() if options.failed else work.resume()) as reports:
+            return _report_all(((None, report) for report in reports), bar, options)
 
 
 def _ledger(library: Library, _: IngestSettings, options: argparse.Namespace) -> int:

@@ -328,7 +328,7 @@ class Ingest:
             if self._cancel and self._cancel.is_set():
                 raise CancelledParseError("It was stopped before it started.", "Add it again at any time.")
 
-    def resume(self) -> Iterator[IngestReport]:
+    def resume(self) -> Generator[IngestReport, None, None]:
         """Resume every file that a crash left unfinished, from the library's own copy."""
         self._library.own()
         library, sources = self._library, []
@@ -339,7 +339,7 @@ class Ingest:
                 library.ledger.set(entry.paper_id, "failed", reason=f"{entry.file} no longer exists; add it again.")
         return self.run(sources)
 
-    def retry(self) -> Iterator[IngestReport]:
+    def retry(self) -> Generator[IngestReport, None, None]:
         """Retry the PDFs that could not be read: a newer Scholion may read them."""
         self._library.own()
         entries = self._library.ledger.entries("failed")

@@ -17,7 +17,7 @@ import sys
 import tempfile
 import threading
 from concurrent.futures import CancelledError
-from contextlib import closing, suppress
+from contextlib import closing, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from unittest.mock import MagicMock
@@ -249,6 +249,38 @@ def test_after_ctrl_c_no_paper_of_lost_workers_is_begun_here(monkeypatch, opened
     workers.close()
     assert len(begun) == 1
     assert not library.papers()
+
+
+@pytest.mark.parametrize("command", [["add", *map(str, PAPERS)], ["resume"]], ids=lambda command: command[0])
+def test_after_ctrl_c_the_run_ends_before_its_workers(monkeypatch, opened, tmp_path, capsys, command):
+    """Else what they were at would be done here, while the command waits for it."""
+    embedder, left = HashEmbedder(), []
+    library = opened("library")
+    library.own()
+    for path in PAPERS if command == ["resume"] else ():
+        library.keep(path, paper_id(path))
+        library.ledger.set(paper_id(path), "parsing", file=path.name)
+    library.close()
+
+    @contextmanager
+    def on_threads(_, **__):
+        workers = ThreadWorkers(embedder)
+        try:
+            yield workers
+        finally:
+            left.extend(one.name for one in threading.enumerate() if one.name.startswith(("paper", "store")))
+            workers.close()
+
+    def ctrl_c(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("ingest.__main__.RayWorkers", on_threads)
+    monkeypatch.setattr("ingest.__main__.embedder_from", lambda _: embedder)
+    monkeypatch.setattr("ingest.__main__._report", ctrl_c)
+    monkeypatch.setenv("SCHOLION_LIBRARY", str(tmp_path / "library"))
+    assert main([*command, "--ray", "auto"]) == 1
+    assert capsys.readouterr().err == "Stopped. Papers already finished are kept.\n"
+    assert left == []
 
 
 def test_texts_of_lost_workers_are_not_embedded_here_once_nobody_waits():
