@@ -292,9 +292,12 @@ def _run(library: Library, files: list[Path], options: argparse.Namespace) -> in
         return _add_through_app(library, files, options)
     sources = [Source(file, file.name) for file in files]
     papers = ((file.name, paper_id(file)) for file in files if file.is_file())
-    with _ingest(library, papers, len(files), options) as make, FileBar(files) as bar:
-        with closing(make(bar).run(sources)) as reports:  # stopped by Ctrl+C, it ends before its workers do
-            return _report_all(zip(files, reports, strict=True), bar, options)
+    with (
+        _ingest(library, papers, len(files), options) as make,
+        FileBar(files) as bar,
+        closing(make(bar).run(sources)) as reports,  # stopped by Ctrl+C, it ends before its workers do
+    ):
+        return _report_all(zip(files, reports, strict=True), bar, options)
 
 
 @contextmanager
