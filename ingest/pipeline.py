@@ -513,7 +513,7 @@ class Ingest:
 
 
 class _Either(threading.Event):
-    """Set once one of the given events is."""
+    """Set once one of the given events is; to be asked, not waited for."""
 
     def __init__(self, *events: threading.Event | None) -> None:
         super().__init__()
