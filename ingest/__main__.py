@@ -9,7 +9,7 @@ import argparse
 import json
 import os
 import sys
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import asdict, astuple, fields, replace
 from functools import partial
 from pathlib import Path
@@ -59,7 +59,7 @@ from ingest.zotero_api import Zotero
 from ingest.zotero_follow import follow
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from ingest.ledger import State
     from ingest.paper import Paper
@@ -291,22 +291,32 @@ def _run(library: Library, files: list[Path], options: argparse.Namespace) -> in
             )
         return _add_through_app(library, files, options)
     sources = [Source(file, file.name) for file in files]
-    with FileBar(files) as bar, _ingest(library, files, bar, options) as work:
-        return _report_all(zip(files, work.run(sources), strict=True), bar, options)
+    papers = ((file.name, paper_id(file)) for file in files if file.is_file())
+    with (
+        _ingest(library, papers, len(files), options) as make,
+        FileBar(files) as bar,
+        closing(make(bar).run(sources)) as reports,  # stopped by Ctrl+C, it ends before its workers do
+    ):
+        return _report_all(zip(files, reports, strict=True), bar, options)
 
 
 @contextmanager
-def _ingest(library: Library, files: list[Path], bar: FileBar, options: argparse.Namespace) -> Iterator[Ingest]:
-    """What adds papers: this process alone, or with workers on Ray."""
+def _ingest(
+    library: Library, papers: Iterable[tuple[str, str]], count: int, options: argparse.Namespace
+) -> Iterator[Callable[[FileBar], Ingest]]:
+    """What adds papers and shows it in a bar: this process alone, or with workers on Ray, which may ask first."""
     choice = library.settings.embedder
     embedder = embedder_from(choice)
 
-    def tell(at: Progress) -> None:
-        bar.tell(*astuple(at))
+    def make(bar: FileBar, workers: RayWorkers | None = None) -> Ingest:
+        def tell(at: Progress) -> None:
+            bar.tell(*astuple(at))
+
+        return Ingest(library=library, embedder=embedder, workers=workers, on_progress=tell)
 
     address = getattr(options, "ray", None)
     if not address:
-        yield Ingest(library=library, embedder=embedder, on_progress=tell)
+        yield make
         return
     with RayWorkers(
         address,
@@ -314,9 +324,9 @@ def _ingest(library: Library, files: list[Path], bar: FileBar, options: argparse
         name=embedder.name,
         options={"ocr_languages": library.settings.ocr_languages},
         per_machine=options.ray_workers,
-        allow=partial(allow, files=files, library=library.folder),
+        allow=partial(allow, papers=papers, count=count, library=library.folder),
     ) as workers:
-        yield Ingest(library=library, embedder=embedder, workers=workers, on_progress=tell)
+        yield partial(make, workers=workers)
 
 
 def _report_all(reports: Iterable[tuple[Path | None, IngestReport]], bar: FileBar, options: argparse.Namespace) -> int:
@@ -397,11 +407,11 @@ def _watch(library: Library, _: IngestSettings, options: argparse.Namespace) -> 
 def _resume(library: Library, _: IngestSettings, options: argparse.Namespace) -> int:
     _own(library)
     states: tuple[State, ...] = ("failed",) if options.failed else UNFINISHED
-    place = library.quarantine_path if options.failed else library.kept_path
-    files = [place(entry.paper_id) for entry in library.ledger.entries(*states)]
-    with FileBar([]) as bar, _ingest(library, files, bar, options) as work:
-        reports = work.retry() if options.failed else work.resume()
-        return _report_all(((None, report) for report in reports), bar, options)
+    papers = [(entry.file, entry.paper_id) for entry in library.ledger.entries(*states)]
+    with _ingest(library, papers, len(papers), options) as make, FileBar([]) as bar:
+        work = make(bar)
+        with closing(work.retry() if options.failed else work.resume()) as reports:
+            return _report_all(((None, report) for report in reports), bar, options)
 
 
 def _ledger(library: Library, _: IngestSettings, options: argparse.Namespace) -> int:

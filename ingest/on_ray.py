@@ -155,10 +155,11 @@ class RayWorkers:
         self._closed = False
         try:
             self._start(address, per_machine)
-            machines = sorted({node["NodeManagerAddress"] for node in self._nodes() if not _is_here(node)})
+            nodes = self._nodes()  # once: a machine that joins during the question was not named in it
+            machines = sorted({node["NodeManagerAddress"] for node in nodes if not _is_here(node)})
             if machines:
                 allow(machines)
-            self._fill(embedder, name, options, per_machine)
+            self._fill(nodes, embedder, name, options, per_machine)
         except BaseException:
             self.close()
             raise
@@ -233,11 +234,18 @@ class RayWorkers:
     def _nodes(self) -> list[dict[str, Any]]:
         return [node for node in _ray().nodes() if node["Alive"]]
 
-    def _fill(self, embedder: str | None, name: str, options: dict[str, Any], per_machine: int | None) -> None:
+    def _fill(
+        self,
+        nodes: Sequence[dict[str, Any]],
+        embedder: str | None,
+        name: str,
+        options: dict[str, Any],
+        per_machine: int | None,
+    ) -> None:
         ray = _ray()
         from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-        for node in self._nodes():
+        for node in nodes:
             cores = int(node["Resources"].get("CPU", 0))
             workers = (per_machine or max(1, cores // CORES)) if cores else 0
             of = ray.remote(Worker).options(

@@ -280,7 +280,7 @@ class Ingest:
         begun: deque[Future[IngestReport]] = deque()
         options = {"ocr_languages": self._library.settings.ocr_languages}
         with (
-            _FarParser(workers, self._check_reading, options=options) as parser,
+            _FarParser(workers, self._given_up, options=options) as parser,
             ThreadPoolExecutor(workers.papers, thread_name_prefix="paper") as papers,
             ThreadPoolExecutor(1, thread_name_prefix="store") as writer,
         ):
@@ -315,11 +315,6 @@ class Ingest:
                 embedded.set_exception(error)
             return writer.submit(self._store, work, embedded).result()
 
-    def _check_reading(self, name: str) -> None:
-        """Raise if a paper at a worker is not wanted any more; as when it is read here, nothing of it stays."""
-        if self._given_up.is_set() or (self._cancel and self._cancel.is_set()):
-            raise CancelledParseError(f"Adding {name} was stopped. Nothing from it was kept.")
-
     def _check_embedding(self) -> None:
         """Raise if vectors are not wanted any more; if the run was given up, the paper stays in the ledger."""
         if self._cancel and self._cancel.is_set():
@@ -333,7 +328,7 @@ class Ingest:
             if self._cancel and self._cancel.is_set():
                 raise CancelledParseError("It was stopped before it started.", "Add it again at any time.")
 
-    def resume(self) -> Iterator[IngestReport]:
+    def resume(self) -> Generator[IngestReport, None, None]:
         """Resume every file that a crash left unfinished, from the library's own copy."""
         self._library.own()
         library, sources = self._library, []
@@ -344,7 +339,7 @@ class Ingest:
                 library.ledger.set(entry.paper_id, "failed", reason=f"{entry.file} no longer exists; add it again.")
         return self.run(sources)
 
-    def retry(self) -> Iterator[IngestReport]:
+    def retry(self) -> Generator[IngestReport, None, None]:
         """Retry the PDFs that could not be read: a newer Scholion may read them."""
         self._library.own()
         entries = self._library.ledger.entries("failed")
@@ -517,18 +512,30 @@ class Ingest:
         )
 
 
+class _Either(threading.Event):
+    """Set once one of the given events is; to be asked, not waited for."""
+
+    def __init__(self, *events: threading.Event | None) -> None:
+        super().__init__()
+        self._events = [event for event in events if event is not None]
+
+    def is_set(self) -> bool:
+        """Whether one of them is set."""
+        return any(event.is_set() for event in self._events)
+
+
 class _FarParser(Parser):
     """A parser that asks the workers, and parses here if they are lost.
 
     Args:
         workers: whom to ask.
-        check: called with the file's name while a worker is at it; raises if nobody waits for it any more.
+        given_up: set once nobody waits for papers any more, whoever reads them. Nothing of them stays.
         options: as `Parser` takes them.
     """
 
-    def __init__(self, workers: Workers, check: Callable[[str], None], *, options: dict[str, Any]) -> None:
+    def __init__(self, workers: Workers, given_up: threading.Event, *, options: dict[str, Any]) -> None:
         super().__init__(options=options)
-        self._workers, self._check = workers, check
+        self._workers, self._given_up = workers, given_up
 
     def parse(
         self,
@@ -540,11 +547,17 @@ class _FarParser(Parser):
         on_page: Callable[[int, int], None] | None = None,
     ) -> ParsedPaper:
         """The paper; see `Parser.parse`. `limits` and `on_page` only count if it is parsed here."""
-        name = file_name or path.name
+        name, either = file_name or path.name, _Either(self._given_up, cancel)
+
+        def check() -> None:
+            if either.is_set():
+                raise CancelledParseError(f"Adding {name} was stopped. Nothing from it was kept.")
+
         try:
-            return asked(lambda: self._workers.parse(path, name), lambda: self._check(name))
+            return asked(lambda: self._workers.parse(path, name), check)
         except WorkerLostError:
-            return super().parse(path, file_name=file_name, limits=limits, cancel=cancel, on_page=on_page)
+            # Not `cancel` alone: papers that wait for their turn here would each be read before the run ends.
+            return super().parse(path, file_name=file_name, limits=limits, cancel=either, on_page=on_page)
 
 
 def _as_people_wrote_it(paper: Paper, pdf: Path) -> Paper:

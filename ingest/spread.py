@@ -69,6 +69,7 @@ class FarEmbedder:
         try:
             return asked(lambda: self._workers.embed(texts), self._check)
         except WorkerLostError:
+            self._check()
             return self._here.embed_documents(texts)
 
     def embed_query(self, text: str) -> Vectors:

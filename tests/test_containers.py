@@ -13,15 +13,17 @@ import shlex
 import shutil
 import subprocess
 import sys
+from contextlib import closing
 from importlib.metadata import version
 from pathlib import Path
 
 import pytest
 import yaml
 
-from ingest import IngestSettings
+from ingest import IngestSettings, Library
 from places import ROOT
 from rag.settings import RagSettings
+from ui.backup.copying import backup
 from ui.operate.settings import OperateSettings
 from ui.people.settings import PeopleSettings
 
@@ -97,6 +99,22 @@ def test_the_settings_of_the_app_exist_and_are_valid_together(monkeypatch):
     assert f"library:{ingest.library}" in SERVICES["app"]["volumes"]
     seconds = int(SERVICES["app"]["stop_grace_period"].removesuffix("s"))
     assert seconds >= operate.finish_seconds + 5, "an end that waits is not cut off"
+
+
+def test_the_backup_of_the_docs_can_be_made(tmp_path):
+    """By the product itself, with the container's disk below `tmp_path`."""
+    page = " ".join((ROOT / "docs" / "containers.md").read_text(encoding="utf-8").split())
+    ((shared, target),) = re.findall(r'run --rm -v "\$PWD/(\w+):(/\w+)" app python -m ui backup', page)
+    (written,) = re.findall(r"python -m ui backup ([^`\s]+)`", page)
+    user, group = image_user().split(":")
+    assert f"`sudo install -d -o {user} -g {group} -m 700 {shared}`" in page
+    assert Path(written).is_relative_to(target), "the rest of the disk is read-only"
+    (tmp_path / target.removeprefix("/")).mkdir()
+    library = tmp_path / "library"
+    with closing(Library(IngestSettings(library=library))) as opened:
+        opened.own()
+    made = backup(library, tmp_path / written.removeprefix("/"), models=False, chats=None)
+    assert made.file.is_file()
 
 
 def test_the_example_names_every_variable_that_has_to_be_set():

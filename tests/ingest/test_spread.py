@@ -5,9 +5,9 @@ One contract for workers that are threads and, where Ray is installed, for those
 
 from __future__ import annotations
 
+import hashlib
 import importlib.util
 import io
-import json
 import os
 import re
 import shutil
@@ -16,8 +16,11 @@ import subprocess
 import sys
 import tempfile
 import threading
-from contextlib import closing, suppress
+from concurrent.futures import CancelledError
+from contextlib import closing, contextmanager, suppress
+from functools import partial
 from pathlib import Path
+from unittest.mock import MagicMock
 
 import psutil
 import pytest
@@ -27,14 +30,17 @@ from ingest import Ingest, IngestSettings, Library, Source, elsewhere
 from ingest.__main__ import main
 from ingest.elsewhere import NotSentError, allow
 from ingest.files import paper_id
-from ingest.on_ray import RayError, RayWorkers
+from ingest.on_ray import RayError, RayWorkers, code_digest
 from ingest.repair import verify
 from ingest.sandbox import Parser
-from ingest.spread import WorkerLostError
+from ingest.spread import TRIES, FarEmbedder, WorkerLostError
 from pdfs import Text, write_pdf
 from places import ROOT, SAMPLES
+from rag.errors import NotAllowedError
+from rag.privacy.audit import HEAD_FILE, LOG_FILE, AuditLog
+from rag.privacy.policy import POLICY_FILE, Policy, load_policy, save_policy
 from thread_workers import ThreadWorkers
-from waiting import until
+from waiting import PATIENCE, until
 
 PAPERS = sorted(SAMPLES.glob("*.pdf"))
 OF_RAY = (
@@ -216,6 +222,85 @@ def test_a_lost_worker_costs_a_retry_and_never_a_paper(opened, tmp_path, lose):
     assert contents(library) == contents(plain)
 
 
+def test_after_ctrl_c_no_paper_of_lost_workers_is_begun_here(monkeypatch, opened):
+    """All four workers are lost: one paper is being read here and three wait, when Ctrl+C arrives."""
+    embedder = HashEmbedder()
+    workers = ThreadWorkers(embedder, papers=5, lose=lambda number: True)
+    begun, reached, run = [], threading.Event(), Parser._run
+
+    def noting(parser, child, job, cancel, on_page):
+        begun.append(job.name)
+        if len(begun) == 1:
+            reached.set()
+            assert until(lambda: parser._closing.is_set() or (cancel and cancel.is_set()))
+        return run(parser, child, job, cancel, on_page)
+
+    monkeypatch.setattr(Parser, "_run", noting)
+
+    def stopped_by_ctrl_c():
+        yield from sources(PAPERS)
+        assert reached.wait(PATIENCE)
+        assert until(lambda: workers.lost == 3 * len(PAPERS))
+        raise KeyboardInterrupt
+
+    library = opened("stopped")
+    with pytest.raises(KeyboardInterrupt):
+        list(Ingest(library=library, embedder=embedder, workers=workers).run(stopped_by_ctrl_c()))
+    workers.close()
+    assert len(begun) == 1
+    assert not library.papers()
+
+
+@pytest.mark.parametrize("command", ["add", "resume"])
+def test_after_ctrl_c_the_run_ends_before_its_workers(monkeypatch, opened, tmp_path, capsys, command):
+    """Else what they were at would be done here, while the command waits for it."""
+    embedder, left = HashEmbedder(), []
+    library, papers = opened("library"), gates(tmp_path, 2)
+    library.own()
+    for path in papers if command == "resume" else ():
+        library.keep(path, paper_id(path))
+        library.ledger.set(paper_id(path), "parsing", file=path.name)
+    library.close()
+
+    @contextmanager
+    def on_threads(_, **__):
+        workers = ThreadWorkers(embedder)
+        try:
+            yield workers
+        finally:
+            left.extend(one.name for one in threading.enumerate() if one.name.startswith(("paper", "store")))
+            workers.close()
+
+    def ctrl_c(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("ingest.__main__.RayWorkers", on_threads)
+    monkeypatch.setattr("ingest.__main__.embedder_from", lambda _: embedder)
+    monkeypatch.setattr("ingest.__main__._report", ctrl_c)
+    monkeypatch.setenv("SCHOLION_LIBRARY", str(tmp_path / "library"))
+    assert main([command, *(map(str, papers) if command == "add" else ()), "--ray", "auto"]) == 1
+    assert capsys.readouterr().err == "Stopped. Papers already finished are kept.\n"
+    assert left == []
+
+
+def test_texts_of_lost_workers_are_not_embedded_here_once_nobody_waits():
+    stopped, embedder = threading.Event(), HashEmbedder()
+
+    def check():
+        if stopped.is_set():
+            raise CancelledError
+
+    def lose(number):
+        if number == TRIES:  # the last that is asked
+            stopped.set()
+        return True
+
+    workers = ThreadWorkers(embedder, lose=lose)
+    with pytest.raises(CancelledError):
+        FarEmbedder(embedder, workers, check).embed_documents(["a gate"])
+    workers.close()
+
+
 @pytest.mark.parametrize("papers", [1, 3])
 def test_no_more_papers_are_in_work_than_the_workers_want(opened, papers, tmp_path):
     embedder = HashEmbedder()
@@ -390,22 +475,51 @@ def test_an_address_that_is_not_of_this_machine_is_refused_before_ray_is_loaded(
     assert os.environ == before
 
 
-class _Terminal:
+def test_a_machine_that_joins_during_the_question_gets_no_worker(monkeypatch):
+    """Ray itself is played: only which machines it is asked to put workers on matters."""
+
+    def node(name, address):
+        return {"NodeID": name, "NodeManagerAddress": address, "Alive": True, "Resources": {"CPU": 4.0}}
+
+    there = [node("head", "127.0.0.1"), node("named", "192.168.1.7")]
+    ray = MagicMock()
+    ray.nodes.side_effect = lambda: list(there)
+    ray.get.side_effect = lambda calls, timeout: [("name", code_digest())] * len(calls)
+    for name in ("ray", "ray.util", "ray.util.scheduling_strategies"):
+        monkeypatch.setitem(sys.modules, name, ray)
+    monkeypatch.setattr(RayWorkers, "_start", lambda *_: None)
+    asked = []
+
+    def allow(machines):
+        asked.extend(machines)
+        there.append(node("late", "192.168.1.8"))
+
+    with RayWorkers("192.168.1.2:6379", embedder=None, name="name", options={}, allow=allow) as workers:
+        assert asked == ["192.168.1.7"]
+        assert [place.node for place in workers._places] == ["head", "named"]
+        assert [call.args[0] for call in ray.NodeAffinitySchedulingStrategy.call_args_list] == ["head", "named"]
+
+
+class _Terminal(io.StringIO):
     def isatty(self):
         return True
+
+
+def named(files):
+    return [(file.name, paper_id(file)) for file in files]
 
 
 @pytest.mark.parametrize(
     ("machine", "policy", "answer_and_result"),
     [
         ("8.8.8.8", None, ("yes", "public internet")),
-        ("192.168.1.7", {"library": "local only", "local_only": []}, ("yes", "library is local only")),
-        ("192.168.1.7", {"library": "ask", "local_only": [paper_id(PAPERS[0])]}, ("yes", f"{PAPERS[0].name} is local")),
-        ("192.168.1.7", "damaged", ("yes", "cannot be read")),
+        ("worker-1.example", None, ("yes", r"gives a name instead of an IP address \(worker-1\.example\)")),
+        ("192.168.1.7", Policy("local only"), ("yes", "library is local only")),
+        ("192.168.1.7", Policy("ask", frozenset([paper_id(PAPERS[0])])), ("yes", f"{PAPERS[0].name} is local")),
         ("192.168.1.7", None, ("", "Nothing was sent")),
         ("192.168.1.7", None, ("no", "Nothing was sent")),
         ("192.168.1.7", None, ("yes", None)),
-        ("192.168.1.7", {"library": "ask", "local_only": ["0" * 16]}, ("YES ", None)),
+        ("192.168.1.7", Policy("ask", frozenset(["0" * 16])), ("YES ", None)),
     ],
 )
 def test_papers_go_to_other_machines_only_if_the_library_and_the_user_allow_it(
@@ -414,10 +528,10 @@ def test_papers_go_to_other_machines_only_if_the_library_and_the_user_allow_it(
     answer, said = answer_and_result
     monkeypatch.setattr(sys, "stdin", _Terminal())
     if policy is not None:
-        (tmp_path / "privacy.json").write_text(json.dumps(policy))
+        save_policy(policy, tmp_path, AuditLog(tmp_path))
 
     def ask():
-        allow([machine], files=PAPERS, library=tmp_path, ask=lambda _: answer)
+        allow([machine], papers=named(PAPERS), count=4, library=tmp_path, ask=lambda: answer)
 
     if said is None:
         ask()
@@ -429,14 +543,117 @@ def test_papers_go_to_other_machines_only_if_the_library_and_the_user_allow_it(
 def test_where_nobody_can_be_asked_nothing_is_sent(monkeypatch, tmp_path):
     monkeypatch.setattr(sys, "stdin", io.StringIO("yes\n"))
     with pytest.raises(NotSentError, match="nobody is here to agree"):
-        allow(["192.168.1.7"], files=PAPERS, library=tmp_path)
+        allow(["192.168.1.7"], papers=named(PAPERS), count=4, library=tmp_path)
 
 
-def test_the_policy_is_the_one_that_the_command_writes(tmp_path):
-    from rag.privacy.audit import AuditLog
-    from rag.privacy.policy import POLICY_FILE, Policy, save_policy
+@pytest.mark.parametrize("answer", ["no\n", ""])
+def test_the_question_comes_before_the_bar_and_not_into_the_output(monkeypatch, tmp_path, capsys, answer):
+    monkeypatch.setattr(sys, "stdin", _Terminal(answer))
+    monkeypatch.setattr("ingest.__main__.RayWorkers", lambda _, allow, **__: allow(["192.168.1.7"]))
+    monkeypatch.setattr("ingest.__main__.FileBar", lambda _: pytest.fail("the bar is there already"))
+    monkeypatch.setenv("SCHOLION_LIBRARY", str(tmp_path))
+    assert main(["add", str(PAPERS[0]), "--ray", "192.168.1.2:6379", "--json"]) == 1
+    out, err = capsys.readouterr()
+    assert out == ""
+    *lines, last = err.splitlines()
+    assert lines[0] == "These machines will get whole papers, both PDF and text: 192.168.1.7."
+    assert "Send them? Type yes: " in err
+    assert last.endswith("Nothing was sent. Use --ray auto to stay on this machine.")
 
-    save_policy(Policy(library="local only"), tmp_path, AuditLog(tmp_path))
-    assert POLICY_FILE == elsewhere.POLICY_FILE
-    with pytest.raises(NotSentError, match="local only"):
-        allow(["192.168.1.7"], files=PAPERS, library=tmp_path)
+
+def _edit_policy(folder):
+    file = folder / POLICY_FILE
+    file.write_text(file.read_text().replace('"local only"', '"ask"'))
+
+
+def _roll_back_policy(folder):
+    save_policy(Policy("local only", revision=1), folder, AuditLog(folder))
+    (folder / POLICY_FILE).write_text((folder / "first").read_text())
+
+
+def _link_policy(folder):
+    (folder / POLICY_FILE).rename(folder / "second")
+    (folder / POLICY_FILE).symlink_to("second")
+
+
+def _cut_log(folder):
+    """Policy and log as they were before the last change, but not what anchors the log."""
+    _roll_back_policy(folder)
+    file = folder / LOG_FILE
+    file.write_bytes(file.read_bytes().splitlines(keepends=True)[0])
+
+
+def _remove_policy_and_log(folder):
+    for name in (POLICY_FILE, LOG_FILE):
+        (folder / name).unlink()
+
+
+def _edit_policy_and_log(folder):
+    before = hashlib.sha256((folder / POLICY_FILE).read_bytes()).hexdigest()
+    _edit_policy(folder)
+    after = hashlib.sha256((folder / POLICY_FILE).read_bytes()).hexdigest()
+    (folder / LOG_FILE).write_text((folder / LOG_FILE).read_text().replace(before, after))
+
+
+def _tear_log(folder):
+    AuditLog(folder).append("refused", {})
+    file = folder / LOG_FILE
+    file.write_bytes(file.read_bytes()[:-1])
+
+
+BREAKS = {
+    "a damaged policy": lambda folder: (folder / POLICY_FILE).write_text("{"),
+    "an edited one": _edit_policy,
+    "one from before": _roll_back_policy,
+    "none any more": lambda folder: (folder / POLICY_FILE).unlink(),
+    "a link": _link_policy,
+    "no log": lambda folder: (folder / LOG_FILE).unlink(),
+    "no head": lambda folder: (folder / HEAD_FILE).unlink(),
+    "a damaged head": lambda folder: (folder / HEAD_FILE).write_text("{}"),
+    "a cut log": _cut_log,
+    "neither policy nor log": _remove_policy_and_log,
+    "an edited policy and log": _edit_policy_and_log,
+    "a torn log": _tear_log,
+}
+
+
+@pytest.mark.parametrize("broken", BREAKS.values(), ids=BREAKS)
+def test_a_policy_that_the_gate_refuses_is_refused_here_too(monkeypatch, tmp_path, broken):
+    """`ingest` may not import `rag`, so both read the policy and the log: they have to agree."""
+    monkeypatch.setattr(sys, "stdin", _Terminal())
+    first = save_policy(Policy("ask"), tmp_path, AuditLog(tmp_path))
+    ask = partial(allow, ["192.168.1.7"], papers=(), count=0, library=tmp_path, ask=lambda: "yes")
+    ask()
+    assert load_policy(tmp_path, AuditLog(tmp_path)) == first
+    if broken not in (_roll_back_policy, _cut_log):
+        save_policy(Policy("local only", revision=1), tmp_path, AuditLog(tmp_path))
+    (tmp_path / "first").write_text((tmp_path / POLICY_FILE).read_text())
+    broken(tmp_path)
+    with pytest.raises(NotSentError) as refused:
+        ask()
+    assert "This library is local only" not in refused.value.message
+    with pytest.raises(NotAllowedError):
+        load_policy(tmp_path, AuditLog(tmp_path))
+
+
+def test_the_names_of_the_files_are_those_of_the_gate():
+    assert (elsewhere.POLICY_FILE, elsewhere.LOG_FILE, elsewhere.HEAD_FILE) == (POLICY_FILE, LOG_FILE, HEAD_FILE)
+
+
+@pytest.mark.parametrize("place", ["kept_path", "quarantine_path"])
+def test_a_local_only_paper_that_was_left_unfinished_is_not_sent_wherever_its_copy_is(
+    monkeypatch, tmp_path, capsys, place
+):
+    monkeypatch.setattr(sys, "stdin", _Terminal("yes\n"))
+    monkeypatch.setattr("ingest.__main__.RayWorkers", lambda _, allow, **__: allow(["192.168.1.7"]))
+    monkeypatch.setenv("SCHOLION_LIBRARY", str(tmp_path))
+    known = paper_id(PAPERS[0])
+    with closing(Library(IngestSettings(library=tmp_path))) as library:
+        library.own()
+        copy = getattr(library, place)(known)
+        copy.parent.mkdir(exist_ok=True)
+        shutil.copy(PAPERS[0], copy)
+        library.ledger.set(known, "queued", file=PAPERS[0].name)
+    save_policy(Policy("ask", frozenset([known])), tmp_path, AuditLog(tmp_path))
+    assert main(["resume", "--ray", "192.168.1.2:6379"]) == 1
+    assert f"{PAPERS[0].name} is local only" in capsys.readouterr().err
