@@ -14,9 +14,10 @@ from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
+from secrets import token_hex
 from typing import TYPE_CHECKING, Any, Literal
 
-from ingest import files, schema, snapshot
+from ingest import files, schema, snapshot, tie
 from ingest.errors import LibraryBusyError, UserFacingError
 from ingest.folder import MOVED
 from ingest.postgres_database import TABLES, PostgresDatabase
@@ -73,7 +74,11 @@ def move(place: Path, address: Address, *, to: Literal["postgres", "sqlite"], te
                 "Scholion is using this library, so nothing was moved.", "Close it, and move the library again."
             ) from None
         database.make_tables()
-        return _to_postgres(place, database, tell) if to == "postgres" else _to_file(place, database, tell)
+        if to == "sqlite":
+            tie.check(database.connection(), place, address.words)
+        return (
+            _to_postgres(place, database, address.words, tell) if to == "postgres" else _to_file(place, database, tell)
+        )
     finally:
         database.owner.release()
         database.close()
@@ -96,6 +101,7 @@ class Elsewhere:
         database = PostgresDatabase(self.address, self.place)
         try:
             with database.as_of_one_moment() as source:
+                tie.check(source, self.place, self.address.words)
                 _write(source, file, lambda _: None)
         finally:
             database.close()
@@ -109,17 +115,20 @@ class Elsewhere:
             database.close()
 
 
-def _to_postgres(place: Path, database: PostgresDatabase, tell: Callable[[str], None]) -> Moved:
+def _to_postgres(place: Path, database: PostgresDatabase, words: str, tell: Callable[[str], None]) -> Moved:
     file, target = place / FILE, database.connection()
     if not file.exists() or not file.stat().st_size:
         raise MoveError(f"There is no {FILE} in {place}, so there is nothing to move.")
     with closing(sqlite3.connect(file, timeout=5)) as source:
         with source:
             _upgrade(source, file)
+        occupied = target.execute("SELECT EXISTS (SELECT 1 FROM papers) OR EXISTS (SELECT 1 FROM ledger)").fetchone()[0]
+        if not occupied:
+            _name(place, source, target, words)
         source.execute("BEGIN IMMEDIATE")  # what is compared is what was copied, whoever else has the file open
         ours = digests(source)
         if digests(target) != ours:
-            if target.execute("SELECT EXISTS (SELECT 1 FROM papers) OR EXISTS (SELECT 1 FROM ledger)").fetchone()[0]:
+            if occupied:
                 raise MoveError(
                     "The database has another library already, so nothing was moved.",
                     "Name an empty database in SCHOLION_CATALOGUE.",
@@ -139,6 +148,20 @@ def _to_postgres(place: Path, database: PostgresDatabase, tell: Callable[[str], 
     aside = place / MOVED.format(f"{datetime.now(UTC):%Y%m%d-%H%M%S}")
     files.put_in_place(file, aside)
     return Moved({table: n for table, (n, _) in ours.items()}, aside)
+
+
+def _name(place: Path, source: Connection, target: Connection, words: str) -> None:
+    """Give `library.db` the id that its folder and the database will keep."""
+    with source:
+        source.execute(tie.ADD, (tie.here(place) or token_hex(16),))
+    ours, theirs = tie.there(source), tie.there(target)
+    assert ours
+    if theirs not in (None, ours):
+        raise MoveError(
+            f"The database at {words} belongs to another library, so nothing was moved.",
+            "Name an empty database in SCHOLION_CATALOGUE.",
+        )
+    tie.write(place, ours)
 
 
 def _to_file(place: Path, database: PostgresDatabase, tell: Callable[[str], None]) -> Moved:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from filelock import Timeout
 
-from ingest import folder, postgres, schema, snapshot
+from ingest import folder, postgres, schema, snapshot, tie
 from ingest.errors import CatalogueDatabaseError, LibraryMismatchError, UserFacingError
 from ingest.postgres_words import SCHEMA as WORDS
 from ingest.postgres_words import PostgresWords
@@ -383,6 +383,7 @@ class PostgresDatabase:
                     f"{papers} has PDFs, but the database at {words} has no papers.",
                     "See that SCHOLION_CATALOGUE names the database of this library.",
                 )
+        tie.tie(self.connection(), self._folder, self._pool.address.words)
 
     def make_tables(self) -> None:
         """Create the tables, or upgrade them; all or nothing."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shutil
 import sqlite3
 import threading
 from contextlib import closing
@@ -355,11 +356,46 @@ def test_another_copy_of_the_folder_does_not_write_to_the_same_database(tmp_path
     settings = settings_in("postgres", tmp_path / "library", request)
     with open_library(settings) as library:
         add(library, 1)
+        shutil.copytree(tmp_path / "library", tmp_path / "copy")
         with open_library(settings.model_copy(update={"library": tmp_path / "copy"})) as other:
             with pytest.raises(LibraryBusyError, match="in use"):
                 other.own()
             library.close()
             other.own()
+
+
+def test_a_folder_and_its_database_belong_together(tmp_path, request) -> None:
+    from ingest import moving
+
+    settings = settings_in("postgres", tmp_path / "library", request)
+    address = settings.catalogue_database
+    another = settings.model_copy(update={"library": tmp_path / "another"})
+    Library(settings).close()
+    with pytest.raises(LibraryMismatchError, match="belongs to another library"):
+        Library(another)  # before the first paper
+    with open_library(another.model_copy(update={"catalogue": None})) as library:
+        add(library, 7)
+    with pytest.raises(UserFacingError, match="belongs to another library"):
+        moving.move(another.library, address, to="postgres", tell=str)
+    (another.library / "library.db").unlink()
+    with open_library(settings) as library:
+        one = add(library, 1)
+    for refused in (
+        lambda: Library(another),
+        lambda: moving.move(another.library, address, to="sqlite", tell=str),
+        lambda: moving.Elsewhere(address, another.library).copy_to(tmp_path / "copy.db"),
+    ):
+        with pytest.raises(LibraryMismatchError, match="belongs to another library"):
+            refused()
+    assert len(list((another.library / "papers").glob("*.pdf"))) == 1
+    settings.library.rename(tmp_path / "renamed")
+    renamed = settings.model_copy(update={"library": tmp_path / "renamed"})
+    with open_library(renamed) as library:
+        assert library.paper(one).id == one
+    (renamed.library / "library.id").unlink()  # its PDFs tell
+    with open_library(renamed) as library:
+        assert verify(library) == []
+    assert (renamed.library / "library.id").stat().st_mode & 0o077 == 0
 
 
 def test_health_and_a_backup_know_a_catalogue_in_postgres(tmp_path, request, monkeypatch, capsys) -> None:
@@ -514,6 +550,9 @@ def test_a_move_that_is_cut_off_loses_nothing_and_is_completed_by_the_next(
     address, real = there.catalogue_database, files.put_in_place
 
     def cut_off(*arguments):
+        if arguments[-1] == here.library / "library.id":
+            real(*arguments)
+            return
         if cut == "after":
             real(*arguments)
         raise KeyboardInterrupt
