@@ -182,6 +182,11 @@ def in_words(error: Exception, address: Address) -> UserFacingError:
     return ChatDatabaseError(said.format(words=address.words, code=code), todo)
 
 
+def busy(address: Address) -> CatalogueDatabaseError:
+    """What to say where others keep the catalogue locked."""
+    return CatalogueDatabaseError(f"The catalogue is in Postgres at {address.words}, which is busy.", "Try again.")
+
+
 def catalogue_in_words(error: Exception, address: Address) -> UserFacingError:
     """The same for the database with the catalogue."""
     if isinstance(error, UserFacingError):

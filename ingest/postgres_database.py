@@ -54,7 +54,14 @@ _PLACES = re.compile(
 )
 _WRITES = re.compile(r"\s*(INSERT|UPDATE|DELETE|LOCK|TRUNCATE)\b")
 _LOCK = "(8422, hashtext(current_schema()))"
-"""The key of the locks on a catalogue; a database may have several, each in a schema of its own."""
+"""The key of the owner's lock on a catalogue; a database may have several, each in a schema of its own."""
+_UPGRADE, _WRITE = _LOCK.replace("8422", "8423"), _LOCK.replace("8422", "8424")
+
+WAIT = 30
+"""Seconds that a writer waits for another one, as with SQLite."""
+
+BEGIN = f"BEGIN; SET LOCAL lock_timeout = '{WAIT}s'; SELECT pg_advisory_xact_lock{_WRITE}"
+"""What begins a transaction that writes: there is one at a time, as in SQLite, for which the catalogue was written."""
 
 _OWN = f"""
 CREATE TABLE catalogue (version integer NOT NULL, changed int8 NOT NULL);
@@ -142,6 +149,21 @@ class Pool:
         self._idle: list[Any] = []
         self._all: list[Any] = []
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._writing = threading.Lock()
+        """Of the thread whose turn it is, so that those who wait for it keep no connection from readers."""
+
+    def take_turn(self) -> None:
+        """Wait until no other thread of this process writes; `end_turn` is for any thread to call.
+
+        Raises:
+            CatalogueDatabaseError: one has written for too long.
+        """
+        if not self._writing.acquire(timeout=WAIT):
+            raise postgres.busy(self.address)
+
+    def end_turn(self) -> None:
+        """Let the next one write."""
+        self._writing.release()
 
     def run(self, work: Coroutine[Any, Any, Any]) -> Any:
         """Wait for what runs in the thread of the connections.
@@ -228,6 +250,7 @@ class PostgresConnection:
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
         self._held: Any = None
+        self._writes = False
 
     @property
     def in_transaction(self) -> bool:
@@ -252,10 +275,23 @@ class PostgresConnection:
             self._pool.run(connection.executemany(statement.sql, rows))
         return Rows(rowcount=len(rows))
 
-    def begin(self, how: str = "BEGIN") -> None:
+    def begin(self, how: str = BEGIN) -> None:
         """Begin a transaction."""
-        self._held = self._pool.borrow()
-        self._pool.run(self._held.execute(how))
+        writes = how == BEGIN
+        if writes:
+            self._pool.take_turn()
+        try:
+            held = self._pool.borrow()
+            try:
+                self._pool.run(held.execute(how))
+            except BaseException:
+                self._pool.drop(held)
+                raise
+        except BaseException:
+            if writes:
+                self._pool.end_turn()
+            raise
+        self._held, self._writes = held, writes
 
     def commit(self) -> None:
         """Store what was written."""
@@ -277,6 +313,12 @@ class PostgresConnection:
         """The thread has ended in the middle of a transaction."""
         if self._held is not None:
             self._pool.drop(self._held)
+            self._end_turn()
+
+    def _end_turn(self) -> None:
+        writes, self._writes = self._writes, False
+        if writes:
+            self._pool.end_turn()
 
     @contextmanager
     def _connection(self, *, begin: bool) -> Iterator[Any]:
@@ -303,7 +345,10 @@ class PostgresConnection:
         except BaseException:
             self._pool.drop(held)
             raise
-        self._pool.give_back(held)
+        else:
+            self._pool.give_back(held)
+        finally:
+            self._end_turn()
 
 
 class Owner:
@@ -400,7 +445,7 @@ class PostgresDatabase:
             )
         if there != schema.VERSION:
             with self._pool_transaction() as connection:
-                self._pool.run(connection.execute(f"SELECT pg_advisory_xact_lock{_LOCK.replace('8422', '8423')}"))
+                self._pool.run(connection.execute(f"SELECT pg_advisory_xact_lock{_UPGRADE}"))
                 there = self._pool.run(connection.fetchval(_VERSION)) if self._has_tables(connection) else None
                 for script in self._scripts(there):
                     self._pool.run(connection.execute(script))

@@ -225,6 +225,56 @@ def test_threads_read_while_one_writes(settings, place) -> None:
         assert len(library.papers()) == 6
 
 
+def test_writers_take_turns_and_readers_do_not_wait_for_them(settings, place) -> None:
+    done = threading.Event()
+    with open_library(settings) as library:
+        one, two = add(library, 1), add(library, 2)
+
+        def describe() -> None:
+            library.describe(two, title="By the other")
+            done.set()
+
+        others = [threading.Thread(target=describe) for _ in range(MOST + 1)]
+        with library._db as db:
+            db.execute("UPDATE papers SET title = 'Mine' WHERE id = ?", (one,))
+            for other in others:
+                other.start()
+            assert not done.wait(0.5), "another row, and yet not its turn"
+            assert db.execute("SELECT title FROM papers WHERE id = ?", (two,)).fetchone() == ("Paper 2",)
+            seen: list[str] = []
+            reader = threading.Thread(target=lambda: seen.append(library.paper(two).title))
+            reader.start()
+            reader.join(5)
+            assert seen == ["Paper 2"]
+            if place == "postgres":
+                with library._database.as_of_one_moment() as moment:
+                    assert moment.execute("SELECT title FROM papers WHERE id = ?", (one,)).fetchone() == ("Paper 1",)
+        for other in others:
+            other.join()
+        assert [library.paper(name).title for name in (one, two)] == ["Mine", "By the other"]
+    if place == "postgres":
+        assert not library._database._pool._writing.locked()
+
+
+def test_a_writer_waits_for_one_of_another_process(tmp_path, request) -> None:
+    settings = settings_in("postgres", tmp_path / "library", request)
+    with open_library(settings) as library, open_library(settings) as other:
+        one, written = add(library, 1), threading.Event()
+
+        def write() -> None:
+            with other._db as db:
+                db.execute("INSERT INTO facts VALUES ('look', 'x')")
+            written.set()
+
+        thread = threading.Thread(target=write)
+        with library._db as db:
+            db.execute("UPDATE papers SET title = 'Mine' WHERE id = ?", (one,))
+            thread.start()
+            assert not written.wait(0.5)
+        thread.join()
+        assert written.is_set()
+
+
 def test_vectors_of_another_embedder_are_swapped_in(settings) -> None:
     with open_library(settings) as library:
         one = add(library, 1)
@@ -598,3 +648,44 @@ def test_a_move_changes_nothing_where_another_library_is_or_somebody_is_at_work(
     file.unlink()
     with open_library(there) as library:
         assert everything(library) == before
+
+
+def test_a_move_is_refused_before_it_begins_while_another_program_has_the_file_open(
+    here_and_there, monkeypatch
+) -> None:
+    from ingest import files, moving
+
+    here, there = here_and_there
+    before = filled(here)
+    monkeypatch.setattr(moving, "WAIT", 0.1)
+
+    def move():
+        return moving.move(here.library, there.catalogue_database, to="postgres", tell=str)
+
+    with closing(sqlite3.connect(here.library / "library.db")) as reader:
+        reader.execute("BEGIN")
+        reader.execute("SELECT count(*) FROM papers").fetchone()
+        with pytest.raises(moving.MoveError, match="Close that program"):
+            move()
+    target = there.catalogue.get_secret_value()
+    assert asyncio.run(ask(target, "SELECT count(*) FROM papers")) == 0
+    monkeypatch.setattr(files, "put_in_place", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+    (here.library / "library.id").write_text(f"{'a' * 32}\n")  # so that the interrupt comes with the file itself
+    with pytest.raises(KeyboardInterrupt):
+        move()
+    monkeypatch.undo()
+    with open_library(here) as library:
+        assert everything(library) == before
+        add(library, 8)
+    with pytest.raises(moving.MoveError, match="earlier move of this library was not finished"):
+        move()
+
+
+async def ask(url: str, sql: str):
+    import asyncpg
+
+    connection = await asyncpg.connect(url)
+    try:
+        return await connection.fetchval(sql)
+    finally:
+        await connection.close()
