@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from ingest.connection import Connection
     from ingest.postgres import Address
 
+WAIT = 5.0
+"""Seconds that a file is waited for which another program has open."""
 BATCH = 200
 """Rows that are sent together."""
 FILE, FRESH = "library.db", "library.moving.db"
@@ -119,7 +121,8 @@ def _to_postgres(place: Path, database: PostgresDatabase, words: str, tell: Call
     file, target = place / FILE, database.connection()
     if not file.exists() or not file.stat().st_size:
         raise MoveError(f"There is no {FILE} in {place}, so there is nothing to move.")
-    with closing(sqlite3.connect(file, timeout=5)) as source:
+    with closing(sqlite3.connect(file, timeout=WAIT)) as source:
+        _in_one_file(source)  # before anything is copied: it is refused while another program has the file open
         with source:
             _upgrade(source, file)
         occupied = target.execute("SELECT EXISTS (SELECT 1 FROM papers) OR EXISTS (SELECT 1 FROM ledger)").fetchone()[0]
@@ -129,10 +132,7 @@ def _to_postgres(place: Path, database: PostgresDatabase, words: str, tell: Call
         ours = digests(source)
         if digests(target) != ours:
             if occupied:
-                raise MoveError(
-                    "The database has another library already, so nothing was moved.",
-                    "Name an empty database in SCHOLION_CATALOGUE.",
-                )
+                raise _occupied(source, target)
             with target:
                 for table in reversed(TABLES):
                     target.execute(f"DELETE FROM {table}")  # noqa: S608 our names
@@ -144,10 +144,35 @@ def _to_postgres(place: Path, database: PostgresDatabase, words: str, tell: Call
                     f"ANALYZE {', '.join(TABLES)}, words"
                 )  # until then, Postgres knows nothing of what is in its tables
         source.rollback()
-        source.execute("PRAGMA journal_mode=DELETE")  # the whole of it is in one file
+        _in_one_file(source)
     aside = place / MOVED.format(f"{datetime.now(UTC):%Y%m%d-%H%M%S}")
     files.put_in_place(file, aside)
     return Moved({table: n for table, (n, _) in ours.items()}, aside)
+
+
+def _in_one_file(source: sqlite3.Connection) -> None:
+    """Without a log beside it."""
+    try:
+        source.execute("PRAGMA journal_mode=DELETE")
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode & 0xFF not in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+            raise
+        raise MoveError(
+            f"Another program has {FILE} open, so the move was not finished.",
+            "Close that program, and move the library again.",
+        ) from None
+
+
+def _occupied(source: Connection, target: Connection) -> MoveError:
+    if tie.there(source) is not None and tie.there(source) == tie.there(target):
+        return MoveError(
+            f"An earlier move of this library was not finished, and {FILE} has changed since, so nothing was moved.",
+            "If it has all your papers, create an empty database, name that in SCHOLION_CATALOGUE, and move again.",
+        )
+    return MoveError(
+        "The database has another library already, so nothing was moved.",
+        "Name an empty database in SCHOLION_CATALOGUE.",
+    )
 
 
 def _name(place: Path, source: Connection, target: Connection, words: str) -> None:
@@ -172,7 +197,7 @@ def _to_file(place: Path, database: PostgresDatabase, tell: Callable[[str], None
         source.execute(f"LOCK TABLE {', '.join(TABLES)} IN EXCLUSIVE MODE")
         ours = digests(source)
         if file.exists() and file.stat().st_size and _has_rows(file):
-            with closing(sqlite3.connect(file, timeout=5)) as target:
+            with closing(sqlite3.connect(file, timeout=WAIT)) as target:
                 theirs = digests(target)
             if theirs != ours:
                 raise MoveError(
@@ -197,7 +222,7 @@ def _has_rows(file: Path) -> bool:
 
 def _write(source: Connection, file: Path, tell: Callable[[str], None]) -> dict[str, tuple[int, str]]:
     """A new file with everything of the source; returns what is in it."""
-    with closing(sqlite3.connect(file, timeout=5)) as target:
+    with closing(sqlite3.connect(file, timeout=WAIT)) as target:
         with target:
             schema.brought_up_to_date(target)
             _copy(source, target, tell)
