@@ -13,6 +13,7 @@ from contextlib import closing
 from typing import TYPE_CHECKING, Any, Final
 
 from ingest import embedder_from, postgres
+from ingest.folder import MOVED
 from ingest.schema import VERSION
 from ingest.trouble import REBUILD
 from rag.health import faults
@@ -89,6 +90,10 @@ def catalogue_lines(folder: Path, *, database: Address | None = None) -> list[Li
     pdfs = _n_pdfs(folder)
     if not file.exists() or not file.stat().st_size:
         facts: dict[str, Any] = {"there": file.exists(), "pdfs": pdfs}
+        if list(folder.glob(MOVED.format("*"))):
+            said = "The catalogue was moved to Postgres, but SCHOLION_CATALOGUE is not set."
+            todo = "Set SCHOLION_CATALOGUE to the address of that database (docs/postgres.md)."
+            return [Line(about="Catalogue", state="problem", said=said, todo=todo, facts=facts)]
         if pdfs:
             said = f"library.db is {'empty' if file.exists() else 'gone'}, but {counted(pdfs, 'PDF')} are in papers/."
             return [Line(about="Catalogue", state="problem", said=said, todo=REBUILD, facts=facts)]
