@@ -479,7 +479,7 @@ class PostgresDatabase:
         return PostgresWords(self.connection, n_chunks_of=n_chunks_of)
 
     def clear(self) -> None:
-        """Postgres clears the bytes of removed rows when it vacuums."""
+        """Postgres overwrites the bytes of removed rows when it uses their space again."""
 
     def close(self) -> None:
         """See `ingest.database.Database.close`."""

@@ -85,7 +85,7 @@ def folder_line(folder: Path) -> Line:
 def catalogue_lines(folder: Path, *, database: Address | None = None) -> list[Line]:
     """Whether library.db is intact, as far as SQLite's quick check says, or Postgres answers; and its version."""
     if database is not None:
-        return [catalogue_line(database)]
+        return [catalogue_line(database), *_moved_lines(folder)]
     file = folder / "library.db"
     pdfs = _n_pdfs(folder)
     if not file.exists() or not file.stat().st_size:
@@ -138,6 +138,15 @@ def catalogue_line(address: Address) -> Line:
     facts |= {"schema": version[0][0], "schema_known": VERSION}
     said = f"Postgres at {address.words} has the catalogue, of version {version[0][0]}."
     return Line(about="Catalogue", state="ok", said=said, facts=facts)
+
+
+def _moved_lines(folder: Path) -> list[Line]:
+    """The files that moves to Postgres have left: papers that are removed later stay in them."""
+    lines = []
+    for name in sorted(path.name for path in folder.glob(MOVED.format("*"))):
+        said = f"{name} still has all papers as they were when the catalogue was moved, also those removed since."
+        lines.append(Line(about="Old catalogue", state="note", said=said, todo="Delete it if all is well."))
+    return lines
 
 
 def paper_lines(folder: Path, *, embedder: str | None, database: Address | None = None) -> list[Line]:

@@ -458,6 +458,7 @@ def test_health_and_a_backup_know_a_catalogue_in_postgres(tmp_path, request, mon
         one = add(library, 1)
         library.tag([one], "thesis")
         before = everything(library)
+        (settings.library / "library.moved-20261130-120000.db").write_bytes(b"with removed papers")
         lines = {
             check.about: check.look()
             for check in library_checks.checks(settings.library, embedder=None, catalogue=settings.catalogue_database)
@@ -468,8 +469,10 @@ def test_health_and_a_backup_know_a_catalogue_in_postgres(tmp_path, request, mon
         assert main(["backup", str(tmp_path / "b.zip")]) == 0
         assert "has 1 paper and 0 chats" in capsys.readouterr().out
     assert lines["Catalogue"][0].said.endswith("has the catalogue, of version 6.")
+    assert lines["Catalogue"][1].said.startswith("library.moved-20261130-120000.db still has")
     assert lines["Papers"][0].said == f"1 paper with {len(TEXTS)} passages."
     restore(tmp_path / "b.zip", tmp_path / "new")
+    assert not list((tmp_path / "new").glob("library.moved-*"))
     with open_library(settings.model_copy(update={"library": tmp_path / "new", "catalogue": None})) as library:
         assert everything(library) == before
         assert verify(library) == []
