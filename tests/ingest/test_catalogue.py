@@ -15,12 +15,13 @@ import pytest
 
 from catalogue_places import new_schema, settings_in
 from fake_embedder import HashEmbedder
-from ingest import IngestSettings, Library, open_library, schema
+from ingest import IngestSettings, Library, open_library, postgres, schema
 from ingest.annotation import Annotation
 from ingest.errors import (
     CatalogueDatabaseError,
     LibraryBusyError,
     LibraryMismatchError,
+    StorageError,
     UnknownPaperError,
     UserFacingError,
 )
@@ -371,6 +372,33 @@ def test_words_that_mean_something_to_postgres_are_only_words(tmp_path, request)
 
 
 # -- around it ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("code", "kind", "said"),
+    [
+        ("53100", StorageError, "The disk is full."),
+        ("55P03", CatalogueDatabaseError, "is busy"),
+        ("40P01", CatalogueDatabaseError, "is busy"),
+        ("57014", CatalogueDatabaseError, "is busy"),
+        ("53300", CatalogueDatabaseError, "no free connection"),
+        ("3F000", CatalogueDatabaseError, "schema in search_path does not exist"),
+        ("53200", CatalogueDatabaseError, "reports error 53200"),
+        ("57P03", CatalogueDatabaseError, "does not answer"),
+    ],
+)
+def test_each_error_of_the_server_has_its_sentence(tmp_path, request, code, kind, said) -> None:
+    with open_library(settings_in("postgres", tmp_path / "library", request)) as library:
+        raising = f"DO $$ BEGIN RAISE 'told' USING ERRCODE = '{code}'; END $$"
+        with pytest.raises(kind, match=said) as told:
+            library._db.execute(raising)
+        assert type(told.value) is kind
+
+
+def test_only_a_server_that_cannot_be_reached_does_not_answer(tmp_path) -> None:
+    address = IngestSettings(library=tmp_path, catalogue="postgresql://u@127.0.0.1:1/d").catalogue_database
+    assert "took too long" in postgres.catalogue_in_words(TimeoutError(), address).message
+    assert "does not answer" in library_checks.catalogue_line(address).said
 
 
 def test_a_server_that_is_restarted_is_found_again(tmp_path, postgres_server, request) -> None:
