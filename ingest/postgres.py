@@ -116,11 +116,12 @@ def parse(url: str, *, setting: str = "SCHOLION_CHATS") -> Address:
     return Address(url=url, host=host, port=port or PORT, database=database, setting=setting)
 
 
-async def connect(address: Address, **settings: str) -> Any:
+async def connect(address: Address, *, seconds: float | None = None, **settings: str) -> Any:
     """A connection, encrypted if the database is elsewhere and the address does not say otherwise.
 
     Args:
         address: where the database is.
+        seconds: longest wait for one statement, instead of `COMMAND_SECONDS`.
         settings: Postgres's, for this connection.
 
     Raises:
@@ -138,7 +139,7 @@ async def connect(address: Address, **settings: str) -> Any:
     return await asyncpg.connect(
         address.url,
         timeout=CONNECT_SECONDS,
-        command_timeout=COMMAND_SECONDS,
+        command_timeout=seconds or COMMAND_SECONDS,
         server_settings={"application_name": "scholion", "lock_timeout": f"{LOCK_SECONDS * 1000:.0f}"} | settings,
         **options,
     )

@@ -34,6 +34,9 @@ if TYPE_CHECKING:
 MOST = 8
 """Connections of one process; further threads wait for one of them."""
 
+STATEMENT_SECONDS = 3600.0
+"""Longest wait for one statement: some change a whole table, on a server on this machine."""
+
 GRACE = 2.0
 """Seconds that Postgres is given to see that the last owner's process has ended."""
 
@@ -187,9 +190,10 @@ class Pool:
     def connect(self) -> Any:
         """A new connection."""
         try:
-            made = self.run(postgres.connect(self.address, jit="off"))  # it takes longer than our statements
-        except Exception as error:
-            raise error from None  # the driver may repeat a part of the address
+            # without JIT, which takes longer than our statements
+            made = self.run(postgres.connect(self.address, seconds=STATEMENT_SECONDS, jit="off"))
+        except Exception as error:  # noqa: BLE001 - whatever the driver raises; it may repeat a part of the address
+            raise postgres.catalogue_in_words(error, self.address) from None
         with self._guard:
             self._all = [one for one in self._all if not one.is_closed()] + [made]
         return made

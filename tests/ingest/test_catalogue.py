@@ -7,6 +7,7 @@ import json
 import shutil
 import sqlite3
 import threading
+import traceback
 from contextlib import closing
 from dataclasses import asdict
 from hashlib import sha256
@@ -399,6 +400,21 @@ def test_only_a_server_that_cannot_be_reached_does_not_answer(tmp_path) -> None:
     address = IngestSettings(library=tmp_path, catalogue="postgresql://u@127.0.0.1:1/d").catalogue_database
     assert "took too long" in postgres.catalogue_in_words(TimeoutError(), address).message
     assert "does not answer" in library_checks.catalogue_line(address).said
+
+
+def test_a_statement_over_a_whole_table_may_take_its_time(tmp_path, request, monkeypatch) -> None:
+    monkeypatch.setattr(postgres, "COMMAND_SECONDS", 0.3)
+    with open_library(settings_in("postgres", tmp_path / "library", request)) as library:
+        assert library._db.execute("SELECT 1 FROM pg_sleep(0.5)").fetchone() == (1,)
+
+
+def test_an_option_of_the_address_that_is_not_valid_is_told_without_it(tmp_path, postgres_server) -> None:
+    url = postgres_server.url("postgres") + "?sslmode=bogus"
+    settings = IngestSettings(library=tmp_path / "library", catalogue=url)
+    with pytest.raises(CatalogueDatabaseError, match="an option of that address is not valid") as told:
+        Library(settings)
+    assert "bogus" not in "".join(traceback.format_exception(told.value))
+    assert "not valid" in library_checks.catalogue_line(settings.catalogue_database).said
 
 
 def test_a_server_that_is_restarted_is_found_again(tmp_path, postgres_server, request) -> None:
