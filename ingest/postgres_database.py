@@ -56,7 +56,7 @@ _PLACES = re.compile(
     re.VERBOSE,
 )
 _WRITES = re.compile(r"\s*(INSERT|UPDATE|DELETE|LOCK|TRUNCATE)\b")
-_LOCK = "(8422, hashtext(current_schema()))"
+_LOCK = "(8422, hashtext(coalesce(current_schema(), '')))"
 """The key of the owner's lock on a catalogue; a database may have several, each in a schema of its own."""
 _UPGRADE, _WRITE = _LOCK.replace("8422", "8423"), _LOCK.replace("8422", "8424")
 

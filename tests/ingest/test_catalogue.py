@@ -417,6 +417,20 @@ def test_an_option_of_the_address_that_is_not_valid_is_told_without_it(tmp_path,
     assert "not valid" in library_checks.catalogue_line(settings.catalogue_database).said
 
 
+def test_a_schema_that_does_not_exist_is_told(tmp_path, postgres_server) -> None:
+    from ingest import moving
+
+    url = f"{postgres_server.url('postgres')}?search_path=nowhere"
+    settings = IngestSettings(library=tmp_path / "library", catalogue=url)
+    filled(settings.model_copy(update={"catalogue": None}))
+    for refused in (
+        lambda: Library(settings),
+        lambda: moving.move(settings.library, settings.catalogue_database, to="postgres", tell=str),
+    ):
+        with pytest.raises(CatalogueDatabaseError, match="schema in search_path does not exist"):
+            refused()
+
+
 def test_a_server_that_is_restarted_is_found_again(tmp_path, postgres_server, request) -> None:
     settings = settings_in("postgres", tmp_path / "library", request)
     with open_library(settings) as library:
