@@ -198,6 +198,13 @@ def busy(address: Address) -> CatalogueDatabaseError:
     return CatalogueDatabaseError(f"The catalogue is in Postgres at {address.words}, which is busy.", "Try again.")
 
 
+def not_stored(address: Address) -> CatalogueDatabaseError:
+    """What to say where the server has undone a transaction instead of storing it."""
+    return CatalogueDatabaseError(
+        f"The catalogue is in Postgres at {address.words}, which did not store the last change.", "Try again."
+    )
+
+
 def catalogue_in_words(error: Exception, address: Address) -> UserFacingError:
     """The same for the database with the catalogue."""
     code = code_of(error)

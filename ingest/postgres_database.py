@@ -12,7 +12,7 @@ import json
 import re
 import threading
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Self
@@ -147,7 +147,7 @@ class Pool:
 
     def __init__(self, address: Address) -> None:
         self.address = address
-        self._guard = threading.Lock()
+        self._guard = threading.RLock()  # a connection that is collected meanwhile ends in the same thread
         self._free = threading.BoundedSemaphore(MOST)
         self._idle: list[Any] = []
         self._all: list[Any] = []
@@ -245,7 +245,10 @@ class Pool:
 async def _end(connections: list[Any]) -> None:
     for connection in connections:
         connection.terminate()
-    await asyncio.sleep(0)
+    waiting = asyncio.all_tasks() - {asyncio.current_task()}  # for a connection, say
+    for task in waiting:
+        task.cancel()
+    await asyncio.gather(*waiting, return_exceptions=True)
 
 
 class PostgresConnection:
@@ -345,7 +348,9 @@ class PostgresConnection:
             return
         try:
             if how == "COMMIT" or not held.is_closed():
-                self._pool.run(held.execute(how))
+                said = self._pool.run(held.execute(how))
+                if said != how:  # a statement had failed
+                    raise postgres.not_stored(self._pool.address)  # noqa: TRY301 as any other end
         except BaseException:
             self._pool.drop(held)
             raise
@@ -397,8 +402,9 @@ class Owner:
         connection, self._connection = self._connection, None
         try:
             if connection is not None and not connection.is_closed():
-                # at once, which the end of a connection is not
-                self._pool.run(connection.fetchval(f"SELECT pg_advisory_unlock{_LOCK}"))
+                # at once, which the end of a connection is not; that ends the lock too
+                with suppress(Exception):
+                    self._pool.run(connection.fetchval(f"SELECT pg_advisory_unlock{_LOCK}"))
         finally:
             self._pool.close()
             self._file.release(force=True)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import json
 import shutil
+import socket
 import sqlite3
 import threading
 import traceback
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import asdict
 from hashlib import sha256
 
@@ -27,7 +28,8 @@ from ingest.errors import (
     UserFacingError,
 )
 from ingest.paper import Chunk, Page, Paper, ParsedPaper
-from ingest.postgres_database import MOST
+from ingest.pipeline import Ingest, Source
+from ingest.postgres_database import MOST, Owner, Pool
 from ingest.repair import rebuild, verify
 from ingest.word_index import rarity
 from rag.health import library_checks
@@ -415,6 +417,75 @@ def test_an_option_of_the_address_that_is_not_valid_is_told_without_it(tmp_path,
         Library(settings)
     assert "bogus" not in "".join(traceback.format_exception(told.value))
     assert "not valid" in library_checks.catalogue_line(settings.catalogue_database).said
+
+
+def test_a_pool_that_is_closed_keeps_nobody_waiting_for_a_connection(tmp_path) -> None:
+    said: list[Exception] = []
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"postgresql://u@127.0.0.1:{silent.getsockname()[1]}/d"
+        pool = Pool(IngestSettings(library=tmp_path, catalogue=url).catalogue_database)
+
+        def connect() -> None:
+            try:
+                pool.connect()
+            except UserFacingError as error:
+                said.append(error)
+
+        thread = threading.Thread(target=connect, daemon=True)
+        thread.start()
+        silent.accept()
+        pool.close()
+        thread.join(3)
+    assert [type(error) for error in said] == [CatalogueDatabaseError]
+
+
+def no_answer(pool: Pool, work) -> None:
+    """In place of `Pool.run`."""
+    work.close()
+    raise postgres.busy(pool.address)
+
+
+def test_an_owner_whose_server_is_gone_gives_up_the_folder_all_the_same(tmp_path, request, monkeypatch) -> None:
+    address = settings_in("postgres", tmp_path, request).catalogue_database
+    owner = Owner(tmp_path, address)
+    owner.acquire(timeout=0)
+    with monkeypatch.context() as patch:
+        patch.setattr(Pool, "run", no_answer)
+        owner.release()
+    assert not owner.is_locked
+    owner.acquire(timeout=0)
+    owner.release()
+
+
+def test_a_change_that_the_server_has_undone_is_told(tmp_path, request) -> None:
+    with open_library(settings_in("postgres", tmp_path / "library", request)) as library:
+        one = add(library, 1)
+
+        def write() -> None:
+            with library._db as db:
+                db.execute("UPDATE papers SET title = 'Lost'")
+                with suppress(UserFacingError):
+                    db.execute("INSERT INTO tags VALUES ('nobody', 'x')")
+
+        with pytest.raises(CatalogueDatabaseError, match="did not store"):
+            write()
+        library.describe(one, title="Kept")
+        assert library.paper(one).title == "Kept"
+
+
+def test_a_file_that_the_server_prevents_is_reported_without_the_ledger(tmp_path, request, monkeypatch) -> None:
+    with open_library(settings_in("postgres", tmp_path / "library", request)) as library:
+        (tmp_path / "a.pdf").write_bytes(pdf(1))
+
+        def keep(*_: object) -> None:
+            monkeypatch.setattr(Pool, "run", no_answer)
+            raise postgres.busy(library._database._pool.address)
+
+        monkeypatch.setattr(library, "keep", keep)
+        (report,) = Ingest(library=library, embedder=HashEmbedder()).run([Source(tmp_path / "a.pdf", "a.pdf")])
+        monkeypatch.undo()
+        assert report.status == "failed"
+        assert "is busy" in report.error
 
 
 def test_a_schema_that_does_not_exist_is_told(tmp_path, postgres_server) -> None:
