@@ -152,6 +152,8 @@ class Pool:
         self._idle: list[Any] = []
         self._all: list[Any] = []
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._ends = 0
+        """How often it was closed."""
         self._writing = threading.Lock()
         """Of the thread whose turn it is, so that those who wait for it keep no connection from readers."""
 
@@ -189,12 +191,15 @@ class Pool:
 
     def connect(self) -> Any:
         """A new connection."""
+        ends = self._ends
         try:
             # without JIT, which takes longer than our statements
             made = self.run(postgres.connect(self.address, seconds=STATEMENT_SECONDS, jit="off"))
         except Exception as error:  # noqa: BLE001 - whatever the driver raises; it may repeat a part of the address
             raise postgres.catalogue_in_words(error, self.address) from None
         with self._guard:
+            if self._ends != ends:  # the thread that it was made in is gone
+                raise postgres.catalogue_in_words(ConnectionAbortedError(), self.address)
             self._all = [one for one in self._all if not one.is_closed()] + [made]
         return made
 
@@ -231,6 +236,7 @@ class Pool:
         """End all connections and the thread."""
         with self._guard:
             loop, self._loop = self._loop, None
+            self._ends += 1
             connections, self._all, self._idle = self._all, [], []
         if loop is not None:
             asyncio.run_coroutine_threadsafe(_end(connections), loop).result()

@@ -439,6 +439,24 @@ def test_a_pool_that_is_closed_keeps_nobody_waiting_for_a_connection(tmp_path) -
     assert [type(error) for error in said] == [CatalogueDatabaseError]
 
 
+def test_a_connection_that_was_made_while_the_pool_was_closed_is_not_used(tmp_path, request, monkeypatch) -> None:
+    pool, run = Pool(settings_in("postgres", tmp_path, request).catalogue_database), Pool.run
+
+    def closed_meanwhile(self, work):
+        made = run(self, work)
+        self.close()
+        return made
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Pool, "run", closed_meanwhile)
+        with pytest.raises(CatalogueDatabaseError, match="does not answer"):
+            pool.borrow()
+    connection = pool.borrow()
+    assert pool.run(connection.fetchval("SELECT 1")) == 1
+    pool.give_back(connection)
+    pool.close()
+
+
 def no_answer(pool: Pool, work) -> None:
     """In place of `Pool.run`."""
     work.close()
