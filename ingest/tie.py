@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 FILE = "library.id"
 ADD = "INSERT INTO facts VALUES ('identity', ?) ON CONFLICT DO NOTHING"
+KNOWN = "SELECT id FROM papers UNION SELECT paper_id FROM ledger"
+"""The papers that a catalogue knows, and files that could not be read."""
 
 
 def here(folder: Path) -> str | None:
@@ -51,18 +53,28 @@ def check(db: Connection, folder: Path, words: str) -> None:
     Raises:
         LibraryMismatchError: it does.
     """
-    ours, theirs = here(folder), there(db)
-    if theirs is not None and theirs == ours:
+    theirs = there(db)
+    if theirs is not None and theirs == here(folder):
         return
-    known = {row[0] for row in db.execute("SELECT id FROM papers UNION SELECT paper_id FROM ledger")}
-    if theirs is None and not known:
-        return
+    if not fits(folder, theirs, {row[0] for row in db.execute(KNOWN)}):
+        raise stranger(folder, words)
+
+
+def fits(folder: Path, theirs: str | None, known: set[str]) -> bool:
+    """Whether a catalogue with this id and these papers may be that of the folder."""
+    ours = here(folder)
+    if ours is not None and theirs is not None:
+        return ours == theirs
     pdfs = {path.stem for path in (folder / "papers").glob("*.pdf")}
-    if (ours is not None and theirs is not None) or not pdfs or not pdfs <= known:
-        raise LibraryMismatchError(
-            f"The database at {words} belongs to another library than {folder}.",
-            "Each library needs a database or a schema of its own: correct SCHOLION_CATALOGUE or SCHOLION_LIBRARY.",
-        )
+    return (theirs is None and not known) or bool(pdfs and pdfs <= known)
+
+
+def stranger(folder: Path, words: str) -> LibraryMismatchError:
+    """What to say of a database that belongs to another folder."""
+    return LibraryMismatchError(
+        f"The database at {words} belongs to another library than {folder}.",
+        "Each library needs a database or a schema of its own: correct SCHOLION_CATALOGUE or SCHOLION_LIBRARY.",
+    )
 
 
 def tie(db: Connection, folder: Path, words: str) -> None:

@@ -12,7 +12,7 @@ import time
 from contextlib import closing
 from typing import TYPE_CHECKING, Any, Final
 
-from ingest import embedder_from, postgres
+from ingest import embedder_from, postgres, tie
 from ingest.folder import MOVED
 from ingest.schema import VERSION
 from ingest.trouble import REBUILD
@@ -43,6 +43,7 @@ _PAPERS: Final = (
 """What is asked of a catalogue, here or in Postgres."""
 _THERE: Final = "SELECT to_regclass('catalogue') IS NOT NULL"
 _VERSION: Final = "SELECT version FROM catalogue"
+_IDENTITY: Final = "SELECT value FROM facts WHERE name = 'identity'"
 _PENDING: Final = ("queued", "parsing", "embedding", "removing")
 
 
@@ -85,7 +86,7 @@ def folder_line(folder: Path) -> Line:
 def catalogue_lines(folder: Path, *, database: Address | None = None) -> list[Line]:
     """Whether library.db is intact, as far as SQLite's quick check says, or Postgres answers; and its version."""
     if database is not None:
-        return [catalogue_line(database), *_moved_lines(folder)]
+        return [_of_another(folder, database) or catalogue_line(database), *_moved_lines(folder)]
     file = folder / "library.db"
     pdfs = _n_pdfs(folder)
     if not file.exists() or not file.stat().st_size:
@@ -138,6 +139,18 @@ def catalogue_line(address: Address) -> Line:
     facts |= {"schema": version[0][0], "schema_known": VERSION}
     said = f"Postgres at {address.words} has the catalogue, of version {version[0][0]}."
     return Line(about="Catalogue", state="ok", said=said, facts=facts)
+
+
+def _of_another(folder: Path, database: Address) -> Line | None:
+    """A problem if the database belongs to another folder; None if not, or if it cannot be asked."""
+    try:
+        found, known = (asyncio.run(_fetched(database, query)) for query in (_IDENTITY, tie.KNOWN))
+    except Exception:  # noqa: BLE001 - the line about the catalogue says what is wrong
+        return None
+    if tie.fits(folder, found[0][0] if found else None, {row[0] for row in known}):
+        return None
+    said = tie.stranger(folder, database.words)
+    return Line(about="Catalogue", state="problem", said=said.message, todo=said.hint, facts={"postgres": True})
 
 
 def _moved_lines(folder: Path) -> list[Line]:

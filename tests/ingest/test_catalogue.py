@@ -577,6 +577,10 @@ def test_a_folder_and_its_database_belong_together(tmp_path, request) -> None:
     (another.library / "library.db").unlink()
     with open_library(settings) as library:
         one = add(library, 1)
+    for folder, state in ((settings.library, "ok"), (another.library, "problem"), (tmp_path / "new", "problem")):
+        (line,) = library_checks.catalogue_lines(folder, database=address)
+        assert line.state == state
+    assert "belongs to another library" in line.said
     for refused in (
         lambda: Library(another),
         lambda: moving.move(another.library, address, to="sqlite", tell=str),
