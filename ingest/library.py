@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from filelock import Timeout
 
-from ingest import database, files, folder, ledger, schema, tags
+from ingest import database, files, folder, ledger, schema, tags, tie
 from ingest.annotation import Annotation
 from ingest.errors import LibraryBusyError, LibraryMismatchError, StorageError, UnknownPaperError, UserFacingError
 from ingest.from_zotero import FromZotero
@@ -657,9 +657,8 @@ class Library:
     def _identity(self) -> str:
         """The same for one library in one place: a copy of the folder must not write into the original's collection."""
         with self._db as db:
-            db.execute("INSERT INTO facts VALUES ('identity', ?) ON CONFLICT DO NOTHING", (token_hex(16),))
-        value = self._db.execute("SELECT value FROM facts WHERE name = 'identity'").fetchone()[0]
-        return sha256(f"{value} {self.folder}".encode()).hexdigest()[:12]
+            db.execute(tie.ADD, (token_hex(16),))
+        return sha256(f"{tie.there(self._db)} {self.folder}".encode()).hexdigest()[:12]
 
     def _collection(self, embedder: str | None) -> str:
         return f"chunks-{sha256((embedder or '').encode()).hexdigest()[:12]}"

@@ -14,9 +14,10 @@ from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
+from secrets import token_hex
 from typing import TYPE_CHECKING, Any, Literal
 
-from ingest import files, schema, snapshot
+from ingest import files, schema, snapshot, tie
 from ingest.errors import LibraryBusyError, UserFacingError
 from ingest.folder import MOVED
 from ingest.postgres_database import TABLES, PostgresDatabase
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from ingest.connection import Connection
     from ingest.postgres import Address
 
+WAIT = 5.0
+"""Seconds that a file is waited for which another program has open."""
 BATCH = 200
 """Rows that are sent together."""
 FILE, FRESH = "library.db", "library.moving.db"
@@ -73,7 +76,11 @@ def move(place: Path, address: Address, *, to: Literal["postgres", "sqlite"], te
                 "Scholion is using this library, so nothing was moved.", "Close it, and move the library again."
             ) from None
         database.make_tables()
-        return _to_postgres(place, database, tell) if to == "postgres" else _to_file(place, database, tell)
+        if to == "sqlite":
+            tie.check(database.connection(), place, address.words)
+        return (
+            _to_postgres(place, database, address.words, tell) if to == "postgres" else _to_file(place, database, tell)
+        )
     finally:
         database.owner.release()
         database.close()
@@ -96,6 +103,7 @@ class Elsewhere:
         database = PostgresDatabase(self.address, self.place)
         try:
             with database.as_of_one_moment() as source:
+                tie.check(source, self.place, self.address.words)
                 _write(source, file, lambda _: None)
         finally:
             database.close()
@@ -109,21 +117,22 @@ class Elsewhere:
             database.close()
 
 
-def _to_postgres(place: Path, database: PostgresDatabase, tell: Callable[[str], None]) -> Moved:
+def _to_postgres(place: Path, database: PostgresDatabase, words: str, tell: Callable[[str], None]) -> Moved:
     file, target = place / FILE, database.connection()
     if not file.exists() or not file.stat().st_size:
         raise MoveError(f"There is no {FILE} in {place}, so there is nothing to move.")
-    with closing(sqlite3.connect(file, timeout=5)) as source:
+    with closing(sqlite3.connect(file, timeout=WAIT)) as source:
+        _in_one_file(source)  # before anything is copied: it is refused while another program has the file open
         with source:
             _upgrade(source, file)
+        occupied = target.execute("SELECT EXISTS (SELECT 1 FROM papers) OR EXISTS (SELECT 1 FROM ledger)").fetchone()[0]
+        if not occupied:
+            _name(place, source, target, words)
         source.execute("BEGIN IMMEDIATE")  # what is compared is what was copied, whoever else has the file open
         ours = digests(source)
         if digests(target) != ours:
-            if target.execute("SELECT EXISTS (SELECT 1 FROM papers) OR EXISTS (SELECT 1 FROM ledger)").fetchone()[0]:
-                raise MoveError(
-                    "The database has another library already, so nothing was moved.",
-                    "Name an empty database in SCHOLION_CATALOGUE.",
-                )
+            if occupied:
+                raise _occupied(source, target)
             with target:
                 for table in reversed(TABLES):
                     target.execute(f"DELETE FROM {table}")  # noqa: S608 our names
@@ -135,10 +144,49 @@ def _to_postgres(place: Path, database: PostgresDatabase, tell: Callable[[str], 
                     f"ANALYZE {', '.join(TABLES)}, words"
                 )  # until then, Postgres knows nothing of what is in its tables
         source.rollback()
-        source.execute("PRAGMA journal_mode=DELETE")  # the whole of it is in one file
+        _in_one_file(source)
     aside = place / MOVED.format(f"{datetime.now(UTC):%Y%m%d-%H%M%S}")
     files.put_in_place(file, aside)
     return Moved({table: n for table, (n, _) in ours.items()}, aside)
+
+
+def _in_one_file(source: sqlite3.Connection) -> None:
+    """Without a log beside it."""
+    try:
+        source.execute("PRAGMA journal_mode=DELETE")
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode & 0xFF not in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+            raise
+        raise MoveError(
+            f"Another program has {FILE} open, so the move was not finished.",
+            "Close that program, and move the library again.",
+        ) from None
+
+
+def _occupied(source: Connection, target: Connection) -> MoveError:
+    if tie.there(source) is not None and tie.there(source) == tie.there(target):
+        return MoveError(
+            f"An earlier move of this library was not finished, and {FILE} has changed since, so nothing was moved.",
+            "If it has all your papers, create an empty database, name that in SCHOLION_CATALOGUE, and move again.",
+        )
+    return MoveError(
+        "The database has another library already, so nothing was moved.",
+        "Name an empty database in SCHOLION_CATALOGUE.",
+    )
+
+
+def _name(place: Path, source: Connection, target: Connection, words: str) -> None:
+    """Give `library.db` the id that its folder and the database will keep."""
+    with source:
+        source.execute(tie.ADD, (tie.here(place) or token_hex(16),))
+    ours, theirs = tie.there(source), tie.there(target)
+    assert ours
+    if theirs not in (None, ours):
+        raise MoveError(
+            f"The database at {words} belongs to another library, so nothing was moved.",
+            "Name an empty database in SCHOLION_CATALOGUE.",
+        )
+    tie.write(place, ours)
 
 
 def _to_file(place: Path, database: PostgresDatabase, tell: Callable[[str], None]) -> Moved:
@@ -149,7 +197,7 @@ def _to_file(place: Path, database: PostgresDatabase, tell: Callable[[str], None
         source.execute(f"LOCK TABLE {', '.join(TABLES)} IN EXCLUSIVE MODE")
         ours = digests(source)
         if file.exists() and file.stat().st_size and _has_rows(file):
-            with closing(sqlite3.connect(file, timeout=5)) as target:
+            with closing(sqlite3.connect(file, timeout=WAIT)) as target:
                 theirs = digests(target)
             if theirs != ours:
                 raise MoveError(
@@ -174,7 +222,7 @@ def _has_rows(file: Path) -> bool:
 
 def _write(source: Connection, file: Path, tell: Callable[[str], None]) -> dict[str, tuple[int, str]]:
     """A new file with everything of the source; returns what is in it."""
-    with closing(sqlite3.connect(file, timeout=5)) as target:
+    with closing(sqlite3.connect(file, timeout=WAIT)) as target:
         with target:
             schema.brought_up_to_date(target)
             _copy(source, target, tell)

@@ -22,6 +22,7 @@ from ingest.bibtex import apply
 from ingest.chunk import chunk_paper
 from ingest.errors import (
     CancelledParseError,
+    CatalogueDatabaseError,
     NoTextError,
     PathError,
     PortfolioError,
@@ -483,22 +484,9 @@ class Ingest:
         if said is None:
             _log.error("adding %s failed", source.name, exc_info=error)
             said = UserFacingError(f"{source.name} could not be added ({type(error).__name__}).", "Try again.")
-        places = self._own_copies(known) if known else ()
-        if known and self._again and library.papers([known]):
-            library.ledger.set(known, "finished")  # it is there as it was before
-        elif known and library.ledger.is_finished(known):
-            pass  # another run has finished it meanwhile
-        elif known and isinstance(said, UnreadablePdfError):
-            library.quarantine(known)
-            library.ledger.set(known, "failed", file=source.name, reason=str(said))
-        elif known and isinstance(said, StorageError):
-            if source.path not in places:
-                with suppress(Exception):  # for the same reason; the next owner finishes or removes what is left then
-                    library.abandon(known)
-        elif known and isinstance(said, CancelledParseError) and source.path not in places:
-            library.discard(known)
-        elif known and library.kept_path(known).is_file():  # it is no fault of the file: `resume` carries on with it
-            library.ledger.set(known, "queued", file=source.name)
+        if known and not isinstance(said, CatalogueDatabaseError):  # which has the ledger too; `resume` carries on
+            with suppress(CatalogueDatabaseError):
+                self._settle(source, known, said)
         attached: tuple[str, ...] = ()
         if known and isinstance(said, PortfolioError):
             attached = attached_names(library.quarantine_path(known), max_mb=library.settings.max_file_mb)
@@ -510,6 +498,25 @@ class Ingest:
             error=str(said),
             attached=attached,
         )
+
+    def _settle(self, source: Source, known: str, said: UserFacingError) -> None:
+        """Leave the ledger and the folder as they should be after a failure; see `_failed`."""
+        library, places = self._library, self._own_copies(known)
+        if self._again and library.papers([known]):
+            library.ledger.set(known, "finished")  # it is there as it was before
+        elif library.ledger.is_finished(known):
+            pass  # another run has finished it meanwhile
+        elif isinstance(said, UnreadablePdfError):
+            library.quarantine(known)
+            library.ledger.set(known, "failed", file=source.name, reason=str(said))
+        elif isinstance(said, StorageError):
+            if source.path not in places:
+                with suppress(Exception):  # for the same reason; the next owner finishes or removes what is left then
+                    library.abandon(known)
+        elif isinstance(said, CancelledParseError) and source.path not in places:
+            library.discard(known)
+        elif library.kept_path(known).is_file():  # it is no fault of the file: `resume` carries on with it
+            library.ledger.set(known, "queued", file=source.name)
 
 
 class _Either(threading.Event):

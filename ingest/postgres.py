@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from ingest.errors import CatalogueDatabaseError, ChatDatabaseError, UserFacingError
-from ingest.trouble import causes
+from ingest.trouble import causes, disk_full
 
 SCHEMES = ("postgresql", "postgres")
 PORT = 5432
@@ -40,6 +40,16 @@ _SAID = {
     ),
 }
 """By the server's code, what is wrong and what to do."""
+_CATALOGUE_SAID = {
+    "53300": (
+        "The catalogue is in Postgres at {words}, which has no free connection.",
+        "Close other programs that use it, or raise its max_connections, and try again.",
+    ),
+    "3F000": (
+        "The catalogue is in Postgres at {words}, where the schema in search_path does not exist.",
+        "Create it there, or correct SCHOLION_CATALOGUE.",
+    ),
+}
 _BUSY = ("55P03", "40P01", "40001")
 _PASSING = ("08", "25006", "28", "53", "57")
 """Beginnings of codes of errors that end when somebody fixes the cause: no connection, full disk, shutting down."""
@@ -106,11 +116,12 @@ def parse(url: str, *, setting: str = "SCHOLION_CHATS") -> Address:
     return Address(url=url, host=host, port=port or PORT, database=database, setting=setting)
 
 
-async def connect(address: Address, **settings: str) -> Any:
+async def connect(address: Address, *, seconds: float | None = None, **settings: str) -> Any:
     """A connection, encrypted if the database is elsewhere and the address does not say otherwise.
 
     Args:
         address: where the database is.
+        seconds: longest wait for one statement, instead of `COMMAND_SECONDS`.
         settings: Postgres's, for this connection.
 
     Raises:
@@ -128,7 +139,7 @@ async def connect(address: Address, **settings: str) -> Any:
     return await asyncpg.connect(
         address.url,
         timeout=CONNECT_SECONDS,
-        command_timeout=COMMAND_SECONDS,
+        command_timeout=seconds or COMMAND_SECONDS,
         server_settings={"application_name": "scholion", "lock_timeout": f"{LOCK_SECONDS * 1000:.0f}"} | settings,
         **options,
     )
@@ -182,20 +193,40 @@ def in_words(error: Exception, address: Address) -> UserFacingError:
     return ChatDatabaseError(said.format(words=address.words, code=code), todo)
 
 
+def busy(address: Address) -> CatalogueDatabaseError:
+    """What to say where others keep the catalogue locked."""
+    return CatalogueDatabaseError(f"The catalogue is in Postgres at {address.words}, which is busy.", "Try again.")
+
+
+def not_stored(address: Address) -> CatalogueDatabaseError:
+    """What to say where the server has undone a transaction instead of storing it."""
+    return CatalogueDatabaseError(
+        f"The catalogue is in Postgres at {address.words}, which did not store the last change.", "Try again."
+    )
+
+
 def catalogue_in_words(error: Exception, address: Address) -> UserFacingError:
     """The same for the database with the catalogue."""
+    code = code_of(error)
     if isinstance(error, UserFacingError):
         return error
-    code, words = code_of(error), address.words
-    if code in _SAID:
-        return CatalogueDatabaseError(
-            f"The catalogue is in Postgres at {words}, which refuses what is asked (code {code}).",
-            "Correct SCHOLION_CATALOGUE: see docs/postgres.md for what it needs.",
-        )
-    if code is not None and not may_pass(error):
-        return CatalogueDatabaseError(
-            f"The catalogue is in Postgres at {words}, which reports error {code}.", "See the server's log."
-        )
-    return CatalogueDatabaseError(
-        f"The catalogue is in Postgres at {words}, which does not answer.", "Start it and try again."
-    )
+    if code == "53100":
+        return disk_full()
+    if code in _BUSY or code == "57014":
+        return busy(address)
+    if code in _CATALOGUE_SAID:
+        said, todo = _CATALOGUE_SAID[code]
+    elif code in _SAID:
+        said = "The catalogue is in Postgres at {words}, which refuses what is asked (code {code})."
+        todo = "Correct SCHOLION_CATALOGUE: see docs/postgres.md for what it needs."
+    elif code is None and isinstance(error, ValueError):  # its text may repeat the address
+        said = "The catalogue is in Postgres at {words}, and an option of that address is not valid."
+        todo = "Correct SCHOLION_CATALOGUE: see docs/postgres.md for what it needs."
+    elif code is None and isinstance(error, TimeoutError):
+        said = "The catalogue is in Postgres at {words}, which took too long."
+        todo = "See what else that server is doing, and try again."
+    elif code is None or code.startswith(("08", "57P")):
+        said, todo = "The catalogue is in Postgres at {words}, which does not answer.", START
+    else:
+        said, todo = "The catalogue is in Postgres at {words}, which reports error {code}.", "See the server's log."
+    return CatalogueDatabaseError(said.format(words=address.words, code=code), todo)

@@ -12,14 +12,14 @@ import json
 import re
 import threading
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Self
 
 from filelock import Timeout
 
-from ingest import folder, postgres, schema, snapshot
+from ingest import folder, postgres, schema, snapshot, tie
 from ingest.errors import CatalogueDatabaseError, LibraryMismatchError, UserFacingError
 from ingest.postgres_words import SCHEMA as WORDS
 from ingest.postgres_words import PostgresWords
@@ -33,6 +33,9 @@ if TYPE_CHECKING:
 
 MOST = 8
 """Connections of one process; further threads wait for one of them."""
+
+STATEMENT_SECONDS = 3600.0
+"""Longest wait for one statement: some change a whole table, on a server on this machine."""
 
 GRACE = 2.0
 """Seconds that Postgres is given to see that the last owner's process has ended."""
@@ -53,8 +56,15 @@ _PLACES = re.compile(
     re.VERBOSE,
 )
 _WRITES = re.compile(r"\s*(INSERT|UPDATE|DELETE|LOCK|TRUNCATE)\b")
-_LOCK = "(8422, hashtext(current_schema()))"
-"""The key of the locks on a catalogue; a database may have several, each in a schema of its own."""
+_LOCK = "(8422, hashtext(coalesce(current_schema(), '')))"
+"""The key of the owner's lock on a catalogue; a database may have several, each in a schema of its own."""
+_UPGRADE, _WRITE = _LOCK.replace("8422", "8423"), _LOCK.replace("8422", "8424")
+
+WAIT = 30
+"""Seconds that a writer waits for another one, as with SQLite."""
+
+BEGIN = f"BEGIN; SET LOCAL lock_timeout = '{WAIT}s'; SELECT pg_advisory_xact_lock{_WRITE}"
+"""What begins a transaction that writes: there is one at a time, as in SQLite, for which the catalogue was written."""
 
 _OWN = f"""
 CREATE TABLE catalogue (version integer NOT NULL, changed int8 NOT NULL);
@@ -137,11 +147,28 @@ class Pool:
 
     def __init__(self, address: Address) -> None:
         self.address = address
-        self._guard = threading.Lock()
+        self._guard = threading.RLock()  # a connection that is collected meanwhile ends in the same thread
         self._free = threading.BoundedSemaphore(MOST)
         self._idle: list[Any] = []
         self._all: list[Any] = []
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._ends = 0
+        """How often it was closed."""
+        self._writing = threading.Lock()
+        """Of the thread whose turn it is, so that those who wait for it keep no connection from readers."""
+
+    def take_turn(self) -> None:
+        """Wait until no other thread of this process writes; `end_turn` is for any thread to call.
+
+        Raises:
+            CatalogueDatabaseError: one has written for too long.
+        """
+        if not self._writing.acquire(timeout=WAIT):
+            raise postgres.busy(self.address)
+
+    def end_turn(self) -> None:
+        """Let the next one write."""
+        self._writing.release()
 
     def run(self, work: Coroutine[Any, Any, Any]) -> Any:
         """Wait for what runs in the thread of the connections.
@@ -164,11 +191,15 @@ class Pool:
 
     def connect(self) -> Any:
         """A new connection."""
+        ends = self._ends
         try:
-            made = self.run(postgres.connect(self.address, jit="off"))  # it takes longer than our statements
-        except Exception as error:
-            raise error from None  # the driver may repeat a part of the address
+            # without JIT, which takes longer than our statements
+            made = self.run(postgres.connect(self.address, seconds=STATEMENT_SECONDS, jit="off"))
+        except Exception as error:  # noqa: BLE001 - whatever the driver raises; it may repeat a part of the address
+            raise postgres.catalogue_in_words(error, self.address) from None
         with self._guard:
+            if self._ends != ends:  # the thread that it was made in is gone
+                raise postgres.catalogue_in_words(ConnectionAbortedError(), self.address)
             self._all = [one for one in self._all if not one.is_closed()] + [made]
         return made
 
@@ -205,6 +236,7 @@ class Pool:
         """End all connections and the thread."""
         with self._guard:
             loop, self._loop = self._loop, None
+            self._ends += 1
             connections, self._all, self._idle = self._all, [], []
         if loop is not None:
             asyncio.run_coroutine_threadsafe(_end(connections), loop).result()
@@ -219,7 +251,10 @@ class Pool:
 async def _end(connections: list[Any]) -> None:
     for connection in connections:
         connection.terminate()
-    await asyncio.sleep(0)
+    waiting = asyncio.all_tasks() - {asyncio.current_task()}  # for a connection, say
+    for task in waiting:
+        task.cancel()
+    await asyncio.gather(*waiting, return_exceptions=True)
 
 
 class PostgresConnection:
@@ -228,6 +263,7 @@ class PostgresConnection:
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
         self._held: Any = None
+        self._writes = False
 
     @property
     def in_transaction(self) -> bool:
@@ -252,10 +288,23 @@ class PostgresConnection:
             self._pool.run(connection.executemany(statement.sql, rows))
         return Rows(rowcount=len(rows))
 
-    def begin(self, how: str = "BEGIN") -> None:
+    def begin(self, how: str = BEGIN) -> None:
         """Begin a transaction."""
-        self._held = self._pool.borrow()
-        self._pool.run(self._held.execute(how))
+        writes = how == BEGIN
+        if writes:
+            self._pool.take_turn()
+        try:
+            held = self._pool.borrow()
+            try:
+                self._pool.run(held.execute(how))
+            except BaseException:
+                self._pool.drop(held)
+                raise
+        except BaseException:
+            if writes:
+                self._pool.end_turn()
+            raise
+        self._held, self._writes = held, writes
 
     def commit(self) -> None:
         """Store what was written."""
@@ -277,6 +326,12 @@ class PostgresConnection:
         """The thread has ended in the middle of a transaction."""
         if self._held is not None:
             self._pool.drop(self._held)
+            self._end_turn()
+
+    def _end_turn(self) -> None:
+        writes, self._writes = self._writes, False
+        if writes:
+            self._pool.end_turn()
 
     @contextmanager
     def _connection(self, *, begin: bool) -> Iterator[Any]:
@@ -299,11 +354,16 @@ class PostgresConnection:
             return
         try:
             if how == "COMMIT" or not held.is_closed():
-                self._pool.run(held.execute(how))
+                said = self._pool.run(held.execute(how))
+                if said != how:  # a statement had failed
+                    raise postgres.not_stored(self._pool.address)  # noqa: TRY301 as any other end
         except BaseException:
             self._pool.drop(held)
             raise
-        self._pool.give_back(held)
+        else:
+            self._pool.give_back(held)
+        finally:
+            self._end_turn()
 
 
 class Owner:
@@ -348,8 +408,9 @@ class Owner:
         connection, self._connection = self._connection, None
         try:
             if connection is not None and not connection.is_closed():
-                # at once, which the end of a connection is not
-                self._pool.run(connection.fetchval(f"SELECT pg_advisory_unlock{_LOCK}"))
+                # at once, which the end of a connection is not; that ends the lock too
+                with suppress(Exception):
+                    self._pool.run(connection.fetchval(f"SELECT pg_advisory_unlock{_LOCK}"))
         finally:
             self._pool.close()
             self._file.release(force=True)
@@ -383,6 +444,7 @@ class PostgresDatabase:
                     f"{papers} has PDFs, but the database at {words} has no papers.",
                     "See that SCHOLION_CATALOGUE names the database of this library.",
                 )
+        tie.tie(self.connection(), self._folder, self._pool.address.words)
 
     def make_tables(self) -> None:
         """Create the tables, or upgrade them; all or nothing."""
@@ -399,7 +461,7 @@ class PostgresDatabase:
             )
         if there != schema.VERSION:
             with self._pool_transaction() as connection:
-                self._pool.run(connection.execute(f"SELECT pg_advisory_xact_lock{_LOCK.replace('8422', '8423')}"))
+                self._pool.run(connection.execute(f"SELECT pg_advisory_xact_lock{_UPGRADE}"))
                 there = self._pool.run(connection.fetchval(_VERSION)) if self._has_tables(connection) else None
                 for script in self._scripts(there):
                     self._pool.run(connection.execute(script))
@@ -433,7 +495,7 @@ class PostgresDatabase:
         return PostgresWords(self.connection, n_chunks_of=n_chunks_of)
 
     def clear(self) -> None:
-        """Postgres clears the bytes of removed rows when it vacuums."""
+        """Postgres overwrites the bytes of removed rows when it uses their space again."""
 
     def close(self) -> None:
         """See `ingest.database.Database.close`."""

@@ -76,7 +76,7 @@ class PostgresWords(WordIndex):
         self.forget()
 
     def clear(self) -> None:
-        """The words went with their chunks; Postgres clears their bytes when it vacuums."""
+        """The words went with their chunks; Postgres overwrites their bytes when it uses the space again."""
 
     def _is_whole(self) -> bool:
         same = f"SELECT count(*) FROM {_SAID} JOIN words w USING (row) WHERE w.lexemes = said.lexemes::tsvector"  # noqa: S608 constant text

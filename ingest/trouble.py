@@ -59,6 +59,11 @@ _OS_ERROR = re.compile(r"\(os error (\d+)\)")
 """The same with the system's error number, from the parts of Chroma that write files."""
 
 
+def disk_full() -> StorageError:
+    """What to say of a full disk."""
+    return StorageError(*_FULL)
+
+
 def in_words(error: BaseException) -> UserFacingError | None:
     """What happened and what to do, if the disk or a database is to blame; None for any other error."""
     if isinstance(error, UserFacingError):

@@ -12,7 +12,8 @@ import time
 from contextlib import closing
 from typing import TYPE_CHECKING, Any, Final
 
-from ingest import embedder_from, postgres
+from ingest import embedder_from, postgres, tie
+from ingest.folder import MOVED
 from ingest.schema import VERSION
 from ingest.trouble import REBUILD
 from rag.health import faults
@@ -42,6 +43,7 @@ _PAPERS: Final = (
 """What is asked of a catalogue, here or in Postgres."""
 _THERE: Final = "SELECT to_regclass('catalogue') IS NOT NULL"
 _VERSION: Final = "SELECT version FROM catalogue"
+_IDENTITY: Final = "SELECT value FROM facts WHERE name = 'identity'"
 _PENDING: Final = ("queued", "parsing", "embedding", "removing")
 
 
@@ -84,11 +86,15 @@ def folder_line(folder: Path) -> Line:
 def catalogue_lines(folder: Path, *, database: Address | None = None) -> list[Line]:
     """Whether library.db is intact, as far as SQLite's quick check says, or Postgres answers; and its version."""
     if database is not None:
-        return [catalogue_line(database)]
+        return [_of_another(folder, database) or catalogue_line(database), *_moved_lines(folder)]
     file = folder / "library.db"
     pdfs = _n_pdfs(folder)
     if not file.exists() or not file.stat().st_size:
         facts: dict[str, Any] = {"there": file.exists(), "pdfs": pdfs}
+        if list(folder.glob(MOVED.format("*"))):
+            said = "The catalogue was moved to Postgres, but SCHOLION_CATALOGUE is not set."
+            todo = "Set SCHOLION_CATALOGUE to the address of that database (docs/postgres.md)."
+            return [Line(about="Catalogue", state="problem", said=said, todo=todo, facts=facts)]
         if pdfs:
             said = f"library.db is {'empty' if file.exists() else 'gone'}, but {counted(pdfs, 'PDF')} are in papers/."
             return [Line(about="Catalogue", state="problem", said=said, todo=REBUILD, facts=facts)]
@@ -133,6 +139,27 @@ def catalogue_line(address: Address) -> Line:
     facts |= {"schema": version[0][0], "schema_known": VERSION}
     said = f"Postgres at {address.words} has the catalogue, of version {version[0][0]}."
     return Line(about="Catalogue", state="ok", said=said, facts=facts)
+
+
+def _of_another(folder: Path, database: Address) -> Line | None:
+    """A problem if the database belongs to another folder; None if not, or if it cannot be asked."""
+    try:
+        found, known = (asyncio.run(_fetched(database, query)) for query in (_IDENTITY, tie.KNOWN))
+    except Exception:  # noqa: BLE001 - the line about the catalogue says what is wrong
+        return None
+    if tie.fits(folder, found[0][0] if found else None, {row[0] for row in known}):
+        return None
+    said = tie.stranger(folder, database.words)
+    return Line(about="Catalogue", state="problem", said=said.message, todo=said.hint, facts={"postgres": True})
+
+
+def _moved_lines(folder: Path) -> list[Line]:
+    """The files that moves to Postgres have left: papers that are removed later stay in them."""
+    lines = []
+    for name in sorted(path.name for path in folder.glob(MOVED.format("*"))):
+        said = f"{name} still has all papers as they were when the catalogue was moved, also those removed since."
+        lines.append(Line(about="Old catalogue", state="note", said=said, todo="Delete it if all is well."))
+    return lines
 
 
 def paper_lines(folder: Path, *, embedder: str | None, database: Address | None = None) -> list[Line]:

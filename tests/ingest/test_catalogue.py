@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shutil
+import socket
 import sqlite3
 import threading
-from contextlib import closing
+import traceback
+from contextlib import closing, suppress
 from dataclasses import asdict
 from hashlib import sha256
 
@@ -14,17 +17,19 @@ import pytest
 
 from catalogue_places import new_schema, settings_in
 from fake_embedder import HashEmbedder
-from ingest import IngestSettings, Library, open_library, schema
+from ingest import IngestSettings, Library, open_library, postgres, schema
 from ingest.annotation import Annotation
 from ingest.errors import (
     CatalogueDatabaseError,
     LibraryBusyError,
     LibraryMismatchError,
+    StorageError,
     UnknownPaperError,
     UserFacingError,
 )
 from ingest.paper import Chunk, Page, Paper, ParsedPaper
-from ingest.postgres_database import MOST
+from ingest.pipeline import Ingest, Source
+from ingest.postgres_database import MOST, Owner, Pool
 from ingest.repair import rebuild, verify
 from ingest.word_index import rarity
 from rag.health import library_checks
@@ -224,6 +229,56 @@ def test_threads_read_while_one_writes(settings, place) -> None:
         assert len(library.papers()) == 6
 
 
+def test_writers_take_turns_and_readers_do_not_wait_for_them(settings, place) -> None:
+    done = threading.Event()
+    with open_library(settings) as library:
+        one, two = add(library, 1), add(library, 2)
+
+        def describe() -> None:
+            library.describe(two, title="By the other")
+            done.set()
+
+        others = [threading.Thread(target=describe) for _ in range(MOST + 1)]
+        with library._db as db:
+            db.execute("UPDATE papers SET title = 'Mine' WHERE id = ?", (one,))
+            for other in others:
+                other.start()
+            assert not done.wait(0.5), "another row, and yet not its turn"
+            assert db.execute("SELECT title FROM papers WHERE id = ?", (two,)).fetchone() == ("Paper 2",)
+            seen: list[str] = []
+            reader = threading.Thread(target=lambda: seen.append(library.paper(two).title))
+            reader.start()
+            reader.join(5)
+            assert seen == ["Paper 2"]
+            if place == "postgres":
+                with library._database.as_of_one_moment() as moment:
+                    assert moment.execute("SELECT title FROM papers WHERE id = ?", (one,)).fetchone() == ("Paper 1",)
+        for other in others:
+            other.join()
+        assert [library.paper(name).title for name in (one, two)] == ["Mine", "By the other"]
+    if place == "postgres":
+        assert not library._database._pool._writing.locked()
+
+
+def test_a_writer_waits_for_one_of_another_process(tmp_path, request) -> None:
+    settings = settings_in("postgres", tmp_path / "library", request)
+    with open_library(settings) as library, open_library(settings) as other:
+        one, written = add(library, 1), threading.Event()
+
+        def write() -> None:
+            with other._db as db:
+                db.execute("INSERT INTO facts VALUES ('look', 'x')")
+            written.set()
+
+        thread = threading.Thread(target=write)
+        with library._db as db:
+            db.execute("UPDATE papers SET title = 'Mine' WHERE id = ?", (one,))
+            thread.start()
+            assert not written.wait(0.5)
+        thread.join()
+        assert written.is_set()
+
+
 def test_vectors_of_another_embedder_are_swapped_in(settings) -> None:
     with open_library(settings) as library:
         one = add(library, 1)
@@ -322,6 +377,149 @@ def test_words_that_mean_something_to_postgres_are_only_words(tmp_path, request)
 # -- around it ---------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize(
+    ("code", "kind", "said"),
+    [
+        ("53100", StorageError, "The disk is full."),
+        ("55P03", CatalogueDatabaseError, "is busy"),
+        ("40P01", CatalogueDatabaseError, "is busy"),
+        ("57014", CatalogueDatabaseError, "is busy"),
+        ("53300", CatalogueDatabaseError, "no free connection"),
+        ("3F000", CatalogueDatabaseError, "schema in search_path does not exist"),
+        ("53200", CatalogueDatabaseError, "reports error 53200"),
+        ("57P03", CatalogueDatabaseError, "does not answer"),
+    ],
+)
+def test_each_error_of_the_server_has_its_sentence(tmp_path, request, code, kind, said) -> None:
+    with open_library(settings_in("postgres", tmp_path / "library", request)) as library:
+        raising = f"DO $$ BEGIN RAISE 'told' USING ERRCODE = '{code}'; END $$"
+        with pytest.raises(kind, match=said) as told:
+            library._db.execute(raising)
+        assert type(told.value) is kind
+
+
+def test_only_a_server_that_cannot_be_reached_does_not_answer(tmp_path) -> None:
+    address = IngestSettings(library=tmp_path, catalogue="postgresql://u@127.0.0.1:1/d").catalogue_database
+    assert "took too long" in postgres.catalogue_in_words(TimeoutError(), address).message
+    assert "does not answer" in library_checks.catalogue_line(address).said
+
+
+def test_a_statement_over_a_whole_table_may_take_its_time(tmp_path, request, monkeypatch) -> None:
+    monkeypatch.setattr(postgres, "COMMAND_SECONDS", 0.3)
+    with open_library(settings_in("postgres", tmp_path / "library", request)) as library:
+        assert library._db.execute("SELECT 1 FROM pg_sleep(0.5)").fetchone() == (1,)
+
+
+def test_an_option_of_the_address_that_is_not_valid_is_told_without_it(tmp_path, postgres_server) -> None:
+    url = postgres_server.url("postgres") + "?sslmode=bogus"
+    settings = IngestSettings(library=tmp_path / "library", catalogue=url)
+    with pytest.raises(CatalogueDatabaseError, match="an option of that address is not valid") as told:
+        Library(settings)
+    assert "bogus" not in "".join(traceback.format_exception(told.value))
+    assert "not valid" in library_checks.catalogue_line(settings.catalogue_database).said
+
+
+def test_a_pool_that_is_closed_keeps_nobody_waiting_for_a_connection(tmp_path) -> None:
+    said: list[Exception] = []
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"postgresql://u@127.0.0.1:{silent.getsockname()[1]}/d"
+        pool = Pool(IngestSettings(library=tmp_path, catalogue=url).catalogue_database)
+
+        def connect() -> None:
+            try:
+                pool.connect()
+            except UserFacingError as error:
+                said.append(error)
+
+        thread = threading.Thread(target=connect, daemon=True)
+        thread.start()
+        silent.accept()
+        pool.close()
+        thread.join(3)
+    assert [type(error) for error in said] == [CatalogueDatabaseError]
+
+
+def test_a_connection_that_was_made_while_the_pool_was_closed_is_not_used(tmp_path, request, monkeypatch) -> None:
+    pool, run = Pool(settings_in("postgres", tmp_path, request).catalogue_database), Pool.run
+
+    def closed_meanwhile(self, work):
+        made = run(self, work)
+        self.close()
+        return made
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Pool, "run", closed_meanwhile)
+        with pytest.raises(CatalogueDatabaseError, match="does not answer"):
+            pool.borrow()
+    connection = pool.borrow()
+    assert pool.run(connection.fetchval("SELECT 1")) == 1
+    pool.give_back(connection)
+    pool.close()
+
+
+def no_answer(pool: Pool, work) -> None:
+    """In place of `Pool.run`."""
+    work.close()
+    raise postgres.busy(pool.address)
+
+
+def test_an_owner_whose_server_is_gone_gives_up_the_folder_all_the_same(tmp_path, request, monkeypatch) -> None:
+    address = settings_in("postgres", tmp_path, request).catalogue_database
+    owner = Owner(tmp_path, address)
+    owner.acquire(timeout=0)
+    with monkeypatch.context() as patch:
+        patch.setattr(Pool, "run", no_answer)
+        owner.release()
+    assert not owner.is_locked
+    owner.acquire(timeout=0)
+    owner.release()
+
+
+def test_a_change_that_the_server_has_undone_is_told(tmp_path, request) -> None:
+    with open_library(settings_in("postgres", tmp_path / "library", request)) as library:
+        one = add(library, 1)
+
+        def write() -> None:
+            with library._db as db:
+                db.execute("UPDATE papers SET title = 'Lost'")
+                with suppress(UserFacingError):
+                    db.execute("INSERT INTO tags VALUES ('nobody', 'x')")
+
+        with pytest.raises(CatalogueDatabaseError, match="did not store"):
+            write()
+        library.describe(one, title="Kept")
+        assert library.paper(one).title == "Kept"
+
+
+def test_a_file_that_the_server_prevents_is_reported_without_the_ledger(tmp_path, request, monkeypatch) -> None:
+    with open_library(settings_in("postgres", tmp_path / "library", request)) as library:
+        (tmp_path / "a.pdf").write_bytes(pdf(1))
+
+        def keep(*_: object) -> None:
+            monkeypatch.setattr(Pool, "run", no_answer)
+            raise postgres.busy(library._database._pool.address)
+
+        monkeypatch.setattr(library, "keep", keep)
+        (report,) = Ingest(library=library, embedder=HashEmbedder()).run([Source(tmp_path / "a.pdf", "a.pdf")])
+        monkeypatch.undo()
+        assert report.status == "failed"
+        assert "is busy" in report.error
+
+
+def test_a_schema_that_does_not_exist_is_told(tmp_path, postgres_server) -> None:
+    from ingest import moving
+
+    url = f"{postgres_server.url('postgres')}?search_path=nowhere"
+    settings = IngestSettings(library=tmp_path / "library", catalogue=url)
+    filled(settings.model_copy(update={"catalogue": None}))
+    for refused in (
+        lambda: Library(settings),
+        lambda: moving.move(settings.library, settings.catalogue_database, to="postgres", tell=str),
+    ):
+        with pytest.raises(CatalogueDatabaseError, match="schema in search_path does not exist"):
+            refused()
+
+
 def test_a_server_that_is_restarted_is_found_again(tmp_path, postgres_server, request) -> None:
     settings = settings_in("postgres", tmp_path / "library", request)
     with open_library(settings) as library:
@@ -355,11 +553,50 @@ def test_another_copy_of_the_folder_does_not_write_to_the_same_database(tmp_path
     settings = settings_in("postgres", tmp_path / "library", request)
     with open_library(settings) as library:
         add(library, 1)
+        shutil.copytree(tmp_path / "library", tmp_path / "copy")
         with open_library(settings.model_copy(update={"library": tmp_path / "copy"})) as other:
             with pytest.raises(LibraryBusyError, match="in use"):
                 other.own()
             library.close()
             other.own()
+
+
+def test_a_folder_and_its_database_belong_together(tmp_path, request) -> None:
+    from ingest import moving
+
+    settings = settings_in("postgres", tmp_path / "library", request)
+    address = settings.catalogue_database
+    another = settings.model_copy(update={"library": tmp_path / "another"})
+    Library(settings).close()
+    with pytest.raises(LibraryMismatchError, match="belongs to another library"):
+        Library(another)  # before the first paper
+    with open_library(another.model_copy(update={"catalogue": None})) as library:
+        add(library, 7)
+    with pytest.raises(UserFacingError, match="belongs to another library"):
+        moving.move(another.library, address, to="postgres", tell=str)
+    (another.library / "library.db").unlink()
+    with open_library(settings) as library:
+        one = add(library, 1)
+    for folder, state in ((settings.library, "ok"), (another.library, "problem"), (tmp_path / "new", "problem")):
+        (line,) = library_checks.catalogue_lines(folder, database=address)
+        assert line.state == state
+    assert "belongs to another library" in line.said
+    for refused in (
+        lambda: Library(another),
+        lambda: moving.move(another.library, address, to="sqlite", tell=str),
+        lambda: moving.Elsewhere(address, another.library).copy_to(tmp_path / "copy.db"),
+    ):
+        with pytest.raises(LibraryMismatchError, match="belongs to another library"):
+            refused()
+    assert len(list((another.library / "papers").glob("*.pdf"))) == 1
+    settings.library.rename(tmp_path / "renamed")
+    renamed = settings.model_copy(update={"library": tmp_path / "renamed"})
+    with open_library(renamed) as library:
+        assert library.paper(one).id == one
+    (renamed.library / "library.id").unlink()  # its PDFs tell
+    with open_library(renamed) as library:
+        assert verify(library) == []
+    assert (renamed.library / "library.id").stat().st_mode & 0o077 == 0
 
 
 def test_health_and_a_backup_know_a_catalogue_in_postgres(tmp_path, request, monkeypatch, capsys) -> None:
@@ -372,6 +609,7 @@ def test_health_and_a_backup_know_a_catalogue_in_postgres(tmp_path, request, mon
         one = add(library, 1)
         library.tag([one], "thesis")
         before = everything(library)
+        (settings.library / "library.moved-20261130-120000.db").write_bytes(b"with removed papers")
         lines = {
             check.about: check.look()
             for check in library_checks.checks(settings.library, embedder=None, catalogue=settings.catalogue_database)
@@ -382,8 +620,10 @@ def test_health_and_a_backup_know_a_catalogue_in_postgres(tmp_path, request, mon
         assert main(["backup", str(tmp_path / "b.zip")]) == 0
         assert "has 1 paper and 0 chats" in capsys.readouterr().out
     assert lines["Catalogue"][0].said.endswith("has the catalogue, of version 6.")
+    assert lines["Catalogue"][1].said.startswith("library.moved-20261130-120000.db still has")
     assert lines["Papers"][0].said == f"1 paper with {len(TEXTS)} passages."
     restore(tmp_path / "b.zip", tmp_path / "new")
+    assert not list((tmp_path / "new").glob("library.moved-*"))
     with open_library(settings.model_copy(update={"library": tmp_path / "new", "catalogue": None})) as library:
         assert everything(library) == before
         assert verify(library) == []
@@ -514,6 +754,9 @@ def test_a_move_that_is_cut_off_loses_nothing_and_is_completed_by_the_next(
     address, real = there.catalogue_database, files.put_in_place
 
     def cut_off(*arguments):
+        if arguments[-1] == here.library / "library.id":
+            real(*arguments)
+            return
         if cut == "after":
             real(*arguments)
         raise KeyboardInterrupt
@@ -559,3 +802,44 @@ def test_a_move_changes_nothing_where_another_library_is_or_somebody_is_at_work(
     file.unlink()
     with open_library(there) as library:
         assert everything(library) == before
+
+
+def test_a_move_is_refused_before_it_begins_while_another_program_has_the_file_open(
+    here_and_there, monkeypatch
+) -> None:
+    from ingest import files, moving
+
+    here, there = here_and_there
+    before = filled(here)
+    monkeypatch.setattr(moving, "WAIT", 0.1)
+
+    def move():
+        return moving.move(here.library, there.catalogue_database, to="postgres", tell=str)
+
+    with closing(sqlite3.connect(here.library / "library.db")) as reader:
+        reader.execute("BEGIN")
+        reader.execute("SELECT count(*) FROM papers").fetchone()
+        with pytest.raises(moving.MoveError, match="Close that program"):
+            move()
+    target = there.catalogue.get_secret_value()
+    assert asyncio.run(ask(target, "SELECT count(*) FROM papers")) == 0
+    monkeypatch.setattr(files, "put_in_place", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+    (here.library / "library.id").write_text(f"{'a' * 32}\n")  # so that the interrupt comes with the file itself
+    with pytest.raises(KeyboardInterrupt):
+        move()
+    monkeypatch.undo()
+    with open_library(here) as library:
+        assert everything(library) == before
+        add(library, 8)
+    with pytest.raises(moving.MoveError, match="earlier move of this library was not finished"):
+        move()
+
+
+async def ask(url: str, sql: str):
+    import asyncpg
+
+    connection = await asyncpg.connect(url)
+    try:
+        return await connection.fetchval(sql)
+    finally:
+        await connection.close()

@@ -21,6 +21,7 @@ _NOT_KEPT = re.compile(
     r"|incoming"  # uploads that are still arriving
     r"|owner\.json|.*\.lock"  # which process uses the library now
     r"|(chats|library)\.moving\.db(-journal)?"
+    r"|(chats|library)\.moved-.*\.db"  # as they were before a move, with what was removed since
     rf"|({'|'.join(map(re.escape, DATABASES))})-(wal|shm|journal)"
 )
 _HIDDEN = re.compile(r"\..*")

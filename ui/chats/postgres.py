@@ -98,7 +98,7 @@ class PostgresHistory(ChatHistory):
         return LOCKED if postgres.is_busy(error) else BLOCKED if postgres.may_pass(error) else None
 
     async def _forget(self) -> None:
-        """Deleted rows are gone for every reader; the server clears their bytes when it vacuums."""
+        """Deleted rows are gone for every reader; the server overwrites their bytes when it uses the space again."""
 
 
 async def prepare(address: Address, *, connect: Callable[[], Awaitable[Any]] | None = None) -> None:

@@ -279,6 +279,15 @@ def test_a_damaged_a_lost_and_a_newer_catalogue_are_problems(catalogue) -> None:
     assert "gone" in library_checks.catalogue_lines(catalogue)[0].said
 
 
+def test_a_catalogue_that_was_moved_is_not_to_be_rebuilt(folder) -> None:
+    (folder / "papers").mkdir(exist_ok=True)
+    (folder / "papers" / "0123456789abcdef.pdf").touch()
+    (folder / "library.moved-20261130-120000.db").write_bytes(b"as it was")
+    (line,) = library_checks.catalogue_lines(folder)
+    assert (line.state, "moved to Postgres" in line.said) == ("problem", True)
+    assert line.todo.startswith("Set SCHOLION_CATALOGUE")
+
+
 def test_what_is_missing_pending_or_failed_is_counted(library, embedder, tmp_path) -> None:
     from ingest import ingest_pdf
     from pdfs import column, write_pdf
