@@ -92,18 +92,23 @@ document.addEventListener('keydown', (event) => {
 
 // What opened the side panel has the focus again when it is closed. The page draws it anew, more than once, and on a
 // busy machine late; whoever presses something else in the meantime has left it.
-let opener = null, waiting = 0;
-const likeIt = (part) => [...document.querySelectorAll(part.id ? `#${CSS.escape(part.id)}` : `a[href="${part.getAttribute('href')}"]`)];
+let opener = null, returning = 0;
+const kindOf = (part) => part.closest('[data-step-type]')?.dataset.stepType; // folded passages, which come and go, have the same links
+const likeIt = (part) => [...document.querySelectorAll(part.id ? `#${CSS.escape(part.id)}` : `a[href="${part.getAttribute('href')}"]`)]
+  .filter((other) => kindOf(other) === opener.kind);
 const giveBack = (tries) => {
   const free = document.activeElement === document.body && !document.getElementById('side-view-title');
   if (free && opener) likeIt(opener.part)[opener.place]?.focus();
-  waiting = tries ? setTimeout(giveBack, 50, tries - 1) : 0;
+  returning = tries ? setTimeout(giveBack, 50, tries - 1) : 0;
 };
-for (const kind of ['keydown', 'pointerdown']) document.addEventListener(kind, () => clearTimeout(waiting), true);
+for (const kind of ['keydown', 'pointerdown']) document.addEventListener(kind, () => clearTimeout(returning), true);
 document.addEventListener('click', ({ target }) => {
   const opens = target.closest?.('a[href^="/cite/"], [id^="command-"]');
-  if (opens) opener = { part: opens, place: likeIt(opens).indexOf(opens) };
-  else if (target.closest?.('#side-view-title button')) giveBack(opener ? 200 : 0);
+  if (opens) {
+    opener = { part: opens, kind: kindOf(opens) };
+    opener.place = likeIt(opens).indexOf(opens);
+  }
+  if (target.closest?.('#side-view-title button')) giveBack(opener ? 200 : 0);
 }, true);
 
 // Enter in a dialog with one field, such as *Rename*, presses its main button.
