@@ -82,7 +82,7 @@ def test_nothing_that_a_terminal_obeys_is_printed(filled, tmp_path, monkeypatch,
         file="a.pdf", status="added", paper_id=filled, title="T", pages=1, chunks=1, seconds=0.1,
         notes=["A note\x1b[2J."], like="“Title\x1b[2J” (a\u202e.pdf)",
     )  # fmt: skip
-    monkeypatch.setattr("ingest.__main__.Ingest.run", lambda *_: iter([report]))
+    monkeypatch.setattr("ingest.__main__.Ingest.run", lambda *_: (one for one in [report]))
     assert ingest(["add", str(tmp_path / "a.pdf")]) == 0
     assert ingest(["tag", "a\x1b[2Jtag", filled]) == 0
     assert ingest(["tag", "tag", "no\x1b[2Jid"]) == 1
