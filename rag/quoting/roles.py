@@ -161,9 +161,9 @@ def telling_sentences(passages: Sequence[Passage], *, n: int, question: str = ""
 
 def _of_one(passages: Sequence[Passage], n: int, *, results_only: bool) -> list[str]:
     ends = [p for p in passages if p.chunk.section and _CONCLUSION.match(p.chunk.section)][:1]
-    begins = [p for p in passages[:2] if p not in ends] or list(passages[:1])
+    begins = [p for p in passages[:2] if p.chunk.section == passages[0].chunk.section]
     told = _of_abstract(begins) + [sentence for p in ends for sentence in told_in(p.chunk.text, title=p.paper.title)]
-    if not any(sentence.role == "result" for sentence in told):
+    if len(told) < n:  # an abstract without results still says more than a result from somewhere in the text
         told = [sentence for p in passages for sentence in told_in(p.chunk.text, title=p.paper.title)]
     told = told or _as_it_is(passages)
     results = [sentence for sentence in told if sentence.role == "result"]

@@ -101,6 +101,13 @@ def test_a_paper_without_results_is_told_by_its_aim_and_what_follows() -> None:
     assert telling_sentences([], n=3) == []
 
 
+def test_an_abstract_without_results_is_not_left_for_a_result_from_the_text() -> None:
+    abstract = f"{AIM} {METHOD} {BACKGROUND}"
+    text = "QLoRA stores the weights in four bits, and 0.78 % of them are trained, which is lower than before."
+    sample = [passage(1, abstract, section="Abstract"), passage(2, text, section="3.2 Memory")]
+    assert telling_sentences(sample, n=3) == [AIM, METHOD, BACKGROUND]
+
+
 def test_text_without_sentences_gives_its_beginning() -> None:
     slides = "基于大型语言模型的论文检索" * 60
     (told,) = telling_sentences([passage(1, slides)], n=1)
