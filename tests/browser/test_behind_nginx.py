@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import os
-import re
-import shutil
 import socket
 import ssl
 import subprocess
 import sys
-from pathlib import Path
 
 import httpx
 import pytest
@@ -18,89 +15,28 @@ from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
 from conftest import CHROMIUM, PATIENCE, with_samples
+from nginx import MISSING, NAME, NGINX, Nginx, documented
 from pdfs import column, write_pdf
 from places import ROOT
-from waiting import until
 
 expect = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed: `make .venv/.dev`").expect
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(900)]
 
-NGINX = shutil.which("nginx") or next((path for path in ("/usr/sbin/nginx",) if os.access(path, os.X_OK)), None)
-NAME = "papers.example.org"
 PERSON, PASSWORD = "ada", "correct horse battery"
 ANSWER = ".step[data-step-type=assistant_message] .message-content"
 SEEDS = "Garden seeds keep for five years in a dry jar at four degrees, as Miller and Stone measured in 1987."
 
-AROUND = """
-{user}
-daemon off;
-pid {folder}/nginx.pid;
-error_log {folder}/error.log warn;
-events {{ worker_connections 256; }}
-http {{
-    access_log {folder}/access.log;
-    client_body_temp_path {folder}/body;
-    proxy_temp_path {folder}/proxy;
-    fastcgi_temp_path {folder}/fastcgi;
-    uwsgi_temp_path {folder}/uwsgi;
-    scgi_temp_path {folder}/scgi;
-    include {folder}/scholion.conf;
-}}
-"""
-"""What a distribution's nginx.conf has around it."""
 
+class Proxy(Nginx):
+    """nginx in front of one server."""
 
-def documented() -> str:
-    """The configuration that docs/team.md tells people to use."""
-    (found,) = re.findall(r"```nginx\n(.*?)```", (ROOT / "docs" / "team.md").read_text(encoding="utf-8"), re.DOTALL)
-    return found
+    server = None
 
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-class Proxy:
-    """A real nginx in a folder, in front of one server."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder, self.port, self.plain = folder, free_port(), free_port()
-        self.url = f"https://{NAME}:{self.port}"
-        self.process: subprocess.Popen[bytes] | None = None
-        self.server = None
-
-    def start(self, server) -> Proxy:
+    def put_before(self, server) -> Proxy:
         self.server = server
-        certificate, key = self.folder / "certificate.pem", self.folder / "key.pem"
-        make = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", f"/CN={NAME}"]
-        more = ["-addext", f"subjectAltName=DNS:{NAME}", "-out", certificate, "-keyout", key]
-        subprocess.run([*make, *more], check=True, capture_output=True)
-        config = documented()
-        for theirs, ours in {  # nothing else differs: ports, names of files, and the port in the address
-            "listen 80;": f"listen 127.0.0.1:{self.plain};",
-            "listen 443 ssl;": f"listen 127.0.0.1:{self.port} ssl;",
-            f"https://{NAME}$request_uri": f"{self.url}$request_uri",
-            f"/etc/ssl/certs/{NAME}.pem": str(certificate),
-            f"/etc/ssl/private/{NAME}.key": str(key),
-            "http://127.0.0.1:8421": server.url,
-        }.items():
-            assert config.count(theirs) == (2 if theirs.startswith("http://") else 1), theirs
-            config = config.replace(theirs, ours)
-        (self.folder / "scholion.conf").write_text(config)
-        user = "user root;" if os.geteuid() == 0 else ""
-        (self.folder / "nginx.conf").write_text(AROUND.format(user=user, folder=self.folder))
-        command = [NGINX, "-p", self.folder, "-e", self.folder / "error.log", "-c", self.folder / "nginx.conf"]
-        self.process = subprocess.Popen([str(part) for part in command])
-        assert until(lambda: self._listens() or self.process.poll() is not None)
-        assert self.process.poll() is None, (self.folder / "error.log").read_text()
+        self.start(documented(), to=[server.port])
         return self
-
-    def _listens(self) -> bool:
-        with socket.socket() as probe:
-            return probe.connect_ex(("127.0.0.1", self.port)) == 0
 
     def ask(self, method: str, path: str, *, host: str | None = None, **options) -> httpx.Response:
         """A request of its own, without a browser; TLS is for the proxy's name, whatever the Host says."""
@@ -114,17 +50,12 @@ class Proxy:
                 **options,
             )
 
-    def stop(self) -> None:
-        if self.process and self.process.poll() is None:
-            self.process.terminate()
-            self.process.wait(30)
-
 
 @pytest.fixture(scope="module")
 def team(tmp_path_factory, sample_library):
     """A server with one account, and nginx in front of it."""
     if NGINX is None:
-        pytest.skip("no nginx here: `apt-get install nginx-light` (tests/setup-system.sh)")
+        pytest.skip(MISSING)
     proxy = Proxy(tmp_path_factory.mktemp("nginx"))
     server = with_samples(tmp_path_factory.mktemp("team"), sample_library)
     server.settings |= {"SCHOLION_PEOPLE": "passwords", "SCHOLION_ADDRESS": proxy.url}
@@ -140,7 +71,7 @@ def team(tmp_path_factory, sample_library):
     assert made.returncode == 0, made.stderr
     try:
         server.start()
-        yield proxy.start(server)
+        yield proxy.put_before(server)
     finally:
         proxy.stop()
         server.stop()
