@@ -120,6 +120,9 @@ async def test_feedback_is_kept_with_its_answer_and_goes_with_it(app, chat, assi
     assert changed == made
     feedback = await kept_feedback(history, chat)
     assert [(row["value"], row["comment"]) for row in feedback] == [(1, "better")]
+    again = await history.upsert_feedback(Feedback(forId=answer["id"], value=1))  # nobody heard that it was stored
+    assert again == made
+    assert len(await kept_feedback(history, chat)) == 1
     with pytest.raises(ValueError, match="no such answer"):
         await history.upsert_feedback(Feedback(forId=str(uuid.uuid4()), value=1))
     await edit(chat, first, "Again?")

@@ -343,6 +343,8 @@ class ChatHistory(SQLAlchemyDataLayer):  # type: ignore[misc]  # chainlit's own 
     async def upsert_feedback(self, feedback: Feedback) -> str:
         """As inherited, in turn, for a message that is there; its chat is the message's, whatever the page says.
 
+        A message has one feedback at most: what comes again, as nobody heard that it was stored, replaces it.
+
         Raises:
             ValueError: there is no such message.
         """
@@ -351,6 +353,9 @@ class ChatHistory(SQLAlchemyDataLayer):  # type: ignore[misc]  # chainlit's own 
             if not isinstance(rows, list) or not rows:
                 raise ValueError("There is no such answer.")
             feedback.threadId = str(rows[0]["threadId"])
+            known = await self.execute_sql('SELECT "id" FROM feedbacks WHERE "forId" = :id', {"id": feedback.forId})
+            if isinstance(known, list) and known:
+                feedback.id = str(known[0]["id"])
             if feedback.comment is not None:
                 feedback.comment = feedback.comment[:MAX_COMMENT]
             return str(await super().upsert_feedback(feedback))
