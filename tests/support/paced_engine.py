@@ -1,9 +1,13 @@
-"""A stub of a model's server that writes one text at a pace which a test may change, and notices whoever leaves."""
+"""A stub of a model's server that writes one text at a pace which a test may change, and notices whoever leaves.
+
+python tests/support/paced_engine.py PACE TEXT    # as a process of its own; prints its setting
+"""
 
 from __future__ import annotations
 
 import json
 import select
+import sys
 import threading
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -79,3 +83,10 @@ def paced(text: str, *, pace: float = 0.0) -> Iterator[PacedEngine]:
     finally:
         engine.shutdown()
         engine.server_close()
+
+
+if __name__ == "__main__":
+    pace, words = sys.argv[1:]
+    with paced(words, pace=float(pace)) as running:
+        print(running.setting, flush=True)
+        sys.stdin.read()  # until whoever started it ends

@@ -29,9 +29,10 @@ def programs() -> Path | None:
 class PostgresServer:
     """One server; each test gets a database of its own."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, connections: int = 40) -> None:
         bin_folder = programs()
         assert bin_folder
+        self.connections = connections
         self.bin = bin_folder
         self.folder = Path(tempfile.mkdtemp(prefix="scholion-pg-"))  # short: a socket's path has 107 characters
         self.data = self.folder / "data"
@@ -57,7 +58,7 @@ class PostgresServer:
     def start(self) -> PostgresServer:
         options = {
             "listen_addresses": "127.0.0.1", "port": self.port, "unix_socket_directories": self.folder, "fsync": "off",
-            "max_connections": 40,
+            "max_connections": self.connections,
         }  # fmt: skip
         settings = [part for name, value in options.items() for part in ("-c", f"{name}={value}")]
         said = self.folder / "log"

@@ -16,8 +16,8 @@ SHORTEST, LONGEST = 10, 256
 _COST: Any = {"iterations": 3, "lanes": 4, "memory_cost": 64 * 1024}
 """The second recommendation of RFC 9106: three passes over 64 MiB."""
 
-_AT_ONCE = threading.BoundedSemaphore(2)
-"""However many sign in at once, no more memory is used."""
+_one_at_a_time = threading.Lock()
+"""OpenSSL's threads for the lanes are shared: two at once wait for each other for ever (cryptography 50.0)."""
 
 
 class PasswordError(UserFacingError):
@@ -38,7 +38,7 @@ def hashed(password: str) -> str:
         raise PasswordError(
             f"The password must have {SHORTEST} to {LONGEST} characters.", "Several words make a good one."
         )
-    with _AT_ONCE:
+    with _one_at_a_time:
         made = Argon2id(salt=secrets.token_bytes(16), length=32, **_COST).derive_phc_encoded(_bytes(password))
     return str(made)
 
@@ -48,7 +48,7 @@ def fits(password: str, kept: str | None) -> bool:
     from cryptography.exceptions import InvalidKey
     from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 
-    with _AT_ONCE:
+    with _one_at_a_time:
         try:
             Argon2id.verify_phc_encoded(_bytes(password[:LONGEST]), kept or _nobodys())
         except (InvalidKey, ValueError):

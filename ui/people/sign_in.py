@@ -53,7 +53,7 @@ TOO_MANY = N_("Too many wrong passwords. Try again in {wait} seconds.")
 
 guesses = Guesses()
 
-_comparing = asyncio.Semaphore(2)
+_comparing = asyncio.Lock()
 
 
 def begin(server: FastAPI, folder: Path) -> None:

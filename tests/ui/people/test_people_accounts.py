@@ -9,6 +9,7 @@ import sqlite3
 import stat
 import subprocess
 import sys
+import threading
 from contextlib import closing
 from pathlib import Path
 from urllib.parse import urlencode
@@ -23,6 +24,7 @@ from ui.people import command, passwords, who
 from ui.people.guesses import OF_ADDRESS, OF_NAME, Guesses
 from ui.people.settings import PeopleSettings
 from ui.people.store import FILE, FIRST, People, PeopleError
+from waiting import until
 
 PASSWORD = "several plain words"
 
@@ -45,6 +47,16 @@ def test_a_password_is_kept_as_an_argon2_hash_that_only_it_fits() -> None:
         assert not passwords.fits(wrong, kept)
     assert not passwords.fits(PASSWORD, None)
     assert not passwords.fits(PASSWORD, "no hash")
+
+
+def test_many_may_sign_in_at_once() -> None:
+    kept, right = passwords.hashed(PASSWORD), []
+    threads = [
+        threading.Thread(target=lambda: right.append(passwords.fits(PASSWORD, kept)), daemon=True) for _ in "1234"
+    ]
+    for one in threads:
+        one.start()
+    assert until(lambda: right == [True] * 4, within=60)
 
 
 @pytest.mark.parametrize("password", ["", "short", "x" * 300])
