@@ -4,8 +4,8 @@
 
 Real are Postgres, `chroma run`, nginx with the configuration of docs/scale.md, and both processes with accounts,
 search, reader, parser and checks; the model is a stub that writes 20 words a second. Half of the users ask, and vote on
-some answers; half add papers and tag them, every second one after sharing it (bench/several_users.py). At random moments,
-a random process is killed with SIGKILL and started again after three seconds.
+some answers; half add papers and tag them, every second one after sharing it (bench/several_users.py). At random
+moments, a random process is killed with SIGKILL and started again after three seconds.
 
 At the end the work that was left is waited for, the processes are stopped, and what the users were told is compared
 with what is there: each paper once, finished, with its chunks in the tables and their vectors in Chroma; each question
@@ -24,6 +24,7 @@ import json
 import logging
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -182,7 +183,7 @@ class Team:
         } | ({} if one else {"SCHOLION_SEVERAL": "1"})
         people, kept = People(library), hashed(PASSWORD)
         for n in range(users):
-            people.add(f"user-{n:02}", password=kept)
+            people.add(f"user{n:02}", password=kept)
         people.close()
         self.apps = {}
         for name in "12":
@@ -248,7 +249,7 @@ async def run(team: Team, options: argparse.Namespace) -> Told:
     seconds = options.minutes * 60
     part = 0.9 * seconds / max(1, options.kills)
     moments = [(n + 0.25 + chance.uniform(0, 0.5)) * part for n in range(options.kills)]
-    users = [User(team.url, f"user-{n:02}", told, seed=options.seed * 1000 + n) for n in range(options.users)]
+    users = [User(team.url, f"user{n:02}", told, seed=options.seed * 1000 + n) for n in range(options.users)]
     papers = team.folder / "papers"
     papers.mkdir()
     try:
@@ -262,10 +263,9 @@ async def run(team: Team, options: argparse.Namespace) -> Told:
             user.asks(began + seconds) if n % 2 else user.adds(began + seconds, papers) for n, user in enumerate(users)
         ]
         await asyncio.gather(kills(team, told, moments=moments, chance=chance, began=began), *jobs)
-        names = {user.name for user in users}
-        heard = {user.name: str(user.heard) for user in users}
-        mixed = sum(any(other in heard[name] for other in names - {name}) for name in names)
-        print(f"{options.users} users, {time.monotonic() - began:.0f} s; users who heard of others: {mixed}")
+        heard = {user.name: set(re.findall(r"\((user\d\d) \d+\)", str(user.heard))) for user in users}
+        mixed = sum(bool(names - {name}) for name, names in heard.items())
+        print(f"{options.users} users, {time.monotonic() - began:.0f} s; users who heard others' questions: {mixed}")
     finally:
         for user in users:
             await user.close()

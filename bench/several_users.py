@@ -261,7 +261,7 @@ class User(Page):
 
     async def asks(self, until: float) -> None:
         """Questions, and votes on some answers."""
-        await asyncio.sleep(self.chance.uniform(0, 20))
+        await asyncio.sleep(self.chance.uniform(0, 15))
         while time.monotonic() < until:
             await self.ask()
             await asyncio.sleep(self.chance.uniform(10, 30))
@@ -328,7 +328,7 @@ class User(Page):
 
     async def adds(self, until: float, folder: Path) -> None:
         """Papers, each with a tag; every second paper is shared first."""
-        await asyncio.sleep(self.chance.uniform(0, 30))
+        await asyncio.sleep(self.chance.uniform(0, 15))
         while time.monotonic() < until:
             await self._add(folder)
             await asyncio.sleep(self.chance.uniform(15, 45))
@@ -339,7 +339,7 @@ class User(Page):
         self.made += 1
         title = f"Notes {self.made} of {self.name}"
         lines = [f"Line {k} of the notes {self.made} of {self.name}, about soil, seeds and water." for k in range(30)]
-        path = write_pdf(folder / f"{self.name}-{self.made}.pdf", column(72, 720, lines), title=title)
+        path = write_pdf(folder / f"{self.name}n{self.made}.pdf", column(72, 720, lines), title=title)
         content, paper = path.read_bytes(), paper_id(path)
 
         async def once() -> None:
@@ -357,7 +357,7 @@ class User(Page):
 
             def is_end(_: str, data: Any) -> bool:
                 said = str(data)
-                named = title in said or path.name in said
+                named = title in said or path.stem in said
                 return bool(named and (ADDED.search(said) or REFUSED.search(said))) or bool(ERROR.search(said))
 
             try:
