@@ -1,10 +1,11 @@
 """The search for words in Postgres beside SQLite's: the same results? how fast? And how long a move takes.
 
-    python bench/word_search.py [--questions 400] [--file ../shared/data/qasper/dev.json.gz]
+    python bench/word_search.py [--questions 400] [--file ../shared/data/qasper/dev.json.gz …]
 
 QASPER's papers become a library (with vectors of a hash, which play no part here); then its catalogue is moved to a
-Postgres that this script starts, and back. Each question is searched for in everything and in its own paper, as the
-product does. Beside both, what Postgres itself offers: `to_tsvector('english')` ranked by `ts_rank_cd`.
+Postgres that this script starts, and back: all that a library says of itself must be the same each time. Each question
+is searched for in everything and in its own paper, as the product does. Beside both, what Postgres itself offers:
+`to_tsvector('english')` ranked by `ts_rank_cd`.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ import statistics
 import sys
 import tempfile
 import time
+from dataclasses import asdict, replace
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -37,7 +40,7 @@ from rag.retrieval.retrieve import CANDIDATES, match_expression  # noqa: E402
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from rag.evaluation.cases import Case
+    from rag.evaluation.cases import Case, QuestionSet
 
 Hits = list[list[str]]
 _ASKED = """
@@ -138,13 +141,44 @@ def report(
     return found
 
 
+def all_of(sets: Sequence[QuestionSet]) -> QuestionSet:
+    """Several files of questions as one; a paper that is in two of them counts once."""
+    documents = {document.id: document for one in sets for document in one.documents}
+    cases = tuple(case for one in sets for case in one.cases)
+    return replace(sets[0], cases=cases, documents=tuple(documents.values()))
+
+
+def fingerprint(library: Library) -> dict[str, str]:
+    """A digest of each thing that a library says of itself."""
+    ids = library.chunk_ids()
+    chunks, vectors = library.chunks(ids), library.vectors_of(ids)
+    said = {
+        "papers": [asdict(listed) for listed in library.overview()],
+        "pages": {paper.id: [asdict(page) for page in library.pages(paper.id)] for paper in library.papers()},
+        "chunks": {name: asdict(chunks[name]) for name in sorted(ids)},
+        "vectors": {name: vectors[name].tobytes() for name in sorted(ids)},
+        "ledger": sorted(map(repr, library.ledger.entries())),
+        "tags": library.tags(),
+    }
+    return {name: sha256(repr(value).encode()).hexdigest()[:12] for name, value in said.items()}
+
+
+def same(before: dict[str, str], now: dict[str, str]) -> None:
+    """Print whether all is as it was before the first move; end if not."""
+    different = [name for name in before if before[name] != now[name]]
+    if different:
+        raise SystemExit(f"  different: {', '.join(different)}")
+    print(f"  equal: {', '.join(f'{name} {digest}' for name, digest in now.items())}", flush=True)
+
+
 def main() -> None:
     """See the module."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--questions", type=int, default=400)
-    parser.add_argument("--file", type=Path, default=ROOT.parent / "shared" / "data" / "qasper" / "dev.json.gz")
+    dev = ROOT.parent / "shared" / "data" / "qasper" / "dev.json.gz"
+    parser.add_argument("--file", type=Path, nargs="+", default=[dev], help="QASPER files, read as one")
     options = parser.parse_args()
-    questions = load(options.file)
+    questions = all_of([load(file) for file in options.file])
     cases = [case for case in questions.cases if case.targets]
     cases = random.Random(7).sample(cases, min(options.questions, len(cases)))
     server, folder = PostgresServer(), Path(tempfile.mkdtemp())
@@ -159,6 +193,7 @@ def main() -> None:
             print(f"{len(library.papers())} papers, {n} chunks, {len(cases)} questions; added in {took:.0f} s")
             print("SQLite, FTS5")
             first = report(library, cases, searches(library), None)
+            before = fingerprint(library)
         size = (place / "library.db").stat().st_size / 1e6
         there = IngestSettings(library=place, catalogue=url)
         start, address = time.perf_counter(), there.catalogue_database
@@ -168,11 +203,14 @@ def main() -> None:
         with open_library(there) as library:
             print("Postgres, the words of FTS5 and BM25")
             report(library, cases, searches(library), first)
+            same(before, fingerprint(library))
             (there_mb,) = library._db.execute("SELECT pg_database_size(current_database()) / 1e6").fetchone()  # noqa: SLF001
             print(f"library.db {size:.0f} MB, the database {float(there_mb):.0f} MB")
         start = time.perf_counter()
         move(place, address, to="sqlite", tell=str)
         print(f"moved back in {time.perf_counter() - start:.1f} s")
+        with open_library(IngestSettings(library=place)) as library:
+            same(before, fingerprint(library))
         move(place, address, to="postgres", tell=str)
         with open_library(there) as library:
             print("Postgres, to_tsvector('english') and ts_rank_cd")

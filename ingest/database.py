@@ -41,12 +41,40 @@ class Lock(Protocol):
         """Give it up."""
 
 
+class SharedLock(Lock, Protocol):
+    """A lock that several processes of the app can hold together, and with it the papers that each works on."""
+
+    @property
+    def is_alone(self) -> bool:
+        """Whether no other process can hold it now."""
+
+    def join(self, timeout: float) -> None:
+        """Take it alone if nobody has it, else together with others who do.
+
+        Raises:
+            filelock.Timeout: a process held it alone for all these seconds.
+        """
+
+    def let_others_in(self) -> None:
+        """Hold it together with others from now on."""
+
+    def claim(self, paper_id: str) -> bool:
+        """Work on a paper, unless a process does, this one too; until `give_back`, or the end of this process."""
+
+    def give_back(self, paper_id: str) -> None:
+        """Leave a paper to others."""
+
+
 class Database(Protocol):
     """A place for the tables of one catalogue."""
 
     @property
     def owner(self) -> Lock:
         """Whoever holds it may write."""
+
+    @property
+    def shared(self) -> SharedLock | None:
+        """The same lock, if several processes can hold it; None if only one can."""
 
     def prepare(self) -> None:
         """Make the folder and the tables, or upgrade them.
@@ -96,6 +124,7 @@ class FileDatabase:
         """Of the set of connections; nothing else is waited for while it is held."""
         self._watch: sqlite3.Connection | None = None
         self.owner: Lock = folder.lock(place)
+        self.shared: SharedLock | None = None
 
     def prepare(self) -> None:
         """See `Database.prepare`."""

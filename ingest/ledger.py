@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal
@@ -76,5 +77,10 @@ class Ledger:
 
     def entries(self, *states: State) -> list[Entry]:
         """All rows, or those in one of these states; the most recently changed last."""
-        rows = self._db().execute(f"{_ENTRIES} ORDER BY changed_at")
-        return [entry for entry in (Entry(*row) for row in rows) if not states or entry.state in states]
+        if not states:
+            return [Entry(*row) for row in self._db().execute(f"{_ENTRIES} ORDER BY changed_at")]
+        rows = self._db().execute(
+            f"{_ENTRIES} WHERE state IN (SELECT value FROM json_each(?)) ORDER BY changed_at",  # noqa: S608 constant
+            (json.dumps(states),),
+        )
+        return [Entry(*row) for row in rows]

@@ -2,7 +2,8 @@
 
 The tables are the truth; the vector index is built from them and repaired from them. A paper is there when
 `finished_at` is set, and that is written last. Any process may read; whoever writes, or opens Chroma, must own the
-library.
+library. One process does, or several of the app together, if servers keep the catalogue and the index; then each has a
+claim on every paper that it works on.
 
 It is a long file because its methods share a connection, a lock and an owner. What stands by itself has a file of its
 own: `database`, `schema`, `word_index`, `ledger`, `tags`, `kept`, `repair`.
@@ -20,11 +21,13 @@ import time
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
+from functools import partial
 from hashlib import sha256
 from secrets import token_hex
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import psutil
 from filelock import Timeout
 
 from ingest import database, files, folder, ledger, schema, tags, tie
@@ -48,6 +51,11 @@ if TYPE_CHECKING:
     from ingest.embed import Vectors
     from ingest.settings import IngestSettings
 
+_UNFINISHED = "SELECT id FROM papers WHERE finished_at IS NULL"
+
+CLAIM_SECONDS = 30.0
+"""How long a removal waits for another process that works on the paper."""
+
 _CHUNK = 'c.id, c.paper_id, c.ordinal, c.text, c.start, c."end", c.first_page, c.last_page, c.section, c.n_tokens'
 
 
@@ -62,7 +70,8 @@ class Library:
         self._guard = threading.RLock()
         self.one_ingest = threading.Lock()
         """Held by the only active run of `Ingest`."""
-        self._owner = self._database.owner
+        self._owner, self._shared = self._database.owner, self._database.shared
+        self._noted: tuple[str, str | None] | None = None
         self._recovered = False
         self.ledger = ledger.Ledger(lambda: self._db)
         self._tags = tags.Tags(lambda: self._db)
@@ -295,8 +304,11 @@ class Library:
             if self._vectors is None:
                 n = self._db.execute("SELECT count(*) FROM chunks").fetchone()[0]
                 if self._try_own():
-                    self._vectors = chroma = self._open_chroma()
-                    if chroma.count() != n:
+                    index = self._open_chroma()
+                    if self.embedder_name is None and not self.is_alone:
+                        return index  # not for long: once another process adds the first paper, it is another one
+                    self._vectors = index
+                    if index.count() != n:
                         self.mend_index()  # it lost something, or a crash came before it was told
                 elif self.settings.chroma and (chroma := self._open_chroma()).count() == n:
                     self._vectors = chroma
@@ -312,7 +324,9 @@ class Library:
 
     # -- owning ------------------------------------------------------------------------------------------------------
 
-    def own(self, *, url: str | None = None, key: str | None = None, seconds: float = 0.0) -> None:
+    def own(
+        self, *, url: str | None = None, key: str | None = None, seconds: float = 0.0, with_others: bool = False
+    ) -> None:
         """Become the one process that writes. Held until `close` or the end of the process, however it ends.
 
         What a crash of the last owner cut off is completed.
@@ -321,20 +335,62 @@ class Library:
             url: where the app answers, for other processes that want to write.
             key: what they must show there.
             seconds: how long to wait for another process to finish.
+            with_others: whether others that say so too may write as well; needs a catalogue in Postgres. Who comes
+                first is alone until `let_others_in`.
 
         Raises:
             LibraryBusyError: another process owns the library.
         """
         with self._guard:
-            if not self._try_own(seconds):
+            if not self._try_own(seconds, with_others=with_others):
                 raise LibraryBusyError(*self._owned_by())
             if url:
+                self._noted = (url, key)
                 self._note_owner(url, key)
             if not self._recovered:
                 self._recovered = True
                 self._recover()
             if isinstance(self._vectors, ExactIndex):
                 self._close_vectors()  # it was read while another process owned the library
+
+    @property
+    def is_alone(self) -> bool:
+        """Whether no other process can write: so it is, but for apps that are several."""
+        return self._shared is None or self._shared.is_alone
+
+    def let_others_in(self) -> None:
+        """Write together with others from now on, which `own` has been told of."""
+        if self._shared:
+            self._shared.let_others_in()
+
+    def claim(self, paper_id: str, *, seconds: float = 0.0) -> bool:
+        """Work on a file or paper; False if somebody does already, and did for all these seconds.
+
+        Held until `give_back`, or until the end of the process, however it ends. A library that only one process
+        writes to has no need of it: there it is always True.
+        """
+        end = time.monotonic() + seconds
+        while self._shared and not self._shared.claim(paper_id):
+            if time.monotonic() >= end:
+                return False
+            time.sleep(0.1)
+        return True
+
+    def give_back(self, paper_id: str) -> None:
+        """Leave a file or paper to other processes."""
+        if self._shared:
+            self._shared.give_back(paper_id)
+
+    def take_over(self) -> None:
+        """Complete what a process that has ended left of removals and of papers, and be found by commands if it was.
+
+        For one of several processes, from time to time; files on their way are for `Ingest.resume`.
+        """
+        self.own()
+        self._complete_removals_and_papers()
+        told = self.owner().get("pid")
+        if self._noted and told != os.getpid() and not (isinstance(told, int) and psutil.pid_exists(told)):
+            self._note_owner(*self._noted)
 
     def owner(self) -> dict[str, Any]:
         """What the owning process says about itself: "pid", "url" and "key"; empty if nothing is known."""
@@ -349,22 +405,40 @@ class Library:
         """Complete what a crash interrupted: papers with all their rows, removals; incomplete copies are deleted."""
         for path in self._papers.glob("*.partial"):
             if folder.UNFINISHED_COPY.fullmatch(path.name):
-                path.unlink(missing_ok=True)
-        for entry in self.ledger.entries("removing"):
-            self._erase(entry.paper_id)
+                self._if_free(path.stem, partial(path.unlink, missing_ok=True))
         for entry in self.ledger.entries("failed"):
-            self.quarantine(entry.paper_id)
-        for (paper_id,) in self._db.execute("SELECT id FROM papers WHERE finished_at IS NULL").fetchall():
-            ids = self._stored_ids(paper_id)  # written with the paper's row in one transaction
+            self._if_free(entry.paper_id, partial(self.quarantine, entry.paper_id))
+        self._complete_removals_and_papers()
+
+    def _complete_removals_and_papers(self) -> None:
+        for entry in self.ledger.entries("removing"):
+            self._if_free(entry.paper_id, partial(self._erase, entry.paper_id))
+        for (paper_id,) in self._db.execute(_UNFINISHED).fetchall():
+            self._if_free(paper_id, partial(self._complete, paper_id))
+
+    def _complete(self, paper_id: str) -> None:
+        ids = self._stored_ids(paper_id)  # written with the paper's row in one transaction
+        if ids:  # none if another process has just removed it
             rows = self.vectors_of(ids)
             self.vectors.add(ids, np.stack([rows[name] for name in ids]))
             self._finish(paper_id)
 
-    def _try_own(self, seconds: float = 0.0) -> bool:
+    def _if_free(self, paper_id: str, work: Callable[[], object]) -> None:
+        """Do it, unless another process works on this paper."""
+        if self.claim(paper_id):
+            try:
+                work()
+            finally:
+                self.give_back(paper_id)
+
+    def _try_own(self, seconds: float = 0.0, *, with_others: bool = False) -> bool:
         if self._owner.is_locked:
             return True
         try:
-            self._owner.acquire(timeout=seconds)
+            if with_others and self._shared:
+                self._shared.join(seconds)
+            else:
+                self._owner.acquire(timeout=seconds)
         except Timeout:
             return False
         try:
@@ -443,7 +517,8 @@ class Library:
         self.check_embedder(embedder)
         if self.embedder_name is None:
             with self._db as db:
-                db.execute("INSERT INTO facts VALUES ('embedder', ?)", (embedder,))
+                db.execute("INSERT INTO facts VALUES ('embedder', ?) ON CONFLICT DO NOTHING", (embedder,))
+            self.check_embedder(embedder)  # another process may have been faster
             self._close_vectors()  # the collection's name carries the embedder
 
     def _finish(self, paper_id: str) -> None:
@@ -493,10 +568,15 @@ class Library:
         """
         self.own()
         paper = self.paper(paper_id)
-        with self._db as db:  # from here on it is not found any more, even if a crash puts off the rest
-            db.execute("UPDATE papers SET finished_at = NULL WHERE id = ?", (paper.id,))
-            self.ledger.set(paper.id, "removing")
-        self._erase(paper.id)
+        if not self.claim(paper.id, seconds=CLAIM_SECONDS):
+            raise LibraryBusyError(f"“{paper.title}” is being added again.", "Remove it when that has ended.")
+        try:
+            with self._db as db:  # from here on it is not found any more, even if a crash puts off the rest
+                db.execute("UPDATE papers SET finished_at = NULL WHERE id = ?", (paper.id,))
+                self.ledger.set(paper.id, "removing")
+            self._erase(paper.id)
+        finally:
+            self.give_back(paper.id)
         return paper
 
     def describe(self, paper_id: str, **facts: Any) -> Paper:
@@ -589,9 +669,10 @@ class Library:
     def mend_index(self) -> list[str]:
         """Bring the vector index in line with the stored vectors; return the repairs, one phrase for each kind."""
         mended = []
-        stored, indexed = [row[0] for row in self._db.execute("SELECT id FROM chunks")], self.vectors.ids()
-        if missing := [name for name in stored if name not in indexed]:
-            rows = self.vectors_of(missing)
+        indexed = self.vectors.ids()  # first: of what another process adds meanwhile, the vectors come last
+        stored = [row[0] for row in self._db.execute("SELECT id FROM chunks")]
+        rows = self.vectors_of([name for name in stored if name not in indexed])
+        if missing := list(rows):
             self.vectors.add(missing, np.stack([rows[name] for name in missing]))
             mended.append(f"{len(missing)} chunks were not in the vector index")
         if orphans := sorted(indexed.difference(stored)):
@@ -607,7 +688,7 @@ class Library:
             self._database.close()
             self._kept.forget()
             self._close_vectors()
-            if self._owner.is_locked:
+            if self._owner.is_locked and self.owner().get("pid") in (None, os.getpid()):
                 (self.folder / "owner.json").unlink(missing_ok=True)
             self._owner.release(force=True)
             self._recovered = False

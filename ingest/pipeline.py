@@ -44,7 +44,7 @@ from ingest.trouble import in_words
 from ingest.zotero import entry_beside
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Container, Generator, Iterable, Iterator, Sequence
     from pathlib import Path
 
     from ingest.embed import Embedder, Vectors
@@ -230,6 +230,8 @@ class Ingest:
         self._tell = on_progress or (lambda _: None)
         self._cancel = cancel
         self._given_up = threading.Event()
+        self._claimed: set[str] = set()
+        """Files that no other process works on, since this one does."""
         self._guard, self._turns = threading.Lock(), WeakValueDictionary[str, threading.Lock]()
 
     def run(self, sources: Iterable[Source]) -> Generator[IngestReport, None, None]:
@@ -246,7 +248,28 @@ class Ingest:
         try:
             yield from self._run_spread(iter(sources), self._workers) if self._workers else self._run(iter(sources))
         finally:
+            for known in list(self._claimed):
+                self._give_back(known)
             self._library.one_ingest.release()
+
+    def _claim(self, known: str) -> None:
+        """Wait until no other process works on this file."""
+        with self._guard:
+            if known in self._claimed:
+                return
+        while not self._library.claim(known, seconds=0.5):
+            if self._given_up.is_set() or (self._cancel and self._cancel.is_set()):
+                raise CancelledParseError("Adding the paper was stopped.", "Add it again at any time.")
+        with self._guard:
+            self._claimed.add(known)
+
+    def _give_back(self, known: str) -> None:
+        with self._guard:
+            if known not in self._claimed:
+                return
+            self._claimed.remove(known)
+        with suppress(UserFacingError):  # Postgres is gone, and the claim with it
+            self._library.give_back(known)
 
     def _run(self, rest: Iterator[Source]) -> Iterator[IngestReport]:
         parsing: deque[Future[_Parsed | IngestReport]] = deque()
@@ -329,11 +352,17 @@ class Ingest:
             if self._cancel and self._cancel.is_set():
                 raise CancelledParseError("It was stopped before it started.", "Add it again at any time.")
 
-    def resume(self) -> Generator[IngestReport, None, None]:
-        """Resume every file that a crash left unfinished, from the library's own copy."""
+    def resume(self, *, but: Container[str] = ()) -> Generator[IngestReport, None, None]:
+        """Resume every file that a crash left unfinished, from the library's own copy; not those of these ids.
+
+        Nor those that another process works on.
+        """
         self._library.own()
         library, sources = self._library, []
         for entry in library.ledger.entries(*UNFINISHED):
+            if entry.paper_id in but or not library.claim(entry.paper_id):
+                continue
+            library.give_back(entry.paper_id)  # it is claimed again when its turn comes
             if path := next((place for place in self._own_copies(entry.paper_id) if place.is_file()), None):
                 sources.append(Source(path, entry.file))
             else:
@@ -360,8 +389,10 @@ class Ingest:
         try:
             library.check_embedder(self._embedder.name)
             _check_file(source, library.settings.max_file_mb)
-            known = paper_id(source.path)
+            self._claim(found := paper_id(source.path))
+            known = found  # from here on, what is left of it is for this process to settle
             if not self._again and (there := self._there_already(source, known, began)):
+                self._give_back(known)
                 return there
             self._tell(Progress(source.name, "reading", 0, 1))
             library.keep(source.path, known)  # before the ledger entry, so that every file in the ledger exists
@@ -407,6 +438,8 @@ class Ingest:
             return IngestReport(file=work.source.name, status="failed", seconds=time.monotonic() - work.began)
         except Exception as error:  # noqa: BLE001 as above
             return self._failed(work.source, paper.id, work.began, error)
+        finally:
+            self._give_back(paper.id)
         self._tell(Progress(work.source.name, "storing", 1, 1))
         told, like = self._told(work.parsed)
         return IngestReport(
@@ -459,7 +492,8 @@ class Ingest:
         except UnknownPaperError:
             return None
         entry = self._library.ledger.get(known)
-        if entry and entry.state in UNFINISHED:  # noted before its twin was finished
+        # noted before its twin was finished; or another process may have been told to remove it, and sees this
+        if entry and (entry.state in UNFINISHED or not self._library.is_alone):
             self._library.ledger.set(known, "finished")
         if self._library.mend_copy(source.path, paper.id):
             _log.warning("the library's copy of %s was repaired", source.name)
@@ -487,6 +521,8 @@ class Ingest:
         if known and not isinstance(said, CatalogueDatabaseError):  # which has the ledger too; `resume` carries on
             with suppress(CatalogueDatabaseError):
                 self._settle(source, known, said)
+        if known:
+            self._give_back(known)
         attached: tuple[str, ...] = ()
         if known and isinstance(said, PortfolioError):
             attached = attached_names(library.quarantine_path(known), max_mb=library.settings.max_file_mb)

@@ -59,6 +59,8 @@ _WRITES = re.compile(r"\s*(INSERT|UPDATE|DELETE|LOCK|TRUNCATE)\b")
 _LOCK = "(8422, hashtext(coalesce(current_schema(), '')))"
 """The key of the owner's lock on a catalogue; a database may have several, each in a schema of its own."""
 _UPGRADE, _WRITE = _LOCK.replace("8422", "8423"), _LOCK.replace("8422", "8424")
+_PAPER = "(8425, hashtext(coalesce(current_schema(), '') || ':' || $1))"
+"""The key of the lock on one paper. Two papers with the same key wait for each other, no more."""
 
 WAIT = 30
 """Seconds that a writer waits for another one, as with SQLite."""
@@ -367,38 +369,109 @@ class PostgresConnection:
 
 
 class Owner:
-    """The lock of the folder, and with it one in the database, for those who have another copy of the folder."""
+    """The lock of the folder, and with it one in the database, for those who have another copy of the folder.
+
+    Several processes of the app hold the one in the database together, and each one for every paper that it works on.
+    Postgres takes them back from a process that has ended.
+    """
 
     def __init__(self, place: Path, address: Address) -> None:
         self._file = folder.lock(place)
         self._pool = Pool(address)
         self._connection: Any = None
-        """It holds the lock in the database; if it ends, the lock is lost."""
+        """It holds the locks in the database; if it ends, they are lost."""
+        self._with_others = False
+        """Whether it holds the lock together with others."""
+        self._joins = False
+        """Whether it takes the lock together with others, should it have to take it again."""
+        self._claimed: set[str] = set()
+        self._guard = threading.RLock()
 
     @property
     def is_locked(self) -> bool:
-        """Whether this process holds both."""
-        return self._file.is_locked and self._connection is not None and not self._connection.is_closed()
+        """Whether this process may write."""
+        return (self._with_others or self._file.is_locked) and self._is_connected
+
+    @property
+    def is_alone(self) -> bool:
+        """See `ingest.database.SharedLock.is_alone`."""
+        return self.is_locked and not self._with_others
+
+    @property
+    def _is_connected(self) -> bool:
+        return self._connection is not None and not self._connection.is_closed()
 
     def acquire(self, timeout: float) -> None:
-        """Take both.
+        """Take both, alone; or the one in the database together with others, after `join`.
 
         Raises:
             filelock.Timeout: another process holds one of them.
         """
+        if self._joins:  # the connection was lost; no other process waits for this one to let it in
+            self._connect()
+            self._take("pg_try_advisory_lock_shared", time.monotonic() + timeout)
+            self._with_others = True
+            return
         end = time.monotonic() + timeout
         if not self._file.is_locked:
             self._file.acquire(timeout=timeout)
         try:
-            self._connection = self._pool.connect()
-            self._take(end)
+            self._connect()
+            self._take("pg_try_advisory_lock", max(end, time.monotonic() + GRACE))
         except BaseException:
             self.release()
             raise
 
-    def _take(self, end: float) -> None:
-        end = max(end, time.monotonic() + GRACE)
-        while not self._pool.run(self._connection.fetchval(f"SELECT pg_try_advisory_lock{_LOCK}")):
+    def join(self, timeout: float) -> None:
+        """See `ingest.database.SharedLock.join`."""
+        self._joins = True
+        try:
+            self._connect()
+            with suppress(Timeout):
+                self._file.acquire(timeout=0)
+                self._take("pg_try_advisory_lock", time.monotonic())
+                return
+            self._file.release(force=True)
+            self._take("pg_try_advisory_lock_shared", time.monotonic() + timeout)
+            self._with_others = True
+        except BaseException:
+            self.release()
+            raise
+
+    def let_others_in(self) -> None:
+        """See `ingest.database.SharedLock.let_others_in`."""
+        if self.is_alone:
+            self._take("pg_try_advisory_lock_shared", time.monotonic())
+            self._with_others = True
+            self._pool.run(self._connection.fetchval(f"SELECT pg_advisory_unlock{_LOCK}"))
+            self._file.release(force=True)  # a command without Postgres finds no `library.db`
+
+    def claim(self, paper_id: str) -> bool:
+        """See `ingest.database.SharedLock.claim`."""
+        with self._guard:
+            if paper_id in self._claimed or not self._pool.run(
+                self._connection.fetchval(f"SELECT pg_try_advisory_lock{_PAPER}", paper_id)
+            ):
+                return False
+            self._claimed.add(paper_id)
+            return True
+
+    def give_back(self, paper_id: str) -> None:
+        """See `ingest.database.SharedLock.give_back`."""
+        with self._guard:
+            if paper_id not in self._claimed:
+                return
+            self._claimed.remove(paper_id)
+            if self._is_connected:
+                self._pool.run(self._connection.fetchval(f"SELECT pg_advisory_unlock{_PAPER}", paper_id))
+
+    def _connect(self) -> None:
+        self._claimed.clear()
+        self._with_others = False
+        self._connection = self._pool.connect()
+
+    def _take(self, how: str, end: float) -> None:
+        while not self._pool.run(self._connection.fetchval(f"SELECT {how}{_LOCK}")):
             if time.monotonic() >= end:
                 raise Timeout(self._file.lock_file)
             time.sleep(0.1)
@@ -406,11 +479,12 @@ class Owner:
     def release(self, *, force: bool = False) -> None:  # noqa: ARG002 - as of `FileLock`
         """Give up both."""
         connection, self._connection = self._connection, None
+        self._with_others = False
         try:
             if connection is not None and not connection.is_closed():
-                # at once, which the end of a connection is not; that ends the lock too
+                # at once, which the end of a connection is not; that ends the locks too
                 with suppress(Exception):
-                    self._pool.run(connection.fetchval(f"SELECT pg_advisory_unlock{_LOCK}"))
+                    self._pool.run(connection.execute("SELECT pg_advisory_unlock_all()"))
         finally:
             self._pool.close()
             self._file.release(force=True)
@@ -423,7 +497,7 @@ class PostgresDatabase:
         self._folder = place
         self._pool = Pool(address)
         self._threads = threading.local()
-        self.owner = Owner(place, address)
+        self.owner = self.shared = Owner(place, address)
 
     def prepare(self) -> None:
         """See `ingest.database.Database.prepare`."""

@@ -53,6 +53,9 @@ _MANY = f"WHERE row = ANY({_OF})"
 class PostgresWords(WordIndex):
     """A table with the words of each chunk."""
 
+    _changed: int | None = None
+    """The version of the catalogue for which words were counted."""
+
     def add(self, chunks: Sequence[Chunk]) -> None:
         """Take in chunks that were just stored, inside the open transaction."""
         vectors = as_vectors([(chunk.text, chunk.section) for chunk in chunks])
@@ -111,6 +114,13 @@ class PostgresWords(WordIndex):
             within = _FEW
         rows = self._db().execute(_BEST.replace("SCOPE", within), (wanted, idf, self._mean_size(), *scope, query, k))
         return [(row[0], float(row[1])) for row in rows]
+
+    def _newest(self) -> int | None:
+        row, changed = self._db().execute("SELECT (SELECT max(row) FROM chunks), changed FROM catalogue").fetchone()
+        if changed != self._changed:  # another process may have removed chunks
+            self._changed = changed
+            self.forget()
+        return None if row is None else int(row)
 
     def _count(self, word: str) -> int:
         if not word:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Self
 
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from ingest.postgres import Address, parse
@@ -51,6 +52,11 @@ class IngestSettings(BaseSettings):
         "`postgresql://user:password@127.0.0.1/database` (docs/postgres.md). PDFs stay in the library folder. "
         "If unset: `library.db` there.",
     )
+    several: bool = Field(
+        default=False,
+        description="Several app processes on this machine serve this library (docs/scale.md). "
+        "Needs SCHOLION_CATALOGUE, SCHOLION_CHATS and SCHOLION_CHROMA.",
+    )
     max_file_mb: int = Field(default=200, ge=1, description="Larger files are refused.")
     ocr_languages: str = Field(
         default="eng",
@@ -72,6 +78,12 @@ class IngestSettings(BaseSettings):
             raise ValueError("the database must be on this machine: a socket or a loopback address")
         return value
 
+    @model_validator(mode="after")
+    def _can_be_several(self) -> Self:
+        if self.several and not (self.catalogue and self.chats and self.chroma):
+            raise ValueError("several processes need SCHOLION_CATALOGUE, SCHOLION_CHATS and SCHOLION_CHROMA")
+        return self
+
     @property
     def catalogue_database(self) -> Address | None:
         """Where the catalogue is, if Postgres keeps it."""
@@ -87,4 +99,5 @@ def bad_setting(error: ValidationError) -> str:
     """Which setting is wrong and why, in one sentence."""
     first = error.errors()[0]
     said = first["msg"].removeprefix("Value error, ")  # of our own checks
-    return f"The setting SCHOLION_{'_'.join(map(str, first['loc'])).upper()} is not valid: {said}."
+    name = "_".join(map(str, first["loc"])).upper() or "SEVERAL"  # the only one that is checked with others
+    return f"The setting SCHOLION_{name} is not valid: {said}."

@@ -156,13 +156,18 @@ class WordIndex:
 
     def n_with(self, word: str) -> int:
         """In how many chunks a word or phrase occurs, or how many there are; cached until one is added or `forget`."""
-        newest = self._db().execute("SELECT max(row) FROM chunks").fetchone()[0]
+        newest = self._newest()
         known = self._frequencies
         if known[0] != newest or len(known[1]) > REMEMBERED:
             known = self._frequencies = (newest, {})  # replaced in one step: another thread may be reading the old one
         if word not in known[1]:
             known[1][word] = self._count(word)
         return known[1][word]
+
+    def _newest(self) -> int | None:
+        """The row of the chunk that was added last."""
+        row: int | None = self._db().execute("SELECT max(row) FROM chunks").fetchone()[0]
+        return row
 
     def _count(self, word: str) -> int:
         query = "SELECT count(*) FROM words WHERE words MATCH ?" if word else "SELECT count(*) FROM chunks"

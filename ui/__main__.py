@@ -96,26 +96,20 @@ def _start(first_port: int, *, may_open: bool) -> int:
         from ui.people import command
 
         command.check_accounts(folder)
-    if address := _running_at(core.library().owner().get("url"), folder):  # may be at a port that we do not try
+    several = core.settings().several
+    address = None if several else _running_at(core.library().owner().get("url"), folder)  # at whatever port
+    if address:
         return _open_running(address, browser)
-    port, running = _choose_port(first_port, library=folder, most=1 if settings().address else 50)
+    port, running = _choose_port(first_port, library=folder, most=1 if settings().address or several else 50)
     address = f"http://{HOST}:{port}"
     if running:
         return _open_running(address, browser)
-    try:
-        core.library().own(url=address, key=core.order_key())
-    except LibraryBusyError as error:  # busy with another start at the same moment, or with a command
-        url = core.library().owner().get("url")
-        if not url:
-            raise
-        print(f"Scholion is already starting at {url}. Waiting for it …", flush=True)
-        if running_at := _awaited(folder):
-            return _open_running(running_at, browser)
-        raise UserFacingError(
-            f"Scholion is already starting at {url}, but does not answer yet.",
-            "Open that address in a minute, or stop that Scholion and start again.",
-        ) from error
-    names.remove_leftovers(folder / names.INCOMING)
+    if several:
+        core.library().own(url=address, key=core.order_key(), seconds=STARTING_SECONDS, with_others=True)
+    elif running_at := _owned_elsewhere(address, folder):
+        return _open_running(running_at, browser)
+    if core.library().is_alone:
+        names.remove_leftovers(folder / names.INCOMING)
     core.library().papers()  # report a damaged catalogue now, not at the first question
     for said in start.mended(folder, core.settings().chat_database):
         print(said, flush=True)
@@ -126,7 +120,8 @@ def _start(first_port: int, *, may_open: bool) -> int:
         "CHAINLIT_HOST": settings().listen,
         "CHAINLIT_PORT": str(port),
         "CHAINLIT_AUTH_SECRET": start.secret(folder),
-        "CHAINLIT_AUTH_COOKIE_NAME": f"scholion_{port}",  # cookies are shared between ports
+        # cookies are shared between ports; of several processes, any may answer a request
+        "CHAINLIT_AUTH_COOKIE_NAME": "scholion" if several else f"scholion_{port}",
     }
     told = threading.Event()
     threading.Thread(target=_announce, args=(address, folder, told, browser), daemon=True).start()
@@ -143,6 +138,31 @@ def _start(first_port: int, *, may_open: bool) -> int:
             raise UserFacingError(f"Another program has just taken port {port}.", "Start Scholion again.") from error
         raise
     return 0
+
+
+def _owned_elsewhere(address: str, folder: Path) -> str | None:
+    """None once this process owns the library; else the address of the process that does.
+
+    Raises:
+        LibraryBusyError: a command owns it.
+        UserFacingError: another start does, and does not answer in time.
+    """
+    from ui import core
+
+    try:
+        core.library().own(url=address, key=core.order_key())
+    except LibraryBusyError as error:  # busy with another start at the same moment, or with a command
+        url = core.library().owner().get("url")
+        if not url:
+            raise
+        print(f"Scholion is already starting at {url}. Waiting for it …", flush=True)
+        if running_at := _awaited(folder):
+            return running_at
+        raise UserFacingError(
+            f"Scholion is already starting at {url}, but does not answer yet.",
+            "Open that address in a minute, or stop that Scholion and start again.",
+        ) from error
+    return None
 
 
 def _open_running(address: str, browser: dict[str, str] | None) -> int:

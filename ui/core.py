@@ -9,17 +9,18 @@ import threading
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from functools import cache
-from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from ingest import Ingest, IngestSettings, Library, UserFacingError
 from rag.texts import _
 from ui import ending
+from ui.operate import among_others
 from ui.operate.settings import settings as settings_of_process
 from ui.serving import Serving
 from ui.web.removals import Removals
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Container, Coroutine, Iterable, Iterator
     from functools import _CacheInfo
     from pathlib import Path
 
@@ -197,9 +198,14 @@ def order_key() -> str:
 def begin() -> None:
     """Load the models in the background once the first page is shown, because loading would slow the page down."""
     ending.watch(cut_off=_kill_models, finish_seconds=settings_of_process().finish_seconds)
-    task = asyncio.create_task(_warm_up())
-    _tasks.add(task)
-    task.add_done_callback(_tasks.discard)
+    works: list[Coroutine[Any, Any, None]] = [_warm_up()]
+    if settings().several:
+        whole_library().let_others_in()
+        works.append(among_others.watch(whole_library(), _resume, lambda: serving().follow()))
+    for work in works:
+        task = asyncio.create_task(work)
+        _tasks.add(task)
+        task.add_done_callback(_tasks.discard)
 
 
 def not_ready() -> str | None:
@@ -256,7 +262,7 @@ async def _warm_up() -> None:
         log.exception("The models could not be loaded")
 
 
-def _resume() -> None:
-    """Resume papers left half-added by a crash."""
-    for report in Ingest(library=whole_library(), embedder=embedder(), cancel=_stopping).resume():
+def _resume(but: Container[str] = ()) -> None:
+    """Resume papers left half-added by a crash, not those of these ids."""
+    for report in Ingest(library=whole_library(), embedder=embedder(), cancel=_stopping).resume(but=but):
         log.warning("Carried on with %s: %s", report.file, report.error or report.status)

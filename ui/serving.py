@@ -106,6 +106,12 @@ class Serving:
             if now.settings.drafter is None:
                 self._do(self._warm_up(made))
 
+    async def follow(self) -> None:
+        """Answer as another process of the app was told to, if it was."""
+        chosen = (await asyncio.to_thread(kept, self.current.library.folder)).choices
+        if chosen != self.kept.choices:
+            await self.choose(**chosen.model_dump())
+
     async def _warm_up(self, assistant: Assistant) -> None:
         """Load the built-in drafter; if that fails, the next question says why."""
         with self.using(assistant), suppress(UserFacingError):

@@ -102,7 +102,8 @@ class Shares:
         what lost its owner, or was added while there were no accounts: it may have been private.
         """
         library, people = self._whole(), who.people()
-        self._drop_empty(people.papers())
+        if library.is_alone:  # else a paper may be on its way to another process
+            self._drop_empty(people.papers())
         people.claim(library.added_at(), shared=library.is_first("people"), local=self._local())
 
     def _drop_empty(self, paper_ids: Iterable[str]) -> None:

@@ -3,6 +3,8 @@
 A person holds a paper that they added, privately or shared. A paper is seen by those who hold it and, if one of them
 shares it, by all. What nobody holds is seen by nobody. The same PDF, added by two people, is held by both: the file
 name, corrections and tags of a private paper belong to the hold, so that neither learns of the other.
+
+It is a long file because accounts, holds and choices share one connection and its locks.
 """
 
 from __future__ import annotations
@@ -17,6 +19,8 @@ import time
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
+
+from filelock import FileLock
 
 from ingest import UserFacingError
 
@@ -98,6 +102,26 @@ class Hold:
     """Whether the person said that its text stays on this machine."""
 
 
+class _Turn:
+    """A lock of one thread of one process. Who has it may take it again."""
+
+    def __init__(self, file: Path) -> None:
+        self._threads = threading.RLock()
+        self._processes = FileLock(file, mode=0o600, thread_local=False)
+
+    def __enter__(self) -> None:
+        self._threads.acquire()
+        try:
+            self._processes.acquire()
+        except BaseException:
+            self._threads.release()
+            raise
+
+    def __exit__(self, *_: object) -> None:
+        self._processes.release()
+        self._threads.release()
+
+
 class People:
     """The accounts and holds of one library. Safe for several threads, and for the command beside the running app."""
 
@@ -107,7 +131,7 @@ class People:
         if not self.file.exists():
             os.close(os.open(self.file, os.O_CREAT | os.O_WRONLY, 0o600))  # SQLite gives its log the same mode
         self._lock = threading.RLock()
-        self.changing = threading.RLock()
+        self.changing = _Turn(folder / "people.lock")
         """Held while a paper comes to somebody, or goes from the last who has it; may take long, unlike `_lock`."""
         self._db = sqlite3.connect(self.file, timeout=30, check_same_thread=False)
         self._db.execute("PRAGMA journal_mode=WAL")

@@ -271,9 +271,32 @@ class View(Library):
 
     # -- owning ------------------------------------------------------------------------------------------------------
 
-    def own(self, *, url: str | None = None, key: str | None = None, seconds: float = 0.0) -> None:
+    def own(
+        self, *, url: str | None = None, key: str | None = None, seconds: float = 0.0, with_others: bool = False
+    ) -> None:
         """As of `Library`."""
-        self._whole.own(url=url, key=key, seconds=seconds)
+        self._whole.own(url=url, key=key, seconds=seconds, with_others=with_others)
+
+    @property
+    def is_alone(self) -> bool:
+        """As of `Library`."""
+        return self._whole.is_alone
+
+    def claim(self, paper_id: str, *, seconds: float = 0.0) -> bool:
+        """As of `Library`."""
+        return self._whole.claim(paper_id, seconds=seconds)
+
+    def let_others_in(self) -> None:
+        """As of `Library`."""
+        self._whole.let_others_in()
+
+    def take_over(self) -> None:
+        """As of `Library`."""
+        self._whole.take_over()
+
+    def give_back(self, paper_id: str) -> None:
+        """As of `Library`."""
+        self._whole.give_back(paper_id)
 
     def owner(self) -> dict[str, Any]:
         """As of `Library`."""

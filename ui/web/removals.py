@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import uuid
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from ingest import remove_one
@@ -30,6 +31,8 @@ class Removals:
         self._lock = threading.Lock()
         self._at_work = threading.Lock()
         self._waiting: dict[str, list[str]] = {}
+        self._asked: dict[str, str] = {}
+        """When: ISO 8601, UTC, as in the ledger."""
         self._timers: dict[str, threading.Timer] = {}
 
     def put_off(self, paper_ids: Sequence[str]) -> str:
@@ -39,6 +42,7 @@ class Removals:
         timer.daemon = True
         with self._lock:
             self._waiting[key] = list(paper_ids)
+            self._asked[key] = datetime.now(UTC).isoformat(timespec="milliseconds")
             self._timers[key] = timer
         timer.start()
         return key
@@ -62,11 +66,15 @@ class Removals:
     def carry_out(self, key: str) -> None:
         """Remove the papers of this key now."""
         with self._at_work:
+            asked = self._asked.get(key, "")
             for paper_id in self._take(key):
-                self._remove(paper_id)
+                self._remove(paper_id, asked)
 
-    def _remove(self, paper_id: str) -> None:
+    def _remove(self, paper_id: str, asked: str) -> None:
         try:
+            entry = self._library().ledger.get(paper_id)
+            if entry and entry.changed_at > asked:
+                return  # it was added again, by another of several processes
             row = remove_one(self._library(), paper_id)
         except Exception:
             log.exception("A paper could not be removed")
@@ -87,6 +95,7 @@ class Removals:
         with self._lock:
             timer = self._timers.pop(key, None)
             ids = self._waiting.pop(key, [])
+            self._asked.pop(key, None)
         if timer:
             timer.cancel()
         return ids
