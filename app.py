@@ -113,6 +113,7 @@ async def on_chat_resume(thread: dict[str, Any]) -> None:
     conversation.remember(thread["steps"])
     await composer.show_controls()
     await conversation.offer_again(thread["steps"])
+    await conversation.tell_cut_off(thread["steps"])
     core.page_is_open()
 
 

@@ -40,7 +40,7 @@ SHOWN = {"new_message", "update_message", "stream_start", "stream_token"}
 SOURCES, WHOLE = re.compile(r"passages? from \d"), re.compile("stayed on this machine|not in your papers")
 ADDED, REFUSED = re.compile(r"is (already )?in your library"), re.compile("was not added")
 ERROR = re.compile(r"'isError': True|'type': 'error'")
-BROKE_OFF = re.compile("interrupted")
+BROKE_OFF = re.compile(r"Scholion was interrupted[^*]*")
 PATIENCE, AGAIN_SECONDS = 120.0, 2.0
 NOTICED_SECONDS = 1.0
 """Within this time after a kill, a page may still send to the process that is gone."""
@@ -307,13 +307,14 @@ class User(Page):
 
     async def _said_after(self, since: int) -> str:
         """What the page is told of the answer that broke off, once it is connected again."""
-        with_sentence = None
+        found = None
         try:
             async with asyncio.timeout(10):
-                with_sentence = await self._hear(lambda _, data: BROKE_OFF.search(str(data)), since)
+                found = await self._hear(lambda _, data: BROKE_OFF.search(str(data)), since)
         except TimeoutError:
             pass
-        return with_sentence[1]["output"] if with_sentence else "no sentence after the page was connected again"
+        told = BROKE_OFF.search(str(found))
+        return told[0] if told else "no sentence after the page was connected again"
 
     async def _vote(self, step: str) -> None:
         value = self.chance.randrange(2)

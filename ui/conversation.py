@@ -31,6 +31,7 @@ from rag.sanitise import Sanitiser
 from rag.saved_answer import answer_facts, load_answer
 from rag.texts import _, counted, ngettext, number, said
 from ui import consent_question, core, ending, export, panel, refinement, scope
+from ui.chats.cut_off import last_cut_off
 from ui.operate.metrics import watched
 
 if TYPE_CHECKING:
@@ -284,6 +285,24 @@ def _again(metadata: dict[str, Any]) -> list[cl.Action]:
             cl.Action(name=AGAIN, label=_("Ask again as a draft"), icon="zap", tooltip=tooltip, payload=payload)
         )
     return made
+
+
+async def tell_cut_off(steps: list[dict[str, Any]]) -> None:
+    """Say it at the end of a reopened chat, if its last answer or upload was cut off. What is said is not stored."""
+    last = last_cut_off(steps)
+    if last is None:
+        return
+    question = str(last.get("output") or "").strip()
+    text = (
+        _("Scholion was interrupted before this was answered.")
+        if question
+        else _("Scholion was interrupted. If your file is not in the Library in a minute, add it again.")
+    )
+    message = cl.Message(f"*{text}*")
+    steps.append({**message.to_dict(), "createdAt": utc_now()})
+    if question:
+        for action in _again({"question": question}):
+            await action.send(for_id=message.id)
 
 
 async def offer_again(steps: Iterable[dict[str, Any]]) -> None:

@@ -229,6 +229,48 @@ async def test_in_a_reopened_chat_a_refined_question_is_one_turn_as_before(app, 
     assert cl.user_session.get("turns") == [("What is it?", "A."), ("And why?", "Refined.")]
 
 
+USER, RUN, REPLY = (
+    {"id": "u", "type": "user_message", "output": "Q?"},
+    {"type": "run", "parentId": "u"},
+    "assistant_message",
+)
+
+
+@pytest.mark.parametrize(
+    ("steps", "said"),
+    [
+        ([], None),
+        ([{"type": REPLY}], None),
+        ([USER], "before this was answered"),
+        ([USER, RUN], "before this was answered"),
+        ([USER, RUN, {"type": REPLY, "output": "half an ans"}], "before this was answered"),
+        ([USER, RUN | {"end": "2026-12-01"}], None),
+        ([USER, RUN | {"end": "2026-12-01"}, {"type": REPLY}], None),
+        ([USER, {"type": REPLY}], None),  # a button asked it
+        ([USER, RUN, USER | {"id": "v"}, RUN | {"parentId": "v", "end": "2026-12-01"}], None),
+        ([USER | {"output": ""}, RUN, {"type": REPLY, "output": "Reading"}], "add it again"),
+    ],
+)
+async def test_a_reopened_chat_says_that_its_last_answer_was_cut_off(app, chat, assistant, steps, said) -> None:
+    thread = {"steps": [dict(step) for step in steps]}
+    await app.on_chat_resume(thread)
+    more = thread["steps"][len(steps) :]
+    assert [said in step["output"] for step in more] == ([True] if said else [])
+    asked = [action["payload"] for action in chat.of("action") if action["name"] == "ask_again"]
+    assert asked == ([{"question": "Q?"}] if said and "answered" in said else [])
+    assert all(action["forId"] == more[0]["id"] for action in chat.of("action"))
+
+
+async def test_an_answer_that_is_still_written_for_another_page_of_the_chat_was_not_cut_off(
+    app, chat, assistant
+) -> None:
+    chat.session.current_task = asyncio.create_task(asyncio.sleep(60))
+    thread = {"steps": [USER | {"threadId": chat.session.thread_id}, RUN]}
+    await app.on_chat_resume(thread)
+    assert len(thread["steps"]) == 2
+    chat.session.current_task.cancel()
+
+
 async def test_what_the_larger_model_wrote_can_be_asked_again_as_a_draft(app, chat, assistant) -> None:
     from ui import conversation
 

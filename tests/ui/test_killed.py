@@ -86,6 +86,7 @@ async def test_in_mid_answer_nothing_that_was_said_before_is_lost(server, reques
     async with visited(server) as (page, _):
         before = await send(page, f"{QUESTION} (second)")
         assert await heard(page, re.compile(r"word12\b"), before)
+        (cut_off,) = [data["thread_id"] for event, data in page.heard if event == "first_interaction"]
         await asyncio.to_thread(server.stop, signal.SIGKILL)
     said = await messages(place)
     asked = [text for kind, text in said if kind == "user_message"]
@@ -99,6 +100,10 @@ async def test_in_mid_answer_nothing_that_was_said_before_is_lost(server, reques
     (tmp_path / "answer.txt").write_text("It needs 128 KiB for each token.")
     await asyncio.to_thread(server.start)
     async with visited(server) as (page, _):
+        await page.socket.disconnect()
+        await page.connect(new_id(), threadId=cut_off)
+        await page.socket.emit("connection_successful")
+        assert await heard(page, re.compile("Scholion was interrupted before this was answered"), 0)
         before = await send(page, f"{QUESTION} (third)")
         assert await heard(page, re.compile("stayed on this machine"), before), "and it answers again"
     assert len([text for kind, text in await messages(place) if kind == "user_message"]) == 3

@@ -4,6 +4,8 @@ Differences from Chainlit's layer: lists and dictionaries are stored as JSON and
 of our own addresses is not downloaded; an unknown chat is not an error; and all images and foreign links in a message
 are broken before it is written or read, whoever wrote it.
 
+It is a long file because it replaces one class of Chainlit's, whose methods share a queue of writes.
+
 Nothing that the page shows is lost. Writes are serialised in order of arrival; a write that finds the file locked or
 the disk full is retried, and the chat says so; and whichever write comes first creates the chat's row with its owner.
 """
