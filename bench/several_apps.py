@@ -112,41 +112,42 @@ def compared(told: Told, library: Library, people: People, steps: list[Any], fee
     """What of all that was told is lost or doubled."""
     wrong: Counter[str] = Counter()
 
-    def check(what: str, found: int) -> None:
+    def check(what: str, found: int, *, of: str) -> None:
         if found != 1:
-            wrong[f"{what} {'lost' if not found else 'doubled'}"] += 1
+            wrong[fault := f"{what} {'lost' if not found else 'doubled'}"] += 1
+            print(f"{fault}: {of}, {found} times")
 
     papers = {paper.id: paper for paper in library.papers()}
     titles = Counter(paper.title for paper in papers.values())
     vectors = library.vectors.ids()
     for paper, (title, _) in told.papers.items():
-        check("papers", titles[title] if paper in papers else 0)
+        check("papers", titles[title] if paper in papers else 0, of=title)
         chunks = library.chunk_ids([paper])
-        check("papers' chunks", int(bool(chunks) and library.ledger.is_finished(paper)))
-        check("papers' vectors", int(vectors.issuperset(chunks)))
+        check("papers' chunks", int(bool(chunks) and library.ledger.is_finished(paper)), of=title)
+        check("papers' vectors", int(vectors.issuperset(chunks)), of=title)
     wrong["vectors of nothing"] = len(vectors - set(library.chunk_ids()))
 
     owners = {person.id: person.name for person in people.all()}
     questions = [(step["output"], owners[step["userIdentifier"]]) for step in steps if step["type"] == "user_message"]
     for name, user in told.asked.items():
-        check("questions", sum(text.endswith(f"({name})") and owner == user for text, owner in questions))
+        check("questions", sum(text.endswith(f"({name})") and owner == user for text, owner in questions), of=name)
     whole = {step["id"]: step for step in steps if step["type"] == "assistant_message" and WHOLE.search(step["output"])}
     about = Counter(
         json.loads(step["metadata"] or "{}").get("question", "").rpartition("(")[2] for step in whole.values()
     )
     for step, name in told.answered.items():
-        check("answers", about[f"{name})"] if step in whole else 0)
+        check("answers", about[f"{name})"] if step in whole else 0, of=f"{name}, {step}")
 
     for step, value in told.votes.items():
         stored = [row["value"] for row in feedbacks if row["forId"] == step]
-        check("votes", len(stored))
+        check("votes", len(stored), of=step)
         wrong["votes with another value"] += stored not in ([], [value])
     ids = {person.name: person.id for person in people.all()}
     for paper, (tag, user) in told.tags.items():
         own = people.held(paper)[ids[user]].tags if ids[user] in people.held(paper) else ()
-        check("tags", [*library.tags_of(paper), *own].count(tag))
-        check("papers held", int(ids[user] in people.held(paper)))
-        check("papers shared", int(people.is_shared(paper) == (paper in told.shared)))
+        check("tags", [*library.tags_of(paper), *own].count(tag), of=tag)
+        check("papers held", int(ids[user] in people.held(paper)), of=tag)
+        check("papers shared", int(people.is_shared(paper) == (paper in told.shared)), of=tag)
     return +wrong
 
 

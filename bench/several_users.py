@@ -36,7 +36,8 @@ QUESTIONS = (
 )
 PASSWORD = "correct horse battery"
 SHOWN = {"new_message", "update_message", "stream_start", "stream_token"}
-"""Events with which the server answers a message; the page shows the question itself before the server has it."""
+"""Events with which the server answers a message; the page shows the question itself before the server has it, and no
+runs."""
 SOURCES, WHOLE = re.compile(r"passages? from \d"), re.compile("stayed on this machine|not in your papers")
 ADDED, REFUSED = re.compile(r"is (already )?in your library"), re.compile("was not added")
 ERROR = re.compile(r"'isError': True|'type': 'error'")
@@ -279,7 +280,7 @@ class User(Page):
             sent, lost, process = time.monotonic(), self.lost, self.process
             before = await self._send(f"{asked} ({name})")
             try:
-                await self._hear(lambda event, _: event in SHOWN, before, lost=lost)
+                await self._hear(lambda event, data: event in SHOWN and data.get("type") != "run", before, lost=lost)
                 self.told.asked[name] = self.name
                 seen = await self._hear(lambda _, data: SOURCES.search(str(data)), before, lost=lost)
                 if seen and not had:

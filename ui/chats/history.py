@@ -6,8 +6,9 @@ are broken before it is written or read, whoever wrote it.
 
 It is a long file because it replaces one class of Chainlit's, whose methods share a queue of writes.
 
-Nothing that the page shows is lost. Writes are serialised in order of arrival; a write that finds the file locked or
-the disk full is retried, and the chat says so; and whichever write comes first creates the chat's row with its owner.
+Nothing that the page shows is lost: it is stored before (`caught_up`). Writes are serialised in order of arrival; a
+write that finds the file locked or the disk full is retried, and the chat says so; and whichever write comes first
+creates the chat's row with its owner.
 """
 
 # mypy: disable-error-code="untyped-decorator"
@@ -64,6 +65,8 @@ BUSY_SECONDS = 5.0
 PATIENCE_SECONDS = 600.0
 """How long a write is retried before it is given up."""
 RETRY_SECONDS = 0.5
+CAUGHT_UP_SECONDS = 5.0
+"""How long the page waits at most for what it shows next to be stored."""
 CLOSING_SECONDS = BOUNDS["chat history"] / 2
 """How long `close` waits for pending writes, and then for the file."""
 
@@ -178,6 +181,8 @@ class ChatHistory(SQLAlchemyDataLayer):  # type: ignore[misc]  # chainlit's own 
         self._words = ChatWords(self.execute_sql)
         self._in_order = asyncio.Lock()
         self._turn_of: asyncio.Task[Any] | None = None
+        self._held_up = False
+        """Whether a write is being retried."""
         self._deleted: set[str] = set()
         self._told: set[tuple[str, str]] = set()
 
@@ -201,6 +206,7 @@ class ChatHistory(SQLAlchemyDataLayer):  # type: ignore[misc]  # chainlit's own 
                     log.exception("The chat history could not be read or written")
                     await self._tell(_(self.failed))
                     return None
+                self._held_up = True
                 log.warning("The chat history cannot be written yet: %s", error)
                 await self._tell(_(said))
             await asyncio.sleep(RETRY_SECONDS)
@@ -251,6 +257,21 @@ class ChatHistory(SQLAlchemyDataLayer):  # type: ignore[misc]  # chainlit's own 
                 yield
             finally:
                 self._turn_of = None
+                self._held_up = False
+
+    async def caught_up(self) -> None:
+        """Wait until all that was to be written so far is stored; not for a lock or a full disk that lasts."""
+        if self._held_up or self._turn_of is asyncio.current_task():
+            return
+        await asyncio.sleep(0)  # let writes that just started join the queue
+        turn, end = asyncio.ensure_future(self._in_order.acquire()), time.monotonic() + CAUGHT_UP_SECONDS
+        try:
+            while not (await asyncio.wait({turn}, timeout=0.05))[0] and not self._held_up and time.monotonic() < end:
+                pass
+        finally:
+            if turn.done():
+                self._in_order.release()
+            turn.cancel()
 
     async def create_user(self, user: User) -> PersistedUser | None:
         """As inherited, but an existing user is not written again, so that a lock does not prevent a login."""

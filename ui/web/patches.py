@@ -18,6 +18,8 @@ from chainlit.auth import decode_jwt, get_token_from_cookies
 from chainlit.chat_context import chat_contexts
 from chainlit.config import config
 from chainlit.context import init_ws_context
+from chainlit.data import get_data_layer
+from chainlit.emitter import ChainlitEmitter
 from chainlit.session import BaseSession, WebsocketSession, ws_sessions_id
 from chainlit.user import User
 from fastapi.responses import HTMLResponse
@@ -53,6 +55,8 @@ _ticket = chainlit.server.create_jwt
 _connect = chainlit.socket.connect
 _message = chainlit.socket.message
 _new_session = BaseSession.__init__
+_send_step = ChainlitEmitter.send_step
+_update_step = ChainlitEmitter.update_step
 
 
 def apply(*, incoming: Path, edit: Callable[[str, Any], Awaitable[None]]) -> None:
@@ -67,6 +71,7 @@ def apply(*, incoming: Path, edit: Callable[[str, Any], Awaitable[None]]) -> Non
     chainlit.server.FILES_DIRECTORY = incoming / str(uuid.uuid4())  # the server deletes it at the end: give it nothing
     with suppress(OSError):  # importing Chainlit creates it in the checkout; another process may be using it
         _shared_files.rmdir()
+    ChainlitEmitter.send_step, ChainlitEmitter.update_step = send_step, update_step
     BaseSession.__init__ = named_session
     BaseSession.files_dir = property(files_dir)
     chainlit.server.create_jwt = ticket
@@ -128,6 +133,24 @@ async def message(sid: str, payload: Any) -> None:
     """Accept a message if every name in it is ours."""
     names.check(payload)
     await _message(sid, payload)
+
+
+async def send_step(emitter: ChainlitEmitter, step: dict[str, Any]) -> None:
+    """Show a message once it is stored; Chainlit stores it at the same time, and a crash in between would lose it."""
+    await _stored(step)
+    await _send_step(emitter, step)
+
+
+async def update_step(emitter: ChainlitEmitter, step: dict[str, Any]) -> None:
+    """As `send_step`."""
+    await _stored(step)
+    await _update_step(emitter, step)
+
+
+async def _stored(step: dict[str, Any]) -> None:
+    caught_up = getattr(get_data_layer(), "caught_up", None)
+    if caught_up and step.get("type") != "run":  # the page does not show runs
+        await caught_up()
 
 
 def _same(token: str | None, cookies: Mapping[str, str]) -> bool:
