@@ -337,11 +337,15 @@ def _named(said: str, question: str) -> set[str]:
     return {word.casefold() for word in found if word != first or _INSIDE.search(word)} - asked
 
 
+_ITEM: Final = re.compile(r"^\s*(?:\d{1,3}[.)]|[-*•–])\s+")
+"""What begins an item of a list."""
+
+
 def _repeats(text: str) -> bool:
-    """Whether the share of distinct three-word runs is below MIN_VARIETY, or a line occurs three times."""
+    """Whether the share of distinct three-word runs is below MIN_VARIETY, or a line or list item occurs three times."""
     words = words_of(text)
     runs = list(zip(words, words[1:], words[2:], strict=False))
-    lines = Counter(line.strip() for line in text.splitlines() if line.strip())
+    lines = Counter(said for line in text.splitlines() if (said := _ITEM.sub("", line).strip()))
     return (len(runs) >= 8 and len(set(runs)) < MIN_VARIETY * len(runs)) or max(lines.values(), default=0) >= 3
 
 

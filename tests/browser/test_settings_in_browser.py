@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import socket
+from contextlib import suppress
+
 import pytest
 from test_browser import ANSWER, FOOTER, say
 
 from engine_stubs import serving
+from rag.servers.discovery import PORTS
 from writing_engine import MODEL, ollama
 
 expect = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed: `make .venv/.dev`").expect
@@ -14,6 +18,14 @@ pytestmark = [pytest.mark.browser, pytest.mark.timeout(900)]
 
 SENTENCE = "In the example with 16-bit numbers one token takes 131,072 bytes, or 128 KiB."
 QUESTION = "How many bytes does the KV cache take for one token in the example with 16-bit numbers?"
+
+
+@pytest.fixture(autouse=True)
+def no_real_engine() -> None:
+    """A model server that runs on this machine anyway would be offered as well."""
+    for port in PORTS:
+        with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+            pytest.skip(f"something answers at port {port}, where model servers do: stop it for this test")
 
 
 def test_a_model_found_here_is_chosen_tested_asked_and_kept(open_page, other_server, shot) -> None:

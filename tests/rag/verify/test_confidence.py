@@ -80,6 +80,7 @@ def test_a_draft_that_the_passages_carry_has_no_gate():
         (GOOD, {"finish_reason": "repetition"}, "repetition"),
         (5 * "The test set is " + "good.", {}, "repetition"),
         ("- tweets\n- tweets\n- tweets\n- accuracy", {}, "repetition"),
+        ("1. It is in 32 bits.\n2. It has 16 bytes.\n3. It is in 32 bits.\n4. It is in 32 bits.", {}, "repetition"),
         ("Question: Which accuracy does the model reach on the test set?", {}, "echo"),
         ("The model does reach accuracy on the test set.", {}, "echo"),
         ("Penguins in Antarctica breed once a year near the coast.", {}, "no support"),
