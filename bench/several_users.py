@@ -261,11 +261,11 @@ class User(Page):
     # ---- what they do -------------------------------------------------------------------------------------------
 
     async def asks(self, until: float) -> None:
-        """Questions, and votes on some answers."""
-        await asyncio.sleep(self.chance.uniform(0, 15))
+        """A question every 30 s after the answer, and votes on some answers."""
+        await asyncio.sleep(self.chance.uniform(0, 30))
         while time.monotonic() < until:
             await self.ask()
-            await asyncio.sleep(self.chance.uniform(10, 30))
+            await asyncio.sleep(self.chance.uniform(15, 45))
             if self.chance.random() < 0.2:
                 await self.visit()
 
@@ -307,15 +307,12 @@ class User(Page):
             await self._vote(step)
 
     async def _said_after(self, since: int) -> str:
-        """What the page is told of the answer that broke off, once it is connected again."""
+        """What the page is told of what broke off, once it is connected again."""
         found = None
-        try:
-            async with asyncio.timeout(10):
-                found = await self._hear(lambda _, data: BROKE_OFF.search(str(data)), since)
-        except TimeoutError:
-            pass
+        if self.thread:  # else the server had nothing of this chat
+            found = await self._hear(lambda event, _: event.startswith("resume_thread"), since)
         told = BROKE_OFF.search(str(found))
-        return told[0] if told else "no sentence after the page was connected again"
+        return told[0] if told else "the page's own sentence, while it is not connected"
 
     async def _vote(self, step: str) -> None:
         value = self.chance.randrange(2)
@@ -329,11 +326,11 @@ class User(Page):
             self.told.votes[step] = one
 
     async def adds(self, until: float, folder: Path) -> None:
-        """Papers, each with a tag; every second paper is shared first."""
-        await asyncio.sleep(self.chance.uniform(0, 15))
+        """A paper every 60 s, each with a tag; every second one is shared first."""
+        await asyncio.sleep(self.chance.uniform(0, 60))
         while time.monotonic() < until:
             await self._add(folder)
-            await asyncio.sleep(self.chance.uniform(15, 45))
+            await asyncio.sleep(self.chance.uniform(30, 90))
             if self.chance.random() < 0.2:
                 await self.visit()
 

@@ -65,7 +65,7 @@ BUSY_SECONDS = 5.0
 PATIENCE_SECONDS = 600.0
 """How long a write is retried before it is given up."""
 RETRY_SECONDS = 0.5
-CAUGHT_UP_SECONDS = 5.0
+CAUGHT_UP_SECONDS = 60.0
 """How long the page waits at most for what it shows next to be stored."""
 CLOSING_SECONDS = BOUNDS["chat history"] / 2
 """How long `close` waits for pending writes, and then for the file."""
