@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import csv
 import io
 import uuid
@@ -58,9 +57,7 @@ async def test_compare_asks_each_paper_each_question_and_the_table_is_downloaded
     assert "\\(van der Burg 2021\\) | \\=It is \\*so\\*\\. \\(p\\. 2\\) |" in chat.texts[-1]
     history, mine, theirs = stored
     for _ in range(9):  # the writes that the page waits for no more
-        await asyncio.sleep(0)
-        async with history._turn():
-            pass
+        await history.caught_up()
     (step,) = [one for one in (await history.get_thread(mine))["steps"] if "table" in one["metadata"]]
     assert "Asking" not in step["output"]
     assert len(step["metadata"]["spent"]) == 2

@@ -44,9 +44,7 @@ async def edit(chat, message: dict, text: str) -> None:
 async def stored(history, chat) -> list[tuple[str, str]]:
     """The stored messages of the chat, once all writes are done."""
     for _ in range(3):
-        await asyncio.sleep(0)
-        async with history._turn():
-            pass
+        await history.caught_up()
     thread = await history.get_thread(chat.session.thread_id)
     return [(step["type"], step["output"].split("\n")[0].split(" [")[0]) for step in thread["steps"] if step["output"]]
 

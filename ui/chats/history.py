@@ -180,9 +180,10 @@ class ChatHistory(SQLAlchemyDataLayer):  # type: ignore[misc]  # chainlit's own 
         super().__init__(address, storage_provider=uploads)
         self._words = ChatWords(self.execute_sql)
         self._in_order = asyncio.Lock()
-        self._turn_of: asyncio.Task[Any] | None = None
-        self._held_up = False
-        """Whether a write is being retried."""
+        self._in_turn: set[asyncio.Task[Any] | None] = set()
+        """Who writes now."""
+        self._held_up: set[asyncio.Task[Any] | None] = set()
+        """Whose write is being retried."""
         self._deleted: set[str] = set()
         self._told: set[tuple[str, str]] = set()
 
@@ -201,12 +202,12 @@ class ChatHistory(SQLAlchemyDataLayer):  # type: ignore[misc]  # chainlit's own 
                     return [dict(row) for row in result.mappings()] if result.returns_rows else result.rowcount
             except self.errors as error:
                 said = self._said_while_it_lasts(error)
-                patient = self._turn_of is asyncio.current_task() and time.monotonic() - began < PATIENCE_SECONDS
+                patient = asyncio.current_task() in self._in_turn and time.monotonic() - began < PATIENCE_SECONDS
                 if not (patient and said):
                     log.exception("The chat history could not be read or written")
                     await self._tell(_(self.failed))
                     return None
-                self._held_up = True
+                self._held_up.add(asyncio.current_task())
                 log.warning("The chat history cannot be written yet: %s", error)
                 await self._tell(_(said))
             await asyncio.sleep(RETRY_SECONDS)
@@ -235,8 +236,9 @@ class ChatHistory(SQLAlchemyDataLayer):  # type: ignore[misc]  # chainlit's own 
         try:
             async with asyncio.timeout(CLOSING_SECONDS):
                 await asyncio.sleep(0)  # let writes that just started join the queue
-                async with self._in_order:
-                    pass
+                for line in self._lines():
+                    async with line:
+                        pass
         except TimeoutError:
             log.error("The last messages could not be saved: the file of the chat history is not free.")  # noqa: TRY400
         try:
@@ -245,32 +247,46 @@ class ChatHistory(SQLAlchemyDataLayer):  # type: ignore[misc]  # chainlit's own 
         except TimeoutError:
             log.warning("The file of the chat history was left open")
 
+    def _line(self, _of: str) -> asyncio.Lock:
+        """In which a write waits: one for all, since SQLite takes one write at a time."""
+        return self._in_order
+
+    def _lines(self) -> list[asyncio.Lock]:
+        """Those in which a write may wait now."""
+        return [self._in_order]
+
     @asynccontextmanager
-    async def _turn(self) -> AsyncIterator[None]:
-        """A writer's turn, first come, first served; nested calls belong to the same turn."""
-        if self._turn_of is asyncio.current_task():
+    async def _turn(self, of: str) -> AsyncIterator[None]:
+        """A writer's turn, first come, first served; nested calls belong to the same turn.
+
+        Args:
+            of: the id of the chat, or of what else must not be written twice at once.
+        """
+        task = asyncio.current_task()
+        if task in self._in_turn:
             yield
             return
-        async with self._in_order:
-            self._turn_of = asyncio.current_task()
+        async with self._line(of):
+            self._in_turn.add(task)
             try:
                 yield
             finally:
-                self._turn_of = None
-                self._held_up = False
+                self._in_turn.discard(task)
+                self._held_up.discard(task)
 
     async def caught_up(self) -> None:
         """Wait until all that was to be written so far is stored; not for a lock or a full disk that lasts."""
-        if self._held_up or self._turn_of is asyncio.current_task():
+        if self._held_up or asyncio.current_task() in self._in_turn:
             return
         await asyncio.sleep(0)  # let writes that just started join the queue
-        turn, end = asyncio.ensure_future(self._in_order.acquire()), time.monotonic() + CAUGHT_UP_SECONDS
+        line = self._line(_chat())
+        turn, end = asyncio.ensure_future(line.acquire()), time.monotonic() + CAUGHT_UP_SECONDS
         try:
             while not (await asyncio.wait({turn}, timeout=0.05))[0] and not self._held_up and time.monotonic() < end:
                 pass
         finally:
             if turn.done():
-                self._in_order.release()
+                line.release()
             turn.cancel()
 
     async def create_user(self, user: User) -> PersistedUser | None:
@@ -289,7 +305,7 @@ class ChatHistory(SQLAlchemyDataLayer):  # type: ignore[misc]  # chainlit's own 
 
         A page writes its settings when it is left; that must not restore a chat deleted in the meantime.
         """
-        async with self._turn():
+        async with self._turn(thread_id):
             if name is None and user_id is None and not await self._has(thread_id):
                 return
             if name is not None:
@@ -302,7 +318,7 @@ class ChatHistory(SQLAlchemyDataLayer):  # type: ignore[misc]  # chainlit's own 
         Raises:
             OSError: the chat is still there, so the page must not say that it is gone.
         """
-        async with self._turn():
+        async with self._turn(thread_id):
             self._deleted.add(thread_id)
             self._words.changed(thread_id)
             await super().delete_thread(thread_id)
@@ -314,7 +330,7 @@ class ChatHistory(SQLAlchemyDataLayer):  # type: ignore[misc]  # chainlit's own 
     @queue_until_user_message()
     async def create_step(self, step_dict: StepDict) -> None:
         """As inherited, in turn: a message's first state must not overwrite its last."""
-        async with self._turn():
+        async with self._turn(str(step_dict["threadId"])):
             if await self._keep_thread(step_dict):
                 await super().create_step(harmless(step_dict))
                 self._words.changed(str(step_dict["threadId"]))
@@ -322,7 +338,7 @@ class ChatHistory(SQLAlchemyDataLayer):  # type: ignore[misc]  # chainlit's own 
     @queue_until_user_message()
     async def delete_step(self, step_id: str) -> None:
         """As inherited, in turn: a step must not be deleted before it is written."""
-        async with self._turn():
+        async with self._turn(_chat()):
             rows = await self.execute_sql('SELECT "threadId" FROM steps WHERE "id" = :id', {"id": step_id})
             await super().delete_step(step_id)
             for row in rows if isinstance(rows, list) else ():
@@ -336,18 +352,18 @@ class ChatHistory(SQLAlchemyDataLayer):  # type: ignore[misc]  # chainlit's own 
         """
         if element.url and not element.content and not element.path:
             return
-        async with self._turn():
+        async with self._turn(str(element.thread_id)):
             await super().create_element(element)
 
     @queue_until_user_message()
     async def delete_element(self, element_id: str, thread_id: str | None = None) -> None:
         """As inherited, in turn."""
-        async with self._turn():
+        async with self._turn(thread_id or _chat()):
             await super().delete_element(element_id, thread_id)
 
     async def forget_after(self, thread_id: str, step_id: str) -> list[str]:
         """Delete all that came after a message of a chat; returns the ids of the deleted steps."""
-        async with self._turn():
+        async with self._turn(thread_id):
             rows = await self.execute_sql(_LATER, {"chat": thread_id, "step": step_id})
             ids = [str(row["id"]) for row in rows] if isinstance(rows, list) else []
             for later in ids:
@@ -371,7 +387,7 @@ class ChatHistory(SQLAlchemyDataLayer):  # type: ignore[misc]  # chainlit's own 
         Raises:
             ValueError: there is no such message.
         """
-        async with self._turn():
+        async with self._turn(str(feedback.forId)):
             rows = await self.execute_sql('SELECT "threadId" FROM steps WHERE "id" = :id', {"id": feedback.forId})
             if not isinstance(rows, list) or not rows:
                 raise ValueError("There is no such answer.")
@@ -385,7 +401,7 @@ class ChatHistory(SQLAlchemyDataLayer):  # type: ignore[misc]  # chainlit's own 
 
     async def delete_feedback(self, feedback_id: str) -> bool:
         """As inherited, in turn."""
-        async with self._turn():
+        async with self._turn(feedback_id):
             return bool(await super().delete_feedback(feedback_id))
 
     async def _keep_thread(self, step: StepDict) -> bool:
@@ -459,6 +475,14 @@ def _prepare(connection: Any, _record: Any) -> None:
     cursor.execute("PRAGMA synchronous=FULL")
     cursor.execute("PRAGMA secure_delete=ON")  # leaves no text of a deleted chat in free pages
     cursor.close()
+
+
+def _chat() -> str:
+    """The id of the chat that is served; empty outside one."""
+    try:
+        return str(get_context().session.thread_id)
+    except Exception:  # noqa: BLE001 - there is none
+        return ""
 
 
 def _fault(error: Exception) -> int:

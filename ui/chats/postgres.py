@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
+from weakref import WeakValueDictionary
 
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import create_async_engine
@@ -63,8 +64,10 @@ class PostgresHistory(ChatHistory):
             "postgresql+asyncpg://",
             connect_args={"async_creator_fn": self._connected},
             pool_pre_ping=True,  # a server that was restarted costs no message
+            pool_timeout=120,  # many chats that write at once wait for a connection, in vain only if the server hangs
             hide_parameters=True,  # no text of a chat in an error
         )
+        self._of: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._preparing = asyncio.Lock()
         self._prepared = False
 
@@ -90,6 +93,13 @@ class PostgresHistory(ChatHistory):
                     with self._in_words():
                         await prepare(self._address, connect=lambda: postgres.connect(self._address))
                     self._prepared = True
+
+    def _line(self, of: str) -> asyncio.Lock:
+        """One for each chat: Postgres takes the writes of several at once."""
+        return self._of.setdefault(of, asyncio.Lock())
+
+    def _lines(self) -> list[asyncio.Lock]:
+        return list(self._of.values())
 
     def _storable(self, value: Any) -> Any:
         return value.replace("\0", "\N{REPLACEMENT CHARACTER}") if isinstance(value, str) else value
