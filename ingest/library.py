@@ -18,7 +18,7 @@ import shutil
 import sqlite3
 import threading
 import time
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -49,6 +49,7 @@ if TYPE_CHECKING:
 
     from ingest.connection import Connection
     from ingest.embed import Vectors
+    from ingest.ledger import State
     from ingest.settings import IngestSettings
 
 _UNFINISHED = "SELECT id FROM papers WHERE finished_at IS NULL"
@@ -70,7 +71,8 @@ class Library:
         self._guard = threading.RLock()
         self.one_ingest = threading.Lock()
         """Held by the only active run of `Ingest`."""
-        self._owner, self._shared = self._database.owner, self._database.shared
+        self._owner = self._database.owner
+        self._shared = self._database.shared if settings.several else None
         self._noted: tuple[str, str | None] | None = None
         self._recovered = False
         self.ledger = ledger.Ledger(lambda: self._db)
@@ -304,13 +306,13 @@ class Library:
             if self._vectors is None:
                 n = self._db.execute("SELECT count(*) FROM chunks").fetchone()[0]
                 if self._try_own():
-                    index = self._open_chroma()
-                    if self.embedder_name is None and not self.is_alone:
-                        return index  # not for long: once another process adds the first paper, it is another one
-                    self._vectors = index
+                    embedder = self.embedder_name
+                    if embedder is None and not self.is_alone:
+                        return ExactIndex()  # for now: the first paper, of whatever process, decides which index it is
+                    self._vectors = index = self._open_chroma(embedder)
                     if index.count() != n:
                         self.mend_index()  # it lost something, or a crash came before it was told
-                elif self.settings.chroma and (chroma := self._open_chroma()).count() == n:
+                elif self.settings.chroma and (chroma := self._open_chroma(self.embedder_name)).count() == n:
                     self._vectors = chroma
                 else:
                     self._vectors = self._exact_index()
@@ -370,7 +372,10 @@ class Library:
         writes to has no need of it: there it is always True.
         """
         end = time.monotonic() + seconds
-        while self._shared and not self._shared.claim(paper_id):
+        while self._shared:
+            self.own()  # again, if Postgres was restarted
+            if self._shared.claim(paper_id):
+                return True
             if time.monotonic() >= end:
                 return False
             time.sleep(0.1)
@@ -381,16 +386,18 @@ class Library:
         if self._shared:
             self._shared.give_back(paper_id)
 
-    def take_over(self) -> None:
+    def take_over(self) -> list[str]:
         """Complete what a process that has ended left of removals and of papers, and be found by commands if it was.
 
-        For one of several processes, from time to time; files on their way are for `Ingest.resume`.
+        For one of several processes, from time to time; files on their way are for `Ingest.resume`. Returns the ids of
+        the papers that were removed.
         """
         self.own()
-        self._complete_removals_and_papers()
+        removed = self._complete_removals_and_papers()
         told = self.owner().get("pid")
         if self._noted and told != os.getpid() and not (isinstance(told, int) and psutil.pid_exists(told)):
             self._note_owner(*self._noted)
+        return removed
 
     def owner(self) -> dict[str, Any]:
         """What the owning process says about itself: "pid", "url" and "key"; empty if nothing is known."""
@@ -407,29 +414,49 @@ class Library:
             if folder.UNFINISHED_COPY.fullmatch(path.name):
                 self._if_free(path.stem, partial(path.unlink, missing_ok=True))
         for entry in self.ledger.entries("failed"):
-            self._if_free(entry.paper_id, partial(self.quarantine, entry.paper_id))
+            self._if_free(entry.paper_id, partial(self._if_still, "failed", self.quarantine, entry.paper_id))
         self._complete_removals_and_papers()
 
-    def _complete_removals_and_papers(self) -> None:
-        for entry in self.ledger.entries("removing"):
-            self._if_free(entry.paper_id, partial(self._erase, entry.paper_id))
-        for (paper_id,) in self._db.execute(_UNFINISHED).fetchall():
-            self._if_free(paper_id, partial(self._complete, paper_id))
+    def _complete_removals_and_papers(self) -> list[str]:
+        """The ids of the papers that were removed. What fails with one paper is raised after the others."""
+        erase: Callable[[str], object] = partial(self._if_still, "removing", self._erase)
+        work = [(entry.paper_id, erase) for entry in self.ledger.entries("removing")]
+        work += [(paper_id, self._complete) for (paper_id,) in self._db.execute(_UNFINISHED).fetchall()]
+        removed, failed = [], None
+        for paper_id, complete in work:
+            try:
+                if self._if_free(paper_id, partial(complete, paper_id)):
+                    removed.append(paper_id)
+            except Exception as error:  # noqa: BLE001 it is raised below
+                failed = failed or error
+        if failed is not None:
+            raise failed
+        return removed
+
+    def _if_still(self, state: State, work: Callable[[str], None], paper_id: str) -> bool:
+        """Do it if the paper is in this state now that no other process works on it; whether it was."""
+        entry = self.ledger.get(paper_id)
+        if still := entry is not None and entry.state == state:
+            work(paper_id)
+        return still
 
     def _complete(self, paper_id: str) -> None:
+        entry = self.ledger.get(paper_id)
+        unfinished = self._db.execute(f"{_UNFINISHED} AND id = ?", (paper_id,)).fetchone()
         ids = self._stored_ids(paper_id)  # written with the paper's row in one transaction
-        if ids:  # none if another process has just removed it
+        if unfinished and ids and not (entry and entry.state == "removing"):
             rows = self.vectors_of(ids)
             self.vectors.add(ids, np.stack([rows[name] for name in ids]))
             self._finish(paper_id)
 
-    def _if_free(self, paper_id: str, work: Callable[[], object]) -> None:
-        """Do it, unless another process works on this paper."""
-        if self.claim(paper_id):
-            try:
-                work()
-            finally:
-                self.give_back(paper_id)
+    def _if_free(self, paper_id: str, work: Callable[[], object]) -> object:
+        """What comes of it; None if another process works on this paper."""
+        if not self.claim(paper_id):
+            return None
+        try:
+            return work()
+        finally:
+            self.give_back(paper_id)
 
     def _try_own(self, seconds: float = 0.0, *, with_others: bool = False) -> bool:
         if self._owner.is_locked:
@@ -442,7 +469,7 @@ class Library:
         except Timeout:
             return False
         try:
-            self._note_owner(None, None)
+            self._note_owner(*(self._noted or (None, None)))
         except OSError:
             self._owner.release()
             raise
@@ -559,8 +586,8 @@ class Library:
         _copy(pdf, target)
         return True
 
-    def remove(self, paper_id: str) -> Paper:
-        """Remove every trace of a paper and return what it was.
+    def remove(self, paper_id: str, *, claimed: bool = False) -> Paper:
+        """Remove every trace of a paper and return what it was; `claimed`: the caller has claimed it.
 
         Raises:
             UnknownPaperError: there is none.
@@ -568,16 +595,26 @@ class Library:
         """
         self.own()
         paper = self.paper(paper_id)
-        if not self.claim(paper.id, seconds=CLAIM_SECONDS):
-            raise LibraryBusyError(f"“{paper.title}” is being added again.", "Remove it when that has ended.")
-        try:
+        with nullcontext() if claimed else self.claimed(paper):
             with self._db as db:  # from here on it is not found any more, even if a crash puts off the rest
                 db.execute("UPDATE papers SET finished_at = NULL WHERE id = ?", (paper.id,))
                 self.ledger.set(paper.id, "removing")
             self._erase(paper.id)
+        return paper
+
+    @contextmanager
+    def claimed(self, paper: Paper) -> Iterator[None]:
+        """Work on a paper that is there.
+
+        Raises:
+            LibraryBusyError: another process works on it.
+        """
+        if not self.claim(paper.id, seconds=CLAIM_SECONDS):
+            raise LibraryBusyError(f"“{paper.title}” is being added again.", "Remove it when that has ended.")
+        try:
+            yield
         finally:
             self.give_back(paper.id)
-        return paper
 
     def describe(self, paper_id: str, **facts: Any) -> Paper:
         """Correct what is known of a paper (title, authors, year, doi, isbn, …) and return it as it is now.
@@ -718,15 +755,15 @@ class Library:
         if isinstance(index, ChromaIndex):
             (self.folder / "chroma.open").unlink(missing_ok=True)
 
-    def _open_chroma(self) -> ChromaIndex:
+    def _open_chroma(self, embedder: str | None) -> ChromaIndex:
         """The library's collection; after an unclean end an embedded Chroma is first tried in a process of its own."""
         if not self.settings.chroma:
             place, marker = self.folder / "chroma", self.folder / "chroma.open"
-            if marker.exists() and place.exists() and not probe(place, self._collection(self.embedder_name)):
+            if marker.exists() and place.exists() and not probe(place, self._collection(embedder)):
                 place.rename(self.folder / f"chroma.broken-{int(time.time())}")
             folder.made(place)
             marker.touch(mode=0o600)
-        return self._chroma(self.embedder_name)
+        return self._chroma(embedder)
 
     def _chroma(self, embedder: str | None) -> ChromaIndex:
         """The collection for this embedder; on a server its name says which library it belongs to."""

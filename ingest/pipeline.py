@@ -232,6 +232,8 @@ class Ingest:
         self._given_up = threading.Event()
         self._claimed: set[str] = set()
         """Files that no other process works on, since this one does."""
+        self._waits = True
+        """Whether it waits for a file that another process works on."""
         self._guard, self._turns = threading.Lock(), WeakValueDictionary[str, threading.Lock]()
 
     def run(self, sources: Iterable[Source]) -> Generator[IngestReport, None, None]:
@@ -252,16 +254,19 @@ class Ingest:
                 self._give_back(known)
             self._library.one_ingest.release()
 
-    def _claim(self, known: str) -> None:
-        """Wait until no other process works on this file."""
+    def _claim(self, known: str) -> bool:
+        """Wait until no other process works on this file; False if one does and nobody waits for the file here."""
         with self._guard:
             if known in self._claimed:
-                return
-        while not self._library.claim(known, seconds=0.5):
+                return True
+        while not self._library.claim(known, seconds=0.5 if self._waits else 0.0):
+            if not self._waits:
+                return False
             if self._given_up.is_set() or (self._cancel and self._cancel.is_set()):
                 raise CancelledParseError("Adding the paper was stopped.", "Add it again at any time.")
         with self._guard:
             self._claimed.add(known)
+        return True
 
     def _give_back(self, known: str) -> None:
         with self._guard:
@@ -362,11 +367,17 @@ class Ingest:
         for entry in library.ledger.entries(*UNFINISHED):
             if entry.paper_id in but or not library.claim(entry.paper_id):
                 continue
-            library.give_back(entry.paper_id)  # it is claimed again when its turn comes
-            if path := next((place for place in self._own_copies(entry.paper_id) if place.is_file()), None):
-                sources.append(Source(path, entry.file))
-            else:
-                library.ledger.set(entry.paper_id, "failed", reason=f"{entry.file} no longer exists; add it again.")
+            try:
+                now = library.ledger.get(entry.paper_id)
+                if now is None or now.state not in UNFINISHED:
+                    continue
+                if path := next((place for place in self._own_copies(entry.paper_id) if place.is_file()), None):
+                    sources.append(Source(path, entry.file))
+                else:
+                    library.ledger.set(entry.paper_id, "failed", reason=f"{entry.file} no longer exists; add it again.")
+            finally:
+                library.give_back(entry.paper_id)  # it is claimed again when its turn comes
+        self._waits = False
         return self.run(sources)
 
     def retry(self) -> Generator[IngestReport, None, None]:
@@ -389,7 +400,8 @@ class Ingest:
         try:
             library.check_embedder(self._embedder.name)
             _check_file(source, library.settings.max_file_mb)
-            self._claim(found := paper_id(source.path))
+            if not self._claim(found := paper_id(source.path)):
+                return IngestReport(file=source.name, status="skipped", seconds=time.monotonic() - began)
             known = found  # from here on, what is left of it is for this process to settle
             if not self._again and (there := self._there_already(source, known, began)):
                 self._give_back(known)

@@ -234,6 +234,12 @@ class Pool:
                 self._loop.call_soon_threadsafe(connection.terminate)
         self._free.release()
 
+    def end(self, connection: Any) -> None:
+        """End a connection that `connect` made."""
+        with self._guard:
+            if self._loop is not None:
+                self._loop.call_soon_threadsafe(connection.terminate)
+
     def close(self) -> None:
         """End all connections and the thread."""
         with self._guard:
@@ -408,9 +414,7 @@ class Owner:
             filelock.Timeout: another process holds one of them.
         """
         if self._joins:  # the connection was lost; no other process waits for this one to let it in
-            self._connect()
-            self._take("pg_try_advisory_lock_shared", time.monotonic() + timeout)
-            self._with_others = True
+            self._join_again(time.monotonic() + timeout)
             return
         end = time.monotonic() + timeout
         if not self._file.is_locked:
@@ -424,34 +428,47 @@ class Owner:
 
     def join(self, timeout: float) -> None:
         """See `ingest.database.SharedLock.join`."""
-        self._joins = True
+        self._joins, end = True, time.monotonic() + timeout
+        self._file.acquire(timeout=timeout)  # one after the other, so that one of them is the first
         try:
             self._connect()
             with suppress(Timeout):
-                self._file.acquire(timeout=0)
                 self._take("pg_try_advisory_lock", time.monotonic())
-                return
-            self._file.release(force=True)
-            self._take("pg_try_advisory_lock_shared", time.monotonic() + timeout)
+                return  # with the file's lock, until it lets others in
+            self._take("pg_try_advisory_lock_shared", end)
             self._with_others = True
         except BaseException:
             self.release()
             raise
+        self._file.release(force=True)
+
+    def _join_again(self, end: float) -> None:
+        with self._guard:
+            if self.is_locked:
+                return
+            try:
+                self._connect()
+                self._take("pg_try_advisory_lock_shared", end)
+                self._with_others = True
+            except BaseException:
+                self._disconnect()
+                raise
 
     def let_others_in(self) -> None:
         """See `ingest.database.SharedLock.let_others_in`."""
         if self.is_alone:
             self._take("pg_try_advisory_lock_shared", time.monotonic())
-            self._with_others = True
-            self._pool.run(self._connection.fetchval(f"SELECT pg_advisory_unlock{_LOCK}"))
+            with self._guard:
+                self._with_others = True
+                self._pool.run(self._connection.fetchval(f"SELECT pg_advisory_unlock{_LOCK}"))
             self._file.release(force=True)  # a command without Postgres finds no `library.db`
 
     def claim(self, paper_id: str) -> bool:
         """See `ingest.database.SharedLock.claim`."""
         with self._guard:
-            if paper_id in self._claimed or not self._pool.run(
-                self._connection.fetchval(f"SELECT pg_try_advisory_lock{_PAPER}", paper_id)
-            ):
+            if not self.is_locked or paper_id in self._claimed:
+                return False
+            if not self._pool.run(self._connection.fetchval(f"SELECT pg_try_advisory_lock{_PAPER}", paper_id)):
                 return False
             self._claimed.add(paper_id)
             return True
@@ -466,25 +483,36 @@ class Owner:
                 self._pool.run(self._connection.fetchval(f"SELECT pg_advisory_unlock{_PAPER}", paper_id))
 
     def _connect(self) -> None:
+        with self._guard:
+            self._disconnect()
+            self._connection = self._pool.connect()
+
+    def _disconnect(self) -> None:
+        """End the connection; what it holds is free then."""
+        connection, self._connection = self._connection, None
         self._claimed.clear()
         self._with_others = False
-        self._connection = self._pool.connect()
+        if connection is not None:
+            self._pool.end(connection)
 
     def _take(self, how: str, end: float) -> None:
-        while not self._pool.run(self._connection.fetchval(f"SELECT {how}{_LOCK}")):
+        while True:
+            with self._guard:  # a connection does one thing at a time
+                if self._pool.run(self._connection.fetchval(f"SELECT {how}{_LOCK}")):
+                    return
             if time.monotonic() >= end:
                 raise Timeout(self._file.lock_file)
             time.sleep(0.1)
 
     def release(self, *, force: bool = False) -> None:  # noqa: ARG002 - as of `FileLock`
         """Give up both."""
-        connection, self._connection = self._connection, None
-        self._with_others = False
         try:
-            if connection is not None and not connection.is_closed():
-                # at once, which the end of a connection is not; that ends the locks too
-                with suppress(Exception):
-                    self._pool.run(connection.execute("SELECT pg_advisory_unlock_all()"))
+            with self._guard:
+                if self._is_connected:
+                    # at once, which the end of a connection is not; that ends the locks too
+                    with suppress(Exception):
+                        self._pool.run(self._connection.execute("SELECT pg_advisory_unlock_all()"))
+                self._disconnect()
         finally:
             self._pool.close()
             self._file.release(force=True)

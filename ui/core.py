@@ -201,7 +201,7 @@ def begin() -> None:
     works: list[Coroutine[Any, Any, None]] = [_warm_up()]
     if settings().several:
         whole_library().let_others_in()
-        works.append(among_others.watch(whole_library(), _resume, lambda: serving().follow()))
+        works += among_others.watches(whole_library(), _resume, went, lambda: serving().follow())
     for work in works:
         task = asyncio.create_task(work)
         _tasks.add(task)

@@ -16,6 +16,7 @@ from rag.errors import UnknownModelError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from collections.abc import Set as AbstractSet
 
     from ingest import Library
     from rag.choices import Kept
@@ -42,6 +43,8 @@ class Serving:
         self._servers: set[LocalServer] = set(assistant.servers)
         self._lock = threading.Lock()
         self._choosing = asyncio.Lock()
+        self._tried: Kept | None = None
+        """What another process chose last."""
         self._tasks: set[asyncio.Task[None]] = set()
 
     @classmethod
@@ -84,33 +87,46 @@ class Serving:
             OSError: the choices cannot be written; nothing is changed.
         """
         async with self._choosing:
-            choices = Choices.model_validate(self.kept.choices.model_dump() | changes)
-            folder = self.current.library.folder
-            trouble = None if "drafter" in changes else self.trouble
-            used = choices.model_copy(update={"drafter": None}) if trouble else choices
-            now = replace(await asyncio.to_thread(settled, used, folder), choices=choices)
-            made = await asyncio.to_thread(
-                Assistant.open, now.settings, library=self.current.library, like=self.current
-            )
-            if "expert" in changes and now.settings.expert and made.expert is None:
-                raise UnknownModelError(made.no_expert)
-            try:
-                if now.settings.drafter and made.opened is not self.current.opened:
-                    await self._load(made)
-                await asyncio.to_thread(save, choices, folder)
-            except BaseException:
-                for server in made.servers - self.current.servers:
-                    self._do(server.close())
-                raise
-            self._replace(made, now, trouble)
-            if now.settings.drafter is None:
-                self._do(self._warm_up(made))
+            before, folder = self.kept.choices, self.current.library.folder
+            if not self.current.library.is_alone and (seen := await asyncio.to_thread(kept, folder)).fault is None:
+                before = seen.choices  # another process may have changed others
+            await self._choose(Choices.model_validate(before.model_dump() | changes), set(changes), store=True)
 
     async def follow(self) -> None:
-        """Answer as another process of the app was told to, if it was."""
-        chosen = (await asyncio.to_thread(kept, self.current.library.folder)).choices
-        if chosen != self.kept.choices:
-            await self.choose(**chosen.model_dump())
+        """Answer as another process of the app was told to, if it was; what cannot be used is tried once.
+
+        Raises:
+            UserFacingError: what was chosen there cannot be used here.
+        """
+        async with self._choosing:
+            seen = await asyncio.to_thread(kept, self.current.library.folder)
+            same = seen.choices == self.kept.choices and (self.trouble or seen.settings == self.kept.settings)
+            if seen.fault or same or seen == self._tried:
+                return
+            self._tried = seen
+            ours, theirs = self.kept.choices.model_dump(), seen.choices.model_dump()
+            await self._choose(seen.choices, {name for name in theirs if theirs[name] != ours[name]}, store=False)
+
+    async def _choose(self, choices: Choices, changes: AbstractSet[str], *, store: bool) -> None:
+        folder = self.current.library.folder
+        trouble = None if "drafter" in changes else self.trouble
+        used = choices.model_copy(update={"drafter": None}) if trouble else choices
+        now = replace(await asyncio.to_thread(settled, used, folder), choices=choices)
+        made = await asyncio.to_thread(Assistant.open, now.settings, library=self.current.library, like=self.current)
+        if "expert" in changes and now.settings.expert and made.expert is None:
+            raise UnknownModelError(made.no_expert)
+        try:
+            if now.settings.drafter and made.opened is not self.current.opened:
+                await self._load(made)
+            if store:
+                await asyncio.to_thread(save, choices, folder)
+        except BaseException:
+            for server in made.servers - self.current.servers:
+                self._do(server.close())
+            raise
+        self._replace(made, now, trouble)
+        if now.settings.drafter is None:
+            self._do(self._warm_up(made))
 
     async def _warm_up(self, assistant: Assistant) -> None:
         """Load the built-in drafter; if that fails, the next question says why."""

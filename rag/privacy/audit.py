@@ -60,7 +60,7 @@ class AuditLog:
         """
         try:
             with self._alone():
-                lines = self._verified()
+                lines = self._verified(mend=True)
                 if if_ is not None:
                     if_(lines)
                 now = datetime.now(UTC).isoformat(timespec="milliseconds")
@@ -89,7 +89,8 @@ class AuditLog:
         except OSError as error:
             raise AuditError(f"The audit log {LOG_FILE} cannot be read ({error.strerror}).", "") from error
 
-    def _verified(self) -> list[dict[str, Any]]:
+    def _verified(self, *, mend: bool = False) -> list[dict[str, Any]]:
+        """All lines; with `mend`, for who alone may write, what a crash left of an unfinished one is cut off."""
         n, known = self._anchored()
         raw = self._read()
         torn = raw[raw.rfind(b"\n") + 1 :]
@@ -109,8 +110,9 @@ class AuditLog:
         if n and lines[n - 1]["hash"] != known:
             raise _changed(f"line {n} was replaced")
         self._seen = (len(whole), hashlib.sha256(whole).digest(), list(lines))
-        if torn and len(lines) < n + 1:  # a crash in the middle of a line that was never confirmed
-            self._cut(len(raw) - len(torn))
+        if torn and len(lines) < n + 1:  # a line that was never confirmed: being written, or left so by a crash
+            if mend:
+                self._cut(len(raw) - len(torn))
         elif torn:
             raise _changed("its last line is cut off")
         return lines

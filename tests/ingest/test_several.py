@@ -25,6 +25,7 @@ from chroma_server import Server
 from fake_embedder import HashEmbedder
 from ingest import IngestSettings, Library
 from ingest.errors import LibraryBusyError, UnknownPaperError
+from ingest.files import paper_id
 from ingest.pipeline import Ingest, Source
 from ingest.repair import verify
 from pdfs import column, write_pdf
@@ -216,21 +217,21 @@ def process(settings, what: str, argument: object):
 def test_the_work_of_a_killed_process_is_taken_over(two, settings, tmp_path) -> None:
     one, _ = two
     one._noted = ("http://127.0.0.1:2", "ours")
-    path, tried = file_of(tmp_path, 1), set()
+    path, later = file_of(tmp_path, 1), {}
 
     def resume(but) -> None:
         list(Ingest(library=one, embedder=HashEmbedder()).resume(but=but))
 
     with process(settings, "embedding", path) as child:
-        among_others._take_over(one, resume, tried)
+        among_others.carry_on(one, resume, later)
         assert one.papers() == [], "it is still at work"
         assert json.loads((one.folder / "owner.json").read_text())["pid"] == child.pid
         os.kill(child.pid, signal.SIGKILL)
         child.wait()
-        assert until(lambda: among_others._take_over(one, resume, tried) or one.papers())
+        assert until(lambda: among_others.carry_on(one, resume, later) or one.papers())
+        one.take_over()
     assert [paper.file_name for paper in one.papers()] == ["1.pdf"]
     assert one.vectors.count() == one.n_chunks() > 0
-    assert tried == set()
     assert one.owner()["url"] == "http://127.0.0.1:2", "commands find the app that is left"
 
 
@@ -247,11 +248,51 @@ def test_the_removal_of_a_killed_process_is_completed(two, settings, tmp_path) -
     assert not one.kept_path(added.paper_id).exists()
 
 
-def test_what_fails_again_is_tried_once(two, tmp_path) -> None:
+def test_what_fails_again_is_tried_after_a_longer_and_longer_pause(two, tmp_path) -> None:
     one, _ = two
     one.keep(file_of(tmp_path, 1), "0" * 16)
     one.ledger.set("0" * 16, "queued", file="1.pdf")
-    tries, tried = [], set()
+    tries, later = [], {}
     for _ in range(3):
-        among_others._take_over(one, tries.append, tried)
+        among_others.carry_on(one, tries.append, later)
     assert len(tries) == 1
+    later["0" * 16] = (0.0, later["0" * 16][1])
+    among_others.carry_on(one, tries.append, later)
+    assert len(tries) == 2
+    assert later["0" * 16][1] == 4 * among_others.FIRST_PAUSE
+    one.ledger.forget("0" * 16)
+    among_others.carry_on(one, tries.append, later)
+    assert later == {}
+
+
+def test_a_lost_connection_is_made_again_and_its_claims_are_free(two, settings, tmp_path) -> None:
+    one, other = two
+    one._noted = ("http://127.0.0.1:2", "ours")
+    added = add(one, file_of(tmp_path, 1))
+    assert one.claim(added.paper_id)
+    one._database._pool.run(_ended(one._owner._connection))
+    assert until(lambda: not one._owner.is_locked)
+    assert until(lambda: other.claim(added.paper_id)), "the claim went with the connection"
+    assert not one.claim(added.paper_id)
+    assert one._owner.is_locked, "owned again, together with the other"
+    assert one.owner()["url"] == "http://127.0.0.1:2"
+    other.give_back(added.paper_id)
+    assert one.claim(added.paper_id)
+    command = Library(settings)
+    with pytest.raises(LibraryBusyError):
+        command.own()
+    command.close()
+
+
+async def _ended(connection) -> None:
+    connection.terminate()
+
+
+def test_a_process_waits_for_no_file_that_it_takes_over(two, tmp_path) -> None:
+    one, other = two
+    one.keep(file_of(tmp_path, 1), known := paper_id(tmp_path / "1.pdf"))
+    one.ledger.set(known, "queued", file="1.pdf")
+    work = Ingest(library=one, embedder=HashEmbedder()).resume()
+    assert other.claim(known), "the other was faster"
+    assert [report.status for report in work] == ["skipped"]
+    assert one.ledger.get(known).state == "queued"

@@ -185,6 +185,10 @@ class ChatHistory(SQLAlchemyDataLayer):  # type: ignore[misc]  # chainlit's own 
         self._held_up: set[asyncio.Task[Any] | None] = set()
         """Whose write is being retried."""
         self._deleted: set[str] = set()
+        self._stored: set[str] = set()
+        """Chats that this process has stored something of."""
+        self.several = False
+        """Whether other processes write chats too."""
         self._told: set[tuple[str, str]] = set()
 
     async def execute_sql(self, query: str, parameters: dict[str, Any]) -> list[dict[str, Any]] | int | None:
@@ -413,7 +417,10 @@ class ChatHistory(SQLAlchemyDataLayer):  # type: ignore[misc]  # chainlit's own 
         thread_id, question = str(step["threadId"]), step.get("type") == "user_message"
         if thread_id in self._deleted and not question:
             return False
+        if self.several and not question and thread_id in self._stored and not await self._has(thread_id):
+            return False  # deleted in another process
         self._deleted.discard(thread_id)
+        self._stored.add(thread_id)
         user = context.session.user
         now = await self.get_current_timestamp()
         if user and not isinstance(user, PersistedUser):
@@ -434,6 +441,8 @@ class ChatHistory(SQLAlchemyDataLayer):  # type: ignore[misc]  # chainlit's own 
         if not filters.userId:
             raise ValueError("userId is required")
         rows = await self.execute_sql(CHATS, {"user": filters.userId, "judged": filters.feedback})
+        if self.several:
+            self._words.forget()
         found = await self._words.having(filters.search or "", rows if isinstance(rows, list) else [])
         return page_of(found, pagination)
 

@@ -56,6 +56,10 @@ class ChatWords:
         """Note that a chat has other messages now."""
         self._changed.add(chat)
 
+    def forget(self) -> None:
+        """Read all chats again; another process may have changed any."""
+        self._said = None
+
     async def having(self, search: str, chats: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
         """Those of the chats in which one message, or the name, has all the words; all of them if there is no word."""
         words = [folded(word) for word in _WORD.findall(search)][:MOST_WORDS]

@@ -23,7 +23,9 @@ def opened(folder: Path, uploads: UploadFolder) -> ChatHistory:
         return ChatHistory(folder / "chats.db", uploads)
     from ui.chats.postgres import PostgresHistory  # its driver need not be installed otherwise
 
-    return PostgresHistory(address, uploads)
+    history = PostgresHistory(address, uploads)
+    history.several = core.settings().several
+    return history
 
 
 def answers(user: str, *, chat: str | None = None) -> Iterator[Answered]:

@@ -70,7 +70,8 @@ class Shares:
         person = who.current()
         with self._lock:
             if person.id not in self._removals:
-                self._removals[person.id] = Removals(lambda: self._view(self._whole(), person))
+                view = lambda: self._view(self._whole(), person)  # noqa: E731
+                self._removals[person.id] = Removals(view, of_one=True)
             return self._removals[person.id]
 
     def forget_removals(self) -> None:

@@ -341,8 +341,11 @@ class People:
 
     def change(self, hold: Hold, **changes: Any) -> Hold:
         """Keep a changed hold, and return it."""
-        made = replace(hold, **changes)
-        self._put(made)
+        with self.changing, self._lock:
+            now = self.held(hold.paper).get(hold.person)
+            made = replace(now or hold, **changes)
+            if now is not None:  # else it has just gone
+                self._put(made)
         return made
 
     def release(self, person: Person, paper: str) -> bool:

@@ -6,6 +6,7 @@ the parts that it would need are not there. It is a long file for that reason.
 
 from __future__ import annotations
 
+from contextlib import contextmanager, nullcontext
 from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +21,7 @@ from ingest.vectors import DEEPEST, EXACT
 from ui.people.store import NOT_YOURS, NotYoursError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from ingest import Chunk, Listed, Page, Paper
@@ -290,9 +291,15 @@ class View(Library):
         """As of `Library`."""
         self._whole.let_others_in()
 
-    def take_over(self) -> None:
+    def take_over(self) -> list[str]:
         """As of `Library`."""
-        self._whole.take_over()
+        return self._whole.take_over()
+
+    @contextmanager
+    def claimed(self, paper: Paper) -> Iterator[None]:
+        """As of `Library`."""
+        with self._whole.claimed(paper):
+            yield
 
     def give_back(self, paper_id: str) -> None:
         """As of `Library`."""
@@ -354,18 +361,21 @@ class View(Library):
         """As of `Library`."""
         return self._whole.mend_copy(pdf, paper_id)
 
-    def remove(self, paper_id: str) -> Paper:
-        """Take the paper from this person, and from the library if nobody else has it.
+    def remove(self, paper_id: str, *, claimed: bool = False) -> Paper:
+        """Take the paper from this person, and from the library if nobody else has it; `claimed`: as of `Library`.
 
         Raises:
             UnknownPaperError: the person does not have it.
         """
         paper = self.paper(paper_id)
-        with self._people.changing:
+        # the claim first, as who adds a paper does
+        with nullcontext() if claimed else self._whole.claimed(paper), self._people.changing:
             if self._own(paper.id) is None:
                 raise UnknownPaperError("This paper is not yours.", "Who added it can remove it.")
             if self._is_alone(paper.id):
-                self._whole.remove(paper.id)  # before it has no owner: a crash leaves nothing that is nobody's
+                self._whole.remove(
+                    paper.id, claimed=True
+                )  # before it has no owner: a crash leaves nothing that is nobody's
             self._people.release(self._person, paper.id)
         return paper
 

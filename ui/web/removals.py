@@ -25,8 +25,16 @@ ENDING_SECONDS = 1.0
 class Removals:
     """Waiting removals, in memory alone: whatever ends this process before their time, the papers are kept."""
 
-    def __init__(self, library: Callable[[], Library], *, seconds: float = UNDO_SECONDS) -> None:
+    def __init__(self, library: Callable[[], Library], *, seconds: float = UNDO_SECONDS, of_one: bool = False) -> None:
+        """Nothing waits yet.
+
+        Args:
+            library: where papers are removed.
+            seconds: how long a removal waits.
+            of_one: whether it is one person's: what others add is none of their business.
+        """
         self._library = library
+        self._of_one = of_one
         self._seconds = seconds
         self._lock = threading.Lock()
         self._at_work = threading.Lock()
@@ -72,10 +80,12 @@ class Removals:
 
     def _remove(self, paper_id: str, asked: str) -> None:
         try:
-            entry = self._library().ledger.get(paper_id)
-            if entry and entry.changed_at > asked:
-                return  # it was added again, by another of several processes
-            row = remove_one(self._library(), paper_id)
+            library = self._library()
+            if not (self._of_one or library.is_alone):
+                entry = library.ledger.get(paper_id)
+                if entry and entry.changed_at > asked:
+                    return  # it was added again, by another of several processes
+            row = remove_one(library, paper_id)
         except Exception:
             log.exception("A paper could not be removed")
         else:

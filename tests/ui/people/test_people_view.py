@@ -266,7 +266,7 @@ def brought(two, name: str, path, **more):
 
 async def test_a_removal_that_fails_leaves_the_paper_its_owners(two, views, monkeypatch) -> None:
     hers, his = views
-    monkeypatch.setattr(two.whole, "remove", lambda _: 1 / 0)
+    monkeypatch.setattr(two.whole, "remove", lambda _, **__: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         hers.remove(two.private)
     from ui import core
@@ -311,12 +311,12 @@ async def test_nobody_gets_a_paper_while_the_last_who_has_it_removes_it(two, vie
     hers, _ = views
     remove, got = two.whole.remove, []
 
-    def removed(paper_id: str):
+    def removed(paper_id: str, **claimed: bool):
         other = threading.Thread(target=lambda: got.append(two.people.hold(two.bob, paper_id, file="x.pdf")))
         other.start()
         other.join(0.3)
         assert got == [], "it waits until the paper is gone"
-        paper = remove(paper_id)
+        paper = remove(paper_id, **claimed)
         removed.thread = other
         return paper
 
