@@ -148,6 +148,8 @@ def signed_in_only(handler: Callable[..., Awaitable[Any]]) -> Callable[..., Awai
     """The handler of a message of the page, for who is still signed in; others are told that they are not."""
 
     async def wrapped(sid: str, *more: Any) -> Any:
+        if not await patches.give_back(sid):
+            return None
         session = WebsocketSession.require(sid)
         with who.signed_in_as(who.key_in(session.token)):
             if who.asking() is None:
@@ -172,6 +174,8 @@ def own_steps_only(name: str, handler: Callable[..., Awaitable[Any]]) -> Callabl
     async def wrapped(sid: str, payload: Any) -> None:
         message = payload.get("message") if isinstance(payload, dict) else None
         step = message.get("id") if isinstance(message, dict) else None
+        if not await patches.give_back(sid):
+            return
         session = WebsocketSession.require(sid)
         with who.signed_in_as(who.key_in(session.token)):
             try:

@@ -49,6 +49,12 @@ _OPENING = """<div style="position: fixed; inset: 0; display: grid; place-items:
 new_key: Callable[[str], str] = lambda _: secrets.token_urlsafe(16)  # noqa: E731 - replaced where there are accounts
 """What tells the logins of a user apart."""
 
+MOST_SOCKETS = 2000
+"""Connections remembered; the oldest is forgotten first."""
+
+_came: dict[str, tuple[str, dict[str, Any]]] = {}
+"""For each connection the name of its session, and its request."""
+
 _shared_files = chainlit.config.FILES_DIRECTORY
 _template = chainlit.server.get_html_template
 _ticket = chainlit.server.create_jwt
@@ -126,13 +132,43 @@ async def connect(sid: str, environ: dict[str, Any], auth: Any) -> bool:
     session = WebsocketSession.get_by_id(auth["sessionId"])
     if session and not _same(session.token, cookie_parser(environ.get("HTTP_COOKIE", ""))):
         raise ConnectionRefusedError(names.UNKNOWN)
-    return bool(await _connect(sid, environ, auth))
+    accepted = bool(await _connect(sid, environ, auth))
+    _came[sid] = (auth["sessionId"], environ)
+    while len(_came) > MOST_SOCKETS:
+        del _came[next(iter(_came))]
+    return accepted
 
 
 async def message(sid: str, payload: Any) -> None:
     """Accept a message if every name in it is ours."""
     names.check(payload)
-    await _message(sid, payload)
+    if await give_back(sid):
+        await _message(sid, payload)
+
+
+async def give_back(sid: str) -> bool:
+    """Let a page have its session that an older try of it to connect took, because that was answered later.
+
+    Otherwise Chainlit ignores all that comes from the page. If the session is gone, the page is loaded again, and this
+    is False.
+    """
+    if WebsocketSession.get(sid) is not None:
+        return True
+    known, environ = _came.get(sid, ("", {}))
+    session = WebsocketSession.get_by_id(known)
+    sio = chainlit.server.sio
+    if session is None:
+        await sio.emit("reload", {}, to=sid)
+        return False
+    chainlit.socket.restore_existing_session(
+        sid,
+        known,
+        lambda event, data: sio.emit(event, data, to=sid),
+        lambda event, data, timeout: sio.call(event, data, timeout=timeout, to=sid),
+        environ,
+        session.user,
+    )
+    return True
 
 
 async def send_step(emitter: ChainlitEmitter, step: dict[str, Any]) -> None:

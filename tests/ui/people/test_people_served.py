@@ -199,3 +199,15 @@ async def test_at_a_provider_those_with_an_account_come_in_and_others_do_not(pro
             await page.close()
     finally:
         served.stop()
+
+
+async def test_a_page_keeps_its_session_if_an_older_try_to_connect_is_answered_later(served, ada) -> None:
+    session = new_id()
+    await ada.connect(session)
+    older = await Person(served.url).sign_in_as("Ada")
+    older.http.cookies = ada.http.cookies
+    await older.connect(session)  # it takes the session
+    await older.socket.disconnect()
+    await ada.socket.emit("client_message", message("What is there?"))
+    assert await soon(lambda: any(event == "task_end" for event, _ in ada.heard)), ada.heard
+    await older.close()
