@@ -38,7 +38,7 @@ from ingest.schema import UNFINISHED
 from ingest.terminal import all_well_formed, well_formed
 from ingest.trouble import in_words
 from ingest.typed_json import from_json, to_json
-from ingest.vectors import ChromaIndex, ExactIndex, VectorIndex, probe
+from ingest.vectors import AT_ONCE, ChromaIndex, ExactIndex, VectorIndex, probe
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -591,8 +591,12 @@ class Library:
         mended = []
         stored, indexed = [row[0] for row in self._db.execute("SELECT id FROM chunks")], self.vectors.ids()
         if missing := [name for name in stored if name not in indexed]:
-            rows = self.vectors_of(missing)
-            self.vectors.add(missing, np.stack([rows[name] for name in missing]))
+            for start in range(0, len(missing), AT_ONCE):
+                part = missing[start : start + AT_ONCE]
+                rows = self.vectors_of(part)
+                self.vectors.add(part, np.stack([rows[name] for name in part]))
+            if isinstance(self.vectors, ChromaIndex):
+                self.vectors.filled()
             mended.append(f"{len(missing)} chunks were not in the vector index")
         if orphans := sorted(indexed.difference(stored)):
             self.vectors.remove(orphans)
@@ -649,10 +653,11 @@ class Library:
 
     def _chroma(self, embedder: str | None) -> ChromaIndex:
         """The collection for this embedder; on a server its name says which library it belongs to."""
+        place: Path | str = self.folder / "chroma"
+        name = self._collection(embedder)
         if url := self.settings.chroma:
-            name = f"{self._collection(embedder)}-{self._identity()}"
-            return ChromaIndex(url, collection=name, stored=self.vectors_of)
-        return ChromaIndex(self.folder / "chroma", collection=self._collection(embedder), stored=self.vectors_of)
+            place, name = url, f"{name}-{self._identity()}"
+        return ChromaIndex(place, collection=name, stored=self.vectors_of, room_for=self._words.n_with(""))
 
     def _identity(self) -> str:
         """The same for one library in one place: a copy of the folder must not write into the original's collection."""

@@ -31,6 +31,16 @@ SERVER_BATCH = 300
 PAGE = 10_000
 """Ids per reply of a server."""
 
+SYNC = 1000
+"""Vectors after which Chroma writes its whole index to disk again."""
+
+SYNC_WHEN_FILLED, SYNCS = 50_000, 10
+"""The same at most while an index is filled, and about how often then: a million vectors after each thousand would be
+850 GB to write."""
+
+AT_ONCE = 5000
+"""Vectors that are read into memory at once while an index is filled."""
+
 EXACT = 1000
 """A search among up to this many ids is exact: 1,000 take as long as asking HNSW for more (docs/log.md)."""
 
@@ -73,6 +83,7 @@ class ChromaIndex:
         place: the folder of an embedded Chroma, or the URL of a server.
         collection: its name; where several libraries share a server, it says whose it is.
         stored: the vectors of these ids as SQLite keeps them, which is four times faster than asking Chroma.
+        room_for: how many vectors will be added at once if the collection is new; `filled` ends that.
 
     Raises:
         VectorServerError: the server does not answer, or is not on this machine or a private network.
@@ -84,6 +95,7 @@ class ChromaIndex:
         *,
         collection: str,
         stored: Callable[[Sequence[str]], Mapping[str, Vectors]] | None = None,
+        room_for: int = 0,
     ) -> None:
         from ingest import chroma
 
@@ -97,9 +109,11 @@ class ChromaIndex:
             else:
                 place.mkdir(parents=True, exist_ok=True)
                 self._client = chroma.embedded(str(place))
+            sync = min(SYNC_WHEN_FILLED, room_for // SYNCS) // self._batch * self._batch
+            configuration = {"hnsw": {"space": "cosine", "sync_threshold": max(SYNC, sync)}}
             self._collection = chroma.without_orders(
                 self._client.get_or_create_collection(
-                    collection, embedding_function=None, configuration={"hnsw": {"space": "cosine"}}
+                    collection, embedding_function=None, configuration=configuration
                 )
             )
 
@@ -114,6 +128,12 @@ class ChromaIndex:
                     metadatas=[{"paper": name.partition(":")[0]} for name in batch],
                 )
         self._wipe()
+
+    def filled(self) -> None:
+        """From its next opening on, write the index as often as usual."""
+        with self._translated():
+            again = self._client.get_collection(self.name, embedding_function=None)  # ours has no configuration
+            again.modify(configuration={"hnsw": {"sync_threshold": SYNC}})
 
     def remove(self, ids: Sequence[str]) -> None:
         """Forget the ids."""
