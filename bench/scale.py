@@ -14,6 +14,8 @@ are QASPER dev's and SciFact's, really embedded.
 Tables are filled in bulk, the index by the library itself from its tables, as after a loss or on an empty server; the
 last 100 papers go through `Library.add`. Each library is measured in a process of its own. With a first library that
 is smaller, the ratio to its search in everything is printed for each scope.
+
+It is a long file because what is built and how it is measured belong together.
 """
 
 from __future__ import annotations

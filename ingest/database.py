@@ -125,7 +125,7 @@ class FileDatabase:
 
     def words(self, n_chunks_of: Callable[[Sequence[str]], int]) -> WordIndex:
         """An FTS5 table."""
-        return WordIndex(self.connection, n_chunks_of=n_chunks_of)
+        return WordIndex(self.connection, n_chunks_of=n_chunks_of, version=self.version)
 
     def clear(self) -> None:
         """The log still has the pages as they were."""

@@ -492,7 +492,7 @@ class PostgresDatabase:
 
     def words(self, n_chunks_of: Callable[[Sequence[str]], int]) -> PostgresWords:
         """A table with a GIN index."""
-        return PostgresWords(self.connection, n_chunks_of=n_chunks_of)
+        return PostgresWords(self.connection, n_chunks_of=n_chunks_of, version=self.version)
 
     def clear(self) -> None:
         """Postgres overwrites the bytes of removed rows when it uses their space again."""

@@ -8,17 +8,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from ingest.bm25 import K1, B, rarity
 from ingest.schema import UNFINISHED
-from ingest.word_index import BM25_K1, ENOUGH, WordIndex, rarity
+from ingest.word_index import ENOUGH, WordIndex
 from ingest.word_tokens import as_phrase, as_vectors, parsed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from ingest.paper import Chunk
-
-BM25_B = 0.75
-"""b of SQLite's BM25: how much a long chunk counts less."""
 
 SCHEMA = """
 CREATE TABLE words (
@@ -37,7 +35,7 @@ _BEST = f"""
         SELECT phrase::tsquery AS phrase, idf FROM unnest(?::text[], ?::float8[]) AS asked(phrase, idf))
     SELECT c.id, best.score FROM (
         SELECT w.row, (
-            SELECT sum(idf * (f * {BM25_K1 + 1}) / (f + {BM25_K1} * (1 - {BM25_B} + {BM25_B} * w.size / ?::float8)))
+            SELECT sum(idf * (f * {K1 + 1}) / (f + {K1} * (1 - {B} + {B} * w.size / ?::float8)))
             FROM (SELECT phrase, idf FROM asked WHERE w.lexemes @@ phrase OFFSET 0) AS there,
                 LATERAL (SELECT 2 * ts_rank_cd('{{0.5, 0.5, 0.5, 1}}', w.lexemes, phrase) AS f) AS counted) AS score
         FROM (SELECT * FROM words SCOPE) AS w
@@ -99,6 +97,8 @@ class PostgresWords(WordIndex):
     def _best_in(self, match: str, k: int, paper_ids: Sequence[str]) -> list[tuple[str, float]]:
         return self._best(match, k, paper_ids)
 
+    _best_of_few = _best_in
+
     def _best(self, match: str, k: int, paper_ids: Sequence[str] | None) -> list[tuple[str, float]]:
         query, phrases = parsed(match)
         if not query:
@@ -114,7 +114,7 @@ class PostgresWords(WordIndex):
 
     def _count(self, word: str) -> int:
         if not word:
-            return super()._count(word)
+            return int(self._db().execute("SELECT count(*) FROM chunks").fetchone()[0])
         found = self._db().execute("SELECT count(*) FROM words WHERE lexemes @@ ?::text::tsquery", (parsed(word)[0],))
         return int(found.fetchone()[0])
 

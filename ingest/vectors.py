@@ -112,9 +112,7 @@ class ChromaIndex:
             sync = min(SYNC_WHEN_FILLED, room_for // SYNCS) // self._batch * self._batch
             configuration = {"hnsw": {"space": "cosine", "sync_threshold": max(SYNC, sync)}}
             self._collection = chroma.without_orders(
-                self._client.get_or_create_collection(
-                    collection, embedding_function=None, configuration=configuration
-                )
+                self._client.get_or_create_collection(collection, embedding_function=None, configuration=configuration)
             )
 
     def add(self, ids: Sequence[str], vectors: Vectors) -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-import math
 import re
 import sqlite3
 from typing import TYPE_CHECKING
 
+from ingest.bm25 import K1, rarity
 from ingest.schema import UNFINISHED
+from ingest.scope_words import ScopeWords, varints
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -16,12 +17,22 @@ if TYPE_CHECKING:
     from ingest.connection import Connection
     from ingest.paper import Chunk
 
-BM25_K1 = 1.2
-"""k1 of SQLite's BM25: no word can score more than its weight times k1 + 1."""
-
 ENOUGH = 3000
 """Matches of a query's rarer words that a lexical search looks at: what it takes does not grow with the library any
 more. SciFact's 809 train questions among 100,000 chunks: nDCG@10 .654, with all words .652 (docs/log.md)."""
+
+COUNTED = 40_000
+"""Matches that such a query may have in all, those of its rarest words first: FTS5 counts them for each question."""
+
+MANY = 200_000
+"""Chunks of a library from which on nothing may take time that grows with it: a word in more than `FEW` chunks is
+counted in samples, and a small scope has words of its own (`ScopeWords`)."""
+
+FEW, WINDOWS, WINDOW = 10_000, 20, 5000
+"""The samples: so many ranges of so many chunks, evenly spread. 3 % off for a word in one of a hundred chunks."""
+
+LEAST = 200
+"""Chunks that must have several words together if only those with all of them are to be looked at."""
 
 COMMON = 0.1
 """Words in more than this share of the chunks are left out of a query that is cut to its rarer words: to count them
@@ -38,8 +49,15 @@ REMEMBERED = 50_000
 class WordIndex:
     """The FTS5 table of the chunks of finished papers."""
 
-    def __init__(self, connection: Callable[[], Connection], *, n_chunks_of: Callable[[Sequence[str]], int]) -> None:
+    def __init__(
+        self,
+        connection: Callable[[], Connection],
+        *,
+        n_chunks_of: Callable[[Sequence[str]], int],
+        version: Callable[[], int | None],
+    ) -> None:
         self._db, self._n_of = connection, n_chunks_of
+        self._scopes = ScopeWords(connection, version)
         self.forget()
 
     def forget(self) -> None:
@@ -61,7 +79,9 @@ class WordIndex:
         depth = k + 2 * k * self.n_with("") // n
         if n >= ENOUGH and depth <= DEEPEST and (found := self._among_the_best(match, k, depth, paper_ids)) is not None:
             return found
-        return self._best_in(match if n < ENOUGH else self._pruned(match), k, paper_ids)
+        if n < ENOUGH:
+            return self._best_of_few(match, k, paper_ids)
+        return self._best_in(self._pruned(match), k, paper_ids)
 
     def add(self, chunks: Sequence[Chunk]) -> None:
         """Take in chunks that were just stored, inside the open transaction; here, a trigger has done it."""
@@ -81,6 +101,15 @@ class WordIndex:
         """Leave no word of what was removed: until it is merged, FTS5 only hides a word."""
         with self._db() as db:
             db.execute("INSERT INTO words(words) VALUES ('optimize')")
+
+    def _best_of_few(self, match: str, k: int, paper_ids: Sequence[str]) -> list[tuple[str, float]]:
+        words = match.split(" OR ")
+        total = self.n_with("")
+        if total < MANY or not _are_words(words):
+            return self._best_in(match, k, paper_ids)
+        rare = [(word, rarity(self.n_with(word), total)) for word in words]
+        rows, *sizes = self._totals()
+        return self._scopes.search(rare, k, paper_ids=paper_ids, mean_size=sum(sizes) / rows)
 
     def _best_in(self, match: str, k: int, paper_ids: Sequence[str]) -> list[tuple[str, float]]:
         scope = json.dumps(list(paper_ids))
@@ -127,32 +156,47 @@ class WordIndex:
     def _pruned(self, match: str) -> str:
         """The query with the condition that one of its rarest words occurs, those with `ENOUGH` matches in all."""
         words = match.split(" OR ")
-        if not all(re.fullmatch(r'"[^"]*"', word) for word in words):
-            return match  # not just words joined by OR
+        if not _are_words(words):
+            return match
         counts = {word: self.n_with(word) for word in words}
         rarest, total = [], 0
-        for word in sorted(words, key=lambda word: counts[word]):
+        in_order = sorted(words, key=lambda word: counts[word])
+        if (there := [word for word in in_order if counts[word]]) and counts[there[0]] > FEW:
+            return self._all_common(there)
+        for word in in_order:
             if total and total + counts[word] > ENOUGH:
                 break
             rarest.append(word)
             total += counts[word]
         if len(rarest) == len(words):
             return match
-        most = COMMON * (self._frequencies[0] or 0)
-        kept = [word for word in words if word in rarest or counts[word] <= most]
-        return f"({' OR '.join(rarest)}) AND ({' OR '.join(kept)})"
+        most, kept = COMMON * (self._frequencies[0] or 0), set(rarest)
+        for word in in_order:
+            if word not in kept and counts[word] <= most and total + counts[word] <= COUNTED:
+                kept.add(word)
+                total += counts[word]
+        scored = [word for word in words if word in kept]
+        return f"({' OR '.join(rarest)}) AND ({' OR '.join(scored)})"
+
+    def _all_common(self, words: Sequence[str]) -> str:
+        """A query for chunks that have several of these words, the rarest first, if there are enough such chunks."""
+        query = words[0]
+        for word in words[1:]:
+            if self.n_with(query) < ENOUGH or self.n_with(f"{query} AND {word}") < LEAST:
+                break
+            query = f"{query} AND {word}"
+        return query
 
     def highest_score(self, match: str, *, paper_ids: Sequence[str] | None = None) -> float:
         """The BM25 score that no chunk can exceed in a search for words joined by OR; 0 where there are no words.
 
-        Each word's inverse document frequency ln((N - n + 0.5) / (n + 0.5)), at least 1e-6, times k1 + 1 (Robertson and
-        Zaragoza 2009, as in SQLite's FTS5), as often as the word stands in the query that is run.
+        Each word's inverse document frequency times k1 + 1, as often as the word stands in the query that is run.
         """
         few = paper_ids is not None and self._n_of(paper_ids) < ENOUGH
         words = re.findall(r'"[^"]*"', match if few else self._pruned(match))
         total = self.n_with("")
         counts = [self.n_with(word) for word in words]
-        return (BM25_K1 + 1) * sum(rarity(n, total) for n in counts)
+        return (K1 + 1) * sum(rarity(n, total) for n in counts)
 
     def n_with(self, word: str) -> int:
         """In how many chunks a word or phrase occurs, or how many there are; cached until one is added or `forget`."""
@@ -165,10 +209,27 @@ class WordIndex:
         return known[1][word]
 
     def _count(self, word: str) -> int:
-        query = "SELECT count(*) FROM words WHERE words MATCH ?" if word else "SELECT count(*) FROM chunks"
-        return int(self._db().execute(query, (word,) if word else ()).fetchone()[0])
+        db, last = self._db(), self._frequencies[0] or 0
+        count = "SELECT count(*) FROM words WHERE words MATCH ?" if word else "SELECT count(*) FROM chunks"
+        if last < MANY:
+            return int(db.execute(count, (word,) if word else ()).fetchone()[0])
+        if not word:
+            return self._totals()[0]
+        some = "SELECT count(*) FROM (SELECT 1 FROM words WHERE words MATCH ? LIMIT ?)"
+        if (n := int(db.execute(some, (word, FEW)).fetchone()[0])) < FEW:
+            return n
+        starts = range(1, last, -(-last // WINDOWS))
+        found = sum(
+            int(db.execute(f"{count} AND rowid BETWEEN ? AND ?", (word, start, start + WINDOW - 1)).fetchone()[0])
+            for start in starts
+        )
+        return max(FEW, found * last // (len(starts) * WINDOW))
+
+    def _totals(self) -> list[int]:
+        """How many chunks there are, and the words of each column: FTS5 has them in a record of its own."""
+        return varints(self._db().execute("SELECT block FROM words_data WHERE id = 1").fetchone()[0])
 
 
-def rarity(n: int, total: int) -> float:
-    """The inverse document frequency of a word that is in `n` of `total` chunks, as in SQLite's BM25."""
-    return max(1e-6, math.log((max(0, total - n) + 0.5) / (n + 0.5)))  # another thread may have added the n-th just now
+def _are_words(words: Sequence[str]) -> bool:
+    """Whether these parts of a query are just words and phrases."""
+    return all(re.fullmatch(r'"[^"]*"', word) for word in words)
