@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import threading
+from collections import Counter
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -23,8 +24,8 @@ if TYPE_CHECKING:
 
     from ingest.connection import Connection
 
-ROOM = 20_000
-"""Chunks that are kept; 1,000 take about a megabyte."""
+ROOM = 10_000
+"""Chunks that are kept, and soon more."""
 
 
 class ScopeWords:
@@ -45,9 +46,12 @@ class ScopeWords:
         self._db = sqlite3.connect(":memory:", check_same_thread=False, isolation_level=None)
         self._db.execute(f"CREATE VIRTUAL TABLE here USING fts5(text, section, content='', tokenize='{TOKENIZE}')")
         self._db.execute(f"INSERT INTO here(here, rank) VALUES ('rank', '{RANK}')")  # noqa: S608 constant text
-        self._papers: set[str] = set()
-        self._chunks: list[tuple[int, str, str]] = []  # row, id, paper
+        self._places: dict[str, range] = {}
+        """Of the chunks of each paper."""
+        self._chunks: list[tuple[int, str]] = []
+        """Row and id of each."""
         self._sizes = np.zeros(0)
+        """Words of each."""
 
     def search(
         self, words: Sequence[tuple[str, float]], k: int, *, paper_ids: Sequence[str], mean_size: float
@@ -62,46 +66,50 @@ class ScopeWords:
         """
         with self._guard:
             self._take_in(paper_ids)
-            scores, found = self._scores(words, mean_size)
-            inside = set(paper_ids)
+            places = [place for name in set(paper_ids) if (place := self._places[name])]
+            if not places:
+                return []
+            first, last = min(place[0] for place in places), max(place[-1] for place in places)
+            scores = self._scores(words, range(first, last + 1), mean_size)
             hits = [
-                (float(scores[n]), *self._chunks[n][:2])
-                for n in np.flatnonzero(found)
-                if self._chunks[n][2] in inside
-            ]  # fmt: skip
+                (float(scores[n - first]), *self._chunks[n]) for place in places for n in place if scores[n - first]
+            ]
         best = sorted(hits, key=lambda hit: (-hit[0], hit[1]))[:k]
         return [(name, score) for score, _, name in sorted(best, key=lambda hit: (-hit[0], hit[2]))]
 
-    def _scores(self, words: Sequence[tuple[str, float]], mean_size: float) -> tuple[np.ndarray, np.ndarray]:
-        total = len(self._chunks)
-        scores, found = np.zeros(total), np.zeros(total, dtype=bool)
-        if not total:
-            return scores, found
-        length_here = K1 * (1 - B + B * self._sizes / (self._sizes.mean() or 1.0))
-        length = K1 * (1 - B + B * self._sizes / mean_size)
+    def _scores(self, words: Sequence[tuple[str, float]], among: range, mean_size: float) -> np.ndarray:
+        """The scores of these chunks, 0 where there is none of the words."""
+        total, sizes = len(self._chunks), self._sizes[among.start : among.stop]
+        length_here = K1 * (1 - B + B * sizes / (self._sizes.mean() or 1.0))
+        length = K1 * (1 - B + B * sizes / mean_size)
+        scores = np.zeros(len(among))
+        found = "SELECT rowid, -rank FROM here WHERE here MATCH ? AND rowid BETWEEN ? AND ?"
         for word, idf in words:
-            hits = self._db.execute("SELECT rowid, -rank FROM here WHERE here MATCH ?", (word,)).fetchall()
+            hits = self._db.execute(found, (word, among.start, among.stop - 1)).fetchall()
             if not hits:
                 continue
-            at = np.array([row for row, _ in hits])
-            share = np.array([score for _, score in hits]) / (rarity(len(hits), total) * (K1 + 1))
+            n = self._db.execute("SELECT count(*) FROM here WHERE here MATCH ?", (word,)).fetchone()[0]
+            at = np.array([row for row, _ in hits]) - among.start
+            share = np.array([score for _, score in hits]) / (rarity(n, total) * (K1 + 1))
             times = np.rint(length_here[at] * share / (1 - share))  # the weights of the columns are whole numbers
             scores[at] += idf * (times * (K1 + 1)) / (times + length[at])
-            found[at] = True
-        return scores, found
+        return scores
 
     def _take_in(self, paper_ids: Sequence[str]) -> None:
         version = self._version()
         if version is None or version != self._known or len(self._chunks) > ROOM:
             self._db.close()
             self._begin()
-            self._known = version
-        missing = set(paper_ids) - self._papers
-        if not missing:
-            return
+        self._known = None  # if what follows fails, it begins anew
+        missing = set(paper_ids).difference(self._places)
+        if missing:
+            self._add(missing)
+        self._known = version
+
+    def _add(self, missing: set[str]) -> None:
         query = (
             "SELECT row, id, paper_id, text, section FROM chunks "  # noqa: S608 constant text
-            f"WHERE paper_id IN (SELECT value FROM json_each(?)) AND paper_id NOT IN {UNFINISHED}"
+            f"WHERE paper_id IN (SELECT value FROM json_each(?)) AND paper_id NOT IN {UNFINISHED} ORDER BY paper_id"
         )
         rows = self._library().execute(query, (json.dumps(sorted(missing)),)).fetchall()
         first = len(self._chunks)
@@ -111,8 +119,13 @@ class ScopeWords:
             [(n, row[3], row[4]) for n, row in enumerate(rows, start=first)],
         )
         self._db.execute("COMMIT")
-        self._papers |= missing
-        self._chunks += [(row[0], row[1], row[2]) for row in rows]
+        self._chunks += [(row[0], row[1]) for row in rows]
+        owners = Counter(row[2] for row in rows)
+        at = first
+        for name in sorted(missing):
+            n = owners[name]
+            self._places[name] = range(at, at + n)
+            at += n
         sizes = self._db.execute("SELECT sz FROM here_docsize WHERE id >= ? ORDER BY id", (first,))
         self._sizes = np.concatenate([self._sizes, [float(sum(varints(blob))) for (blob,) in sizes]])
 
