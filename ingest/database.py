@@ -16,10 +16,10 @@ from ingest.errors import LibraryMismatchError
 from ingest.word_index import WordIndex
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from ingest.connection import Connection
+    from ingest.kept import Kept
     from ingest.settings import IngestSettings
 
 
@@ -61,7 +61,7 @@ class Database(Protocol):
     def version(self) -> int | None:
         """A number that is another one after any change, whoever made it; None within a transaction."""
 
-    def words(self, n_chunks_of: Callable[[Sequence[str]], int]) -> WordIndex:
+    def words(self, kept: Kept) -> WordIndex:
         """The index of the words of all chunks."""
 
     def clear(self) -> None:
@@ -123,9 +123,9 @@ class FileDatabase:
             self._watch = self._connected()
         return int(self._watch.execute("PRAGMA data_version").fetchone()[0])
 
-    def words(self, n_chunks_of: Callable[[Sequence[str]], int]) -> WordIndex:
+    def words(self, kept: Kept) -> WordIndex:
         """An FTS5 table."""
-        return WordIndex(self.connection, n_chunks_of=n_chunks_of, version=self.version)
+        return WordIndex(self.connection, kept, self.version)
 
     def clear(self) -> None:
         """The log still has the pages as they were."""

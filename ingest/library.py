@@ -68,7 +68,7 @@ class Library:
         self._tags = tags.Tags(lambda: self._db)
         self._vectors: VectorIndex | None = None
         self._kept = Kept(lambda: self._db, self._database.version)
-        self._words = self._database.words(self.n_chunks_of)
+        self._words = self._database.words(self._kept)
         if well_formed(str(self.folder)) != str(self.folder):
             raise StorageError(
                 f"The name of the library's folder is not UTF-8: {well_formed(str(self.folder))}.",
@@ -219,10 +219,7 @@ class Library:
 
     def n_chunks_of(self, paper_ids: Sequence[str]) -> int:
         """Number of chunks of these papers together."""
-        if (known := self._kept.n_chunks(paper_ids)) is not None:
-            return known
-        query = "SELECT count(*) FROM chunks WHERE paper_id IN (SELECT value FROM json_each(?))"
-        return int(self._db.execute(query, (json.dumps(list(paper_ids)),)).fetchone()[0])
+        return self._kept.n_chunks(paper_ids)
 
     def n_chunks(self, paper_id: str | None = None) -> int:
         """Number of chunks of a paper, or of the whole library."""

@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 
     from ingest.paper import Chunk
 
+DEEPEST = 2500
+"""Maximum matches ranked in the whole library to find those of a large scope among them; those of a smaller one are
+looked for by their rows."""
+
 SCHEMA = """
 CREATE TABLE words (
     row int8 PRIMARY KEY REFERENCES chunks(row) ON DELETE CASCADE, lexemes tsvector NOT NULL, size integer NOT NULL);
@@ -99,6 +103,17 @@ class PostgresWords(WordIndex):
 
     _best_of_few = _best_in
 
+    def _best_of_many(self, match: str, k: int, n: int, paper_ids: Sequence[str]) -> list[tuple[str, float]]:
+        """The k best of these papers, among the best of all if enough of them are there."""
+        best, inside = self._pruned(match), set(paper_ids)
+        depth = k + 2 * k * self.n_with("") // n
+        if depth <= DEEPEST:
+            hits = self._best_of_all(best, depth)
+            found = [hit for hit in hits if hit[0].partition(":")[0] in inside]
+            if len(hits) < depth or (len(found) >= k and found[k - 1][1] > hits[-1][1]):
+                return found[:k]
+        return self._best_in(best, k, paper_ids)
+
     def _best(self, match: str, k: int, paper_ids: Sequence[str] | None) -> list[tuple[str, float]]:
         query, phrases = parsed(match)
         if not query:
@@ -107,7 +122,7 @@ class PostgresWords(WordIndex):
         idf = [rarity(self.n_with(phrase), total) for phrase in phrases]
         wanted = [as_phrase(phrase) for phrase in phrases]
         scope, within = ((), "") if paper_ids is None else ((list(paper_ids),), _MANY)
-        if paper_ids is not None and self._n_of(paper_ids) < ENOUGH:
+        if paper_ids is not None and self._kept.n_chunks(paper_ids) < ENOUGH:
             within = _FEW
         rows = self._db().execute(_BEST.replace("SCOPE", within), (wanted, idf, self._mean_size(), *scope, query, k))
         return [(row[0], float(row[1])) for row in rows]

@@ -7,6 +7,8 @@ import re
 import sqlite3
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from ingest.bm25 import K1, rarity
 from ingest.schema import UNFINISHED
 from ingest.scope_words import ScopeWords, varints
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from ingest.connection import Connection
+    from ingest.kept import Kept
     from ingest.paper import Chunk
 
 ENOUGH = 3000
@@ -38,10 +41,6 @@ COMMON = 0.1
 """Words in more than this share of the chunks are left out of a query that is cut to its rarer words: to count them
 took half of the time, and nDCG@10 stays the same."""
 
-DEEPEST = 2500
-"""Maximum matches ranked in the whole library to find those of a large scope among them; those of a smaller one are
-looked for by their rows."""
-
 REMEMBERED = 50_000
 """Maximum number of words whose frequency is cached."""
 
@@ -49,14 +48,8 @@ REMEMBERED = 50_000
 class WordIndex:
     """The FTS5 table of the chunks of finished papers."""
 
-    def __init__(
-        self,
-        connection: Callable[[], Connection],
-        *,
-        n_chunks_of: Callable[[Sequence[str]], int],
-        version: Callable[[], int | None],
-    ) -> None:
-        self._db, self._n_of = connection, n_chunks_of
+    def __init__(self, connection: Callable[[], Connection], kept: Kept, version: Callable[[], int | None]) -> None:
+        self._db, self._kept = connection, kept
         self._scopes = ScopeWords(connection, version)
         self.forget()
 
@@ -73,15 +66,10 @@ class WordIndex:
         """
         if paper_ids is None:
             return self._best_of_all(self._pruned(match), k)
-        n = self._n_of(paper_ids)
+        n = self._kept.n_chunks(paper_ids)
         if not n:
             return []
-        depth = k + 2 * k * self.n_with("") // n
-        if n >= ENOUGH and depth <= DEEPEST and (found := self._among_the_best(match, k, depth, paper_ids)) is not None:
-            return found
-        if n < ENOUGH:
-            return self._best_of_few(match, k, paper_ids)
-        return self._best_in(self._pruned(match), k, paper_ids)
+        return self._best_of_few(match, k, paper_ids) if n < ENOUGH else self._best_of_many(match, k, n, paper_ids)
 
     def add(self, chunks: Sequence[Chunk]) -> None:
         """Take in chunks that were just stored, inside the open transaction; here, a trigger has done it."""
@@ -130,18 +118,20 @@ class WordIndex:
         )
         return [(row[0], float(row[1])) for row in rows]
 
-    def _among_the_best(
-        self, match: str, k: int, depth: int, paper_ids: Sequence[str]
-    ) -> list[tuple[str, float]] | None:
-        """The k best of these papers among the `depth` best of all; None if fewer than k are there.
+    def _best_of_many(self, match: str, k: int, _: int, paper_ids: Sequence[str]) -> list[tuple[str, float]]:
+        """The k best of these papers.
 
-        A large scope is not named to SQLite, which would look up each of its chunks.
+        The scope is not named to SQLite, which would look up each of its chunks: what the query finds in all is little.
         """
-        best, inside = self._best_of_all(self._pruned(match), depth), set(paper_ids)
-        found = [hit for hit in best if hit[0].partition(":")[0] in inside]
-        if len(best) < depth:  # all that match
-            return found[:k]
-        return found[:k] if len(found) >= k and found[k - 1][1] > best[-1][1] else None
+        found = self._db().execute("SELECT rowid, -rank FROM words WHERE words MATCH ?", (self._pruned(match),))
+        hits = found.fetchall()
+        inside = self._kept.within(paper_ids, np.array([row for row, _ in hits], dtype=np.int64))
+        best = sorted((-score, row) for (row, score), there in zip(hits, inside, strict=True) if there)[:k]
+        wanted = json.dumps([row for _, row in best])
+        query = "SELECT row, id FROM chunks WHERE row IN (SELECT value FROM json_each(?))"
+        names = dict(self._db().execute(query, (wanted,)).fetchall())
+        ordered = sorted((score, names[row]) for score, row in best if row in names)
+        return [(name, -score) for score, name in ordered]
 
     def _best_of_all(self, match: str, k: int) -> list[tuple[str, float]]:
         unfinished = self._db().execute(f"SELECT count(*) FROM chunks WHERE paper_id IN {UNFINISHED}").fetchone()[0]  # noqa: S608 constant text
@@ -192,7 +182,7 @@ class WordIndex:
 
         Each word's inverse document frequency times k1 + 1, as often as the word stands in the query that is run.
         """
-        few = paper_ids is not None and self._n_of(paper_ids) < ENOUGH
+        few = paper_ids is not None and self._kept.n_chunks(paper_ids) < ENOUGH
         words = re.findall(r'"[^"]*"', match if few else self._pruned(match))
         total = self.n_with("")
         counts = [self.n_with(word) for word in words]
