@@ -48,6 +48,10 @@ DEEPEST = 4000
 """Maximum neighbours requested from HNSW; 2,000 take 12 ms of CPU time at 100,000 vectors, 5,000 take 26."""
 
 
+FEWEST = 25
+"""Of the nearest, those in a scope that are enough if `DEEPEST` of all hold no more."""
+
+
 class VectorIndex(Protocol):
     """Unit vectors by chunk id; score = cosine, higher is better."""
 
@@ -158,11 +162,10 @@ class ChromaIndex:
         """
         if among is None:
             return self.nearest(query, k)
-        if len(among) > EXACT and (depth := k + 2 * k * self.count() // len(among)) <= DEEPEST:
+        if len(among) > EXACT:
             inside = set(among)
-            found = [pair for pair in self.nearest(query, depth) if pair[0] in inside]
-            if len(found) >= k:
-                return found[:k]
+            if found := nearest_inside(self, query, k, share=len(among) / self.count(), inside=inside.__contains__):
+                return found
         rows = self._stored(among)
         return _exact(list(rows), np.asarray(list(rows.values()), dtype=np.float32), query, k)
 
@@ -235,6 +238,24 @@ class ChromaIndex:
                 f"Start it with `chroma run --path FOLDER --port {urlsplit(self._url).port or 8000}`, "
                 "or unset SCHOLION_CHROMA to search without a server.",
             ) from error
+
+
+def nearest_inside(
+    index: VectorIndex, query: Vectors, k: int, *, share: float, inside: Callable[[str], bool]
+) -> list[tuple[str, float]] | None:
+    """The k nearest that are inside a scope, a share of all, found by asking for more of all; None if that fails.
+
+    If even `DEEPEST` have fewer than k, these are the nearest all the same, and `FEWEST` will do: an exact search among
+    200,000 would take seconds.
+    """
+    depth = k + int(2 * k / share)
+    if depth > DEEPEST:
+        return None
+    for asked in (depth, DEEPEST):
+        found = [hit for hit in index.nearest(query, asked) if inside(hit[0])]
+        if len(found) >= (k if asked < DEEPEST else min(k, FEWEST)):
+            return found[:k]
+    return None
 
 
 class ExactIndex:

@@ -91,7 +91,7 @@ def test_a_scope_finds_the_same_as_if_its_chunks_were_named(large, monkeypatch) 
     quick = search(large, ids)
     assert {name.partition(":")[0] for name, *_ in quick} <= set(ids)
     words = large.search_words('"barrel" OR "kept" OR "days"', 100, paper_ids=ids)
-    monkeypatch.setattr("rag.retrieval.retrieve.DEEPEST", 0)
+    monkeypatch.setattr("ingest.vectors.DEEPEST", 0)
     index = large._words
     assert index._best_in(index._pruned('"barrel" OR "kept" OR "days"'), 100, ids) == words
     assert search(large, ids) == quick
