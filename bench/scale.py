@@ -278,7 +278,7 @@ def size(path: Path) -> float:
 def measure(
     settings: IngestSettings, asked: list[str], vectors: np.ndarray, *, alone: bool
 ) -> dict[str, list[np.ndarray]]:
-    """Print all figures of one library; return p50 and p95 of a search in each scope, by the clock and processor time."""
+    """Print the figures of one library; return p50 and p95 of each scope, by the clock and in processor time."""
     before = rss()
     library = Library(settings)
     library.own()
