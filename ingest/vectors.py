@@ -107,6 +107,7 @@ class ChromaIndex:
         self._folder = None if isinstance(place, str) else place
         self._batch = SERVER_BATCH if self._url else BATCH
         self._stored = stored or self._fetched
+        self._n: int | None = None
         with self._translated():
             if isinstance(place, str):
                 self._client: Any = chroma.server(place)
@@ -129,7 +130,7 @@ class ChromaIndex:
                     embeddings=vectors[start : start + self._batch],
                     metadatas=[{"paper": name.partition(":")[0]} for name in batch],
                 )
-        self._wipe()
+        self._changed()
 
     def filled(self) -> None:
         """From its next opening on, write the index as often as usual."""
@@ -142,7 +143,7 @@ class ChromaIndex:
         for start in range(0, len(ids), self._batch):
             with self._translated():
                 self._collection.delete(ids=list(ids[start : start + self._batch]))
-        self._wipe()
+        self._changed()
 
     def ids(self) -> set[str]:
         """All ids that are stored."""
@@ -184,13 +185,17 @@ class ChromaIndex:
         return found
 
     def count(self) -> int:
-        """Number of stored vectors; takes 5 ms at 100,000."""
-        with self._translated():
-            return int(self._collection.count())
+        """Number of stored vectors; Chroma takes 5 ms to count 100,000, so what no other process changes is kept."""
+        if (n := self._n) is None:
+            with self._translated():
+                n = int(self._collection.count())
+            self._n = n if self._folder else None
+        return n
 
-    def _wipe(self) -> None:
+    def _changed(self) -> None:
         from ingest import chroma
 
+        self._n = None
         if self._folder:
             chroma.wipe_unwritten(self._folder)
 
@@ -245,13 +250,13 @@ def nearest_inside(
 ) -> list[tuple[str, float]] | None:
     """The k nearest that are inside a scope, a share of all, found by asking for more of all; None if that fails.
 
-    If even `DEEPEST` have fewer than k, these are the nearest all the same, and `FEWEST` will do: an exact search among
-    200,000 would take seconds.
+    `DEEPEST` of all may have fewer than k of them. These are the nearest all the same, and `FEWEST` will do: an exact
+    search among 200,000 would take seconds.
     """
     depth = k + int(2 * k / share)
-    if depth > DEEPEST:
+    if depth > DEEPEST and share * DEEPEST < 2 * FEWEST:
         return None
-    for asked in (depth, DEEPEST):
+    for asked in (depth, DEEPEST) if depth < DEEPEST else (DEEPEST,):
         found = [hit for hit in index.nearest(query, asked) if inside(hit[0])]
         if len(found) >= (k if asked < DEEPEST else min(k, FEWEST)):
             return found[:k]

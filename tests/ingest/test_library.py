@@ -127,6 +127,9 @@ def test_a_scope_far_from_the_question_is_found_by_asking_for_more(index, monkey
     else:
         assert len(fewer) >= 25
         assert asked == [120, 280, 240, 280]
+    few = [name for name, _ in index.search(rows[7], 60, among=names[:80])]
+    assert len({*few} & {*names[:80]}) == len(few) == 60
+    assert asked[4:] == ([] if isinstance(index, ExactIndex) else [280])
 
 
 def unit(*values):
