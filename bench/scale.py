@@ -82,20 +82,27 @@ def texts() -> Iterator[tuple[str, list[str]]]:
     yield from mixed
     dice, words = random.Random(2), [word for _, paragraphs in mixed for p in paragraphs for word in p.split()]
 
-    def replaced(paragraphs: list[str]) -> list[str]:
-        return [re.sub(r"\S+", lambda m: dice.choice(words) if dice.random() < 1 / 7 else m[0], p) for p in paragraphs]
-
     for title, paragraphs in papers * 3:
-        yield title, replaced(paragraphs)
+        yield (
+            title,
+            [re.sub(r"\S+", lambda m: dice.choice(words) if dice.random() < 1 / 7 else m[0], p) for p in paragraphs],
+        )
     more = list(passages())
     yield from more
+    rng, others = np.random.default_rng(3), np.array(words, dtype=object)
     while True:
         for title, paragraphs in papers + more:
-            yield title, replaced(paragraphs)
+            changed = []
+            for paragraph in paragraphs:
+                said = np.array(paragraph.split(), dtype=object)
+                places = np.flatnonzero(rng.random(len(said)) < 1 / 7)
+                said[places] = others[rng.integers(0, len(others), len(places))]
+                changed.append(" ".join(said))
+            yield title, changed
 
 
 def passages() -> Iterator[tuple[str, list[str]]]:
-    """The passages of the sets for reading, each once; those of one title are one document, in parts of 40."""
+    """The passages of the sets for reading, each once, 40 in a document, those of one title together."""
     found: dict[str, dict[str, None]] = {}
     for path in sorted((DATA / "reading").glob("*.jsonl.gz")):
         with gzip.open(path, "rt", encoding="utf-8") as file:
@@ -105,10 +112,9 @@ def passages() -> Iterator[tuple[str, list[str]]]:
                 for title, text in named:
                     if len(text.split()) >= 20:
                         found.setdefault(title or path.name.partition(".")[0], {})[text] = None
-    for title, texts in found.items():
-        every = list(texts)
-        for start in range(0, len(every), 40):
-            yield title, every[start : start + 40]
+    every = [(title, text) for title, texts in found.items() for text in texts]
+    for start in range(0, len(every), 40):
+        yield every[start][0], [text for _, text in every[start : start + 40]]
 
 
 def documents(n_chunks: int) -> Iterator[tuple[ParsedPaper, list[Chunk]]]:
