@@ -134,9 +134,10 @@ class ChromaIndex:
 
     def filled(self) -> None:
         """From its next opening on, write the index as often as usual."""
+        from ingest import chroma
+
         with self._translated():
-            again = self._client.get_collection(self.name, embedding_function=None)  # ours has no configuration
-            again.modify(configuration={"hnsw": {"sync_threshold": SYNC}})
+            chroma.set_sync(self._collection, SYNC)
 
     def remove(self, ids: Sequence[str]) -> None:
         """Forget the ids."""
