@@ -23,6 +23,11 @@ if TYPE_CHECKING:
     from ingest.settings import IngestSettings
 
 
+SMALLEST_CACHE, LARGEST_CACHE = 2000, 64_000
+"""kB of `library.db` that a connection keeps in memory, a hundredth of the file: to rank a chunk, its length is read. At
+a million chunks, a search for words took 14 ms with 2 MB and 9 with 64."""
+
+
 class Lock(Protocol):
     """What one process at a time can hold; it ends with the process, however that ends."""
 
@@ -146,6 +151,8 @@ class FileDatabase:
             self._folder / "library.db", timeout=30, check_same_thread=False, factory=_Connection
         )
         connection.execute("PRAGMA foreign_keys=ON")
+        size = (self._folder / "library.db").stat().st_size
+        connection.execute(f"PRAGMA cache_size=-{min(LARGEST_CACHE, max(SMALLEST_CACHE, size // 100_000))}")
         connection.execute("PRAGMA secure_delete=ON")  # a removed paper leaves no text in free pages
         with self._listing:
             self.connections.add(connection)

@@ -48,13 +48,23 @@ class _Chunks:
     """Where the chunks of finished papers are in their table: runs of rows, each of one paper."""
 
     version: int | None
-    counts: Mapping[str, int] = field(default_factory=dict)
-    """By paper."""
     first: np.ndarray = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
     """The first row of each run, in order."""
     last: np.ndarray = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
     places: Mapping[str, Sequence[int]] = field(default_factory=dict)
     """By paper, its runs."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Scope:
+    """Some papers, by the runs of their chunks."""
+
+    chunks: _Chunks
+    names: tuple[str, ...]
+    wanted: np.ndarray
+    """Which runs are theirs."""
+    n: int
+    """Chunks in them."""
 
 
 class Kept:
@@ -75,6 +85,7 @@ class Kept:
         with self._guard:
             self._known = Known(None)
             self._chunks = _Chunks(None)
+            self._scope = _Scope(self._chunks, (), np.zeros(0, dtype=bool), 0)
 
     def papers(self) -> Known:
         """All finished papers."""
@@ -97,22 +108,30 @@ class Kept:
         with self._guard:
             version = self._version()
             if len(ids) > FEW or (version is not None and self._chunks.version == version):
-                counts = self._read_chunks(version).counts
-                return sum(counts.get(name, 0) for name in set(ids))
+                return self._scope_of(ids).n
         query = "SELECT count(*) FROM chunks WHERE paper_id IN (SELECT value FROM json_each(?))"
         return int(self._db().execute(query, (json.dumps(list(ids)),)).fetchone()[0])
 
-    def within(self, ids: Iterable[str], rows: np.ndarray) -> np.ndarray:
+    def within(self, ids: Sequence[str], rows: np.ndarray) -> np.ndarray:
         """Which of these rows of chunks belong to the papers."""
         with self._guard:
-            chunks = self._read_chunks(self._version())
+            scope = self._scope_of(ids)
+        chunks = scope.chunks
         if not len(chunks.first):
             return np.zeros(len(rows), dtype=bool)
-        wanted = np.zeros(len(chunks.first), dtype=bool)
-        wanted[[place for name in ids for place in chunks.places.get(name, ())]] = True
         at = np.searchsorted(chunks.first, rows, side="right") - 1
-        inside: np.ndarray = wanted[at] & (at >= 0) & (rows <= chunks.last[at])
+        inside: np.ndarray = scope.wanted[at] & (at >= 0) & (rows <= chunks.last[at])
         return inside
+
+    def _scope_of(self, ids: Sequence[str]) -> _Scope:
+        """The last one is kept: one search asks for it several times, and a chat asks the same papers again."""
+        chunks, names = self._read_chunks(self._version()), tuple(ids)
+        if self._scope.chunks is not chunks or self._scope.names != names:
+            wanted = np.zeros(len(chunks.first), dtype=bool)
+            wanted[[place for name in names for place in chunks.places.get(name, ())]] = True
+            n = int((chunks.last - chunks.first + 1)[wanted].sum())
+            self._scope = _Scope(chunks, names, wanted, n)
+        return self._scope
 
     def _read_chunks(self, version: int | None) -> _Chunks:
         if version is None or self._chunks.version != version:
@@ -133,8 +152,7 @@ class Kept:
             for place, (_, _, name) in enumerate(runs):
                 places.setdefault(name, []).append(place)
             ends = np.array([run[:2] for run in runs], dtype=np.int64).reshape(-1, 2)
-            counts = {name: n for name, _, _, n in found}
-            self._chunks = _Chunks(version, counts, ends[:, 0], ends[:, 1], places)
+            self._chunks = _Chunks(version, ends[:, 0], ends[:, 1], places)
         return self._chunks
 
     def _read(self, version: int | None) -> Known:

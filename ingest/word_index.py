@@ -126,7 +126,7 @@ class WordIndex:
         found = self._db().execute("SELECT rowid, -rank FROM words WHERE words MATCH ?", (self._pruned(match),))
         hits = found.fetchall()
         inside = self._kept.within(paper_ids, np.array([row for row, _ in hits], dtype=np.int64))
-        best = sorted((-score, row) for (row, score), there in zip(hits, inside, strict=True) if there)[:k]
+        best = sorted((-hits[at][1], hits[at][0]) for at in np.flatnonzero(inside))[:k]
         wanted = json.dumps([row for _, row in best])
         query = "SELECT row, id FROM chunks WHERE row IN (SELECT value FROM json_each(?))"
         names = dict(self._db().execute(query, (wanted,)).fetchall())
