@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
 
 SMALLEST_CACHE, LARGEST_CACHE = 2000, 64_000
-"""kB of `library.db` that a connection keeps in memory, a hundredth of the file: to rank a chunk, its length is read. At
-a million chunks, a search for words took 14 ms with 2 MB and 9 with 64."""
+"""kB of `library.db` that a connection keeps in memory, a hundredth of the file: to rank a chunk, its length is read.
+At a million chunks, a search for words took 14 ms with 2 MB and 9 with 64."""
 
 
 class Lock(Protocol):

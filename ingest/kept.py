@@ -51,8 +51,10 @@ class _Chunks:
     first: np.ndarray = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
     """The first row of each run, in order."""
     last: np.ndarray = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
-    places: Mapping[str, Sequence[int]] = field(default_factory=dict)
-    """By paper, its runs."""
+    place: Mapping[str, int] = field(default_factory=dict)
+    """By paper, its first run."""
+    more: Mapping[str, Sequence[int]] = field(default_factory=dict)
+    """By paper, its other runs; nearly always empty."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +130,9 @@ class Kept:
         chunks, names = self._read_chunks(self._version()), tuple(ids)
         if self._scope.chunks is not chunks or self._scope.names != names:
             wanted = np.zeros(len(chunks.first), dtype=bool)
-            wanted[[place for name in names for place in chunks.places.get(name, ())]] = True
+            wanted[[place for place in map(chunks.place.get, names) if place is not None]] = True
+            if chunks.more:
+                wanted[[place for name in names for place in chunks.more.get(name, ())]] = True
             n = int((chunks.last - chunks.first + 1)[wanted].sum())
             self._scope = _Scope(chunks, names, wanted, n)
         return self._scope
@@ -148,11 +152,13 @@ class Kept:
                     rows = self._db().execute("SELECT row FROM chunks WHERE paper_id = ?", (name,))
                     runs += [(row, row, name) for (row,) in rows]
             runs.sort()
-            places: dict[str, list[int]] = {}
+            at: dict[str, int] = {}
+            more: dict[str, list[int]] = {}
             for place, (_, _, name) in enumerate(runs):
-                places.setdefault(name, []).append(place)
+                if at.setdefault(name, place) != place:
+                    more.setdefault(name, []).append(place)
             ends = np.array([run[:2] for run in runs], dtype=np.int64).reshape(-1, 2)
-            self._chunks = _Chunks(version, ends[:, 0], ends[:, 1], places)
+            self._chunks = _Chunks(version, ends[:, 0], ends[:, 1], at, more)
         return self._chunks
 
     def _read(self, version: int | None) -> Known:

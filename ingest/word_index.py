@@ -24,7 +24,7 @@ ENOUGH = 3000
 """Matches of a query's rarer words that a lexical search looks at: what it takes does not grow with the library any
 more. SciFact's 809 train questions among 100,000 chunks: nDCG@10 .654, with all words .652 (docs/log.md)."""
 
-COUNTED = 40_000
+COUNTED = 100_000
 """Matches that such a query may have in all, those of its rarest words first: FTS5 counts them for each question."""
 
 MANY = 200_000
@@ -172,7 +172,8 @@ class WordIndex:
         """A query for chunks that have several of these words, the rarest first, if there are enough such chunks."""
         query = words[0]
         for word in words[1:]:
-            if self.n_with(query) < ENOUGH or self.n_with(f"{query} AND {word}") < LEAST:
+            enough = self.n_with(query) < ENOUGH or self.n_with(word) > COUNTED
+            if enough or self.n_with(f"{query} AND {word}") < LEAST:
                 break
             query = f"{query} AND {word}"
         return query
