@@ -31,6 +31,9 @@ MANY = 200_000
 """Chunks of a library from which on nothing may take time that grows with it: a word in more than `FEW` chunks is
 counted in samples, and a small scope has words of its own (`ScopeWords`)."""
 
+ENOUGH_OF_MANY = 2000
+"""`ENOUGH` in such a library, where each match takes longer to rank; nDCG@10 .651 (docs/log.md)."""
+
 FEW, WINDOWS, WINDOW = 10_000, 20, 5000
 """The samples: so many ranges of so many chunks, evenly spread. 3 % off for a word in one of a hundred chunks."""
 
@@ -150,11 +153,13 @@ class WordIndex:
             return match
         counts = {word: self.n_with(word) for word in words}
         rarest, total = [], 0
+        large = self.n_with("") >= MANY
+        enough = ENOUGH_OF_MANY if large else ENOUGH
         in_order = sorted(words, key=lambda word: counts[word])
-        if (there := [word for word in in_order if counts[word]]) and counts[there[0]] > FEW:
-            return self._all_common(there)
+        if (there := [word for word in in_order if counts[word]]) and counts[there[0]] > (2 * enough if large else FEW):
+            return self._all_common(there, enough)
         for word in in_order:
-            if total and total + counts[word] > ENOUGH:
+            if total and total + counts[word] > enough:
                 break
             rarest.append(word)
             total += counts[word]
@@ -168,12 +173,13 @@ class WordIndex:
         scored = [word for word in words if word in kept]
         return f"({' OR '.join(rarest)}) AND ({' OR '.join(scored)})"
 
-    def _all_common(self, words: Sequence[str]) -> str:
+    def _all_common(self, words: Sequence[str], enough: int) -> str:
         """A query for chunks that have several of these words, the rarest first, if there are enough such chunks."""
         query = words[0]
         for word in words[1:]:
-            enough = self.n_with(query) < ENOUGH or self.n_with(word) > COUNTED
-            if enough or self.n_with(f"{query} AND {word}") < LEAST:
+            if self.n_with(query) < enough or self.n_with(word) > COUNTED:
+                break
+            if self.n_with(f"{query} AND {word}") < LEAST:
                 break
             query = f"{query} AND {word}"
         return query
