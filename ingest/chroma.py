@@ -93,6 +93,19 @@ def without_orders(collection: Any) -> Any:
     return collection
 
 
+def set_sync(collection: Any, n: int) -> None:
+    """Have the collection's index written after each n vectors, from its next opening on.
+
+    Chroma's own `modify` would first build the embedding function that the server names.
+    """
+    collection._client._modify(  # noqa: SLF001
+        id=collection.id,
+        new_configuration={"hnsw": {"sync_threshold": n}},
+        tenant=collection.tenant,
+        database=collection.database,
+    )
+
+
 def addresses(url: str) -> list[str]:
     """The IP addresses of the server's host: all belong to this machine or to a private network.
 

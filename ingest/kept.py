@@ -1,4 +1,4 @@
-"""What a library keeps in memory of its catalogue: all papers, and how many chunks each has, read once per change.
+"""What a library keeps in memory of its catalogue: all papers, and where their chunks are, read once per change.
 
 A row of `papers` is long (abstract, references, labels), so reading 7,000 of them takes 0.1 s: too long for each
 question. The database says whether anybody, in this process or another, has changed it since.
@@ -6,9 +6,12 @@ question. The database says whether anybody, in this process or another, has cha
 
 from __future__ import annotations
 
+import json
 import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from ingest.overview import PAPER, as_paper
 from ingest.schema import UNFINISHED
@@ -40,6 +43,32 @@ class Known:
         return [self.papers[n] for n in sorted(self.place[name] for name in set(ids) if name in self.place)]
 
 
+@dataclass(frozen=True, slots=True)
+class _Chunks:
+    """Where the chunks of finished papers are in their table: runs of rows, each of one paper."""
+
+    version: int | None
+    first: np.ndarray = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
+    """The first row of each run, in order."""
+    last: np.ndarray = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
+    place: Mapping[str, int] = field(default_factory=dict)
+    """By paper, its first run."""
+    more: Mapping[str, Sequence[int]] = field(default_factory=dict)
+    """By paper, its other runs; nearly always empty."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Scope:
+    """Some papers, by the runs of their chunks."""
+
+    chunks: _Chunks
+    names: tuple[str, ...]
+    wanted: np.ndarray
+    """Which runs are theirs."""
+    n: int
+    """Chunks in them."""
+
+
 class Kept:
     """The papers of one library as they are now. Safe for several threads.
 
@@ -57,7 +86,8 @@ class Kept:
         """Read everything again; the connections were closed."""
         with self._guard:
             self._known = Known(None)
-            self._counts: tuple[int | None, Mapping[str, int]] = (None, {})
+            self._chunks = _Chunks(None)
+            self._scope = _Scope(self._chunks, (), np.zeros(0, dtype=bool), 0)
 
     def papers(self) -> Known:
         """All finished papers."""
@@ -75,18 +105,61 @@ class Kept:
                 return None
             return self.papers().among(wanted)
 
-    def n_chunks(self, ids: Sequence[str]) -> int | None:
-        """How many chunks these papers have; None if they are few and have to be counted anyway."""
+    def n_chunks(self, ids: Sequence[str]) -> int:
+        """How many chunks these papers have."""
         with self._guard:
             version = self._version()
-            if version is None or self._counts[0] != version:
-                if len(ids) <= FEW:
-                    return None
-                rows = self._db().execute(
-                    f"SELECT paper_id, count(*) FROM chunks WHERE paper_id NOT IN {UNFINISHED} GROUP BY paper_id"  # noqa: S608 constant text
-                )
-                self._counts = (version, dict(rows.fetchall()))
-            return sum(self._counts[1].get(name, 0) for name in set(ids))
+            if len(ids) > FEW or (version is not None and self._chunks.version == version):
+                return self._scope_of(ids).n
+        query = "SELECT count(*) FROM chunks WHERE paper_id IN (SELECT value FROM json_each(?))"
+        return int(self._db().execute(query, (json.dumps(list(ids)),)).fetchone()[0])
+
+    def within(self, ids: Sequence[str], rows: np.ndarray) -> np.ndarray:
+        """Which of these rows of chunks belong to the papers."""
+        with self._guard:
+            scope = self._scope_of(ids)
+        chunks = scope.chunks
+        if not len(chunks.first):
+            return np.zeros(len(rows), dtype=bool)
+        at = np.searchsorted(chunks.first, rows, side="right") - 1
+        inside: np.ndarray = scope.wanted[at] & (at >= 0) & (rows <= chunks.last[at])
+        return inside
+
+    def _scope_of(self, ids: Sequence[str]) -> _Scope:
+        """The last one is kept: one search asks for it several times, and a chat asks the same papers again."""
+        chunks, names = self._read_chunks(self._version()), tuple(ids)
+        if self._scope.chunks is not chunks or self._scope.names != names:
+            wanted = np.zeros(len(chunks.first), dtype=bool)
+            wanted[[place for place in map(chunks.place.get, names) if place is not None]] = True
+            if chunks.more:
+                wanted[[place for name in names for place in chunks.more.get(name, ())]] = True
+            n = int((chunks.last - chunks.first + 1)[wanted].sum())
+            self._scope = _Scope(chunks, names, wanted, n)
+        return self._scope
+
+    def _read_chunks(self, version: int | None) -> _Chunks:
+        if version is None or self._chunks.version != version:
+            query = (
+                "SELECT paper_id, min(row), max(row), count(*) FROM chunks "  # noqa: S608 constant text
+                f"WHERE paper_id NOT IN {UNFINISHED} GROUP BY paper_id"
+            )
+            found = self._db().execute(query).fetchall()
+            runs: list[tuple[int, int, str]] = []
+            for name, first, last, n in found:
+                if last - first + 1 == n:  # nearly always: a paper's chunks are stored at once
+                    runs.append((first, last, name))
+                else:
+                    rows = self._db().execute("SELECT row FROM chunks WHERE paper_id = ?", (name,))
+                    runs += [(row, row, name) for (row,) in rows]
+            runs.sort()
+            at: dict[str, int] = {}
+            more: dict[str, list[int]] = {}
+            for place, (_, _, name) in enumerate(runs):
+                if at.setdefault(name, place) != place:
+                    more.setdefault(name, []).append(place)
+            ends = np.array([run[:2] for run in runs], dtype=np.int64).reshape(-1, 2)
+            self._chunks = _Chunks(version, ends[:, 0], ends[:, 1], at, more)
+        return self._chunks
 
     def _read(self, version: int | None) -> Known:
         rows = self._db().execute(

@@ -41,7 +41,7 @@ from ingest.schema import UNFINISHED
 from ingest.terminal import all_well_formed, well_formed
 from ingest.trouble import in_words
 from ingest.typed_json import from_json, to_json
-from ingest.vectors import ChromaIndex, ExactIndex, VectorIndex, probe
+from ingest.vectors import AT_ONCE, ChromaIndex, ExactIndex, VectorIndex, probe
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -79,7 +79,7 @@ class Library:
         self._tags = tags.Tags(lambda: self._db)
         self._vectors: VectorIndex | None = None
         self._kept = Kept(lambda: self._db, self._database.version)
-        self._words = self._database.words(self.n_chunks_of)
+        self._words = self._database.words(self._kept)
         if well_formed(str(self.folder)) != str(self.folder):
             raise StorageError(
                 f"The name of the library's folder is not UTF-8: {well_formed(str(self.folder))}.",
@@ -230,10 +230,7 @@ class Library:
 
     def n_chunks_of(self, paper_ids: Sequence[str]) -> int:
         """Number of chunks of these papers together."""
-        if (known := self._kept.n_chunks(paper_ids)) is not None:
-            return known
-        query = "SELECT count(*) FROM chunks WHERE paper_id IN (SELECT value FROM json_each(?))"
-        return int(self._db.execute(query, (json.dumps(list(paper_ids)),)).fetchone()[0])
+        return self._kept.n_chunks(paper_ids)
 
     def n_chunks(self, paper_id: str | None = None) -> int:
         """Number of chunks of a paper, or of the whole library."""
@@ -708,9 +705,13 @@ class Library:
         mended = []
         indexed = self.vectors.ids()  # first: of what another process adds meanwhile, the vectors come last
         stored = [row[0] for row in self._db.execute("SELECT id FROM chunks")]
-        rows = self.vectors_of([name for name in stored if name not in indexed])
-        if missing := list(rows):
-            self.vectors.add(missing, np.stack([rows[name] for name in missing]))
+        if missing := [name for name in stored if name not in indexed]:
+            for start in range(0, len(missing), AT_ONCE):
+                rows = self.vectors_of(missing[start : start + AT_ONCE])  # without those that were removed meanwhile
+                if rows:
+                    self.vectors.add(list(rows), np.stack(list(rows.values())))
+            if isinstance(self.vectors, ChromaIndex):
+                self.vectors.filled()
             mended.append(f"{len(missing)} chunks were not in the vector index")
         if orphans := sorted(indexed.difference(stored)):
             self.vectors.remove(orphans)
@@ -767,10 +768,11 @@ class Library:
 
     def _chroma(self, embedder: str | None) -> ChromaIndex:
         """The collection for this embedder; on a server its name says which library it belongs to."""
+        place: Path | str = self.folder / "chroma"
+        name = self._collection(embedder)
         if url := self.settings.chroma:
-            name = f"{self._collection(embedder)}-{self._identity()}"
-            return ChromaIndex(url, collection=name, stored=self.vectors_of)
-        return ChromaIndex(self.folder / "chroma", collection=self._collection(embedder), stored=self.vectors_of)
+            place, name = url, f"{name}-{self._identity()}"
+        return ChromaIndex(place, collection=name, stored=self.vectors_of, room_for=self._words.n_with(""))
 
     def _identity(self) -> str:
         """The same for one library in one place: a copy of the folder must not write into the original's collection."""

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from ingest import files, schema, snapshot, tie
 from ingest.errors import LibraryBusyError, UserFacingError
 from ingest.folder import MOVED
+from ingest.kept import Kept
 from ingest.postgres_database import TABLES, PostgresDatabase
 
 if TYPE_CHECKING:
@@ -137,7 +138,7 @@ def _to_postgres(place: Path, database: PostgresDatabase, words: str, tell: Call
                 for table in reversed(TABLES):
                     target.execute(f"DELETE FROM {table}")  # noqa: S608 our names
                 _copy(source, target, tell)
-                database.words(lambda _: 0).fill()
+                database.words(Kept(database.connection, database.version)).fill()
                 target.execute(_NEXT_ROW)
                 _check(ours, digests(target))
                 target.execute(

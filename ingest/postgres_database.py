@@ -25,10 +25,11 @@ from ingest.postgres_words import SCHEMA as WORDS
 from ingest.postgres_words import PostgresWords
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
+    from collections.abc import Coroutine, Iterable, Iterator
     from pathlib import Path
 
     from ingest.connection import Connection
+    from ingest.kept import Kept
     from ingest.postgres import Address
 
 MOST = 8
@@ -592,9 +593,9 @@ class PostgresDatabase:
             return None
         return int(connection.execute("SELECT changed FROM catalogue").fetchone()[0])
 
-    def words(self, n_chunks_of: Callable[[Sequence[str]], int]) -> PostgresWords:
+    def words(self, kept: Kept) -> PostgresWords:
         """A table with a GIN index."""
-        return PostgresWords(self.connection, n_chunks_of=n_chunks_of)
+        return PostgresWords(self.connection, kept, self.version)
 
     def clear(self) -> None:
         """Postgres overwrites the bytes of removed rows when it uses their space again."""

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from ingest.bm25 import K1, B, rarity
 from ingest.schema import UNFINISHED
-from ingest.word_index import BM25_K1, ENOUGH, WordIndex, rarity
+from ingest.word_index import ENOUGH, WordIndex
 from ingest.word_tokens import as_phrase, as_vectors, parsed
 
 if TYPE_CHECKING:
@@ -17,8 +18,9 @@ if TYPE_CHECKING:
 
     from ingest.paper import Chunk
 
-BM25_B = 0.75
-"""b of SQLite's BM25: how much a long chunk counts less."""
+DEEPEST = 2500
+"""Maximum matches ranked in the whole library to find those of a large scope among them; those of a smaller one are
+looked for by their rows."""
 
 SCHEMA = """
 CREATE TABLE words (
@@ -37,7 +39,7 @@ _BEST = f"""
         SELECT phrase::tsquery AS phrase, idf FROM unnest(?::text[], ?::float8[]) AS asked(phrase, idf))
     SELECT c.id, best.score FROM (
         SELECT w.row, (
-            SELECT sum(idf * (f * {BM25_K1 + 1}) / (f + {BM25_K1} * (1 - {BM25_B} + {BM25_B} * w.size / ?::float8)))
+            SELECT sum(idf * (f * {K1 + 1}) / (f + {K1} * (1 - {B} + {B} * w.size / ?::float8)))
             FROM (SELECT phrase, idf FROM asked WHERE w.lexemes @@ phrase OFFSET 0) AS there,
                 LATERAL (SELECT 2 * ts_rank_cd('{{0.5, 0.5, 0.5, 1}}', w.lexemes, phrase) AS f) AS counted) AS score
         FROM (SELECT * FROM words SCOPE) AS w
@@ -102,6 +104,19 @@ class PostgresWords(WordIndex):
     def _best_in(self, match: str, k: int, paper_ids: Sequence[str]) -> list[tuple[str, float]]:
         return self._best(match, k, paper_ids)
 
+    _best_of_few = _best_in
+
+    def _best_of_many(self, match: str, k: int, n: int, paper_ids: Sequence[str]) -> list[tuple[str, float]]:
+        """The k best of these papers, among the best of all if enough of them are there."""
+        best, inside = self._pruned(match), set(paper_ids)
+        depth = k + 2 * k * self.n_with("") // n
+        if depth <= DEEPEST:
+            hits = self._best_of_all(best, depth)
+            found = [hit for hit in hits if hit[0].partition(":")[0] in inside]
+            if len(hits) < depth or (len(found) >= k and found[k - 1][1] > hits[-1][1]):
+                return found[:k]
+        return self._best_in(best, k, paper_ids)
+
     def _best(self, match: str, k: int, paper_ids: Sequence[str] | None) -> list[tuple[str, float]]:
         query, phrases = parsed(match)
         if not query:
@@ -110,7 +125,7 @@ class PostgresWords(WordIndex):
         idf = [rarity(self.n_with(phrase), total) for phrase in phrases]
         wanted = [as_phrase(phrase) for phrase in phrases]
         scope, within = ((), "") if paper_ids is None else ((list(paper_ids),), _MANY)
-        if paper_ids is not None and self._n_of(paper_ids) < ENOUGH:
+        if paper_ids is not None and self._kept.n_chunks(paper_ids) < ENOUGH:
             within = _FEW
         rows = self._db().execute(_BEST.replace("SCOPE", within), (wanted, idf, self._mean_size(), *scope, query, k))
         return [(row[0], float(row[1])) for row in rows]
@@ -124,7 +139,7 @@ class PostgresWords(WordIndex):
 
     def _count(self, word: str) -> int:
         if not word:
-            return super()._count(word)
+            return int(self._db().execute("SELECT count(*) FROM chunks").fetchone()[0])
         found = self._db().execute("SELECT count(*) FROM words WHERE lexemes @@ ?::text::tsquery", (parsed(word)[0],))
         return int(found.fetchone()[0])
 

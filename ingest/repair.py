@@ -9,7 +9,7 @@ import numpy as np
 
 from ingest import files, folder, schema
 from ingest.errors import LibraryMismatchError
-from ingest.vectors import ChromaIndex
+from ingest.vectors import AT_ONCE, ChromaIndex
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -65,11 +65,12 @@ def rebuild(library: Library, embedder: Embedder, *, on_progress: Callable[[int,
 
 def _swap(library: Library, embedder: str) -> None:
     """Fill the new collection, switch over in one transaction, then drop the old collection."""
-    ids = [row[0] for row in library._db.execute("SELECT id FROM rebuilt ORDER BY id")]
-    blobs = library._db.execute("SELECT vector FROM rebuilt ORDER BY id")
     old, fresh = library.vectors, library._chroma(embedder)
-    if ids:
-        fresh.add(ids, np.stack([np.frombuffer(row[0], dtype=np.float32) for row in blobs]))
+    query, after = "SELECT id, vector FROM rebuilt WHERE id > ? ORDER BY id LIMIT ?", ""
+    while rows := library._db.execute(query, (after, AT_ONCE)).fetchall():
+        fresh.add([row[0] for row in rows], np.stack([np.frombuffer(row[1], dtype=np.float32) for row in rows]))
+        after = rows[-1][0]
+    fresh.filled()
     with library._db as db:
         db.execute("UPDATE chunks SET vector = (SELECT r.vector FROM rebuilt r WHERE r.id = chunks.id)")
         db.execute(schema.SET_FACT, ("embedder", embedder))

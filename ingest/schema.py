@@ -24,6 +24,9 @@ VERSION = max(STEPS, default=FIRST)
 TOKENIZE = "porter unicode61 remove_diacritics 2"
 """How FTS5 splits text into words."""
 
+RANK = "bm25(1.0, 2.0)"
+"""A word of the section's heading counts as two in the text: on QASPER train better than one or none (docs/log.md)."""
+
 SET_FACT = "INSERT INTO facts VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
 
 _TABLES = """
@@ -51,13 +54,12 @@ CREATE INDEX IF NOT EXISTS unfinished ON papers(id) WHERE finished_at IS NULL;
 _WORDS = f"""
 CREATE VIRTUAL TABLE IF NOT EXISTS words USING fts5(
     text, section, content='chunks', content_rowid='row', tokenize='{TOKENIZE}');
-INSERT INTO words(words, rank) VALUES ('rank', 'bm25(1.0, 2.0)');
+INSERT INTO words(words, rank) VALUES ('rank', '{RANK}');
 CREATE TRIGGER IF NOT EXISTS chunk_added AFTER INSERT ON chunks BEGIN
     INSERT INTO words(rowid, text, section) VALUES (new.row, new.text, new.section); END;
 CREATE TRIGGER IF NOT EXISTS chunk_removed AFTER DELETE ON chunks BEGIN
     INSERT INTO words(words, rowid, text, section) VALUES ('delete', old.row, old.text, old.section); END;
 """  # noqa: S608 constant text
-# A word of the section's heading counts as two in the text: on QASPER train better than one or none (docs/log.md).
 
 TABLES = _TABLES + ledger.SCHEMA + tags.SCHEMA
 """All tables but that of the words, which each database indexes in its own way."""

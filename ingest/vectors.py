@@ -31,11 +31,25 @@ SERVER_BATCH = 300
 PAGE = 10_000
 """Ids per reply of a server."""
 
+SYNC = 1000
+"""Vectors after which Chroma writes its whole index to disk again."""
+
+SYNC_WHEN_FILLED, SYNCS = 50_000, 10
+"""The same at most while an index is filled, and about how often then: a million vectors after each thousand would be
+850 GB to write."""
+
+AT_ONCE = 5000
+"""Vectors that are read into memory at once while an index is filled."""
+
 EXACT = 1000
 """A search among up to this many ids is exact: 1,000 take as long as asking HNSW for more (docs/log.md)."""
 
 DEEPEST = 4000
 """Maximum neighbours requested from HNSW; 2,000 take 12 ms of CPU time at 100,000 vectors, 5,000 take 26."""
+
+
+FEWEST = 25
+"""Of the nearest, those in a scope that are enough if `DEEPEST` of all hold no more."""
 
 
 class VectorIndex(Protocol):
@@ -73,6 +87,7 @@ class ChromaIndex:
         place: the folder of an embedded Chroma, or the URL of a server.
         collection: its name; where several libraries share a server, it says whose it is.
         stored: the vectors of these ids as SQLite keeps them, which is four times faster than asking Chroma.
+        room_for: how many vectors will be added at once if the collection is new; `filled` ends that.
 
     Raises:
         VectorServerError: the server does not answer, or is not on this machine or a private network.
@@ -84,6 +99,7 @@ class ChromaIndex:
         *,
         collection: str,
         stored: Callable[[Sequence[str]], Mapping[str, Vectors]] | None = None,
+        room_for: int = 0,
     ) -> None:
         from ingest import chroma
 
@@ -91,16 +107,17 @@ class ChromaIndex:
         self._folder = None if isinstance(place, str) else place
         self._batch = SERVER_BATCH if self._url else BATCH
         self._stored = stored or self._fetched
+        self._n: int | None = None
         with self._translated():
             if isinstance(place, str):
                 self._client: Any = chroma.server(place)
             else:
                 place.mkdir(parents=True, exist_ok=True)
                 self._client = chroma.embedded(str(place))
+            sync = min(SYNC_WHEN_FILLED, room_for // SYNCS) // self._batch * self._batch
+            configuration = {"hnsw": {"space": "cosine", "sync_threshold": max(SYNC, sync)}}
             self._collection = chroma.without_orders(
-                self._client.get_or_create_collection(
-                    collection, embedding_function=None, configuration={"hnsw": {"space": "cosine"}}
-                )
+                self._client.get_or_create_collection(collection, embedding_function=None, configuration=configuration)
             )
 
     def add(self, ids: Sequence[str], vectors: Vectors) -> None:
@@ -113,14 +130,21 @@ class ChromaIndex:
                     embeddings=vectors[start : start + self._batch],
                     metadatas=[{"paper": name.partition(":")[0]} for name in batch],
                 )
-        self._wipe()
+        self._changed()
+
+    def filled(self) -> None:
+        """From its next opening on, write the index as often as usual."""
+        from ingest import chroma
+
+        with self._translated():
+            chroma.set_sync(self._collection, SYNC)
 
     def remove(self, ids: Sequence[str]) -> None:
         """Forget the ids."""
         for start in range(0, len(ids), self._batch):
             with self._translated():
                 self._collection.delete(ids=list(ids[start : start + self._batch]))
-        self._wipe()
+        self._changed()
 
     def ids(self) -> set[str]:
         """All ids that are stored."""
@@ -140,11 +164,10 @@ class ChromaIndex:
         """
         if among is None:
             return self.nearest(query, k)
-        if len(among) > EXACT and (depth := k + 2 * k * self.count() // len(among)) <= DEEPEST:
+        if len(among) > EXACT:
             inside = set(among)
-            found = [pair for pair in self.nearest(query, depth) if pair[0] in inside]
-            if len(found) >= k:
-                return found[:k]
+            if found := nearest_inside(self, query, k, share=len(among) / self.count(), inside=inside.__contains__):
+                return found
         rows = self._stored(among)
         return _exact(list(rows), np.asarray(list(rows.values()), dtype=np.float32), query, k)
 
@@ -163,13 +186,17 @@ class ChromaIndex:
         return found
 
     def count(self) -> int:
-        """Number of stored vectors; takes 5 ms at 100,000."""
-        with self._translated():
-            return int(self._collection.count())
+        """Number of stored vectors; Chroma takes 5 ms to count 100,000, so what no other process changes is kept."""
+        if (n := self._n) is None:
+            with self._translated():
+                n = int(self._collection.count())
+            self._n = n if self._folder else None
+        return n
 
-    def _wipe(self) -> None:
+    def _changed(self) -> None:
         from ingest import chroma
 
+        self._n = None
         if self._folder:
             chroma.wipe_unwritten(self._folder)
 
@@ -217,6 +244,24 @@ class ChromaIndex:
                 f"Start it with `chroma run --path FOLDER --port {urlsplit(self._url).port or 8000}`, "
                 "or unset SCHOLION_CHROMA to search without a server.",
             ) from error
+
+
+def nearest_inside(
+    index: VectorIndex, query: Vectors, k: int, *, share: float, inside: Callable[[str], bool]
+) -> list[tuple[str, float]] | None:
+    """The k nearest that are inside a scope, a share of all, found by asking for more of all; None if that fails.
+
+    `DEEPEST` of all may have fewer than k of them. These are the nearest all the same, and `FEWEST` will do: an exact
+    search among 200,000 would take seconds.
+    """
+    depth = k + int(2 * k / share)
+    if depth > DEEPEST and share * DEEPEST < 2 * FEWEST:
+        return None
+    for asked in (depth, DEEPEST) if depth < DEEPEST else (DEEPEST,):
+        found = [hit for hit in index.nearest(query, asked) if inside(hit[0])]
+        if len(found) >= (k if asked < DEEPEST else min(k, FEWEST)):
+            return found[:k]
+    return None
 
 
 class ExactIndex:

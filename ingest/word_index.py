@@ -3,33 +3,46 @@
 from __future__ import annotations
 
 import json
-import math
 import re
 import sqlite3
 from typing import TYPE_CHECKING
 
+import numpy as np
+
+from ingest.bm25 import K1, rarity
 from ingest.schema import UNFINISHED
+from ingest.scope_words import ScopeWords, varints
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from ingest.connection import Connection
+    from ingest.kept import Kept
     from ingest.paper import Chunk
-
-BM25_K1 = 1.2
-"""k1 of SQLite's BM25: no word can score more than its weight times k1 + 1."""
 
 ENOUGH = 3000
 """Matches of a query's rarer words that a lexical search looks at: what it takes does not grow with the library any
 more. SciFact's 809 train questions among 100,000 chunks: nDCG@10 .654, with all words .652 (docs/log.md)."""
 
+COUNTED = 100_000
+"""Matches that such a query may have in all, those of its rarest words first: FTS5 counts them for each question."""
+
+MANY = 200_000
+"""Chunks of a library from which on nothing may take time that grows with it: a word in more than `FEW` chunks is
+counted in samples, and a small scope has words of its own (`ScopeWords`)."""
+
+ENOUGH_OF_MANY = 2000
+"""`ENOUGH` in such a library, where each match takes longer to rank; nDCG@10 .651 (docs/log.md)."""
+
+FEW, WINDOWS, WINDOW = 10_000, 20, 5000
+"""The samples: so many ranges of so many chunks, evenly spread. 3 % off for a word in one of a hundred chunks."""
+
+LEAST = 200
+"""Chunks that must have several words together if only those with all of them are to be looked at."""
+
 COMMON = 0.1
 """Words in more than this share of the chunks are left out of a query that is cut to its rarer words: to count them
 took half of the time, and nDCG@10 stays the same."""
-
-DEEPEST = 2500
-"""Maximum matches ranked in the whole library to find those of a large scope among them; those of a smaller one are
-looked for by their rows."""
 
 REMEMBERED = 50_000
 """Maximum number of words whose frequency is cached."""
@@ -38,8 +51,9 @@ REMEMBERED = 50_000
 class WordIndex:
     """The FTS5 table of the chunks of finished papers."""
 
-    def __init__(self, connection: Callable[[], Connection], *, n_chunks_of: Callable[[Sequence[str]], int]) -> None:
-        self._db, self._n_of = connection, n_chunks_of
+    def __init__(self, connection: Callable[[], Connection], kept: Kept, version: Callable[[], int | None]) -> None:
+        self._db, self._kept = connection, kept
+        self._scopes = ScopeWords(connection, version)
         self.forget()
 
     def forget(self) -> None:
@@ -55,13 +69,10 @@ class WordIndex:
         """
         if paper_ids is None:
             return self._best_of_all(self._pruned(match), k)
-        n = self._n_of(paper_ids)
+        n = self._kept.n_chunks(paper_ids)
         if not n:
             return []
-        depth = k + 2 * k * self.n_with("") // n
-        if n >= ENOUGH and depth <= DEEPEST and (found := self._among_the_best(match, k, depth, paper_ids)) is not None:
-            return found
-        return self._best_in(match if n < ENOUGH else self._pruned(match), k, paper_ids)
+        return self._best_of_few(match, k, paper_ids) if n < ENOUGH else self._best_of_many(match, k, n, paper_ids)
 
     def add(self, chunks: Sequence[Chunk]) -> None:
         """Take in chunks that were just stored, inside the open transaction; here, a trigger has done it."""
@@ -82,6 +93,15 @@ class WordIndex:
         with self._db() as db:
             db.execute("INSERT INTO words(words) VALUES ('optimize')")
 
+    def _best_of_few(self, match: str, k: int, paper_ids: Sequence[str]) -> list[tuple[str, float]]:
+        words = match.split(" OR ")
+        total = self.n_with("")
+        if total < MANY or not _are_words(words):
+            return self._best_in(match, k, paper_ids)
+        rare = [(word, rarity(self.n_with(word), total)) for word in words]
+        rows, *sizes = self._totals()
+        return self._scopes.search(rare, k, paper_ids=paper_ids, mean_size=sum(sizes) / rows)
+
     def _best_in(self, match: str, k: int, paper_ids: Sequence[str]) -> list[tuple[str, float]]:
         scope = json.dumps(list(paper_ids))
         low, high = (
@@ -101,18 +121,20 @@ class WordIndex:
         )
         return [(row[0], float(row[1])) for row in rows]
 
-    def _among_the_best(
-        self, match: str, k: int, depth: int, paper_ids: Sequence[str]
-    ) -> list[tuple[str, float]] | None:
-        """The k best of these papers among the `depth` best of all; None if fewer than k are there.
+    def _best_of_many(self, match: str, k: int, _: int, paper_ids: Sequence[str]) -> list[tuple[str, float]]:
+        """The k best of these papers.
 
-        A large scope is not named to SQLite, which would look up each of its chunks.
+        The scope is not named to SQLite, which would look up each of its chunks: what the query finds in all is little.
         """
-        best, inside = self._best_of_all(self._pruned(match), depth), set(paper_ids)
-        found = [hit for hit in best if hit[0].partition(":")[0] in inside]
-        if len(best) < depth:  # all that match
-            return found[:k]
-        return found[:k] if len(found) >= k and found[k - 1][1] > best[-1][1] else None
+        found = self._db().execute("SELECT rowid, -rank FROM words WHERE words MATCH ?", (self._pruned(match),))
+        hits = found.fetchall()
+        inside = self._kept.within(paper_ids, np.array([row for row, _ in hits], dtype=np.int64))
+        best = sorted((-hits[at][1], hits[at][0]) for at in np.flatnonzero(inside))[:k]
+        wanted = json.dumps([row for _, row in best])
+        query = "SELECT row, id FROM chunks WHERE row IN (SELECT value FROM json_each(?))"
+        names = dict(self._db().execute(query, (wanted,)).fetchall())
+        ordered = sorted((score, names[row]) for score, row in best if row in names)
+        return [(name, -score) for score, name in ordered]
 
     def _best_of_all(self, match: str, k: int) -> list[tuple[str, float]]:
         unfinished = self._db().execute(f"SELECT count(*) FROM chunks WHERE paper_id IN {UNFINISHED}").fetchone()[0]  # noqa: S608 constant text
@@ -127,32 +149,51 @@ class WordIndex:
     def _pruned(self, match: str) -> str:
         """The query with the condition that one of its rarest words occurs, those with `ENOUGH` matches in all."""
         words = match.split(" OR ")
-        if not all(re.fullmatch(r'"[^"]*"', word) for word in words):
-            return match  # not just words joined by OR
+        if not _are_words(words):
+            return match
         counts = {word: self.n_with(word) for word in words}
         rarest, total = [], 0
-        for word in sorted(words, key=lambda word: counts[word]):
-            if total and total + counts[word] > ENOUGH:
+        large = self.n_with("") >= MANY
+        enough = ENOUGH_OF_MANY if large else ENOUGH
+        in_order = sorted(words, key=lambda word: counts[word])
+        if (there := [word for word in in_order if counts[word]]) and counts[there[0]] > (2 * enough if large else FEW):
+            return self._all_common(there, enough)
+        for word in in_order:
+            if total and total + counts[word] > enough:
                 break
             rarest.append(word)
             total += counts[word]
         if len(rarest) == len(words):
             return match
-        most = COMMON * (self._frequencies[0] or 0)
-        kept = [word for word in words if word in rarest or counts[word] <= most]
-        return f"({' OR '.join(rarest)}) AND ({' OR '.join(kept)})"
+        most, kept = COMMON * (self._frequencies[0] or 0), set(rarest)
+        for word in in_order:
+            if word not in kept and counts[word] <= most and total + counts[word] <= COUNTED:
+                kept.add(word)
+                total += counts[word]
+        scored = [word for word in words if word in kept]
+        return f"({' OR '.join(rarest)}) AND ({' OR '.join(scored)})"
+
+    def _all_common(self, words: Sequence[str], enough: int) -> str:
+        """A query for chunks that have several of these words, the rarest first, if there are enough such chunks."""
+        query = words[0]
+        for word in words[1:]:
+            if self.n_with(query) < enough or self.n_with(word) > COUNTED:
+                break
+            if self.n_with(f"{query} AND {word}") < LEAST:
+                break
+            query = f"{query} AND {word}"
+        return query
 
     def highest_score(self, match: str, *, paper_ids: Sequence[str] | None = None) -> float:
         """The BM25 score that no chunk can exceed in a search for words joined by OR; 0 where there are no words.
 
-        Each word's inverse document frequency ln((N - n + 0.5) / (n + 0.5)), at least 1e-6, times k1 + 1 (Robertson and
-        Zaragoza 2009, as in SQLite's FTS5), as often as the word stands in the query that is run.
+        Each word's inverse document frequency times k1 + 1, as often as the word stands in the query that is run.
         """
-        few = paper_ids is not None and self._n_of(paper_ids) < ENOUGH
+        few = paper_ids is not None and self._kept.n_chunks(paper_ids) < ENOUGH
         words = re.findall(r'"[^"]*"', match if few else self._pruned(match))
         total = self.n_with("")
         counts = [self.n_with(word) for word in words]
-        return (BM25_K1 + 1) * sum(rarity(n, total) for n in counts)
+        return (K1 + 1) * sum(rarity(n, total) for n in counts)
 
     def n_with(self, word: str) -> int:
         """In how many chunks a word or phrase occurs, or how many there are; cached until one is added or `forget`."""
@@ -170,10 +211,27 @@ class WordIndex:
         return row
 
     def _count(self, word: str) -> int:
-        query = "SELECT count(*) FROM words WHERE words MATCH ?" if word else "SELECT count(*) FROM chunks"
-        return int(self._db().execute(query, (word,) if word else ()).fetchone()[0])
+        db, last = self._db(), self._frequencies[0] or 0
+        count = "SELECT count(*) FROM words WHERE words MATCH ?" if word else "SELECT count(*) FROM chunks"
+        if last < MANY:
+            return int(db.execute(count, (word,) if word else ()).fetchone()[0])
+        if not word:
+            return self._totals()[0]
+        some = "SELECT count(*) FROM (SELECT 1 FROM words WHERE words MATCH ? LIMIT ?)"
+        if (n := int(db.execute(some, (word, FEW)).fetchone()[0])) < FEW:
+            return n
+        starts = range(1, last, -(-last // WINDOWS))
+        found = sum(
+            int(db.execute(f"{count} AND rowid BETWEEN ? AND ?", (word, start, start + WINDOW - 1)).fetchone()[0])
+            for start in starts
+        )
+        return max(FEW, found * last // (len(starts) * WINDOW))
+
+    def _totals(self) -> list[int]:
+        """How many chunks there are, and the words of each column: FTS5 has them in a record of its own."""
+        return varints(self._db().execute("SELECT block FROM words_data WHERE id = 1").fetchone()[0])
 
 
-def rarity(n: int, total: int) -> float:
-    """The inverse document frequency of a word that is in `n` of `total` chunks, as in SQLite's BM25."""
-    return max(1e-6, math.log((max(0, total - n) + 0.5) / (n + 0.5)))  # another thread may have added the n-th just now
+def _are_words(words: Sequence[str]) -> bool:
+    """Whether these parts of a query are just words and phrases."""
+    return all(re.fullmatch(r'"[^"]*"', word) for word in words)

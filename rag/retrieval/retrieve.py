@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ingest import UserFacingError
-from ingest.vectors import DEEPEST, EXACT
+from ingest.vectors import EXACT, nearest_inside
 from rag.answer import Passage
 from rag.retrieval.ranker import ranker_for
 from rag.words import content_words, query_words, split_sentences, words_of
@@ -200,18 +200,20 @@ class Retriever:
         """The nearest chunks by meaning, and how many were searched.
 
         Of a large scope, the ids of its chunks are not even read: more of all are asked for, and a chunk's id names
-        its paper. The depth is that of `ChromaIndex.search`, so the same are found.
+        its paper.
         """
         index, total = self._library.vectors, self._library.n_chunks()
         if paper_ids is None and wanted is None:
             return index.search(vector, CANDIDATES), total
         if wanted is None and paper_ids is not None:
             n = self._library.n_chunks_of(paper_ids)
-            if n > EXACT and (depth := CANDIDATES + 2 * CANDIDATES * total // n) <= DEEPEST:
+            if n > EXACT:
                 papers = set(paper_ids)
-                found = [hit for hit in index.nearest(vector, depth) if hit[0].partition(":")[0] in papers]
-                if len(found) >= CANDIDATES:
-                    return found[:CANDIDATES], n
+                found = nearest_inside(
+                    index, vector, CANDIDATES, share=n / total, inside=lambda name: name.partition(":")[0] in papers
+                )
+                if found:
+                    return found, n
         among = self._library.chunk_ids(paper_ids)
         if wanted is not None:
             among = [name for name in among if name in wanted]

@@ -19,6 +19,7 @@ from catalogue_places import new_schema, settings_in
 from fake_embedder import HashEmbedder
 from ingest import IngestSettings, Library, open_library, postgres, schema
 from ingest.annotation import Annotation
+from ingest.bm25 import rarity
 from ingest.errors import (
     CatalogueDatabaseError,
     LibraryBusyError,
@@ -31,7 +32,6 @@ from ingest.paper import Chunk, Page, Paper, ParsedPaper
 from ingest.pipeline import Ingest, Source
 from ingest.postgres_database import MOST, Owner, Pool
 from ingest.repair import rebuild, verify
-from ingest.word_index import rarity
 from rag.health import library_checks
 from waiting import until
 

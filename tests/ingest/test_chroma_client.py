@@ -99,7 +99,7 @@ class Answering:
                 self.end_headers()
                 self.wfile.write(body)
 
-            do_GET = do_POST = do_DELETE = _any  # noqa: N815
+            do_GET = do_POST = do_PUT = do_DELETE = _any  # noqa: N815
 
             def log_message(self, *_) -> None:
                 pass
@@ -180,7 +180,9 @@ def test_a_server_cannot_have_us_build_an_embedding_function(where, monkeypatch)
         index.search(ROWS[1], 1)
         index.ids()
         index.remove(NAMES)
+        index.filled()
         assert any("/upsert" in head for head in there.heads)
+        assert any(head.startswith("PUT ") for head in there.heads)
     assert built == []
 
 

@@ -105,6 +105,33 @@ def test_among_many_the_nearest_are_those_of_an_exact_search(index, monkeypatch)
         assert len(index.search(rows[7], 300, among=among)) == share
 
 
+def test_a_scope_far_from_the_question_is_found_by_asking_for_more(index, monkeypatch):
+    monkeypatch.setattr("ingest.vectors.EXACT", 20)
+    monkeypatch.setattr("ingest.vectors.DEEPEST", 280)
+    dice = np.random.default_rng(2)
+    rows = dice.normal(size=(400, 16)).astype(np.float32)
+    rows[:, 0] += np.where(np.arange(400) < 240, 9, -9)  # the last 160 are on the other side
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    names = [f"{i:04d}:0000" for i in range(400)]
+    index.add(names, rows)
+    asked = []
+    nearest = index.nearest
+    monkeypatch.setattr(index, "nearest", lambda query, depth: (asked.append(depth), nearest(query, depth))[1])
+    exact = [names[240 + i] for i in np.argsort(-(rows[240:] @ rows[7]))]
+    found = [name for name, _ in index.search(rows[7], 20, among=names[240:])]
+    assert len({*found} & {*exact[:20]}) >= 14, "HNSW is not exact so far away"
+    fewer = [name for name, _ in index.search(rows[7], 40, among=names[240:])]
+    assert {*fewer} <= {*exact}
+    if isinstance(index, ExactIndex):
+        assert fewer == exact[:40]
+    else:
+        assert len(fewer) >= 25
+        assert asked == [120, 280, 240, 280]
+    few = [name for name, _ in index.search(rows[7], 60, among=names[:80])]
+    assert len({*few} & {*names[:80]}) == len(few) == 60
+    assert asked[4:] == ([] if isinstance(index, ExactIndex) else [280])
+
+
 def unit(*values):
     return np.asarray(values, dtype=np.float32) / np.linalg.norm(values)
 

@@ -6,6 +6,7 @@ how busy the machine is.
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from big_library import QUESTION, fill
@@ -90,10 +91,28 @@ def test_a_scope_finds_the_same_as_if_its_chunks_were_named(large, monkeypatch) 
     quick = search(large, ids)
     assert {name.partition(":")[0] for name, *_ in quick} <= set(ids)
     words = large.search_words('"barrel" OR "kept" OR "days"', 100, paper_ids=ids)
-    monkeypatch.setattr("rag.retrieval.retrieve.DEEPEST", 0)
-    monkeypatch.setattr("ingest.word_index.DEEPEST", 0)
-    assert large.search_words('"barrel" OR "kept" OR "days"', 100, paper_ids=ids) == words
+    monkeypatch.setattr("ingest.vectors.DEEPEST", 0)
+    index = large._words
+    assert index._best_in(index._pruned('"barrel" OR "kept" OR "days"'), 100, ids) == words
     assert search(large, ids) == quick
+
+
+def test_chunks_of_papers_that_were_stored_in_pieces_are_found(large) -> None:
+    kept = large._kept
+    every = np.array([row for (row,) in large._db.execute("SELECT row FROM chunks ORDER BY row")])
+    paper = f"{7:016x}"
+    mine = np.isin(every, [row for (row,) in large._db.execute("SELECT row FROM chunks WHERE paper_id = ?", (paper,))])
+    with large._db as db:
+        db.execute("UPDATE chunks SET paper_id = ? WHERE row IN (3, 900)", (paper,))
+        try:
+            assert list(every[kept.within([paper], every)]) == sorted([3, 900, *every[mine]])
+            assert not kept.within(["unknown"], every).any()
+            assert kept.within([f"{n:016x}" for n in range(PAPERS)], every).all()
+            assert list(kept.within([paper], np.array([0, -5, 10**9]))) == [False] * 3
+        finally:
+            db.rollback()
+    assert (kept.within([paper], every) == mine).all()
+    assert len(kept.within([paper], np.array([], dtype=np.int64))) == 0
 
 
 def test_a_scope_with_few_matches_is_searched_to_its_end(large) -> None:
