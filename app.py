@@ -29,7 +29,7 @@ from ui import (
     shelf,
     uploads,
 )
-from ui.chats import editing, where
+from ui.chats import cut_off, editing, where
 from ui.chats.history import ChatHistory, UploadFolder
 from ui.errors import visible, visible_briefly
 from ui.operate import requests
@@ -125,6 +125,7 @@ async def on_chat_end() -> None:
 
 @cl.on_message
 @visible
+@cut_off.working
 async def on_message(message: cl.Message) -> None:
     """A question, files, both, or a command."""
     message.command = composer.command_of(message)

@@ -31,7 +31,7 @@ from rag.sanitise import Sanitiser
 from rag.saved_answer import answer_facts, load_answer
 from rag.texts import _, counted, ngettext, number, said
 from ui import consent_question, core, ending, export, panel, refinement, scope
-from ui.chats.cut_off import last_cut_off
+from ui.chats.cut_off import at_work, last_cut_off
 from ui.operate.metrics import watched
 
 if TYPE_CHECKING:
@@ -126,7 +126,6 @@ class Reply:
         if self.answer is None:
             await self.abandon(_("(the answer was interrupted)"))
             return
-        await self._close_reading()
         await self._stay_last()
         self._message.content = full_answer(self.answer, first_token_seconds=self._first_token)
         self._message.metadata = {
@@ -141,7 +140,8 @@ class Reply:
         }
         panel.remember(self._message.metadata["quotes"])
         self._message.actions = buttons(self._message.metadata)
-        await self._keep()
+        await self._keep()  # first: who stops it from here on has the answer
+        await self._close_reading()
         await self._folded(changes_title(self.answer), changed(self.answer))
         rest = not_cited(self.answer)
         await self._folded(
@@ -150,7 +150,6 @@ class Reply:
 
     async def abandon(self, why: str) -> None:
         """Keep the text so far and its sources, and say why there is no more."""
-        await self._close_reading()
         await self._stay_last()
         self._text += self._stream.finish()
         text = f"{self._heading}{linked(self._text, links=self._links)}\n\n*{why}*".strip()
@@ -160,6 +159,7 @@ class Reply:
         self._message.metadata = {"stopped": self._question}
         self._message.actions = buttons(self._message.metadata)
         await self._keep()
+        await self._close_reading()
 
     async def fail(self) -> None:
         """Make room for an error message: keep any text so far, else remove the message."""
@@ -289,7 +289,7 @@ def _again(metadata: dict[str, Any]) -> list[cl.Action]:
 
 async def tell_cut_off(steps: list[dict[str, Any]]) -> None:
     """Say it at the end of a reopened chat, if its last answer or upload was cut off. What is said is not stored."""
-    last = last_cut_off(steps)
+    last = await last_cut_off(steps)
     if last is None:
         return
     question = str(last.get("output") or "").strip()
@@ -335,6 +335,11 @@ async def _show(events: AsyncGenerator[Event, None], question: str) -> Answer | 
     return reply.answer
 
 
+async def _at_work(work: Coroutine[Any, Any, None], chat: str) -> None:
+    async with at_work(chat):
+        await work
+
+
 async def stoppable(work: Coroutine[Any, Any, None]) -> None:
     """Run `work`, which a button started, so that Stop cancels it and the composer waits for it."""
     session = cl.context.session
@@ -342,7 +347,7 @@ async def stoppable(work: Coroutine[Any, Any, None]) -> None:
         work.close()
         await cl.context.emitter.send_toast(_("Another answer is still being written."), "warning")
         return
-    task = session.current_task = asyncio.create_task(work)
+    task = session.current_task = asyncio.create_task(_at_work(work, session.thread_id))
     await cl.context.emitter.task_start()
     try:
         await asyncio.wait({task})

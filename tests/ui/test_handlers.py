@@ -243,7 +243,8 @@ USER, RUN, REPLY = (
         ([{"type": REPLY}], None),
         ([USER], "before this was answered"),
         ([USER, RUN], "before this was answered"),
-        ([USER, RUN, {"type": REPLY, "output": "half an ans"}], "before this was answered"),
+        ([USER, RUN, {"type": REPLY, "output": "Reading", "metadata": {}}], "before this was answered"),
+        ([USER, RUN, {"type": REPLY, "metadata": {"answer": "A."}}], None),  # only the end of the run is missing
         ([USER, RUN | {"end": "2026-12-01"}], None),
         ([USER, RUN | {"end": "2026-12-01"}, {"type": REPLY}], None),
         ([USER, {"type": REPLY}], None),  # a button asked it
@@ -261,14 +262,26 @@ async def test_a_reopened_chat_says_that_its_last_answer_was_cut_off(app, chat, 
     assert all(action["forId"] == more[0]["id"] for action in chat.of("action"))
 
 
-async def test_an_answer_that_is_still_written_for_another_page_of_the_chat_was_not_cut_off(
-    app, chat, assistant
+async def test_an_answer_that_is_still_written_was_not_cut_off_though_its_page_is_closed(
+    app, chat, assistant, monkeypatch
 ) -> None:
-    chat.session.current_task = asyncio.create_task(asyncio.sleep(60))
-    thread = {"steps": [USER | {"threadId": chat.session.thread_id}, RUN]}
-    await app.on_chat_resume(thread)
-    assert len(thread["steps"]) == 2
-    chat.session.current_task.cancel()
+    thread, begun, going = chat.session.thread_id, asyncio.Event(), asyncio.Event()
+
+    async def written(*_: object, **__: object) -> None:
+        begun.set()
+        await going.wait()
+
+    monkeypatch.setattr(app.conversation, "ask", written)
+    task = asyncio.create_task(app.on_message(question()))
+    await begun.wait()
+    chat.session.current_task = None  # as after `clear_session`
+    steps = [USER | {"threadId": thread}, RUN]
+    await app.on_chat_resume({"steps": (reopened := list(steps))})
+    assert len(reopened) == 2
+    going.set()
+    await task
+    await app.on_chat_resume({"steps": (reopened := list(steps))})
+    assert len(reopened) == 3
 
 
 async def test_what_the_larger_model_wrote_can_be_asked_again_as_a_draft(app, chat, assistant) -> None:

@@ -289,7 +289,7 @@ class ChatHistory(SQLAlchemyDataLayer):  # type: ignore[misc]  # chainlit's own 
             while not (await asyncio.wait({turn}, timeout=0.05))[0] and not self._held_up and time.monotonic() < end:
                 pass
         finally:
-            if turn.done():
+            if turn.done() and not turn.cancelled():
                 line.release()
             turn.cancel()
 
@@ -391,17 +391,21 @@ class ChatHistory(SQLAlchemyDataLayer):  # type: ignore[misc]  # chainlit's own 
         Raises:
             ValueError: there is no such message.
         """
-        async with self._turn(str(feedback.forId)):
-            rows = await self.execute_sql('SELECT "threadId" FROM steps WHERE "id" = :id', {"id": feedback.forId})
-            if not isinstance(rows, list) or not rows:
-                raise ValueError("There is no such answer.")
-            feedback.threadId = str(rows[0]["threadId"])
+        chat = await self._chat_of(feedback.forId)
+        async with self._turn(chat):
+            feedback.threadId = await self._chat_of(feedback.forId)  # it may have been deleted meanwhile
             known = await self.execute_sql('SELECT "id" FROM feedbacks WHERE "forId" = :id', {"id": feedback.forId})
             if isinstance(known, list) and known:
                 feedback.id = str(known[0]["id"])
             if feedback.comment is not None:
                 feedback.comment = feedback.comment[:MAX_COMMENT]
             return str(await super().upsert_feedback(feedback))
+
+    async def _chat_of(self, step_id: str) -> str:
+        rows = await self.execute_sql('SELECT "threadId" FROM steps WHERE "id" = :id', {"id": step_id})
+        if not isinstance(rows, list) or not rows:
+            raise ValueError("There is no such answer.")
+        return str(rows[0]["threadId"])
 
     async def delete_feedback(self, feedback_id: str) -> bool:
         """As inherited, in turn."""
@@ -441,7 +445,7 @@ class ChatHistory(SQLAlchemyDataLayer):  # type: ignore[misc]  # chainlit's own 
         if not filters.userId:
             raise ValueError("userId is required")
         rows = await self.execute_sql(CHATS, {"user": filters.userId, "judged": filters.feedback})
-        if self.several:
+        if self.several and filters.search:
             self._words.forget()
         found = await self._words.having(filters.search or "", rows if isinstance(rows, list) else [])
         return page_of(found, pagination)

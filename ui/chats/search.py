@@ -49,6 +49,7 @@ class ChatWords:
         """
         self._rows = rows
         self._said: dict[str, str] | None = None
+        self._forget = False
         self._changed: set[str] = set()
         self._reading = asyncio.Lock()
 
@@ -58,7 +59,7 @@ class ChatWords:
 
     def forget(self) -> None:
         """Read all chats again; another process may have changed any."""
-        self._said = None
+        self._forget = True
 
     async def having(self, search: str, chats: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
         """Those of the chats in which one message, or the name, has all the words; all of them if there is no word."""
@@ -77,6 +78,8 @@ class ChatWords:
 
     async def _read(self) -> dict[str, str]:
         async with self._reading:  # else a second search would answer before the first has read what changed
+            if self._forget:
+                self._said, self._forget = None, False
             stale: list[str | None] = [None] if self._said is None else list(self._changed)
             self._changed.clear()
             for chat in stale:

@@ -157,7 +157,7 @@ async def give_back(sid: str) -> bool:
     known, environ = _came.get(sid, ("", {}))
     session = WebsocketSession.get_by_id(known)
     sio = chainlit.server.sio
-    if session is None:
+    if session is None or not _same(session.token, cookie_parser(environ.get("HTTP_COOKIE", ""))):
         await sio.emit("reload", {}, to=sid)
         return False
     chainlit.socket.restore_existing_session(
@@ -173,19 +173,24 @@ async def give_back(sid: str) -> bool:
 
 async def send_step(emitter: ChainlitEmitter, step: dict[str, Any]) -> None:
     """Show a message once it is stored; Chainlit stores it at the same time, and a crash in between would lose it."""
-    await _stored(step)
-    await _send_step(emitter, step)
+    try:
+        await _stored(step)
+    finally:  # who is stopped meanwhile has shown it all the same
+        await _send_step(emitter, step)
 
 
 async def update_step(emitter: ChainlitEmitter, step: dict[str, Any]) -> None:
     """As `send_step`."""
-    await _stored(step)
-    await _update_step(emitter, step)
+    try:
+        await _stored(step)
+    finally:
+        await _update_step(emitter, step)
 
 
 async def _stored(step: dict[str, Any]) -> None:
     caught_up = getattr(get_data_layer(), "caught_up", None)
-    if caught_up and step.get("type") != "run":  # the page does not show runs
+    begins = step.get("type") == "tool" and not step.get("end")  # that papers are being read, say
+    if caught_up and step.get("type") != "run" and not begins:  # the page does not show runs
         await caught_up()
 
 
