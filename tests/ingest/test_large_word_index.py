@@ -7,7 +7,7 @@ import random
 import pytest
 
 from fake_embedder import HashEmbedder
-from ingest import IngestSettings, open_library
+from ingest import IngestSettings, open_library, word_index
 from ingest.paper import Chunk, Page, Paper, ParsedPaper
 from ingest.scope_words import varints
 
@@ -137,3 +137,17 @@ def test_of_common_words_alone_several_must_be_there(library, monkeypatch) -> No
 
 def test_numbers_as_sqlite_writes_them() -> None:
     assert varints(b"\x00\x7f\x81\x00\x82\x80\x01") == [0, 127, 128, 32769]
+
+
+def test_words_that_are_everywhere_are_not_ranked_in_a_very_large_library(library, monkeypatch) -> None:
+    common, rare = f'"{VOCABULARY[0]}"', f'"{VOCABULARY[60]}"'
+    few = [library.papers()[0].id]
+    assert library.search_words(common, 5)
+    monkeypatch.setattr(word_index, "MANY", 10)
+    monkeypatch.setattr(word_index, "RANKED", 50)
+    monkeypatch.setattr(word_index, "ENOUGH", 100)
+    assert library._words.n_with(common) > 50 > library._words.n_with(rare) > 0
+    everywhere = [paper.id for paper in library.papers()]
+    assert library.search_words(common, 5) == library.search_words(common, 5, paper_ids=everywhere) == []
+    assert library.search_words(f"{common} OR {rare}", 5), "one of the words says something"
+    assert library.search_words(common, 5, paper_ids=few), "in few papers, every word does"
