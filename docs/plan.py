@@ -44,18 +44,16 @@ MEASURED = {
     ),
     "PDF MB": Known(32.0, "MB of their PDFs", "docs/log.md", "their 40 PDFs have 32.0 MB"),
     "pages/s": Known(11.38, "pages added in a second on two cores", "docs/log.md", "Scholion 11.38"),
-    "db MB": Known(593, "MB of `library.db` at 100,000 chunks", "docs/scale.md", "| 593, 213 MB |"),
-    "index MB": Known(213, "MB of the index there", "docs/scale.md", "| 593, 213 MB |"),
-    "app MB, 10k": Known(
-        195, "MB of the process at 10,000 chunks, with a server", "docs/scale.md", "| 195 MB | 344 MB"
+    "db MB": Known(5430, "MB of `library.db` at 1,000,000 chunks", "docs/scale.md", "| 5,430, 2,097 MB |"),
+    "index MB": Known(2097, "MB of the index there", "docs/scale.md", "| 5,430, 2,097 MB |"),
+    "app MB, 100k": Known(
+        465, "MB of the process with its index at 100,000 chunks", "docs/scale.md", "| 465 MB | 2,446 MB |"
     ),
-    "app MB, 100k": Known(344, "MB at 100,000", "docs/scale.md", "344 MB, the server 376 MB"),
-    "server MB": Known(376, "MB of the Chroma server at 100,000", "docs/scale.md", "344 MB, the server 376 MB"),
-    "paper kB": Known(2.3, "kB in memory for each paper", "docs/scale.md", "2.3 kB each"),
-    "search ms, 10k": Known(
-        8, "ms of processor time of a search at 10,000 chunks", "docs/scale.md", "| 8 / 12 | 13 / 21 |"
+    "app MB, 1M": Known(2446, "MB at 1,000,000", "docs/scale.md", "| 465 MB | 2,446 MB |"),
+    "search ms, 100k": Known(
+        13, "ms of processor time of a search at 100,000 chunks", "docs/scale.md", "| 13 / 19 | 17 / 28 |"
     ),
-    "search ms, 100k": Known(13, "ms at 100,000", "docs/scale.md", "| 8 / 12 | 13 / 21 |"),
+    "search ms, 1M": Known(17, "ms at 1,000,000", "docs/scale.md", "| 13 / 19 | 17 / 28 |"),
     "draft s": Known(
         2.7, "seconds of an answer by the built-in drafter on two cores", "docs/log.md", "2.7 s for a draft"
     ),
@@ -81,8 +79,8 @@ SIZES = (
     ("university", 1_000_000, 10_000),
 )
 """(name, papers, people)."""
-TRIED_CHUNKS = 100_000
-"""The largest library that was measured."""
+FEWER_CHUNKS, TRIED_CHUNKS = 100_000, 1_000_000
+"""The two libraries that were measured."""
 
 
 def known(name: str) -> float:
@@ -97,8 +95,11 @@ def assumed(name: str) -> float:
 
 def search_ms(chunks: float) -> float:
     """Processor time of a search: a line through the two libraries that were measured."""
-    slope = (known("search ms, 100k") - known("search ms, 10k")) / 90_000
-    return known("search ms, 10k") + slope * (chunks - 10_000)
+    return _line(known("search ms, 100k"), known("search ms, 1M"), chunks)
+
+
+def _line(fewer: float, tried: float, chunks: float) -> float:
+    return fewer + (tried - fewer) / (TRIED_CHUNKS - FEWER_CHUNKS) * (chunks - FEWER_CHUNKS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,15 +133,8 @@ class Plan:
 
     @property
     def app_gb(self) -> float:
-        """The line through the two processes that were measured, and the list of papers."""
-        slope = (known("app MB, 100k") - known("app MB, 10k")) / 90_000
-        line = known("app MB, 10k") + slope * (self.chunks - 10_000)
-        return (max(line, known("app MB, 10k")) * 1e6 + self.papers * known("paper kB") * 1e3) / GB
-
-    @property
-    def server_gb(self) -> float:
-        """The Chroma server's memory, all of it taken to grow with the chunks."""
-        return self.chunks * known("server MB") * 1e6 / TRIED_CHUNKS / GB
+        """The line through the two processes that were measured, each with its index."""
+        return _line(known("app MB, 100k"), known("app MB, 1M"), self.chunks) * 1e6 / GB
 
     @property
     def questions_s(self) -> float:
@@ -159,8 +153,8 @@ class Plan:
 
     @property
     def memory_gb(self) -> float:
-        """App and server, with room to spare; 8 at least."""
-        return max(8.0, assumed("spare") * (self.app_gb + self.server_gb))
+        """With room to spare; 8 at least."""
+        return max(8.0, assumed("spare") * self.app_gb)
 
     @property
     def dollars(self) -> float:
@@ -203,7 +197,7 @@ def table() -> str:
         row("first ingest, core hours", *(_of(plan.ingest_core_hours) for plan in plans)),
         row("… days of the one process that stores", *(_of(plan.owner_days) for plan in plans)),
         row("disk, GB", *(_of(plan.disk_gb) for plan in plans)),
-        row("memory of Scholion, of Chroma, GB", *(f"{_of(p.app_gb)}, {_of(p.server_gb)}" for p in plans)),
+        row("memory of Scholion with its index, GB", *(_of(plan.app_gb) for plan in plans)),
         row("a search, seconds of processor time", *(_of(plan.search_s) for plan in plans)),
         row("cores, memory to buy", *(f"{plan.cores:,.0f}, {plan.memory_gb:,.0f} GB" for plan in plans)),
         row("dollars a month", *(_of(plan.dollars) for plan in plans)),
