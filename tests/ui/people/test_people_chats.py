@@ -159,7 +159,8 @@ async def test_a_message_cannot_take_the_place_of_one_in_another_persons_chat(ap
     wrapped = own_steps_only("client_message", handler)
     new = str(uuid.uuid4())
     page = await page_of("bob")
-    monkeypatch.setattr(WebsocketSession, "require", classmethod(lambda cls, sid: page.session))
+    for found in ("get", "require"):
+        monkeypatch.setattr(WebsocketSession, found, classmethod(lambda cls, sid: page.session))
     await wrapped("sid", {"message": {"id": two.step}})
     assert [text.replace("\\", "") for text in page.texts] == [rules.GONE]
     assert page.of("task_end")
