@@ -94,6 +94,9 @@ class Database(Protocol):
     def version(self) -> int | None:
         """A number that is another one after any change, whoever made it; None within a transaction."""
 
+    def version_of_tags(self) -> int | None:
+        """The same for the tags alone; None also where the database does not say."""
+
     def words(self, kept: Kept) -> WordIndex:
         """The index of the words of all chunks."""
 
@@ -156,6 +159,10 @@ class FileDatabase:
         if self._watch is None:
             self._watch = self._connected()
         return int(self._watch.execute("PRAGMA data_version").fetchone()[0])
+
+    def version_of_tags(self) -> int | None:
+        """Any change of the file may be one of the tags."""
+        return self.version()
 
     def words(self, kept: Kept) -> WordIndex:
         """An FTS5 table."""

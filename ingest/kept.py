@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from ingest.connection import Connection
     from ingest.paper import Paper
 
+SCOPES = 16
+"""Scopes that are kept: several people ask, each in their own papers. One takes a byte a paper, and 8 for each of its
+papers."""
+
 FEW = 50
 """Up to this many papers are read by their ids if those in memory are out of date."""
 
@@ -40,7 +44,8 @@ class Known:
 
     def among(self, ids: Iterable[str]) -> list[Paper]:
         """Those of these ids, in order."""
-        return [self.papers[n] for n in sorted(self.place[name] for name in set(ids) if name in self.place)]
+        places = {place for place in map(self.place.get, ids) if place is not None}
+        return list(map(self.papers.__getitem__, sorted(places)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +67,6 @@ class _Scope:
     """Some papers, by the runs of their chunks."""
 
     chunks: _Chunks
-    names: tuple[str, ...]
     wanted: np.ndarray
     """Which runs are theirs."""
     n: int
@@ -87,7 +91,8 @@ class Kept:
         with self._guard:
             self._known = Known(None)
             self._chunks = _Chunks(None)
-            self._scope = _Scope(self._chunks, (), np.zeros(0, dtype=bool), 0)
+            self._scopes: dict[tuple[str, ...], _Scope] = {}
+            """Those asked for last, the newest at the end."""
 
     def papers(self) -> Known:
         """All finished papers."""
@@ -126,16 +131,19 @@ class Kept:
         return inside
 
     def _scope_of(self, ids: Sequence[str]) -> _Scope:
-        """The last one is kept: one search asks for it several times, and a chat asks the same papers again."""
+        """The last ones are kept: a search asks for its scope several times, and a chat asks the same papers again."""
         chunks, names = self._read_chunks(self._version()), tuple(ids)
-        if self._scope.chunks is not chunks or self._scope.names != names:
+        scope = self._scopes.pop(names, None)
+        if scope is None or scope.chunks is not chunks:
             wanted = np.zeros(len(chunks.first), dtype=bool)
             wanted[[place for place in map(chunks.place.get, names) if place is not None]] = True
             if chunks.more:
                 wanted[[place for name in names for place in chunks.more.get(name, ())]] = True
-            n = int((chunks.last - chunks.first + 1)[wanted].sum())
-            self._scope = _Scope(chunks, names, wanted, n)
-        return self._scope
+            scope = _Scope(chunks, wanted, int((chunks.last - chunks.first + 1)[wanted].sum()))
+        self._scopes[names] = scope
+        if len(self._scopes) > SCOPES:
+            del self._scopes[next(iter(self._scopes))]
+        return scope
 
     def _read_chunks(self, version: int | None) -> _Chunks:
         if version is None or self._chunks.version != version:
@@ -159,6 +167,7 @@ class Kept:
                     more.setdefault(name, []).append(place)
             ends = np.array([run[:2] for run in runs], dtype=np.int64).reshape(-1, 2)
             self._chunks = _Chunks(version, ends[:, 0], ends[:, 1], at, more)
+            self._scopes.clear()
         return self._chunks
 
     def _read(self, version: int | None) -> Known:

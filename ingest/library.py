@@ -76,7 +76,7 @@ class Library:
         self._noted: tuple[str, str | None] | None = None
         self._recovered = False
         self.ledger = ledger.Ledger(lambda: self._db)
-        self._tags = tags.Tags(lambda: self._db)
+        self._tags = tags.Tags(lambda: self._db, self._database.version_of_tags)
         self._vectors: VectorIndex | None = None
         self._kept = Kept(lambda: self._db, self._database.version)
         self._words = self._database.words(self._kept)
@@ -724,7 +724,8 @@ class Library:
         """Close the files and give up ownership."""
         with self._guard:
             self._database.close()
-            self._kept.forget()
+            for memory in (self._kept, self._tags, self._words):
+                memory.forget()
             self._close_vectors()
             if self._owner.is_locked and self.owner().get("pid") in (None, os.getpid()):
                 (self.folder / "owner.json").unlink(missing_ok=True)

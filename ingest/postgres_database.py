@@ -593,6 +593,10 @@ class PostgresDatabase:
             return None
         return int(connection.execute("SELECT changed FROM catalogue").fetchone()[0])
 
+    def version_of_tags(self) -> int | None:
+        """What is counted are changes of papers and chunks: another process may have changed a tag."""
+        return None
+
     def words(self, kept: Kept) -> PostgresWords:
         """A table with a GIN index."""
         return PostgresWords(self.connection, kept, self.version)

@@ -1,9 +1,9 @@
 """Word search within a few papers of a large library: BM25 as in FTS5, at a cost that does not grow with the library.
 
-FTS5's `bm25` walks through all chunks that have a word of the query, whatever rows are asked for. So the chunks of the
-scope are taken into an FTS5 table in memory, whose score of one word tells how often it occurs in each of them. From
-that, the score is computed anew with the frequencies of the whole library. A chat asks the same papers again, so they
-are kept until the library changes or the table is full.
+FTS5's `bm25` walks through all chunks that have a word of the query, whatever rows are asked for. So the chunks of a
+scope are taken into an FTS5 table of their own in memory, whose score of one word tells how often it occurs in each of
+them. From that, the score is computed anew with the frequencies of the whole library. A chat asks the same papers
+again, so the tables are kept until the library changes or there are too many.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 import sqlite3
 import threading
-from collections import Counter
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
     from ingest.connection import Connection
 
 ROOM = 10_000
-"""Chunks that are kept, and soon more."""
+"""Chunks that are kept at most, if those of one scope are not more."""
 
 
 class ScopeWords:
@@ -40,18 +39,8 @@ class ScopeWords:
         self._library, self._version = connection, version
         self._guard = threading.Lock()
         self._known: int | None = None
-        self._begin()
-
-    def _begin(self) -> None:
-        self._db = sqlite3.connect(":memory:", check_same_thread=False, isolation_level=None)
-        self._db.execute(f"CREATE VIRTUAL TABLE here USING fts5(text, section, content='', tokenize='{TOKENIZE}')")
-        self._db.execute(f"INSERT INTO here(here, rank) VALUES ('rank', '{RANK}')")  # noqa: S608 constant text
-        self._places: dict[str, range] = {}
-        """Of the chunks of each paper."""
-        self._chunks: list[tuple[int, str]] = []
-        """Row and id of each."""
-        self._sizes = np.zeros(0)
-        """Words of each."""
+        self._tables: dict[frozenset[str], _Table] = {}
+        """By papers, those asked for last at the end."""
 
     def search(
         self, words: Sequence[tuple[str, float]], k: int, *, paper_ids: Sequence[str], mean_size: float
@@ -65,69 +54,73 @@ class ScopeWords:
             mean_size: words of a chunk of the library on average.
         """
         with self._guard:
-            self._take_in(paper_ids)
-            places = [place for name in set(paper_ids) if (place := self._places[name])]
-            if not places:
-                return []
-            first, last = min(place[0] for place in places), max(place[-1] for place in places)
-            scores = self._scores(words, range(first, last + 1), mean_size)
-            hits = [
-                (float(scores[n - first]), *self._chunks[n]) for place in places for n in place if scores[n - first]
-            ]
-        best = sorted(hits, key=lambda hit: (-hit[0], hit[1]))[:k]
-        return [(name, score) for score, _, name in sorted(best, key=lambda hit: (-hit[0], hit[2]))]
+            table = self._table(frozenset(paper_ids))
+            scores = table.scores(words, mean_size)
+        found = np.flatnonzero(scores)
+        best = found[np.argsort(-scores[found], kind="stable")][:k]
+        return sorted(((table.names[n], float(scores[n])) for n in best), key=lambda hit: (-hit[1], hit[0]))
 
-    def _scores(self, words: Sequence[tuple[str, float]], among: range, mean_size: float) -> np.ndarray:
-        """The scores of these chunks, 0 where there is none of the words."""
-        total, sizes = len(self._chunks), self._sizes[among.start : among.stop]
-        length_here = K1 * (1 - B + B * sizes / (self._sizes.mean() or 1.0))
-        length = K1 * (1 - B + B * sizes / mean_size)
-        scores = np.zeros(len(among))
-        found = "SELECT rowid, -rank FROM here WHERE here MATCH ? AND rowid BETWEEN ? AND ?"
+    def _table(self, papers: frozenset[str]) -> _Table:
+        version = self._version()
+        if version is None or version != self._known:
+            self._keep(-1)
+        self._known = version
+        table = self._tables.pop(papers, None) or _Table(self._library(), papers)
+        self._keep(ROOM - len(table.names))
+        self._tables[papers] = table
+        return table
+
+    def forget(self) -> None:
+        """Read everything again; the connections were closed."""
+        with self._guard:
+            self._keep(-1)
+
+    def _keep(self, room: int) -> None:
+        """Close the oldest tables until the others have no more chunks than that."""
+        while self._tables and sum(len(table.names) for table in self._tables.values()) > room:
+            self._tables.pop(next(iter(self._tables))).close()
+
+
+class _Table:
+    """The words of one scope."""
+
+    def __init__(self, library: Connection, papers: frozenset[str]) -> None:
+        query = (
+            "SELECT text, section, id FROM chunks "  # noqa: S608 constant text
+            f"WHERE paper_id IN (SELECT value FROM json_each(?)) AND paper_id NOT IN {UNFINISHED} ORDER BY row"
+        )
+        rows = library.execute(query, (json.dumps(sorted(papers)),)).fetchall()
+        self.names = [row[2] for row in rows]
+        self._db = sqlite3.connect(":memory:", check_same_thread=False, isolation_level=None)
+        self._db.execute(f"CREATE VIRTUAL TABLE here USING fts5(text, section, content='', tokenize='{TOKENIZE}')")
+        self._db.execute(f"INSERT INTO here(here, rank) VALUES ('rank', '{RANK}')")  # noqa: S608 constant text
+        self._db.execute("BEGIN")
+        insert = "INSERT INTO here(rowid, text, section) VALUES (?, ?, ?)"
+        self._db.executemany(insert, ((n, *row[:2]) for n, row in enumerate(rows)))
+        self._db.execute("COMMIT")
+        sizes = self._db.execute("SELECT sz FROM here_docsize ORDER BY id").fetchall()
+        self._sizes = np.array([sum(varints(blob)) for (blob,) in sizes], dtype=float)
+
+    def scores(self, words: Sequence[tuple[str, float]], mean_size: float) -> np.ndarray:
+        """The score of each chunk, 0 where there is none of the words."""
+        scores = np.zeros(len(self.names))
+        if not self.names:
+            return scores
+        length_here = K1 * (1 - B + B * self._sizes / (self._sizes.mean() or 1.0))
+        length = K1 * (1 - B + B * self._sizes / mean_size)
         for word, idf in words:
-            hits = self._db.execute(found, (word, among.start, among.stop - 1)).fetchall()
+            hits = self._db.execute("SELECT rowid, -rank FROM here WHERE here MATCH ?", (word,)).fetchall()
             if not hits:
                 continue
-            n = self._db.execute("SELECT count(*) FROM here WHERE here MATCH ?", (word,)).fetchone()[0]
-            at = np.array([row for row, _ in hits]) - among.start
-            share = np.array([score for _, score in hits]) / (rarity(n, total) * (K1 + 1))
+            at = np.array([row for row, _ in hits])
+            share = np.array([score for _, score in hits]) / (rarity(len(hits), len(self.names)) * (K1 + 1))
             times = np.rint(length_here[at] * share / (1 - share))  # the weights of the columns are whole numbers
             scores[at] += idf * (times * (K1 + 1)) / (times + length[at])
         return scores
 
-    def _take_in(self, paper_ids: Sequence[str]) -> None:
-        version = self._version()
-        if version is None or version != self._known or len(self._chunks) > ROOM:
-            self._db.close()
-            self._begin()
-        self._known = None  # if what follows fails, it begins anew
-        missing = set(paper_ids).difference(self._places)
-        if missing:
-            self._add(missing)
-        self._known = version
-
-    def _add(self, missing: set[str]) -> None:
-        query = (
-            "SELECT row, id, paper_id, text, section FROM chunks "  # noqa: S608 constant text
-            f"WHERE paper_id IN (SELECT value FROM json_each(?)) AND paper_id NOT IN {UNFINISHED} ORDER BY paper_id"
-        )
-        rows = self._library().execute(query, (json.dumps(sorted(missing)),)).fetchall()
-        first = len(self._chunks)
-        self._db.execute("BEGIN")
-        self._db.executemany(
-            "INSERT INTO here(rowid, text, section) VALUES (?, ?, ?)",
-            [(n, row[3], row[4]) for n, row in enumerate(rows, start=first)],
-        )
-        self._db.execute("COMMIT")
-        self._chunks += [(row[0], row[1]) for row in rows]
-        owners = Counter(row[2] for row in rows)
-        at = first
-        for name in sorted(missing):
-            n = owners[name]
-            self._places[name] = range(at, at + n)
-            at += n
-        sizes = self._db.execute("SELECT sz FROM here_docsize WHERE id >= ? ORDER BY id", (first,))
-        self._sizes = np.concatenate([self._sizes, [float(sum(varints(blob))) for (blob,) in sizes]])
+    def close(self) -> None:
+        """Give the memory back."""
+        self._db.close()
 
 
 def varints(blob: bytes) -> list[int]:

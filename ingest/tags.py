@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ingest.errors import TagError
@@ -26,11 +27,31 @@ _FINISHED = "paper_id NOT IN (SELECT id FROM papers WHERE finished_at IS NULL)"
 """Answered by an index; the row of a paper is long."""
 
 
-class Tags:
-    """A table of (paper, tag). A tag exists while a paper has it."""
+@dataclass(slots=True)
+class _Read:
+    """What was read of the table, as of a version."""
 
-    def __init__(self, connection: Callable[[], Connection]) -> None:
-        self._db = connection
+    version: int | None
+    names: list[str] | None = None
+    papers: dict[str, list[str]] = field(default_factory=dict)
+
+
+class Tags:
+    """A table of (paper, tag). A tag exists while a paper has it.
+
+    Args:
+        connection: this thread's connection.
+        version: a number that is another one after each change of a tag; None where that is not known, and then the
+            table is read each time.
+    """
+
+    def __init__(self, connection: Callable[[], Connection], version: Callable[[], int | None] = lambda: None) -> None:
+        self._db, self._version = connection, version
+        self.forget()
+
+    def forget(self) -> None:
+        """Read everything again; the connections were closed."""
+        self._read = _Read(None)
 
     def all(self) -> dict[str, list[str]]:
         """Ids of the finished papers with each tag; tags by name, papers by id."""
@@ -42,13 +63,26 @@ class Tags:
 
     def with_tag(self, tag: str) -> list[str]:
         """Ids of the papers with a tag as it is spelled in the library."""
-        rows = self._db().execute(f"SELECT paper_id FROM tags WHERE tag = ? AND {_FINISHED}", (tag,))  # noqa: S608 constant text
-        return [row[0] for row in rows]
+        read = self._as_of_now()
+        if (found := read.papers.get(tag)) is None:
+            rows = self._db().execute(f"SELECT paper_id FROM tags WHERE tag = ? AND {_FINISHED}", (tag,))  # noqa: S608 constant text
+            read.papers[tag] = found = [row[0] for row in rows]
+        return list(found)
 
     def names(self) -> list[str]:
         """The tags, by name."""
-        rows = self._db().execute(f"SELECT DISTINCT tag FROM tags WHERE {_FINISHED}")  # noqa: S608 constant text
-        return sorted((row[0] for row in rows), key=str.casefold)
+        read = self._as_of_now()
+        if read.names is None:
+            rows = self._db().execute(f"SELECT DISTINCT tag FROM tags WHERE {_FINISHED}")  # noqa: S608 constant text
+            read.names = sorted((row[0] for row in rows), key=str.casefold)
+        return list(read.names)
+
+    def _as_of_now(self) -> _Read:
+        """What was read of the table since it last changed; a chat asks for the same tag again and again."""
+        version, read = self._version(), self._read
+        if version is None or read.version != version:
+            self._read = read = _Read(version)  # replaced in one step: another thread may be using the old one
+        return read
 
     def of(self, paper_id: str) -> list[str]:
         """The tags of one paper, by name."""

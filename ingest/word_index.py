@@ -37,9 +37,9 @@ ENOUGH_OF_MANY = 2000
 FEW, WINDOWS, WINDOW = 10_000, 20, 5000
 """The samples: so many ranges of so many chunks, evenly spread. 3 % off for a word in one of a hundred chunks."""
 
-RANKED = 20_000
-"""Chunks with the rarest word of a question in such a library, up to which they are ranked; a chunk takes 2.4 µs. With
-"dataset", "used" and the like alone, meaning decides."""
+RANKED = 10_000
+"""Chunks that a question of common words alone may find in such a library; a chunk takes 2.4 µs to rank. If even the
+words that it needs together find more ("dataset", "used"), meaning decides."""
 
 LEAST = 200
 """Chunks that must have several words together if only those with all of them are to be looked at."""
@@ -61,8 +61,9 @@ class WordIndex:
         self.forget()
 
     def forget(self) -> None:
-        """Count again; chunks were removed."""
+        """Count and read again; chunks were removed, or the connections closed."""
         self._frequencies: tuple[int | None, dict[str, int]] = (None, {})
+        self._scopes.forget()
 
     def search(self, match: str, k: int, *, paper_ids: Sequence[str] | None = None) -> list[tuple[str, float]]:
         """The k best chunks for an FTS5 query as (id, BM25 score), higher is better.
@@ -151,11 +152,11 @@ class WordIndex:
         return [(row[0], float(row[1])) for row in rows]
 
     def _says_nothing(self, match: str) -> bool:
-        """Whether each word is in so many chunks of a very large library that a ranking by them takes too long."""
+        """Whether the words are in so many chunks of a very large library that a ranking by them takes too long."""
         if self.n_with("") < MANY or not _are_words(words := match.split(" OR ")):
             return False
         there = [n for word in words if (n := self.n_with(word))]
-        return bool(there) and min(there) > RANKED
+        return bool(there) and min(there) > 2 * ENOUGH_OF_MANY and self.n_with(self._pruned(match)) >= RANKED
 
     def _pruned(self, match: str) -> str:
         """The query with the condition that one of its rarest words occurs, those with `ENOUGH` matches in all."""
@@ -167,7 +168,8 @@ class WordIndex:
         large = self.n_with("") >= MANY
         enough = ENOUGH_OF_MANY if large else ENOUGH
         in_order = sorted(words, key=lambda word: counts[word])
-        if (there := [word for word in in_order if counts[word]]) and counts[there[0]] > (2 * enough if large else FEW):
+        common = 2 * ENOUGH_OF_MANY if large else FEW
+        if (there := [word for word in in_order if counts[word]]) and counts[there[0]] > common:
             return self._all_common(there, enough)
         for word in in_order:
             if total and total + counts[word] > enough:

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from ingest import open_library
-from ingest.kept import FEW
+from ingest.errors import TagError
+from ingest.kept import FEW, SCOPES
 from ingest.paper import Chunk, Page, Paper, ParsedPaper
 
 
@@ -72,6 +73,38 @@ def test_what_another_process_changes_is_seen(library, settings, add) -> None:
     assert titles(library) == ["By hand"]
 
 
+def test_a_tag_is_read_once_and_again_when_anybody_has_changed_one(library, settings, add) -> None:
+    first, second = add(1), add(2)
+    library.tag([first.id], "sand")
+    assert [paper.id for paper in library.tagged("Sand")] == [first.id]
+    asked = []
+    library._db.set_trace_callback(asked.append)
+    assert [paper.id for paper in library.tagged("sand")] == [first.id]
+    library._db.set_trace_callback(None)
+    assert not [query for query in asked if "tags" in query]
+    with closing(sqlite3.connect(library.folder / "library.db")) as db, db:
+        db.execute("INSERT INTO tags VALUES (?, 'sand')", (second.id,))
+    assert [paper.id for paper in library.tagged("sand")] == [first.id, second.id]
+    library.untag([first.id, second.id], "sand")
+    with pytest.raises(TagError):
+        library.tagged("sand")
+    library._db.execute("INSERT INTO tags VALUES (?, 'undone')", (first.id,))
+    assert [paper.id for paper in library.tagged("undone")] == [first.id]
+    library._db.rollback()
+    with pytest.raises(TagError):
+        library.tagged("undone")
+
+
+def test_more_scopes_than_are_kept_are_counted_rightly(library, add) -> None:
+    every = [add(n).id for n in range(4)]
+    scopes = [every[: 1 + n % 4] + [f"{100 + n:016x}" for n in range(n, n + FEW)] for n in range(SCOPES + 5)]
+    for _ in range(2):
+        assert [library.n_chunks_of(scope) for scope in scopes] == [1 + n % 4 for n in range(len(scopes))]
+    assert len(library._kept._scopes) == SCOPES
+    library.remove(every[0])
+    assert [library.n_chunks_of(scope) for scope in scopes] == [n % 4 for n in range(len(scopes))]
+
+
 def test_what_is_not_stored_yet_is_kept_by_nobody(library, add) -> None:
     add(1)
     library._db.execute("UPDATE papers SET title = 'Undone'")
@@ -102,12 +135,19 @@ def test_few_and_many_ids_give_the_same(library, add) -> None:
 
 
 def test_a_closed_library_that_is_used_again_reads_again(library, add) -> None:
-    add(1)
+    paper = add(1)
+    library.tag([paper.id], "sand")
+    library.close()  # SQLite counts changes anew for each connection
     assert titles(library) == ["Paper 1"]
+    assert library.tagged("sand")
     library.close()
     with closing(sqlite3.connect(library.folder / "library.db")) as db, db:
         db.execute("UPDATE papers SET title = 'Changed while closed'")
+        db.execute("UPDATE tags SET tag = 'clay'")
     assert titles(library) == ["Changed while closed"]
+    assert library.tagged("clay")
+    with pytest.raises(TagError):
+        library.tagged("sand")
 
 
 def test_a_new_thread_waits_for_no_writer_and_holds_up_nobody(library, add) -> None:

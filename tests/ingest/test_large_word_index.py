@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+import sqlite3
+from contextlib import closing
 
 import pytest
 
@@ -85,6 +87,13 @@ def test_what_is_kept_of_few_papers_follows_the_library(library, monkeypatch) ->
     assert [name for name, _ in library.search_words('"quince" OR "pears"', 5, paper_ids=[one, other])] == [
         f"{one}:0001"
     ]
+    library.close()  # SQLite counts changes anew for each connection
+    assert library.search_words('"pears"', 5, paper_ids=[one, other])
+    library.close()
+    with closing(sqlite3.connect(library.folder / "library.db")) as db, db:
+        db.execute("UPDATE chunks SET text = 'two quinces' WHERE id = ?", (f"{one}:0001",))
+    assert [name for name, _ in library.search_words('"quince"', 5, paper_ids=[one, other])] == [f"{one}:0001"]
+    assert not library.search_words('"pears"', 5, paper_ids=[one, other])
     library.remove(one)
     assert library.search_words('"quince" OR "pears"', 5, paper_ids=[one, other]) == []
 
@@ -140,14 +149,17 @@ def test_numbers_as_sqlite_writes_them() -> None:
 
 
 def test_words_that_are_everywhere_are_not_ranked_in_a_very_large_library(library, monkeypatch) -> None:
-    common, rare = f'"{VOCABULARY[0]}"', f'"{VOCABULARY[60]}"'
+    common, other, rare = (f'"{VOCABULARY[n]}"' for n in (2, 4, 60))
     few = [library.papers()[0].id]
     assert library.search_words(common, 5)
-    monkeypatch.setattr(word_index, "MANY", 10)
-    monkeypatch.setattr(word_index, "RANKED", 50)
-    monkeypatch.setattr(word_index, "ENOUGH", 100)
-    assert library._words.n_with(common) > 50 > library._words.n_with(rare) > 0
+    together = library._words.n_with(f"{common} AND {other}")
+    for name, value in {"MANY": 10, "RANKED": together + 1, "ENOUGH": 100, "ENOUGH_OF_MANY": 20, "LEAST": 5}.items():
+        monkeypatch.setattr(word_index, name, value)
+    assert library._words.n_with(common) > together > 5
+    assert library._words.n_with(other) > together > 40 > library._words.n_with(rare) > 0
     everywhere = [paper.id for paper in library.papers()]
     assert library.search_words(common, 5) == library.search_words(common, 5, paper_ids=everywhere) == []
     assert library.search_words(f"{common} OR {rare}", 5), "one of the words says something"
+    assert library.search_words(f"{common} OR {other}", 5), "together, they do"
+    assert library.search_words(f"{common} OR {other}", 5, paper_ids=everywhere)
     assert library.search_words(common, 5, paper_ids=few), "in few papers, every word does"
