@@ -255,6 +255,12 @@ def test_no_folder_is_a_heap() -> None:
     assert not {folder: n for folder, n in sizes.items() if n > MOST_FILES and folder != "ingest"}
 
 
+def test_no_two_test_files_share_a_name() -> None:
+    """A plain `pytest` would stop there: it imports each by its name alone."""
+    names = [path.name for path in (ROOT / "tests").rglob("test_*.py")]
+    assert sorted(names) == sorted(set(names))
+
+
 def test_a_long_file_says_why() -> None:
     for path in (*SOURCES, *(ROOT / "bench").glob("*.py")):
         text = path.read_text(encoding="utf-8")
