@@ -267,6 +267,13 @@ class Library:
         """The k best chunks for an FTS5 query as (id, BM25 score), higher is better; see `WordIndex.search`."""
         return self._words.search(match, k, paper_ids=paper_ids)
 
+    def is_everywhere(self, match: str, *, paper_ids: Sequence[str] | None = None) -> bool:
+        """Whether words joined by OR are in so many chunks that to search for them takes long and says little.
+
+        Never in a library of less than 200,000 chunks, nor in a few papers.
+        """
+        return self._words.is_everywhere(match, paper_ids=paper_ids)
+
     def highest_score(self, match: str, *, paper_ids: Sequence[str] | None = None) -> float:
         """The BM25 score that no chunk can exceed in a search for words joined by OR; 0 where there are no words."""
         return self._words.highest_score(match, paper_ids=paper_ids)

@@ -39,7 +39,7 @@ FEW, WINDOWS, WINDOW = 10_000, 20, 5000
 
 RANKED = 10_000
 """Chunks that a question of common words alone may find in such a library; a chunk takes 2.4 µs to rank. If even the
-words that it needs together find more ("dataset", "used"), meaning decides."""
+words that it needs together find more ("dataset", "used"), they are everywhere, and meaning should decide."""
 
 LEAST = 200
 """Chunks that must have several words together if only those with all of them are to be looked at."""
@@ -73,9 +73,8 @@ class WordIndex:
         can be compared as parts of `highest_score`.
         """
         if paper_ids is None:
-            return [] if self._says_nothing(match) else self._best_of_all(self._pruned(match), k)
-        n = self._kept.n_chunks(paper_ids)
-        if not n or (n >= ENOUGH and self._says_nothing(match)):
+            return self._best_of_all(self._pruned(match), k)
+        if not (n := self._kept.n_chunks(paper_ids)):
             return []
         return self._best_of_few(match, k, paper_ids) if n < ENOUGH else self._best_of_many(match, k, n, paper_ids)
 
@@ -151,12 +150,15 @@ class WordIndex:
         )
         return [(row[0], float(row[1])) for row in rows]
 
-    def _says_nothing(self, match: str) -> bool:
-        """Whether the words are in so many chunks of a very large library that a ranking by them takes too long."""
+    def is_everywhere(self, match: str, *, paper_ids: Sequence[str] | None = None) -> bool:
+        """Whether the words are in so many chunks of a very large library that to rank them takes too long."""
         if self.n_with("") < MANY or not _are_words(words := match.split(" OR ")):
             return False
         there = [n for word in words if (n := self.n_with(word))]
-        return bool(there) and min(there) > 2 * ENOUGH_OF_MANY and self.n_with(self._pruned(match)) >= RANKED
+        if not there or min(there) <= 2 * ENOUGH_OF_MANY:
+            return False
+        few = paper_ids is not None and self._kept.n_chunks(paper_ids) < ENOUGH
+        return not few and self.n_with(self._pruned(match)) >= RANKED
 
     def _pruned(self, match: str) -> str:
         """The query with the condition that one of its rarest words occurs, those with `ENOUGH` matches in all."""

@@ -137,7 +137,8 @@ class Retriever:
         near, n_searched = self._nearest(mapped / np.linalg.norm(mapped), paper_ids, wanted)
         dense = dict(near)
         match = match_expression(question, self._terms.expand(question, paper_ids).words if self._terms else ())
-        lexical = dict(self._library.search_words(match, CANDIDATES, paper_ids=paper_ids)) if match else {}
+        by_words = match and not self._library.is_everywhere(match, paper_ids=paper_ids)
+        lexical = dict(self._library.search_words(match, CANDIDATES, paper_ids=paper_ids)) if by_words else {}
         if wanted is not None:
             lexical = {name: score for name, score in lexical.items() if name in wanted}
         best = self._library.highest_score(match_expression(question), paper_ids=paper_ids) or 1.0

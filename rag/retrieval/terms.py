@@ -167,8 +167,10 @@ class Terms:
         return told, [*(m for m in scoped if m.asked not in named), *others]
 
     def _is_rare(self, asked: str, paper_ids: Sequence[str] | None) -> bool:
-        phrase = " ".join(words_of(asked))
-        return len(self._library.search_words(f'"{phrase}"', RARE + 1, paper_ids=paper_ids)) <= RARE
+        phrase = f'"{" ".join(words_of(asked))}"'
+        if self._library.is_everywhere(phrase, paper_ids=paper_ids):
+            return False
+        return len(self._library.search_words(phrase, RARE + 1, paper_ids=paper_ids)) <= RARE
 
 
 def meanings_of(text: str, paper_id: str) -> tuple[Meaning, ...]:

@@ -148,18 +148,19 @@ def test_numbers_as_sqlite_writes_them() -> None:
     assert varints(b"\x00\x7f\x81\x00\x82\x80\x01") == [0, 127, 128, 32769]
 
 
-def test_words_that_are_everywhere_are_not_ranked_in_a_very_large_library(library, monkeypatch) -> None:
+def test_words_that_are_everywhere_in_a_very_large_library_are_told(library, monkeypatch) -> None:
     common, other, rare = (f'"{VOCABULARY[n]}"' for n in (2, 4, 60))
     few = [library.papers()[0].id]
-    assert library.search_words(common, 5)
     together = library._words.n_with(f"{common} AND {other}")
     for name, value in {"MANY": 10, "RANKED": together + 1, "ENOUGH": 100, "ENOUGH_OF_MANY": 20, "LEAST": 5}.items():
         monkeypatch.setattr(word_index, name, value)
     assert library._words.n_with(common) > together > 5
     assert library._words.n_with(other) > together > 40 > library._words.n_with(rare) > 0
-    everywhere = [paper.id for paper in library.papers()]
-    assert library.search_words(common, 5) == library.search_words(common, 5, paper_ids=everywhere) == []
-    assert library.search_words(f"{common} OR {rare}", 5), "one of the words says something"
-    assert library.search_words(f"{common} OR {other}", 5), "together, they do"
-    assert library.search_words(f"{common} OR {other}", 5, paper_ids=everywhere)
-    assert library.search_words(common, 5, paper_ids=few), "in few papers, every word does"
+    every = [paper.id for paper in library.papers()]
+    for scope in (None, every):
+        assert library.is_everywhere(common, paper_ids=scope)
+        assert not library.is_everywhere(f"{common} OR {rare}", paper_ids=scope), "one of the words says something"
+        assert not library.is_everywhere(f"{common} OR {other}", paper_ids=scope), "together, they do"
+    assert not library.is_everywhere(common, paper_ids=few), "in few papers, every word says something"
+    assert not library.is_everywhere('"unheardof"')
+    assert len(library.search_words(common, 1000)) == library._words.n_with(common), "who asks all the same finds all"

@@ -238,6 +238,10 @@ class View(Library):
         """As of `Library`, among what is seen."""
         return self._whole.search_words(match, k, paper_ids=self._narrowed(paper_ids))
 
+    def is_everywhere(self, match: str, *, paper_ids: Sequence[str] | None = None) -> bool:
+        """As of `Library`, among what is seen."""
+        return self._whole.is_everywhere(match, paper_ids=self._narrowed(paper_ids))
+
     def highest_score(self, match: str, *, paper_ids: Sequence[str] | None = None) -> float:
         """As of `Library`, among what is seen."""
         return self._whole.highest_score(match, paper_ids=self._narrowed(paper_ids))

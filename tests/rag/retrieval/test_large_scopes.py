@@ -9,11 +9,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from big_library import QUESTION, fill
+from big_library import ABOUT, QUESTION, TOPIC, fill
 from fake_embedder import HashEmbedder
 from ingest import IngestSettings, open_library
 from ingest.tags import Tags
 from rag import Assistant, RagSettings
+from rag.answer import Scope
+from rag.catalogue.catalogue import Catalogue
 from rag.retrieval.retrieve import Retriever
 from rag.retrieval.terms import Terms
 
@@ -120,6 +122,23 @@ def test_a_scope_with_few_matches_is_searched_to_its_end(large) -> None:
     assert large.search_words('"zymurgy"', 100, paper_ids=ids) == []
     some = large.search_words('"zymurgy"', 100, paper_ids=[f"{n:016x}" for n in range(9, PAPERS)])
     assert {name.partition(":")[0] for name, _ in some} == {f"{9:016x}"}
+
+
+def test_a_word_that_is_everywhere_is_left_to_meaning_but_counted_and_not_rare(large, monkeypatch) -> None:
+    embedder, ids = HashEmbedder(), [f"{n:016x}" for n in range(PAPERS)]
+    retriever, question = Retriever(large, embedder), f"What is {TOPIC}?"
+    for everywhere in (False, True):
+        if everywhere:
+            for name, value in {"MANY": 10, "RANKED": 5, "ENOUGH_OF_MANY": 1}.items():
+                monkeypatch.setattr(f"ingest.word_index.{name}", value)
+        for scope in (None, ids):
+            found = retriever.search(question, embedder.embed_query(question), k=6, paper_ids=scope).passages
+            assert any("lexical" in passage.sources for passage in found) is not everywhere
+        said = Catalogue(large).answer(
+            f"Which papers mention “{TOPIC}”?", scope=Scope(tuple(large.papers()), whole=True)
+        )
+        assert len({citation.marker for citation in said.citations}) == ABOUT, said.text
+        assert not Terms(large)._is_rare(TOPIC, None)
 
 
 def test_a_second_question_reads_no_paper_whatever_it_asks(large, read) -> None:
