@@ -254,7 +254,7 @@ def nearest_inside(
     `DEEPEST` of all may have fewer than k of them. These are the nearest all the same, and `FEWEST` will do: an exact
     search among 200,000 would take seconds.
     """
-    depth = k + int(1.5 * k / share)
+    depth = k + int(1.25 * k / share)
     if depth > DEEPEST and share * DEEPEST < 2 * FEWEST:
         return None
     for asked in (depth, DEEPEST) if depth < DEEPEST else (DEEPEST,):
