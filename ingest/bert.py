@@ -33,10 +33,15 @@ def multiplies_bf16() -> bool:
 
 
 @cache
-def _packs() -> bool:
-    """Whether this torch has oneDNN's kernels for weights that are laid out in advance."""
-    names = ("_linear_pointwise", "_reorder_linear_weight")
-    return torch.backends.mkldnn.is_available() and all(hasattr(torch.ops.mkldnn, name) for name in names)
+def _packs(kind: Any = torch.float32) -> bool:
+    """Whether this torch has oneDNN's kernels for such weights laid out in advance, and the processor what they need.
+
+    For bf16 they need more of it (AVX-512) than torch does otherwise.
+    """
+    names = ("_linear_pointwise", "_reorder_linear_weight", "_is_mkldnn_bf16_supported")
+    if not torch.backends.mkldnn.is_available() or not all(hasattr(torch.ops.mkldnn, name) for name in names):
+        return False
+    return kind != torch.bfloat16 or bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())  # noqa: SLF001 torch has no public name for it
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +72,7 @@ class _Linear:
 
     def __init__(self, weight: Any, bias: Any, *, kind: Any) -> None:
         self._kind = kind
-        self._packed = _packs()
+        self._packed = _packs(kind)
         weight = weight.to(kind).contiguous()
         self._weight = torch.ops.mkldnn._reorder_linear_weight(weight, None) if self._packed else weight  # noqa: SLF001 torch has no public name for it
         self._bias, self._bias32 = bias.to(kind), bias
