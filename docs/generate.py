@@ -36,10 +36,9 @@ def _line(file: Path, *, depth: int = 0, name: str = "") -> str:
 
 def settings() -> str:
     """A table of all settings with their defaults."""
+    from ingest.app_settings import OperateSettings, PeopleSettings
     from ingest.settings import PROJECT, IngestSettings
     from rag.settings import RagSettings
-    from ui.operate.settings import OperateSettings
-    from ui.people.settings import PeopleSettings
 
     rows = ["| variable | default | meaning |", "|---|---|---|"]
     for cls in (IngestSettings, RagSettings, PeopleSettings, OperateSettings):

@@ -99,5 +99,7 @@ def bad_setting(error: ValidationError) -> str:
     """Which setting is wrong and why, in one sentence."""
     first = error.errors()[0]
     said = first["msg"].removeprefix("Value error, ")  # of our own checks
-    name = "_".join(map(str, first["loc"])).upper() or "SEVERAL"  # the only one that is checked with others
-    return f"The setting SCHOLION_{name} is not valid: {said}."
+    name = "_".join(map(str, first["loc"])).upper()
+    if not name and error.title == "IngestSettings":
+        name = "SEVERAL"  # the only one of these that is checked with others
+    return f"The setting SCHOLION_{name} is not valid: {said}." if name else f"The settings are not valid: {said}."

@@ -21,11 +21,10 @@ import pytest
 import yaml
 
 from ingest import IngestSettings, Library
+from ingest.app_settings import OperateSettings, PeopleSettings
 from places import ROOT
 from rag.settings import RagSettings
 from ui.backup.copying import backup
-from ui.operate.settings import OperateSettings
-from ui.people.settings import PeopleSettings
 
 FOLDER = ROOT / "containers"
 COMPOSE = yaml.safe_load((FOLDER / "compose.yaml").read_text(encoding="utf-8"))

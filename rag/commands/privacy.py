@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ingest import Library
+    from rag.privacy.budget import Spent
 
 TEXT = "control what may leave this machine, and see what has"
 
@@ -58,7 +59,10 @@ def _show(library: Library, options: argparse.Namespace) -> int:
     }
     if options.json:
         papers = [{"id": name, "title": titles.get(name)} for name in sorted(policy.local_only)]
-        used = {name: {"calls": period.calls, "usd": period.usd} for name, period in periods.items()}
+        used = {
+            name: {"calls": period.calls, "usd": period.known_usd, "calls_without_price": period.unpriced}
+            for name, period in periods.items()
+        }
         print(json.dumps({"library": policy.library, "local_only": papers, "used": used}, indent=1))
         return 0
     print(
@@ -76,7 +80,7 @@ def _show(library: Library, options: argparse.Namespace) -> int:
         ("Today", periods["day"], limits.day_calls, limits.day_usd),
         ("This month", periods["month"], limits.month_calls, limits.month_usd),
     ):
-        print(f"{words} (UTC): {counted(period.calls, 'call')} ({_most(calls)}), ${period.usd:.4f} ({_most(usd, '$')})")
+        print(f"{words} (UTC): {counted(period.calls, 'call')} ({_most(calls)}), {_money(period)} ({_most(usd, '$')})")
     listed = library.folder / REDACT_FILE
     print(f"Words to remove: {listed}{'' if listed.exists() else ' (no such file: nothing is removed)'}")
     print(f"Log: {library.folder / LOG_FILE}, {counted(len(entries), 'line')}")
@@ -150,6 +154,13 @@ def _words(line: dict[str, Any]) -> str:
         return f"{about} library: {line['library']}, {counted(len(line['papers']), 'paper')} local only"
     rest = {key: value for key, value in line.items() if key not in {"n", "time", "event", "before", "hash"}}
     return f"{about} {'  '.join(f'{key} {value}' for key, value in rest.items())}"
+
+
+def _money(used: Spent) -> str:
+    if used.known_usd is None:
+        return "price unknown"
+    rest = f" and {counted(used.unpriced, 'call')} of unknown price" if used.unpriced else ""
+    return f"${used.usd:.4f}{rest}"
 
 
 def _most(limit: float | None, sign: str = "") -> str:

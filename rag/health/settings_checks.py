@@ -10,6 +10,7 @@ from dotenv import dotenv_values
 from pydantic import SecretStr, ValidationError
 
 from ingest import IngestSettings
+from ingest.app_settings import OperateSettings, PeopleSettings
 from ingest.environment import FOREIGN, LAUNCHER, OFFLINE, dropped
 from ingest.settings import PROJECT, bad_setting
 from rag.choices import NOT_SETTINGS, load
@@ -26,19 +27,14 @@ if TYPE_CHECKING:
 GROUP: Final = "Settings"
 PREFIX: Final = "SCHOLION_"
 _BOTH: Final[tuple[type[BaseSettings], ...]] = (IngestSettings, RagSettings)
+ALL: Final[tuple[type[BaseSettings], ...]] = (*_BOTH, PeopleSettings, OperateSettings)
 FOR_TESTS: Final = {"SCHOLION_DATA", "SCHOLION_TEST_EXPERT"}
 """Read by tests and benchmarks only."""
-
-OF_THE_APP: Final = {
-    *("SCHOLION_PEOPLE", "SCHOLION_ADDRESS", "SCHOLION_LISTEN"),
-    *("SCHOLION_METRICS", "SCHOLION_LOG", "SCHOLION_FINISH_SECONDS"),
-}
-"""Read by the app, for several people (`ui.people.settings`) and for whoever runs it (`ui.operate.settings`)."""
 
 
 def known() -> set[str]:
     """The names of all settings, in capitals."""
-    return {f"{PREFIX}{name.upper()}" for kind in _BOTH for name in kind.model_fields} | FOR_TESTS | OF_THE_APP
+    return {f"{PREFIX}{name.upper()}" for kind in ALL for name in kind.model_fields} | FOR_TESTS
 
 
 def set_now() -> dict[str, str]:
@@ -50,7 +46,7 @@ def set_now() -> dict[str, str]:
 def checks(folder: Path) -> list[Check]:
     """The checks of the settings of the library in this folder."""
     return [
-        Check("settings", GROUP, "Values", lambda: values_lines(_BOTH)),
+        Check("settings", GROUP, "Values", lambda: values_lines(ALL)),
         Check("choices", GROUP, "Choices", lambda: choices_line(folder)),
         Check("variables", GROUP, "Names", lambda: misspelt_lines(set_now())),
         Check("other variables", GROUP, "Other programs", lambda: foreign_line({*dropped, *os.environ})),

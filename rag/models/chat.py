@@ -16,8 +16,10 @@ from ingest.errors import UserFacingError
 from rag.costs import tokens
 from rag.costs.accounting import Usage
 from rag.errors import (
+    ContextTooLongError,
     ModelRefusedError,
     ModelReplyError,
+    ModelUnreachableError,
     NotAllowedError,
 )
 from rag.models import error_translation, replies
@@ -40,6 +42,7 @@ DEFAULT_CONTEXT_WINDOW = 4096
 """Tokens assumed if neither the endpoint's description nor its server says: every current chat model has these."""
 
 _CONNECT_SECONDS = 5.0
+_UNKNOWN: tuple[str, int | None] = ("", None)
 _LONGEST_TOKEN = 64  # characters; a reply with more than this per allowed token will not end by itself
 _HEADERS = {"host", "accept", "accept-encoding", "connection", "content-type", "content-length", "user-agent"}
 # Without top_logprobs llama.cpp sends the 20 best tokens with each: 172 kB instead of 19 kB per 100 tokens.
@@ -142,7 +145,7 @@ class EndpointChatModel:
         self._timeout = timeout
         self._extra = dict(extra or {})
         self._rejected: frozenset[str] = frozenset()
-        self._probed: tuple[str, int | None] = ("", None)
+        self._probed = _UNKNOWN
 
     @property
     def name(self) -> str:
@@ -160,12 +163,11 @@ class EndpointChatModel:
         Only a server on this machine is asked: a count must not carry the prompt anywhere else.
         """
         async with self._open() as (endpoint, http):
-            if await self._slot_window(endpoint, http=http) is None:
-                return (await asyncio.to_thread(tokens.count_messages, messages, model=endpoint.model)).n
-            prompt = _part(await http.post("/apply-template", json={"messages": list(messages)}), "prompt")
-            # As the server parses its own prompts: text that looks like a special token becomes one.
-            text = {"content": prompt, "add_special": True, "parse_special": True}
-            return len(_part(await http.post("/tokenize", json=text), "tokens"))
+            if await self._slot_window(endpoint, http=http) is not None:
+                if (counted := await replies.count_tokens(http, messages)) is not None:
+                    return counted
+                self._probed = _UNKNOWN  # another server may be at this address by now
+            return (await asyncio.to_thread(tokens.count_messages, messages, model=endpoint.model)).n
 
     async def is_here(self) -> bool:
         """Return whether a call stays on this machine, as far as that is known without asking a name server."""
@@ -282,7 +284,7 @@ class EndpointChatModel:
             if response.status_code >= 500:  # still loading
                 response.raise_for_status()
             try:
-                window = int(_part(response, "default_generation_settings")["n_ctx"]) or None
+                window = int(replies.part(response, "default_generation_settings")["n_ctx"]) or None
             except (httpx2.HTTPStatusError, LookupError, TypeError, ValueError):  # another kind of server
                 window = None
             self._probed = (endpoint.base_url, window)
@@ -320,7 +322,10 @@ class EndpointChatModel:
         except error_translation.foreign() as error:
             if isinstance(error.__cause__, UserFacingError):  # the client wraps what its transport raises
                 raise error.__cause__ from None
-            raise error_translation.translate(error, name=self._name) from error
+            said = error_translation.translate(error, name=self._name)
+            if isinstance(said, ModelUnreachableError | ContextTooLongError):
+                self._probed = _UNKNOWN  # whatever answers there next may be another server, or have another window
+            raise said from error
 
 
 def _load() -> None:
@@ -425,15 +430,6 @@ def _usage(told: CompletionUsage) -> Usage | None:
         cached_tokens=None if cached is None else int(cached),
         reasoning_tokens=None if thought is None else int(thought),
     )
-
-
-def _part(response: httpx2.Response, key: str) -> Any:
-    """One field of a JSON reply; ValueError if it is missing."""
-    response.raise_for_status()
-    content = response.json()
-    if not isinstance(content, dict) or key not in content:
-        raise ValueError(key)
-    return content[key]
 
 
 def _obliging(wanted: dict[str, Any], rejected: frozenset[str]) -> dict[str, Any]:

@@ -3,19 +3,30 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from dataclasses import dataclass
+from html import unescape
 from typing import TYPE_CHECKING, Any
 
 from rag.errors import ModelRefusedError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Sequence
 
     import httpx2
 
+    from rag.message import Message
+
 MOST_HEARD = 1 << 20
 """Bytes of a reply that is no stream which are kept at most."""
+
+MOST_OF_A_PAGE = 4000
+"""Characters of a web page that are read."""
+
+_PAGE = re.compile(r"\s*<(?:!doctype|html|head|body|\?xml)\b", re.IGNORECASE)
+_TITLE = re.compile(r"<title>([^<]*)", re.IGNORECASE)
+_TAG = re.compile(r"<!--.*?(?:-->|\Z)|<(script|style)\b.*?(?:</\1\s*>|\Z)|<[^<>]*(?:>|\Z)", re.IGNORECASE | re.DOTALL)
 
 _THOUGHTS = ("reasoning_content", "reasoning", "thinking", "thoughts")
 """Fields beside the content in which servers set thoughts apart."""
@@ -92,6 +103,28 @@ def _content(content: Any) -> tuple[str, str]:
     raise TypeError("content")
 
 
+def part(response: httpx2.Response, key: str) -> Any:
+    """One field of a JSON reply; ValueError if it is missing."""
+    response.raise_for_status()
+    content = response.json()
+    if not isinstance(content, dict) or key not in content:
+        raise ValueError(key)
+    return content[key]
+
+
+async def count_tokens(http: httpx2.AsyncClient, messages: Sequence[Message]) -> int | None:
+    """The prompt's tokens as a llama.cpp server counts them; None if the server does not count."""
+    import httpx2
+
+    try:
+        prompt = part(await http.post("/apply-template", json={"messages": list(messages)}), "prompt")
+        # As the server parses its own prompts: text that looks like a special token becomes one.
+        text = {"content": prompt, "add_special": True, "parse_special": True}
+        return len(part(await http.post("/tokenize", json=text), "tokens"))
+    except (httpx2.HTTPStatusError, ValueError, TypeError):
+        return None
+
+
 class Heard:
     """Keeps the beginning of a response as it came, for one that is no stream of events."""
 
@@ -151,12 +184,19 @@ class Heard:
 def words_in(told: Any) -> str:
     """What an error says, wherever servers put it; empty where it says nothing."""
     if isinstance(told, str):
-        return " ".join(told.split())
+        return " ".join((_without_tags(told) if _PAGE.match(told) else told).split())
     if isinstance(told, dict):
         return next((said for key in ("error", "message", "detail", "msg") if (said := words_in(told.get(key)))), "")
     if isinstance(told, list):
         return next((said for one in told if (said := words_in(one))), "")
     return ""
+
+
+def _without_tags(page: str) -> str:
+    """What a web page says: its title, else its text; proxies answer with one where the server does not."""
+    page = page[:MOST_OF_A_PAGE]
+    title = _TITLE.search(page)
+    return unescape(_TAG.sub(" ", title[1] if title and title[1].strip() else page))
 
 
 def _kept(stream: Any, kept: bytearray) -> Any:

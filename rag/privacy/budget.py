@@ -40,6 +40,13 @@ class Spent:
     calls: int
     usd: float
     """US dollars of the calls with a known price: the actual cost, or the upper bound while that is unknown."""
+    unpriced: int = 0
+    """How many of the calls have no known price; they are not in `usd`."""
+
+    @property
+    def known_usd(self) -> float | None:
+        """The dollars; None if there were calls and the price of none is known."""
+        return None if self.calls and self.unpriced == self.calls else self.usd
 
 
 def spent(entries: Iterable[Mapping[str, Any]], *, since: str) -> Spent:
@@ -48,17 +55,18 @@ def spent(entries: Iterable[Mapping[str, Any]], *, since: str) -> Spent:
     A call counts from the moment it is permitted, at its maximum price. The actual cost replaces that later. A call
     that was never sent does not count against the budget.
     """
-    prices: dict[str, float] = {}
+    prices: dict[str, float | None] = {}
     for entry in entries:
         permit = str(entry.get("permit", ""))
         if entry["event"] == "permitted" and str(entry["time"]).startswith(since):
-            prices[permit] = float(entry["price"] or 0.0)
+            prices[permit] = None if entry["price"] is None else float(entry["price"])
         elif permit in prices:
             if entry["event"] == "not sent":
                 del prices[permit]
             elif entry.get("cost") is not None:
                 prices[permit] = float(entry["cost"])
-    return Spent(len(prices), sum(prices.values()))
+    known = [price for price in prices.values() if price is not None]
+    return Spent(len(prices), sum(known), len(prices) - len(known))
 
 
 def check(entries: Iterable[Mapping[str, Any]], *, limits: BudgetLimits, price: float | None, now: datetime) -> None:

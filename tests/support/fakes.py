@@ -7,7 +7,7 @@ import json
 import re
 from contextlib import aclosing
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from rag.assistant import NOBODY
 from rag.costs.accounting import Usage
@@ -18,6 +18,8 @@ from rag.privacy.destination import Destination, ModelCall
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Sequence
 
+    from ingest import Library
+    from rag import Assistant
     from rag.answer import Answer, Event, Mode
     from rag.expert import AskedBy
     from rag.message import Message
@@ -187,6 +189,12 @@ class ScriptedAssistant:
         self.closed = 0
         self.embedder: Any = None
         self.expert: Any = None
+        self.library: Any = None
+        """The view that it was last made for, by `over`."""
+
+    def over(self, library: Library, *, like: Assistant | None = None) -> Self:
+        self.library = library
+        return self
 
     async def ask(
         self,

@@ -34,7 +34,8 @@ TERMINAL = (
     *("rag/models/onnx/convert.py", "rag/models/onnx/source.py"),
     *("rag/comparison/ratings.py", "rag/comparison/report.py", "rag/comparison/run.py", "rag/comparison/sheets.py"),
     *("ui/chats/command.py", "ui/chats/move.py", "ui/people/command.py", "ui/people/settings.py", "ui/api/"),
-    *("ui/backup/", "ingest/snapshot.py", "ingest/on_ray.py", "ingest/elsewhere.py", "ingest/moving.py"),
+    *("ui/backup/", "ingest/app_settings.py"),
+    *("ingest/snapshot.py", "ingest/on_ray.py", "ingest/elsewhere.py", "ingest/moving.py"),
 )
 """Read in a terminal or by a program only: English."""
 WHOLE = (

@@ -215,6 +215,23 @@ async def test_a_fault_of_ours_has_a_number_and_says_nothing_of_itself(client, a
     assert "Error" in caplog.text
 
 
+async def test_a_fault_of_ours_says_nothing_of_itself_over_mcp_either(http, secret, monkeypatch, caplog) -> None:
+    def broken() -> None:
+        raise RuntimeError("/home/ann/secret")
+
+    monkeypatch.setattr("ui.core.library", broken)
+    headers = {"authorization": f"Bearer {secret}", "accept": "application/json, text/event-stream"}
+    for method, params in (
+        ("tools/call", {"name": "list_papers", "arguments": {}}),
+        ("resources/read", {"uri": "scholion://papers"}),
+    ):
+        call = {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}
+        reply = await http.post("/v1/mcp", json=call, headers=headers)
+        assert "ann" not in reply.text
+        assert "under number" in reply.text
+    assert "in the API" in caplog.text
+
+
 async def test_only_a_key_opens_it_and_none_switches_it_off(http, keys, answer) -> None:
     paths = [
         ("GET", "/v1/models"),
@@ -267,7 +284,8 @@ async def test_a_key_does_what_its_scope_says_and_reaches_what_its_tag_says(  # 
     reply = await http.post("/v1/chat/completions", json=asked | {"model": "scholion-draft:other"}, headers=fenced)
     assert reply.status_code == 404
     await http.post("/v1/chat/completions", json=asked | {"scholion": {"tag": "other"}}, headers=fenced)
-    assert assistant.asked[-1]["paper_ids"] == []
+    assert assistant.asked[-1]["tag"] == "other"
+    assert assistant.library.papers() == [], "what is asked has the key's tag too"
 
 
 async def test_papers_come_in_are_found_and_go(http, secret, assistant, shelf_library, tmp_path) -> None:

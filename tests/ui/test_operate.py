@@ -20,12 +20,12 @@ from fastapi.testclient import TestClient
 from test_render import make_answer
 
 from ingest import UserFacingError
+from ingest.app_settings import OperateSettings
 from places import ROOT
 from rag.answer import Answered, Queued, Retrieved, TextDelta
 from rag.costs.accounting import Trace
 from ui import ending
 from ui.operate import exposition, metrics, requests
-from ui.operate.settings import OperateSettings
 
 SAMPLE = re.compile(r'([a-z_:][a-z0-9_:]*)(?:\{((?:[a-z_]+="(?:[^"\\\n]|\\["\\n])*",?)*)\})? (\S+)', re.IGNORECASE)
 LABEL = re.compile(r'([a-z_]+)="((?:[^"\\\n]|\\["\\n])*)"')

@@ -8,6 +8,7 @@ import json
 import logging
 import os
 import sys
+from datetime import UTC, datetime
 from functools import partial
 
 import httpx
@@ -237,6 +238,23 @@ async def test_a_converted_model_is_listed_and_named_by_its_name_alone(page, she
 
     monkeypatch.setattr(settings_routes, "missing", lambda *_: ["onnxruntime_genai"])
     assert "`make onnx`" in await refused(page, "choose", {"role": "drafter", "model": "Tiny-int4"})
+
+
+@pytest.mark.parametrize(
+    ("prices", "said"),
+    [
+        ((None,), "Sent today (UTC): 1 call, price unknown."),
+        ((0.5, None), "Sent today (UTC): 2 calls, $0.5000 and 1 call of unknown price."),
+        ((), "Sent today (UTC): 0 calls, $0.0000."),
+    ],
+)
+def test_calls_of_unknown_price_do_not_count_as_free_on_the_page(app, shelf_library, monkeypatch, prices, said):
+    from ui.web import settings_state
+
+    now = datetime.now(UTC).isoformat()
+    entries = [{"event": "permitted", "time": now, "permit": str(n), "price": price} for n, price in enumerate(prices)]
+    monkeypatch.setattr(settings_state.AuditLog, "entries", lambda _: entries)
+    assert said in settings_state._privacy(shelf_library.folder)["used"]
 
 
 async def test_values_are_changed_kept_and_undone_or_refused_in_words(page, shelf_library):

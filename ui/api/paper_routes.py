@@ -15,10 +15,11 @@ from fastapi.responses import PlainTextResponse
 from ingest import Ingest, Source
 from ingest.bibliography import write_bibtex
 from ingest.errors import UnknownPaperError
+from ingest.files import paper_id as id_of
 from rag.errors import QuestionError
 from ui import core
 from ui.api.access import key_for
-from ui.api.asking import Wish, sees, whole
+from ui.api.asking import Wish, assistant_for, library_for, whole
 from ui.api.errors import ApiError
 from ui.api.keys import ApiKey
 from ui.api.requests import AskRequest  # noqa: TC001 - FastAPI reads the annotations
@@ -84,6 +85,7 @@ def _add(file: UploadFile, key: MayAdd) -> dict[str, Any]:
         folder.parent.mkdir(exist_ok=True)
         place = folder / "paper.pdf"
         copy_upload(file, place)
+        _refuse_others(id_of(place), key)
         work = Ingest(library=core.library(), embedder=core.assistant().embedder, cancel=threading.Event())
         report = next(iter(work.run([Source(place, name)])))
     finally:
@@ -91,9 +93,22 @@ def _add(file: UploadFile, key: MayAdd) -> dict[str, Any]:
     if report.paper_id is None or report.error:
         raise ApiError(422, report.error or "The file could not be added.")
     if key.tag is not None:
+        if report.status == "skipped":  # it may have come from elsewhere meanwhile
+            _refuse_others(report.paper_id, key)
         core.library().tag([report.paper_id], key.tag)
     core.removals().keep([report.paper_id])
     return {"status": report.status, **_row(core.library().paper(report.paper_id))}
+
+
+def _refuse_others(paper: str, key: ApiKey) -> None:
+    """Refuse a paper that is there without the key's tag: by adding it, the key would come to read and remove it."""
+    if core.library().papers([paper]) and not library_for(key).papers([paper]):
+        raise ApiError(
+            409,
+            f"This PDF is in the library without the tag {key.tag}, which is all that this key reaches. "
+            "Tag it in the Library, or use a key without a tag.",
+            code="not_reached",
+        )
 
 
 def _remove(paper_id: str, key: MayAdd) -> dict[str, Any]:
@@ -114,7 +129,7 @@ def _search(
     if not q.strip():
         raise QuestionError("The question is empty.", "Say what to look for in q.")
     asked = [one.paper.id for one in _listed(key, tag)]
-    retriever = core.assistant().search.retriever
+    retriever = assistant_for(key, core.assistant()).search.retriever
     limited = None if key.tag is None and tag is None else asked
     found = retriever.search(q, retriever.embed(q), k=k, paper_ids=limited, read=True)
     base = f"{request.url.scheme}://{request.url.netloc}"
@@ -157,22 +172,21 @@ async def _ask(asked: AskRequest, request: Request, key: MayAsk) -> dict[str, An
 
 def _listed(key: ApiKey, tag: str | None = None) -> list[Listed]:
     """The papers that the key reaches, with this tag; not those that somebody has just removed. Case makes no tag."""
-    wanted = [one.casefold() for one in (key.tag, tag) if one is not None]
     gone = core.removals().waiting()
     return [
         one
-        for one in core.library().overview()
-        if one.paper.id not in gone and all(each in map(str.casefold, one.tags) for each in wanted)
+        for one in library_for(key).overview()
+        if one.paper.id not in gone and (tag is None or tag.casefold() in map(str.casefold, one.tags))
     ]
 
 
 def _exact(paper_id: str, key: ApiKey) -> Paper:
     try:
-        found = core.library().paper(paper_id) if _ID.fullmatch(paper_id) else None
+        found = library_for(key).paper(paper_id) if _ID.fullmatch(paper_id) else None
     except UnknownPaperError:
         found = None
     gone = paper_id in core.removals().waiting()
-    if found is None or found.id != paper_id or gone or not sees(key, paper_id):
+    if found is None or found.id != paper_id or gone:
         raise ApiError(404, "There is no such paper.")
     return found
 

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from rag.choices import Server
     from rag.models.machine import Machine
     from rag.models.pulls import Pull
+    from rag.privacy.budget import Spent
     from rag.servers import Engine, ServedModel
 
 FITS = {
@@ -337,13 +338,24 @@ def _privacy(folder: Path) -> dict[str, Any]:
         told += " " + ngettext("{n} paper never leaves.", "{n} papers never leave.", n).format(n=number(n))
     used = _("Sent today (UTC): {calls}, {usd}. This month: {month_calls}, {month_usd}.").format(
         calls=counted(day.calls, "call"),
-        usd=dollars(f"{day.usd:.4f}"),
+        usd=_money(day),
         month_calls=counted(month.calls, "call"),
-        month_usd=dollars(f"{month.usd:.4f}"),
+        month_usd=_money(month),
     )
     if database := core.settings().chat_database:
         told += f" {said(database.sentence)}"
     return {"policy": policy.library, "said": told, "used": used}
+
+
+def _money(used: Spent) -> str:
+    if used.known_usd is None:
+        return _("price unknown")
+    known = dollars(f"{used.usd:.4f}")
+    if not used.unpriced:
+        return known
+    n = used.unpriced
+    told = ngettext("{usd} and {n} call of unknown price", "{usd} and {n} calls of unknown price", n)
+    return told.format(usd=known, n=number(n))
 
 
 def _machine(machine: Machine) -> str:

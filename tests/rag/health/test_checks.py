@@ -370,10 +370,22 @@ def test_a_value_that_is_not_valid_is_named_and_the_rest_is_still_checked(monkey
     monkeypatch.setenv("SCHOLION_LIBRARY", str(tmp_path / "library"))
     monkeypatch.setenv("SCHOLION_TOP_K", "many")
     monkeypatch.setenv("SCHOLION_MAX_FILE_MB", "0")
-    lines = settings_checks.values_lines(settings_checks._BOTH)
+    lines = settings_checks.values_lines(settings_checks.ALL)
     assert [line.facts["setting"] for line in lines] == ["SCHOLION_MAX_FILE_MB", "SCHOLION_TOP_K"]
     assert doctor.library_folder() == tmp_path / "library"
     assert {"folder", "drafter", "sandbox"} <= {check.name for check in doctor.all_checks(reach=False, running=False)}
+
+
+def test_the_settings_of_the_app_are_checked_too(monkeypatch) -> None:
+    for name, value in {"LOG": "xml", "ADDRESS": "papers.example.org"}.items():
+        monkeypatch.setenv(f"SCHOLION_{name}", value)
+    lines = settings_checks.values_lines(settings_checks.ALL)
+    assert [line.facts["setting"] for line in lines] == ["SCHOLION_ADDRESS", "SCHOLION_LOG"]
+    assert {line.state for line in lines} == {"problem"}
+    monkeypatch.setenv("SCHOLION_LOG", "json")
+    monkeypatch.setenv("SCHOLION_ADDRESS", "https://papers.example.org")
+    (line,) = settings_checks.values_lines(settings_checks.ALL)
+    assert line.said.startswith("The settings are not valid: other machines reach Scholion only where SCHOLION_PEOPLE")
 
 
 def test_variables_of_other_programs_are_named_although_they_were_dropped(monkeypatch) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import inspect
+import json
 import socket
 import time
 from contextlib import aclosing
@@ -16,6 +17,7 @@ import pytest
 from fakes import ScriptedChatModel
 from impatience import impatient
 from rag.costs.accounting import Usage
+from rag.costs.tokens import count_messages
 from rag.errors import (
     ContextTooLongError,
     ModelError,
@@ -145,6 +147,30 @@ async def test_a_slow_reader_is_not_the_models_time(real_model):
             slept += time.monotonic() - paused
     assert slept > 0.3
     assert piece.seconds <= time.monotonic() - began - slept
+
+
+@pytest.mark.parametrize(
+    ("page", "said"),
+    [
+        (
+            "<html><head><title>502 Bad Gateway</title></head><body><h1>502 Bad Gateway</h1></body></html>",
+            "502 Bad Gateway",
+        ),
+        (
+            "<!DOCTYPE html>\n<title> </title><style>p { color: red }</style><p>Down &amp; out<br>today",
+            "Down & out today",
+        ),
+        ("<body><!-- a --><script>x()", ""),
+        ('{"error": "<html><h1>No</h1>"}', "No"),
+        ('{"error": "n < 3 and m > 4"}', "n < 3 and m > 4"),
+    ],
+)
+async def test_a_web_page_in_the_place_of_an_answer_is_quoted_without_its_tags(page, said):
+    kind = "application/json" if page.startswith("{") else "text/html"
+    async with serving(http(page.encode(), status="502 Bad Gateway", kind=kind)) as stub:
+        with pytest.raises(ModelRefusedError) as caught:
+            await ask(model_at(stub.url))
+    assert caught.value.hint == f"Try again in a moment. It says: “{said}”" if said else "Try again in a moment."
 
 
 async def test_a_proxy_in_the_environment_does_not_see_a_local_call(real_model, monkeypatch):
@@ -364,13 +390,30 @@ async def test_counting_for_a_model_elsewhere_sends_nothing():
     assert await model.context_window() == 128_000
 
 
-async def test_a_llama_cpp_server_that_answers_nonsense_is_an_error_not_a_count():
-    props = http(b'{"default_generation_settings": {"n_ctx": 2048}}', kind="application/json")
-    for nonsense in (b"[]", b"{}", b"<html>", b"\xff"):
-        async with serving(props, http(nonsense, kind="application/json")) as stub:
+def window(n: int) -> bytes:
+    return http(json.dumps({"default_generation_settings": {"n_ctx": n}}).encode(), kind="application/json")
+
+
+async def test_another_server_at_the_address_of_a_llama_cpp_server_is_noticed_when_it_does_not_count():
+    unknown = http(b"{}", status="404 Not Found", kind="application/json")
+    for no_count in (unknown, *(http(it, kind="application/json") for it in (b"[]", b"{}", b"<html>", b"\xff"))):
+        async with serving(window(2048), no_count, unknown) as stub:
             model = model_at(stub.url)
-            with pytest.raises(ModelReplyError):
-                await model.count_tokens(QUESTION)
+            assert await model.context_window() == 2048
+            assert await model.count_tokens(QUESTION) == count_messages(QUESTION, model="stub").n
+            assert await model.context_window() == chat.DEFAULT_CONTEXT_WINDOW
+            assert await model.count_tokens(QUESTION) > 0
+
+
+async def test_a_server_that_was_restarted_with_a_smaller_window_is_asked_for_it_again():
+    too_long = refusal("400 Bad Request", "the request exceeds the available context size")
+    for failed in (too_long, ["reset"]):
+        async with serving(window(2048), failed, window(1024)) as stub:
+            model = model_at(stub.url)
+            assert await model.context_window() == 2048
+            with pytest.raises((ContextTooLongError, ModelUnreachableError)):
+                await ask(model)
+            assert await model.context_window() == 1024
 
 
 async def test_a_cancelled_question_closes_its_connection():

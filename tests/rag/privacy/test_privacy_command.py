@@ -8,6 +8,7 @@ import os
 import pty
 import subprocess
 import sys
+from datetime import UTC, datetime
 
 import pytest
 from test_privacy import payload_of
@@ -62,6 +63,24 @@ def test_a_new_library_asks(run):
     assert "nothing leaves this machine without your consent" in out
     assert "0 calls (no limit)" in out
     assert "no such file: nothing is removed" in out
+
+
+@pytest.mark.parametrize(
+    ("prices", "said", "usd", "unknown"),
+    [
+        ((), "0 calls (no limit), $0.0000 (", 0, 0),
+        ((None, None), "2 calls (no limit), price unknown (", None, 2),
+        ((0.5, None), "2 calls (no limit), $0.5000 and 1 call of unknown price (", 0.5, 1),
+        ((0.0,), "1 call (no limit), $0.0000 (", 0, 0),
+    ],
+)
+def test_calls_of_unknown_price_do_not_count_as_free(run, monkeypatch, prices, said, usd, unknown):  # noqa: PLR0917 - a table
+    now = datetime.now(UTC).isoformat()
+    entries = [{"event": "permitted", "time": now, "permit": str(n), "price": price} for n, price in enumerate(prices)]
+    monkeypatch.setattr("rag.commands.privacy.AuditLog.entries", lambda _: entries)
+    assert run()[1].count(said) == 2, "today and this month"
+    used = json.loads(run("show", "--json")[1])["used"]["day"]
+    assert used == {"calls": len(prices), "usd": usd, "calls_without_price": unknown}
 
 
 def test_papers_and_the_library_are_kept_here_and_freed_again(run, paper, folder):

@@ -19,10 +19,10 @@ import pytest
 from fastapi import HTTPException
 
 from ingest import UserFacingError
+from ingest.app_settings import PeopleSettings
 from places import ROOT
 from ui.people import command, passwords, who
 from ui.people.guesses import OF_ADDRESS, OF_NAME, Guesses
-from ui.people.settings import PeopleSettings
 from ui.people.store import FILE, FIRST, People, PeopleError
 from waiting import until
 
@@ -338,14 +338,6 @@ def test_who_has_no_accounts_does_not_load_them() -> None:
     said = subprocess.run([sys.executable, "-c", loaded], cwd=ROOT, capture_output=True, text=True, check=True)
     assert "ui.people.store" not in said.stdout
     assert "ui.people.command" not in said.stdout
-
-
-def test_the_doctor_knows_the_settings() -> None:
-    from rag.health.settings_checks import OF_THE_APP
-    from ui.operate.settings import OperateSettings
-
-    both = (*PeopleSettings.model_fields, *OperateSettings.model_fields)
-    assert {f"SCHOLION_{name.upper()}" for name in both} == OF_THE_APP
 
 
 def test_with_accounts_the_public_address_is_answered() -> None:
