@@ -190,7 +190,7 @@ async def choose_style(action: cl.Action) -> dict[str, Any]:
 @visible
 async def ask_again(action: cl.Action) -> None:
     """Ask the question of an answer once more."""
-    await conversation.stoppable(conversation.ask_again(action.payload))
+    await conversation.stoppable(conversation.ask_again(action.payload, action.forId))
 
 
 @cl.action_callback(refinement.REFINE)

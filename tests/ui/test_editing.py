@@ -13,17 +13,6 @@ from rag.answer import TextDelta
 from waiting import soon
 
 
-@pytest.fixture
-async def history(app, chat, place, monkeypatch):
-    """The data layer of this chat, with its user signed in."""
-    made = place.open()
-    monkeypatch.setattr("chainlit.data._data_layer", made)
-    monkeypatch.setattr("chainlit.data._data_layer_initialized", True)
-    chat.session.user = await made.create_user(cl.User(identifier="local"))
-    yield made
-    await made.close()
-
-
 async def say(app, text: str) -> dict:
     """What Chainlit does with a message from the page."""
     message = {"id": str(uuid.uuid4()), "type": "user_message", "name": "You", "output": text, "createdAt": None}
