@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 
 import chainlit as cl
-from test_editing import say, stored
+from test_editing import edit, say, stored
 from test_handlers import script
 
 
@@ -69,3 +69,32 @@ async def test_an_answer_of_long_ago_is_asked_again_as_it_was_understood_then(ap
         assert [turn[0] for turn in assistant.asked[-1]["history"]] == understood
         assert bool(assistant.cited[-1]) == bool(understood), "what the answer before it cited counts too"
     assert [turn[0] for turn in cl.user_session.get("turns")][-2:] == ["Q2?", "Q0?"]
+
+
+async def test_an_edited_question_keeps_its_command_and_its_pickers_after_the_page_was_loaded_again(
+    app, chat, assistant, history, shelf_library, *, paper
+) -> None:
+    assistant.script = script()
+    shelf_library.tag([paper.id], "thesis")
+    pickers = {"answer": "refine", "scope": "tag:thesis"}
+    first = await say(app, "What is it?", modes=pickers)
+    second = await say(app, "methods", command="Zusammenfassen", modes=pickers)
+    await reload(chat, history)
+    thread = await history.get_thread(chat.session.thread_id)
+    steps = {step["id"]: step for step in thread["steps"]}
+    assert [(steps[one["id"]]["command"], steps[one["id"]]["modes"]) for one in (first, second)] == [
+        (None, pickers),
+        ("Zusammenfassen", pickers),
+    ]
+    await edit(chat, steps[second["id"]], "results")
+    assert assistant.asked[-1]["question"] == "Summarise this paper: results"
+    assert (assistant.asked[-1]["mode"], assistant.asked[-1]["paper_ids"]) == ("refine", [paper.id])
+    await edit(chat, steps[first["id"]], "What was it?")
+    assert (assistant.asked[-1]["mode"], assistant.asked[-1]["tag"]) == ("refine", "thesis")
+
+
+async def test_a_message_without_pickers_is_answered_in_the_mode_of_the_chat(app, chat, assistant) -> None:
+    assistant.script = script()
+    await app.on_message(cl.Message("What is it?", type="user_message", modes={"answer": "refine"}))
+    await app.on_message(cl.Message("And why?", type="user_message"))  # a first question, say
+    assert [asked["mode"] for asked in assistant.asked] == ["refine", "refine"]

@@ -108,6 +108,10 @@ _THREAD = """
         "userIdentifier" = COALESCE(threads."userIdentifier", EXCLUDED."userIdentifier")
     WHERE threads."name" IS NULL OR threads."userId" IS NULL
 """
+_SENT = """
+    SELECT "id", "command", "modes" FROM steps
+    WHERE "threadId" = :chat AND ("command" IS NOT NULL OR "modes" IS NOT NULL)
+"""
 _LATER = """
     SELECT s."id" FROM steps s JOIN steps q ON q."id" = :step AND q."threadId" = :chat
     WHERE s."threadId" = q."threadId" AND s."createdAt" > q."createdAt"
@@ -460,8 +464,13 @@ class ChatHistory(SQLAlchemyDataLayer):  # type: ignore[misc]  # chainlit's own 
     async def get_all_user_threads(
         self, user_id: str | None = None, thread_id: str | None = None
     ) -> list[ThreadDict] | None:
-        """As inherited, with JSON columns parsed and no None texts."""
+        """As inherited, with JSON columns parsed and no None texts; one chat also with the commands and the pickers."""
         threads: list[Any] | None = await super().get_all_user_threads(user_id, thread_id)
+        if threads and thread_id:
+            rows = await self.execute_sql(_SENT, {"chat": thread_id})
+            sent = {row["id"]: row for row in rows} if isinstance(rows, list) else {}
+            for step in (step for thread in threads for step in thread["steps"] if step["id"] in sent):
+                step |= {name: sent[step["id"]][name] for name in ("command", "modes")}
         await asyncio.to_thread(make_readable, threads or [])  # the sidebar reads all chats
         return threads
 
