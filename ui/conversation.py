@@ -15,7 +15,7 @@ from ingest.terminal import well_formed
 from rag.answer import Answer, Answered, Drafted, Escalated, Mode, Queued, Retrieved, Searched, TextDelta
 from rag.expert import AskedBy
 from rag.inert import inert
-from rag.insight.figures import KEY, figures_of
+from rag.insight.figures import KEY, figures_of, unfinished
 from rag.render import (
     also_says,
     changed,
@@ -57,6 +57,7 @@ class Reply:
 
     def __init__(self, question: str = "") -> None:
         self.answer: Answer | None = None
+        self._escalated = False
         self._question = question
         self._passages: Collection[Passage] = ()
         self._message = cl.Message("")
@@ -113,6 +114,7 @@ class Reply:
                 self._waiting = ""
                 await self._show()
             case Escalated(model, reason):
+                self._escalated = True
                 self._text += self._stream.finish()
                 looking = _("{model} is reviewing this draft: {reason}").format(
                     model=inert(model), reason=inert(said(reason))
@@ -161,7 +163,7 @@ class Reply:
         title = _("Read, not checked")
         read = f"##### {title}\n\n{reading(self._passages)}" if self._passages else ""
         self._message.content = "\n\n".join(filter(None, (text, read)))
-        self._message.metadata = {"stopped": self._question}
+        self._message.metadata = {"stopped": self._question, KEY: unfinished(stayed=not self._escalated)}
         self._message.actions = buttons(self._message.metadata)
         await self._keep()
         await self._close_reading()
