@@ -247,7 +247,7 @@ async def ask(question: str, *, mode: Mode, choice: scope.Choice | None = None, 
 
 
 async def ask_again(payload: Any, answer: str | None = None) -> None:
-    """Ask the question of an answer once more, of the papers chosen now. The payload comes from the browser.
+    """Ask the question of an answer once more, of the papers asked or chosen last. The payload comes from the browser.
 
     Args:
         payload: the question, and the mode if it is not the chosen one.
@@ -288,7 +288,7 @@ def _again(metadata: dict[str, Any]) -> list[cl.Action]:
     question = metadata.get("question") or metadata.get("stopped")
     if not question:
         return []
-    same = _("Ask the same question again, of the papers chosen now")
+    same = _("Ask the same question again, of the papers and in the mode you used last")
     made = [
         cl.Action(name=AGAIN, label=_("Ask again"), icon="refresh-cw", tooltip=same, payload={"question": question})
     ]
