@@ -22,8 +22,10 @@ import re
 import sqlite3
 import time
 import uuid
-from contextlib import asynccontextmanager, closing
+from contextlib import asynccontextmanager, closing, nullcontext
+from copy import copy
 from importlib import resources
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import aiofiles
@@ -45,7 +47,6 @@ from ui.ending import BOUNDS
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
-    from pathlib import Path
 
     from chainlit.element import Element
     from chainlit.step import StepDict
@@ -356,12 +357,17 @@ class ChatHistory(SQLAlchemyDataLayer):  # type: ignore[misc]  # chainlit's own 
     async def create_element(self, element: Element) -> None:
         """As inherited, in turn, but an element that points to one of our own routes is not stored.
 
-        Each file is entirely in memory during this, so they are handled one by one.
+        Each file is entirely in memory during this, so they are handled one by one. It is opened at once, because
+        Chainlit deletes it with the page.
         """
         if element.url and not element.content and not element.path:
             return
-        async with self._turn(str(element.thread_id)):
-            await super().create_element(element)
+        with Path(element.path).open("rb") if element.path else nullcontext() as file:  # noqa: ASYNC230 - see above
+            async with self._turn(str(element.thread_id)):
+                if file and (content := await asyncio.to_thread(file.read)):
+                    element = copy(element)  # others need its path
+                    element.content, element.path = content, None
+                await super().create_element(element)
 
     @queue_until_user_message()
     async def delete_element(self, element_id: str, thread_id: str | None = None) -> None:
