@@ -138,7 +138,7 @@ async def on_message(message: cl.Message) -> None:
     if message.command == offer.COMMAND:
         await cl.Message(_("[Open Settings](/settings) to choose a model.")).send()
         return
-    if not message.elements and await commands.run(message, well_formed(message.content).strip()):
+    if not editing.with_files(message) and await commands.run(message, well_formed(message.content).strip()):
         return
     papers = editing.note_attached(message, await uploads.add(message.elements))
     question = well_formed(message.content).strip()
@@ -190,7 +190,7 @@ async def choose_style(action: cl.Action) -> dict[str, Any]:
 @visible
 async def ask_again(action: cl.Action) -> None:
     """Ask the question of an answer once more."""
-    await conversation.stoppable(conversation.ask_again(action.payload))
+    await conversation.stoppable(conversation.ask_again(action.payload, action.forId))
 
 
 @cl.action_callback(refinement.REFINE)

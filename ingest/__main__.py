@@ -213,7 +213,7 @@ def _add(library: Library, _: IngestSettings, options: argparse.Namespace) -> in
         papers: list[Path] = []
         for file in files:
             try:
-                saved, refused = save_attached(file, Path(folder), max_mb=library.settings.max_file_mb)
+                saved, refused = save_attached(file, folder, max_mb=library.settings.max_file_mb)
             except UserFacingError as error:
                 saved, refused = [], [error]
             papers += saved

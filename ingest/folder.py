@@ -6,8 +6,8 @@ import os
 import re
 import shutil
 import stat
-import tempfile
-from contextlib import suppress
+import uuid
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -79,9 +79,17 @@ def lock(folder: Path) -> FileLock:
     return FileLock(folder / "owner.lock", mode=_PRIVATE_FILE, thread_local=False)
 
 
-def temporary(folder: Path) -> tempfile.TemporaryDirectory[str]:
-    """A folder inside the library for files not added yet: nobody can put a bibliography near them, as in `/tmp`."""
-    return tempfile.TemporaryDirectory(dir=made(folder / "incoming"))
+@contextmanager
+def temporary(folder: Path) -> Iterator[Path]:
+    """A folder inside the library for files not added yet: nobody can put a bibliography near them, as in `/tmp`.
+
+    Its name is of the form of an upload's folder, so that the next start removes what a crash has left.
+    """
+    place = made(made(folder / "incoming") / str(uuid.uuid4()))
+    try:
+        yield place
+    finally:
+        shutil.rmtree(place, ignore_errors=True)
 
 
 def side_copies(folder: Path, paper_id: str, size: int) -> Iterator[Path]:

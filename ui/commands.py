@@ -12,14 +12,16 @@ from rag.answer import Answered
 from rag.costs.accounting import total
 from rag.costs.words import cost_words
 from rag.inert import cut, inert, table
-from rag.insight.figures import KEY, figures_of, read_figures
+from rag.insight.figures import KEY, figures_of, read_figures, unfinished
 from rag.retrieval.terms import Terms
-from rag.texts import _, counted, number
+from rag.texts import _, counted, ngettext, number
 from ui import composer, conversation, core, scope
 from ui.exports import table as tables
 from ui.operate.metrics import watched
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from ingest import Paper
     from rag import Assistant
     from rag.insight.figures import Figures, Written
@@ -102,8 +104,8 @@ async def _compare(papers: list[Paper], questions: list[str]) -> None:
                     )
                     message.content = f"{asking}\n\n{tables.as_markdown(rows)}"
                     await message.update()
-                    row[n], figures = await _cell(assistant, question, paper)
-                    spent.append(figures)
+                    spent.append(unfinished(stayed=True))
+                    row[n], spent[-1] = await _cell(assistant, question, paper)
     finally:
         message.content = tables.as_markdown(rows)
         message.metadata = {"table": rows, "spent": spent}
@@ -160,6 +162,8 @@ async def _cost() -> None:
     for step in (thread or {}).get("steps") or []:
         metadata = step.get("metadata") or {}
         kept = [metadata.get(KEY)] if "answer" in metadata else metadata.get("spent")
+        if "stopped" in metadata:
+            kept = [metadata.get(KEY) or unfinished(stayed=False)]
         answers += [read_figures(figures) for figures in kept or []]
     if not answers:
         await cl.Message(_("Nothing was asked in this chat yet, so nothing was spent.")).send()
@@ -184,17 +188,30 @@ async def _cost() -> None:
                 cost_words(total(part.usd for part in parts)),
             )
         )
-    away = sum(figures.stayed is False for figures in answers)
-    told = _("Nothing left this machine.")
-    if away:
-        told = _("{answers} used a model elsewhere.").format(answers=counted(away, "answer"))
-    if unknown := sum(figures.stayed is None for figures in answers):
-        old = _("Nothing is known of {answers} of an earlier version.").format(answers=counted(unknown, "answer"))
-        told = f"{old} {told * bool(away)}"
     whole = cost_words(total(figures.spent if figures.stayed is not None else None for figures in answers))
     shown = table(rows) if by_model else _("No language model was used.")
     summed = _("{answers} in this chat: {cost}.").format(answers=counted(len(answers), "answer"), cost=inert(whole))
-    await cl.Message(f"{shown}\n\n{summed} {told}".rstrip()).send()
+    await cl.Message(" ".join([f"{shown}\n\n{summed}", *_left(answers)])).send()
+
+
+def _left(answers: Sequence[Figures]) -> list[str]:
+    """Sentences on what left this machine, and on what is not known."""
+    told = []
+    if old := sum(figures.stayed is None and not figures.lost for figures in answers):
+        told.append(_("Nothing is known of {answers} of an earlier version.").format(answers=counted(old, "answer")))
+    if away := sum(figures.stayed is False for figures in answers):
+        told.append(_("{answers} used a model elsewhere.").format(answers=counted(away, "answer")))
+    cut = [figures for figures in answers if figures.lost and figures.stayed is not False]
+    if cut:
+        unknown = ngettext(
+            "{n} answer did not finish, so its cost is unknown.",
+            "{n} answers did not finish, so their cost is unknown.",
+            len(cut),
+        )
+        told.append(unknown.format(n=number(len(cut))))
+    if maybe := any(figures.stayed is None for figures in cut):
+        told.append(_("An answer that did not finish may have used a model elsewhere."))
+    return told if old or away or maybe else [*told, _("Nothing left this machine.")]
 
 
 def _number(value: float | None) -> str:

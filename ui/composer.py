@@ -86,8 +86,9 @@ def command_of(message: cl.Message) -> str | None:
 
 
 def mode_of(message: cl.Message) -> Mode:
-    """The answer mode of a message; draft if it names no known mode."""
-    chosen = cast("Mapping[str, Any]", message.modes or {}).get("answer")
+    """The answer mode of a message: the chat's if it names none, draft if it names one that is not known."""
+    modes = cast("Mapping[str, Any]", message.modes or {})
+    chosen = modes.get("answer", cl.user_session.get("answer_mode"))
     mode = cast("Mode", chosen) if chosen in get_args(Mode) else "draft"
     cl.user_session.set("answer_mode", mode)
     return mode

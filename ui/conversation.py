@@ -8,13 +8,14 @@ from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, get_args
 
 import chainlit as cl
+from chainlit.data import get_data_layer
 from chainlit.utils import utc_now
 
 from ingest.terminal import well_formed
 from rag.answer import Answer, Answered, Drafted, Escalated, Mode, Queued, Retrieved, Searched, TextDelta
 from rag.expert import AskedBy
 from rag.inert import inert
-from rag.insight.figures import KEY, figures_of
+from rag.insight.figures import KEY, figures_of, unfinished
 from rag.render import (
     also_says,
     changed,
@@ -35,7 +36,7 @@ from ui.chats.cut_off import at_work, last_cut_off
 from ui.operate.metrics import watched
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Collection, Coroutine, Iterable
+    from collections.abc import AsyncGenerator, Collection, Coroutine, Iterable, Sequence
 
     from rag.answer import Event, Passage
 
@@ -47,12 +48,16 @@ UPDATE_SECONDS = 0.1
 TURNS = 6
 """Number of earlier questions passed to the assistant."""
 
+_LAST = "last_answer"
+"""The key in the session of the id of its last answer."""
+
 
 class Reply:
     """The message that grows in the chat as events arrive."""
 
     def __init__(self, question: str = "") -> None:
         self.answer: Answer | None = None
+        self._escalated = False
         self._question = question
         self._passages: Collection[Passage] = ()
         self._message = cl.Message("")
@@ -109,6 +114,7 @@ class Reply:
                 self._waiting = ""
                 await self._show()
             case Escalated(model, reason):
+                self._escalated = True
                 self._text += self._stream.finish()
                 looking = _("{model} is reviewing this draft: {reason}").format(
                     model=inert(model), reason=inert(said(reason))
@@ -139,6 +145,7 @@ class Reply:
             KEY: figures_of(self.answer, first_word=self._first_token),
         }
         panel.remember(self._message.metadata["quotes"])
+        cl.user_session.set(_LAST, self._message.id)
         self._message.actions = buttons(self._message.metadata)
         await self._keep()  # first: who stops it from here on has the answer
         await self._close_reading()
@@ -156,7 +163,7 @@ class Reply:
         title = _("Read, not checked")
         read = f"##### {title}\n\n{reading(self._passages)}" if self._passages else ""
         self._message.content = "\n\n".join(filter(None, (text, read)))
-        self._message.metadata = {"stopped": self._question}
+        self._message.metadata = {"stopped": self._question, KEY: unfinished(stayed=not self._escalated)}
         self._message.actions = buttons(self._message.metadata)
         await self._keep()
         await self._close_reading()
@@ -205,19 +212,21 @@ class Reply:
         await self._message.send()
 
 
-async def ask(question: str, *, mode: Mode, choice: scope.Choice | None = None, again: bool = False) -> None:
+Before = tuple[list[tuple[str, str]], "Sequence[tuple[str, int]]"]
+"""The turns before a question, and the papers and pages that the last of them cites."""
+
+
+async def ask(question: str, *, mode: Mode, choice: scope.Choice | None = None, before: Before | None = None) -> None:
     """Ask the assistant and show its events.
 
     Args:
         question: as it was typed.
         mode: which models answer.
         choice: restricts the question to some papers.
-        again: whether it was asked before; then it is understood as it was then, from the turns before it.
+        before: what it followed when it was asked before, so that it is understood as it was then.
     """
     choice = choice or scope.Choice()
-    turns, cited = _turns(), cl.user_session.get("cited") or ()
-    if again and (before := [n for n, (asked, _) in enumerate(turns) if asked == question]):
-        turns, cited = turns[: before[-1]], ()
+    turns, cited = before or (_turns(), cl.user_session.get("cited") or ())
     with core.answering() as assistant:
         answer = await _show(
             assistant.ask(
@@ -232,20 +241,26 @@ async def ask(question: str, *, mode: Mode, choice: scope.Choice | None = None, 
             question,
         )
     if answer:
-        others = [turn for turn in _turns() if not again or turn[0] != question]
+        others = [turn for turn in _turns() if before is None or turn[0] != question]
         cl.user_session.set("turns", [*others, (question, answer.text)][-TURNS:])
         cl.user_session.set("cited", [(c.passage.paper.id, c.page) for c in answer.citations])
 
 
-async def ask_again(payload: Any) -> None:
-    """Ask the question of an answer once more, of the papers chosen now. The payload comes from the browser."""
+async def ask_again(payload: Any, answer: str | None = None) -> None:
+    """Ask the question of an answer once more, of the papers asked or chosen last. The payload comes from the browser.
+
+    Args:
+        payload: the question, and the mode if it is not the chosen one.
+        answer: the id of the answer's message.
+    """
     payload = payload if isinstance(payload, dict) else {}
     question = well_formed(str(payload.get("question") or "")).strip()
     mode = payload.get("mode") or cl.user_session.get("answer_mode")
     if question:
+        before = await _before(question, answer)
         await cl.Message(question, type="user_message").send()
         known: Mode = mode if mode in get_args(Mode) else "draft"
-        await ask(question, mode=known, choice=scope.current(), again=True)
+        await ask(question, mode=known, choice=scope.current(), before=before)
 
 
 async def refine(payload: Any) -> None:
@@ -273,7 +288,7 @@ def _again(metadata: dict[str, Any]) -> list[cl.Action]:
     question = metadata.get("question") or metadata.get("stopped")
     if not question:
         return []
-    same = _("Ask the same question again, of the papers chosen now")
+    same = _("Ask the same question again, of the papers and in the mode you used last")
     made = [
         cl.Action(name=AGAIN, label=_("Ask again"), icon="refresh-cw", tooltip=same, payload={"question": question})
     ]
@@ -358,8 +373,13 @@ async def stoppable(work: Coroutine[Any, Any, None]) -> None:
 
 
 def remember(steps: Iterable[dict[str, Any]]) -> None:
-    """Restore the earlier questions, and the papers asked last, from a stored chat."""
-    if kept := remember_turns(steps):
+    """Restore the earlier questions from a stored chat, and which papers it asks.
+
+    A page that is left stores its session with the papers chosen there. They count if nothing was answered since; else
+    those of the last answer do.
+    """
+    known = cl.user_session.get(_LAST)
+    if (kept := remember_turns(steps)) and known != cl.user_session.get(_LAST):
         scope.remember(kept[-1].get(scope.PICKER))
 
 
@@ -369,21 +389,52 @@ def remember_turns(steps: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
     Args:
         steps: of a stored chat, in order.
     """
-    kept = [
-        metadata for step in steps if "answer" in (metadata := step.get("metadata") or {}) and "question" in metadata
-    ]
-    turns: list[tuple[str, str]] = []
-    for metadata in kept:
-        if turns and turns[-1][0] == str(metadata["question"]):  # refined, or asked again
-            turns.pop()
-        turns.append((str(metadata["question"]), str(metadata["answer"])))
-    cl.user_session.set("cited", None)
-    cl.user_session.set("turns", turns[-TURNS:])
+    answers = _answers(steps)
+    kept = [step["metadata"] for step in answers]
+    cl.user_session.set("cited", export.pages_cited(kept[-1]) if kept else None)
+    cl.user_session.set("turns", _turns_of(kept)[-TURNS:])
+    cl.user_session.set(_LAST, str(answers[-1].get("id")) if answers else None)
     for metadata in kept:
         panel.remember(metadata.get("quotes"))
-    if kept:
-        cl.user_session.set("cited", export.pages_cited(kept[-1]))
     return kept
+
+
+def _answers(steps: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The steps that are complete answers."""
+    return [step for step in steps if {"answer", "question"} <= (step.get("metadata") or {}).keys()]
+
+
+def _turns_of(answers: Iterable[dict[str, Any]]) -> list[tuple[str, str]]:
+    """Question and answer of each of these metadata; the last answer of a question that was refined or asked again."""
+    turns: list[tuple[str, str]] = []
+    for metadata in answers:
+        if turns and turns[-1][0] == str(metadata["question"]):
+            turns.pop()
+        turns.append((str(metadata["question"]), str(metadata["answer"])))
+    return turns
+
+
+async def _before(question: str, answer: str | None) -> Before | None:
+    """What a question of this chat followed; None if that is unknown, or if nothing was answered since.
+
+    Args:
+        question: as it was asked.
+        answer: the id of the message with its answer.
+    """
+    layer = get_data_layer()
+    if caught_up := getattr(layer, "caught_up", None):
+        await caught_up()
+    thread: Any = await layer.get_thread(cl.context.session.thread_id) if layer else None
+    steps = (thread or {}).get("steps") or []
+    at = next((n for n, step in enumerate(steps) if step["id"] == answer), None)
+    if at is None:
+        turns = _turns()
+        found = [n for n, (asked, _) in enumerate(turns) if asked == question]
+        return (turns[: found[-1]], ()) if found else None
+    kept = [step["metadata"] for step in _answers(steps[:at])]
+    while kept and kept[-1]["question"] == question:  # a draft that was refined
+        kept.pop()
+    return _turns_of(kept), export.pages_cited(kept[-1]) if kept else ()
 
 
 def _turns() -> list[tuple[str, str]]:

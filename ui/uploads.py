@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import threading
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,9 +33,31 @@ _one_at_a_time = asyncio.Lock()
 
 
 async def add(elements: Iterable[Any]) -> list[Paper]:
-    """Add the attached files to the library, one message each; returns the papers that are in it now."""
-    found = [await _add_one(Path(element.path), element.name) for element in elements if element.path]
+    """Add the attached files to the library, one message each; returns the papers that are in it now.
+
+    They are kept until then: Chainlit deletes the files of a page that is closed, or whose user opens another chat.
+    """
+    files = [(Path(element.path), str(element.name)) for element in elements if element.path]
+    if not files:
+        return []
+    with temporary(core.library().folder) as folder:
+        kept = await asyncio.to_thread(_kept, files, folder)
+        found = [await _add_one(path, name) for path, name in kept]
     return [paper for paper in found if paper is not None]
+
+
+def _kept(files: Iterable[tuple[Path, str]], folder: Path) -> list[tuple[Path, str]]:
+    """The files as links or copies in the folder, each with its name; what cannot be read is missing there."""
+    kept = []
+    for n, (path, name) in enumerate(files):
+        place = folder / f"{n}{path.suffix}"
+        with suppress(OSError):
+            try:
+                place.hardlink_to(path)
+            except OSError:  # the disk has no links
+                shutil.copyfile(path, place)
+        kept.append((place, name))
+    return kept
 
 
 async def offer(papers: list[Paper]) -> None:
@@ -63,13 +87,18 @@ def is_pdf(path: Path) -> bool:
         return b"%PDF-" in file.read(1024)
 
 
+async def _refused(path: Path) -> str | None:
+    """Why the file is not even tried, with a place for its name; None if it is a PDF."""
+    try:
+        pdf = await asyncio.to_thread(is_pdf, path)
+    except OSError:
+        return _("**{file}** could not be read. Attach it again.")
+    return None if pdf else _("**{file}** is not a PDF, and only PDFs can be added. Export it as a PDF and try again.")
+
+
 async def _add_one(path: Path, name: str) -> Paper | None:
-    if not await asyncio.to_thread(is_pdf, path):
-        await cl.Message(
-            _("**{file}** is not a PDF, and only PDFs can be added. Export it as a PDF and try again.").format(
-                file=inert(name)
-            )
-        ).send()
+    if why := await _refused(path):
+        await cl.Message(why.format(file=inert(name))).send()
         return None
     message = cl.Message(
         _("**{file}** is waiting for the files before it …").format(file=inert(name))
@@ -100,7 +129,7 @@ async def add_attached(file_id: str) -> list[Paper]:
         raise UnknownPaperError("This file is no longer in your library.", "Add it again.")
     portfolio, most = library.quarantine_path(file_id), library.settings.max_file_mb
     with temporary(library.folder) as folder:
-        paths, refused = await asyncio.to_thread(save_attached, portfolio, Path(folder), max_mb=most)
+        paths, refused = await asyncio.to_thread(save_attached, portfolio, folder, max_mb=most)
         for error in refused:
             await cl.Message(inert(sentence(error))).send()
         found = [await _add_one(path, path.name) for path in paths]

@@ -77,7 +77,7 @@ class Figures:
     larger_shown: bool | None = None
     """Whether the shown text is the larger model's."""
     lost: bool = False
-    """Whether a request was sent elsewhere and no text came back, so that its cost is unknown."""
+    """Whether a request was sent elsewhere and no text came back, or it did not finish, so that its cost is unknown."""
     written: tuple[Written, ...] = ()
     """What models wrote for this answer; quotations and drafts of an earlier answer are left out."""
 
@@ -134,6 +134,15 @@ def figures_of(answer: Answer, *, first_word: float | None) -> dict[str, Any]:
         "lost": answer.sent_to is not None and all(draft.locality == "machine" for draft in answer.drafts),
         "written": [_row(draft) for draft in written],
     }
+
+
+def unfinished(*, stayed: bool) -> dict[str, Any]:
+    """What a chat stores of an answer that did not finish.
+
+    Args:
+        stayed: whether nothing of it can have left this machine.
+    """
+    return {"stayed": stayed or None, "lost": True}
 
 
 def read_figures(stored: Any, *, record: Any = None) -> Figures:

@@ -130,6 +130,19 @@ async def place(request, tmp_path):
 
 
 @pytest.fixture
+async def history(app, chat, place, monkeypatch):
+    """The data layer of this chat, with its user signed in."""
+    import chainlit as cl
+
+    made = place.open()
+    monkeypatch.setattr("chainlit.data._data_layer", made)
+    monkeypatch.setattr("chainlit.data._data_layer_initialized", True)
+    chat.session.user = await made.create_user(cl.User(identifier="local"))
+    yield made
+    await made.close()
+
+
+@pytest.fixture
 async def stored(app, chat, shelf_library, monkeypatch):
     """The history of a user with one chat, and another user's chat: (history, the user's, the other's)."""
     import chainlit as cl

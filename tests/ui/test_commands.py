@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import csv
 import io
 import uuid
@@ -13,10 +14,11 @@ import pytest
 from test_handlers import question, script
 from test_render import make_answer
 
-from rag.answer import QUOTED_ANSWER, Answered
+from rag.answer import QUOTED_ANSWER, Answered, Escalated, TextDelta
 from rag.insight.figures import figures_of
 from rag.saved_answer import answer_facts
 from stored_chats import answered, asked, keep
+from waiting import soon
 
 
 def written(text: str, **values):
@@ -151,3 +153,45 @@ async def test_a_comparison_keeps_its_models_until_it_ends(app, chat, assistant,
     assistant.script = [Answered(written("It is so [1]."))]
     await app.on_message(question("How far?\nWhen?", command="Compare"))
     assert held == [0, 2], "else a change of the drafter would stop it half-way"
+
+
+@pytest.mark.parametrize(
+    ("events", "said"),
+    [
+        ([Escalated("Large", "you asked for it")], "may have used a model elsewhere."),
+        ([], "its cost is unknown. Nothing left this machine."),
+    ],
+)
+async def test_an_answer_that_was_stopped_is_part_of_the_cost_and_unknown(
+    app, chat, assistant, stored, *, paper, events, said
+) -> None:
+    history, mine, _ = stored
+    assistant.script = script(*events, 0.2, TextDelta("Half an ans", 1), 3600.0)
+    running = asyncio.create_task(app.on_message(question()))
+    assert await soon(lambda: any("Half an ans" in text for text in chat.texts))
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    await history.caught_up()
+    await app.on_message(question("", command="Cost"))
+    assert "1 answer in this chat: unknown cost. 1 answer did not finish, so its cost is unknown." in chat.texts[-1]
+    assert chat.texts[-1].endswith(said)
+    old = {"type": "assistant_message", "output": "Half", "metadata": {"stopped": "Q?"}}
+    await keep(history, mine, asked(), answered(paper), old)
+    await app.on_message(question("", command="Cost"))
+    assert "3 answers in this chat: unknown cost. 2 answers did not finish" in chat.texts[-1]
+    assert "Nothing left" not in chat.texts[-1], "of the older one it is not known"
+
+
+async def test_a_cell_that_was_stopped_is_part_of_the_cost(app, chat, assistant, stored, paper) -> None:
+    history, _mine, _ = stored
+    assistant.script = [0.1, TextDelta("Half", 0), 3600.0]
+    running = asyncio.create_task(app.on_message(question("How far?\nWhen?", command="Compare")))
+    assert await soon(lambda: assistant.asked)
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    for _ in range(9):
+        await history.caught_up()
+    await app.on_message(question("", command="Cost"))
+    assert "1 answer in this chat: unknown cost. 1 answer did not finish" in chat.texts[-1]

@@ -7,30 +7,22 @@ import uuid
 
 import chainlit as cl
 import pytest
-from test_handlers import script
+from test_handlers import attached, script
 
+from fake_embedder import HashEmbedder
+from pdfs import column, write_pdf
 from rag.answer import TextDelta
 from waiting import soon
 
 
-@pytest.fixture
-async def history(app, chat, place, monkeypatch):
-    """The data layer of this chat, with its user signed in."""
-    made = place.open()
-    monkeypatch.setattr("chainlit.data._data_layer", made)
-    monkeypatch.setattr("chainlit.data._data_layer_initialized", True)
-    chat.session.user = await made.create_user(cl.User(identifier="local"))
-    yield made
-    await made.close()
-
-
-async def say(app, text: str) -> dict:
+async def say(app, text: str, *, files=(), **more) -> dict:
     """What Chainlit does with a message from the page."""
     message = {"id": str(uuid.uuid4()), "type": "user_message", "name": "You", "output": text, "createdAt": None}
-    sent = await cl.context.emitter.process_message({"message": message, "fileReferences": None})
+    sent = await cl.context.emitter.process_message({"message": message | more, "fileReferences": None})
+    sent.elements = [attached(path) for path in files]
     await asyncio.sleep(0.001)
     await app.on_message(sent)
-    return message
+    return message | more
 
 
 async def edit(chat, message: dict, text: str) -> None:
@@ -156,3 +148,46 @@ async def test_files_that_came_after_an_edited_question_leave_the_disk(app, chat
 async def kept_feedback(history, chat) -> list[dict]:
     thread = await history.get_thread(chat.session.thread_id)
     return [step["feedback"] for step in thread["steps"] if step.get("feedback")]
+
+
+async def test_an_edited_question_whose_file_is_gone_does_not_ask_the_whole_library(
+    app, chat, assistant, history, shelf_library, *, tmp_path
+) -> None:
+    assistant.embedder, assistant.script = HashEmbedder(), script()
+    pdf = write_pdf(tmp_path / "seeds.pdf", column(72, 720, [f"Line {n} on dry seeds." for n in range(30)]))
+    message = await say(app, "What is it?", files=[pdf])
+    ((added,),) = [asked["paper_ids"] for asked in assistant.asked]
+    await edit(chat, message, "What was it?")
+    assert assistant.asked[-1]["paper_ids"] == [added]
+    shelf_library.remove(added)
+    await edit(chat, message | {"command": "Summarise"}, "What is it now?")
+    assert len(assistant.asked) == 2
+    assert "No file of this question is in your library" in chat.texts[-1]
+
+
+async def test_an_edited_question_whose_file_was_refused_is_not_asked_without_it(
+    app, chat, assistant, history, *, tmp_path, paper
+) -> None:
+    assistant.script = script()
+    page = tmp_path / "page.pdf"
+    page.write_text("<html>")
+    message = await say(app, "What is it?", files=[page])
+    assert "was not asked" in chat.texts[-1]
+    await edit(chat, message, "What was it?")
+    assert "No file of this question is in your library" in chat.texts[-1]
+    assert assistant.asked == []
+
+
+async def test_an_edited_question_asks_its_file_though_a_crash_took_the_session(
+    app, chat, assistant, history, shelf_library, *, tmp_path
+) -> None:
+    assistant.embedder, assistant.script = HashEmbedder(), script()
+    pdf = write_pdf(tmp_path / "seeds.pdf", column(72, 720, [f"Line {n} on dry seeds." for n in range(30)]))
+    message = await say(app, "What is it?", files=[pdf])
+    await history.create_element(cl.Pdf(name="seeds.pdf", path=str(pdf), for_id=message["id"]))
+    await stored(history, chat)
+    cl.user_session.set("attached", None)
+    next(one for one in cl.chat_context.get() if one.id == message["id"]).elements = []
+    await edit(chat, message, "What was it?")
+    assert len(assistant.asked) == 2
+    assert assistant.asked[1]["paper_ids"] == assistant.asked[0]["paper_ids"]

@@ -130,6 +130,55 @@ def test_markdown_says_nothing_that_markdown_acts_on_but_ours(app, shelf_library
     assert "/cite/" not in text
 
 
+def test_a_table_is_exported_whole_and_what_its_cells_took_is_part_of_the_costs(app, shelf_library, paper) -> None:
+    from ui.exports.chat import as_json, read_chat
+    from ui.exports.report import as_html, as_markdown
+
+    rows = [["Paper", "How far?"], [f"Dunes | {EVIL}", "The dune moved by four metres. " * 20]]
+    figures = {"seconds": 1.5, "stayed": True, "written": [{"model": "Small", "here": True, "usd": 0.25}]}
+    step = {"type": "assistant_message", "output": "| cut … |", "metadata": {"table": rows, "spent": [figures] * 2}}
+    chat = read_chat(thread(asked(), step, answered(paper)), shelf_library)
+    said = json.loads(as_json(chat, shelf_library))
+    assert said["costs"] == {"answers": 3, "usd": 0.5, "seconds": 5.5}
+    assert said["turns"][1]["table"] == rows
+    page = Tags(html := as_html(chat, None))
+    assert [tag for tag, _ in page.seen if tag in {"table", "tr", "th", "td", "script"}] == [
+        *("table", "tr", "th", "th", "tr", "td", "td"),
+    ]
+    assert rows[1][1] in page.text
+    assert "3 answers" in html
+    text = as_markdown(chat, None)
+    assert "| Paper | How far? |\n| --- | --- |\n| Dunes \\| " in text.replace("\\?", "?")
+    assert rows[1][1].strip().replace(".", "\\.") in text
+    assert "<script" not in text.replace("\\<script", "")
+
+
+@pytest.mark.parametrize(
+    "metadata", [{"stopped": "Q?"}, {"table": [["Paper"]], "spent": [{"stayed": True, "lost": True}]}]
+)
+def test_the_costs_of_a_chat_with_a_stopped_answer_are_unknown(app, shelf_library, paper, metadata) -> None:
+    from ui.exports.chat import as_json, read_chat
+    from ui.exports.report import as_markdown
+
+    step = {"type": "assistant_message", "output": "Half", "metadata": metadata}
+    chat = read_chat(thread(asked(), answered(paper), step), shelf_library)
+    costs = {"answers": 2, "usd": None, "seconds": None}
+    assert json.loads(as_json(chat, shelf_library))["costs"] == costs
+    assert "2 answers · 1 paper cited · unknown cost" in as_markdown(chat, references(chat, shelf_library))
+
+
+@pytest.mark.parametrize("damaged", [{"table": 7, "spent": 7}, {"table": [7, [7]], "spent": [7]}, {"table": []}])
+def test_a_damaged_table_is_exported_as_far_as_it_goes(app, shelf_library, damaged) -> None:
+    from ui.exports.chat import as_json, read_chat
+    from ui.exports.report import as_html, as_markdown
+
+    step = {"type": "assistant_message", "output": "shown", "metadata": damaged}
+    chat = read_chat(thread(asked(), step), shelf_library)
+    assert json.loads(as_json(chat, shelf_library))["turns"][1]["text"] == "shown"
+    assert as_html(chat, None)
+    assert as_markdown(chat, None)
+
+
 # ---- the routes -----------------------------------------------------------------------------------------------------
 
 

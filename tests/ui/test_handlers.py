@@ -217,7 +217,7 @@ async def test_a_question_is_asked_again_as_it_was_understood_then(app, chat, as
     assert [step["output"] for step in chat.steps if step["type"] == "user_message"] == ["And why?"]
     assert [turn[0] for turn in cl.user_session.get("turns")] == ["What is it?", "Then what?", "And why?"]
     for payload in ({}, {"question": 7, "mode": ["x"]}, {"question": " "}, None):
-        await app.ask_again(SimpleNamespace(name="ask_again", payload=payload))
+        await app.ask_again(SimpleNamespace(name="ask_again", payload=payload, forId=None))
     assert [asked["question"] for asked in assistant.asked[4:]] == ["7"]
     assert assistant.asked[-1]["mode"] == "draft"
 

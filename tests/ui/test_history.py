@@ -20,17 +20,6 @@ def locked(place):
 
 
 @pytest.fixture
-async def history(app, chat, place, monkeypatch):
-    """The data layer of this chat, with its user signed in."""
-    made = place.open()
-    monkeypatch.setattr("chainlit.data._data_layer", made)
-    monkeypatch.setattr("chainlit.data._data_layer_initialized", True)
-    chat.session.user = await made.create_user(cl.User(identifier="local"))
-    yield made
-    await made.close()
-
-
-@pytest.fixture
 def impatient(monkeypatch):
     """Tries that wait only a moment for a lock; set before the history opens its file."""
     monkeypatch.setattr("ui.chats.history.BUSY_SECONDS", 0.05)
@@ -195,3 +184,19 @@ async def test_chats_that_earlier_versions_stored_without_an_owner_are_found_aga
     await place.open().close()
     (thread,) = await listed(history)
     assert (thread["name"], thread["userIdentifier"]) == ("Your papers", "local")
+
+
+async def test_a_file_is_stored_though_its_page_is_closed_before_its_turn(history, chat, tmp_path):
+    message = await say("What is it?")
+    await history.caught_up()
+    pdf = tmp_path / "a.pdf"
+    pdf.write_bytes(b"%PDF-1.7 seeds")
+    element = cl.Pdf(name="a.pdf", path=str(pdf), for_id=message.id)
+    async with history._line(str(element.thread_id)):
+        task = asyncio.create_task(history.create_element(element))
+        await asyncio.sleep(0)
+        pdf.unlink()
+    await task
+    (kept,) = (await history.get_thread(chat.session.thread_id))["elements"]
+    assert history.storage_provider.path(kept["objectKey"]).read_bytes() == b"%PDF-1.7 seeds"
+    assert element.path == str(pdf), "it is still to be added to the library"

@@ -16,6 +16,8 @@ from chainlit.context import init_ws_context
 from chainlit.data import get_data_layer
 from chainlit.session import WebsocketSession
 
+from ingest import UserFacingError
+from ingest.files import paper_id
 from ingest.terminal import well_formed
 from rag.texts import _
 from ui import conversation, core
@@ -31,12 +33,31 @@ _ATTACHED = "attached"
 
 
 def note_attached(message: cl.Message, papers: list[Paper]) -> list[Paper]:
-    """Remember which papers a message brought; returns them, or those that it brought before it was edited."""
-    known: dict[str, list[str]] = cl.user_session.get(_ATTACHED) or {}
+    """Remember which papers a message brought; returns them, or those that it brought before it was edited.
+
+    Raises:
+        UserFacingError: it came with files before it was edited, and none of them is in the library.
+    """
     if papers:
-        cl.user_session.set(_ATTACHED, {**known, message.id: [paper.id for paper in papers]})
+        _note(message, [paper.id for paper in papers])
+    if papers or message.elements or not with_files(message):
         return papers
-    return core.library().papers(set(known[message.id])) if message.id in known else []
+    if there := core.library().papers(set(_attached()[message.id])):
+        return there
+    raise UserFacingError("No file of this question is in your library.", "Attach the files to a new question.")
+
+
+def with_files(message: cl.Message) -> bool:
+    """Whether the message comes with files, or came with some before it was edited."""
+    return bool(message.elements) or message.id in _attached()
+
+
+def _note(message: cl.Message, paper_ids: list[str]) -> None:
+    cl.user_session.set(_ATTACHED, {**_attached(), message.id: paper_ids})
+
+
+def _attached() -> dict[str, list[str]]:
+    return cl.user_session.get(_ATTACHED) or {}
 
 
 async def edit(sid: str, payload: Any) -> None:
@@ -62,6 +83,8 @@ async def _ask_again(message: cl.Message, text: str) -> None:
     await cl.context.emitter.task_start()
     try:
         with contextlib.suppress(asyncio.CancelledError):
+            if message.elements and message.id not in _attached():
+                _note(message, [])  # none could be added
             message.content, message.elements = text, []
             await _forget_what_followed(message)
             await message.update()
@@ -88,6 +111,11 @@ async def _forget_what_followed(message: cl.Message) -> None:
         steps = [step for step in thread["steps"] if step["id"] != message.id] if thread else []
         if thread and not steps:  # the first question names the chat
             await layer.update_thread(chat, name=message.content)
+        if thread and message.id not in _attached():  # a crash came before the session was stored
+            keys = [one["objectKey"] for one in thread["elements"] or [] if one.get("forId") == message.id]
+            files = [layer.storage_provider.path(key) for key in keys if key]
+            if files:
+                _note(message, await asyncio.to_thread(lambda: [paper_id(file) for file in files if file.is_file()]))
     for step_id in gone:
         await cl.context.emitter.delete_step({"id": step_id})
     conversation.remember_turns(steps)  # which papers are asked stays as it is chosen now

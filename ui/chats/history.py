@@ -22,8 +22,10 @@ import re
 import sqlite3
 import time
 import uuid
-from contextlib import asynccontextmanager, closing
+from contextlib import asynccontextmanager, closing, nullcontext
+from copy import copy
 from importlib import resources
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import aiofiles
@@ -45,7 +47,6 @@ from ui.ending import BOUNDS
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
-    from pathlib import Path
 
     from chainlit.element import Element
     from chainlit.step import StepDict
@@ -107,6 +108,10 @@ _THREAD = """
         "userId" = COALESCE(threads."userId", EXCLUDED."userId"),
         "userIdentifier" = COALESCE(threads."userIdentifier", EXCLUDED."userIdentifier")
     WHERE threads."name" IS NULL OR threads."userId" IS NULL
+"""
+_SENT = """
+    SELECT "id", "command", "modes" FROM steps
+    WHERE "threadId" = :chat AND ("command" IS NOT NULL OR "modes" IS NOT NULL)
 """
 _LATER = """
     SELECT s."id" FROM steps s JOIN steps q ON q."id" = :step AND q."threadId" = :chat
@@ -352,12 +357,17 @@ class ChatHistory(SQLAlchemyDataLayer):  # type: ignore[misc]  # chainlit's own 
     async def create_element(self, element: Element) -> None:
         """As inherited, in turn, but an element that points to one of our own routes is not stored.
 
-        Each file is entirely in memory during this, so they are handled one by one.
+        Each file is entirely in memory during this, so they are handled one by one. It is opened at once, because
+        Chainlit deletes it with the page.
         """
         if element.url and not element.content and not element.path:
             return
-        async with self._turn(str(element.thread_id)):
-            await super().create_element(element)
+        with Path(element.path).open("rb") if element.path else nullcontext() as file:  # noqa: ASYNC230 - see above
+            async with self._turn(str(element.thread_id)):
+                if file and (content := await asyncio.to_thread(file.read)):
+                    element = copy(element)  # others need its path
+                    element.content, element.path = content, None
+                await super().create_element(element)
 
     @queue_until_user_message()
     async def delete_element(self, element_id: str, thread_id: str | None = None) -> None:
@@ -460,8 +470,13 @@ class ChatHistory(SQLAlchemyDataLayer):  # type: ignore[misc]  # chainlit's own 
     async def get_all_user_threads(
         self, user_id: str | None = None, thread_id: str | None = None
     ) -> list[ThreadDict] | None:
-        """As inherited, with JSON columns parsed and no None texts."""
+        """As inherited, with JSON columns parsed and no None texts; one chat also with the commands and the pickers."""
         threads: list[Any] | None = await super().get_all_user_threads(user_id, thread_id)
+        if threads and thread_id:
+            rows = await self.execute_sql(_SENT, {"chat": thread_id})
+            sent = {row["id"]: row for row in rows} if isinstance(rows, list) else {}
+            for step in (step for thread in threads for step in thread["steps"] if step["id"] in sent):
+                step |= {name: sent[step["id"]][name] for name in ("command", "modes")}
         await asyncio.to_thread(make_readable, threads or [])  # the sidebar reads all chats
         return threads
 

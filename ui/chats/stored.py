@@ -19,6 +19,7 @@ def make_readable(threads: list[Any]) -> None:
         for step in thread["steps"]:
             step["metadata"] = _object(step.get("metadata"), {})
             step["tags"] = _object(step.get("tags"), None)
+            step["modes"] = _object(step.get("modes"), None)
             step["generation"] = _object(step.get("generation"), None)
             step["output"] = step.get("output") or ""
             step.update(harmless(step))

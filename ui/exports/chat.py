@@ -11,7 +11,7 @@ from rag.costs.accounting import total
 from rag.insight.figures import KEY, read_figures
 from rag.sanitise import INVISIBLE, JOINER
 from ui.exports.plain import plain
-from ui.exports.turns import Chat, Cited, Turn
+from ui.exports.turns import Chat, Cited, Cost, Turn
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -47,8 +47,6 @@ def as_json(chat: Chat, library: Library) -> str:
     papers = chat.papers | {
         paper.id: paper for paper in library.papers({chunk.paper_id for chunk in chunks.values()})
     }  # fmt: skip
-    answers = [turn for turn in chat.turns if turn.role == "answer"]
-    known = [(turn.facts or {}).get("usd") for turn in answers]
     content = {
         "format": FORMAT,
         "exported_at": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -56,9 +54,9 @@ def as_json(chat: Chat, library: Library) -> str:
         "turns": [_row(turn, papers, chunks) for turn in chat.turns],
         "papers": [csl_item(paper) for paper in papers.values()],
         "costs": {
-            "answers": len(answers),
-            "usd": total(known),
-            "seconds": total((turn.facts or {}).get("seconds") for turn in answers),
+            "answers": len(chat.costs),
+            "usd": total(cost.usd for cost in chat.costs),
+            "seconds": total(cost.seconds for cost in chat.costs),
         },
     }
     return json.dumps(content, ensure_ascii=False, indent=1)
@@ -67,7 +65,7 @@ def as_json(chat: Chat, library: Library) -> str:
 def _row(turn: Turn, papers: Mapping[str, Paper], chunks: Mapping[str, Any]) -> dict[str, Any]:
     row: dict[str, Any] = {"id": turn.id, "role": turn.role, "at": turn.at, "text": turn.text}
     if turn.role != "answer":
-        return row
+        return row | ({"table": [list(cells) for cells in turn.table]} if turn.table else {})
     facts = dict(turn.facts or {})
     passages = [
         {
@@ -117,7 +115,7 @@ def _turn(step: Mapping[str, Any], judged: Mapping[Any, dict[str, Any]]) -> Turn
     if kind != "assistant_message":
         return None
     if "answer" not in metadata:
-        return Turn(role="note", text=plain(text).strip(), **known) if text.strip() else None
+        return _note(plain(text).strip(), metadata, known)
     facts = metadata.get("facts") if isinstance(metadata.get("facts"), dict) else None
     if facts and isinstance(metadata.get(KEY), dict):  # without what an earlier answer has cost
         facts = facts | {"usd": read_figures(metadata[KEY]).spent}
@@ -128,8 +126,20 @@ def _turn(step: Mapping[str, Any], judged: Mapping[Any, dict[str, Any]]) -> Turn
         cited=tuple(_cited(metadata, facts or {})),
         facts=facts,
         feedback=judged.get(step.get("id")) or judged.get(step.get("parentId")),
+        costs=(Cost((facts or {}).get("usd"), (facts or {}).get("seconds")),),
         **known,
     )
+
+
+def _note(text: str, metadata: Mapping[str, Any], known: Mapping[str, Any]) -> Turn | None:
+    """What is no answer to one question: a table of answers, one that was stopped, or anything else that was said."""
+    rows, spent = metadata.get("table"), metadata.get("spent")
+    table = tuple(tuple(map(str, row)) for row in rows if isinstance(row, list)) if isinstance(rows, list) else ()
+    stored = [read_figures(one) for one in spent] if isinstance(spent, list) else []
+    costs = [Cost(one.spent if one.stayed is not None else None, one.seconds) for one in stored]
+    if "stopped" in metadata:
+        costs.append(Cost())
+    return Turn(role="note", text=text, table=table, costs=tuple(costs), **known) if text or costs else None
 
 
 def _cited(metadata: Mapping[str, Any], facts: Mapping[str, Any]) -> list[Cited]:

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 
 from rag.costs.accounting import total
 from rag.costs.words import cost_words
+from rag.inert import table
 from rag.texts import N_, _, counted, now, number, percent
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from ingest import Paper
     from ingest.references import References
@@ -34,6 +35,8 @@ p { margin: 0 0 .6rem; white-space: pre-line; }
 blockquote { margin: .4rem 0 .4rem 1rem; padding-left: .75rem; border-left: 3px solid #ccc; }
 .about, .facts { font: .8rem/1.4 system-ui, sans-serif; color: #555; }
 .doubt { color: #8a4b00; }
+table { border-collapse: collapse; margin: 0 0 .6rem; font-size: .85rem; width: 100%; }
+th, td { border: 1px solid #ccc; padding: .25rem .5rem; text-align: left; vertical-align: top; }
 ul.quotes, ul.doubts, ol.references { padding-left: 1.25rem; }
 .references { list-style: none; padding-left: 0 !important; }
 .references li { padding-left: 2em; text-indent: -2em; margin-bottom: .4rem; }
@@ -41,7 +44,7 @@ ul.quotes, ul.doubts, ol.references { padding-left: 1.25rem; }
 @media print {
   body { max-width: none; padding: 0; font-size: 10.5pt; }
   h2, h3 { break-after: avoid; }
-  blockquote, li { break-inside: avoid; }
+  blockquote, li, tr { break-inside: avoid; }
 }
 """
 
@@ -57,6 +60,8 @@ def as_markdown(chat: Chat, references: References | None) -> str:
     for turn in chat.turns:
         if turn.role == "question":
             blocks.append("## " + _md(turn.text))
+        elif turn.table:
+            blocks.append(table(turn.table))
         else:
             blocks += [_lines(_numbered(turn, chat, references))]
         if turn.cited:
@@ -80,6 +85,8 @@ def as_html(chat: Chat, references: References | None) -> str:
     for turn in chat.turns:
         if turn.role == "question":
             parts.append(f"<h2>{escape(turn.text)}</h2>")
+        elif turn.table:
+            parts.append(_table(turn.table))
         else:
             paragraphs = re.split(r"\n{2,}", _numbered(turn, chat, references))
             parts += [f"<p>{escape(paragraph)}</p>" for paragraph in paragraphs if paragraph.strip()]
@@ -106,14 +113,21 @@ def as_html(chat: Chat, references: References | None) -> str:
     )
 
 
+def _table(rows: Sequence[Sequence[str]]) -> str:
+    """The rows, head first, as HTML."""
+    head, *others = rows
+    lines = [f"<tr>{''.join(f'<th>{escape(cell)}</th>' for cell in head)}</tr>"]
+    lines += [f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>" for row in others]
+    return "<table>\n" + "\n".join(lines) + "\n</table>"
+
+
 def _about(chat: Chat) -> str:
-    answers = [turn for turn in chat.turns if turn.role == "answer"]
-    cost = total((turn.facts or {}).get("usd") for turn in answers)
+    cost = total(cost.usd for cost in chat.costs)
     parts = [
         _date(chat.created_at),
-        counted(len(answers), "answer"),
+        counted(len(chat.costs), "answer"),
         _("{papers} cited").format(papers=counted(len(chat.papers), "paper")),
-        cost_words(cost) if answers else "",
+        cost_words(cost) if chat.costs else "",
     ]
     return "Scholion · " + " · ".join(part for part in parts if part)
 

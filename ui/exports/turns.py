@@ -1,4 +1,4 @@
-"""The nouns of a chat that is taken along: Cited, Turn, Chat."""
+"""The nouns of a chat that is taken along: Cited, Cost, Turn, Chat."""
 
 from __future__ import annotations
 
@@ -23,6 +23,14 @@ class Cited:
 
 
 @dataclass(frozen=True, slots=True)
+class Cost:
+    """What one answer took; None for what is unknown."""
+
+    usd: float | None = None
+    seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Turn:
     """A question, or an answer, or anything else that was said."""
 
@@ -36,6 +44,10 @@ class Turn:
     facts: Mapping[str, Any] | None = None
     """Of `rag.saved_answer.answer_facts`; None of answers that an older version stored."""
     feedback: Mapping[str, Any] | None = None
+    table: tuple[tuple[str, ...], ...] = ()
+    """Of a note that compares papers: rows of whole cells, the head first. The text has them cut."""
+    costs: tuple[Cost, ...] = ()
+    """Of an answer, of one that was stopped, and of each cell of a table."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,3 +60,8 @@ class Chat:
     turns: tuple[Turn, ...]
     papers: dict[str, Paper]
     """Those that are cited and still in the library, by id, in the order of their first citation."""
+
+    @property
+    def costs(self) -> list[Cost]:
+        """Of all answers."""
+        return [cost for turn in self.turns for cost in turn.costs]
