@@ -10,11 +10,13 @@ from itertools import takewhile
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import TYPE_CHECKING
 
-from ingest.bibtex import MAX_BYTES, Entry, read_bibtex, read_csl
+from ingest.bibtex import MAX_BYTES, read_bibtex, read_csl
 from ingest.lines import squash
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from ingest.entry import Entry
 
 _log = logging.getLogger(__name__)
 

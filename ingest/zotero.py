@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from ingest.annotation import MAX_TEXT, Annotation
-from ingest.bibtex import Entry
+from ingest.entry import Entry
 from ingest.errors import UserFacingError
 from ingest.identifiers import ARXIV_ID, doi_in_field, isbn_in_field, normal_arxiv_id
 from ingest.paper import Publication

@@ -10,7 +10,8 @@ import pytest
 from fake_embedder import HashEmbedder
 from ingest import ingest_pdf
 from ingest.__main__ import main as ingest
-from ingest.bibtex import Entry, parse_bibtex
+from ingest.bibtex import parse_bibtex
+from ingest.entry import Entry
 from ingest.pipeline import pdf_files
 from ingest.sidecar import _place, find_entry, sidecar_entries
 from pdfs import Text, column, write_pdf
