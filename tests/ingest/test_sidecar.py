@@ -185,3 +185,44 @@ def test_many_bibliographies_in_reach_are_read_once(tmp_path, monkeypatch):
     for n in range(5):
         sidecar_entries(tmp_path / f"paper {n}.pdf")
     assert len(read) == 12
+
+
+LONG = "A general theory of peat formation in boreal mires"
+
+
+def by_title(said, doi, *, title, own):
+    entry = Entry(key="b", title=said, doi=doi)
+    return find_entry(Path("p.pdf"), [entry], title=title, doi=own) is entry
+
+
+@pytest.mark.parametrize("said", ["Introduction", f"{LONG}: a review"])
+def test_an_entry_with_another_doi_is_another_paper(said):
+    own = said.partition(":")[0]
+    assert not by_title(said, "10.1000/b", title=own, own="10.1000/a")
+    assert by_title(said, None, title=own, own="10.1000/a")
+    assert by_title(said, "10.1000/b", title=own, own=None)
+    assert not by_title(said, "10.48550/arXiv.1706.03762", title=own, own="10.48550/arXiv.1706.03763")
+
+
+@pytest.mark.parametrize(
+    "preprint", ["10.48550/arXiv.1706.03762", "10.1101/2020.01.02.123456", "10.21203/rs.3.rs-1/v1"]
+)
+def test_an_article_and_its_preprint_are_one_paper(preprint):
+    assert by_title(LONG, "10.1000/b", title=LONG, own=preprint)
+    assert by_title(LONG, preprint, title=f"{LONG}: a review", own="10.1000/b")
+
+
+@pytest.mark.parametrize(
+    ("said", "title", "is_it"),
+    [
+        (f"{LONG}: Part II", f"{LONG}: Part I", False),
+        (f"{LONG}: Part II", LONG, False),
+        (f"{LONG}. III", LONG, False),
+        (f"{LONG} 2", LONG, False),
+        (f"{LONG}, Teil 2", LONG, False),
+        (f"{LONG}: participation of mosses", LONG, True),
+        (LONG, f"{LONG}: in five mires", True),
+    ],
+)
+def test_another_part_is_another_paper(said, title, is_it):
+    assert by_title(said, None, title=title, own=None) is is_it
