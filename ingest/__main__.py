@@ -9,7 +9,7 @@ import argparse
 import json
 import os
 import sys
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import asdict, astuple, fields, replace
 from functools import partial
 from pathlib import Path
@@ -60,6 +60,8 @@ from ingest.zotero_follow import follow
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    from watchfiles import Change
 
     from ingest.ledger import State
     from ingest.paper import Paper
@@ -240,7 +242,9 @@ def _zotero(library: Library, _: IngestSettings, options: argparse.Namespace) ->
     said: dict[str, FromZotero] = {}
     not_described: dict[str, Paper] = {}
     for one in there.values():
-        found = next(iter(library.papers([paper_id(one.path)])), None)
+        name = _id_of(one)
+        failed = failed or int(not name)
+        found = next(iter(library.papers([name])), None)
         if found is None:
             continue
         said[found.id] = _said(one, said.get(found.id, FromZotero()))
@@ -260,6 +264,16 @@ def _zotero(library: Library, _: IngestSettings, options: argparse.Namespace) ->
         names = ", ".join(printable(one.entry.title or one.path.name) for one in missing[:3])
         print(f"{len(missing)} not on this machine: {names}{', …' if len(missing) > 3 else ''}", file=sys.stderr)
     return failed
+
+
+def _id_of(one: ZoteroPdf) -> str:
+    """The id of its file; empty, and told, if that cannot be opened: closed to us, or removed meanwhile."""
+    try:
+        return paper_id(one.path)
+    except OSError:
+        name = printable(one.entry.title or one.path.name)
+        print(f"“{name}” cannot be opened; its tags, collections and notes were left out.", file=sys.stderr)
+        return ""
 
 
 def _said(one: ZoteroPdf, others: FromZotero) -> FromZotero:
@@ -291,13 +305,20 @@ def _run(library: Library, files: list[Path], options: argparse.Namespace) -> in
             )
         return _add_through_app(library, files, options)
     sources = [Source(file, file.name) for file in files]
-    papers = ((file.name, paper_id(file)) for file in files if file.is_file())
+    papers = _with_ids(files)
     with (
         _ingest(library, papers, len(files), options) as make,
         FileBar(files) as bar,
         closing(make(bar).run(sources)) as reports,  # stopped by Ctrl+C, it ends before its workers do
     ):
         return _report_all(zip(files, reports, strict=True), bar, options)
+
+
+def _with_ids(files: Iterable[Path]) -> Iterator[tuple[str, str]]:
+    """Name and id of each file that can be read."""
+    for file in files:
+        with suppress(OSError):
+            yield file.name, paper_id(file)
 
 
 @contextmanager
@@ -378,7 +399,7 @@ def _with_missing(files: list[Path], rows: Iterator[dict[str, Any]]) -> Iterator
 
 def _watch(library: Library, _: IngestSettings, options: argparse.Namespace) -> int:
     """Add what is in a folder and what comes into it, until stopped."""
-    from watchfiles import Change, watch
+    from watchfiles import watch
 
     folder: Path = options.folder
     if not folder.is_dir():
@@ -397,11 +418,21 @@ def _watch(library: Library, _: IngestSettings, options: argparse.Namespace) -> 
     # A file counts as arrived when nothing has been written to it for a second. The folder is read once the watch has
     # begun, since what comes while its first papers are added must not be missed.
     for changes in watch(folder, debounce=1600, step=1000, rust_timeout=500, yield_on_timeout=True):
-        come = {Path(path) for change, path in changes if change is not Change.deleted}
-        arrived = [path for path in come if path.suffix.lower() == ".pdf" and path.is_file() and not is_companion(path)]
-        take(sorted(arrived) if begun else pdfs_below(folder))
+        take(_arrived(changes) if begun else pdfs_below(folder))
         begun = True
     return 0
+
+
+def _arrived(changes: Iterable[tuple[Change, str]]) -> list[Path]:
+    """The PDFs that came. Of a folder that was moved there as a whole, only the folder is told."""
+    found: set[Path] = set()
+    for change, said in changes:
+        path = Path(said)
+        if change.name == "added" and path.is_dir() and path.name != "__MACOSX":
+            found.update(pdfs_below(path))
+        elif change.name != "deleted" and path.suffix.lower() == ".pdf" and path.is_file() and not is_companion(path):
+            found.add(path)
+    return sorted(found)
 
 
 def _resume(library: Library, _: IngestSettings, options: argparse.Namespace) -> int:

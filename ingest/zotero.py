@@ -106,7 +106,10 @@ class ZoteroPdf:
     @property
     def is_there(self) -> bool:
         """Whether the file is on this machine; Zotero may have it elsewhere, or not have downloaded it."""
-        return self.path.is_file()
+        try:
+            return self.path.is_file()
+        except OSError:  # its folder is closed to us
+            return False
 
 
 def zotero_pdfs(folder: Path, *, base: Path | None = None) -> list[ZoteroPdf]:

@@ -6,9 +6,11 @@ import shutil
 from pathlib import Path
 
 import pytest
+from watchfiles import Change
 
 from fake_embedder import HashEmbedder
-from ingest import ingest_pdf
+from ingest import __main__ as commands
+from ingest import ingest_pdf, open_library
 from ingest.__main__ import main as ingest
 from ingest.bibtex import parse_bibtex
 from ingest.entry import Entry
@@ -120,6 +122,32 @@ def test_linked_folders_are_followed_and_loops_are_not(tmp_path):
     (home / "self").symlink_to(home, target_is_directory=True)
     (home / "gone.pdf").symlink_to(tmp_path / "nowhere.pdf")
     assert [path.relative_to(home).as_posix() for path in pdf_files([home])] == ["a.pdf", "linked/deep/b.pdf"]
+
+
+def test_the_pdfs_of_a_folder_that_is_moved_into_a_watched_one_are_added(tmp_path, settings, monkeypatch):
+    (tmp_path / "watched").mkdir()
+    pdf(tmp_path / "new" / "sub" / "a.pdf")
+    pdf(tmp_path / "new" / "b.pdf", "Untitled Draft Number Eight")
+    monkeypatch.setenv("SCHOLION_LIBRARY", str(settings.library))
+    monkeypatch.setattr("ingest.__main__.embedder_from", lambda _: HashEmbedder())
+
+    def changes(folder, **_):
+        yield set()
+        (tmp_path / "new").rename(folder / "moved")
+        yield {(Change.added, str(folder / "moved"))}
+        (folder / "moved" / "b.pdf").unlink()
+        yield {(Change.modified, str(folder / "moved")), (Change.deleted, str(folder / "moved" / "b.pdf"))}
+
+    monkeypatch.setattr("watchfiles.watch", changes)
+    taken = []
+    run = commands._run
+    monkeypatch.setattr(
+        commands, "_run", lambda library, files, options: taken.append(files) or run(library, files, options)
+    )
+    assert ingest(["watch", str(tmp_path / "watched")]) == 0
+    assert [[path.name for path in files] for files in taken] == [["b.pdf", "a.pdf"]]
+    with open_library(settings) as library:
+        assert len(library.papers()) == 2
 
 
 def test_what_macos_leaves_is_passed_over_silently(tmp_path, settings, monkeypatch, capsys):
