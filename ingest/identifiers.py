@@ -154,7 +154,8 @@ def year_of_arxiv_id(arxiv_id: str) -> int:
 _LABELLED = re.compile(
     r"\bISBN(?:[-\s]?1[03])?[^\d\n]{0,24}((?:97[89][-\s]?)?\d(?:[-\s]?\d){8}[-\s]?[\dX])(?!\d)", re.IGNORECASE
 )
-_ANY_ISBN = re.compile(r"(?<![\d-])(97[89]-?\d(?:-?\d){8}-?\d|\d(?:-?\d){8}-?[\dX])(?![\d-])", re.IGNORECASE)
+_ANY_ISBN = re.compile(r"(?<![\d-])(97[89](?:[-\s]?\d){10}|\d(?:[-\s]?\d){8}[-\s]?[\dX])(?!-?\d)", re.IGNORECASE)
+_ISBN_LABEL = re.compile(r"\bISBN(?:[-\s]?1[03](?!\d))?[-:\s]*", re.IGNORECASE)
 
 
 def find_isbns(text: str) -> list[str]:
@@ -164,8 +165,9 @@ def find_isbns(text: str) -> list[str]:
 
 
 def isbn_in_field(text: str) -> str | None:
-    """The first ISBN in an ISBN field."""
-    found = (isbn13(match[1]) for match in _ANY_ISBN.finditer(text.translate(HYPHENS).replace(" ", "-")))
+    """The first ISBN in an ISBN field; Zotero writes several with a space between them."""
+    plain = _ISBN_LABEL.sub(" ", text.translate(HYPHENS))
+    found = (isbn13(match[1]) for match in _ANY_ISBN.finditer(plain))
     return next(filter(None, found), None)
 
 

@@ -148,6 +148,26 @@ def test_isbns_are_labelled_and_their_check_digits_are_right():
     assert isbn_in_doi("10.1007/s00125-019-4906-1") is None
 
 
+@pytest.mark.parametrize(
+    ("field", "isbn"),
+    [
+        ("9780306406157 9780262035613", "9780306406157"),
+        ("978-0-306-40615-7 978-0-262-03561-3", "9780306406157"),
+        ("978 0 306 40615 7 978 0 262 03561 3", "9780306406157"),
+        ("0-306-40615-2 978-0-262-03561-3", "9780306406157"),
+        ("9780306406158 9780262035613", "9780262035613"),
+        ("ISBN-13: 978-3-16-148410-0", "9783161484100"),
+        ("ISBN 978-3-16-148410-0", "9783161484100"),
+        ("ISBN-10 0306406152", "9780306406157"),
+        ("ISBN978-3-16-148410-0", "9783161484100"),
+        ("978-0-306-40615-71", None),
+        ("978-0-306-40615-8", None),
+    ],
+)
+def test_an_isbn_field_may_hold_several_and_a_label(field, isbn):
+    assert isbn_in_field(field) == isbn
+
+
 def test_a_book_is_known_by_its_isbn_and_a_paper_that_cites_one_is_not(tmp_path):
     title, body = Text(72, 700, "A Book of Several Words", 20), ["This is the running text of the book."] * 12
     copyright_page = column(72, 600, ["Copyright 2016 by The Press", "ISBN 978-0-262-03561-3 (hardcover)"])
