@@ -29,7 +29,7 @@ from ingest.file_bar import FileBar
 from ingest.files import paper_id
 from ingest.folder import temporary
 from ingest.from_zotero import FromZotero, Item
-from ingest.identifiers import isbn13
+from ingest.identifiers import isbn13, typed_arxiv_id, typed_doi
 from ingest.library import Library, open_library
 from ingest.names import given_first
 from ingest.on_ray import RayWorkers
@@ -133,11 +133,11 @@ def _parser() -> argparse.ArgumentParser:  # noqa: PLR0915 - one list of command
     command("remove", _remove, "remove every trace of papers").add_argument("ids", nargs="+", metavar="id")
     correct = command("set", _set, "correct a paper's title, authors, year or identifiers")
     correct.add_argument("id")
-    correct.add_argument("--title")
+    correct.add_argument("--title", type=_title)
     correct.add_argument("--authors", metavar='"A. Name; Family Name, Given"', type=_names)
-    correct.add_argument("--year", type=int)
-    correct.add_argument("--doi")
-    correct.add_argument("--arxiv-id", dest="arxiv_id")
+    correct.add_argument("--year", type=_year)
+    correct.add_argument("--doi", type=_doi)
+    correct.add_argument("--arxiv-id", dest="arxiv_id", type=_arxiv_id)
     correct.add_argument("--isbn", type=_isbn)
     for name, what in (("container", "journal, proceedings or book"), ("volume", None), ("issue", None)):
         correct.add_argument("--journal" if name == "container" else f"--{name}", dest=name, help=what)
@@ -612,6 +612,32 @@ def _names(text: str) -> list[tuple[str, str]]:
     return [given_first(name) for name in text.split(";") if name.strip(" ,")]
 
 
+def _title(text: str) -> str:
+    if not (title := _line(text)):
+        raise argparse.ArgumentTypeError("the title is empty")
+    return title
+
+
+def _year(text: str) -> int:
+    if not (text.isdecimal() and 1000 <= int(text) <= 9999):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a year of four digits")
+    return int(text)
+
+
+def _doi(text: str) -> str:
+    """Without an address; empty if it is to be taken off."""
+    if text.strip() and typed_doi(text) is None:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a DOI: one looks like 10.1000/xyz123")
+    return typed_doi(text) or ""
+
+
+def _arxiv_id(text: str) -> str:
+    """Without its version; empty if it is to be taken off."""
+    if text.strip() and typed_arxiv_id(text) is None:
+        raise argparse.ArgumentTypeError(f"{text!r} is not an arXiv id: one looks like 1706.03762 or hep-th/9901001")
+    return typed_arxiv_id(text) or ""
+
+
 def _isbn(text: str) -> str:
     if (found := isbn13(text)) is None:
         raise argparse.ArgumentTypeError(f"{text!r} is not an ISBN: the check digit is wrong")
@@ -620,12 +646,13 @@ def _isbn(text: str) -> str:
 
 def _set(library: Library, _: IngestSettings, options: argparse.Namespace) -> int:
     names = ("title", "authors", "year", "doi", "arxiv_id", "isbn", "retracted")
-    facts = {name: value for name in names if (value := getattr(options, name)) is not None}
+    given = {name: value for name in names if (value := getattr(options, name)) is not None}
+    facts = {name: None if value == "" else value for name, value in given.items()}
     printed = ("container", "volume", "issue", "pages")
     published = {name: value for name in printed if (value := getattr(options, name)) is not None}
     if published:
         before = library.paper(options.id).publication or Publication(kind="article-journal")
-        facts["publication"] = asdict(replace(before, **published))
+        facts["publication"] = asdict(replace(before, **{name: value or None for name, value in published.items()}))
     if not facts:
         raise UserFacingError(
             "Nothing to correct.",

@@ -77,6 +77,15 @@ def doi_in_field(text: str) -> str | None:
     return _decoded(doi)
 
 
+def typed_doi(text: str) -> str | None:
+    """The DOI that a person typed or pasted, without the address before it; None if it is none."""
+    begin = r"(?:doi:?\s*)?((?:https?://)?(?:dx\.|www\.)?doi\.org/)?"
+    found = re.fullmatch(rf"{begin}(10\.[^\s/]+/\S+)", text.strip(), re.IGNORECASE)
+    if found is None:
+        return None
+    return _decoded(re.split(r"[?#]", found[2], maxsplit=1)[0]) if found[1] else found[2]
+
+
 def year_in_doi(doi: str) -> int | None:
     """The year in a DOI, between dots or slashes or as a SICI's date; None if there is none."""
     found = re.search(r"(?<=[./])((?:19|20)\d\d)(?=[./])|\(((?:19|20)\d\d)(?:\d\d){0,2}\)", doi)
@@ -132,6 +141,16 @@ def arxiv_id_in_name(stem: str) -> str | None:
         return None
     subject = f".{found[3]}" if found[3] else ""
     return normal_arxiv_id(found[1] or f"{found[2]}{subject}/{found[4]}")
+
+
+def typed_arxiv_id(text: str) -> str | None:
+    """The id that a person typed or pasted, without the address or "arXiv:" before it and the version; None if none."""
+    found = re.fullmatch(
+        rf"(?:(?:https?://)?(?:www\.)?arxiv\.org/(?:abs|pdf)/|arxiv:\s*)?({ARXIV_ID}){_VERSION}(?:\.pdf)?",
+        text.strip(),
+        re.IGNORECASE,
+    )
+    return normal_arxiv_id(found[1]) if found else None
 
 
 def normal_arxiv_id(text: str) -> str:
