@@ -647,7 +647,7 @@ def _isbn(text: str) -> str:
 def _set(library: Library, _: IngestSettings, options: argparse.Namespace) -> int:
     names = ("title", "authors", "year", "doi", "arxiv_id", "isbn", "retracted")
     given = {name: value for name in names if (value := getattr(options, name)) is not None}
-    facts = {name: None if value == "" else value for name, value in given.items()}
+    facts: dict[str, Any] = {name: None if value == "" else value for name, value in given.items()}
     printed = ("container", "volume", "issue", "pages")
     published = {name: value for name in printed if (value := getattr(options, name)) is not None}
     if published:
