@@ -393,6 +393,15 @@ class Ingest:
         """Where the library's own copy of a file may be: what the user gave us lies anywhere else, uploads too."""
         return self._library.kept_path(paper_id), self._library.quarantine_path(paper_id)
 
+    def _is_removed(self, source: Source, paper_id: str) -> bool:
+        """Whether our own copy, which is being read, has gone: the paper was removed meanwhile."""
+        places = self._own_copies(paper_id)
+        if source.path not in places or any(place.is_file() for place in places):
+            return False
+        with suppress(CatalogueDatabaseError):
+            return not self._library.papers([paper_id])
+        return False
+
     # -- the three parts, each in its own thread ---------------------------------------------------------------------
 
     def _read(self, source: Source, parser: Parser) -> _Parsed | IngestReport:
@@ -555,7 +564,10 @@ class Ingest:
         nothing.
         Any other stays queued.
         """
-        library, said = self._library, in_words(error)
+        library = self._library
+        if known and self._is_removed(source, known):
+            error = CancelledParseError(f"{source.name} was removed while it was being read.")
+        said = in_words(error)
         if said is None:
             _log.error("adding %s failed", source.name, exc_info=error)
             said = UserFacingError(f"{source.name} could not be added ({type(error).__name__}).", "Try again.")
@@ -583,6 +595,8 @@ class Ingest:
             library.ledger.set(known, "finished")  # it is there as it was before
         elif library.ledger.is_finished(known):
             pass  # another run has finished it meanwhile
+        elif self._is_removed(source, known):
+            library.discard(known)
         elif isinstance(said, UnreadablePdfError):
             library.quarantine(known)
             library.ledger.set(known, "failed", file=source.name, reason=str(said))

@@ -153,3 +153,21 @@ def test_nothing_stays_of_a_paper_that_is_removed_or_given_up(library, tmp_path)
     library.keep_beside(name, replace(library.beside(name), place=str(path)))
     library.discard(name)
     assert not library.beside(name).place
+
+
+@pytest.mark.parametrize("moment", ["parse", "embed_documents"])
+def test_a_paper_that_is_removed_while_it_is_read_again_leaves_nothing(library, tmp_path, monkeypatch, moment):
+    name = ingest_pdf(pdf(tmp_path / "a.pdf"), library=library, embedder=HashEmbedder()).paper_id
+    source = Source(library.pdf_path(name), "a.pdf")
+    owner = Parser if moment == "parse" else HashEmbedder
+    work = getattr(owner, moment)
+
+    def removing(self, *arguments, **options):
+        library.remove(name)
+        return work(self, *arguments, **options)
+
+    monkeypatch.setattr(owner, moment, removing)
+    (report,) = Ingest(library=library, embedder=HashEmbedder(), again=True).run([source])
+    assert (report.status, report.error) == ("failed", "a.pdf was removed while it was being read.")
+    assert library.ledger.entries() == []
+    assert library.papers() == []
