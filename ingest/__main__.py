@@ -9,7 +9,7 @@ import argparse
 import json
 import os
 import sys
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import asdict, astuple, fields, replace
 from functools import partial
 from pathlib import Path
@@ -29,7 +29,7 @@ from ingest.file_bar import FileBar
 from ingest.files import paper_id
 from ingest.folder import temporary
 from ingest.from_zotero import FromZotero, Item
-from ingest.identifiers import isbn13
+from ingest.identifiers import isbn13, typed_arxiv_id, typed_doi
 from ingest.library import Library, open_library
 from ingest.names import given_first
 from ingest.on_ray import RayWorkers
@@ -60,6 +60,8 @@ from ingest.zotero_follow import follow
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    from watchfiles import Change
 
     from ingest.ledger import State
     from ingest.paper import Paper
@@ -131,11 +133,11 @@ def _parser() -> argparse.ArgumentParser:  # noqa: PLR0915 - one list of command
     command("remove", _remove, "remove every trace of papers").add_argument("ids", nargs="+", metavar="id")
     correct = command("set", _set, "correct a paper's title, authors, year or identifiers")
     correct.add_argument("id")
-    correct.add_argument("--title")
+    correct.add_argument("--title", type=_title)
     correct.add_argument("--authors", metavar='"A. Name; Family Name, Given"', type=_names)
-    correct.add_argument("--year", type=int)
-    correct.add_argument("--doi")
-    correct.add_argument("--arxiv-id", dest="arxiv_id")
+    correct.add_argument("--year", type=_year)
+    correct.add_argument("--doi", type=_doi)
+    correct.add_argument("--arxiv-id", dest="arxiv_id", type=_arxiv_id)
     correct.add_argument("--isbn", type=_isbn)
     for name, what in (("container", "journal, proceedings or book"), ("volume", None), ("issue", None)):
         correct.add_argument("--journal" if name == "container" else f"--{name}", dest=name, help=what)
@@ -240,7 +242,9 @@ def _zotero(library: Library, _: IngestSettings, options: argparse.Namespace) ->
     said: dict[str, FromZotero] = {}
     not_described: dict[str, Paper] = {}
     for one in there.values():
-        found = next(iter(library.papers([paper_id(one.path)])), None)
+        name = _id_of(one)
+        failed = failed or int(not name)
+        found = next(iter(library.papers([name])), None)
         if found is None:
             continue
         said[found.id] = _said(one, said.get(found.id, FromZotero()))
@@ -260,6 +264,16 @@ def _zotero(library: Library, _: IngestSettings, options: argparse.Namespace) ->
         names = ", ".join(printable(one.entry.title or one.path.name) for one in missing[:3])
         print(f"{len(missing)} not on this machine: {names}{', …' if len(missing) > 3 else ''}", file=sys.stderr)
     return failed
+
+
+def _id_of(one: ZoteroPdf) -> str:
+    """The id of its file; empty, and told, if that cannot be opened: closed to us, or removed meanwhile."""
+    try:
+        return paper_id(one.path)
+    except OSError:
+        name = printable(one.entry.title or one.path.name)
+        print(f"“{name}” cannot be opened; its tags, collections and notes were left out.", file=sys.stderr)
+        return ""
 
 
 def _said(one: ZoteroPdf, others: FromZotero) -> FromZotero:
@@ -291,13 +305,20 @@ def _run(library: Library, files: list[Path], options: argparse.Namespace) -> in
             )
         return _add_through_app(library, files, options)
     sources = [Source(file, file.name) for file in files]
-    papers = ((file.name, paper_id(file)) for file in files if file.is_file())
+    papers = _with_ids(files)
     with (
         _ingest(library, papers, len(files), options) as make,
         FileBar(files) as bar,
         closing(make(bar).run(sources)) as reports,  # stopped by Ctrl+C, it ends before its workers do
     ):
         return _report_all(zip(files, reports, strict=True), bar, options)
+
+
+def _with_ids(files: Iterable[Path]) -> Iterator[tuple[str, str]]:
+    """Name and id of each file that can be read."""
+    for file in files:
+        with suppress(OSError):
+            yield file.name, paper_id(file)
 
 
 @contextmanager
@@ -378,7 +399,7 @@ def _with_missing(files: list[Path], rows: Iterator[dict[str, Any]]) -> Iterator
 
 def _watch(library: Library, _: IngestSettings, options: argparse.Namespace) -> int:
     """Add what is in a folder and what comes into it, until stopped."""
-    from watchfiles import Change, watch
+    from watchfiles import watch
 
     folder: Path = options.folder
     if not folder.is_dir():
@@ -397,11 +418,21 @@ def _watch(library: Library, _: IngestSettings, options: argparse.Namespace) -> 
     # A file counts as arrived when nothing has been written to it for a second. The folder is read once the watch has
     # begun, since what comes while its first papers are added must not be missed.
     for changes in watch(folder, debounce=1600, step=1000, rust_timeout=500, yield_on_timeout=True):
-        come = {Path(path) for change, path in changes if change is not Change.deleted}
-        arrived = [path for path in come if path.suffix.lower() == ".pdf" and path.is_file() and not is_companion(path)]
-        take(sorted(arrived) if begun else pdfs_below(folder))
+        take(_arrived(changes) if begun else pdfs_below(folder))
         begun = True
     return 0
+
+
+def _arrived(changes: Iterable[tuple[Change, str]]) -> list[Path]:
+    """The PDFs that came. Of a folder that was moved there as a whole, only the folder is told."""
+    found: set[Path] = set()
+    for change, said in changes:
+        path = Path(said)
+        if change.name == "added" and path.is_dir() and path.name != "__MACOSX":
+            found.update(pdfs_below(path))
+        elif change.name != "deleted" and path.suffix.lower() == ".pdf" and path.is_file() and not is_companion(path):
+            found.add(path)
+    return sorted(found)
 
 
 def _resume(library: Library, _: IngestSettings, options: argparse.Namespace) -> int:
@@ -581,6 +612,32 @@ def _names(text: str) -> list[tuple[str, str]]:
     return [given_first(name) for name in text.split(";") if name.strip(" ,")]
 
 
+def _title(text: str) -> str:
+    if not (title := _line(text)):
+        raise argparse.ArgumentTypeError("the title is empty")
+    return title
+
+
+def _year(text: str) -> int:
+    if not (text.isdecimal() and 1000 <= int(text) <= 9999):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a year of four digits")
+    return int(text)
+
+
+def _doi(text: str) -> str:
+    """Without an address; empty if it is to be taken off."""
+    if text.strip() and typed_doi(text) is None:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a DOI: one looks like 10.1000/xyz123")
+    return typed_doi(text) or ""
+
+
+def _arxiv_id(text: str) -> str:
+    """Without its version; empty if it is to be taken off."""
+    if text.strip() and typed_arxiv_id(text) is None:
+        raise argparse.ArgumentTypeError(f"{text!r} is not an arXiv id: one looks like 1706.03762 or hep-th/9901001")
+    return typed_arxiv_id(text) or ""
+
+
 def _isbn(text: str) -> str:
     if (found := isbn13(text)) is None:
         raise argparse.ArgumentTypeError(f"{text!r} is not an ISBN: the check digit is wrong")
@@ -589,12 +646,13 @@ def _isbn(text: str) -> str:
 
 def _set(library: Library, _: IngestSettings, options: argparse.Namespace) -> int:
     names = ("title", "authors", "year", "doi", "arxiv_id", "isbn", "retracted")
-    facts = {name: value for name in names if (value := getattr(options, name)) is not None}
+    given = {name: value for name in names if (value := getattr(options, name)) is not None}
+    facts: dict[str, Any] = {name: None if value == "" else value for name, value in given.items()}
     printed = ("container", "volume", "issue", "pages")
     published = {name: value for name in printed if (value := getattr(options, name)) is not None}
     if published:
         before = library.paper(options.id).publication or Publication(kind="article-journal")
-        facts["publication"] = asdict(replace(before, **published))
+        facts["publication"] = asdict(replace(before, **{name: value or None for name, value in published.items()}))
     if not facts:
         raise UserFacingError(
             "Nothing to correct.",

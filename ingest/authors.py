@@ -40,7 +40,8 @@ _DEGREE = re.compile(
 )
 _HONORIFIC = re.compile(r"^(?:(?:Prof|Professor|Dr|Mr|Mrs|Ms|Sir)\b\.?\s*)+", re.IGNORECASE)
 _NOT_A_PERSON = re.compile(
-    r"(?:senior |student |life |graduate student )?(?:member|fellow)|ieee|acm|equal contribution", re.IGNORECASE
+    r"(?:senior |student |life |graduate student )?(?:member|fellow)|ieee|acm|equal contribution|stable url",
+    re.IGNORECASE,
 )
 _PARTICLES = frozenset(
     "van von der den de da di do du dos das del della dello degli la le los las el al bin ibn ben ter ten te zu zum "
@@ -71,6 +72,9 @@ _END = re.compile(
 )
 _ABOVE_NAMES = re.compile(r"\W*(?:received|submitted|accepted|published|copyright|©|doi\b|open access)", re.IGNORECASE)
 """What can stand between the title and the names, too."""
+_AUTHORS_FIELD = re.compile(r"\W*(?:author(?:\(s\)|s)?|review by)\s*:\s*", re.IGNORECASE)
+_FIELD = re.compile(r"\W*[^\W\d_](?:[\w()]|\s(?=\S)){2,24}\s?:(?=\s|$)")
+"""Cover sheets, such as JSTOR's, have a line for each fact: "Author(s): …", "Source: …", "Stable URL: …"."""
 _MAIL = re.compile(r"([^\s@{},;]{2,64})\s?@\s?\S{3,99}")
 _INITIALS = re.compile(r"(?:[^\W\d_]\.[\s-]?){1,4}")
 _ICON = re.compile(r"(?<=[^\W\d_])\s*(?<![A-Z\d])i?ID$|\s(?:ID|iD)$")
@@ -147,7 +151,20 @@ def _rows(lines: Sequence[Line]) -> list[_Row]:
     return built
 
 
+def _names_in_field(rows: Sequence[_Row]) -> list[str]:
+    """The names of a field that is called "Author(s):", however many rows it takes; none where there is no such."""
+    start = next((n for n, row in enumerate(rows[:7]) if _AUTHORS_FIELD.match(row.text)), len(rows))
+    texts = [_AUTHORS_FIELD.sub("", row.text, count=1) for row in rows[start : start + 1]]
+    for row in rows[start + 1 :]:
+        if _FIELD.match(row.text) or _END.match(row.text) or PLACE.search(row.text) or is_prose(row.text):
+            break
+        texts.append(row.text)
+    return [_in_title_case(name) for name in stated_authors([" ".join(texts)]) if _is_name(name)]
+
+
 def _names_in(rows: Sequence[_Row]) -> list[str]:
+    if named := _names_in_field(rows):
+        return named
     blocks: list[list[_Row]] = []
     previous: _Row | None = None
     marked_first = False

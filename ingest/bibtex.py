@@ -12,10 +12,11 @@ import json
 import logging
 import re
 from bisect import bisect_left
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from ingest.attachments import attached_files
+from ingest.entry import Entry
 from ingest.identifiers import ARXIV_ID, doi_in_field, isbn_in_field, normal_arxiv_id
 from ingest.latex import from_latex
 from ingest.names import family_of
@@ -32,28 +33,6 @@ _log = logging.getLogger(__name__)
 
 MAX_BYTES = 64_000_000
 """A larger file beside a paper is not a bibliography."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
-    """What one bibliography entry says about a paper; unknown is None or empty."""
-
-    key: str
-    title: str = ""
-    authors: tuple[str, ...] = ()
-    """Given names first: "Sven A. van der Burg"."""
-    year: int | None = None
-    doi: str | None = None
-    arxiv_id: str | None = None
-    isbn: str | None = None
-    abstract: str | None = None
-    families: tuple[str, ...] = ()
-    """The authors' family names, one each: "van der Burg", "García Márquez"; the whole name of a group."""
-    files: tuple[str, ...] = ()
-    """Paths of the attached files as the program wrote them, often from another machine."""
-    source: Path | None = None
-    """The file that it was read from."""
-    publication: Publication | None = None
 
 
 # ---- reading --------------------------------------------------------------------------------------------------------

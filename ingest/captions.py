@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ingest.known_headings import CAPTION
+from ingest.known_headings import CAPTION, CAPTIONED
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -17,6 +17,7 @@ MAX_CAPTION = 300
 """Characters of a caption that are kept."""
 
 _FULL = {"fig": "Figure", "figs": "Figure", "tab": "Table"}
+_JOINED = re.compile(rf"({CAPTIONED})(.+)", re.IGNORECASE)
 _CONTINUED = re.compile(r"[\s.:|(–—-]*cont(?:inued|\.|['’]d)", re.IGNORECASE)
 _BEGINS = re.compile(r"(?!\.\d)[\s.:|–—-]*(?:$|[^\W_a-z]|\(|[\"“‘'])")
 """What follows the number in a caption; in a sentence about a figure a small letter does ("Figure 3 shows …")."""
@@ -66,8 +67,9 @@ def _parts(name: str, rest: str) -> Iterator[tuple[str, str]]:
 
 def _name(said: str) -> str:
     *before, number = said.replace(".", " ").split()
-    if not before:  # "Fig.3"
-        kind, number = re.fullmatch(r"([A-Za-z]+?)(\d.*|[IVX]+)", number).groups()  # type: ignore[union-attr]
-        before = [kind]
+    if joined := _JOINED.fullmatch(number):  # "Fig3", "TableI"
+        before, number = [*before, joined[1]], joined[2]
+    if not before:
+        return number
     kind = before[-1].lower()
     return " ".join((*(word.capitalize() for word in before[:-1]), _FULL.get(kind, kind.capitalize()), number.upper()))

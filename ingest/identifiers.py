@@ -77,6 +77,15 @@ def doi_in_field(text: str) -> str | None:
     return _decoded(doi)
 
 
+def typed_doi(text: str) -> str | None:
+    """The DOI that a person typed or pasted, without the address before it; None if it is none."""
+    begin = r"(?:doi:?\s*)?((?:https?://)?(?:dx\.|www\.)?doi\.org/)?"
+    found = re.fullmatch(rf"{begin}(10\.[^\s/]+/\S+)", text.strip(), re.IGNORECASE)
+    if found is None:
+        return None
+    return _decoded(re.split(r"[?#]", found[2], maxsplit=1)[0]) if found[1] else found[2]
+
+
 def year_in_doi(doi: str) -> int | None:
     """The year in a DOI, between dots or slashes or as a SICI's date; None if there is none."""
     found = re.search(r"(?<=[./])((?:19|20)\d\d)(?=[./])|\(((?:19|20)\d\d)(?:\d\d){0,2}\)", doi)
@@ -134,6 +143,16 @@ def arxiv_id_in_name(stem: str) -> str | None:
     return normal_arxiv_id(found[1] or f"{found[2]}{subject}/{found[4]}")
 
 
+def typed_arxiv_id(text: str) -> str | None:
+    """The id that a person typed or pasted, without the address or "arXiv:" before it and the version; None if none."""
+    found = re.fullmatch(
+        rf"(?:(?:https?://)?(?:www\.)?arxiv\.org/(?:abs|pdf)/|arxiv:\s*)?({ARXIV_ID}){_VERSION}(?:\.pdf)?",
+        text.strip(),
+        re.IGNORECASE,
+    )
+    return normal_arxiv_id(found[1]) if found else None
+
+
 def normal_arxiv_id(text: str) -> str:
     """The id in arXiv's spelling: `math.GT/0309136`."""
     archive, slash, number = text.partition("/")
@@ -154,7 +173,8 @@ def year_of_arxiv_id(arxiv_id: str) -> int:
 _LABELLED = re.compile(
     r"\bISBN(?:[-\s]?1[03])?[^\d\n]{0,24}((?:97[89][-\s]?)?\d(?:[-\s]?\d){8}[-\s]?[\dX])(?!\d)", re.IGNORECASE
 )
-_ANY_ISBN = re.compile(r"(?<![\d-])(97[89]-?\d(?:-?\d){8}-?\d|\d(?:-?\d){8}-?[\dX])(?![\d-])", re.IGNORECASE)
+_ANY_ISBN = re.compile(r"(?<![\d-])(97[89](?:[-\s]?\d){10}|\d(?:[-\s]?\d){8}[-\s]?[\dX])(?!-?\d)", re.IGNORECASE)
+_ISBN_LABEL = re.compile(r"\bISBN(?:[-\s]?1[03](?!\d))?[-:\s]*", re.IGNORECASE)
 
 
 def find_isbns(text: str) -> list[str]:
@@ -164,8 +184,9 @@ def find_isbns(text: str) -> list[str]:
 
 
 def isbn_in_field(text: str) -> str | None:
-    """The first ISBN in an ISBN field."""
-    found = (isbn13(match[1]) for match in _ANY_ISBN.finditer(text.translate(HYPHENS).replace(" ", "-")))
+    """The first ISBN in an ISBN field; Zotero writes several with a space between them."""
+    plain = _ISBN_LABEL.sub(" ", text.translate(HYPHENS))
+    found = (isbn13(match[1]) for match in _ANY_ISBN.finditer(plain))
     return next(filter(None, found), None)
 
 

@@ -38,9 +38,9 @@ STATEMENT = re.compile(
 OPENING = re.compile(
     rf"{_LABEL}(?:summary|introduction|background|statement of need|a\s*b\s*s\s*t\s*r\s*a\s*c\s*t)\b", re.IGNORECASE
 )
+CAPTIONED = r"(?:fig(?:ure|s)?|table|scheme|chart|box|plate|algorithm|listing)"
 CAPTION = re.compile(
-    r"(?:supplementa(?:ry|l) |extended data |online )?"
-    r"(?:fig(?:ure|s)?|table|scheme|chart|box|plate|algorithm|listing)\.?\s*(?:[A-Z]?\d{1,3}[A-Za-z]?|[IVX]{1,4})\b",
+    rf"(?:supplementa(?:ry|l) |extended data |online )?{CAPTIONED}\.?\s*(?:[A-Z]?\d{{1,3}}[A-Za-z]?|[IVX]{{1,4}})\b",
     re.IGNORECASE,
 )
 

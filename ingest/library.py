@@ -19,7 +19,7 @@ import sqlite3
 import threading
 import time
 from contextlib import contextmanager, nullcontext, suppress
-from dataclasses import asdict, replace
+from dataclasses import asdict, fields, replace
 from datetime import UTC, datetime
 from functools import partial
 from hashlib import sha256
@@ -32,6 +32,7 @@ from filelock import Timeout
 
 from ingest import database, files, folder, ledger, schema, tags, tie
 from ingest.annotation import Annotation
+from ingest.entry import Beside, Entry
 from ingest.errors import LibraryBusyError, LibraryMismatchError, StorageError, UnknownPaperError, UserFacingError
 from ingest.from_zotero import FromZotero
 from ingest.kept import Kept
@@ -205,6 +206,34 @@ class Library:
         self.own()
         with self._db as db:
             db.execute(schema.SET_FACT, (schema.of_zotero(paper_id), _as_json(said)))
+
+    def beside(self, paper_id: str) -> Beside:
+        """What a person had written of a file when it was added.
+
+        An older version kept only what came of it. Family names and a journal seldom come from anywhere else: a paper
+        that has them stays as it is described.
+        """
+        row = self._db.execute("SELECT value FROM facts WHERE name = ?", (schema.beside(paper_id),)).fetchone()
+        if row:
+            kept: Beside = from_json(json.loads(row[0]), Beside)
+            return kept
+        query = f"SELECT {PAPER} FROM papers WHERE id = ? AND finished_at IS NOT NULL"  # noqa: S608 constant columns
+        there = self._db.execute(query, (paper_id,)).fetchone()
+        paper = as_paper(there) if there else None
+        if paper is None or not (paper.families or paper.publication):
+            return Beside()
+        names = {one.name for one in fields(Entry)} & {one.name for one in fields(Paper)}
+        return Beside(Entry(key="", **{name: getattr(paper, name) for name in names}))
+
+    def keep_beside(self, paper_id: str, found: Beside) -> None:
+        """Keep that for when our own copy is read.
+
+        Raises:
+            LibraryBusyError: another process owns the library.
+        """
+        self.own()
+        with self._db as db:
+            db.execute(schema.SET_FACT, (schema.beside(paper_id), _as_json(found)))
 
     def added_at(self) -> dict[str, str]:
         """When each finished paper was added, by its id: ISO 8601, UTC."""
@@ -489,7 +518,7 @@ class Library:
     def add(self, parsed: ParsedPaper, chunks: Sequence[Chunk], vectors: Vectors, *, embedder: str, pdf: Path) -> None:
         """Store a paper with everything that belongs to it; the finished mark is written last.
 
-        A paper that is there already is replaced; its tags stay, and so does what a person corrected.
+        A paper that is there already is replaced; its tags stay, and so do its date and what a person corrected.
         After a crash in between, adding it again completes it.
 
         Raises:
@@ -509,9 +538,10 @@ class Library:
             kept_tags = self._tags.of(paper.id)
             corrected = self._corrected(paper.id)
             paper = replace(paper, **{name: getattr(self._any(paper.id), name) for name in corrected})
+            before = db.execute("SELECT added_at FROM papers WHERE id = ?", (paper.id,)).fetchone()
             db.execute("DELETE FROM chunks WHERE paper_id = ?", (paper.id,))  # fires the trigger; REPLACE would not
             db.execute("DELETE FROM papers WHERE id = ?", (paper.id,))
-            values = {**_columns(paper), "now": _now()}
+            values = {**_columns(paper), "now": before[0] if before else _now()}
             values |= {"report": json.dumps(asdict(parsed.report)) if parsed.report else None}
             values |= {"refs": json.dumps(parsed.references), "corrected": json.dumps(corrected) if corrected else None}
             values |= {"annotations": _as_json(parsed.annotations)}
@@ -678,6 +708,8 @@ class Library:
         """Remove the copy and the ledger row of a file that did not become a paper."""
         self.kept_path(paper_id).unlink(missing_ok=True)
         self.quarantine_path(paper_id).unlink(missing_ok=True)
+        with self._db as db:
+            db.execute("DELETE FROM facts WHERE name = ?", (schema.beside(paper_id),))
         self.ledger.forget(paper_id)
 
     def abandon(self, paper_id: str) -> None:
@@ -841,7 +873,7 @@ def _copy(source: Path, target: Path) -> None:
         raise
 
 
-def _as_json(found: Sequence[Annotation] | FromZotero) -> str:
+def _as_json(found: Sequence[Annotation] | FromZotero | Beside) -> str:
     return json.dumps(all_well_formed(to_json(found)))
 
 

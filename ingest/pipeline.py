@@ -11,8 +11,9 @@ import time
 from collections import deque
 from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, ThreadPoolExecutor, wait
 from contextlib import suppress
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import dataclass, fields, replace
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 from weakref import WeakValueDictionary
 
@@ -20,6 +21,7 @@ import numpy as np
 
 from ingest.bibtex import apply
 from ingest.chunk import chunk_paper
+from ingest.entry import Beside
 from ingest.errors import (
     CancelledParseError,
     CatalogueDatabaseError,
@@ -45,9 +47,9 @@ from ingest.zotero import entry_beside
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Generator, Iterable, Iterator, Sequence
-    from pathlib import Path
 
     from ingest.embed import Embedder, Vectors
+    from ingest.entry import Entry
     from ingest.ledger import State
     from ingest.library import Library
     from ingest.paper import Chunk, Paper, ParsedPaper
@@ -391,6 +393,15 @@ class Ingest:
         """Where the library's own copy of a file may be: what the user gave us lies anywhere else, uploads too."""
         return self._library.kept_path(paper_id), self._library.quarantine_path(paper_id)
 
+    def _is_removed(self, source: Source, paper_id: str) -> bool:
+        """Whether our own copy, which is being read, has gone: the paper was removed meanwhile."""
+        places = self._own_copies(paper_id)
+        if source.path not in places or any(place.is_file() for place in places):
+            return False
+        with suppress(CatalogueDatabaseError):
+            return not self._library.papers([paper_id])
+        return False
+
     # -- the three parts, each in its own thread ---------------------------------------------------------------------
 
     def _read(self, source: Source, parser: Parser) -> _Parsed | IngestReport:
@@ -409,6 +420,7 @@ class Ingest:
             self._tell(Progress(source.name, "reading", 0, 1))
             library.keep(source.path, known)  # before the ledger entry, so that every file in the ledger exists
             library.ledger.set(known, "parsing", file=source.name)
+            beside = self._look_beside(source, known)
             parsed = parser.parse(
                 library.kept_path(known),
                 file_name=source.name,
@@ -417,7 +429,7 @@ class Ingest:
             )
             steps, n_pages = Steps(), parsed.paper.n_pages
             paper = parsed.paper
-            paper = steps.attempt_all("bibliography", n_pages, lambda: paper, _as_people_wrote_it, paper, source.path)
+            paper = steps.attempt_all("bibliography", n_pages, lambda: paper, self._as_people_wrote_it, paper, beside)
             parsed = replace(parsed, paper=paper)
             size = min(library.settings.chunk_tokens, self._embedder.max_tokens)
             cut = partial(chunk_paper, max_tokens=size, count_tokens=self._embedder.count_tokens)
@@ -431,6 +443,32 @@ class Ingest:
             return _Parsed(source, began, parsed, chunks)
         except Exception as error:  # noqa: BLE001 as above
             return self._failed(source, known, began, error)
+
+    def _look_beside(self, source: Source, known: str) -> Beside:
+        """What lies beside the user's file, kept before it is read: our copy, which is read after a crash, has nothing.
+
+        What was there when the file was added before counts where there is nothing now.
+        """
+        before = self._library.beside(known)
+        if source.path in self._own_copies(known):
+            return before
+        path = source.path.absolute()
+        entry = Steps().attempt_all("bibliography", 0, lambda: None, _entry_of, path)  # it is looked for once more
+        found = Beside(entry or before.entry, str(path))
+        self._library.keep_beside(known, found)
+        return found
+
+    def _as_people_wrote_it(self, paper: Paper, beside: Beside) -> Paper:
+        """The paper as Zotero, which keeps the PDF, or the bibliography beside it describes it: a person wrote that."""
+        entry = beside.entry
+        if beside.place:
+            entry = entry or _entry_of(Path(beside.place), title=paper.title, doi=paper.doi)
+            self._library.keep_beside(paper.id, Beside(entry))
+        if entry is None:
+            return paper
+        names = [field.name for field in fields(Description)]
+        told = apply(entry, Description(**{name: getattr(paper, name) for name in names}))
+        return replace(paper, **{name: getattr(told, name) for name in names})
 
     def _store(self, work: _Parsed | IngestReport, embedded: Future[Vectors | None]) -> IngestReport:
         """Store one paper as soon as it is embedded, while the next ones are being embedded."""
@@ -526,7 +564,10 @@ class Ingest:
         nothing.
         Any other stays queued.
         """
-        library, said = self._library, in_words(error)
+        library = self._library
+        if known and self._is_removed(source, known):
+            error = CancelledParseError(f"{source.name} was removed while it was being read.")
+        said = in_words(error)
         if said is None:
             _log.error("adding %s failed", source.name, exc_info=error)
             said = UserFacingError(f"{source.name} could not be added ({type(error).__name__}).", "Try again.")
@@ -554,6 +595,8 @@ class Ingest:
             library.ledger.set(known, "finished")  # it is there as it was before
         elif library.ledger.is_finished(known):
             pass  # another run has finished it meanwhile
+        elif self._is_removed(source, known):
+            library.discard(known)
         elif isinstance(said, UnreadablePdfError):
             library.quarantine(known)
             library.ledger.set(known, "failed", file=source.name, reason=str(said))
@@ -615,14 +658,10 @@ class _FarParser(Parser):
             return super().parse(path, file_name=file_name, limits=limits, cancel=either, on_page=on_page)
 
 
-def _as_people_wrote_it(paper: Paper, pdf: Path) -> Paper:
-    """The paper as Zotero, which keeps the PDF, or the bibliography beside it describes it: a person wrote that."""
-    entry = entry_beside(pdf) or find_entry(pdf, sidecar_entries(pdf), title=paper.title, doi=paper.doi)
-    if entry is None:
-        return paper
-    names = [field.name for field in fields(Description)]
-    guessed = Description(**{name: getattr(paper, name) for name in names})
-    return replace(paper, **asdict(apply(entry, guessed)))
+def _entry_of(pdf: Path, *, title: str = "", doi: str | None = None) -> Entry | None:
+    """What Zotero, which keeps the PDF, or a bibliography beside it says; before it is read, by the file alone."""
+    entry = entry_beside(pdf) or find_entry(pdf, sidecar_entries(pdf), title=title, doi=doi)
+    return entry and replace(entry, files=(), source=None)  # where they were is nothing about the paper
 
 
 def remove_one(library: Library, paper_id: str) -> dict[str, Any]:

@@ -17,6 +17,10 @@ PATH = "/library"
 """Where the app takes orders; `ui/web/routes.py` answers there."""
 MOST = 4_000_000
 """Bytes of one part of an order; `ui/web/guard.py` says how much the app takes at once."""
+QUIET = 30.0
+"""Seconds after which the app sends an empty line, if it has nothing to say: a long paper can take an hour."""
+PATIENCE = 600
+"""Seconds without any line after which the app counts as gone."""
 
 
 def orders(owner: dict[str, Any], order: dict[str, Any]) -> Iterator[dict[str, Any]]:
@@ -37,9 +41,8 @@ def orders(owner: dict[str, Any], order: dict[str, Any]) -> Iterator[dict[str, A
     )
     if address.hostname not in ("127.0.0.1", "localhost", "::1"):
         raise busy
-    connection = HTTPConnection(
-        address.hostname, address.port or 80, timeout=600
-    )  # takes no proxy from the environment
+    # takes no proxy from the environment
+    connection = HTTPConnection(address.hostname, address.port or 80, timeout=PATIENCE)
     headers = {"Authorization": f"Bearer {owner.get('key')}", "Content-Type": "application/json"}
     try:
         with suppress(BrokenPipeError, ConnectionResetError):  # it may say no before it has read all
@@ -53,7 +56,8 @@ def orders(owner: dict[str, Any], order: dict[str, Any]) -> Iterator[dict[str, A
         if reply.status != 200:
             raise busy
         while line := reply.readline():
-            yield json.loads(line)
+            if line.strip():
+                yield json.loads(line)
     except (OSError, HTTPException, ValueError) as error:
         raise busy from error
     finally:

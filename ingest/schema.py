@@ -110,11 +110,16 @@ def of_zotero(paper_id: str) -> str:
     return f"zotero {paper_id}"
 
 
+def beside(paper_id: str) -> str:
+    """The name of the fact that keeps what lay beside a file."""
+    return f"beside {paper_id}"
+
+
 def erase(db: Connection, ids: Iterable[str]) -> None:
     """Remove what the tables have of these papers, but for their rows in the ledger."""
     papers = list(ids)
-    zotero = [of_zotero(name) for name in papers]
-    for table, column, gone in (("chunks", "paper_id", papers), ("papers", "id", papers), ("facts", "name", zotero)):
+    facts = [fact for name in papers for fact in (of_zotero(name), beside(name))]
+    for table, column, gone in (("chunks", "paper_id", papers), ("papers", "id", papers), ("facts", "name", facts)):
         wanted = json.dumps(gone)
         db.execute(f"DELETE FROM {table} WHERE {column} IN (SELECT value FROM json_each(?))", (wanted,))  # noqa: S608 constant names
 

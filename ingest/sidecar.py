@@ -10,11 +10,13 @@ from itertools import takewhile
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import TYPE_CHECKING
 
-from ingest.bibtex import MAX_BYTES, Entry, read_bibtex, read_csl
+from ingest.bibtex import MAX_BYTES, read_bibtex, read_csl
 from ingest.lines import squash
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from ingest.entry import Entry
 
 _log = logging.getLogger(__name__)
 
@@ -28,6 +30,11 @@ _GENERIC = re.compile(
     re.IGNORECASE,
 )
 """File names that programs give to any paper: they mean nothing without their folder."""
+
+_PREPRINT = re.compile(r"10\.(?:48550/arxiv\.|1101/(?:\d{4}\.\d\d\.\d\d\.)?\d{6,}|21203/)", re.IGNORECASE)
+"""DOIs of arXiv, bioRxiv and medRxiv, and Research Square: an article has another one later."""
+_PART = re.compile(r"(?:part|pt|teil|no|nr)?(?:[ivx]{1,5}|\d{1,3})|(?:part|teil)(?:one|two|three|four|five)")
+"""What makes another paper of a title without punctuation: "…: Part II"."""
 
 
 # ---- which bibliographies? ------------------------------------------------------------------------------------------
@@ -98,6 +105,8 @@ def _entries_of(path: Path, changed: int, size: int) -> tuple[Entry, ...]:  # no
 def find_entry(pdf: Path, entries: Sequence[Entry], *, title: str, doi: str | None) -> Entry | None:
     """The entry for a PDF: by its attached file, its bibliography's name, its DOI, then its title; else None.
 
+    An entry with another DOI does not come in by its title, unless one of the two DOIs is a preprint's.
+
     An entry whose path leads to this very file comes first. Otherwise, of several entries with a file of that name, the
     one whose path shares the most folders wins. A tie decides nothing, nor does a name that any file may have: `Full
     Text PDF.pdf`.
@@ -121,14 +130,21 @@ def find_entry(pdf: Path, entries: Sequence[Entry], *, title: str, doi: str | No
     if doi and (same := [entry for entry in entries if entry.doi and entry.doi.lower() == doi.lower()]):
         return same[0]
     sought = squash(title)
-    exact = [entry for entry in entries if len(sought) >= 8 and squash(entry.title) == sought]
-    # a long title with a subtitle on one side only
-    begun = [
-        entry
-        for entry in entries
-        if min(len(a := squash(entry.title)), len(sought)) >= 30 and (a.startswith(sought) or sought.startswith(a))
-    ]
+    others = [entry for entry in entries if not _is_of_another(entry.doi, doi)]
+    exact = [entry for entry in others if len(sought) >= 8 and squash(entry.title) == sought]
+    begun = [entry for entry in others if _is_begun(squash(entry.title), sought)]
     return exact[0] if exact else begun[0] if len(begun) == 1 else None
+
+
+def _is_of_another(said: str | None, own: str | None) -> bool:
+    """Whether two different DOIs tell two papers apart. An article and its preprint have one each."""
+    return bool(said and own) and bool(_PREPRINT.match(said or "")) == bool(_PREPRINT.match(own or ""))
+
+
+def _is_begun(title: str, other: str) -> bool:
+    """Whether one is the other with a subtitle, where both are long; a part's number is no subtitle."""
+    short, long = sorted((title, other), key=len)
+    return len(short) >= 30 and long.startswith(short) and not _PART.fullmatch(long[len(short) :])
 
 
 def _place(path: str, entry: Entry) -> Path | None:

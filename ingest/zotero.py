@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from ingest.annotation import MAX_TEXT, Annotation
-from ingest.bibtex import Entry
+from ingest.entry import Entry
 from ingest.errors import UserFacingError
 from ingest.identifiers import ARXIV_ID, doi_in_field, isbn_in_field, normal_arxiv_id
 from ingest.paper import Publication
@@ -106,7 +106,10 @@ class ZoteroPdf:
     @property
     def is_there(self) -> bool:
         """Whether the file is on this machine; Zotero may have it elsewhere, or not have downloaded it."""
-        return self.path.is_file()
+        try:
+            return self.path.is_file()
+        except OSError:  # its folder is closed to us
+            return False
 
 
 def zotero_pdfs(folder: Path, *, base: Path | None = None) -> list[ZoteroPdf]:

@@ -22,6 +22,12 @@ def of(*texts: str) -> list[Caption]:
         ("Table II | Doses", "Table II", "Doses"),
         ("Supplementary Table 1. Primers", "Supplementary Table 1", "Primers"),
         ("Scheme 1", "Scheme 1", ""),
+        ("Fig3. Yield", "Figure 3", "Yield"),
+        ("TableI. Doses", "Table I", "Doses"),
+        ("Tablei. Doses", "Table I", "Doses"),
+        ("boxiv. Doses", "Box IV", "Doses"),
+        ("\u017fcheme1. Doses", "Scheme 1", "Doses"),
+        ("Supplementary Figs1. Doses", "Supplementary Figure 1", "Doses"),
     ],
 )
 def test_a_caption_is_named_as_it_is_cited(paragraph: str, name: str, text: str) -> None:

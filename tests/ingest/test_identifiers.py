@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from fake_embedder import HashEmbedder
+from ingest import ingest_pdf
+from ingest.__main__ import main
 from ingest.identifiers import (
     arxiv_id_in_doi,
     arxiv_id_in_name,
@@ -15,6 +18,8 @@ from ingest.identifiers import (
     isbn_in_field,
     printed_arxiv_id,
     stamped_arxiv_id,
+    typed_arxiv_id,
+    typed_doi,
     year_in_doi,
     year_of_arxiv_id,
 )
@@ -137,6 +142,40 @@ def test_arxivs_dois_and_years():
     ]
 
 
+@pytest.mark.parametrize(
+    ("typed", "doi"),
+    [
+        ("10.1000/xyz", "10.1000/xyz"),
+        (" https://doi.org/10.1000/xyz ", "10.1000/xyz"),
+        ("http://dx.doi.org/10.1000/a%3Cb?x=1", "10.1000/a<b"),
+        ("doi.org/10.1000/xyz", "10.1000/xyz"),
+        ("DOI: 10.1000/x(1)", "10.1000/x(1)"),
+        ("doi:https://doi.org/10.1000.10/xyz", "10.1000.10/xyz"),
+        ("nine", None),
+        ("10.1000/x y", None),
+        ("", None),
+    ],
+)
+def test_a_typed_doi_comes_without_its_address(typed, doi):
+    assert typed_doi(typed) == doi
+
+
+@pytest.mark.parametrize(
+    ("typed", "name"),
+    [
+        ("arXiv:1706.03762v7", "1706.03762"),
+        ("1706.03762", "1706.03762"),
+        ("https://arxiv.org/abs/1706.03762v7", "1706.03762"),
+        ("https://arxiv.org/pdf/1706.03762.pdf", "1706.03762"),
+        ("arxiv: math.gt/0309136", "math.GT/0309136"),
+        ("nine", None),
+        ("1799.03762", None),
+    ],
+)
+def test_a_typed_arxiv_id_comes_without_its_version(typed, name):
+    assert typed_arxiv_id(typed) == name
+
+
 def test_isbns_are_labelled_and_their_check_digits_are_right():
     text = "ISBN-13: 978-0-262-03561-3 (hbk)\nISBN 0-262-03561-8\nISBN: 0 306 40615 2\nISBN 978-0-262-03561-4"
     assert find_isbns(text) == ["9780262035613", "9780306406157"]
@@ -146,6 +185,26 @@ def test_isbns_are_labelled_and_their_check_digits_are_right():
     assert isbn_in_field("978 3 319 24574 4") == "9783319245744"
     assert isbn_in_doi("10.1007/978-3-319-24574-4_28") == "9783319245744"
     assert isbn_in_doi("10.1007/s00125-019-4906-1") is None
+
+
+@pytest.mark.parametrize(
+    ("field", "isbn"),
+    [
+        ("9780306406157 9780262035613", "9780306406157"),
+        ("978-0-306-40615-7 978-0-262-03561-3", "9780306406157"),
+        ("978 0 306 40615 7 978 0 262 03561 3", "9780306406157"),
+        ("0-306-40615-2 978-0-262-03561-3", "9780306406157"),
+        ("9780306406158 9780262035613", "9780262035613"),
+        ("ISBN-13: 978-3-16-148410-0", "9783161484100"),
+        ("ISBN 978-3-16-148410-0", "9783161484100"),
+        ("ISBN-10 0306406152", "9780306406157"),
+        ("ISBN978-3-16-148410-0", "9783161484100"),
+        ("978-0-306-40615-71", None),
+        ("978-0-306-40615-8", None),
+    ],
+)
+def test_an_isbn_field_may_hold_several_and_a_label(field, isbn):
+    assert isbn_in_field(field) == isbn
 
 
 def test_a_book_is_known_by_its_isbn_and_a_paper_that_cites_one_is_not(tmp_path):
@@ -172,3 +231,20 @@ def test_a_book_is_known_by_its_isbn_and_a_paper_that_cites_one_is_not(tmp_path)
 )
 def test_a_doi_that_ends_its_line_goes_on_in_the_next_but_not_with_a_heading(text, dois):
     assert find_dois(text) == dois
+
+
+def test_set_takes_a_pasted_address_and_refuses_what_is_none(library, settings, tmp_path, monkeypatch, capsys):
+    page = [Text(72, 720, "A Draft Paper Number One", 18), *column(72, 600, ["This is the running text of it."] * 8)]
+    name = ingest_pdf(write_pdf(tmp_path / "a.pdf", page), library=library, embedder=HashEmbedder()).paper_id
+    library.close()
+    monkeypatch.setenv("SCHOLION_LIBRARY", str(settings.library))
+    assert main(["set", name, "--doi", "https://doi.org/10.1000/xyz", "--arxiv-id", "arXiv:1706.03762v7"]) == 0
+    paper = library.paper(name)
+    assert (paper.doi, paper.arxiv_id) == ("10.1000/xyz", "1706.03762")
+    for wrong in (["--doi", "nine"], ["--arxiv-id", "nine"], ["--title", " "], ["--year", "19"]):
+        with pytest.raises(SystemExit) as stopped:
+            main(["set", name, *wrong])
+        assert stopped.value.code == 2
+    assert library.paper(name) == paper
+    assert main(["set", name, "--doi", "", "--arxiv-id", ""]) == 0
+    assert (library.paper(name).doi, library.paper(name).arxiv_id) == (None, None)

@@ -241,6 +241,27 @@ def test_authors_are_read_from_the_lines_under_the_title(case):
     assert described(*rows).authors == tuple(authors)
 
 
+@pytest.mark.parametrize(
+    ("rows", "authors"),
+    [
+        (
+            ["Author(s): Anna Smith", "Source: Journal of Peat, Vol. 14, No. 2 (Apr., 2019), pp. 101-109"],
+            ["Anna Smith"],
+        ),
+        (
+            ["Author(s): Anna Smith, Bernd Jones and", "Carla Weber", "Published by: The Peat Society"],
+            ["Anna Smith", "Bernd Jones", "Carla Weber"],
+        ),
+        (["Authors: Smith, Anna; Jones, Bernd", "Department of Bogs, University of X"], ["Anna Smith", "Bernd Jones"]),
+        (["Review by: ANNA SMITH", "Source: Peat"], ["Anna Smith"]),
+        (["Stable URL: https://www.jstor.org/stable/12345", "Accessed: 03-05-2024 10:10 UTC"], []),
+        (["Source: Journal of Peat", "Stable URL: http://www.jstor.org/stable/12345"], []),
+    ],
+)
+def test_a_cover_sheet_says_which_line_has_the_authors(rows, authors):
+    assert described(*rows).authors == tuple(authors)
+
+
 def test_authors_in_blocks_are_told_from_affiliations_by_how_they_are_set():
     rows = ["John A. Smith", "Mars Rover Team Berlin", "Jane B. van der Doe", "Lunar Lander Team Paris"]
     assert described(*rows, bold=2).authors == ("John A. Smith", "Jane B. van der Doe")

@@ -9,16 +9,18 @@ import time
 import pytest
 import uvicorn
 
+from ingest import remote
 from ingest.annotation import Annotation
 from ingest.errors import LibraryBusyError, UserFacingError
 from ingest.from_zotero import FromZotero
 from ingest.remote import orders, orders_in_parts
 from ingest.typed_json import from_json, to_json
+from ui.web import routes
 from ui.web.guard import BODY_MB, MEGABYTE, BodyLimit
 
 
 async def answer(scope, receive, send) -> None:
-    """What an app does that takes every order: say what came."""
+    """What an app does that takes every order: say what came, after a while in which it has nothing to say."""
     body, more = b"", True
     while more:
         message = await receive()
@@ -26,7 +28,7 @@ async def answer(scope, receive, send) -> None:
     papers = from_json(json.loads(body)["said"], dict[str, FromZotero])
     said = {"bytes": len(body), "papers": list(papers)}
     await send({"type": "http.response.start", "status": 200, "headers": []})
-    await send({"type": "http.response.body", "body": json.dumps(said).encode() + b"\n"})
+    await send({"type": "http.response.body", "body": b"\n\n" + json.dumps(said).encode() + b"\n\n"})
 
 
 @pytest.fixture
@@ -56,3 +58,23 @@ def test_an_order_that_is_too_large_is_not_called_a_busy_library(owner) -> None:
     with pytest.raises(UserFacingError, match=r"more than Scholion at .* takes at once") as told:
         list(orders(owner, {"do": "follow", "said": {"paper": "x" * 30_000_000}}))
     assert not isinstance(told.value, LibraryBusyError)
+
+
+@pytest.mark.parametrize("end", ["all", "gone"])
+async def test_while_a_long_paper_is_read_the_app_says_that_it_is_there(monkeypatch, end) -> None:
+    monkeypatch.setattr(remote, "QUIET", 0.01)
+    read, cancelled = threading.Event(), threading.Event()
+
+    def rows():
+        assert read.wait(20)
+        yield {"status": "added"}
+
+    lines = routes._lines(rows(), cancel=cancelled)
+    assert [await anext(lines), await anext(lines)] == ["\n", "\n"]
+    assert not cancelled.is_set()
+    read.set()
+    if end == "all":
+        assert [json.loads(line) async for line in lines if line.strip()] == [{"status": "added"}]
+    else:
+        await lines.aclose()
+    assert cancelled.is_set()

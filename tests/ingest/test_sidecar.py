@@ -6,11 +6,14 @@ import shutil
 from pathlib import Path
 
 import pytest
+from watchfiles import Change
 
 from fake_embedder import HashEmbedder
-from ingest import ingest_pdf
+from ingest import __main__ as commands
+from ingest import ingest_pdf, open_library
 from ingest.__main__ import main as ingest
-from ingest.bibtex import Entry, parse_bibtex
+from ingest.bibtex import parse_bibtex
+from ingest.entry import Entry
 from ingest.pipeline import pdf_files
 from ingest.sidecar import _place, find_entry, sidecar_entries
 from pdfs import Text, column, write_pdf
@@ -121,6 +124,32 @@ def test_linked_folders_are_followed_and_loops_are_not(tmp_path):
     assert [path.relative_to(home).as_posix() for path in pdf_files([home])] == ["a.pdf", "linked/deep/b.pdf"]
 
 
+def test_the_pdfs_of_a_folder_that_is_moved_into_a_watched_one_are_added(tmp_path, settings, monkeypatch):
+    (tmp_path / "watched").mkdir()
+    pdf(tmp_path / "new" / "sub" / "a.pdf")
+    pdf(tmp_path / "new" / "b.pdf", "Untitled Draft Number Eight")
+    monkeypatch.setenv("SCHOLION_LIBRARY", str(settings.library))
+    monkeypatch.setattr("ingest.__main__.embedder_from", lambda _: HashEmbedder())
+
+    def changes(folder, **_):
+        yield set()
+        (tmp_path / "new").rename(folder / "moved")
+        yield {(Change.added, str(folder / "moved"))}
+        (folder / "moved" / "b.pdf").unlink()
+        yield {(Change.modified, str(folder / "moved")), (Change.deleted, str(folder / "moved" / "b.pdf"))}
+
+    monkeypatch.setattr("watchfiles.watch", changes)
+    taken = []
+    run = commands._run
+    monkeypatch.setattr(
+        commands, "_run", lambda library, files, options: taken.append(files) or run(library, files, options)
+    )
+    assert ingest(["watch", str(tmp_path / "watched")]) == 0
+    assert [[path.name for path in files] for files in taken] == [["b.pdf", "a.pdf"]]
+    with open_library(settings) as library:
+        assert len(library.papers()) == 2
+
+
 def test_what_macos_leaves_is_passed_over_silently(tmp_path, settings, monkeypatch, capsys):
     monkeypatch.setenv("SCHOLION_LIBRARY", str(settings.library))
     monkeypatch.setattr("ingest.__main__.embedder_from", lambda _: HashEmbedder())
@@ -184,3 +213,44 @@ def test_many_bibliographies_in_reach_are_read_once(tmp_path, monkeypatch):
     for n in range(5):
         sidecar_entries(tmp_path / f"paper {n}.pdf")
     assert len(read) == 12
+
+
+LONG = "A general theory of peat formation in boreal mires"
+
+
+def by_title(said, doi, *, title, own):
+    entry = Entry(key="b", title=said, doi=doi)
+    return find_entry(Path("p.pdf"), [entry], title=title, doi=own) is entry
+
+
+@pytest.mark.parametrize("said", ["Introduction", f"{LONG}: a review"])
+def test_an_entry_with_another_doi_is_another_paper(said):
+    own = said.partition(":")[0]
+    assert not by_title(said, "10.1000/b", title=own, own="10.1000/a")
+    assert by_title(said, None, title=own, own="10.1000/a")
+    assert by_title(said, "10.1000/b", title=own, own=None)
+    assert not by_title(said, "10.48550/arXiv.1706.03762", title=own, own="10.48550/arXiv.1706.03763")
+
+
+@pytest.mark.parametrize(
+    "preprint", ["10.48550/arXiv.1706.03762", "10.1101/2020.01.02.123456", "10.21203/rs.3.rs-1/v1"]
+)
+def test_an_article_and_its_preprint_are_one_paper(preprint):
+    assert by_title(LONG, "10.1000/b", title=LONG, own=preprint)
+    assert by_title(LONG, preprint, title=f"{LONG}: a review", own="10.1000/b")
+
+
+@pytest.mark.parametrize(
+    ("said", "title", "is_it"),
+    [
+        (f"{LONG}: Part II", f"{LONG}: Part I", False),
+        (f"{LONG}: Part II", LONG, False),
+        (f"{LONG}. III", LONG, False),
+        (f"{LONG} 2", LONG, False),
+        (f"{LONG}, Teil 2", LONG, False),
+        (f"{LONG}: participation of mosses", LONG, True),
+        (LONG, f"{LONG}: in five mires", True),
+    ],
+)
+def test_another_part_is_another_paper(said, title, is_it):
+    assert by_title(said, None, title=title, own=None) is is_it

@@ -86,17 +86,20 @@ def test_a_step_that_fails_is_counted_and_the_paper_is_there(tmp_path, monkeypat
     assert any(step in note and "the paper is there without it" in note for note in notes(parsed.report))
 
 
-@pytest.mark.parametrize(("step", "place"), [("bibliography", "find_entry"), ("chunks by section", "chunk_paper")])
-def test_a_step_after_the_parser_that_fails_costs_no_paper_either(tmp_path, monkeypatch, step, place):
+@pytest.mark.parametrize(
+    ("step", "place", "times"),
+    [("bibliography", "find_entry", 2), ("chunks by section", "chunk_paper", 1)],  # before the file is read, and after
+)
+def test_a_step_after_the_parser_that_fails_costs_no_paper_either(tmp_path, monkeypatch, step, place, times):
     import ingest.pipeline
 
     work, calls = getattr(ingest.pipeline, place), []
 
-    def once(*arguments: object, **options: object) -> object:
+    def faulty(*arguments: object, **options: object) -> object:
         calls.append(arguments)
-        return fail() if len(calls) == 1 else work(*arguments, **options)
+        return fail() if len(calls) <= times else work(*arguments, **options)
 
-    monkeypatch.setattr(ingest.pipeline, place, once)
+    monkeypatch.setattr(ingest.pipeline, place, faulty)
     path = write_pdf(tmp_path / "a.pdf", page(1), page(2))
     library = Library(IngestSettings(library=tmp_path / "library"))
     report = ingest_pdf(path, library=library, embedder=HashEmbedder())

@@ -7,11 +7,14 @@ from pathlib import Path
 
 import pytest
 
+from fake_embedder import HashEmbedder
+from ingest import files
 from ingest.__main__ import main
+from ingest.entry import Entry
 from ingest.library import open_library
 from ingest.paper import Publication
 from ingest.settings import IngestSettings
-from ingest.zotero import ZoteroError, entry_beside, zotero_pdfs
+from ingest.zotero import ZoteroError, ZoteroPdf, entry_beside, zotero_pdfs
 from pdfs import column, write_pdf
 from zotero_library import ZoteroLibrary
 
@@ -128,3 +131,35 @@ def test_a_file_without_an_item_is_known_by_nothing_but_its_tags(tmp_path) -> No
     (found,) = zotero_pdfs(made.done())
     assert (found.path, found.entry.title, found.entry.authors) == (path, "", ())
     assert entry_beside(path) is None
+
+
+@pytest.mark.parametrize("moment", ["before", "after"])
+def test_one_file_that_cannot_be_read_costs_the_others_nothing(tmp_path, monkeypatch, capsys, moment) -> None:
+    made = ZoteroLibrary(tmp_path / "Zotero")
+    made.stored(made.item(title="Jars of Peat", tags=("jars",)), "a.pdf", pdf(tmp_path, "jars"))
+    closed = made.stored(made.item(title="Bogs", tags=("bogs",)), "b.pdf", pdf(tmp_path, "bogs of peat"))
+    made.stored(made.item(title="Moss", tags=("moss",)), "c.pdf", pdf(tmp_path, "much moss"))
+    monkeypatch.setenv("SCHOLION_LIBRARY", str(tmp_path / "library"))
+    monkeypatch.setattr("ingest.__main__.embedder_from", lambda _: HashEmbedder())
+    read = files.paper_id
+
+    def refuse(path):
+        if path == closed:
+            raise PermissionError(13, "Permission denied")
+        return read(path)
+
+    monkeypatch.setattr("ingest.__main__.paper_id", refuse)
+    if moment == "before":
+        monkeypatch.setattr("ingest.pipeline.paper_id", refuse)
+    assert main(["zotero", str(made.done())]) == 1
+    assert "“Bogs” cannot be opened;" in capsys.readouterr().err
+    with open_library(IngestSettings(library=tmp_path / "library")) as library:
+        assert set(library.tags()) == {"jars", "moss"}
+
+
+def test_a_file_in_a_closed_folder_is_not_there(monkeypatch) -> None:
+    def refuse(path):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "is_file", refuse)
+    assert not ZoteroPdf(path=Path("x"), entry=Entry(key="x"), collections=(), tags=()).is_there

@@ -198,6 +198,7 @@ def test_a_paper_that_cannot_be_read_again_stays(page, two, shelf_library) -> No
         ({"title": " "}, "The title is empty"),
         ({"year": 20}, "four digits"),
         ({"doi": "nine"}, "not a DOI"),
+        ({"arxiv_id": "nine"}, "not an arXiv id"),
         ({"isbn": "9780306406158"}, "not an ISBN"),
     ],
 )

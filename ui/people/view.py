@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from ingest import Chunk, Listed, Page, Paper
     from ingest.annotation import Annotation
     from ingest.embed import Vectors
+    from ingest.entry import Beside
     from ingest.ledger import State
     from ingest.paper import ParsedPaper
     from ingest.vectors import VectorIndex
@@ -160,6 +161,14 @@ class View(Library):
     def from_zotero(self, paper_id: str) -> FromZotero:
         """As of `Library`; nothing of one that is not seen, and no tags, which are not the person's."""
         return FromZotero(notes=self._whole.from_zotero(paper_id).notes) if self._sees(paper_id) else FromZotero()
+
+    def beside(self, paper_id: str) -> Beside:
+        """As of `Library`; it describes the file, whoever adds it."""
+        return self._whole.beside(paper_id)
+
+    def keep_beside(self, paper_id: str, found: Beside) -> None:
+        """As of `Library`."""
+        self._whole.keep_beside(paper_id, found)
 
     def keep_from_zotero(self, paper_id: str, said: FromZotero) -> None:  # noqa: ARG002 - as of `Library`
         """Only whoever runs the command line follows a Zotero library.

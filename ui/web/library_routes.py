@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ingest import UserFacingError
 from ingest.errors import UnknownPaperError
-from ingest.identifiers import isbn13
+from ingest.identifiers import isbn13, typed_arxiv_id, typed_doi
 from ingest.names import given_first
 from rag.privacy.audit import AuditLog
 from rag.privacy.policy import load_policy, save_policy
@@ -242,7 +242,7 @@ def _describe(body: Annotated[_Description, _json(_Description)]) -> dict[str, A
         "title": title,
         "year": told.year,
         "doi": _doi(told.doi),
-        "arxiv_id": told.arxiv_id.strip().removeprefix("arXiv:").strip() or None,
+        "arxiv_id": _arxiv_id(told.arxiv_id),
         "isbn": isbn13(isbn) if isbn else None,
         "retracted": told.retracted,
     }
@@ -261,12 +261,22 @@ def _doi(text: str) -> str | None:
     Raises:
         UserFacingError: it is none.
     """
-    doi = text.strip()
-    for begin in ("https://doi.org/", "http://doi.org/", "https://dx.doi.org/", "http://dx.doi.org/", "doi:", "DOI:"):
-        doi = doi.removeprefix(begin).strip()
-    if doi and not (doi.startswith("10.") and "/" in doi and " " not in doi):
+    doi = typed_doi(text)
+    if doi is None and text.strip():
         raise UserFacingError("This is not a DOI.", "A DOI looks like 10.1000/xyz123.")
-    return doi or None
+    return doi
+
+
+def _arxiv_id(text: str) -> str | None:
+    """The arXiv id without its version.
+
+    Raises:
+        UserFacingError: it is none.
+    """
+    arxiv_id = typed_arxiv_id(text)
+    if arxiv_id is None and text.strip():
+        raise UserFacingError("This is not an arXiv id.", "An arXiv id looks like 1706.03762 or hep-th/9901001.")
+    return arxiv_id
 
 
 def _tag(body: Annotated[_Tag, _json(_Tag)]) -> dict[str, Any]:

@@ -196,12 +196,17 @@ def _is_file_in(folder: Path, path: Path) -> bool:
 
 
 async def _lines(rows: Generator[dict[str, Any], None, None], *, cancel: threading.Event) -> AsyncIterator[str]:
-    """Each row as a line of JSON. If the client disconnects, the work stops and releases the library immediately."""
+    """Each row as a line of JSON, and an empty line from time to time while there is none.
+
+    If the client disconnects, the work stops and releases the library immediately.
+    """
     following: asyncio.Future[Any] | None = None
     try:
         while True:
             following = asyncio.ensure_future(asyncio.to_thread(next, rows, None))
-            row = await asyncio.shield(following)
+            while not (await asyncio.wait([following], timeout=remote.QUIET))[0]:
+                yield "\n"
+            row = following.result()
             if row is None:
                 return
             yield json.dumps(row) + "\n"
