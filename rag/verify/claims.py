@@ -9,6 +9,7 @@ from functools import lru_cache
 from itertools import pairwise, product
 from typing import TYPE_CHECKING, Final
 
+from rag.markers import MOST, is_interval
 from rag.words import STOP_WORDS
 
 if TYPE_CHECKING:
@@ -22,11 +23,11 @@ DENIED: Final = 1
 """A negation affects the next SCOPE words, and at most DENIED content words."""
 
 _TOKEN = re.compile(
-    r"(?P<reference>(?<![$∈:])\[[1-9]\d*(?:\s*[,–-]\s*\d+)*\])"
-    r"|(?P<number>(?:(?<![\w.)\]%])[-−])?(?:\d{1,3}(?:[,\u202f\u00a0]\d{3}| 000)+(?!\d)|\d+)(?:\.\d+)?|(?<!\w)\.\d+)"
+    r"(?P<number>(?:(?<![\w.)\]%])[-−])?(?:\d{1,3}(?:[,\u202f\u00a0]\d{3}| 000)+(?!\d)|\d+)(?:\.\d+)?|(?<!\w)\.\d+)"
     r"(?:\s?(?P<percent>%|per\s?cent\b|percent)|(?P<suffix>[^\W\d_]+))?"
     r"|(?P<word>[^\W_]+(?:[-‐‑'’.&][^\W_]+)*)"
 )
+_REFERENCE = re.compile(r"(?<![$∈:])\[[1-9]\d*(?:\s*[,–-]\s*\d+)*\]")
 _LEAD = re.compile(r"\s*(?:yes|no)[,;:]\s+(?=\S)", re.IGNORECASE)
 """A leading "Yes, …" or "No, …" answers the question and is not part of the statement: "No, …" negates nothing."""
 
@@ -147,8 +148,9 @@ class Statement:
 @lru_cache(maxsize=2048)
 def read(text: str) -> Statement:
     """Parse a sentence, ignoring references like [12] and a leading "No, …"."""
+    text = _REFERENCE.sub(lambda mark: mark[0] if _is_measured(mark) else " ", text)
     lead = _LEAD.match(text)
-    found = [match for match in _TOKEN.finditer(text, lead.end() if lead else 0) if not match["reference"]]
+    found = list(_TOKEN.finditer(text, lead.end() if lead else 0))
     words = [(match["word"] or "").casefold() for match in found]
     tokens = []
     for i, match in enumerate(found):
@@ -177,6 +179,12 @@ def read(text: str) -> Statement:
         | {a.norm + b.norm for a, b in pairwise(tokens) if a.name or b.name},
         initials="".join(token.norm[0] for token in tokens),
     )
+
+
+def _is_measured(bracket: re.Match[str]) -> bool:
+    """Whether a bracket is an interval, or too long a range to be one of references."""
+    ends = [int(number) for number in re.findall(r"\d+", bracket[0])]
+    return is_interval(bracket[0], bracket.string[: bracket.start()], certain=False) or ends[-1] - ends[0] > MOST
 
 
 def _value(match: re.Match[str]) -> tuple[Decimal, str | None]:

@@ -93,6 +93,13 @@ def test_a_papers_own_reference_marks_are_not_taken_for_ours() -> None:
     assert markers_in(quoted_draft(alone, instead_of=None, seconds=0.0).text) == [1]
 
 
+def test_an_interval_is_not_taken_for_reference_marks_and_a_quotation_shows_what_it_leaves_out() -> None:
+    text = "The delay was 15 days (95% CI [12, 18]) in all adults of the cohort [3, 4]."
+    found = extract(QUESTION, [passage(1, text)], [reading(text, "15 days (95% CI [12, 18])")])
+    assert found.said == "15 days (95% CI [12, 18])"
+    assert found.streamed.endswith("“The delay was 15 days (95% CI [12, 18]) in all adults of the cohort ….” [1]")
+
+
 def test_a_list_takes_several_spans_in_the_order_of_the_text() -> None:
     found = extract(QUESTION, PASSAGES, [reading(TEXTS[0], "MNLI", "SST-2", "QNLI", kind="list"), reading(TEXTS[1])])
     assert found.said == "SST-2, MNLI, QNLI"
