@@ -183,7 +183,8 @@ def _of_what_was_asked(item: Item, question: str) -> Item:
     numbers, text = read(item.text).numbers, item.passage.chunk.text
     if len(numbers) != 1 or not (own := own_number(read(question), text, numbers[0])):
         return item
-    whole = re.compile(rf"(?<![\d.,]){re.escape(own.shown)}(?!\d|[.,]\d)")  # not the 5 in 0.5 or 15
+    shown = r"\s".join(map(re.escape, own.shown.split()))
+    whole = re.compile(rf"(?<![\d.,]){shown}(?!\d|[.,]\d)")  # not the 5 in 0.5 or 15
     found = whole.search(text, *item.sentence)
     return Item(item.passage, found.span(), item.sentence) if found else item
 
