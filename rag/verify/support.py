@@ -323,7 +323,8 @@ def _replaced(ours: Sequence[Token], theirs: Sequence[Token]) -> list[str]:
     for token in ours:
         if token.number and numbers and not any(same_number(token.number, other) for other in numbers):
             said, there = token.number, numbers[0]
-            reasons.append(f"number {_told(said, beside=there)} is {_told(there, beside=said)} in the passage")
+            mine, other = _told(said, beside=there), _told(there, beside=said)
+            reasons.append(f"number {mine} is {other} in the passage")
         if token.name and names and not any(forms_of(token.shown) & forms_of(other.shown) for other in names):
             reasons.append(f"name {token.shown} is {names[0].shown} in the passage")
     return reasons
