@@ -74,6 +74,12 @@ def test_words_of_the_type_that_is_asked_for_win_over_slightly_better_ones() -> 
     assert extract("Which load was assumed?", [passage(1, text)], spans).said == "360 questions a day"
 
 
+def test_an_abbreviated_unit_of_time_is_a_length_of_time() -> None:
+    text = "The treatment lasted 90 d in all groups, with a session of about 8 hours on Monday."
+    spans = [reading(text, "90 d", "8 hours")]
+    assert extract("How long did the treatment last?", [passage(1, text)], spans).said == "90 d"
+
+
 def test_how_much_of_the_question_the_passages_have_is_told() -> None:
     def covered(question: str) -> float:
         return extract(question, PASSAGES, [reading(TEXTS[0], "SST-2"), reading(TEXTS[1], "SQuAD")]).features["covered"]
