@@ -76,8 +76,8 @@ _TIME = re.compile(
 _DATE = re.compile(
     r"\d|\b(?:january|february|march|april|may|june|july|august|september|october|november|december|spring|summer|"
     r"autumn|fall|winter|century|after|before|during|while|once|until|when|if|as soon as|always|never|today|"
-    r"recently|dawn|dusk|sunrise|sunset|noon|midnight|night|(?:day|week|month|year)s? (?:one|two|three|four|five|six|seven|"
-    r"eight|nine|ten|eleven|twelve)|(?:first|second|third|fourth|last) (?:day|week|month|year|decade))\b",
+    r"recently|dawn|dusk|sunrise|sunset|noon|midnight|night|(?:day|week|month|year)s? (?:one|two|three|four|five|six|"
+    r"seven|eight|nine|ten|eleven|twelve)|(?:first|second|third|fourth|last) (?:day|week|month|year|decade))\b",
     re.IGNORECASE,
 )
 _PER = re.compile(r"\b(?:a|an|per|each|every) (?:second|minute|hour|day|week|month|year)\b", re.IGNORECASE)
