@@ -28,7 +28,7 @@ from reader_rows import DATA  # noqa: E402
 
 from ingest.parse import parse_pdf  # noqa: E402
 from ingest.sentences import sentence_spans  # noqa: E402
-from rag.verify.claims import same_number  # noqa: E402
+from rag.verify.numbers import same_number  # noqa: E402
 from rag.verify.support import judge  # noqa: E402
 from rag.verify.ties import Tied, ties  # noqa: E402
 

@@ -12,6 +12,20 @@ from typing import Final
 MOST: Final = 99
 """A range of more passages than this is no citation: a model is shown far fewer."""
 
+_INTERVAL = re.compile(r"[\[【［]\s*\d{1,3}\s*[,;–—-]\s*\d{1,3}\s*[\]】］]")
+_ZERO = re.compile(r"(?<!\d)0(?!\d)")
+_OF_AN_INTERVAL = re.compile(
+    r"\b(?:c\.?i\.?|k\.?i|iqr|(?:confidence|credible) intervals?|konfidenzintervall|quartile range)\s*[:=,(]*\s*$"
+    r"|(?<!\w)ди\s*[:=,(]*\s*$"
+    r"|\b(?:c\.?i\.?|k\.?i|ди|\w*intervall?s?|интервал\w*|ranges?|scales?|bereich|skala|диапазон\w*|скала\w*)[\s:=]*"
+    r"(?:of|from|is|was|von|от)\s*$"
+    r"|\b(?:between|zwischen|между)\s*$"
+    r"|\b(?:median|iqr|(?-i:OR|HR|RR))\b[^.;\[\]]{0,14}\d\s?%?\s*$",
+    re.IGNORECASE,
+)
+_LIKELY_OF_ONE = re.compile(r"\b(?:ranges?|scales?|bereich|skala|диапазон\w*|скала\w*)\s*[:(]*\s*$", re.IGNORECASE)
+_PERHAPS_OF_ONE = re.compile(r"\b(?:of|in)\s*$", re.IGNORECASE)
+
 _CLEAR = (
     r"passages?|sources?|src|references?|refs?\.?|citations?|cit\.?|docs?|excerpts?|quotes?|chunks?|snippets?|textstelle"
     r"|quellen?|пасажи?|източни(?:к|ци)"
@@ -41,7 +55,7 @@ _BEGUN = re.compile(
 _CLOSING = frozenset("]】］")
 _OPENING: Final = "[【［"
 _TAIL = 24
-"""Characters before a marker that tell whether it is raised as an exponent is."""
+"""Characters before a marker that tell whether it is an interval, or raised as an exponent is."""
 _UNIT = re.compile(r"(?<![^\W\d_])[^\W\d_]{1,3}$|\d$|\b10\s+$|[)\]]$|\^$")
 _SPELT_UNIT = re.compile(
     r"(?:met(?:er|re)s?|hect?ares?|hektar|acres?|inch(?:es)?|feet|foot|yards?|miles?|seconds?|sekunden?|minutes?|hours?"
@@ -58,8 +72,29 @@ _NAMED_THING = re.compile(
 
 
 def normalised(text: str) -> str:
-    """The text with each marker as `[n]`, several side by side. `[2019]` and `[see Table 3]` are none and stay."""
+    """The text with each marker as `[n]`, several side by side. `[2019]`, `[see Table 3]` and intervals stay."""
     return _MARKER.sub(lambda match: _plain(match, ""), text)
+
+
+def is_interval(bracket: str, before: str, *, certain: bool = True) -> bool:
+    """Whether a bracket holds two numbers that were measured: `[0, 1]`, or `[12, 18]` after "95% CI".
+
+    Args:
+        bracket: with its brackets.
+        before: the text before it; only its end is read.
+        certain: do not count `[1, 5]` after "scale", which may be two markers.
+    """
+    bracket, before = bracket.strip(), before[-_TAIL:]
+    if not _INTERVAL.fullmatch(bracket):
+        return False
+    return bool(
+        _ZERO.search(bracket) or _OF_AN_INTERVAL.search(before) or (not certain and _LIKELY_OF_ONE.search(before))
+    )
+
+
+def may_be_interval(bracket: str, before: str) -> bool:
+    """Whether it is one if a passage has the same bracket: `[12, 18]` after "of" or "in"."""
+    return bool(_INTERVAL.fullmatch(bracket.strip()) and _PERHAPS_OF_ONE.search(before[-_TAIL:]))
 
 
 def without_notes(text: str) -> str:
@@ -116,6 +151,9 @@ def _plain(match: re.Match[str], before: str) -> str:
     if match["round"] is not None and not _ROUND_LIST.fullmatch(match["round"]):
         return match[0]
     if match["raised"] is not None and _is_exponent(match, (before + match.string[: match.start()])[-_TAIL:]):
+        return match[0]
+    before += match.string[: match.start()]
+    if match["square"] and (is_interval(match[0], before, certain=False) or may_be_interval(match[0], before)):
         return match[0]
     numbers = _numbers(match["square"] or match["round"] or match["raised"])
     return "".join(f"[{n}]" for n in numbers) if numbers and 0 not in numbers else match[0]

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 TITLE = "Comparison of models"
 
-_ENERGY = {"counter": "counted, whole machine", "estimated": "estimate", "none": "unknown"}
+_ENERGY = {"counter": "counted", "estimated": "estimate", "none": "unknown"}
 
 
 def write_report(run: Comparison) -> Path:

@@ -1,7 +1,7 @@
 """Energy and money for an answer generated on this machine: energy from counters if there are any, else from settings.
 
-A counter covers the whole machine, including other programs and idle power. Each number says so, and the configured
-idle power is subtracted.
+A counter covers the whole machine, or its graphics cards if no other counter can be read, including other programs and
+idle power. Each number says so, and the configured idle power is subtracted where the whole machine is counted.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import functools
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from rag.costs.accounting import Energy
 from rag.texts import _, number
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 POWERCAP = Path("/sys/class/powercap")
 """Linux RAPL counters (kernel documentation: power/powercap). Often readable by root only."""
+
+GRAPHICS: Final = "graphics card"
+"""What the counters of graphics cards are called."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,22 +92,30 @@ def read_counters(powercap: Path = POWERCAP) -> Reading:
 
 
 def energy_between(before: Reading, after: Reading, *, machine: MachineCosts) -> Energy:
-    """Energy used between two readings: counted if there are counters, else estimated, else unknown."""
+    """Energy used between two readings: counted if there are counters, else estimated, else unknown.
+
+    If only graphics cards are counted, an estimate for the whole machine is preferred, and no idle power is subtracted.
+    """
     seconds = after.seconds - before.seconds
-    counted = [_used(before, after, name) for name in before.joules if name in after.joules]
-    if not counted:
+    used = {name: _used(before, after, name) for name in before.joules if name in after.joules}
+    names = sorted({name.partition(":")[0] for name in used})
+    if names == [GRAPHICS] and machine.watts is None:
+        return Energy(sum(used.values()) / 3600, "counter", f"{GRAPHICS}, including idle power and other programs")
+    if not names or names == [GRAPHICS]:
         return estimated(seconds, machine=machine)
-    at_rest = (machine.idle_watts or 0.0) * seconds
-    names = " and ".join(sorted({name.partition(":")[0] for name in before.joules}))
-    source = names if machine.idle_watts else f"{names}, including idle power and other programs"
-    return Energy(max(0.0, sum(counted) - at_rest) / 3600, "counter", source)
+    net = sum(used.values()) - (machine.idle_watts or 0.0) * seconds
+    if net < 0:
+        return Energy(None, "none")
+    source = " and ".join(names)
+    source += "" if machine.idle_watts else ", including idle power and other programs"
+    return Energy(net / 3600, "counter", source)
 
 
 def estimated(seconds: float, *, machine: MachineCosts) -> Energy:
-    """Energy from the configured watts; unknown if they are not set."""
-    if machine.watts is None:
+    """Energy from the configured watts; unknown if they are not set, or below the idle power."""
+    if machine.watts is None or machine.watts < (machine.idle_watts or 0.0):
         return Energy(None, "none")
-    watts = max(0.0, machine.watts - (machine.idle_watts or 0.0))
+    watts = machine.watts - (machine.idle_watts or 0.0)
     return Energy(watts * seconds / 3600, "estimated", "SCHOLION_WATTS")
 
 
@@ -136,6 +147,8 @@ def energy_words(energies: Iterable[Energy]) -> str:
     amount = f"{digits if 'e' in digits else number(float(digits), len(digits.partition('.')[2]))} Wh"
     if any(part.measured == "estimated" for part in parts):
         return _("about {amount} (estimate)").format(amount=amount)
+    if any(part.source.startswith(GRAPHICS) and "processor" not in part.source for part in parts):
+        return _("{amount} (measured for the graphics card only)").format(amount=amount)
     return _("{amount} (measured for the whole machine)").format(amount=amount)
 
 
@@ -176,7 +189,7 @@ def _nvml() -> dict[str, float]:
             library.nvmlDeviceGetHandleByIndex_v2(index, ctypes.byref(device)) == 0
             and library.nvmlDeviceGetTotalEnergyConsumption(device, ctypes.byref(used)) == 0
         ):
-            joules[f"graphics card:{index}"] = used.value / 1000  # NVML counts millijoules
+            joules[f"{GRAPHICS}:{index}"] = used.value / 1000  # NVML counts millijoules
     return joules
 
 

@@ -59,24 +59,25 @@ _ASKS: Final[tuple[tuple[Expected, re.Pattern[str]], ...]] = (
 """What is not sure is left out: "When a model fails, …", "How large language models …", "Who took part?" (nurses)."""
 _NUMBER = re.compile(
     r"\d|\b(?:one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|(?:thir|four|fif|six|seven|eigh|nine)teen|"
-    r"(?:twen|thir|for|fif|six|seven|eigh|nine)ty|hundreds?|thousands?|millions?|billions?|dozens?|half|third|quarter|"
+    r"(?:twen|thir|for|fif|six|seven|eigh|nine)ty|hundreds?|thousands?|millions?|billions?|dozens?|pair|couple|half|third|quarter|"
     r"none|no|zero|twice|double|few|several|many|all|both|little)\b",
     re.IGNORECASE,
 )
 _SHARE = re.compile(
-    r"%|‰|\bper ?cent|\bfractions?\b|\bhalf|\bthirds?\b|\bquarters?\b|\bmajority\b|\b[01]?\.\d|\d\s*/\s*\d"
+    r"%|‰|\bper ?cent|\bfractions?\b|\bhalf|\bthirds?\b|\bquarters?\b|\bmajority\b|\b[01]?[.,·]\d|\d\s*/\s*\d"
     r"|\b(?:out )?of (?:the )?\d|\b(?:one|two|three|four|nine) (?:in|of|out of) \w|\ball\b|\bnone\b|\bmost\b",
     re.IGNORECASE,
 )
 _TIME = re.compile(
-    r"(?:\d|\b)(?:[mµnμ]?s|secs?|mins?|h|hrs?|(?:milli|micro|nano)?seconds?|minutes?|hours?|days?|nights?|weeks?|months?|"
+    r"\d\s?(?:(?-i:d)|mos?|mths?)\b|\d\s?[′″]|(?:\d|\b)(?:[mµnμ]?s|secs?|mins?|h|hrs?|wks?|yrs?|fortnights?|(?:milli|micro|nano)?seconds?|minutes?|hours?|days?|nights?|weeks?|months?|"
     r"years?|decades?|centur(?:y|ies)|semesters?|terms?|overnight|lifetime)\b",
     re.IGNORECASE,
 )
 _DATE = re.compile(
     r"\d|\b(?:january|february|march|april|may|june|july|august|september|october|november|december|spring|summer|"
     r"autumn|fall|winter|century|after|before|during|while|once|until|when|if|as soon as|always|never|today|"
-    r"recently)\b",
+    r"recently|dawn|dusk|sunrise|sunset|noon|midnight|night|(?:day|week|month|year)s? (?:one|two|three|four|five|six|"
+    r"seven|eight|nine|ten|eleven|twelve)|(?:first|second|third|fourth|last) (?:day|week|month|year|decade))\b",
     re.IGNORECASE,
 )
 _PER = re.compile(r"\b(?:a|an|per|each|every) (?:second|minute|hour|day|week|month|year)\b", re.IGNORECASE)

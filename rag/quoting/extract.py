@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from rag.answer import QUOTED_ANSWER, Confidence, Draft, Sentence
 from rag.costs.accounting import Usage
+from rag.markers import is_interval
 from rag.quoting.expected import expected, fits
 from rag.quoting.no_answer import is_beside_the_point, may_answer
 from rag.verify.citations import Cited, citation_in
@@ -61,7 +62,7 @@ class Item:
         """The words on one line, without the paper's own reference marks: [12] would look like one of our markers."""
         start, end = self.words
         flat = " ".join(self.passage.chunk.text[start:end].split())
-        return _MARK.sub("", flat).strip() or flat.strip("[]")
+        return _unmarked(flat, "").strip() or flat.strip("[]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,9 +84,12 @@ class Extract:
 
     @property
     def streamed(self) -> str:
-        """The answer and its sentences, streamed before everything is checked."""
+        """The answer and its sentences, streamed before everything is checked.
+
+        A "…" stands for each of the paper's own reference marks.
+        """
         sentences = dict.fromkeys(
-            (item.passage.marker, _MARK.sub("", " ".join(item.passage.chunk.text[slice(*item.sentence)].split())))
+            (item.passage.marker, _unmarked(" ".join(item.passage.chunk.text[slice(*item.sentence)].split()), " …"))
             for item in self.items
         )
         return "\n\n".join((f"{self.said} {_chips(self.markers)}", *(f"“{words}” [{m}]" for m, words in sentences)))
@@ -94,6 +98,11 @@ class Extract:
     def markers(self) -> tuple[int, ...]:
         """Markers of the cited passages, without duplicates."""
         return tuple(dict.fromkeys(item.passage.marker for item in self.items))
+
+
+def _unmarked(text: str, instead: str) -> str:
+    """The text without the paper's reference marks; "95% CI [12, 18]" is none."""
+    return _MARK.sub(lambda mark: mark[0] if is_interval(mark[0], text[: mark.start()]) else instead, text)
 
 
 def extract(
@@ -174,7 +183,8 @@ def _of_what_was_asked(item: Item, question: str) -> Item:
     numbers, text = read(item.text).numbers, item.passage.chunk.text
     if len(numbers) != 1 or not (own := own_number(read(question), text, numbers[0])):
         return item
-    whole = re.compile(rf"(?<![\d.,]){re.escape(own.shown)}(?!\d|[.,]\d)")  # not the 5 in 0.5 or 15
+    shown = r"\s".join(map(re.escape, own.shown.split()))
+    whole = re.compile(rf"(?<![\d.,]){shown}(?!\d|[.,]\d)")  # not the 5 in 0.5 or 15
     found = whole.search(text, *item.sentence)
     return Item(item.passage, found.span(), item.sentence) if found else item
 

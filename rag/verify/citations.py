@@ -11,7 +11,7 @@ from ingest.paper import PAGE_BREAK
 from ingest.sentences import sentence_spans
 from ingest.verbatim import stands_in
 from rag.answer import Citation, Correction, Sentence
-from rag.markers import normalised, round_ones, without_notes
+from rag.markers import MOST, is_interval, may_be_interval, normalised, round_ones, without_notes
 from rag.verify.quotations import check, closest, quoted
 from rag.verify.support import judge
 from rag.words import content_words
@@ -43,13 +43,13 @@ class Cited:
 
 
 def markers_in(text: str) -> list[int]:
-    """The markers in a text, in order; [2, 5] is two and [2-4] is three."""
-    return _markers(text)
+    """The markers in a text, in order; [2, 5] is two and [2-4] is three, but a "95% CI of [2, 4]" has none."""
+    return [marker for match in _MARKER.finditer(text) for marker in _meant(match)]
 
 
 def without_markers(text: str) -> str:
     """The text without its markers."""
-    return _MARKER.sub("", text).strip()
+    return _without(text, _meant)
 
 
 def cite(
@@ -69,6 +69,7 @@ def cite(
         verbatim: the text is the papers' own words, with our markers: no other form is read as a marker.
     """
     known = {passage.marker: passage for passage in passages}
+    meant = _meant_beside(passages)
     if not verbatim:
         text = round_ones(without_notes(normalised(text)), set(known))
     lines: list[str] = []
@@ -81,12 +82,12 @@ def cite(
         begun: list[tuple[int, int]] = []  # where each sentence of the line begins, and which one it is
         for start, end in sentence_spans(line):
             raw = line[start:end]
-            plain = _MARKER.sub("", raw).strip()
+            plain = _without(raw, meant)
             if not content_words(plain):
                 marked.append(plain)
                 continue
             said = _LEADING_MARK.sub("", plain)
-            claimed = list(dict.fromkeys(_markers(raw)))
+            claimed = list(dict.fromkeys(n for match in _MARKER.finditer(raw) for n in meant(match)))
             judged = judge(said, passages, hints=[marker for marker in claimed if marker in known])
             for marker in judged.markers:
                 if marker not in citations:
@@ -103,20 +104,44 @@ def cite(
         for place, words in quoted(line):
             at = max((n for start, n in begun if start <= place), default=max(0, len(sentences) - len(begun)))
             hints = sentences[at].markers if at < len(sentences) else ()
-            said = without_markers(words)
+            said = _without(words, meant)
             if not stands_in(said, question) and (found := check(said, passages, sentence=at, markers=hints)):
                 quotations.append(found)
     ordered = tuple(citations[marker] for marker in sorted(citations))
     return Cited("\n".join(lines).strip(), tuple(sentences), ordered, tuple(corrections), tuple(quotations))
 
 
-def _markers(text: str) -> list[int]:
+def _meant(match: re.Match[str]) -> list[int]:
+    """The markers of a bracket; none if it is an interval or too long a range."""
+    if is_interval(match[0], match.string[: match.start()]):
+        return []
     found: list[int] = []
-    for match in _MARKER.finditer(text):
-        for part in re.split(r"[,;]", match[1]):
-            ends = [int(number) for number in re.findall(r"\d+", part)]
-            found += range(ends[0], ends[-1] + 1) if len(ends) == 2 else ends
+    for part in re.split(r"[,;]", match[1]):
+        ends = [int(number) for number in re.findall(r"\d+", part)]
+        if ends[-1] - ends[0] > MOST:
+            return []
+        found += range(ends[0], ends[-1] + 1) if len(ends) == 2 else ends
     return found
+
+
+def _meant_beside(passages: Sequence[Passage]) -> Callable[[re.Match[str]], list[int]]:
+    """As `_meant`, but numbers that are no markers of the passages may be an interval there."""
+    known = {passage.marker for passage in passages}
+    texts = ["".join(passage.chunk.text.split()) for passage in passages]
+
+    def meant(match: re.Match[str]) -> list[int]:
+        found, before = _meant(match), match.string[: match.start()]
+        if known.issuperset(found):
+            return found
+        bracket = "".join(match[0].split())
+        stands = may_be_interval(match[0], before) and any(bracket in text for text in texts)
+        return [] if stands or is_interval(match[0], before, certain=False) else found
+
+    return meant
+
+
+def _without(text: str, meant: Callable[[re.Match[str]], list[int]]) -> str:
+    return _MARKER.sub(lambda match: "" if meant(match) else match[0], text).strip()
 
 
 def _with_markers(sentence: str, markers: Sequence[int]) -> str:

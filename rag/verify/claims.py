@@ -9,6 +9,19 @@ from functools import lru_cache
 from itertools import pairwise, product
 from typing import TYPE_CHECKING, Final
 
+from rag.markers import MOST, is_interval
+from rag.verify.numbers import (
+    MONEY,
+    NUMBER,
+    SCALES,
+    UNITS,
+    Number,
+    bound_before,
+    counted,
+    evened,
+    unit_beside,
+    written,
+)
 from rag.words import STOP_WORDS
 
 if TYPE_CHECKING:
@@ -22,39 +35,27 @@ DENIED: Final = 1
 """A negation affects the next SCOPE words, and at most DENIED content words."""
 
 _TOKEN = re.compile(
-    r"(?P<reference>(?<![$∈:])\[[1-9]\d*(?:\s*[,–-]\s*\d+)*\])"
-    r"|(?P<number>(?:(?<![\w.)\]%])[-−])?(?:\d{1,3}(?:[,\u202f\u00a0]\d{3}| 000)+(?!\d)|\d+)(?:\.\d+)?|(?<!\w)\.\d+)"
-    r"(?:\s?(?P<percent>%|per\s?cent\b|percent)|(?P<suffix>[^\W\d_]+))?"
+    rf"{NUMBER}"
     r"|(?P<word>[^\W_]+(?:[-‐‑'’.&][^\W_]+)*)"
 )
+_REFERENCE = re.compile(r"(?<![$∈:])\[[1-9]\d*(?:\s*[,–-]\s*\d+)*\]")
 _LEAD = re.compile(r"\s*(?:yes|no)[,;:]\s+(?=\S)", re.IGNORECASE)
 """A leading "Yes, …" or "No, …" answers the question and is not part of the statement: "No, …" negates nothing."""
 
+_DEGREES = frozenset({"celsius", "fahrenheit"})
+_PERCENT = re.compile(r"\s?per\s?cent\b|\s?%", re.IGNORECASE)
 _LISTED = re.compile(r"\s*\(?\d{1,2}[.)]\s+")
 _PART = re.compile(r"[-‐‑.&'’]")
 _APPROXIMATELY = frozenset("about around approximately roughly nearly almost circa over under ~ ≈".split())
-_COUNTED = dict(
-    zip("one two three four five six seven eight nine ten eleven twelve".split(), range(1, 13), strict=True)
-)
-_SCALES = {
-    "k": 3, "thousand": 3, "m": 6, "mn": 6, "million": 6, "millions": 6, "b": 9, "bn": 9, "billion": 9, "hundred": 2,
-}  # fmt: skip
-_SYNONYMS = (
-    "% percent percentage", "s sec secs second seconds", "ms millisecond milliseconds", "min mins minute minutes",
-    "h hr hrs hour hours", "day days", "week weeks", "month months", "year years", "kb kib", "mb mib", "gb gib",
-    "tb tib", "byte bytes", "bit bits", "mg", "µg μg ug mcg", "g gram grams", "kg", "mm", "cm", "µm μm um", "nm",
-    "km", "ml", "l litre litres liter liters", "hz", "khz", "mhz", "ghz", "kcal", "mmol", "usd dollar dollars",
-    "eur euro euros",
-)  # fmt: skip
-UNITS: Final = {form: forms.split()[0] for forms in _SYNONYMS for form in forms.split()}
-"""Spellings of units → unit. Different units exclude each other: 12 GB is not 12 MB."""
-
 NEGATORS: Final = frozenset(
     """
     not no never without neither nor none cannot nothing nobody fail fails failed failing lack lacks lacked lacking
     unable hardly rarely seldom
+    nicht kein keine keinen keinem keiner keines nie niemals niemand nichts ohne weder
+    не без няма нямаше нито
     """.split()
 )
+"""In English, German and Bulgarian. Bulgarian "никога" and "никой" are none: "не" or "няма" stands beside them."""
 
 _OPPOSITES = (
     ("increase increases increased increasing rise rises rising grow grows growing",
@@ -102,20 +103,6 @@ COMMON: Final = frozenset(
 
 
 @dataclass(frozen=True, slots=True)
-class Number:
-    """A number and what it counts."""
-
-    value: Decimal
-    unit: str | None
-    """A value of `UNITS`; None if no unit is written."""
-    noun: str | None
-    """Stem of the content word after it: "12 attention heads" → "attent"."""
-    about: bool
-    """Whether the text says that it is approximate."""
-    shown: str
-
-
-@dataclass(frozen=True, slots=True)
 class Token:
     """A word or number in a sentence."""
 
@@ -147,28 +134,18 @@ class Statement:
 @lru_cache(maxsize=2048)
 def read(text: str) -> Statement:
     """Parse a sentence, ignoring references like [12] and a leading "No, …"."""
+    text = evened(_REFERENCE.sub(lambda mark: mark[0] if _is_measured(mark) else " ", text))
     lead = _LEAD.match(text)
-    found = [match for match in _TOKEN.finditer(text, lead.end() if lead else 0) if not match["reference"]]
-    words = [(match["word"] or "").casefold() for match in found]
+    found = list(_TOKEN.finditer(text, lead.end() if lead else 0))
+    words = [match["word"] or "" for match in found]
     tokens = []
     for i, match in enumerate(found):
-        if words[i]:
-            count = _COUNTED.get(words[i])
-            if count is None or count == 1:
-                first = i == 0 or (i == 1 and bool(_LISTED.fullmatch(text, 0, match.start())))
-                tokens.append(_word(match["word"], first=first))
-                continue
-            value, unit = Decimal(count), None
+        number = _number(match, words[i - 1] if i else "", found[i + 1 : i + 4])
+        if number:
+            tokens.append(Token(match[0], number.form, False, i == 0, (), number))
         else:
-            value, unit = _value(match)
-        behind = words[i + 1 : i + 4]
-        if behind and behind[0] in _SCALES:
-            value *= 10 ** _SCALES[behind.pop(0)]
-        unit = unit or (UNITS.get(behind[0]) if behind else None)
-        noun = next((word[:STEM] for word in behind[:2] if word and word not in STOP_WORDS), None)
-        about = bool(i and words[i - 1] in _APPROXIMATELY) or text[: match.start()].endswith(("~", "≈", "∼"))
-        number = Number(value.normalize(), unit, noun, about, match[0])
-        tokens.append(Token(match[0], f"{number.value:f}{unit or ''}", False, i == 0, (), number))
+            first = i == 0 or (i == 1 and bool(_LISTED.fullmatch(text, 0, match.start())))
+            tokens.append(_word(words[i], first=first))
     return Statement(
         tokens=tuple(tokens),
         stems=frozenset(stem for token in tokens for stem in token.stems),
@@ -179,14 +156,47 @@ def read(text: str) -> Statement:
     )
 
 
-def _value(match: re.Match[str]) -> tuple[Decimal, str | None]:
-    value = Decimal(re.sub(r"[,\s]", "", match["number"]).replace("−", "-"))
+def _is_measured(bracket: re.Match[str]) -> bool:
+    """Whether a bracket is an interval, or too long a range to be one of references."""
+    ends = [int(number) for number in re.findall(r"\d+", bracket[0])]
+    return is_interval(bracket[0], bracket.string[: bracket.start()], certain=False) or ends[-1] - ends[0] > MOST
+
+
+def _number(match: re.Match[str], before: str, following: Sequence[re.Match[str]]) -> Number | None:
+    """A token as a number; None if it is a word.
+
+    Args:
+        match: of `_TOKEN`.
+        before: the word before it; empty if that is a number.
+        following: the next tokens.
+    """
+    text, end = match.string, match.end()
+    behind = [(token["word"] or "").casefold() for token in following]
+    if match["word"]:
+        count = counted(match["word"].casefold(), behind[0] if behind else "")
+        if count is None:
+            return None
+        value, unit = Decimal(count), "%" if _PERCENT.match(text, end) else None
+    else:
+        value, unit = _measured(match)
+    apart = text[end : following[0].start()] if following else ","
+    if behind and behind[0] in SCALES and not apart.strip("- ‑") and (unit is None or unit in MONEY):
+        value, end = value * 10 ** SCALES[behind.pop(0)], following[0].end()
+    unit = unit or (UNITS.get(behind[0]) if behind else None)
+    noun = next((word[:STEM] for word in behind[:2] if word and word not in STOP_WORDS), None)
+    about = before.casefold() in _APPROXIMATELY or text[: match.start()].endswith(("~", "≈", "∼"))
+    return Number(value.normalize(), unit, noun, about, text[match.start() : end], bound_before(text, match.start()))
+
+
+def _measured(match: re.Match[str]) -> tuple[Decimal, str | None]:
+    """The value of digits, and the unit or currency that touches them."""
+    text, suffix = match.string, match["suffix"] or ""
+    value, end = written(match, text), match.start("suffix") if suffix else match.end()
     if match["percent"]:
         return value, "%"
-    suffix = match["suffix"] or ""
     if suffix in {"k", "K", "M", "B", "bn"}:
-        value *= 10 ** _SCALES[suffix.casefold()]
-    return value, UNITS.get(suffix.casefold())
+        value, end = value * 10 ** SCALES[suffix.casefold()], match.end()
+    return value, unit_beside(text, match.start(), end) or UNITS.get(suffix.casefold())
 
 
 @lru_cache(maxsize=16384)
@@ -196,9 +206,8 @@ def _word(word: str, *, first: bool) -> Token:
     parts = [part.casefold() for part in _PART.split(letters) if part]
     kept = [] if letters.endswith(("n't", "n’t")) else parts
     stems = tuple(part[:STEM] for part in kept if part not in STOP_WORDS and len(part) > 1)
-    return Token(
-        word, name_form(word), inner or (letters[0].isupper() and not first and len(letters) > 1), first, stems
-    )
+    capital = letters[0].isupper() and not first and len(letters) > 1 and letters.casefold() not in _DEGREES
+    return Token(word, name_form(word), inner or capital, first, stems)
 
 
 @lru_cache(maxsize=16384)
@@ -214,19 +223,6 @@ def name_form(word: str) -> str:
 def forms_of(word: str) -> frozenset[str]:
     """The whole word and its parts: "BERT-based" → bertbased, bert, based."""
     return frozenset(name_form(part) for part in (word, *_PART.split(word)) if part)
-
-
-def same_number(a: Number, b: Number) -> bool:
-    """Whether two numbers mean the same: 12 %, 12 percent and 0.12 do; 12 GB and 12 MB do not."""
-    if a.value == b.value:
-        return a.unit is None or b.unit is None or a.unit == b.unit
-    for one, other in ((a, b), (b, a)):
-        if one.unit == "%" and other.unit is None and other.value * 100 == one.value and 0 < other.value < 1:
-            return True
-    if a.about and a.unit in {b.unit, None}:
-        exponent = a.value.as_tuple().exponent
-        return isinstance(exponent, int) and round(b.value, -exponent) == a.value
-    return False
 
 
 def is_opposite(a: str, b: str) -> bool:

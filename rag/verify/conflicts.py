@@ -15,16 +15,14 @@ from rag.answer import Conflict
 from rag.verify.claims import (
     COMMON,
     STEM,
-    UNITS,
-    Number,
     Statement,
     Token,
     forms_of,
     is_opposite,
     negates,
     read,
-    same_number,
 )
+from rag.verify.numbers import UNITS, Number, same_number, to_places
 from rag.verify.support import COMMON_WEIGHT, weights_of
 from rag.words import STOP_WORDS
 
@@ -285,7 +283,7 @@ def _agree(a: _Quantity, b: _Quantity) -> bool:
     if rounded and apart <= ROUNDED * most:
         return True
     coarse, fine = sorted((one.value, other.value), key=_places)
-    return _places(coarse) >= 0 and round(fine, _places(coarse)) == coarse
+    return _places(coarse) >= 0 and to_places(fine, _places(coarse)) == coarse
 
 
 def _places(value: Decimal) -> int:
@@ -393,4 +391,4 @@ def _is_label(tokens: Sequence[Token], i: int) -> bool:
         return True
     if before and before.norm in _MAY_LABEL and (number.noun is None or before.shown[0].isupper()):
         return True
-    return number.value % 1 == 0 and 1900 <= number.value <= 2100 and len(number.shown) == 4
+    return number.whole and 1900 <= number.value <= 2100 and len(number.shown) == 4

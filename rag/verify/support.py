@@ -14,7 +14,6 @@ from ingest.sentences import sentence_spans
 from rag.answer import PARTIALLY_SUPPORTED
 from rag.verify.claims import (
     COMMON,
-    Number,
     Statement,
     Token,
     forms_of,
@@ -24,9 +23,9 @@ from rag.verify.claims import (
     negates,
     pairs_of,
     read,
-    same_number,
     turned,
 )
+from rag.verify.numbers import Number, same_number
 from rag.verify.ties import foreign_number
 
 if TYPE_CHECKING:
@@ -59,6 +58,9 @@ NEIGHBOURS: Final = 3
 
 COUNTABLE: Final = 12
 """An integer up to this may have been counted from a list, so the passage need not contain it."""
+
+HALF: Final = 50
+"""In percent."""
 
 NEARLY: Final = 0.15
 """Keep the model's marker if its passage scores within NEARLY of the best."""
@@ -224,11 +226,11 @@ def _verdict(
     copied = any(differences is not None for differences in found)
     against, gaps = [reason for differences in found for reason in differences or ()], list[str]()
     for number in claim.numbers:
-        if any(same_number(number, other) for other in window.numbers):
+        if _states(window, number):
             continue
-        if any(same_number(number, other) for other in everything.numbers):
+        if _states(everything, number):
             gaps.append(f"number {number.shown} is in another part of the passages")
-        elif not copied and number.value <= COUNTABLE and number.unit is None and number.value % 1 == 0:
+        elif not copied and number.value <= COUNTABLE and number.unit is None and number.whole:
             gaps.append(f"number {number.shown} is not in the passages")
         else:
             against.append(f"number {number.shown} is not in the passages")
@@ -251,6 +253,13 @@ def _verdict(
     elif match.score < SUPPORTED_AT:
         gaps.append("the passages mention only part of this")
     return ("unsupported" if against else PARTIALLY_SUPPORTED if gaps else "supported"), _told_once((*against, *gaps))
+
+
+def _states(window: _Window, number: Number) -> bool:
+    """Whether a window has the number, or the word "half" for 50 %."""
+    if number.value * (1 if number.unit == "%" else 100) == HALF and "half" in window.forms:
+        return True
+    return any(same_number(number, other) for other in window.numbers)
 
 
 def _told_once(reasons: Sequence[str]) -> tuple[str, ...]:
@@ -314,11 +323,20 @@ def _replaced(ours: Sequence[Token], theirs: Sequence[Token]) -> list[str]:
     for token in ours:
         if token.number and numbers and not any(same_number(token.number, other) for other in numbers):
             said, there = token.number, numbers[0]
-            units = [f" ({n.unit})" if said.value == there.value and n.unit else "" for n in (said, there)]
-            reasons.append(f"number {said.shown}{units[0]} is {there.shown}{units[1]} in the passage")
+            mine, other = _told(said, beside=there), _told(there, beside=said)
+            reasons.append(f"number {mine} is {other} in the passage")
         if token.name and names and not any(forms_of(token.shown) & forms_of(other.shown) for other in names):
             reasons.append(f"name {token.shown} is {names[0].shown} in the passage")
     return reasons
+
+
+def _told(number: Number, *, beside: Number) -> str:
+    """A number as it is written; with its sign of comparison, and its unit, if that is all that differs."""
+    if number.value != beside.value:
+        return number.shown
+    opposed = number.bound and beside.bound and number.bound != beside.bound
+    unit = f" ({number.unit})" if number.unit and number.unit != beside.unit else ""
+    return f"{f'{number.bound} ' if opposed else ''}{number.shown}{unit}"
 
 
 def _items(statement: Statement) -> frozenset[str]:

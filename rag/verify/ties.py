@@ -9,7 +9,8 @@ from itertools import product
 from typing import TYPE_CHECKING, Final
 
 from ingest.sentences import sentence_spans
-from rag.verify.claims import COMMON, Number, Statement, read, same_number
+from rag.verify.claims import COMMON, Statement, read
+from rag.verify.numbers import Number, same_number
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -25,7 +26,8 @@ _UNIT = (
     r"min|points?|times|mg/\w{1,3}|[µμ]g/\w{1,3}|copies/\w{1,3}|pfu)\b)?"
 )
 _NUMBER = (
-    r"(?:[<>≤≥~≈±]\s?)?(?<![\w.])(?<!\d[-–])[-−]?\d+(?:[.,·]\d+)*(?:\s?[-–±]\s?\d+(?:[.,]\d+)*)?"
+    r"(?:[<>≤≥~≈±]\s?)?(?<![\w.])(?<!\d[-–])[-−]?"
+    r"(?:\d{1,3}(?:[ \u2009\u202f\u00a0]\d{3})+(?!\d)|\d+(?:[.,·]\d+)*)(?:\s?[-–±]\s?\d+(?:[.,]\d+)*)?"
     rf"{_UNIT}(?!\w|[-–]\w)(?:\s?\([^()]{{0,60}}\))?"
 )
 _AND = r"\s*(?:[,;]\s*(?:and|or)\b|[,;/&]|\b(?:and|or|versus|vs\.?)(?=\s))\s*"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from types import SimpleNamespace
@@ -196,7 +197,23 @@ def test_what_the_machine_draws_at_rest_is_taken_off_where_it_is_set():
     before, after = (Reading(at, {"processor:0": joules}, {}) for at, joules in ((10.0, 0.0), (20.0, 500.0)))
     used = energy_between(before, after, machine=MachineCosts(idle_watts=20))
     assert used.wh == pytest.approx(300 / 3600)
-    assert energy_between(before, after, machine=MachineCosts(idle_watts=100)).wh == 0
+    assert energy_between(before, after, machine=MachineCosts(idle_watts=100)) == Energy(None, "none")
+
+
+def test_a_graphics_card_alone_does_not_stand_for_the_machine():
+    before, after = (Reading(at, {"graphics card:0": joules}, {}) for at, joules in ((0.0, 1000.0), (10.0, 1100.0)))
+    alone = energy_between(before, after, machine=MachineCosts(idle_watts=60, kwh_price=0.3, hardware_price=0))
+    assert (alone.measured, alone.wh) == ("counter", pytest.approx(100 / 3600))
+    assert energy_words([alone]) == "0.028 Wh (measured for the graphics card only)"
+    whole = energy_between(before, after, machine=MachineCosts(watts=120, idle_watts=60))
+    assert (whole.measured, whole.wh) == ("estimated", pytest.approx(600 / 3600))
+    both = (replace(one, joules=one.joules | {"processor:0": one.seconds * 90}) for one in (before, after))
+    used = energy_between(*both, machine=MachineCosts(watts=120, idle_watts=60))
+    assert (used.wh, energy_words([used])) == (pytest.approx(400 / 3600), "0.11 Wh (measured for the whole machine)")
+
+
+def test_watts_below_the_idle_power_say_nothing():
+    assert estimated(10, machine=MachineCosts(watts=50, idle_watts=60)) == Energy(None, "none")
 
 
 def test_without_counters_the_settings_watts_make_an_estimate_and_without_them_nothing_is_known(tmp_path):

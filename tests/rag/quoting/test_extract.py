@@ -74,6 +74,12 @@ def test_words_of_the_type_that_is_asked_for_win_over_slightly_better_ones() -> 
     assert extract("Which load was assumed?", [passage(1, text)], spans).said == "360 questions a day"
 
 
+def test_an_abbreviated_unit_of_time_is_a_length_of_time() -> None:
+    text = "The treatment lasted 90 d in all groups, with a session of about 8 hours on Monday."
+    spans = [reading(text, "90 d", "8 hours")]
+    assert extract("How long did the treatment last?", [passage(1, text)], spans).said == "90 d"
+
+
 def test_how_much_of_the_question_the_passages_have_is_told() -> None:
     def covered(question: str) -> float:
         return extract(question, PASSAGES, [reading(TEXTS[0], "SST-2"), reading(TEXTS[1], "SQuAD")]).features["covered"]
@@ -91,6 +97,13 @@ def test_a_papers_own_reference_marks_are_not_taken_for_ours() -> None:
     assert markers_in(found.streamed) == [1, 1]
     alone = extract(QUESTION, [passage(1, text)], [reading(text, "[12]")])
     assert markers_in(quoted_draft(alone, instead_of=None, seconds=0.0).text) == [1]
+
+
+def test_an_interval_is_not_taken_for_reference_marks_and_a_quotation_shows_what_it_leaves_out() -> None:
+    text = "The delay was 15 days (95% CI [12, 18]) in all adults of the cohort [3, 4]."
+    found = extract(QUESTION, [passage(1, text)], [reading(text, "15 days (95% CI [12, 18])")])
+    assert found.said == "15 days (95% CI [12, 18])"
+    assert found.streamed.endswith("“The delay was 15 days (95% CI [12, 18]) in all adults of the cohort ….” [1]")
 
 
 def test_a_list_takes_several_spans_in_the_order_of_the_text() -> None:

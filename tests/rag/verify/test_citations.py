@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ingest import Chunk, Paper
 from rag.answer import Passage
-from rag.verify.citations import cite
+from rag.verify.citations import cite, markers_in
 from rag.words import split_sentences
 
 PAGES = {
@@ -100,6 +101,46 @@ def test_marker_forms_that_models_write_are_understood():
         cited = run(f"Trained for 3.5 days and BM25 was strongest {form}.")
         assert cited.sentences[0].markers == (1, 2), form
         assert cited.text.endswith("[1][2]."), form
+
+
+MEASURED = (
+    "The odds ratio for relapse was 2 with a 95% CI of [2, 8] in adults of the cohort. Scores are normalised to the "
+    "range [0, 1] before they are averaged over the raters. Each item was rated on a scale [1-5]."
+)
+
+
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        "The odds ratio for relapse was 2 with a 95% CI of [2, 8] in adults",
+        "Scores are normalised to the range [0, 1] before they are averaged over the raters",
+        "Each item was rated on a scale [1-5]",
+    ],
+)
+def test_an_interval_in_square_brackets_is_no_marker(sentence):
+    passages = [passage(1, "aaaa", 3, MEASURED), passage(2, "bbbb", 4, "Rats were fed with barley for six weeks.")]
+    cited = cite(f"{sentence} [1].", passages, page_text=lambda *_: MEASURED)
+    assert cited.text == f"{sentence} [1]."
+    assert [(s.text, s.support, s.markers) for s in cited.sentences] == [(f"{sentence}.", "supported", (1,))]
+    assert cited.corrections == ()
+    assert markers_in(cited.text.replace("[1-5]", "")) == [1]
+
+
+def test_an_interval_with_other_numbers_than_the_passages_is_unsupported():
+    for wrong in ("a 95% CI of [12, 18]", "a 95% CI [1, 2]", "values in [100-400]"):
+        cited = cite(
+            f"The odds ratio for relapse was 2 with {wrong} in adults of the cohort [1].",
+            [passage(1, "aaaa", 3, MEASURED)],
+            page_text=lambda *_: MEASURED,
+        )
+        assert cited.sentences[0].support == "unsupported", wrong
+        assert wrong in cited.text
+        assert [c.was for c in cited.corrections] == [1]
+
+
+def test_markers_after_of_and_in_stay_markers():
+    cited = run("Training took 3.5 days in [1, 2]. The strongest baseline of [12, 18] was BM25.")
+    assert cited.text == "Training took 3.5 days in [1]. The strongest baseline of was BM25 [2]."
 
 
 def test_lists_keep_their_lines():
