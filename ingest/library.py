@@ -255,7 +255,7 @@ class Library:
         Raises:
             TagError: no paper carries it.
         """
-        return self.papers(self._tags.with_tag(self._tags.known(tag)))
+        return self._tags.papers(self._tags.known(tag), self.papers)
 
     def n_chunks_of(self, paper_ids: Sequence[str]) -> int:
         """Number of chunks of these papers together."""

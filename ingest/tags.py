@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from ingest.connection import Connection
+    from ingest.paper import Paper
 
 MAX_TAG_CHARS = 60
 
@@ -29,11 +30,11 @@ _FINISHED = "paper_id NOT IN (SELECT id FROM papers WHERE finished_at IS NULL)"
 
 @dataclass(slots=True)
 class _Read:
-    """What was read of the table, as of a version."""
+    """What was read, as of a version."""
 
     version: int | None
     names: list[str] | None = None
-    papers: dict[str, list[str]] = field(default_factory=dict)
+    papers: dict[str, list[Paper]] = field(default_factory=dict)
 
 
 class Tags:
@@ -63,10 +64,14 @@ class Tags:
 
     def with_tag(self, tag: str) -> list[str]:
         """Ids of the papers with a tag as it is spelled in the library."""
+        rows = self._db().execute(f"SELECT paper_id FROM tags WHERE tag = ? AND {_FINISHED}", (tag,))  # noqa: S608 constant text
+        return [row[0] for row in rows]
+
+    def papers(self, tag: str, papers_of: Callable[[list[str]], list[Paper]]) -> list[Paper]:
+        """The papers with a tag as it is spelled in the library; `papers_of` is asked for them by their ids."""
         read = self._as_of_now()
         if (found := read.papers.get(tag)) is None:
-            rows = self._db().execute(f"SELECT paper_id FROM tags WHERE tag = ? AND {_FINISHED}", (tag,))  # noqa: S608 constant text
-            read.papers[tag] = found = [row[0] for row in rows]
+            read.papers[tag] = found = papers_of(self.with_tag(tag))
         return list(found)
 
     def names(self) -> list[str]:

@@ -37,7 +37,7 @@ ENOUGH_OF_MANY = 2000
 FEW, WINDOWS, WINDOW = 10_000, 20, 5000
 """The samples: so many ranges of so many chunks, evenly spread. 3 % off for a word in one of a hundred chunks."""
 
-RANKED = 10_000
+RANKED = 5000
 """Chunks that a question of common words alone may find in such a library; a chunk takes 2.4 µs to rank. If even the
 words that it needs together find more ("dataset", "used"), they are everywhere, and meaning should decide."""
 
