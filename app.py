@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import Any
 
 import chainlit as cl
@@ -140,7 +141,8 @@ async def on_message(message: cl.Message) -> None:
         return
     if not editing.with_files(message) and await commands.run(message, well_formed(message.content).strip()):
         return
-    papers = editing.note_attached(message, await uploads.add(message.elements))
+    added = await uploads.add(message.elements, added=partial(editing.note_one, message))
+    papers = editing.note_attached(message, added)
     question = well_formed(message.content).strip()
     mode = composer.mode_of(message)
     if question and (papers or not message.elements):

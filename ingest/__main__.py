@@ -211,6 +211,8 @@ def _add(library: Library, _: IngestSettings, options: argparse.Namespace) -> in
         return 1
     if not options.attached:
         return _run(library, files, options) or int(failed)
+    with suppress(LibraryBusyError):  # an app that starts now would clear away what is unpacked
+        library.own()
     with temporary(library.folder) as folder:
         papers: list[Path] = []
         for file in files:

@@ -462,7 +462,7 @@ class Ingest:
         """The paper as Zotero, which keeps the PDF, or the bibliography beside it describes it: a person wrote that."""
         entry = beside.entry
         if beside.place:
-            entry = entry or _entry_of(Path(beside.place), title=paper.title, doi=paper.doi)
+            entry = _entry_of(Path(beside.place), title=paper.title, doi=paper.doi) or entry
             self._library.keep_beside(paper.id, Beside(entry))
         if entry is None:
             return paper

@@ -31,8 +31,13 @@ _GENERIC = re.compile(
 )
 """File names that programs give to any paper: they mean nothing without their folder."""
 
-_PREPRINT = re.compile(r"10\.(?:48550/arxiv\.|1101/(?:\d{4}\.\d\d\.\d\d\.)?\d{6,}|21203/)", re.IGNORECASE)
-"""DOIs of arXiv, bioRxiv and medRxiv, and Research Square: an article has another one later."""
+_PREPRINT = re.compile(
+    r"10\.(?:48550/arxiv\.|1101/(?:\d{4}\.\d\d\.\d\d\.)?\d{6,}|21203/|2139/ssrn\.|(?:31219|3123\d|35542)/osf\.io"
+    r"|26434/chemrxiv|20944/preprints|36227/techrxiv|5281/zenodo\.)",
+    re.IGNORECASE,
+)
+"""DOIs of arXiv, bioRxiv and medRxiv, Research Square, SSRN, OSF's servers, ChemRxiv, Preprints.org, TechRxiv and
+Zenodo: an article has another one later."""
 _PART = re.compile(r"(?:part|pt|teil|no|nr)?(?:[ivx]{1,5}|\d{1,3})|(?:part|teil)(?:one|two|three|four|five)")
 """What makes another paper of a title without punctuation: "…: Part II"."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ingest.errors import TagError
 
@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from ingest.connection import Connection
-    from ingest.paper import Paper
+
+P = TypeVar("P")
 
 MAX_TAG_CHARS = 60
 
@@ -34,7 +35,7 @@ class _Read:
 
     version: int | None
     names: list[str] | None = None
-    papers: dict[str, list[Paper]] = field(default_factory=dict)
+    papers: dict[str, list[Any]] = field(default_factory=dict)
 
 
 class Tags:
@@ -67,7 +68,7 @@ class Tags:
         rows = self._db().execute(f"SELECT paper_id FROM tags WHERE tag = ? AND {_FINISHED}", (tag,))  # noqa: S608 constant text
         return [row[0] for row in rows]
 
-    def papers(self, tag: str, papers_of: Callable[[list[str]], list[Paper]]) -> list[Paper]:
+    def papers(self, tag: str, papers_of: Callable[[list[str]], list[P]]) -> list[P]:
         """The papers with a tag as it is spelled in the library; `papers_of` is asked for them by their ids."""
         read = self._as_of_now()
         if (found := read.papers.get(tag)) is None:

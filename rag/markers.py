@@ -15,8 +15,8 @@ MOST: Final = 99
 _INTERVAL = re.compile(r"[\[【［]\s*\d{1,3}\s*[,;–—-]\s*\d{1,3}\s*[\]】］]")
 _ZERO = re.compile(r"(?<!\d)0(?!\d)")
 _OF_AN_INTERVAL = re.compile(
-    r"\b(?:c\.?i\.?|k\.?i|iqr|(?:confidence|credible) intervals?|konfidenzintervall|quartile range)\s*[:=,(]*\s*$"
-    r"|(?<!\w)ди\s*[:=,(]*\s*$"
+    r"\b(?:iqr|(?:confidence|credible) intervals?|konfidenzintervall|quartile range)\s*[:=,(]*\s*$"
+    r"|[\d%][\s-]*(?:c\.?i\.?|k\.?i\.?|ди)\s*[:=,(]*\s*$|(?<!\w)(?:c\.?i\.?|k\.?i\.?|ди)\s*[:=,(]+\s*$"
     r"|\b(?:c\.?i\.?|k\.?i|ди|\w*intervall?s?|интервал\w*|ranges?|scales?|bereich|skala|диапазон\w*|скала\w*)[\s:=]*"
     r"(?:of|from|is|was|von|от)\s*$"
     r"|\b(?:between|zwischen|между)\s*$"

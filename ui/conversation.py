@@ -55,10 +55,11 @@ _LAST = "last_answer"
 class Reply:
     """The message that grows in the chat as events arrive."""
 
-    def __init__(self, question: str = "") -> None:
+    def __init__(self, question: str = "", *, only: Sequence[str] | None = None) -> None:
         self.answer: Answer | None = None
         self._escalated = False
         self._question = question
+        self._only: dict[str, Any] = {scope.ONLY: list(only)} if only else {}
         self._passages: Collection[Passage] = ()
         self._message = cl.Message("")
         self._reading = cl.Step(
@@ -142,6 +143,7 @@ class Reply:
             **export.kept(self.answer),
             **refinement.kept(self.answer),
             **scope.kept(),
+            **self._only,
             KEY: figures_of(self.answer, first_word=self._first_token),
         }
         panel.remember(self._message.metadata["quotes"])
@@ -163,7 +165,8 @@ class Reply:
         title = _("Read, not checked")
         read = f"##### {title}\n\n{reading(self._passages)}" if self._passages else ""
         self._message.content = "\n\n".join(filter(None, (text, read)))
-        self._message.metadata = {"stopped": self._question, KEY: unfinished(stayed=not self._escalated)}
+        figures = unfinished(stayed=not self._escalated)
+        self._message.metadata = {"stopped": self._question, **self._only, KEY: figures}
         self._message.actions = buttons(self._message.metadata)
         await self._keep()
         await self._close_reading()
@@ -239,6 +242,7 @@ async def ask(question: str, *, mode: Mode, choice: scope.Choice | None = None, 
                 cited=cited,
             ),
             question,
+            only=choice.paper_ids if choice.once else None,
         )
     if answer:
         others = [turn for turn in _turns() if before is None or turn[0] != question]
@@ -260,7 +264,7 @@ async def ask_again(payload: Any, answer: str | None = None) -> None:
         before = await _before(question, answer)
         await cl.Message(question, type="user_message").send()
         known: Mode = mode if mode in get_args(Mode) else "draft"
-        await ask(question, mode=known, choice=scope.current(), before=before)
+        await ask(question, mode=known, choice=scope.again(payload.get(scope.ONLY)), before=before)
 
 
 async def refine(payload: Any) -> None:
@@ -289,12 +293,13 @@ def _again(metadata: dict[str, Any]) -> list[cl.Action]:
     if not question:
         return []
     same = _("Ask the same question again, of the papers and in the mode you used last")
-    made = [
-        cl.Action(name=AGAIN, label=_("Ask again"), icon="refresh-cw", tooltip=same, payload={"question": question})
-    ]
+    asked = {"question": question, scope.ONLY: metadata.get(scope.ONLY)}
+    if asked[scope.ONLY]:
+        same = _("Ask the same question again, of the same files")
+    made = [cl.Action(name=AGAIN, label=_("Ask again"), icon="refresh-cw", tooltip=same, payload=asked)]
     models = (metadata.get("facts") or {}).get("models") or []
     if len(models) > 1 and not metadata.get("record") and core.assistant().expert is not None:
-        payload = {"question": question, "mode": "draft"}
+        payload = {**asked, "mode": "draft"}
         tooltip = _("Ask again with only the small models on this machine")
         made.append(
             cl.Action(name=AGAIN, label=_("Ask again as a draft"), icon="zap", tooltip=tooltip, payload=payload)
@@ -331,9 +336,11 @@ def _asked_by() -> AskedBy:
     return AskedBy(consent_question.ask, chat=cl.context.session.thread_id)
 
 
-async def _show(events: AsyncGenerator[Event, None], question: str) -> Answer | None:
-    """Show an answer's events; returns the answer."""
-    reply = Reply(question)
+async def _show(
+    events: AsyncGenerator[Event, None], question: str, *, only: Sequence[str] | None = None
+) -> Answer | None:
+    """Show an answer's events; returns the answer. `only`: the papers that this question alone asks."""
+    reply = Reply(question, only=only)
     await reply.open()
     with ending.kept():
         try:

@@ -29,12 +29,18 @@ WAITS_SECONDS = 60.0
 """How long a choice waits for the next chat."""
 
 
+ONLY = "only"
+"""The key in an answer's metadata, and in its button, of the papers that its question alone asked."""
+
+
 @dataclass(frozen=True, slots=True)
 class Choice:
     """The papers to ask, as `Assistant.ask` takes them."""
 
     paper_ids: Sequence[str] | None = None
     tag: str | None = None
+    once: bool = False
+    """For one question, whatever the chat asks otherwise."""
 
 
 def picker() -> cl.Mode:
@@ -90,7 +96,20 @@ def current() -> Choice:
 
 def of_papers(papers: Iterable[Paper]) -> Choice:
     """These papers, for one question; the chat's choice is unchanged."""
-    return Choice(paper_ids=[paper.id for paper in papers])
+    return Choice(paper_ids=[paper.id for paper in papers], once=True)
+
+
+def again(only: Any) -> Choice:
+    """The papers that a question alone asked, if it did and any is still there; else what the chat asks.
+
+    Raises:
+        UserFacingError: none is.
+    """
+    if not isinstance(only, list) or not only:
+        return current()
+    if papers := core.library().papers([str(name) for name in only]):
+        return of_papers(papers)
+    raise UserFacingError("No file of this question is in your library.", "Attach the files to a new question.")
 
 
 def choose(paper_ids: Sequence[str]) -> str:

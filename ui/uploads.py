@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import shutil
 import threading
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +21,7 @@ from ui.errors import sentence
 from ui.people import who
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from ingest import Paper, Progress
 
@@ -32,32 +32,52 @@ STEPS = {"reading": N_("Reading"), "embedding": N_("Indexing"), "storing": N_("S
 _one_at_a_time = asyncio.Lock()
 
 
-async def add(elements: Iterable[Any]) -> list[Paper]:
+async def add(elements: Iterable[Any], *, added: Callable[[Paper], None] = lambda _: None) -> list[Paper]:
     """Add the attached files to the library, one message each; returns the papers that are in it now.
 
     They are kept until then: Chainlit deletes the files of a page that is closed, or whose user opens another chat.
+
+    Args:
+        elements: of the message.
+        added: is told each paper as soon as it is there; what comes after it may be stopped.
     """
     files = [(Path(element.path), str(element.name)) for element in elements if element.path]
     if not files:
         return []
     with temporary(core.library().folder) as folder:
         kept = await asyncio.to_thread(_kept, files, folder)
-        found = [await _add_one(path, name) for path, name in kept]
-    return [paper for paper in found if paper is not None]
+        papers = []
+        for path, name in kept:
+            if paper := await _add_one(path, name):
+                added(paper)
+                papers.append(paper)
+    return papers
 
 
 def _kept(files: Iterable[tuple[Path, str]], folder: Path) -> list[tuple[Path, str]]:
-    """The files as links or copies in the folder, each with its name; what cannot be read is missing there."""
+    """The files as links or copies in the folder, each with its name; what cannot be read is missing there.
+
+    Raises:
+        OSError: the disk is full.
+    """
     kept = []
     for n, (path, name) in enumerate(files):
         place = folder / f"{n}{path.suffix}"
-        with suppress(OSError):
-            try:
-                place.hardlink_to(path)
-            except OSError:  # the disk has no links
-                shutil.copyfile(path, place)
+        try:
+            place.hardlink_to(path)
+        except OSError:  # the disk has no links
+            _copy(path, place)
         kept.append((place, name))
     return kept
+
+
+def _copy(path: Path, place: Path) -> None:
+    try:
+        shutil.copyfile(path, place)
+    except OSError as error:
+        place.unlink(missing_ok=True)  # a part of a PDF may pass for a PDF
+        if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+            raise
 
 
 async def offer(papers: list[Paper]) -> None:

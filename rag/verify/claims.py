@@ -196,7 +196,10 @@ def _measured(match: re.Match[str]) -> tuple[Decimal, str | None]:
         return value, "%"
     if suffix in {"k", "K", "M", "B", "bn"}:
         value, end = value * 10 ** SCALES[suffix.casefold()], match.end()
-    return value, unit_beside(text, match.start(), end) or UNITS.get(suffix.casefold())
+    unit = unit_beside(text, match.start(), end)
+    if suffix in {"m", "mn"} and unit in MONEY:
+        value *= 10 ** SCALES[suffix]
+    return value, unit or UNITS.get(suffix.casefold())
 
 
 @lru_cache(maxsize=16384)

@@ -25,6 +25,9 @@ _SPACED = re.compile(
 _LISTED = re.compile(
     r"(?P<word>(?<![^\W\d_])[^\W\d_]+s\s)?(?P<open>[(\[{])?(?<![\w.,])(?P<one>\d+),(?P<other>\d{1,2})(?![\w.,%])(?P<shut>[)\]}])?"
 )
+_RUN = re.compile(
+    r"(?<![\w.,])\d{1,3}(?:,\d{1,2}){2,}(?![\w%]|[.,]\d)|(?<![\w.,])\d+,\d{1,2}(?=,? (?:and|or|&) \d+(?![\d%]|[.,]\d))"
+)
 _LABELS: Final = frozenset(
     """
     table tables figure figures fig section group groups arm day week month year phase stage type grade level class case
@@ -114,9 +117,13 @@ class Number:
 
 
 def evened(text: str) -> str:
-    """The text with "12 345" as one number and the list "1,2" as two, where the words around them say so."""
+    """The text with "12 345" as one number and "1,2" or "10,20 and 30" as several, as the text around it says."""
     text = _SPACED.sub(_as_one, text) if " " in text else text
-    return _LISTED.sub(lambda match: _as_two(match, text), text) if "," in text else text
+    if "," not in text:
+        return text
+    if not has_decimal_commas(text):
+        text = _RUN.sub(lambda match: match[0].replace(",", ", "), text)
+    return _LISTED.sub(lambda match: _as_two(match, text), text)
 
 
 def _as_one(match: re.Match[str]) -> str:
@@ -174,23 +181,20 @@ def counted(word: str, following: str) -> int | None:
 
 
 def unit_beside(text: str, start: int, end: int) -> str | None:
-    """The unit that is written directly after a number, or the currency before it.
+    """The currency before a number, or the unit that is written directly after it.
 
     Args:
         text: a sentence.
         start: of the number.
         end: of the number.
     """
-    if (found := _UNIT_AFTER.match(text, end)) and (
-        unit := _SYMBOLS.get(found["degree"] or found["symbol"] or "")
-        or UNITS.get((found["spelt"] or "").casefold())
-        or _EXACT.get(found["exact"] or "")
-    ):
-        return unit
     money = _MONEY.search(text[max(0, start - 2) : start])
-    if money is None or (money[1] == "$" and _MATHS.match(text, end)):
+    if money and not (money[1] == "$" and _MATHS.match(text, end)):
+        return _SYMBOLS[money[1]]
+    if (found := _UNIT_AFTER.match(text, end)) is None:
         return None
-    return _SYMBOLS[money[1]]
+    symbol, spelt = found["degree"] or found["symbol"] or "", (found["spelt"] or "").casefold()
+    return _SYMBOLS.get(symbol) or UNITS.get(spelt) or _EXACT.get(found["exact"] or "")
 
 
 def bound_before(text: str, start: int) -> str:

@@ -257,7 +257,8 @@ def _verdict(
 
 def _states(window: _Window, number: Number) -> bool:
     """Whether a window has the number, or the word "half" for 50 %."""
-    if number.value * (1 if number.unit == "%" else 100) == HALF and "half" in window.forms:
+    share = {"%": number.value, None: number.value * 100}.get(number.unit)
+    if share == HALF and "half" in window.forms:
         return True
     return any(same_number(number, other) for other in window.numbers)
 

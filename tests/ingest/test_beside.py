@@ -171,3 +171,14 @@ def test_a_paper_that_is_removed_while_it_is_read_again_leaves_nothing(library, 
     assert (report.status, report.error) == ("failed", "a.pdf was removed while it was being read.")
     assert library.ledger.entries() == []
     assert library.papers() == []
+
+
+def test_a_bibliography_that_was_mended_counts_when_the_file_is_added_again(library, tmp_path, monkeypatch):
+    path, bib = pdf(tmp_path / "export" / "a.pdf"), tmp_path / "export" / "export.bib"
+    bib.write_text(BY_TITLE.replace("2019", "1990"), encoding="utf-8")
+    with monkeypatch.context() as broken:
+        broken.setattr(HashEmbedder, "embed_documents", lambda *_: 1 / 0)
+        assert ingest_pdf(path, library=library, embedder=HashEmbedder()).status == "failed"
+    bib.write_text(BY_TITLE, encoding="utf-8")
+    assert ingest_pdf(path, library=library, embedder=HashEmbedder()).status == "added"
+    assert library.papers()[0].year == 2019

@@ -233,7 +233,18 @@ def test_an_entry_with_another_doi_is_another_paper(said):
 
 
 @pytest.mark.parametrize(
-    "preprint", ["10.48550/arXiv.1706.03762", "10.1101/2020.01.02.123456", "10.21203/rs.3.rs-1/v1"]
+    "preprint",
+    [
+        "10.48550/arXiv.1706.03762",
+        "10.1101/2020.01.02.123456",
+        "10.21203/rs.3.rs-1/v1",
+        "10.31234/osf.io/abcde",
+        "10.2139/ssrn.1234567",
+        "10.26434/chemrxiv-2021-abcde",
+        "10.20944/preprints202101.0001.v1",
+        "10.36227/techrxiv.1234567",
+        "10.5281/zenodo.1234567",
+    ],
 )
 def test_an_article_and_its_preprint_are_one_paper(preprint):
     assert by_title(LONG, "10.1000/b", title=LONG, own=preprint)

@@ -38,6 +38,8 @@ FORMS = [
     ("a 95% CI of [2, 8] in adults [1].", "a 95% CI of [2, 8] in adults [1]."),
     ("(95% CI [12, 18]), on a scale of [1-5]", "(95% CI [12, 18]), on a scale of [1-5]"),
     ("rats or mice, 3 or 4 [1, 2]; at intervals [1, 2]", "rats or mice, 3 or 4 [1][2]; at intervals [1][2]"),
+    ("Kliniken nutzen KI [1, 2]; built with CI [1, 2].", "Kliniken nutzen KI [1][2]; built with CI [1][2]."),
+    ("95-%-KI [1, 2], CI: [1, 2], 95 % ДИ [1, 2]", "95-%-KI [1, 2], CI: [1, 2], 95 % ДИ [1, 2]"),
     ("a link [1](http://example.org)", "a link [1](http://example.org)"),
     ("x[i] = [0.5, 1.2] (p < .05)", "x[i] = [0.5, 1.2] (p < .05)"),
     ("not closed [1", "not closed [1"),

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 
+import chainlit as cl
 import pytest
 from test_handlers import attached, question, script
 
@@ -83,3 +85,41 @@ def test_what_a_crash_leaves_of_files_being_added_is_removed_at_the_next_start(t
         assert folder.stat().st_mode & 0o777 == 0o700
         names.remove_leftovers(tmp_path / names.INCOMING)
         assert not folder.exists()
+
+
+async def test_a_full_disk_leaves_no_half_file_and_is_named(
+    app, chat, assistant, shelf_library, *, tmp_path, monkeypatch
+):
+    from ui import uploads
+
+    def refused(*_: object) -> None:
+        raise OSError(errno.EPERM, "no links here")
+
+    def half(_: object, place) -> None:
+        place.write_bytes(b"%PDF-1.7 the first half")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(uploads.Path, "hardlink_to", refused)
+    monkeypatch.setattr(uploads.shutil, "copyfile", half)
+    assistant.embedder, assistant.script = HashEmbedder(), script()
+    message = question("What is it?")
+    message.elements = [attached(path) for path in pdfs(tmp_path / "some", 1)]
+    await app.on_message(message)
+    assert any("disk is full" in text for text in chat.texts), chat.texts
+    assert shelf_library.papers() == assistant.asked == left(shelf_library) == []
+
+
+async def test_ask_again_asks_the_files_that_came_with_the_question(app, chat, assistant, shelf_library, tmp_path):
+    assistant.embedder, assistant.script = HashEmbedder(), script()
+    message = question("What is it?")
+    message.elements = [attached(path) for path in pdfs(tmp_path / "some", 1)]
+    await app.on_message(message)
+    again = next(one for one in chat.of("action") if one["label"] == "Ask again")
+    assert again["tooltip"] == "Ask the same question again, of the same files"
+    await app.ask_again(cl.Action(name=again["name"], payload=again["payload"], forId=again.get("forId")))
+    first, second = (asked["paper_ids"] for asked in assistant.asked)
+    assert second == first == [paper.id for paper in shelf_library.papers()]
+    shelf_library.remove(first[0])
+    await app.ask_again(cl.Action(name=again["name"], payload=again["payload"], forId=again.get("forId")))
+    assert chat.texts[-1].startswith("No file of this question is in your library")
+    assert len(assistant.asked) == 2

@@ -191,3 +191,32 @@ async def test_an_edited_question_asks_its_file_though_a_crash_took_the_session(
     await edit(chat, message, "What was it?")
     assert len(assistant.asked) == 2
     assert assistant.asked[1]["paper_ids"] == assistant.asked[0]["paper_ids"]
+
+
+async def test_a_file_that_was_added_before_stop_is_asked_when_the_question_is_edited(
+    app, chat, assistant, history, shelf_library, *, tmp_path, monkeypatch
+) -> None:
+    from ui import uploads
+
+    assistant.embedder, assistant.script = HashEmbedder(), script()
+    files = [
+        write_pdf(tmp_path / f"{word}.pdf", column(72, 720, [f"Line {n} on {word} seeds." for n in range(30)]))
+        for word in ("dry", "wet")
+    ]
+    ingest, begun = uploads._ingest, []
+
+    async def second_waits(path, **more):
+        begun.append(path)
+        if len(begun) == 2:
+            await asyncio.sleep(3600)
+        return await ingest(path, **more)
+
+    monkeypatch.setattr(uploads, "_ingest", second_waits)
+    running = asyncio.create_task(say(app, "What is it?", files=files))
+    assert await soon(lambda: len(begun) == 2)
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    message = next(one for one in cl.chat_context.get() if one.type == "user_message")
+    await edit(chat, message.to_dict(), "What was it?")
+    assert [asked["paper_ids"] for asked in assistant.asked] == [[paper.id for paper in shelf_library.papers()]]

@@ -47,6 +47,11 @@ def note_attached(message: cl.Message, papers: list[Paper]) -> list[Paper]:
     raise UserFacingError("No file of this question is in your library.", "Attach the files to a new question.")
 
 
+def note_one(message: cl.Message, paper: Paper) -> None:
+    """Remember that a message brought a paper, though the files after it may still be stopped."""
+    _note(message, [*_attached().get(message.id, ()), paper.id])
+
+
 def with_files(message: cl.Message) -> bool:
     """Whether the message comes with files, or came with some before it was edited."""
     return bool(message.elements) or message.id in _attached()

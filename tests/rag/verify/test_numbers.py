@@ -158,3 +158,31 @@ def test_a_not_in_german_or_bulgarian_is_seen(there, said):
 def test_the_double_negation_of_bulgarian_is_one():
     never, did = "Терапията никога не подобри съня на пациентите.", "Терапията подобри съня на пациентите."
     assert judge(did, [passage(never + BESIDE)]).support == "unsupported"
+
+
+@pytest.mark.parametrize(
+    ("text", "values"),
+    [
+        ("It was stimulated at 10,20 and 30 Hz in the trial.", "10 20 30"),
+        ("It was weighed after 20,30,40 days of the trial.", "20 30 40"),
+        ("Die Menge betrug 3,4 und 5,6 kg in der Gruppe.", "3.4 5.6"),
+        ("The amount was 3,4 and 5,6 kg in the group.", "3.4 5.6"),
+        ("There were 1,250 and 300 of them in the plots.", "1250 300"),
+    ],
+)
+def test_a_list_without_spaces_is_several_numbers(text, values):
+    assert [number.value for number in read(text).numbers] == [Decimal(value) for value in values.split()]
+
+
+def test_half_is_a_share_and_no_dose():
+    there = [passage("Patients received lorazepam daily for anxiety, and half of them were women." + BESIDE)]
+    assert judge("Patients received lorazepam daily for anxiety at 0.5 mg.", there).support != "supported"
+    assert judge("Of the patients who received lorazepam for anxiety, 50% were women.", there).support == "supported"
+
+
+@pytest.mark.parametrize("said", ["$5 m", "$5m", "$5 million", "$5 mn", "US$5M"])
+def test_money_is_no_length(said):
+    (number,) = read(f"The method cost {said} in the first year.").numbers
+    assert (number.value, number.unit) == (5_000_000, "usd")
+    (length,) = read("The pole was 5 m high in the first year.").numbers
+    assert (length.value, length.unit) == (5, "metre")
