@@ -293,8 +293,9 @@ def _again(metadata: dict[str, Any]) -> list[cl.Action]:
     if not question:
         return []
     same = _("Ask the same question again, of the papers and in the mode you used last")
-    asked = {"question": question, scope.ONLY: metadata.get(scope.ONLY)}
-    if asked[scope.ONLY]:
+    asked = {"question": question}
+    if only := metadata.get(scope.ONLY):
+        asked[scope.ONLY] = only
         same = _("Ask the same question again, of the same files")
     made = [cl.Action(name=AGAIN, label=_("Ask again"), icon="refresh-cw", tooltip=same, payload=asked)]
     models = (metadata.get("facts") or {}).get("models") or []

@@ -272,7 +272,9 @@ async def test_attack_a_redirect_from_this_machine(there, status):
         await model_at(here.url).count_tokens(QUESTION)
         assert there.connections == 0
     async with listening(props, moved) as here:
-        await nothing_from(there, model_at(here.url).count_tokens(QUESTION), ModelError)
+        assert await model_at(here.url).count_tokens(QUESTION) > 0, "an estimate; another server is not asked"
+        await asyncio.sleep(0.02)
+        assert there.connections == 0
         assert here.connections == 2
 
 
