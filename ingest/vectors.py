@@ -116,9 +116,14 @@ class ChromaIndex:
                 self._client = chroma.embedded(str(place))
             sync = min(SYNC_WHEN_FILLED, room_for // SYNCS) // self._batch * self._batch
             configuration = {"hnsw": {"space": "cosine", "sync_threshold": max(SYNC, sync)}}
-            self._collection = chroma.without_orders(
-                self._client.get_or_create_collection(collection, embedding_function=None, configuration=configuration)
-            )
+            try:
+                made = self._client.get_or_create_collection(
+                    collection, embedding_function=None, configuration=configuration
+                )
+            except BaseException:
+                self._client.close()
+                raise
+            self._collection = chroma.without_orders(made)
 
     def add(self, ids: Sequence[str], vectors: Vectors) -> None:
         """Store or replace the vectors."""
