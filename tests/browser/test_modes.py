@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from test_browser import ADAPTER, ANSWER, FOOTER, say
 
-from conftest import unfold, with_samples
+from conftest import PATIENCE, unfold, with_samples
 from listener import listening
 from rag.models.local import embedded_drafter
 
@@ -145,6 +145,7 @@ def test_a_model_elsewhere_gets_what_was_shown_and_nothing_before(open_page, poo
 
     page.locator("button:has-text('Refine this answer')").last.click()
     page.wait_for_selector("button:has-text('Not now')")
+    page.wait_for_timeout(500)  # Chainlit's page takes the press only a moment after it shows the button
     page.click("button:has-text('Not now')")
     page.wait_for_selector("text=The draft is kept")
     assert there.listener.bodies[bodies:] == [shown]
@@ -169,8 +170,9 @@ def test_a_question_in_a_mode_that_would_send_asks_first(open_page, poor_server,
 
     say(page, "How much memory does a KV cache take for one token?")
     page.wait_for_selector("button:has-text('Not now')")
+    page.wait_for_timeout(500)  # Chainlit's page takes the press only a moment after it shows the button
     page.click("button:has-text('Not now')")
-    page.wait_for_selector("text=Nothing was sent")
+    page.wait_for_selector("text=Nothing was sent", timeout=PATIENCE / 5)  # before the question ends by itself
     page.wait_for_selector("text=The draft is kept")
     assert there.listener.bodies[bodies:] == [shown]
     assert there.listener.connections == connections + 1
