@@ -100,15 +100,22 @@ def of_papers(papers: Iterable[Paper]) -> Choice:
 
 
 def again(only: Any) -> Choice:
-    """The papers that a question alone asked, if it did and any is still there; else what the chat asks.
+    """The papers that a question alone asked, if it did; else what the chat asks.
+
+    Raises:
+        UserFacingError: none of them is in the library any more.
+    """
+    return of_papers(still_there([str(name) for name in only])) if isinstance(only, list) and only else current()
+
+
+def still_there(paper_ids: Iterable[str]) -> list[Paper]:
+    """Those papers of a question's files that are in the library.
 
     Raises:
         UserFacingError: none is.
     """
-    if not isinstance(only, list) or not only:
-        return current()
-    if papers := core.library().papers([str(name) for name in only]):
-        return of_papers(papers)
+    if papers := core.library().papers(paper_ids):
+        return papers
     raise UserFacingError("No file of this question is in your library.", "Attach the files to a new question.")
 
 

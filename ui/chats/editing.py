@@ -16,11 +16,10 @@ from chainlit.context import init_ws_context
 from chainlit.data import get_data_layer
 from chainlit.session import WebsocketSession
 
-from ingest import UserFacingError
 from ingest.files import paper_id
 from ingest.terminal import well_formed
 from rag.texts import _
-from ui import conversation, core
+from ui import conversation, scope
 from ui.chats.history import ChatHistory
 from ui.errors import sentence
 from ui.web import names
@@ -42,9 +41,7 @@ def note_attached(message: cl.Message, papers: list[Paper]) -> list[Paper]:
         _note(message, [paper.id for paper in papers])
     if papers or message.elements or not with_files(message):
         return papers
-    if there := core.library().papers(set(_attached()[message.id])):
-        return there
-    raise UserFacingError("No file of this question is in your library.", "Attach the files to a new question.")
+    return scope.still_there(set(_attached()[message.id]))
 
 
 def note_one(message: cl.Message, paper: Paper) -> None:
