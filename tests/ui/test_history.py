@@ -200,3 +200,9 @@ async def test_a_file_is_stored_though_its_page_is_closed_before_its_turn(histor
     (kept,) = (await history.get_thread(chat.session.thread_id))["elements"]
     assert history.storage_provider.path(kept["objectKey"]).read_bytes() == b"%PDF-1.7 seeds"
     assert element.path == str(pdf), "it is still to be added to the library"
+
+
+async def test_a_new_user_that_a_page_asks_for_several_times_at_once_is_one(history, caplog) -> None:
+    found = await asyncio.gather(*(history.create_user(cl.User(identifier="new")) for _ in range(5)))
+    assert len({user.id for user in found}) == 1
+    assert not caplog.records

@@ -299,8 +299,23 @@ class ChatHistory(SQLAlchemyDataLayer):  # type: ignore[misc]  # chainlit's own 
             turn.cancel()
 
     async def create_user(self, user: User) -> PersistedUser | None:
-        """As inherited, but an existing user is not written again, so that a lock does not prevent a login."""
-        return await self.get_user(user.identifier) or await super().create_user(user)
+        """As inherited, but an existing user is not written again, so that a lock does not prevent a login.
+
+        A new page asks for its user several times at once.
+        """
+        if known := await self.get_user(user.identifier):
+            return known
+        await self.execute_sql(
+            query='INSERT INTO users ("id", "identifier", "createdAt", "metadata")'
+            " VALUES (:id, :identifier, :createdAt, :metadata) ON CONFLICT DO NOTHING",
+            parameters={
+                "id": str(uuid.uuid4()),
+                "identifier": user.identifier,
+                "createdAt": await self.get_current_timestamp(),
+                "metadata": json.dumps(user.metadata),
+            },
+        )
+        return await self.get_user(user.identifier)
 
     async def update_thread(
         self,
