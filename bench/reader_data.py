@@ -44,24 +44,45 @@ if TYPE_CHECKING:
     import numpy as np
 
 
+LENGTHS: Range = (300, 900)
+"""The shortest and the longest crop of a paragraph of a SQuAD-like set, in characters."""
+
+
 # -- general questions -------------------------------------------------------------------------------------------------
 
 
-def paragraphs_with_questions(name: str, rows: list[dict], *, other: float, limit: int) -> Source:
-    """SQuAD-like sets: mostly the paragraph alone; for some questions also another paragraph of the article."""
+def paragraphs_with_questions(
+    name: str, rows: list[dict], *, other: float = 0.0, near: float = 0.0, lengths: Range = LENGTHS
+) -> Source:
+    """SQuAD-like sets: mostly the paragraph alone.
+
+    A share `other` of the questions comes with another paragraph of the article too, and a share `near` with two, at
+    least one of which shares rare words with the question.
+    """
     by_title = defaultdict(dict)
     for row in rows:
         by_title[row["passages"][0]["title"]][row["passages"][0]["text"]] = None
     articles = {title: list(texts) for title, texts in by_title.items()}
 
+    @cache
+    def overlap(title: str) -> Overlap:
+        return Overlap(articles[title])
+
     def group(i: int, random: np.random.Generator) -> Group:
         row = rows[i]
         title, text = row["passages"][0]["title"], row["passages"][0]["text"]
+        limit = int(random.integers(*lengths))
         if row["kind"] == "unanswerable":
-            return [unanswered(row["question"], text, random, limit=max(limit, WINDOW))]
+            return [unanswered(row["question"], text, random, limit=limit)]
         common = Counter(tuple(span[1:]) for span in row["spans"]).most_common(1)[0][0]
         answer = text[common[0] : common[1]]
         found = [answered(row["question"], text, [common], form(row["question"], answer), random, limit=limit)]
+        if title and near and random.random() < near:
+            texts = articles[title]
+            holding = {j for j, t in enumerate(texts) if t == text or answer.lower() in t.lower()}
+            hard = overlap(title).best(row["question"], n=6, without=holding)
+            chosen = hard_and_other(hard, range(len(texts)), holding, 2, random)
+            return found + [unanswered(row["question"], texts[j], random, limit=limit) for j in chosen]
         others = [t for t in articles[title] if t != text and answer not in t]
         if title and others and random.random() < other:
             found.append(unanswered(row["question"], others[int(random.integers(len(others)))], random, limit=limit))
@@ -78,11 +99,13 @@ def squad() -> list[Source]:
     dev = [row for row in read("squad_dev_explorer") if not row.get("ambiguous_position") and not held_squad(row)]
     rows = [*dev, *read("squad11_train_part"), *read("squad20_train_part")]
     answerable = [row for row in rows if row["kind"] == "span"]
+    shifts = read("squadshifts_new_wiki")
     return [
-        paragraphs_with_questions("squad", answerable, other=0.15, limit=480),
-        paragraphs_with_questions("squad_none", [r for r in rows if r["kind"] == "unanswerable"], other=0, limit=480),
-        paragraphs_with_questions("shifts", read("squadshifts_new_wiki"), other=0.15, limit=480),
-        paragraphs_with_questions("qamr", read("qamr"), other=0, limit=WINDOW),
+        paragraphs_with_questions("squad", answerable, other=0.15),
+        paragraphs_with_questions("squad_none", [r for r in rows if r["kind"] == "unanswerable"]),
+        paragraphs_with_questions("shifts", shifts, other=0.15),
+        paragraphs_with_questions("qamr", read("qamr")),
+        paragraphs_with_questions("wiki", [*answerable, *shifts], near=0.6),
     ]
 
 

@@ -1,10 +1,11 @@
 """Train rag/reading/reader.npz: the reader, from the weights of all-MiniLM-L6-v2 (docs/reader.md).
 
-    python bench/train_reader.py --steps 2400 [--out FOLDER] [--device cpu|cuda] | --write | --speed
+    python bench/train_reader.py --steps 2400 [--out FOLDER] [--device cpu|cuda] [--installed] | --write | --speed
 
 Seeded; resumes from the last checkpoint in FOLDER (default: evaluations/reader). `--steps` only affects the last fifth
 of a run, in which the learning rate falls to zero, so a stopped run may resume with other `--steps`. When stopped by a
-signal, it finishes and saves its step first. MIXTURE has the mixture; bench/reader_data.py says what a row is and what
+signal, it finishes and saves its step first. `--installed` begins with the installed reader's weights, at the chunk of
+the last mixture, and with dropout. MIXTURE has the mixture; bench/reader_data.py says what a row is and what
 is held out.
 
 Each step uses two batches of about TOKENS tokens, one on each of two threads (one after the other on a GPU). Gradients
@@ -37,7 +38,7 @@ from reader_rows import DATA, Group, Row, Source  # noqa: E402
 
 from ingest.bert import multiplies_bf16  # noqa: E402
 from ingest.embed import embedded_model  # noqa: E402
-from rag.reading.network import UNTRAINED, ReaderNetwork, packed  # noqa: E402
+from rag.reading.network import UNTRAINED, ReaderNetwork, load_packed, packed  # noqa: E402
 from rag.reading.reader import WEIGHTS, Encoder, Pair, tensors  # noqa: E402
 from rag.reading.readings import KINDS  # noqa: E402
 
@@ -45,7 +46,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 SEED = 20261129
-BEGINS = (0, 8, 25)
+BEGINS = (0, 8, 25, 56)
 """The chunk at which each mixture begins."""
 MIXTURE = (
     {
@@ -85,12 +86,29 @@ MIXTURE = (
         "qasper": 300,
         "claims": 30,
     },
+    {
+        "wiki": 700,
+        "squad": 150,
+        "squad_none": 60,
+        "shifts": 50,
+        "qamr": 60,
+        "boolq": 20,
+        "pubmedqa": 8,
+        "selqa": 12,
+        "reqa": 12,
+        "covid": 45,
+        "trials": 30,
+        "qasper": 66,
+        "claims": 4,
+    },
 )
-"""Groups of each source per chunk: first mostly general questions, then mostly papers, then both."""
+"""Groups of each source per chunk: first mostly general questions, then mostly papers, then both, then
+mostly general questions with
+other paragraphs of the same article."""
 TOKENS = 3072
 """Tokens per batch, including padding."""
 BODY_RATE, HEAD_RATE, WARM_UP, COOL_DOWN = 1.5e-4, 1e-3, 120, 0.2
-DECAY, CLIP = 0.01, 1.0
+DECAY, CLIP, DROPOUT = 0.01, 1.0, 0.1
 WEIGHT = {"span": 1.0, "relevance": 0.5, "kind": 0.2, "sentence": 0.5}
 LONGEST = 288
 """Tokens per pair in training."""
@@ -199,6 +217,21 @@ def steps_from(
 # -- learning ----------------------------------------------------------------------------------------------------------
 
 
+class SeededDropout(torch.nn.Module):
+    """Dropout on a CPU by the generator of the thread that calls it, so that two threads repeat a run exactly."""
+
+    def __init__(self, drawn: threading.local) -> None:
+        super().__init__()
+        self.drawn = drawn
+
+    def forward(self, states: torch.Tensor) -> torch.Tensor:
+        if not self.training:
+            return states
+        raw = torch.empty((states.numel() + 7) // 8, dtype=torch.int64).random_(generator=self.drawn.generator)
+        kept = raw.view(torch.uint8)[: states.numel()].view(states.shape) >= round(256 * DROPOUT)
+        return states * kept / (1 - DROPOUT)
+
+
 def loss_of(network: ReaderNetwork, batch: Batch) -> dict[str, torch.Tensor]:
     """Cross-entropies over positions, over a question's passages plus "none of them", over kinds and over sentences."""
     scores = network(batch.ids, batch.types, batch.sentence_of, batch.most)
@@ -212,7 +245,7 @@ def loss_of(network: ReaderNetwork, batch: Batch) -> dict[str, torch.Tensor]:
         return -((logs * wanted[known]).sum(1) / wanted[known].sum(1)).mean()
 
     losses["span"] = (over_places(scores.start, batch.start) + over_places(scores.end, batch.end)) / 2
-    known = batch.relevant >= 0
+    known = (batch.relevant >= 0) & (torch.bincount(batch.group, minlength=batch.n_groups) > 1)[batch.group]
     table = torch.full((batch.n_groups, batch.n + 1), -1e4, device=scores.relevance.device)
     table[:, 0] = 0.0  # "none of them"
     table = table.index_put((batch.group[known], known.nonzero()[:, 0] + 1), scores.relevance[known])
@@ -222,7 +255,8 @@ def loss_of(network: ReaderNetwork, batch: Batch) -> dict[str, torch.Tensor]:
     asked[batch.group[known]] = True
     wanted[:, 0] = (wanted.sum(1) == 0).float()
     logs = torch.log_softmax(table, 1)[asked]
-    losses["relevance"] = -((logs * wanted[asked]).sum(1) / wanted[asked].sum(1)).mean()
+    compared = (logs * wanted[asked]).sum(1) / wanted[asked].sum(1)
+    losses["relevance"] = -compared.mean() if asked.any() else nothing
     known = batch.kind >= 0
     losses["kind"] = nn_cross_entropy(scores.kind[known], batch.kind[known]) if known.any() else nothing
     known = batch.sentences >= 0
@@ -237,10 +271,16 @@ nn_cross_entropy = torch.nn.functional.cross_entropy
 class Trainer:
     """The working network and its fp32 master weights."""
 
-    def __init__(self, *, device: str, bf16: bool, threads: int) -> None:
+    def __init__(self, *, device: str, bf16: bool, threads: int, installed: bool = False) -> None:
         torch.manual_seed(SEED)
-        self.device = device
+        self.device, self.local = device, threading.local()
         self.network = ReaderNetwork(embedded_model(), attention="eager" if device == "cpu" else "sdpa").to(device)
+        if installed:
+            with np.load(WEIGHTS) as file, torch.no_grad():
+                load_packed(self.network, dict(file))
+            for name in list(dict(self.network.body.named_modules())):
+                if name.endswith(("output.dropout", "embeddings.dropout")):
+                    self.network.body.set_submodule(name, SeededDropout(self.local))
         self.names = [name for name, _ in self.network.named_parameters() if name != UNTRAINED]
         self.network.get_parameter(UNTRAINED).requires_grad_(False)
         self.masters = [self.network.get_parameter(name).detach().clone().float() for name in self.names]
@@ -261,16 +301,17 @@ class Trainer:
         self.top = [group["lr"] for group in self.optimiser.param_groups]
         self.workers = ThreadPoolExecutor(threads)
 
-    def gradients(self, batch: Batch) -> tuple[tuple[torch.Tensor, ...], dict[str, float]]:
+    def gradients(self, batch: Batch, seed: int) -> tuple[tuple[torch.Tensor, ...], dict[str, float]]:
+        self.local.generator = torch.Generator().manual_seed(seed)
         losses = loss_of(self.network, batch.to(self.device))
         total = sum(WEIGHT[name] * loss for name, loss in losses.items())
         said = {name: float(loss.detach()) for name, loss in losses.items()}
         # a batch may have no labels for some head
         return torch.autograd.grad(total, self.working, allow_unused=True, materialize_grads=True), said
 
-    def step(self, pair: list[Batch], share: float) -> dict[str, float]:
+    def step(self, pair: list[Batch], share: float, number: int = 0) -> dict[str, float]:
         """One step; `share` scales the learning rates."""
-        results = list(self.workers.map(self.gradients, pair))
+        results = list(self.workers.map(self.gradients, pair, range(SEED + 2 * number, SEED + 2 * number + 2)))
         for i, master in enumerate(self.masters):
             master.grad = sum(result[0][i].float() for result in results) / len(results)
         torch.nn.utils.clip_grad_norm_(self.masters, CLIP)
@@ -307,8 +348,9 @@ def save(path: Path, state: dict) -> None:
 def train(options: argparse.Namespace) -> None:
     out: Path = options.out
     out.mkdir(parents=True, exist_ok=True)
-    trainer = Trainer(device=options.device, bf16=options.bf16, threads=2 if options.device == "cpu" else 1)
-    step, chunk, place, tokens, seconds = 0, 0, 0, 0, 0.0
+    threads = 2 if options.device == "cpu" else 1
+    trainer = Trainer(device=options.device, bf16=options.bf16, threads=threads, installed=options.installed)
+    step, chunk, place, tokens, seconds = 0, BEGINS[-1] if options.installed else 0, 0, 0, 0.0
     last = out / "last.pt"
     if last.exists():
         state = torch.load(last, map_location=options.device)
@@ -324,7 +366,7 @@ def train(options: argparse.Namespace) -> None:
     for chunk, place, pair in steps_from(every, encoder, chunk, place):  # noqa: B020 both go on from there
         if step >= options.steps:
             break
-        recent.append(trainer.step(pair, rate(step, options.steps)))
+        recent.append(trainer.step(pair, rate(step, options.steps), step))
         step += 1
         tokens += sum(int((batch.ids != 0).sum()) for batch in pair)
         if step % 20 == 0:
@@ -375,6 +417,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=0, help="how many steps the run is to have")
     parser.add_argument("--keep", type=int, default=500, help="keep the weights of every so many steps")
     parser.add_argument("--device", default="cpu")
+    parser.add_argument("--installed", action="store_true", help="begin with the weights of the installed reader")
     parser.add_argument("--fp32", action="store_true")
     parser.add_argument("--speed", action="store_true")
     parser.add_argument("--write", action="store_true", help="pack the last checkpoint into rag/reading/reader.npz")

@@ -8,7 +8,7 @@ and PRISM), and the first page's typography. A statement that no page shows is a
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import PurePath
 from typing import TYPE_CHECKING
 
@@ -26,6 +26,7 @@ from ingest.identifiers import (
     year_in_doi,
     year_of_arxiv_id,
 )
+from ingest.imprint import is_short_for, printed_publication
 from ingest.known_headings import is_notice, is_periodical
 from ingest.lines import clean, squash, unescaped
 from ingest.paper import Publication
@@ -43,6 +44,8 @@ _MAX_PAGE = 60_000
 """Characters of a page that are looked at."""
 
 _MAX_STATED = 300
+_FEWEST = 3
+"""Letters of a journal's name, at least; a packet may say "???"."""
 """Characters of a journal's name; a longer one is none."""
 
 FRONT_PAGES = 8
@@ -85,7 +88,7 @@ class Description:
     retracted: bool = False
     """Whether the file says that the paper has been retracted."""
     publication: Publication | None = None
-    """What its bibliography or its XMP packet says of where it was published."""
+    """What its bibliography, its XMP packet or its first page says of where it was published."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,8 +129,18 @@ def describe(layout: Layout, info: DocumentInfo, *, file_name: str) -> Descripti
         _abstract(layout),
         isbn,
         retracted=retracted,
-        publication=xmp.publication,
+        publication=_publication(xmp.publication, front, title, year),
     )
+
+
+def _publication(stated: Publication | None, front: Sequence[str], title: str, year: int | None) -> Publication | None:
+    """What the XMP packet states; what it does not, the first page may print."""
+    printed = printed_publication(front, title, year)
+    if stated is None or printed is None:
+        return stated or printed
+    if not is_short_for(printed.container or "", stated.container or "") or stated.volume or stated.pages:
+        return stated
+    return replace(stated, volume=printed.volume, issue=stated.issue or printed.issue, pages=printed.pages)
 
 
 # ---- what the file states -------------------------------------------------------------------------------------------
@@ -161,7 +174,7 @@ def _stated_publication(text: str) -> Publication | None:
         value = " ".join(next(iter(_xmp_values(text, f"prism:{name}")), "").split())
         return value if 0 < len(value) <= _MAX_STATED else None
 
-    if (container := one("publicationName")) is None:
+    if (container := one("publicationName")) is None or sum(map(str.isalpha, container)) < _FEWEST:
         return None
     first, last = one("startingPage"), one("endingPage")
     return Publication(

@@ -53,7 +53,7 @@ from rag.quoting.extract import is_sure
 from rag.quoting.quoted_answer import holds
 from rag.reading.reader import trained_reader
 from rag.retrieval.languages import NOTICE, UNREAD, language_of
-from rag.retrieval.plans import gather
+from rag.retrieval.plans import gather, paper_about, understood
 from rag.retrieval.questions import Plan, plan
 from rag.retrieval.retrieve import Retriever
 from rag.retrieval.spelling import as_preferred
@@ -326,6 +326,8 @@ class Assistant:
         with trace.span("prepare"):
             known = await _in_search(self._recorded, question, paper_ids, tag, history, cited)
             taken = None if known else await _in_search(self._planned, question, paper_ids, tag, history)
+            if taken and taken.unclear:
+                known = Answer(question=question, text=taken.unclear, passages=(), trace=trace)
         if known:
             yield Retrieved(known.passages, None, known.scope, known.kind)
             yield Answered(replace(known, trace=trace.finish()))
@@ -515,6 +517,11 @@ class Assistant:
         """What the library's records answer; None for a question about what papers say."""
         scope = self._scope(paper_ids, tag)
         reply = self._catalogue.answer(question, scope=scope, history=history, cited=cited)
+        if reply is None and (asked := self._catalogue.described(question, scope=scope)):
+            ids = {paper.id for paper in scope.papers}
+            paper = None if asked.topic in ids else self._paper_about(asked.topic, scope)
+            if asked.topic in ids or paper:
+                reply = self._catalogue.facts(paper.id if paper else asked.topic, asked.fields)
         if reply is None:
             return None
         return Answer(
@@ -526,6 +533,9 @@ class Assistant:
             kind="library",
             scope=scope,
         )
+
+    def _paper_about(self, topic: str, scope: Scope) -> Paper | None:
+        return paper_about(topic, retriever=self._retriever, paper_ids=scope.paper_ids)
 
     def _unread(self, taken: Plan, mode: Mode) -> str | None:
         """The language of the question, where no model that is asked reads it; None where one does."""
@@ -625,7 +635,8 @@ class Assistant:
         tag: str | None,
         history: Sequence[tuple[str, str]],
     ) -> Plan:
-        return plan(question, scope=self._scope(paper_ids, tag), history=history)
+        taken = plan(question, scope=self._scope(paper_ids, tag), history=history)
+        return understood(taken, retriever=self._retriever, library=self.library)
 
     def _scope(self, paper_ids: Sequence[str] | None, tag: str | None) -> Scope:
         chosen = None if paper_ids is None else self._chosen(list(dict.fromkeys(paper_ids)))

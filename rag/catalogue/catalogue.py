@@ -11,6 +11,7 @@ from rag.answer import Citation, Passage
 from rag.catalogue import note_questions, words
 from rag.catalogue.asked import MOST_AT_ONCE, NAMES, ONE, WHICH, WHICH_ONE, Asked, Reply, is_person, looks_named
 from rag.catalogue.citing import citing, of_paper, of_words
+from rag.catalogue.described import Described, described
 from rag.catalogue.grammar import ALL_FIELDS, Request, core, read
 from rag.catalogue.mentions import find_mentions, wanted_words
 from rag.catalogue.notes import notes_reply
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from ingest import Library, Paper
     from rag.answer import Scope
     from rag.catalogue.asked import Cited, History
+    from rag.catalogue.grammar import Field
     from rag.catalogue.mentions import Mentions
 
 
@@ -65,6 +67,19 @@ class Catalogue:
             cited: (paper id, page) of each citation of the last answer, in order.
         """
         return _Answering(self._library, question, scope, history, cited).reply()
+
+    def described(self, question: str, *, scope: Scope) -> Described | None:
+        """What is asked about a paper that is described; None if nothing is."""
+        asked = Asked(self._library, question, scope, (), ())
+        found = described(asked.marked) or described(asked.plain.text)
+        if found and found.topic == NAMED:
+            papers = {paper.id for name in asked.names for paper in name.papers}
+            found = replace(found, topic=papers.pop()) if len(papers) == 1 else None
+        return found if len(scope.papers) > 1 else None
+
+    def facts(self, paper_id: str, fields: Sequence[Field]) -> Reply:
+        """What the records say about one paper."""
+        return Reply(words.facts(self._library, self._library.paper(paper_id), fields))
 
 
 class _Answering(Asked):
@@ -165,6 +180,8 @@ class _Answering(Asked):
         wanted = wanted_words(said)
         is_quoted = said.strip()[:1] in MARKS
         if not wanted or (not is_quoted and _NOT_A_WORD.match(fold(wanted))):
+            return None
+        if request.named and not is_quoted and not any(char.isupper() or char.isdigit() for char in wanted):
             return None
         papers = self.papers
         if request.subject:

@@ -1,7 +1,7 @@
 """Fixed patterns for questions about the library's records, in English, German and Bulgarian.
 
 Precision comes first: a question that no pattern covers from its first word to its last is about what a paper says,
-and is answered as such.
+and is answered as such. It is a long file because it is a table of patterns in three languages.
 """
 
 from __future__ import annotations
@@ -42,6 +42,8 @@ class Request:
     order: Literal["year", "oldest", "title", "authors"] | None = None
     strict: bool = False
     """Whether the library must know `words`, because the question may mean something else."""
+    named: bool = False
+    """Whether `words` must be a name, with a capital or a digit: what is used is often told in other words."""
     loose: bool = False
     """Whether the same words may ask what papers say ("where is it released?"): then only an unmistakable name counts.
     """
@@ -74,9 +76,7 @@ _LIB_BG = r"(?:(?:моята |тази )?библиотека(?:та)?(?: ми)?
 
 _NOT_EN = r"(?P<no>not |don't |do not |doesn't |does not |never )?"
 _WORD = r"(?:words?|term|phrase|name|expression)"
-_MENTION = (
-    rf"(?:(?:mentions?|(?P<strict>refers? to))(?: the)?(?: {_WORD})?|contains?(?: the)?(?: {_WORD}|(?= ?[{MARKS}])))"
-)
+_MENTION = rf"(?:(?:mentions?|(?P<strict>refers? to|brings? up|touch(?:es)? (?:on|upon)|speaks? of))(?: the)?(?: {_WORD})?|contains?(?: the)?(?: {_WORD}|(?= ?[{MARKS}])))"
 _X = r"(?P<x>.+?)"
 _X_WORD = rf"(?P<x>(?:the )?{_WORD} .+?|[{MARKS}].+?[{MARKS}])"
 _S = rf"(?P<s>{NAMED}|it|this|that|(?:this|that|the) {NOUN})"
@@ -92,10 +92,13 @@ _MENTIONS = _compiled(
     rf"where (?:is|are|was|were) {_X} mentioned{_ANYWHERE}",
     rf"(?:on|at) (?:which|what) pages? (?:is|are|was|were|does|do) {_X} (?:mentioned|appear|occur){_ANYWHERE}",
     rf"(?:do|does) (?:any|one|some|how many)(?: of)?{_OF} {_P}{_IN} {_MENTION} {_X}",
+    rf"(?:is|are) there (?:any|an?|one|some)(?: other)? {_P}{_IN} (?:(?:that|which) (?:do |does )?{_MENTION}|mentioning) {_X}{_PAGES}",
     rf"(?:is|are) {_X} (?:ever )?mentioned (?:anywhere|in (?:any|one)(?: of)?{_OF} ?{_P}{_IN}|in {_LIB})",
     rf"(?:how often|how many times) (?:is|are|was|were) {_X} mentioned{_ANYWHERE}",
     rf"(?:{_LIST}|search(?: for)?|look up)(?: the)? (?:mentions?|occurrences?) of (?:the (?:word|term) )?{_X}{_ANYWHERE}",
     rf"who mentions {_X}",
+    rf"(?:which|what|how many){_OF} {_P}{_IN}(?: that)? (?:do |does |also |have |has )?(?P<named>uses?|used|employ(?:s|ed)?) {_X}",
+    rf"{_LIST}{_OF} {_P}{_IN} (?:that|which) (?:do |does |have |has )?(?P<named>uses?|used|employ(?:s|ed)?) {_X}",
     rf"(?:welche|wie viele){_OF_DE} {_P_DE} (?:erwähnen|erwähnt|(?:enthalten|enthält) (?:das wort|den begriff|den ausdruck)) {_X}(?P<no> nicht)?",
     rf"in (?:welche[nmr]|wie vielen){_OF_DE} {_P_DE} (?:wird|werden|kommt|kommen|ist|sind) {_X} (?P<no>nicht )?(?:erwähnt|vor)",
     rf"wo (?:wird|werden|kommt|kommen) {_X} (?:erwähnt|vor)",
@@ -349,8 +352,9 @@ def _words_and_lists(plain: str, marked: str) -> Iterator[Request]:  # noqa: C90
     for match in _all(_MENTIONS_OF, marked):
         yield Request("mentions", words=match["x"], subject=_slot(match))
     for match in _all(_MENTIONS, plain):
-        strict = bool(_group(match, "strict"))
-        yield Request("mentions", words=match["x"], negated=bool(_group(match, "no")), strict=strict)
+        named = bool(_group(match, "named"))
+        strict = named or bool(_group(match, "strict"))
+        yield Request("mentions", words=match["x"], negated=bool(_group(match, "no")), strict=strict, named=named)
     for text in dict.fromkeys((marked, plain)):
         for match in _all(_CITES, text):
             yield Request("cites", words=match["x"], negated=bool(_group(match, "no")))

@@ -86,6 +86,8 @@ def fact(  # noqa: C901, PLR0911, PLR0912 - one field a line
                 if paper.arxiv_id
                 else ""
             )
+            if told := published(paper):
+                return f"{name} appeared in {told}.{where}"
             return f"The library has no journal for {_for(name)}.{where}"
         case "doi" if paper.doi:
             return f"The DOI of {name} is {paper.doi}."
@@ -117,6 +119,17 @@ def fact(  # noqa: C901, PLR0911, PLR0912 - one field a line
             return f"The library has no {what} for {_for(name)}."
 
 
+def published(paper: Paper) -> str | None:
+    """The journal, proceedings or book with volume, issue and pages, as far as they are known; None without one."""
+    stated = paper.publication
+    if stated is None or not stated.container:
+        return None
+    issue = f"({flat(stated.issue)})" if stated.issue else ""
+    volume = f" {flat(stated.volume)}{issue}" if stated.volume else ""
+    pages = f"{':' if volume else ', '}{flat(paper.pages_in_print)}" if paper.pages_in_print else ""
+    return f"{flat(stated.container)}{volume}{pages}"
+
+
 def bibtex(papers: Sequence[Paper]) -> str:
     """The papers as a BibTeX block."""
     text = "\n".join(line for line in write_bibtex(papers).splitlines() if line.strip() != FENCE)
@@ -146,7 +159,7 @@ def _value(  # noqa: PLR0911 - one field a line
         case "year":
             return str(paper.year) if paper.year else "unknown"
         case "venue":
-            return "unknown"
+            return published(paper) or "unknown"
         case "doi":
             return paper.doi or (f"arXiv:{paper.arxiv_id}" if paper.arxiv_id else "unknown")
         case "pages":

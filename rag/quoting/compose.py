@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, Literal
 
 from rag.answer import with_notice
 from rag.quoting.extract import EMBEDDED_SENTENCES, best_sentences, cited, confidence_in, extract, quoted_draft
+from rag.quoting.no_answer import is_apparatus
 from rag.quoting.quoted_answer import confidence_of_quoted_answer, one_of_each_paper, quoted_answer
 from rag.quoting.roles import telling_sentences
+from rag.retrieval.topics import says, topic_of_papers
 from rag.verify.attempts import Attempt, answered
 from rag.verify.citations import cite, markers_in
 from rag.verify.confidence import ASKS_YES_OR_NO
+from rag.words import content_words, split_sentences
 
 if TYPE_CHECKING:
     from ingest.embed import Vectors
-    from rag.answer import Answer
+    from rag.answer import Answer, Passage
     from rag.quoting.extract import Extract
+    from rag.reading.calibration import ReaderCalibration
     from rag.reading.reader import Reader
     from rag.retrieval.questions import Plan
     from rag.retrieval.retrieve import Found, Retriever
@@ -89,9 +94,11 @@ def told_of(taken: Plan, found: Found) -> tuple[str, ...]:
     What is compared may be named ("Which of the two trained for longer?"); then the reader's best sentence of each
     paper answers. Otherwise papers are told by their aims and results.
     """
-    passages, question = found.passages, taken.text
+    passages, question = found.passages, taken.each or taken.text
     if taken.kind == "summary" or (taken.kind == "comparison" and not taken.topical):
         return tuple(telling_sentences(passages, n=OF_A_SUMMARY, question=question))
+    if taken.kind == "papers":
+        return tuple(sentence for passage in passages if (sentence := _saying(passage, topic_of_papers(question))))
     if taken.kind != "comparison" or len(found.readings) != len(passages):
         return ()
     kept = []
@@ -100,6 +107,15 @@ def told_of(taken: Plan, found: Found) -> tuple[str, ...]:
         best = best_sentences(question, [p for p, _ in pairs], [r for _, r in pairs], n=1)
         kept += [passage.chunk.text[start:end] for passage, (start, end) in best]
     return tuple(kept)
+
+
+def _saying(passage: Passage, topic: set[str]) -> str | None:
+    """The sentence of a passage with the most words of a topic; None if the passage is not on it."""
+    if not says(passage.chunk.text, topic):
+        return None
+    words = {s: topic & content_words(s) for s in split_sentences(passage.chunk.text) if not is_apparatus(s)}
+    counts = Counter(word for found in words.values() for word in found)  # a word that few sentences have tells more
+    return max(words, key=lambda sentence: sum(1 / counts[word] for word in words[sentence]), default=None)
 
 
 class Composer:
@@ -131,17 +147,21 @@ class Composer:
             told = quoted_answer(sentences, question=question, passages=found.passages, instead_of=None, most=most)
             quoted = set(markers_in(told.text)) if told else set()
             papers = {passage.paper.id for passage in found.passages if passage.marker in quoted}
-            if told and (taken.kind == "summary" or len(papers) == len(taken.scope.papers)):
+            if told and (taken.kind != "comparison" or len(papers) == len(taken.scope.papers)):
                 return Read(sentences=sentences, told=told.text)
             return Read()
+        if self._quotes_first and taken.kind == "papers":
+            return Read(nothing=True)
         if taken.kind != "fact" or not found.readings or not self._reader:
             return Read()
+        return self._of_fact(taken, found, self._reader.calibration)
+
+    def _of_fact(self, taken: Plan, found: Found, known: ReaderCalibration) -> Read:
         passages = found.passages[: len(found.readings)]
         extracted = extract(taken.text, passages, found.readings)
-        known = self._reader.calibration
         floor = known.floor if self._floor is None else self._floor
         low = extracted is None or known.there.probability(extracted.features) < floor
-        nothing = self._quotes_first and low
+        nothing = self._quotes_first and low and not (extracted and extracted.defines)
         if not (self._taught and self._quotes_first) or extracted is None:
             return Read(extracted, quotes_first=self._quotes_first, nothing=nothing)
         if asks_yes_or_no(taken.text):

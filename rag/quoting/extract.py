@@ -17,6 +17,7 @@ from rag.costs.accounting import Usage
 from rag.markers import is_interval
 from rag.quoting.expected import expected, fits
 from rag.quoting.no_answer import is_beside_the_point, may_answer
+from rag.retrieval.definitions import definition_in, term_asked
 from rag.verify.citations import Cited, citation_in
 from rag.verify.claims import read
 from rag.verify.ties import own_number
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from rag.answer import Passage
+    from rag.quoting.expected import Expected
     from rag.reading.calibration import ReaderCalibration
     from rag.reading.readings import Kind, Reading
     from rag.verify.citations import PageText
@@ -36,6 +38,9 @@ LIST_DROP: Final = 3.0
 MOST_SENTENCES: Final = 3
 """Sentences quoted for one answer, at most."""
 
+PLAIN: Final = 1.5
+"""The strength from which a definition answers "What is …?" whatever the reader thinks of its passage."""
+
 MISFIT: Final = -2.0
 """Added to the score of words that are not of the type the question asks for."""
 
@@ -44,6 +49,9 @@ ALONE: Final = 5.0
 
 EMBEDDED_SENTENCES: Final = 4
 """How many sentences the embedded 135M model reads; see `prompts.sentence_messages`."""
+
+NEAR: Final = 60
+"""Characters within which an open bracket is closed rather than left out."""
 
 _MARK = re.compile(r"\s*\[\d{1,3}(?:\s*[,;–-]\s*\d{1,3})*\](?=[\s.,;:)]|$)")
 
@@ -74,6 +82,8 @@ class Extract:
     """In text order, all from the best passage; for yes and no the sentence that says so."""
     features: dict[str, float]
     """Features that separate right extracts from wrong ones; see `ReaderCalibration`."""
+    defines: bool = False
+    """Whether it is a plain definition of the term that was asked for; then the papers do answer."""
 
     @property
     def said(self) -> str:
@@ -119,6 +129,10 @@ def extract(
     places = [place for i, r in enumerate(readings) for place in _places(question, i, passages[i], r)]
     if not places:
         return None
+    if told := _defined(question, passages, readings):
+        strength, item = told
+        features = _features("span", [item], places, passages, readings, question=question)
+        return Extract("span", (item,), features, defines=strength >= PLAIN)
     kind = kind or _kind(readings)
     best = max(places, key=lambda place: place.score)
     if kind in {"yes", "no"}:
@@ -133,6 +147,22 @@ def extract(
     if len(items) == 1:
         items = [_of_what_was_asked(items[0], question)]
     return Extract(kind, tuple(items), features)
+
+
+def _defined(question: str, passages: Sequence[Passage], readings: Sequence[Reading]) -> tuple[float, Item] | None:
+    """The words that define the term asked for, with the strength of the definition; None for another question."""
+    if (term := term_asked(question)) is None:
+        return None
+    best: tuple[float, float, Item] | None = None
+    for passage, reading in zip(passages, readings, strict=True):
+        found = definition_in(passage.chunk.text, term)
+        if found is None or is_beside_the_point(passage.chunk.section, question):
+            continue
+        strength, words, sentence = found
+        score = 2 * strength + reading.relevance
+        if may_answer(passage.chunk.text[slice(*sentence)], question) and (best is None or score > best[0]):
+            best = score, strength, Item(passage, words, sentence)
+    return best[1:] if best else None
 
 
 def _features(
@@ -181,7 +211,7 @@ def _covered(question: str, passages: Sequence[Passage]) -> float:
 def _of_what_was_asked(item: Item, question: str) -> Item:
     """Fix an item that is the number of another thing in the same list: return the number of the thing asked about."""
     numbers, text = read(item.text).numbers, item.passage.chunk.text
-    if len(numbers) != 1 or not (own := own_number(read(question), text, numbers[0])):
+    if len(numbers) != 1 or not (own := own_number(read(question), text, numbers[0], sentence=item.sentence)):
         return item
     shown = r"\s".join(map(re.escape, own.shown.split()))
     whole = re.compile(rf"(?<![\d.,]){shown}(?!\d|[.,]\d)")  # not the 5 in 0.5 or 15
@@ -207,8 +237,55 @@ def _places(question: str, i: int, passage: Passage, reading: Reading) -> Iterat
         own = [(s.start, s.end) for s in reading.sentences if s.start < span.end and span.start < s.end]
         sentence = (own[0][0], own[-1][1]) if own else (span.start, span.end)
         if may_answer(text[sentence[0] : sentence[1]], question, title=passage.paper.title):
-            fit = 0.0 if fits(kind, text[span.start : span.end]) else MISFIT
-            yield _Place(i, span.start, span.end, reading.relevance + span.score + fit, sentence)
+            start, end = whole_brackets(text, span.start, span.end, high=sentence[1], kind=kind)
+            fit = 0.0 if fits(kind, text[start:end]) else MISFIT
+            yield _Place(i, start, end, reading.relevance + span.score + fit, sentence)
+
+
+def whole_brackets(text: str, start: int, end: int, *, high: int, kind: Expected | None) -> tuple[int, int]:
+    """The words without half a bracket: closed if its end is near, else without the part that it cuts off.
+
+    Args:
+        text: the passage.
+        start: of the words.
+        end: of the words.
+        high: the end of their sentence.
+        kind: what the question asks for. Of two parts, the one that fits it is kept, of two that fit the shorter one;
+            if it asks for nothing, the longer one.
+    """
+    opened: list[int] = []
+    closed = None
+    for i in range(start, end):
+        if text[i] in "([":
+            opened.append(i)
+        elif text[i] in ")]":
+            if opened:
+                opened.pop()
+            elif closed is None:
+                closed = i
+    if closed is not None:
+        parts = [_trimmed(text, start, closed), _trimmed(text, closed + 1, end)]
+        length = 1 if kind is None else -1
+        kept = [(bool(fits(kind, text[a:b])), length * (b - a), (a, b)) for a, b in parts if b > a]
+        return whole_brackets(text, *max(kept)[2], high=high, kind=kind) if kept else (start, end)
+    if opened:
+        shut = re.compile(r"[)\]]").search(text, end, min(high, end + NEAR))
+        if shut and len(opened) == 1:
+            return start, shut.end()
+        low, cut = _trimmed(text, start, opened[0])
+        return (low, cut) if cut > low else _trimmed(text, opened[0] + 1, end)
+    return start, end
+
+
+_EDGES = re.compile(r"[\s,;:]*(?:(?:and|or|which|that|i\.e\.|e\.g\.),? )?")
+
+
+def _trimmed(text: str, start: int, end: int) -> tuple[int, int]:
+    lead = _EDGES.match(text, start, end)
+    start = lead.end() if lead else start
+    while end > start and text[end - 1] in " ,;:\n":
+        end -= 1
+    return start, end
 
 
 def _carrying(

@@ -20,6 +20,9 @@ NOUN = (
     r"|corrigendum|artikels?|studien?|arbeit|aufsatz|veroffentlichung|publikation|beitrag|ubersicht"
     r"|статията|статия|публикацията|публикация|изследването|изследване|доклада|докладът|обзора|обзорът|труда)"
 )
+POLITE = r"(?:please |kindly )?(?:(?:can|could|would|will) you )?(?:please )?"
+"""How a request may begin."""
+
 MARKS = "\"“”„‘’'«»"
 
 _LETTERS = str.maketrans(

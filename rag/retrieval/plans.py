@@ -7,7 +7,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from rag.answer import Passage
-from rag.retrieval.retrieve import Found, Retriever
+from rag.retrieval.languages import language_of
+from rag.retrieval.naming import title_of
+from rag.retrieval.questions import CHOOSE_ONE, WHICH_PAPER
+from rag.retrieval.retrieve import READ, Found, Retriever
+from rag.retrieval.topics import says, topic_of_papers
+from rag.retrieval.typos import doubtful, mended
+from rag.words import content_words
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -24,6 +30,9 @@ MAX_PAPERS = 12
 
 WHOLE_PAGE = 10
 """Passages for a question about a whole page, at most."""
+
+DESCRIBED = 8
+"""Passages searched for the paper that a question describes."""
 
 _ABSTRACT = re.compile(r"\W*(?:[\divx]+\W+)?(?:abstract|summary|zusammenfassung)\b", re.IGNORECASE)
 _CONCLUSION = re.compile(
@@ -66,7 +75,43 @@ def gather(
         case "papers":
             return best_of_each(plan, vector, retriever=retriever)
         case _:
-            return retriever.search(plan.text, vector, k=k, paper_ids=plan.scope.paper_ids, read=True, tell=tell)
+            found = retriever.search(plan.text, vector, k=k, paper_ids=plan.scope.paper_ids, read=True, tell=tell)
+            return retriever.defining(found, plan.text, paper_ids=plan.scope.paper_ids)
+
+
+def understood(plan: Plan, *, retriever: Retriever, library: Library) -> Plan:
+    """The plan with the paper that it describes, or without typing errors, as far as a search tells them."""
+    if topic := plan.sought:
+        if paper := paper_about(topic, retriever=retriever, paper_ids=plan.scope.paper_ids):
+            return replace(plan, scope=plan.scope.narrowed((paper,)), notice=f"Taken to mean “{title_of(paper)}”.")
+        return replace(plan, unclear=f"{WHICH_PAPER} None of your papers is clearly about “{topic}”. {CHOOSE_ONE}")
+    if plan.unclear or plan.searched or language_of(plan.question):
+        return plan
+
+    def stands(word: str) -> bool:
+        return bool(library.search_words(f'"{word}"', 1, paper_ids=plan.scope.paper_ids))
+
+    if not (wrong := doubtful(plan.question, stands=stands)):
+        return plan
+    found = retriever.search(plan.question, retriever.embed(plan.question), k=READ, paper_ids=plan.scope.paper_ids)
+    texts = [text for passage in found.passages for text in (passage.chunk.text, passage.paper.title)]
+    return replace(plan, searched=mended(plan.question, wrong, texts))
+
+
+def paper_about(topic: str, *, retriever: Retriever, paper_ids: Sequence[str] | None) -> Paper | None:
+    """The paper that words describe: where a search finds them first and often, in its text, title and abstract.
+
+    None if no passage is on the topic.
+    """
+    found = retriever.search(topic, retriever.embed(topic), k=DESCRIBED, paper_ids=paper_ids)
+    asked, scores = content_words(topic), dict[str, float]()
+    papers = {passage.paper.id: passage.paper for passage in found.passages}
+    for passage in found.passages:
+        scores[passage.paper.id] = scores.get(passage.paper.id, 0.0) + 1 / (1 + passage.marker)
+    for paper in papers.values():
+        said = content_words(f"{paper.title} {paper.abstract or ''}")
+        scores[paper.id] += len(asked & said) / max(1, len(asked))
+    return papers[max(scores, key=scores.__getitem__)] if found.on_topic and scores else None
 
 
 def _compared(plan: Plan, vector: Vectors, *, retriever: Retriever, library: Library, each: int) -> Found:
@@ -74,7 +119,8 @@ def _compared(plan: Plan, vector: Vectors, *, retriever: Retriever, library: Lib
     papers = plan.scope.papers
     if not plan.topical:
         return _numbered(outline(library, paper, k=each) for paper in papers)
-    found = [retriever.search(plan.text, vector, k=each, paper_ids=[paper.id], read=True) for paper in papers]
+    asked, vector = (plan.each, retriever.embed(plan.each)) if plan.each else (plan.text, vector)
+    found = [retriever.search(asked, vector, k=each, paper_ids=[paper.id], read=True) for paper in papers]
     together = _numbered((f.passages for f in found), on_topic=any(f.on_topic for f in found))
     if any(len(f.readings) != len(f.passages) for f in found):
         return together
@@ -135,13 +181,18 @@ def outline(library: Library, paper: Paper, *, k: int) -> tuple[Passage, ...]:
 
 
 def best_of_each(plan: Plan, vector: Vectors, *, retriever: Retriever) -> Found:
-    """The best passage of each paper relevant to the question, best paper first."""
+    """The best passage of each paper relevant to the question: those with its words first, each best paper first."""
     found = retriever.search(plan.text, vector, k=CANDIDATES, paper_ids=plan.scope.paper_ids)
-    best: dict[str, Passage] = {}
+    topic = topic_of_papers(plan.text)
+    having, best = dict[str, Passage](), dict[str, Passage]()
     for passage in found.passages:
-        best.setdefault(passage.paper.id, passage)
+        (having if says(passage.chunk.text, topic) else best).setdefault(passage.paper.id, passage)
+    best = having | {name: passage for name, passage in best.items() if name not in having}
     kept = []
     for passage in list(best.values())[:MAX_PAPERS]:
+        if passage.paper.id in having:
+            kept.append(passage)
+            continue
         alone = retriever.search(plan.text, vector, k=1, paper_ids=[passage.paper.id])
         if alone.on_topic:
             kept.append(passage)

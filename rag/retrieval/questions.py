@@ -9,10 +9,12 @@ import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from rag.retrieval.comparisons import asked_of_each
 from rag.retrieval.followups import follow_up
-from rag.retrieval.forms import NAMED
+from rag.retrieval.forms import NAMED, POLITE
 from rag.retrieval.naming import Plain, find_names, listed_in, marked_text, title_of
 from rag.retrieval.pages import MAX_PAPERS, AskedPage, asked_page, papers_with
+from rag.retrieval.topics import described_topic, tells_of_named
 from rag.words import content_words
 
 if TYPE_CHECKING:
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 
     from ingest import Paper
     from rag.answer import Kind, Scope
+    from rag.retrieval.followups import FollowUp
     from rag.retrieval.naming import Name
 
 MAX_COMPARED = 8
@@ -28,11 +31,11 @@ MAX_COMPARED = 8
 MAX_NAMED = 4
 """If an author and year fit more papers than this, they name none of them."""
 
+WHICH_PAPER = "Which paper do you mean?"
 CHOOSE_ONE = "To summarise a paper, choose it in the Library or name it in the question."
-CHOOSE_FEWER = f"To compare papers, choose at most {MAX_COMPARED} in the Library."
+CHOOSE_FEWER = f"Choose at most {MAX_COMPARED} in the Library, or name two in the question."
 
 _OF_ONE = re.compile(r"\b(?:(?:this|that|the) (?:paper|article|study|publication|preprint|manuscript)|it)\b")
-_POLITE = r"(?:please |kindly )?(?:(?:can|could|would|will) you )?(?:please )?"
 _NOUN = r"(?:papers?|articles?|stud(?:y|ies)|publications?|preprints?|manuscripts?)"
 _MANY_NOUN = r"(?:papers|articles|studies|publications|preprints)"
 _SET = r"(?:all |both )?(?:of )?(?:these|those|the|my|both|all)(?: \d+| two| three| four| five| chosen| selected)?"
@@ -44,8 +47,10 @@ _SEVERAL = (
     rf"|the {NAMED} (?:and|or) the {NAMED})"
 )
 
+_ONLY_A_NAME = re.compile(rf"(?:i mean )?(?:the )?(?:one |{_NOUN} )?(?:by |of |from |on |about )?{NAMED}(?: please)?")
+
 _SUMMARY = re.compile(
-    rf"{_POLITE}(?:(?:briefly |shortly )?(?:summari[sz]e|sum up|outline)"
+    rf"{POLITE}(?:(?:briefly |shortly )?(?:summari[sz]e|sum up|outline)"
     r"|(?:give|write|make|provide)(?: me)?(?: an?| the)?(?: short| brief| quick| concise)? "
     r"(?:summary|overview|synopsis) of"
     r"|what(?: is|'s) the (?:gist|summary|main (?:idea|point|message)|key (?:idea|point|message)|bottom line) of"
@@ -58,8 +63,8 @@ _SUMMARY = re.compile(
     rf"|what (?:do|does|did) (?!it |them |they ){_ONE_OR_MORE} (?:find|show|conclude|say|argue|claim|propose)"
 )
 _COMPARISON = re.compile(
-    rf"{_POLITE}(?:compare|contrast) {_SEVERAL}\b.*"
-    rf"|{_POLITE}(?:compare|contrast) .* (?:of|in|across|between) (?!them){_SEVERAL}"
+    rf"{POLITE}(?:compare|contrast) {_SEVERAL}\b.*"
+    rf"|{POLITE}(?:compare|contrast) .* (?:of|in|across|between) (?!them){_SEVERAL}"
     rf"|(?:how|in what way) (?:do|does|did) (?!them){_SEVERAL} (?:compare|differ|relate|contrast)\b.*"
     rf"|how (?:does|do|did) {NAMED} (?:compare (?:to|with)|differ from|relate to) {NAMED}\b.*"
     r"|(?:what(?: is|'s| are)|explain|describe) the (?:main |key )?(?:differences?|similarit(?:y|ies)) "
@@ -72,7 +77,9 @@ _COMPARISON = re.compile(
 _COMPARES = re.compile(
     r"\b(?:compar(?:e[ds]?|ing|ison)|contrast\w*|differ(?:s|ed|ences?|ently|ent)?|similar(?:ities|ity|ly)?|versus|vs|alike|agree|disagree"
     r"|contradict\w*|both|which of|in common|unterschied\w*|vergleich\w*|сравн\w+|разлик\w+"
-    r"|(?:\w+er|more|less|better|worse) (?:[\w-]+ ){0,3}than)\b"
+    r"|(?:\w+er|more|less|better|worse) (?:[\w-]+ ){0,3}than"
+    r"|(?:and|while|whereas|but) (?:for |in |by |of |at )?(?:which|what|how|whom?|when|where))\b"
+    rf"|{NAMED}[^,;]*,? (?:and|or|while|whereas) (?:[^,;]* )?{NAMED}"
 )
 """A question with one of these that names two papers compares them, in whatever words."""
 _PAIR = re.compile(
@@ -102,7 +109,7 @@ _PAPERS = re.compile(
     rf"{_WHICH} (?:do |does )?(?!they\b|the authors\b){_MENTION}\b.*"
     rf"|in (?:which|what|how many)(?: of)?(?: the| these| those| my)? {_NOUN}{_WHERE} "
     r"(?:is|are|was|were|does|do|did)\b.*"
-    rf"|{_POLITE}(?:list|find|show|give)(?: me)?(?: all| every| the| any)*(?: of)?(?: the| my)? {_MANY_NOUN}{_WHERE} "
+    rf"|{POLITE}(?:list|find|show|give)(?: me)?(?: all| every| the| any)*(?: of)?(?: the| my)? {_MANY_NOUN}{_WHERE} "
     r"(?:that|which|about|on|using|mentioning|discussing|with|where)\b.*"
     rf"|(?:are|is) there (?:any |an? |other )*{_NOUN}{_WHERE} (?:that|which|about|on|using|mentioning|discussing)\b.*"
     rf"|(?:do|does) any(?: of)?(?: the| these| those| my)? {_NOUN}{_WHERE} {_MENTION}\b.*"
@@ -115,7 +122,7 @@ _ASKS_NAMED = re.compile(
     rf"|in (?:the )?(?:{_NOUN} (?:by|of) )?{NAMED}\b.*|.*\b(?:used|reported|described|mentioned|shown|found) in "
     rf"(?:the )?(?:{_NOUN} (?:by|of) )?{NAMED}|{NAMED}.*"
     rf"|what (?:is|are|was|were) the (?:[\w-]+ ){{1,3}}(?:of|in) (?:the )?(?:{_NOUN} (?:by|of) )?{NAMED}"
-    rf"|{_POLITE}(?:summari[sz]e|explain|describe|outline) (?:[\w-]+ ){{0,4}}{NAMED}.*"
+    rf"|{POLITE}(?:summari[sz]e|explain|describe|outline) (?:[\w-]+ ){{0,4}}{NAMED}.*"
 )
 _ASKS_BARE = re.compile(
     rf"(?:what|which|how|why|where|when)\b[^,;]*? (?:do|does|did) {NAMED} (?:say|find|report|conclude|use|show|propose"
@@ -139,6 +146,13 @@ class Plan:
     """Whether the question says what to compare; "Compare these papers" does not."""
     pages: Mapping[str, tuple[int, int]] | None = None
     """First and last page asked about, 1-based, by paper id; None for all pages."""
+    sought: str | None = None
+    """What the paper is about that the question describes and does not name; it is still to be searched for."""
+    each: str | None = None
+    """What is asked of each paper compared, without their names; None: the question as it is."""
+    unclear: str | None = None
+    """What the user is asked in return, because the question does not say which papers it means; then nothing is
+    searched."""
 
     @property
     def text(self) -> str:
@@ -173,6 +187,8 @@ def _page_plan(question: str, page: AskedPage, scope: Scope, history: Sequence[t
 
 
 def _plan(question: str, scope: Scope, history: Sequence[tuple[str, str]]) -> Plan:
+    if told := _told_which(question, scope, history):
+        return told
     follows = follow_up(question, history)
     listed = listed_in(history[-1][1], scope.papers) if history else []
     names, marked = _asked_names(question, scope.papers, listed)
@@ -183,15 +199,54 @@ def _plan(question: str, scope: Scope, history: Sequence[tuple[str, str]]) -> Pl
     if named:
         scope = scope.narrowed(named)
     kind = kind_of(marked, n_papers=len(scope.papers))
+    if kind == "fact" and (described := _described(question, scope, history)):
+        return described
     searched = follows.text if follows and kind in ("fact", "papers") else None
+    if unsure := _too_many(question, kind, scope, marked, follows):
+        return replace(unsure, searched=unsure.searched or searched)
+    each = asked_of_each(_plain(marked)) if kind == "comparison" else None
+    return Plan(question, kind, scope, searched, more, topical=bool(_topic(marked)), each=each)
+
+
+def _too_many(question: str, kind: Kind, scope: Scope, marked: str, follows: FollowUp | None) -> Plan | None:
+    """What becomes of a summary or a comparison that does not say of which papers; None if it is clear."""
     n = len(scope.papers)
-    if kind == "summary" and not scope.named and (n > MAX_COMPARED or (n > 1 and _OF_ONE.search(_plain(question)))):
+    plain = _plain(question)
+    if kind == "summary" and not scope.named and (n > MAX_COMPARED or (n > 1 and _OF_ONE.search(plain))):
         if follows:  # "What is it about?" in the middle of a chat
             return Plan(question, "fact", scope, follows.text)
-        return Plan(question, "fact", scope, None, f"{n} papers were searched. {CHOOSE_ONE}")
+        if n <= MAX_COMPARED:
+            told = f"You have not said which of the {n} papers you mean, so here is a sentence from each. {CHOOSE_ONE}"
+            return Plan(question, kind, scope, notice=told)
+        one = f"{WHICH_PAPER} {CHOOSE_ONE}"
+        many = f"{n} papers are too many to summarise. {CHOOSE_FEWER}"
+        return Plan(question, kind, scope, unclear=one if _OF_ONE.search(plain) else many)
     if n > MAX_COMPARED and kind == "fact" and kind_of(marked, n_papers=MAX_COMPARED) == "comparison":
-        return Plan(question, "fact", scope, searched, f"{n} papers were searched. {CHOOSE_FEWER}")
-    return Plan(question, kind, scope, searched, more, topical=bool(_topic(marked)))
+        if follows or _topic(marked):  # passages of some of them may say it
+            return Plan(question, "fact", scope, notice=f"{n} papers were searched. To compare papers: {CHOOSE_FEWER}")
+        return Plan(question, "comparison", scope, unclear=f"{n} papers are too many to compare. {CHOOSE_FEWER}")
+    return None
+
+
+def _told_which(question: str, scope: Scope, history: Sequence[tuple[str, str]]) -> Plan | None:
+    """The summary of the paper that the user names when asked which one is meant; None for anything else."""
+    if not history or not history[-1][1].startswith(WHICH_PAPER):
+        return None
+    names, marked = _mentioned(question, scope.papers, history)
+    named = _papers_of(names, scope.papers)
+    if len(named) != 1 or not _ONLY_A_NAME.fullmatch(_plain(marked)):
+        return None
+    return Plan(question, "summary", scope.narrowed(named))
+
+
+def _described(question: str, scope: Scope, history: Sequence[tuple[str, str]]) -> Plan | None:
+    """The summary of one paper that is described: "the holy basil genome paper", "the paper by Lee and others on X"."""
+    names, marked = _mentioned(question, scope.papers, history)
+    named = _papers_of(names, scope.papers)
+    if len(named) == 1 and tells_of_named(_plain(marked)):
+        return Plan(question, "summary", scope.narrowed(named))
+    topic = described_topic(_plain(question)) if len(scope.papers) > 1 else None
+    return Plan(question, "summary", scope, sought=topic) if topic else None
 
 
 def kind_of(question: str, *, n_papers: int) -> Kind:

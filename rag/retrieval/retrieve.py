@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,6 +13,7 @@ import numpy as np
 from ingest import UserFacingError
 from ingest.vectors import EXACT, nearest_inside
 from rag.answer import Passage
+from rag.retrieval.definitions import definition_in, term_asked
 from rag.retrieval.ranker import ranker_for
 from rag.words import content_words, query_words, split_sentences, words_of
 
@@ -29,6 +30,9 @@ _log = logging.getLogger(__name__)
 
 CANDIDATES = 100
 """Chunks taken from each search."""
+
+HAVING = 60
+"""Passages with a term among which its definition is looked for."""
 
 READ = 24
 """Candidates read by the reader."""
@@ -219,6 +223,30 @@ class Retriever:
         if wanted is not None:
             among = [name for name in among if name in wanted]
         return index.search(vector, CANDIDATES, among=among), len(among)
+
+    def defining(self, found: Found, question: str, *, paper_ids: Sequence[str] | None) -> Found:
+        """What was found, with the passage that defines the term asked for, if none of those found does."""
+        if (term := term_asked(question)) is None or len(found.readings) != len(found.passages):
+            return found
+        if any(definition_in(passage.chunk.text, term) for passage in found.passages):
+            return found
+        names = [
+            name for name, _ in self._library.search_words(f'"{" ".join(words_of(term))}"', HAVING, paper_ids=paper_ids)
+        ]
+        told = [
+            (defined, chunk)
+            for chunk in self._library.chunks(names).values()
+            if (defined := definition_in(chunk.text, term))
+        ]
+        if not told:
+            return found
+        (strength, _, _), chunk = max(told, key=lambda pair: pair[0])
+        papers = self._library.papers([chunk.paper_id])
+        readings = self._readings(question, [chunk.text]) if papers else ()
+        if not readings:
+            return found
+        passage = Passage(len(found.passages) + 1, chunk, papers[0], strength / 3, ("lexical", "reader"))
+        return replace(found, passages=(*found.passages, passage), readings=(*found.readings, *readings))
 
     def _readings(self, question: str, texts: Sequence[str]) -> Sequence[Reading]:
         """The reader's readings; empty if there is no reader or it fails, and then the search's order is kept.

@@ -42,7 +42,8 @@ _EDGE = re.compile(
     r"approximately|over|surprisingly|however|moreover|finally)\b",
     re.IGNORECASE,
 )
-_STOP = re.compile(rf",|\.\s|{_EDGE.pattern}", re.IGNORECASE)
+_STOP = re.compile(rf",|(?<!\b[a-z])\.\s|{_EDGE.pattern}", re.IGNORECASE)
+"""The end of an item; the full stop of "S. mitis" is none."""
 _RESPECTIVELY = re.compile(r"\brespectively\b", re.IGNORECASE)
 
 
@@ -85,13 +86,23 @@ def foreign_number(claim: Statement, text: str) -> str | None:
     return None
 
 
-def own_number(question: Statement, text: str, number: Number) -> Number | None:
-    """The number of the thing asked about, if `number` belongs to another one; None if it is its own or unknown."""
+def own_number(
+    question: Statement, text: str, number: Number, *, sentence: tuple[int, int] | None = None
+) -> Number | None:
+    """The number of the thing asked about, if `number` belongs to another one; None if it is its own or unknown.
+
+    A number beside the list belongs to another thing too if it has the unit of the list: "28 mm for A, followed by 24
+    and 23 mm for B and C respectively". `sentence` says where it stands.
+    """
     asked = _words(question)
     for tied in ties(text):
         named = [k for k, words in enumerate(tied.telling) if words & asked]
         owners = [k for k, own in enumerate(tied.numbers) if any(same_number(number, other) for other in own)]
-        if len(named) == 1 and owners and named[0] not in owners and len(tied.numbers[named[0]]) == 1:
+        if len(named) != 1 or named[0] in owners or len(tied.numbers[named[0]]) != 1:
+            continue
+        units = {own.unit for numbers in tied.numbers for own in numbers} - {None}
+        beside = sentence is not None and tied.values and tied.start < sentence[1] and sentence[0] < tied.end
+        if owners or (beside and units == {number.unit}):
             return tied.numbers[named[0]][0]
     return None
 

@@ -70,17 +70,30 @@ def test_a_summary_of_one_paper_needs_one_paper() -> None:
     assert plan("Summarise this paper.", scope=one).kind == "summary"
     assert plan("What is it about?", scope=one, history=[("How is LoRA trained?", "With SGD [1].")]).kind == "summary"
     unsure = plan("Summarise this paper.", scope=ALL)
-    assert unsure.kind == "fact"
-    assert "4 papers were searched" in (unsure.notice or "")
+    assert unsure.kind == "summary"
+    assert "which of the 4 papers you mean" in (unsure.notice or "")
     assert plan("What is it about?", scope=ALL, history=[("How is LoRA trained?", "")]).searched
 
 
 def test_too_many_papers_are_not_compared_and_the_user_is_told() -> None:
     many = Scope(tuple(paper(n, f"Title {n}") for n in range(9)))
     taken = plan("Compare these papers.", scope=many)
-    assert taken.kind == "fact"
-    assert "choose at most 8" in (taken.notice or "")
+    assert "Choose at most 8" in (taken.unclear or "")
+    some = plan("Compare the learning rates in these papers.", scope=many)
+    assert some.kind == "fact"
+    assert "Choose at most 8" in (some.notice or "")
     assert plan("How large is it?", scope=many).notice is None
+
+
+def test_which_of_many_papers_is_meant_is_asked_and_the_name_answers() -> None:
+    many = Scope((SMITH, *(paper(n, f"Title {n}") for n in range(10, 19))))
+    asks = plan("What is this paper about?", scope=many)
+    assert (asks.unclear or "").startswith("Which paper do you mean?")
+    told = plan("the one by Smith 2019", scope=many, history=[("What is this paper about?", asks.unclear or "")])
+    assert told.kind == "summary"
+    assert told.scope.papers == (SMITH,)
+    other = plan("How is LoRA trained?", scope=many, history=[("What is this paper about?", asks.unclear or "")])
+    assert other.kind == "fact"
 
 
 def test_one_paper_is_neither_compared_nor_listed() -> None:

@@ -1,0 +1,95 @@
+"""Who wrote a paper, when and where it appeared, asked of one that is described and not named.
+
+"Who wrote the review on bacteria under water, and in which journal did it come out?" The paper is found by a search,
+and the reply gives its title. What was invented or proposed, and by whom, is a question about what papers say.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from rag.catalogue.grammar import core
+from rag.retrieval.forms import NAMED
+from rag.words import content_words
+
+if TYPE_CHECKING:
+    from rag.catalogue.grammar import Field
+
+_PAPER: Final = (
+    r"(?:paper|article|study|publication|preprint|manuscript|review|report|survey|thesis|trial|tutorial|lesson|course"
+    r"|module|workshop|work|book|chapter)"
+)
+_OUT: Final = r"(?:published|written|printed|released|appear|come out|published in|appear in|come out in)"
+_WHEN: Final = r"(?:when|in (?:which|what) year)"
+_WHERE: Final = r"(?:where|in (?:which|what) (?:journal|proceedings|magazine|book|conference))"
+_PARTS: Final = re.compile(rf",? and (?=(?:who|by whom|{_WHEN}|{_WHERE})\b)|, (?=(?:who|by whom|{_WHEN}|{_WHERE})\b)")
+_FOLLOWS: Final[tuple[tuple[re.Pattern[str], Field], ...]] = (
+    (
+        re.compile(r"who(?: (?:wrote|published) (?:it|this)| (?:are|were) (?:the|its) (?:co-?)?authors)?|by whom"),
+        "authors",
+    ),
+    (re.compile(rf"{_WHEN}(?: (?:was|is|did) (?:it|this) {_OUT})?"), "year"),
+    (re.compile(rf"{_WHERE}(?: (?:was|is|did) (?:it|this) {_OUT})?"), "venue"),
+)
+"""Further parts of a question, and what each asks for."""
+_FIRST: Final[tuple[tuple[re.Pattern[str], Field], ...]] = (
+    (re.compile(r"who (?:wrote|published|authored) (?:the|this|that) (?P<topic>.+)"), "authors"),
+    (re.compile(rf"who (?:are|were|is|was) the (?:co-?)?authors? of the (?P<topic>.+{_PAPER}\b.*)"), "authors"),
+    (re.compile(rf"{_WHEN} (?:was|were|did) the (?P<topic>.+) {_OUT}"), "year"),
+    (re.compile(rf"{_WHERE} (?:was|were|did) the (?P<topic>.+) {_OUT}"), "venue"),
+    (
+        re.compile(
+            r"who (?!(?:develop|invent|propos|introduc|coin|discover|found|creat|design|defin|describ|first)\w*)"
+            r"(?:\w+ed|tested|studied|measured|taught|made|grew|ran) (?P<topic>.+)"
+        ),
+        "authors",
+    ),
+)
+_MORE: Final = re.compile(r",|\band (?:how|what|why|which|did|does|do|is|are|was|were)\b")
+_OF_NAMED: Final = re.compile(
+    rf"(?P<first>{_WHEN}|{_WHERE})(?: did| has| have) (?P<topic>{NAMED}) (?:publish(?:ed)?)"
+    r" (?:their|his|her|its|the|this) .+"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Described:
+    """What is asked about which paper."""
+
+    topic: str
+    """What the paper is about, folded; `NAMED` if the paper is named after all."""
+    fields: tuple[Field, ...]
+
+
+def described(marked: str) -> Described | None:
+    """What a question asks about a paper that it describes; None if it asks something else.
+
+    Args:
+        marked: the question, folded, with `NAMED` for each paper that it names by author.
+    """
+    first, *rest = _PARTS.split(core(marked))
+    fields: list[Field] = []
+    if rest and first in {"when", "where", "who"}:  # "When and where did …"
+        fields.append({"when": "year", "where": "venue", "who": "authors"}[first])  # type: ignore[arg-type]
+        first, *rest = rest
+    for part in rest:
+        field = next((field for pattern, field in _FOLLOWS if pattern.fullmatch(part.strip())), None)
+        pair = [f for word, f in (("when", "year"), ("where", "venue")) if word in part.split()]
+        if field is None and not (pair and re.fullmatch(rf"(?:when|where)(?: (?:was|is|did) it {_OUT})?", part)):
+            return None
+        fields.append(field or pair[0])  # type: ignore[arg-type]
+    if match := _OF_NAMED.fullmatch(first):
+        own: Field = "year" if re.match(_WHEN, match["first"]) else "venue"
+        return Described(NAMED, tuple(dict.fromkeys((own, *fields))))
+    for pattern, field in _FIRST:
+        match = pattern.fullmatch(first)
+        if not match or NAMED in match["topic"] or _MORE.search(match["topic"]):
+            continue
+        topic = match["topic"]
+        told = re.search(_OUT, " ".join(rest)) if pattern is _FIRST[-1][0] else {"year", "venue"} & set(fields)
+        is_paper = pattern is not _FIRST[-1][0] and re.search(rf"\b{_PAPER}s?\b", topic)
+        if (is_paper or told) and content_words(re.sub(rf"\b{_PAPER}s?\b", "", topic)):
+            return Described(topic, tuple(dict.fromkeys((field, *fields))))
+    return None

@@ -1,0 +1,126 @@
+"""Typing errors in a question: words that neither English nor the library has, read as words of the passages found.
+
+Only small letters are mended, since names, formulas and abbreviations may be new, and only towards a word that stands
+in the passages that the search found anyway. So a rare word is not replaced by a common one of another subject.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from functools import cache
+from typing import TYPE_CHECKING, Final
+
+from ingest import UserFacingError
+from ingest.embed import embedded_model
+from rag.words import STOP_WORDS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+SHORTEST: Final = 4
+"""Letters of a word that is mended; a shorter one has too many neighbours."""
+
+MOST: Final = 0.5
+"""A question with a larger share of unknown words is in another language."""
+
+_WORD = re.compile(r"[A-Za-z]+(?:['’-][A-Za-z]+)*|\S")
+_ASKING: Final = frozenset(
+    "compare compared summarise summarize explain describe many much paper papers study studies what which when where"
+    " whose does have with".split()
+)
+_FIRST: Final = frozenset("what which when where whose does compare summarise summarize explain describe".split())
+"""Words that a question begins with."""
+
+
+@cache
+def english_words() -> frozenset[str]:
+    """The whole words among the embedding model's word pieces, about 20,000; empty if it is not installed."""
+    try:
+        with (embedded_model() / "tokenizer.json").open(encoding="utf-8") as file:
+            return frozenset(word for word in json.load(file)["model"]["vocab"] if word.isalpha())
+    except (UserFacingError, OSError, KeyError, ValueError):
+        return frozenset()
+
+
+def doubtful(question: str, *, stands: Callable[[str], bool]) -> list[str]:
+    """The words of a question that may be typing errors, as written; empty if they are too many for that.
+
+    Args:
+        question: in the user's words.
+        stands: whether the library has a word.
+    """
+    words = _WORD.findall(question)
+    plain = [
+        word
+        for i, word in enumerate(words)
+        if word.isalpha() and len(word) >= SHORTEST and (word.islower() or (i == 0 and word[1:].islower()))
+    ]
+    known = STOP_WORDS | _ASKING | english_words()
+    if not english_words():
+        return []
+    found = [word for word in plain if known.isdisjoint(_forms(word.casefold())) and not stands(word.casefold())]
+    return found if len(found) <= MOST * len([word for word in words if word[0].isalpha()]) else []
+
+
+def _forms(word: str) -> set[str]:
+    """The word and what it may be a form of: "rinsing", "rins", "rinse"."""
+    stems = {word.removesuffix(end) for end in ("s", "es", "ed", "ing", "ly") if word.endswith(end)}
+    return {word} | {form for stem in stems for form in (stem, f"{stem}e", stem[:-1]) if len(form) >= SHORTEST - 1}
+
+
+def mended(question: str, wrong: Iterable[str], texts: Iterable[str]) -> str | None:
+    """The question with its doubtful words read as the nearest words of the texts; None if none is near enough."""
+    counts = Counter(word for text in texts for word in re.findall(r"[a-z]+", text.casefold()) if len(word) > 2)
+    there = counts + Counter(dict.fromkeys(STOP_WORDS | _ASKING, 1))
+    read = question
+    for word in dict.fromkeys(wrong):
+        begins = _nearest(word.casefold(), Counter(_FIRST)) if read.startswith(word) else None
+        if instead := begins or _nearest(word.casefold(), there):
+            said = instead.capitalize() if word[0].isupper() else instead
+            read = re.sub(rf"\b{re.escape(word)}\b", said, read)
+    return read if read != question else None
+
+
+def _nearest(word: str, there: Counter[str]) -> str | None:
+    """The commonest word that is one error away and has the same first letter."""
+    near = [
+        (-count, other)
+        for other, count in there.items()
+        if other[0] == word[0]
+        and len(other) >= SHORTEST
+        and abs(len(other) - len(word)) < 2
+        and edits(word, other, 1) == 1
+        and not _is_another_compound(word, other)
+    ]
+    return min(near)[1] if near else None
+
+
+def _is_another_compound(word: str, other: str) -> bool:
+    """Whether only a vowel of the ending of a long word differs: nitrite and nitrate, propanal and propanol."""
+    differ = [i for i, (x, y) in enumerate(zip(word, other, strict=False)) if x != y]
+    return (
+        6 <= len(word) == len(other)
+        and len(differ) == 1
+        and differ[0] >= len(word) - 3
+        and {word[differ[0]], other[differ[0]]} <= set("aeiouy")
+    )
+
+
+def edits(a: str, b: str, most: int) -> int:
+    """How many letters are changed, added, dropped or swapped with their neighbour; `most` + 1 if more than that.
+
+    The optimal string alignment distance (Damerau 1964; Boytsov 2011).
+    """
+    before, row = list[int](), list(range(len(b) + 1))
+    for i, x in enumerate(a, start=1):
+        above, before, row = before, row, [i]
+        for j, y in enumerate(b, start=1):
+            cost = min(before[j] + 1, row[j - 1] + 1, before[j - 1] + (x != y))
+            if i > 1 and j > 1 and x == b[j - 2] and a[i - 2] == y:
+                cost = min(cost, above[j - 2] + 1)
+            row.append(cost)
+        if min(row) > most:
+            return most + 1
+    return row[-1]

@@ -1,0 +1,60 @@
+"""Papers that are described instead of named, and what a comparison asks of each."""
+
+from __future__ import annotations
+
+import pytest
+
+from rag.retrieval.comparisons import asked_of_each
+from rag.retrieval.forms import NAMED
+from rag.retrieval.topics import described_topic, says, tells_of_named, topic_of_papers
+
+
+@pytest.mark.parametrize(
+    ("question", "topic"),
+    [
+        ("what is the holy basil genome paper about", "holy basil genome"),
+        ("summarise the paper on teaching students to code", "teaching students to code"),
+        ("give me a short summary of the work on citrus seeds", "citrus seeds"),
+        ("what did the study on mice find", "mice"),
+        ("what is the paper about", None),
+        ("what is the first paper about", None),
+        ("what is the data set about", None),
+        ("summarise the evaluation section", None),
+    ],
+)
+def test_a_described_paper_is_told_by_its_topic(question: str, topic: str | None) -> None:
+    assert described_topic(question) == topic
+
+
+def test_a_named_paper_may_be_described_too() -> None:
+    assert tells_of_named(f"summarise {NAMED} on galactic rotation")
+    assert not tells_of_named(f"how large is the sample in {NAMED}")
+
+
+@pytest.mark.parametrize(
+    ("question", "asked"),
+    [
+        (
+            "how heavy were the rats in N neuropathy study compared with those in N sperm study",
+            "how heavy were the rats",
+        ),
+        ("which library does N lesson teach, and which one does N course teach", "which library does this paper teach"),
+        ("compare the students of N course and N course", "what is the students"),
+        ("compare N and N: how many rats did each study use", "how many rats did this study use"),
+        ("how do N and N differ in the solvent", "what is the solvent"),
+        ("is the dose in N higher than in N", "what is the dose"),
+        ("compare N with N", None),
+        ("which of N and N used more plants", None),
+        ("do N and N agree", None),
+    ],
+)
+def test_each_paper_is_asked_without_the_other(question: str, asked: str | None) -> None:
+    found = asked_of_each(question.replace("N", NAMED))
+    assert (found or "").removesuffix(" in this paper") == (asked or "")
+
+
+def test_a_topic_of_papers_is_what_remains_of_the_question() -> None:
+    topic = topic_of_papers("Which of my papers report anxiolytic effects?")
+    assert says("The anxiolytic effect was strong.", topic)
+    assert not says("The effect was strong.", topic)
+    assert not says("Anything.", topic_of_papers("Which papers are there?"))
