@@ -1,6 +1,6 @@
 """Fit rag/reading/reader.json, which says what the reader's scores mean, on papers it was not trained on.
 
-    python bench/calibrate_reader.py [--checkpoint FILE] [--cache FOLDER] [--write] [--plot]
+    python bench/calibrate_reader.py [--checkpoint FILE | --weights FILE] [--cache FOLDER] [--write] [--plot]
 
 Uses the held-out papers of QASPER train and COVID-QA (`bench/reader_data.py`) to fit: the weight of the search relative
 to the reader when passages are ordered; a logistic regression that separates answerable questions from similar ones
@@ -60,12 +60,13 @@ def plot(scores: list[float], right: list[bool]) -> None:
 def main() -> None:  # noqa: C901 - one report
     parser = argparse.ArgumentParser()
     parser.add_argument("--checkpoint", type=Path)
+    parser.add_argument("--weights", type=Path, default=INSTALLED, help="packed weights instead of the installed ones")
     parser.add_argument("--cache", type=Path, default=ROOT / "evaluations" / "reader")
     parser.add_argument("--write", action="store_true")
     parser.add_argument("--plot", action="store_true", help="docs/images/risk-coverage-reader.svg")
     options = parser.parse_args()
-    reader = FromCheckpoint(options.checkpoint) if options.checkpoint else MiniLMReader()
-    key = hashlib.sha256((options.checkpoint or INSTALLED).read_bytes()).hexdigest()[:8]
+    reader = FromCheckpoint(options.checkpoint) if options.checkpoint else MiniLMReader(options.weights)
+    key = hashlib.sha256((options.checkpoint or options.weights).read_bytes()).hexdigest()[:8]
     qasper, covid, absent = (cases_of(reader, part, options.cache, key=key) for part in ("train", "covid", "absent"))
     best = max(WEIGHTS, key=lambda weight: hits(qasper, weight) + hits(covid, weight))
     print(

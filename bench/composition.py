@@ -99,7 +99,10 @@ def measured(part: str, options: argparse.Namespace) -> list[dict[str, Any]]:
     for gold in (False, True):
         its = [case for case in cases if case.gold_texts or not gold][: options.questions or None]
         pairs = [(case, *read_as(case, gold=gold)) for case in its]
-        made = [row_of(case, extract(case.question, passages, read)) for case, passages, read in pairs]
+        made = [
+            row_of(case, extract(case.question, passages, read, search=calibration_of().search))
+            for case, passages, read in pairs
+        ]
         asked = [asked_of(*pair) for pair in pairs]
         adapters = {"drafter": (options.adapter,), **({"untaught": ()} if options.also_untaught else {})}
         for name, adapter in adapters.items():

@@ -1,6 +1,6 @@
 """How well the reader reads, on what it was not trained on (docs/reader.md).
 
-    python bench/reader_quality.py [--checkpoint FILE] [--part squad covid qasper dev scifact time] [--papers 0]
+    python bench/reader_quality.py [--checkpoint FILE | --weights FILE] [--part squad … time] [--papers 0]
 
 Without `--checkpoint` the installed reader is measured; with it, a checkpoint's weights in fp32, before packing.
 squad    one paragraph in twenty of SQuAD dev: F1 of the best span, and with "no answer here" as SQuAD 2 counts it
@@ -115,7 +115,7 @@ def squad(reader: MiniLMReader, most: int) -> None:
 def extracted(case: Case, order: list[int]) -> Extract | None:
     """The product's answer from these passages."""
     passages = passages_of([case.texts[i] for i in order], case.title, [case.odds[i] for i in order])
-    return extract(case.question, passages, [case.readings[i] for i in order])
+    return extract(case.question, passages, [case.readings[i] for i in order], search=BLEND)
 
 
 def product_says(case: Case) -> str:
@@ -264,13 +264,14 @@ def seconds(reader: MiniLMReader, most: int) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--checkpoint", type=Path)
+    parser.add_argument("--weights", type=Path, default=INSTALLED, help="packed weights instead of the installed ones")
     parser.add_argument("--part", nargs="+", default=["squad", "covid", "qasper"])
     parser.add_argument("--papers", type=int, default=0, help="only so many papers (or questions of squad and scifact)")
     parser.add_argument("--cache", type=Path, default=ROOT / "evaluations" / "reader")
     options = parser.parse_args()
     options.cache.mkdir(parents=True, exist_ok=True)
-    reader = FromCheckpoint(options.checkpoint) if options.checkpoint else MiniLMReader()
-    key = hashlib.sha256((options.checkpoint or INSTALLED).read_bytes()).hexdigest()[:8]
+    reader = FromCheckpoint(options.checkpoint) if options.checkpoint else MiniLMReader(options.weights)
+    key = hashlib.sha256((options.checkpoint or options.weights).read_bytes()).hexdigest()[:8]
     for part in options.part:
         began = time.perf_counter()
         if part == "squad":

@@ -10,8 +10,8 @@ is held out.
 
 Each step uses two batches of about TOKENS tokens, one on each of two threads (one after the other on a GPU). Gradients
 are in bf16 if the CPU or GPU supports it; their sums and the master weights are in fp32. The token embeddings stay
-frozen. `--write` trains nothing and packs the last checkpoint into rag/reading/reader.npz, or the mean of it and others
-of the same run (`--mean FILE`); `--speed` compares bf16 with fp32.
+frozen. `--write` trains nothing and packs the last checkpoint into rag/reading/reader.npz, or the mean of it, others of
+the same run (`--mean FILE`) and the installed reader (`--installed`); `--speed` compares bf16 with fp32.
 """
 
 from __future__ import annotations
@@ -387,10 +387,15 @@ def train(options: argparse.Namespace) -> None:
     print(f"{step} steps, {tokens} word pieces", flush=True)
 
 
-def network_of(*checkpoints: Path) -> ReaderNetwork:
-    """The network of a checkpoint in fp32; for several checkpoints, the mean of their weights."""
+def network_of(*checkpoints: Path, installed: bool = False) -> ReaderNetwork:
+    """The network of a checkpoint in fp32; for several, the mean of their weights, with the installed reader's too."""
     network = ReaderNetwork(embedded_model())
     states = [torch.load(checkpoint, map_location="cpu")["masters"] for checkpoint in checkpoints]
+    if installed:
+        other = ReaderNetwork(embedded_model())
+        with np.load(WEIGHTS) as file, torch.no_grad():
+            load_packed(other, dict(file))
+        states.append({name: other.get_parameter(name).detach() for name in states[0]})
     with torch.no_grad():
         for name in states[0]:
             network.get_parameter(name).copy_(sum(state[name] for state in states) / len(states))
@@ -417,18 +422,21 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=0, help="how many steps the run is to have")
     parser.add_argument("--keep", type=int, default=500, help="keep the weights of every so many steps")
     parser.add_argument("--device", default="cpu")
-    parser.add_argument("--installed", action="store_true", help="begin with the weights of the installed reader")
+    parser.add_argument(
+        "--installed", action="store_true", help="begin with the installed reader; of --write: average with it too"
+    )
     parser.add_argument("--fp32", action="store_true")
     parser.add_argument("--speed", action="store_true")
     parser.add_argument("--write", action="store_true", help="pack the last checkpoint into rag/reading/reader.npz")
     parser.add_argument(
         "--mean", type=Path, nargs="*", default=[], metavar="FILE", help="of --write: average with these"
     )
+    parser.add_argument("--to", type=Path, default=WEIGHTS, help="of --write: the file")
     options = parser.parse_args()
     if options.write:
-        network = network_of(options.out / "last.pt", *options.mean)
-        np.savez_compressed(WEIGHTS, **packed(network, embedded_model()))
-        print(f"{WEIGHTS.stat().st_size / 1e6:.1f} MB")
+        network = network_of(options.out / "last.pt", *options.mean, installed=options.installed)
+        np.savez_compressed(options.to, **packed(network, embedded_model()))
+        print(f"{options.to.stat().st_size / 1e6:.1f} MB")
         return
     if not DATA.is_dir():
         print("The data sets are not here: nothing trained")

@@ -1,4 +1,7 @@
-"""Catalogue: takes a question, returns what the library's records say, or None if it is about what papers say."""
+"""Catalogue: takes a question, returns what the library's records say, or None if it is about what papers say.
+
+It is a long file because each kind of question has its reply in it.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ from rag.answer import Citation, Passage
 from rag.catalogue import note_questions, words
 from rag.catalogue.asked import MOST_AT_ONCE, NAMES, ONE, WHICH, WHICH_ONE, Asked, Reply, is_person, looks_named
 from rag.catalogue.citing import citing, of_paper, of_words
-from rag.catalogue.described import Described, described
+from rag.catalogue.described import Described, asks_of_described, described
 from rag.catalogue.grammar import ALL_FIELDS, Request, core, read
 from rag.catalogue.mentions import find_mentions, wanted_words
 from rag.catalogue.notes import notes_reply
@@ -70,6 +73,8 @@ class Catalogue:
 
     def described(self, question: str, *, scope: Scope) -> Described | None:
         """What is asked about a paper that is described; None if nothing is."""
+        if not asks_of_described(question):
+            return None
         asked = Asked(self._library, question, scope, (), ())
         found = described(asked.marked) or described(asked.plain.text)
         if found and found.topic == NAMED:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from rag.catalogue.grammar import core
-from rag.retrieval.forms import NAMED
+from rag.retrieval.forms import NAMED, fold
 from rag.words import content_words
 
 if TYPE_CHECKING:
@@ -61,6 +61,11 @@ class Described:
     topic: str
     """What the paper is about, folded; `NAMED` if the paper is named after all."""
     fields: tuple[Field, ...]
+
+
+def asks_of_described(question: str) -> bool:
+    """Whether a question may be one, by its first words: looking for names of papers takes longer."""
+    return bool(re.match(r"(?:who|when|where|by whom|in (?:what|which))\b", core(fold(question).strip())))
 
 
 def described(marked: str) -> Described | None:

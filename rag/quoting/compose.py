@@ -150,7 +150,7 @@ class Composer:
             if told and (taken.kind != "comparison" or len(papers) == len(taken.scope.papers)):
                 return Read(sentences=sentences, told=told.text)
             return Read()
-        if self._quotes_first and taken.kind == "papers":
+        if self._quotes_first and taken.kind == "papers" and topic_of_papers(taken.text):
             return Read(nothing=True)
         if taken.kind != "fact" or not found.readings or not self._reader:
             return Read()
@@ -158,14 +158,14 @@ class Composer:
 
     def _of_fact(self, taken: Plan, found: Found, known: ReaderCalibration) -> Read:
         passages = found.passages[: len(found.readings)]
-        extracted = extract(taken.text, passages, found.readings)
+        extracted = extract(taken.text, passages, found.readings, search=known.search)
         floor = known.floor if self._floor is None else self._floor
         low = extracted is None or known.there.probability(extracted.features) < floor
         nothing = self._quotes_first and low and not (extracted and extracted.defines)
         if not (self._taught and self._quotes_first) or extracted is None:
             return Read(extracted, quotes_first=self._quotes_first, nothing=nothing)
         if asks_yes_or_no(taken.text):
-            sentence = extract(taken.text, passages, found.readings, kind="yes")
+            sentence = extract(taken.text, passages, found.readings, kind="yes", search=known.search)
             return Read(extracted, quotes_first=True, on_yes_or_no=sentence, nothing=nothing)
         explains = extracted.kind == "explanation"  # better in the drafter's words, if they hold (docs/reader.md)
         return Read(extracted, quotes_first=not explains, explains=explains, nothing=nothing)

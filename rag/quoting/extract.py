@@ -116,7 +116,12 @@ def _unmarked(text: str, instead: str) -> str:
 
 
 def extract(
-    question: str, passages: Sequence[Passage], readings: Sequence[Reading], *, kind: Kind | None = None
+    question: str,
+    passages: Sequence[Passage],
+    readings: Sequence[Reading],
+    *,
+    kind: Kind | None = None,
+    search: float = 0.0,
 ) -> Extract | None:
     """Extract the answer from the passages; None if no sentence of them may be an answer.
 
@@ -125,8 +130,13 @@ def extract(
         passages: best first.
         readings: one per passage.
         kind: what the answer is, if that is known; None: what most readings say.
+        search: the weight of the search's log odds of a passage beside what the reader says of it and of its words.
     """
-    places = [place for i, r in enumerate(readings) for place in _places(question, i, passages[i], r)]
+    places = [
+        place
+        for i, reading in enumerate(readings)
+        for place in _places(question, i, passages[i], reading, search=search)
+    ]
     if not places:
         return None
     if told := _defined(question, passages, readings):
@@ -180,7 +190,7 @@ def _features(
     own = readings[i]
     scores = sorted((span.score for span in own.spans), reverse=True)
     best = sorted((max(p.score for p in places if p.i == j) for j in {p.i for p in places}), reverse=True)
-    odds = [math.log(found / (1 - found)) for p in passages if (found := min(max(p.score, 1e-6), 1 - 1e-6))]
+    odds = [_odds(passage) for passage in passages]
     carrying = [s.probability for s in own.sentences if s.start < first.words[1] and first.words[0] < s.end]
     words = kind.split() if kind in {"yes", "no"} else [word for item in items for word in item.text.split()]
     return {
@@ -228,7 +238,13 @@ class _Place:
     sentence: tuple[int, int]
 
 
-def _places(question: str, i: int, passage: Passage, reading: Reading) -> Iterator[_Place]:
+def _odds(passage: Passage) -> float:
+    """The search's log odds."""
+    found = min(max(passage.score, 1e-6), 1 - 1e-6)
+    return math.log(found / (1 - found))
+
+
+def _places(question: str, i: int, passage: Passage, reading: Reading, *, search: float) -> Iterator[_Place]:
     """Spans that may be an answer, each with its sentence. Scores are comparable across passages."""
     text, kind = passage.chunk.text, expected(question)
     if is_beside_the_point(passage.chunk.section, question):
@@ -239,7 +255,8 @@ def _places(question: str, i: int, passage: Passage, reading: Reading) -> Iterat
         if may_answer(text[sentence[0] : sentence[1]], question, title=passage.paper.title):
             start, end = whole_brackets(text, span.start, span.end, high=sentence[1], kind=kind)
             fit = 0.0 if fits(kind, text[start:end]) else MISFIT
-            yield _Place(i, start, end, reading.relevance + span.score + fit, sentence)
+            score = reading.relevance + search * _odds(passage) + span.score + fit
+            yield _Place(i, start, end, score, sentence)
 
 
 def whole_brackets(text: str, start: int, end: int, *, high: int, kind: Expected | None) -> tuple[int, int]:

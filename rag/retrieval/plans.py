@@ -89,7 +89,7 @@ def understood(plan: Plan, *, retriever: Retriever, library: Library) -> Plan:
         return plan
 
     def stands(word: str) -> bool:
-        return bool(library.search_words(f'"{word}"', 1, paper_ids=plan.scope.paper_ids))
+        return bool(library.search_words(f'"{word}"', 1))  # wherever: another paper may be asked about the same thing
 
     if not (wrong := doubtful(plan.question, stands=stands)):
         return plan

@@ -226,7 +226,7 @@ class Retriever:
 
     def defining(self, found: Found, question: str, *, paper_ids: Sequence[str] | None) -> Found:
         """What was found, with the passage that defines the term asked for, if none of those found does."""
-        if (term := term_asked(question)) is None or len(found.readings) != len(found.passages):
+        if (term := term_asked(question)) is None or not 0 < len(found.readings) == len(found.passages):
             return found
         if any(definition_in(passage.chunk.text, term) for passage in found.passages):
             return found
@@ -240,12 +240,13 @@ class Retriever:
         ]
         if not told:
             return found
-        (strength, _, _), chunk = max(told, key=lambda pair: pair[0])
+        _, chunk = max(told, key=lambda pair: pair[0])
         papers = self._library.papers([chunk.paper_id])
         readings = self._readings(question, [chunk.text]) if papers else ()
         if not readings:
             return found
-        passage = Passage(len(found.passages) + 1, chunk, papers[0], strength / 3, ("lexical", "reader"))
+        score = min(passage.score for passage in found.passages)  # the search ranked it below them
+        passage = Passage(len(found.passages) + 1, chunk, papers[0], score, ("lexical", "reader"))
         return replace(found, passages=(*found.passages, passage), readings=(*found.readings, *readings))
 
     def _readings(self, question: str, texts: Sequence[str]) -> Sequence[Reading]:
