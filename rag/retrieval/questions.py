@@ -14,7 +14,7 @@ from rag.retrieval.followups import follow_up
 from rag.retrieval.forms import NAMED, POLITE
 from rag.retrieval.naming import Plain, find_names, listed_in, marked_text, title_of
 from rag.retrieval.pages import MAX_PAPERS, AskedPage, asked_page, papers_with
-from rag.retrieval.topics import described_topic, tells_of_named
+from rag.retrieval.topics import described_topic, reply_topic, tells_of_named
 from rag.words import content_words
 
 if TYPE_CHECKING:
@@ -229,14 +229,15 @@ def _too_many(question: str, kind: Kind, scope: Scope, marked: str, follows: Fol
 
 
 def _told_which(question: str, scope: Scope, history: Sequence[tuple[str, str]]) -> Plan | None:
-    """The summary of the paper that the user names when asked which one is meant; None for anything else."""
+    """The summary of the paper that the user names or describes when asked which one is meant; else None."""
     if not history or not history[-1][1].startswith(WHICH_PAPER):
         return None
     names, marked = _mentioned(question, scope.papers, history)
     named = _papers_of(names, scope.papers)
-    if len(named) != 1 or not _ONLY_A_NAME.fullmatch(_plain(marked)):
-        return None
-    return Plan(question, "summary", scope.narrowed(named))
+    if len(named) == 1 and _ONLY_A_NAME.fullmatch(_plain(marked)):
+        return Plan(question, "summary", scope.narrowed(named))
+    topic = None if question.rstrip().endswith("?") else reply_topic(_plain(question))
+    return Plan(question, "summary", scope, sought=topic) if topic and not named else None
 
 
 def _described(question: str, scope: Scope, history: Sequence[tuple[str, str]]) -> Plan | None:

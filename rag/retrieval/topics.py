@@ -32,6 +32,12 @@ _NAMED_AND_DESCRIBED = re.compile(
     rf"{_TELL_OF} {NAMED} {_ON} .+|what (?:is|was) {NAMED} {_ON} .+ about"
     rf"|what (?:does|did) {NAMED} {_ON} .+ (?:find|show|conclude|argue|claim|propose)"
 )
+LONGEST_REPLY = 8
+"""Words; a longer reply asks something new."""
+_ASKS = re.compile(
+    r"(?:what|which|who|whom|whose|when|where|why|how|is|are|was|were|do|does|did|can|could|has|have|will|would|should"
+    r"|summari[sz]e|compare|list|show|find|explain|describe|tell|give|define|all|none|never|no|yes|thanks|thank|ok|okay)\b"
+)
 _NO_TOPIC = frozenset({"first", "second", "third", "last", "latest", "newest", "oldest", "whole", "same", "other"})
 
 
@@ -48,6 +54,21 @@ def described_topic(text: str) -> str | None:
     """
     match = _SUMMARY_OF_DESCRIBED.fullmatch(text)
     topic = next((said for said in match.groupdict().values() if said), "") if match else ""
+    return topic if content_words(topic) and topic not in _NO_TOPIC else None
+
+
+def reply_topic(text: str) -> str | None:
+    """The paper that a reply like "the holy basil genome one" describes; None for a question or an order.
+
+    Args:
+        text: the reply, folded.
+    """
+    match = re.fullmatch(
+        rf"(?:i mean )?(?:the |that )?(?:(?:{_ONE_NOUN}|one) {_ON} )?(.+?)(?: (?:one|{_ONE_NOUN}))?", text
+    )
+    topic = match[1] if match else ""
+    if _ASKS.match(text) or len(topic.split()) > LONGEST_REPLY:
+        return None
     return topic if content_words(topic) and topic not in _NO_TOPIC else None
 
 

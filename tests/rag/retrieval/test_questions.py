@@ -94,6 +94,10 @@ def test_which_of_many_papers_is_meant_is_asked_and_the_name_answers() -> None:
     assert told.scope.papers == (SMITH,)
     other = plan("How is LoRA trained?", scope=many, history=[("What is this paper about?", asks.unclear or "")])
     assert other.kind == "fact"
+    described = plan("the garden seeds one", scope=many, history=[("Summarise it.", asks.unclear or "")])
+    assert (described.kind, described.sought) == ("summary", "garden seeds")
+    thanks = plan("Thanks, never mind", scope=many, history=[("Summarise it.", asks.unclear or "")])
+    assert thanks.sought is None
 
 
 def test_one_paper_is_neither_compared_nor_listed() -> None:
