@@ -39,6 +39,12 @@ _ASKS = re.compile(
     r"|summari[sz]e|compare|list|show|find|explain|describe|tell|give|define|all|none|never|no|yes|thanks|thank|ok|okay)\b"
 )
 _NO_TOPIC = frozenset({"first", "second", "third", "last", "latest", "newest", "oldest", "whole", "same", "other"})
+_STRICT = re.compile(r"\b(?:paper|article|publication|preprint|manuscript|review)\b")
+_IN_A_PAPER = re.compile(
+    r"(?:(?:ablation|user|pilot|case|human|clinical|animal|control(?:led)?|randomi[sz]ed|simulation|evaluation|field|main"
+    r"|present|current|own|previous|earlier|follow-up|online|double-blind) ?)+"
+)
+"""Studies and trials that papers report: "the results of the ablation study"."""
 
 
 def tells_of_named(text: str) -> bool:
@@ -54,7 +60,9 @@ def described_topic(text: str) -> str | None:
     """
     match = _SUMMARY_OF_DESCRIBED.fullmatch(text)
     topic = next((said for said in match.groupdict().values() if said), "") if match else ""
-    return topic if content_words(topic) and topic not in _NO_TOPIC else None
+    if topic in _NO_TOPIC or not content_words(topic):
+        return None
+    return topic if _STRICT.search(text) or not _IN_A_PAPER.fullmatch(topic) else None
 
 
 def reply_topic(text: str) -> str | None:

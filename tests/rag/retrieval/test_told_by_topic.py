@@ -20,6 +20,9 @@ from rag.retrieval.topics import described_topic, says, tells_of_named, topic_of
         ("what is the first paper about", None),
         ("what is the data set about", None),
         ("summarise the evaluation section", None),
+        ("what are the results of the ablation study", None),
+        ("what did the randomised controlled trial find", None),
+        ("summarise the trial on mice", "mice"),
     ],
 )
 def test_a_described_paper_is_told_by_its_topic(question: str, topic: str | None) -> None:
