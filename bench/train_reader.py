@@ -11,8 +11,8 @@ is held out.
 Each step uses two batches of about TOKENS tokens, one on each of two threads (one after the other on a GPU). Gradients
 are in bf16 if the CPU or GPU supports it; their sums and the master weights are in fp32. The token embeddings stay
 frozen. `--write` trains nothing and packs the last checkpoint into rag/reading/reader.npz, or the mean of it, others of
-the same run (`--mean FILE`) and the installed reader (`--installed`); `--speed` compares bf16 with fp32. It is a long
-file because the mixtures are in it.
+the same run (`--mean FILE`) and the installed reader (`--installed`); `--speed` compares bf16 with fp32. It is
+a long file because the mixtures are in it.
 """
 
 from __future__ import annotations

@@ -129,13 +129,12 @@ def describe(layout: Layout, info: DocumentInfo, *, file_name: str) -> Descripti
         _abstract(layout),
         isbn,
         retracted=retracted,
-        publication=_publication(xmp.publication, front, title, year),
+        publication=_publication(xmp.publication, printed_publication(front, title, year, authors)),
     )
 
 
-def _publication(stated: Publication | None, front: Sequence[str], title: str, year: int | None) -> Publication | None:
+def _publication(stated: Publication | None, printed: Publication | None) -> Publication | None:
     """What the XMP packet states; what it does not, the first page may print."""
-    printed = printed_publication(front, title, year)
     if stated is None or printed is None:
         return stated or printed
     if not is_short_for(printed.container or "", stated.container or "") or stated.volume or stated.pages:

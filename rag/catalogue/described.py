@@ -34,19 +34,22 @@ _FOLLOWS: Final[tuple[tuple[re.Pattern[str], Field], ...]] = (
     (re.compile(rf"{_WHERE}(?: (?:was|is|did) (?:it|this) {_OUT})?"), "venue"),
 )
 """Further parts of a question, and what each asks for."""
+_TOPIC: Final = rf"(?P<topic>{_PAPER}\b.*|(?:(?!(?:in|of|by|reported|for|used)\b)[\w’'-]+ ){{1,6}}{_PAPER})"
 _FIRST: Final[tuple[tuple[re.Pattern[str], Field], ...]] = (
-    (re.compile(r"who (?:wrote|published|authored) (?:the|this|that) (?P<topic>.+)"), "authors"),
-    (re.compile(rf"who (?:are|were|is|was) the (?:co-?)?authors? of the (?P<topic>.+{_PAPER}\b.*)"), "authors"),
-    (re.compile(rf"{_WHEN} (?:was|were|did) the (?P<topic>.+) {_OUT}"), "year"),
-    (re.compile(rf"{_WHERE} (?:was|were|did) the (?P<topic>.+) {_OUT}"), "venue"),
-    (
-        re.compile(
-            r"who (?!(?:develop|invent|propos|introduc|coin|discover|found|creat|design|defin|describ|first)\w*)"
-            r"(?:\w+ed|tested|studied|measured|taught|made|grew|ran) (?P<topic>.+)"
-        ),
-        "authors",
-    ),
+    (re.compile(rf"who (?:wrote|published|authored) (?:the|this|that) {_TOPIC}"), "authors"),
+    (re.compile(rf"who (?:are|were|is|was) the (?:co-?)?authors? of the {_TOPIC}"), "authors"),
+    (re.compile(rf"{_WHEN} (?:was|were|did) the {_TOPIC} {_OUT}"), "year"),
+    (re.compile(rf"{_WHERE} (?:was|were|did) the {_TOPIC} {_OUT}"), "venue"),
 )
+_DONE: Final = re.compile(
+    r"who (?!(?:develop|invent|propos|introduc|coin|discover|found|creat|design|defin|describ|first)\w*)"
+    r"(?:\w+ed|tested|studied|measured|taught|made|grew|ran|wrote) (?P<topic>.+)"
+)
+"""Of a question that goes on with when or where it was published."""
+_OTHERS: Final = re.compile(
+    r"\b(?:first|original|used|cited|software|questionnaires?|materials?|code|data|earlier|previous|seminal|classic)\b"
+)
+"""Words of a work that a paper mentions."""
 _MORE: Final = re.compile(r",|\band (?:how|what|why|which|did|does|do|is|are|was|were)\b")
 _OF_NAMED: Final = re.compile(
     rf"(?P<first>{_WHEN}|{_WHERE})(?: did| has| have) (?P<topic>{NAMED}) (?:publish(?:ed)?)"
@@ -88,13 +91,15 @@ def described(marked: str) -> Described | None:
     if match := _OF_NAMED.fullmatch(first):
         own: Field = "year" if re.match(_WHEN, match["first"]) else "venue"
         return Described(NAMED, tuple(dict.fromkeys((own, *fields))))
-    for pattern, field in _FIRST:
+    told = bool(re.search(_OUT, " ".join(rest)) or {"year", "venue"} & set(fields))
+    patterns = (*_FIRST, (_DONE, "authors")) if told else _FIRST
+    for pattern, field in patterns:
         match = pattern.fullmatch(first)
-        if not match or NAMED in match["topic"] or _MORE.search(match["topic"]):
+        topic = match["topic"] if match else ""
+        if not topic or NAMED in topic or _MORE.search(topic) or _OTHERS.search(topic):
             continue
-        topic = match["topic"]
-        told = re.search(_OUT, " ".join(rest)) if pattern is _FIRST[-1][0] else {"year", "venue"} & set(fields)
-        is_paper = pattern is not _FIRST[-1][0] and re.search(rf"\b{_PAPER}s?\b", topic)
-        if (is_paper or told) and content_words(re.sub(rf"\b{_PAPER}s?\b", "", topic)):
-            return Described(topic, tuple(dict.fromkeys((field, *fields))))
+        if pattern is _DONE and not first.startswith("who published") and not re.search(_OUT, " ".join(rest)):
+            continue
+        if content_words(re.sub(rf"\b{_PAPER}s?\b", "", topic)):
+            return Described(topic.removeprefix("the "), tuple(dict.fromkeys((field, *fields))))
     return None

@@ -39,7 +39,10 @@ MOST_SENTENCES: Final = 3
 """Sentences quoted for one answer, at most."""
 
 PLAIN: Final = 1.5
-"""The strength from which a definition answers "What is …?" whatever the reader thinks of its passage."""
+"""The strength from which a definition answers "What is …?" although the reader finds no answer in its passage."""
+
+UNRELATED: Final = -3.0
+"""The relevance of a passage below which its definition is of another thing."""
 
 MISFIT: Final = -2.0
 """Added to the score of words that are not of the type the question asks for."""
@@ -142,7 +145,7 @@ def extract(
     if told := _defined(question, passages, readings):
         strength, item = told
         features = _features("span", [item], places, passages, readings, question=question)
-        return Extract("span", (item,), features, defines=strength >= PLAIN)
+        return Extract("span", (item,), features, defines=strength >= PLAIN and features["relevance"] > UNRELATED)
     kind = kind or _kind(readings)
     best = max(places, key=lambda place: place.score)
     if kind in {"yes", "no"}:
@@ -275,7 +278,7 @@ def whole_brackets(text: str, start: int, end: int, *, high: int, kind: Expected
     for i in range(start, end):
         if text[i] in "([":
             opened.append(i)
-        elif text[i] in ")]":
+        elif text[i] in ")]" and not (text[i] == ")" and not opened and _ITEM.search(text, max(0, i - 5), i)):
             if opened:
                 opened.pop()
             elif closed is None:
@@ -294,6 +297,8 @@ def whole_brackets(text: str, start: int, end: int, *, high: int, kind: Expected
     return start, end
 
 
+_ITEM = re.compile(r"(?<![\w(])(?:\d{1,2}|[a-z]|[ivx]{1,4})$")
+"""What stands before the bracket of an item: "1)", "a)", "iv)"."""
 _EDGES = re.compile(r"[\s,;:]*(?:(?:and|or|which|that|i\.e\.|e\.g\.),? )?")
 
 

@@ -14,6 +14,9 @@ from ingest.sentences import sentence_spans
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+FEWEST: Final = 3
+"""Words of a definition, at least."""
+
 LONGEST_TERM: Final = 5
 """Words; a longer phrase is described rather than defined."""
 
@@ -21,7 +24,8 @@ _ASKS: Final = tuple(
     re.compile(pattern, re.IGNORECASE)
     for pattern in (
         r"what (?:is|are) (?:meant by|the (?:meaning|definition) of)(?: the term)? (?P<term>.+)",
-        r"what does (?:the term )?(?P<term>.+?) (?:mean|stand for|refer to)(?: .+)?",
+        r"what (?:does|do|did) .+? mean by (?:the term )?(?P<term>.+)",
+        r"what does (?:the term )?(?P<term>.+?) (?:mean|stand for|refer to)(?: (?!by\b).+)?",
         r"(?:please )?(?:define|give (?:me )?(?:a|the) definition of)(?: the term)? (?P<term>.+)",
         r"how (?:is|are) (?P<term>.+?) defined(?: .+)?",
         (
@@ -30,12 +34,23 @@ _ASKS: Final = tuple(
         ),
     )
 )
+SHORTEST_PLURAL: Final = 5
+"""Letters of a word whose plural is looked for too; "MS" and "gas" are no plurals."""
+
 _BESIDE: Final = re.compile(r"(?: (?:when|in the|in a|in an|in this|according to|as used|here)\b.*)$", re.IGNORECASE)
 _QUOTED: Final = re.compile(r"[“\"‘'«](?P<term>[^”\"’'»]+)[”\"’'»]")
 _OF: Final = re.compile(r"\b(?:of|in|for|on|by|from|with|to|between|used|and|or)\b", re.IGNORECASE)
+_NO_TERM: Final = re.compile(
+    r"(?:the|this|these|those|that|their|its|his|her|our|your|my|it|he|she|they|we|you|one)\b"
+    r"|.*\b(?:authors?|papers?|study|studies|articles?|figures?|tables?|sections?|equations?|results?|(?:19|20)\d\d)\b",
+    re.IGNORECASE,
+)
+"""What is meant by it can only be said of this place."""
 _NOT_SO: Final = re.compile(
     r"(?:not|also|often|usually|now|still|very|more|less|most|then|thus|being|used|found|shown|given|applied|increas\w+"
-    r"|decreas\w+|important|necessary|needed|available|present|present(?:ed)?|based|performed|carried|measured|affected)\b",
+    r"|decreas\w+|important|necessary|needed|available|present|present(?:ed)?|based|performed|carried|measured|affected"
+    r"|(?:an?|the|one of the) (?:\w+ )?(?:matter|problem|limitation|concern|challenge|topic|question|rest|same|cause"
+    r"|reason)s?)\b",
     re.IGNORECASE,
 )
 """What a term is said to be, but not what it is."""
@@ -50,8 +65,9 @@ def term_asked(question: str) -> str | None:
     quoted = _QUOTED.search(match["term"])
     term = quoted["term"] if quoted else _BESIDE.sub("", match["term"])
     term = re.sub(r"^(?:an?|the) ", "", term.strip(" ,“”\"‘’'"), flags=re.IGNORECASE)
-    words = term.split()
-    return term if 0 < len(words) <= LONGEST_TERM and (quoted or not _OF.search(term)) else None
+    if not 0 < len(term.split()) <= LONGEST_TERM or (not quoted and (_OF.search(term) or _NO_TERM.match(term))):
+        return None
+    return term if len(term) > 1 else None
 
 
 def definition_in(text: str, term: str) -> tuple[float, tuple[int, int], tuple[int, int]] | None:
@@ -65,16 +81,17 @@ def definition_in(text: str, term: str) -> tuple[float, tuple[int, int], tuple[i
 @lru_cache(maxsize=64)
 def _patterns(term: str) -> tuple[tuple[float, re.Pattern[str]], ...]:
     words = [re.escape(word) for word in term.split()]
-    words[-1] = re.sub(r"(?:ies|y|s)$", "", words[-1]) + r"(?:s|es|y|ies)?"
+    if len(words[-1]) >= SHORTEST_PLURAL and not words[-1].isupper():
+        words[-1] = re.sub(r"(?:ies|y|s)$", "", words[-1]) + r"(?:s|es|y|ies)?"
     joined = r"[\s-]+".join(words)
-    t = rf"(?:(?:the|an?)\s+)?(?:term\s+)?[“\"‘'«]?{joined}[”\"’'»]?(?:\s*\([^()]*\))*"
+    t = rf"(?:(?:the|an?)\s+)?(?:term\s+)?[“\"‘'«]?(?<![\w-]){joined}(?![\w-])[”\"’'»]?(?:\s*\([^()]*\))*"
     be, mostly = r"(?:is|are|was|were|can\s+be|may\s+be)", r"(?:usually\s+|generally\s+|commonly\s+)?"
     called = r"(?:called|termed|known\s+as|referred\s+to\s+as)"
     start = r"^(?:[^,;:]{0,40},\s+|(?:in general|generally|thus|hence|here),?\s+|\W*)"
     return tuple(
         (strength, re.compile(pattern, re.IGNORECASE | re.DOTALL))
         for strength, pattern in (
-            (3.0, rf"{t},?\s+{be}\s+{mostly}(?:defined|described)\s+(?:as|by)\s+(?P<said>.+)"),
+            (3.0, rf"{t},?\s+{be}\s+{mostly}defined\s+(?:as|by)\s+(?P<said>.+)"),
             (3.0, rf"{t}\s+(?:refers?\s+to|means?|denotes?|stands?\s+for)\s+(?P<said>.+)"),
             (2.5, rf"{start}{t}(?:\s+[a-z]+)?,?\s+(?:is|are)\s+(?P<said>(?:an?|the|any|one\s+of)\s+.+)"),
             (2.0, rf"\b{t}\s*:\s+(?P<said>(?:we|the|an?)\s.+)"),
@@ -94,7 +111,7 @@ def _definitions(text: str, term: str) -> Iterator[tuple[float, tuple[int, int],
             continue
         for strength, pattern in _patterns(term):
             match = pattern.search(sentence)
-            if not match or _NOT_SO.match(match["said"]):
+            if not match or _NOT_SO.match(match["said"]) or len(match["said"].split()) < FEWEST:
                 continue
             low, high = match.span("said")
             said = sentence[low:high].rstrip(" .;,")

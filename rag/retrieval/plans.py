@@ -31,6 +31,7 @@ MAX_PAPERS = 12
 WHOLE_PAGE = 10
 """Passages for a question about a whole page, at most."""
 
+HALF = 0.5
 DESCRIBED = 8
 """Passages searched for the paper that a question describes."""
 
@@ -95,23 +96,29 @@ def understood(plan: Plan, *, retriever: Retriever, library: Library) -> Plan:
         return plan
     found = retriever.search(plan.question, retriever.embed(plan.question), k=READ, paper_ids=plan.scope.paper_ids)
     texts = [text for passage in found.passages for text in (passage.chunk.text, passage.paper.title)]
-    return replace(plan, searched=mended(plan.question, wrong, texts))
+    if not (read := mended(plan.question, wrong, texts)):
+        return plan
+    text, words = read
+    told = ", ".join(f"{was} → {instead}" for was, instead in words.items())
+    return replace(plan, searched=text, notice=f"Not in your papers, so read as the nearest word: {told}.")
 
 
 def paper_about(topic: str, *, retriever: Retriever, paper_ids: Sequence[str] | None) -> Paper | None:
     """The paper that words describe: where a search finds them first and often, in its text, title and abstract.
 
-    None if no passage is on the topic.
+    None if no passage is on the topic, or if title and abstract of the best paper have fewer than half of its words.
     """
     found = retriever.search(topic, retriever.embed(topic), k=DESCRIBED, paper_ids=paper_ids)
     asked, scores = content_words(topic), dict[str, float]()
     papers = {passage.paper.id: passage.paper for passage in found.passages}
     for passage in found.passages:
         scores[passage.paper.id] = scores.get(passage.paper.id, 0.0) + 1 / (1 + passage.marker)
-    for paper in papers.values():
-        said = content_words(f"{paper.title} {paper.abstract or ''}")
-        scores[paper.id] += len(asked & said) / max(1, len(asked))
-    return papers[max(scores, key=scores.__getitem__)] if found.on_topic and scores else None
+    shares = {
+        paper.id: len(asked & content_words(f"{paper.title} {paper.abstract or ''}")) / max(1, len(asked))
+        for paper in papers.values()
+    }
+    best = max(scores, key=lambda name: scores[name] + shares[name], default=None)
+    return papers[best] if best and found.on_topic and shares[best] >= HALF else None
 
 
 def _compared(plan: Plan, vector: Vectors, *, retriever: Retriever, library: Library, each: int) -> Found:

@@ -236,7 +236,8 @@ def _told_which(question: str, scope: Scope, history: Sequence[tuple[str, str]])
     named = _papers_of(names, scope.papers)
     if len(named) == 1 and _ONLY_A_NAME.fullmatch(_plain(marked)):
         return Plan(question, "summary", scope.narrowed(named))
-    topic = None if question.rstrip().endswith("?") else reply_topic(_plain(question))
+    asks = question.rstrip().endswith("?") or kind_of(marked, n_papers=len(scope.papers)) != "fact"
+    topic = None if asks else reply_topic(_plain(question))
     return Plan(question, "summary", scope, sought=topic) if topic and not named else None
 
 
@@ -246,6 +247,8 @@ def _described(question: str, scope: Scope, history: Sequence[tuple[str, str]]) 
     named = _papers_of(names, scope.papers)
     if len(named) == 1 and tells_of_named(_plain(marked)):
         return Plan(question, "summary", scope.narrowed(named))
+    if any(not name.by_words for name in names):
+        return None
     topic = described_topic(_plain(question)) if len(scope.papers) > 1 else None
     return Plan(question, "summary", scope, sought=topic) if topic else None
 

@@ -8,38 +8,42 @@ import re
 from rag.retrieval.forms import NAMED, POLITE
 from rag.words import content_words
 
-_ONE_NOUN = (
-    r"(?:paper|article|study|publication|preprint|manuscript|review|survey|report|thesis|trial|tutorial|lesson|course"
-    r"|module|workshop|work)"
-)
-_TELL_OF = (
+_PAPER = r"(?:paper|article|publication|preprint|manuscript|review)"
+_ONE_NOUN = rf"(?:{_PAPER}|study|survey|report|thesis|trial|tutorial|lesson|course|module|workshop|work)"
+_BRIEF = r"(?: an?| the)?(?: short| brief| quick| concise)?"
+_SUM_UP = (
     rf"{POLITE}(?:(?:briefly |shortly )?(?:summari[sz]e|sum up|outline|tell me about)"
-    r"|(?:give|write|make|provide)(?: me)?(?: an?| the)?(?: short| brief| quick| concise)?"
-    r" (?:summary|overview|synopsis) of"
-    r"|what (?:is|are|was|were) the (?:gist|summary|main (?:idea|point|message|findings?|results?|contributions?"
-    r"|conclusions?)|key (?:idea|point|message|findings?|results?|contributions?)|findings|results|conclusions?)"
-    r" (?:of|in|from))"
+    rf"|(?:give|write|make|provide)(?: me)?{_BRIEF} (?:summary|overview|synopsis) of"
+    r"|what (?:is|was) the (?:gist|summary|main (?:idea|point|message)|key (?:idea|point|message)) of)"
 )
-_ON = "(?:on|about|of|that|which|describing|reporting|where|with|by|from)"
+_FINDINGS = (
+    r"what (?:are|is|were|was) the (?:(?:main|key) )?(?:findings?|results?|contributions?|conclusions?) (?:of|in|from)"
+)
+_ON = "(?:on|about|describing|of|that|which|with|by|from)"
+_WORDS = r"(?:[\w’'-]+ ){1,5}"
 _SUMMARY_OF_DESCRIBED = re.compile(
-    rf"{_TELL_OF} the (?:{_ONE_NOUN} (?:(?:by|from) .+? )?{_ON} (?P<a>.+)|(?P<b>.+?) {_ONE_NOUN})"
-    rf"|what (?:is|was) the (?:{_ONE_NOUN} {_ON} (?P<c>.+?)|(?P<d>.+?) {_ONE_NOUN}) (?:all )?about"
-    rf"|what (?:does|did) the (?:{_ONE_NOUN} {_ON} (?P<e>.+?)|(?P<f>.+?) {_ONE_NOUN})"
+    rf"{_SUM_UP} the (?:{_PAPER} (?:(?:by|from) .+? )?{_ON} (?P<a>.+)"
+    rf"|{_ONE_NOUN} (?:(?:by|from) .+? )?(?:on|about) (?P<b>.+)|(?P<c>{_WORDS}){_ONE_NOUN})"
+    rf"|{_FINDINGS} the (?:{_PAPER} (?:on|about) (?P<d>.+)|(?P<e>{_WORDS}){_PAPER})"
+    rf"|what (?:is|was) the (?:{_ONE_NOUN} {_ON} (?P<f>.+?)|(?P<g>{_WORDS}){_ONE_NOUN}) (?:all )?about"
+    rf"|what (?:does|did) the (?:(?:{_PAPER}|study) (?:on|about) (?P<h>.+?)|(?P<i>{_WORDS})(?:{_PAPER}|study))"
     r" (?:find|show|conclude|argue|claim|propose)"
 )
 """A summary of one paper that is told by what it is about."""
-_NAMED_AND_DESCRIBED = re.compile(
-    rf"{_TELL_OF} {NAMED} {_ON} .+|what (?:is|was) {NAMED} {_ON} .+ about"
-    rf"|what (?:does|did) {NAMED} {_ON} .+ (?:find|show|conclude|argue|claim|propose)"
+_NAMED_AND_DESCRIBED = re.compile(rf"{_SUM_UP} {NAMED} (?:on|about|of) .+|what (?:is|was) {NAMED} (?:on|of) .+ about")
+_PART = re.compile(
+    r"\b(?:of|in|the|this|that|these|and|or|for|to|with|between|from|by|at|used|results?|findings?|limitations?|methods?"
+    r"|conclusions?|authors?|figures?|tables?|data|evidence|most|least|\d+|\w+est|first|second|third|fourth|last|newest"
+    r"|whole|same|other|recent|original|previous|next)\b"
 )
+"""What stands before "paper" and describes none: "the results of the study", "the most recent paper"."""
 LONGEST_REPLY = 8
-"""Words; a longer reply asks something new."""
+"""Words that carry meaning; a longer reply asks something new. Half of it where nothing says that a paper is meant."""
 _ASKS = re.compile(
     r"(?:what|which|who|whom|whose|when|where|why|how|is|are|was|were|do|does|did|can|could|has|have|will|would|should"
-    r"|summari[sz]e|compare|list|show|find|explain|describe|tell|give|define|all|none|never|no|yes|thanks|thank|ok|okay)\b"
+    r"|summari[sz]e|compare|list|show|find|explain|describe|tell|give|define|write|make"
+    r"|all|none|any|never|no|yes|thanks|thank|ok|okay|i|you|we|forget|cancel|skip|stop|hello|hi|sorry|please|main|key)\b"
 )
-_NO_TOPIC = frozenset({"first", "second", "third", "last", "latest", "newest", "oldest", "whole", "same", "other"})
-_STRICT = re.compile(r"\b(?:paper|article|publication|preprint|manuscript|review)\b")
 _IN_A_PAPER = re.compile(
     r"(?:(?:ablation|user|pilot|case|human|clinical|animal|control(?:led)?|randomi[sz]ed|simulation|evaluation|field|main"
     r"|present|current|own|previous|earlier|follow-up|online|double-blind) ?)+"
@@ -59,10 +63,14 @@ def described_topic(text: str) -> str | None:
         text: the question, folded.
     """
     match = _SUMMARY_OF_DESCRIBED.fullmatch(text)
-    topic = next((said for said in match.groupdict().values() if said), "") if match else ""
-    if topic in _NO_TOPIC or not content_words(topic):
+    group, topic = (
+        next(((k, said.strip()) for k, said in match.groupdict().items() if said), ("", "")) if match else ("", "")
+    )
+    if not content_words(topic) or (
+        group in {"c", "e", "g", "i"} and (_PART.search(topic) or _IN_A_PAPER.fullmatch(topic))
+    ):
         return None
-    return topic if _STRICT.search(text) or not _IN_A_PAPER.fullmatch(topic) else None
+    return topic
 
 
 def reply_topic(text: str) -> str | None:
@@ -71,13 +79,13 @@ def reply_topic(text: str) -> str | None:
     Args:
         text: the reply, folded.
     """
-    match = re.fullmatch(
-        rf"(?:i mean )?(?:the |that )?(?:(?:{_ONE_NOUN}|one) {_ON} )?(.+?)(?: (?:one|{_ONE_NOUN}))?", text
-    )
+    text = re.sub(rf"^{POLITE}(?:i mean )?(?:the |that )?", "", text)
+    match = re.fullmatch(rf"(?:(?:{_ONE_NOUN}|one) {_ON} )?(.+?)(?: (?:one|{_ONE_NOUN}))?", text)
     topic = match[1] if match else ""
-    if _ASKS.match(text) or len(topic.split()) > LONGEST_REPLY:
+    n, told = len(content_words(topic)), topic != text
+    if _ASKS.match(text) or _PART.fullmatch(topic) or not n:
         return None
-    return topic if content_words(topic) and topic not in _NO_TOPIC else None
+    return topic if n <= (LONGEST_REPLY if told else LONGEST_REPLY // 2) else None
 
 
 def topic_of_papers(question: str) -> set[str]:

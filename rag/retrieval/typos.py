@@ -22,16 +22,28 @@ if TYPE_CHECKING:
 SHORTEST: Final = 4
 """Letters of a word that is mended; a shorter one has too many neighbours."""
 
+LONG: Final = 6
+"""Letters from which on a wrong, added or dropped letter is an error."""
+
 MOST: Final = 0.5
 """A question with a larger share of unknown words is in another language."""
 
 _WORD = re.compile(r"[A-Za-z]+(?:['’-][A-Za-z]+)*|\S")
 _ASKING: Final = frozenset(
-    "compare compared summarise summarize explain describe many much paper papers study studies what which when where"
-    " whose does have with".split()
+    "compare compared summarise summarize explain describe many much paper papers study studies".split()
 )
-_FIRST: Final = frozenset("what which when where whose does compare summarise summarize explain describe".split())
+_FIRST: Final = frozenset("what which when where whose does".split())
 """Words that a question begins with."""
+_ANY: Final = frozenset({"which", "what"})
+"""Those that stand before any word."""
+_AUXILIARY: Final = frozenset("is are was were do does did has have had can could will would should".split())
+_SMALL: Final = frozenset("many much each which with have does were from there".split())
+"""Small words that are often mistyped and are one letter away from no other word of a question."""
+_OF_SCIENCE: Final = re.compile(
+    r"(?:in|ine|ol|ose|ase|ate|ite|ide|one|ane|ene|yne|an|ic|oma|emia|aemia|itis|osis|pathy|phagia|phasia|um|us|tion"
+    r"|sis)s?$"
+)
+"""Endings of compounds, diseases and processes, where one letter makes another one: inulin and insulin."""
 
 
 @cache
@@ -70,17 +82,22 @@ def _forms(word: str) -> set[str]:
     return {word} | {form for stem in stems for form in (stem, f"{stem}e", stem[:-1]) if len(form) >= SHORTEST - 1}
 
 
-def mended(question: str, wrong: Iterable[str], texts: Iterable[str]) -> str | None:
-    """The question with its doubtful words read as the nearest words of the texts; None if none is near enough."""
-    counts = Counter(word for text in texts for word in re.findall(r"[a-z]+", text.casefold()) if len(word) > 2)
-    there = counts + Counter(dict.fromkeys(STOP_WORDS | _ASKING, 1))
-    read = question
+def mended(question: str, wrong: Iterable[str], texts: Iterable[str]) -> tuple[str, dict[str, str]] | None:
+    """The question with its doubtful words read as words of the texts, and how each is read; None if none is near."""
+    there = Counter(word for text in texts for word in re.findall(r"[a-z]+", text.casefold()) if len(word) > 2)
+    for word in STOP_WORDS - _SMALL:  # "whey" is not "when"
+        there.pop(word, None)
+    there.update(_SMALL | _ASKING)
+    words, read = question.split(), question
+    told: dict[str, str] = {}
     for word in dict.fromkeys(wrong):
-        begins = _nearest(word.casefold(), Counter(_FIRST)) if read.startswith(word) else None
+        asks = words[1:2] and words[1].casefold() in _AUXILIARY
+        begins = _nearest(word.casefold(), Counter(_FIRST if asks else _ANY)) if words[0] == word else None
         if instead := begins or _nearest(word.casefold(), there):
             said = instead.capitalize() if word[0].isupper() else instead
             read = re.sub(rf"\b{re.escape(word)}\b", said, read)
-    return read if read != question else None
+            told[word] = said
+    return (read, told) if told else None
 
 
 def _nearest(word: str, there: Counter[str]) -> str | None:
@@ -92,20 +109,25 @@ def _nearest(word: str, there: Counter[str]) -> str | None:
         and len(other) >= SHORTEST
         and abs(len(other) - len(word)) < 2
         and edits(word, other, 1) == 1
-        and not _is_another_compound(word, other)
+        and (other in _SMALL | _FIRST or _is_same_word(word, other))
     ]
     return min(near)[1] if near else None
 
 
-def _is_another_compound(word: str, other: str) -> bool:
-    """Whether only a vowel of the ending of a long word differs: nitrite and nitrate, propanal and propanol."""
-    differ = [i for i, (x, y) in enumerate(zip(word, other, strict=False)) if x != y]
-    return (
-        6 <= len(word) == len(other)
-        and len(differ) == 1
-        and differ[0] >= len(word) - 3
-        and {word[differ[0]], other[differ[0]]} <= set("aeiouy")
-    )
+def _is_same_word(word: str, other: str) -> bool:
+    """Whether one is the other with an error, not a word of its own.
+
+    Swapped and doubled letters are errors in every word. Any other error counts in words of six letters or more that do
+    not end as compounds and diseases do.
+    """
+    if sorted(word) == sorted(other) or _single(word) == _single(other):
+        return True
+    compounds = (_OF_SCIENCE.search(word) or word.endswith("al")) and _OF_SCIENCE.search(other)
+    return min(len(word), len(other)) >= LONG and not compounds
+
+
+def _single(word: str) -> str:
+    return re.sub(r"(.)\1", r"\1", word)
 
 
 def edits(a: str, b: str, most: int) -> int:

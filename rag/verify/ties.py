@@ -102,6 +102,9 @@ def own_number(
             continue
         units = {own.unit for numbers in tied.numbers for own in numbers} - {None}
         beside = sentence is not None and tied.values and tied.start < sentence[1] and sentence[0] < tied.end
+        if beside:  # the thing may have another number in the same sentence
+            low, high = tied.places[named[0]]
+            beside = not tied.telling[named[0]] & _words(read(text[tied.start : low] + " " + text[high : tied.end]))
         if owners or (beside and units == {number.unit}):
             return tied.numbers[named[0]][0]
     return None

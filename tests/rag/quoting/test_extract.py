@@ -9,7 +9,7 @@ import pytest
 from fake_reader import WordReader
 from ingest import Chunk, Paper
 from rag.answer import QUOTED_ANSWER, Passage
-from rag.quoting.extract import best_sentences, cited, confidence_in, extract, is_sure, quoted_draft
+from rag.quoting.extract import best_sentences, cited, confidence_in, extract, is_sure, quoted_draft, whole_brackets
 from rag.quoting.no_answer import is_beside_the_point, may_answer
 from rag.reading.readings import Reading, Sentence, Span
 from rag.verify.citations import markers_in
@@ -228,3 +228,31 @@ def test_the_words_agree_with_the_figure() -> None:
     unsure = confidence_in(found, replace(calibration, check=0.9))
     assert not is_sure(unsure)
     assert unsure.reason.endswith("Check that it answers your question.")
+
+
+@pytest.mark.parametrize(
+    ("text", "words", "kept"),
+    [
+        (
+            "A rise (hyperalgesia), and pain from a touch (allodynia).",
+            "hyperalgesia), and pain from a touch",
+            "pain from a touch",
+        ),
+        ("There were 30 male rats (Wistar rats), aged 3.", "30 male rats (Wistar rats", "30 male rats (Wistar rats)"),
+        ("Steps: 1) collection, 2) washing.", "1) collection, 2) washing", "1) collection, 2) washing"),
+        ("Groups: a) rats, b) mice and c) rabbits.", "b) mice and c) rabbits", "b) mice and c) rabbits"),
+        ("It is 12 mg.", "12 mg", "12 mg"),
+    ],
+)
+def test_no_half_bracket_is_quoted(text: str, words: str, kept: str) -> None:
+    start = text.index(words)
+    low, high = whole_brackets(text, start, start + len(words), high=len(text), kind=None)
+    assert text[low:high] == kept
+
+
+def test_of_two_halves_the_one_of_the_kind_asked_for_is_kept() -> None:
+    text = "The lowest value (200.79 ppm) which is high (0.001), was seen."
+    words = "200.79 ppm) which is high (0.001"
+    start = text.index(words)
+    low, high = whole_brackets(text, start, start + len(words), high=len(text), kind="number")
+    assert text[low:high] == "200.79 ppm"

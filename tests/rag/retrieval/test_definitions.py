@@ -22,6 +22,11 @@ from rag.retrieval.definitions import definition_in, term_asked
         ("What are the effects of basil?", None),
         ("What is the difference between A and B?", None),
         ("How many rats were used?", None),
+        ("What does this mean for patients?", None),
+        ("What does it mean?", None),
+        ("What does the author mean by bias?", "bias"),
+        ("What does Smith 2019 mean by allodynia?", "allodynia"),
+        ("What does Smith 2019 mean?", None),
     ],
 )
 def test_a_question_for_a_definition_is_told_from_others(question: str, term: str | None) -> None:
@@ -53,6 +58,21 @@ def test_the_words_that_define_are_found(text: str, term: str, words: str) -> No
     _, (start, end), (low, high) = found
     assert text[start:end] == words
     assert low <= start < end <= high
+
+
+@pytest.mark.parametrize(
+    ("text", "term"),
+    [
+        ("The region is defined as a set of pixels.", "ion"),
+        ("The stage is defined as the extent of spread.", "age"),
+        ("Symptoms mean that it spreads.", "MS"),
+        ("The alga is described as slow.", "gas"),
+        ("Insulin is a matter of debate in this paper.", "insulin"),
+        ("Fever is described as mild.", "fever"),
+    ],
+)
+def test_a_part_of_a_word_and_a_remark_define_nothing(text: str, term: str) -> None:
+    assert definition_in(text, term) is None
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import pytest
 
 from rag.retrieval.comparisons import asked_of_each
 from rag.retrieval.forms import NAMED
-from rag.retrieval.topics import described_topic, says, tells_of_named, topic_of_papers
+from rag.retrieval.topics import described_topic, reply_topic, says, tells_of_named, topic_of_papers
 
 
 @pytest.mark.parametrize(
@@ -21,6 +21,13 @@ from rag.retrieval.topics import described_topic, says, tells_of_named, topic_of
         ("what is the data set about", None),
         ("summarise the evaluation section", None),
         ("what are the results of the ablation study", None),
+        ("summarize the results of the study", None),
+        ("tell me about the limitations of the study", None),
+        ("what did the authors of the study find", None),
+        ("summarise the evidence that sleep improves work", None),
+        ("tell me about the relationship between stress and work", None),
+        ("what are the results of the blood work", None),
+        ("summarise the most recent paper", None),
         ("what did the randomised controlled trial find", None),
         ("summarise the trial on mice", "mice"),
     ],
@@ -32,6 +39,24 @@ def test_a_described_paper_is_told_by_its_topic(question: str, topic: str | None
 def test_a_named_paper_may_be_described_too() -> None:
     assert tells_of_named(f"summarise {NAMED} on galactic rotation")
     assert not tells_of_named(f"how large is the sample in {NAMED}")
+    assert not tells_of_named(f"what were the results of {NAMED} on pain intensity")
+
+
+@pytest.mark.parametrize(
+    ("reply", "topic"),
+    [
+        ("the holy basil genome one", "holy basil genome"),
+        ("the paper about rats and pain", "rats and pain"),
+        ("garden seeds", "garden seeds"),
+        ("please list papers about caffeine", None),
+        ("forget it", None),
+        ("i don't know", None),
+        ("what is caffeine", None),
+        ("hello", None),
+    ],
+)
+def test_a_reply_describes_a_paper_or_not(reply: str, topic: str | None) -> None:
+    assert reply_topic(reply) == topic
 
 
 @pytest.mark.parametrize(
@@ -49,6 +74,9 @@ def test_a_named_paper_may_be_described_too() -> None:
         ("compare N with N", None),
         ("which of N and N used more plants", None),
         ("do N and N agree", None),
+        ("how many rats did N and N inject with morphine", "how many rats did this paper inject with morphine"),
+        ("what side effects do N and N report for ketamine", "what side effects does this paper report for ketamine"),
+        ("compare the doses in N and the side effects in N", None),
     ],
 )
 def test_each_paper_is_asked_without_the_other(question: str, asked: str | None) -> None:

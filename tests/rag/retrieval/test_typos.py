@@ -16,7 +16,7 @@ PASSAGE = (
     [
         ("Wich datset was used?", "Which dataset was used?"),
         ("How meny rats were in eech group?", "How many rats were in each group?"),
-        ("On what data was the nural netwrok traind?", "On what data was the neural network trained?"),
+        ("On what data was the netwrok traind?", "On what data was the network trained?"),
         ("How many rats were there?", None),
         ("Was the extract rinsed by rinsing?", None),
         ("What does CRISPRX do in Datset?", None),
@@ -24,7 +24,9 @@ PASSAGE = (
 )
 def test_a_question_is_read_as_its_passages_spell_it(question: str, read: str | None) -> None:
     wrong = doubtful(question, stands=lambda word: word in PASSAGE.casefold().split())
-    assert mended(question, wrong, [PASSAGE]) == read
+    found = mended(question, wrong, [PASSAGE])
+    assert (found and found[0]) == read
+    assert found is None or set(found[1]) == set(wrong)
 
 
 def test_english_words_are_never_mended_to_a_neighbour() -> None:
@@ -32,7 +34,19 @@ def test_english_words_are_never_mended_to_a_neighbour() -> None:
 
 
 @pytest.mark.parametrize(
-    ("asked", "there"), [("nitrite", "nitrate"), ("propanal", "propanol"), ("prednisone", "prednisolone")]
+    ("asked", "there"),
+    [
+        ("nitrite", "nitrate"),
+        ("propanal", "propanol"),
+        ("prednisone", "prednisolone"),
+        ("inulin", "insulin"),
+        ("leptin", "lectin"),
+        ("chlorite", "chloride"),
+        ("dysphagia", "dysphasia"),
+        ("adsorption", "absorption"),
+        ("glycan", "glucan"),
+        ("whey", "when"),
+    ],
 )
 def test_a_compound_is_not_read_as_its_neighbour(asked: str, there: str) -> None:
     assert mended(f"How much {asked} was given?", [asked], [f"Much {there} was given."]) is None

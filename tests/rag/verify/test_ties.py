@@ -113,3 +113,20 @@ def test_the_number_of_what_was_asked_for_is_found_in_the_place_of_anothers() ->
     assert own_number(asked, LYSIS, wrong).shown == "30.01%"
     assert own_number(asked, LYSIS, read("30.01%").numbers[0]) is None
     assert own_number(read("What clot lysis was seen?"), LYSIS, wrong) is None
+
+
+def test_a_number_beside_the_list_belongs_to_another_thing_unless_the_thing_stands_there_too() -> None:
+    text = (
+        "It was 28 mm for S. mutans, followed by 24, 23 and 22 mm for L. acidophilus, S. sanguis and S. mitis "
+        "respectively."
+    )
+    asked = read("How wide was the zone of Streptococcus sanguis?")
+    own = own_number(asked, text, read("28 mm").numbers[0], sentence=(0, len(text)))
+    assert own is not None
+    assert own.shown == "23"
+    assert own_number(asked, text, read("28 mm").numbers[0]) is None
+    both = "B measured 30 mm at the start, and it was 24 mm and 23 mm for B and C respectively at the end."
+    assert (
+        own_number(read("What was it for B at the start?"), both, read("30 mm").numbers[0], sentence=(0, len(both)))
+        is None
+    )
