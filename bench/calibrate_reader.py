@@ -5,8 +5,8 @@
 Uses the held-out papers of QASPER train and COVID-QA (`bench/reader_data.py`) to fit: the weight of the search relative
 to the reader when passages are ordered; a logistic regression that separates answerable questions from similar ones
 asked of another paper in the field, with the probability below which an answer is said not to be in the papers (at most
-FALSE of the answerable questions are refused); and one that separates right answers (token F1 of at least .5 against
-any annotator's) from the rest. QASPER dev is not used.
+FALSE of the answerable questions for yes or no are refused, and of the others); and one that separates right answers
+(token F1 of at least .5 against any annotator's) from the rest. QASPER dev is not used.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ sys.path.insert(0, str(ROOT))
 from rag.evaluation.calibrate import RIGHT_AT, Labelled, fit, held_out  # noqa: E402
 from rag.evaluation.metrics import answer_f1, auroc_estimate, calibration_error, risk_coverage  # noqa: E402
 from rag.evaluation.plots import Curve, Point, curves  # noqa: E402
+from rag.quoting.compose import asks_yes_or_no  # noqa: E402
 from rag.reading.calibration import CALIBRATION, ReaderCalibration  # noqa: E402
 from rag.reading.reader import MiniLMReader  # noqa: E402
 
@@ -57,7 +58,7 @@ def plot(scores: list[float], right: list[bool]) -> None:
     (ROOT / "docs" / "images" / "risk-coverage-reader.svg").write_text(text + "\n", encoding="utf-8")
 
 
-def main() -> None:  # noqa: C901 - one report
+def main() -> None:  # noqa: C901, PLR0915 - one report
     parser = argparse.ArgumentParser()
     parser.add_argument("--checkpoint", type=Path)
     parser.add_argument("--weights", type=Path, default=INSTALLED, help="packed weights instead of the installed ones")
@@ -74,11 +75,12 @@ def main() -> None:  # noqa: C901 - one report
         + ", ".join(f"{w}: {hits(qasper, w):.3f}/{hits(covid, w):.3f}" for w in WEIGHTS)
     )
 
-    rows, values, known = [], [], []
+    rows, values, known, asks = [], [], [], []
     for case in (*qasper, *covid, *absent):
         found = extracted(case, case.ordered(best)[:SHOWN])
         if found and case.kind != "unanswerable":  # a paper may half answer these, so they are left out
             known.append(Labelled(dict(found.features), (), case.kind != "absent", case.paper))
+            asks.append(asks_yes_or_no(case.question))
         if case.kind == "absent":
             continue
         f1 = answer_f1(said_of(found), case.golds) or 0.0
@@ -88,9 +90,16 @@ def main() -> None:  # noqa: C901 - one report
     there, told = fit(known, THERE), held_out(known, THERE)
     answerable = [row.right for row in known]
     for false in (FALSE / 2, FALSE):
-        floor = float(np.quantile([p for p, right in zip(told, answerable, strict=True) if right], false))
-        refused = [p < floor for p, right in zip(told, answerable, strict=True) if not right]
-        print(f"refusing {false:.0%} of {sum(answerable)} answerable: {np.mean(refused):.3f} of {len(refused)} absent")
+        floors = {
+            form: float(
+                np.quantile([p for p, r, a in zip(told, answerable, asks, strict=True) if r and a == form], false)
+            )
+            for form in (False, True)
+        }
+        refused = [(p < floors[a], a) for p, right, a in zip(told, answerable, asks, strict=True) if not right]
+        print(f"refusing {false:.0%} of {sum(answerable)} answerable, of each form: ", end="")
+        print(f"{np.mean([r for r, _ in refused]):.3f} of {len(refused)} absent, ", end="")
+        print(f"{np.mean([r for r, a in refused if a]):.3f} of {sum(a for _, a in refused)} for yes or no")
     area = auroc_estimate(told, answerable, [row.group for row in known])
     if area:
         print(f"answerable or absent: AUROC {area.mean:.3f} ({area.low:.3f} to {area.high:.3f})")
@@ -121,7 +130,8 @@ def main() -> None:  # noqa: C901 - one report
             n_right=sum(right),
             search=best,
             there=there,
-            floor=round(floor, 4),
+            floor=round(floors[False], 4),
+            floor_yes_no=round(floors[True], 4),
             check=round(check, 4),
             weights=weights,
         )

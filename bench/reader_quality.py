@@ -34,6 +34,7 @@ sys.path.insert(0, str(ROOT))
 
 from ingest.embed import embedded_model  # noqa: E402
 from rag.evaluation.metrics import UNANSWERABLE, answer_f1, auroc, estimate  # noqa: E402
+from rag.quoting.compose import asks_yes_or_no  # noqa: E402
 from rag.quoting.extract import Extract, extract  # noqa: E402
 from rag.reading.calibration import calibration_of  # noqa: E402
 from rag.reading.reader import WEIGHTS as INSTALLED  # noqa: E402
@@ -122,7 +123,8 @@ def product_says(case: Case) -> str:
     """The answer as the product gives it, with its ranking and its refusals."""
     known = calibration_of()
     found = extracted(case, case.ordered(known.search)[:SHOWN])
-    refused = found is None or known.there.probability(found.features) < known.floor
+    floor = known.floor_yes_no if asks_yes_or_no(case.question) else known.floor
+    refused = found is None or known.there.probability(found.features) < floor
     return UNANSWERABLE if refused else said_of(found)
 
 

@@ -159,7 +159,8 @@ class Composer:
     def _of_fact(self, taken: Plan, found: Found, known: ReaderCalibration) -> Read:
         passages = found.passages[: len(found.readings)]
         extracted = extract(taken.text, passages, found.readings, search=known.search)
-        floor = known.floor if self._floor is None else self._floor
+        own = known.floor_yes_no if asks_yes_or_no(taken.text) else known.floor
+        floor = own if self._floor is None else self._floor
         low = extracted is None or known.there.probability(extracted.features) < floor
         nothing = self._quotes_first and low and not (extracted and extracted.defines)
         if not (self._taught and self._quotes_first) or extracted is None:

@@ -30,6 +30,8 @@ class ReaderCalibration:
     """Over `Extract.features`: gives the probability that the passages answer the question at all."""
     floor: float
     """If the probability from `there` is below this, the answer is said not to be in the papers."""
+    floor_yes_no: float
+    """The same for a question that asks for yes or no, whose passages say less plainly that they answer."""
     check: float
     """If the probability from `weights` is below this, the user is asked to check the answer."""
     weights: Weights

@@ -24,6 +24,7 @@ class WordReader:
     name = "fake-words@0"
     calibration = ReaderCalibration(
         reader=name, data="nothing", date="2026-11-29", n=0, n_right=0, search=0.5, floor=0.2, check=0.5,
+        floor_yes_no=0.2,
         there=Weights(("best",), (0.0,), (1.0,), (1.0,), 0.0),
         weights=Weights(("relevance",), (0.0,), (1.0,), (1.0,), 0.0),
     )  # fmt: skip

@@ -89,7 +89,7 @@ async def test_what_the_reader_finds_in_no_passage_is_not_in_the_papers_and_no_m
     two_papers, hash_embedder
 ) -> None:
     strict = WordReader()
-    strict.calibration = replace(WordReader.calibration, floor=0.99)  # more than it ever gives
+    strict.calibration = replace(WordReader.calibration, floor=0.99, floor_yes_no=0.99)  # more than it ever gives
     asked = assistant(two_papers, hash_embedder, reader=strict)
     events = await events_of(asked.ask(QUESTION))
     answer = events[-1].answer
@@ -101,7 +101,7 @@ async def test_what_the_reader_finds_in_no_passage_is_not_in_the_papers_and_no_m
 
 async def test_the_floor_can_be_set_higher_or_lower_than_measured(two_papers, hash_embedder) -> None:
     strict = WordReader()
-    strict.calibration = replace(WordReader.calibration, floor=0.99)
+    strict.calibration = replace(WordReader.calibration, floor=0.99, floor_yes_no=0.99)
     for reader, floor, abstains in ((WordReader(), 0.99, True), (strict, 0.0, False)):
         answer = await assistant(two_papers, hash_embedder, reader=reader, floor=floor).answer(QUESTION)
         assert answer.abstained is abstains
