@@ -98,7 +98,8 @@ def described(marked: str) -> Described | None:
         topic = match["topic"] if match else ""
         if not topic or NAMED in topic or _MORE.search(topic) or _OTHERS.search(topic):
             continue
-        if pattern is _DONE and not first.startswith("who published") and not re.search(_OUT, " ".join(rest)):
+        published = first.startswith("who published") or re.search(_OUT, " ".join(rest))
+        if pattern is _DONE and not published:  # "Who tested the drug, and when?" asks about the drug
             continue
         if content_words(re.sub(rf"\b{_PAPER}s?\b", "", topic)):
             return Described(topic.removeprefix("the "), tuple(dict.fromkeys((field, *fields))))

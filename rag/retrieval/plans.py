@@ -32,6 +32,8 @@ WHOLE_PAGE = 10
 """Passages for a question about a whole page, at most."""
 
 HALF = 0.5
+"""Share of the words of a description that the title and the abstract of its paper have, at least."""
+
 DESCRIBED = 8
 """Passages searched for the paper that a question describes."""
 
@@ -100,7 +102,8 @@ def understood(plan: Plan, *, retriever: Retriever, library: Library) -> Plan:
         return plan
     text, words = read
     told = ", ".join(f"{was} → {instead}" for was, instead in words.items())
-    return replace(plan, searched=text, notice=f"Not in your papers, so read as the nearest word: {told}.")
+    notice = f"Not in your papers, so read as the nearest word: {told}."
+    return replace(plan, searched=text, notice=" ".join(filter(None, (plan.notice, notice))))
 
 
 def paper_about(topic: str, *, retriever: Retriever, paper_ids: Sequence[str] | None) -> Paper | None:

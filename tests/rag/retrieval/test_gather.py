@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from fake_embedder import HashEmbedder
@@ -12,7 +14,7 @@ from places import SAMPLES
 from rag import Answered, Assistant, RagSettings, Retrieved
 from rag.answer import Scope
 from rag.quoting.roles import telling_sentences
-from rag.retrieval.plans import gather, outline
+from rag.retrieval.plans import gather, outline, understood
 from rag.retrieval.questions import plan
 from rag.retrieval.retrieve import Retriever
 
@@ -162,3 +164,22 @@ async def test_the_drafter_is_told_to_summarise_and_sees_the_titles(library, emb
     assert answer.kind == "summary"
     assert "Summarise what the text above says" in prompt
     assert papers[0].title in prompt
+
+
+def test_a_described_paper_is_searched_for_and_told(library, embedder, papers) -> None:
+    retriever = Retriever(library, embedder)
+    asked = "Summarise the paper on low-rank adaptation and everyday words."
+    taken = plan(asked, scope=Scope(tuple(papers), whole=True))
+    made = understood(taken, retriever=retriever, library=library)
+    assert [paper.file_name for paper in made.scope.papers] == ["lora-for-terms.pdf"]
+    assert "Taken to mean “Adapting a Model" in (made.notice or "")
+    other = plan("Summarise the paper on penguins in winter.", scope=Scope(tuple(papers), whole=True))
+    assert "penguins in winter" in (understood(other, retriever=retriever, library=library).unclear or "")
+
+
+def test_a_typing_error_is_told_beside_what_was_told_already(library, embedder, papers) -> None:
+    retriever = Retriever(library, embedder)
+    taken = plan("How many questons does the group ask each month?", scope=Scope(tuple(papers), whole=True))
+    made = understood(replace(taken, notice="Before."), retriever=retriever, library=library)
+    assert made.text == "How many questions does the group ask each month?"
+    assert made.notice == "Before. Not in your papers, so read as the nearest word: questons → questions."
