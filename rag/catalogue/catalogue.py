@@ -16,7 +16,7 @@ from rag.catalogue.asked import MOST_AT_ONCE, NAMES, ONE, WHICH, WHICH_ONE, Aske
 from rag.catalogue.citing import citing, of_paper, of_words
 from rag.catalogue.described import Described, asks_of_described, described
 from rag.catalogue.grammar import ALL_FIELDS, Request, core, read
-from rag.catalogue.mentions import find_mentions, wanted_words
+from rag.catalogue.mentions import find_mentions, wanted_words, without_general
 from rag.catalogue.notes import notes_reply
 from rag.retrieval.forms import MARKS, NAMED, fold, is_by
 from rag.retrieval.naming import place_alone, title_fragment, title_of
@@ -202,14 +202,18 @@ class _Answering(Asked):
         return self._mention_reply(told, found_mentions, papers, request)
 
     def _search(self, wanted: str, papers: Sequence[Paper], *, is_quoted: bool) -> tuple[str, list[Mentions]]:
-        found = find_mentions(self.library, wanted, papers)
+        found = find_mentions(self.library, wanted, papers, exact=is_quoted)
+        if not is_quoted and (name := without_general(wanted)):
+            wider = find_mentions(self.library, name, papers, exact=False)
+            if len(wider) > len(found):
+                return f"“{name}” (with or without “{wanted[len(name) :].strip()}”)", wider
         if found or is_quoted:
             return f"“{wanted}”", found
         parts = [part.strip(MARKS + " ") for part in re.split(r",? (?:and|or|und|oder|и|или) |, ", wanted)]
         if len(parts) < 2 or not all(parts):
             return f"“{wanted}”", found
         any_ = bool(re.search(r" (?:or|oder|или) ", wanted))
-        each = [find_mentions(self.library, part, papers) for part in parts]
+        each = [find_mentions(self.library, part, papers, exact=False) for part in parts]
         ids = [{mentions.paper.id for mentions in one} for one in each]
         kept = set.union(*ids) if any_ else set.intersection(*ids)
         merged = [mentions for one in each for mentions in one if mentions.paper.id in kept]

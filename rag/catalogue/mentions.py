@@ -21,6 +21,19 @@ MOST_CHUNKS = 1_000_000
 ACRONYM = 5
 """A word of at most this many capitals is searched for in capitals only: WHO is not "who"."""
 
+MOST_FORMS = 8
+"""Ways to write a phrase that are searched for, at most."""
+
+_SEAM = re.compile(r"(?<=[a-z])(?=[A-Z][a-z])")
+"""Where a name has a capital inside: "GraphPad"."""
+_NAME = re.compile(r"[A-Z]|\d")
+_GENERAL = re.compile(
+    r"apparatus|assays?|algorithms?|analys[ei]s|coefficients?|cells?|extractors?|frameworks?|ind(?:ex|ices)|librar(?:y|ies)"
+    r"|markers?|methods?|models?|packages?|scales?|scores?|software|statistics?|systems?|techniques?|tests?|tools?",
+    re.IGNORECASE,
+)
+"""Nouns that say of what kind a name is; papers often leave them out."""
+
 
 @dataclass(frozen=True, slots=True)
 class Hit:
@@ -56,23 +69,40 @@ def wanted_words(text: str) -> str:
     return re.sub(r"^(?:an?|the) (?=\w)", "", text).strip().strip(MARKS).strip(" .,;")
 
 
-def find_mentions(library: Library, words: str, papers: Sequence[Paper]) -> list[Mentions]:
+def find_mentions(library: Library, words: str, papers: Sequence[Paper], *, exact: bool = True) -> list[Mentions]:
     """The papers, in the given order, whose text contains these words side by side; reference lists are left out.
 
-    Case, accents and kinds of hyphen do not matter; parts of words and other word forms do not match.
+    Case, accents and kinds of hyphen do not matter; parts of words and other word forms do not match. If not `exact`,
+    it does not matter either whether parts of a compound are joined: "GraphPad", "Graph pad", "graph-pad".
     """
-    pattern = _pattern(words)
-    tokens = re.findall(r"\w+", words)
-    if not pattern or not tokens:
+    pattern = _pattern(words, exact=exact)
+    phrases = _phrases(words, exact=exact)
+    if not pattern or not phrases:
         return []
-    phrase = '"' + " ".join(tokens) + '"'
     ids = [paper.id for paper in papers]
-    found = library.chunks(name for name, _ in library.search_words(phrase, MOST_CHUNKS, paper_ids=ids))
+    names = {name for phrase in phrases for name, _ in library.search_words(phrase, MOST_CHUNKS, paper_ids=ids)}
+    found = library.chunks(sorted(names))
     by_paper: dict[str, list[Chunk]] = {}
     for chunk in sorted(found.values(), key=lambda chunk: chunk.ordinal):
         by_paper.setdefault(chunk.paper_id, []).append(chunk)
     told = (_in_paper(library, paper, by_paper.get(paper.id, ()), pattern) for paper in papers)
     return [mentions for mentions in told if mentions]
+
+
+def without_general(words: str) -> str | None:
+    """The name alone where a general noun follows it, "Soxhlet" of "Soxhlet apparatus"; None for other words."""
+    name, _, last = words.rpartition(" ")
+    return name if _GENERAL.fullmatch(last) and _NAME.search(name.rpartition(" ")[2]) else None
+
+
+def _phrases(words: str, *, exact: bool) -> list[str]:
+    """Phrases for the full-text index; if not `exact`, with each compound split and joined, at most eight."""
+    forms: list[list[str]] = [[]]
+    for word in words.split():
+        parts = re.findall(r"\w+", word if exact else _SEAM.sub("-", word))
+        options = [parts] if exact or len(parts) < 2 else [parts, ["".join(parts)]]
+        forms = [[*form, *option] for form in forms for option in options][:MOST_FORMS]
+    return [f'"{" ".join(form)}"' for form in forms if form]
 
 
 def _in_paper(library: Library, paper: Paper, chunks: Sequence[Chunk], pattern: _Words) -> Mentions | None:
@@ -122,13 +152,15 @@ class _Words:
         ]
 
 
-def _pattern(words: str) -> _Words | None:
+def _pattern(words: str, *, exact: bool) -> _Words | None:
     letters = [char for char in words if char.isalpha()]
     capitals = 1 < len(letters) <= ACRONYM and all(char.isupper() for char in letters)
-    said = words if capitals else fold(words)
-    parts = [r"[-‐‑]\s?".join(re.escape(piece) for piece in part.split("-")) for part in said.split()]
+    seamed = words if exact else _SEAM.sub("-", words)
+    said = seamed if capitals else fold(seamed)
+    seam, gap = (r"[-‐‑]\s?", r"\s+") if exact else (r"[-‐‑]?\s?", r"(?:\s+|[-‐‑]\s?)")
+    parts = [seam.join(re.escape(piece) for piece in part.split("-")) for part in said.split()]
     if not parts:
         return None
     before = r"(?<!\w)" if re.match(r"\w", said) else ""
     after = r"(?!\w)" if re.search(r"\w$", said) else ""
-    return _Words(re.compile(before + r"\s+".join(parts) + after), capitals)
+    return _Words(re.compile(before + gap.join(parts) + after), capitals)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, Literal
 
 from rag.answer import with_notice
-from rag.quoting.extract import EMBEDDED_SENTENCES, best_sentences, cited, confidence_in, extract, quoted_draft
+from rag.quoting.extract import EMBEDDED_SENTENCES, cited, confidence_in, extract, quoted_draft
 from rag.quoting.no_answer import is_apparatus
 from rag.quoting.quoted_answer import confidence_of_quoted_answer, one_of_each_paper, quoted_answer
 from rag.quoting.roles import telling_sentences
@@ -32,6 +32,9 @@ OF_A_SUMMARY: Final = 3
 """Sentences quoted instead of a summary."""
 
 INSTEAD: Final = "The draft was not supported, so here is the closest text from your papers."
+
+SEVERAL: Final = 5
+"""Papers among which a word of a question for yes or no is missed: one paper may use another word for it."""
 
 MANY: Final = 40
 """Sentences searched for the best one of each paper."""
@@ -88,13 +91,13 @@ class Read:
         return self.extracted if self.quotes_first else None
 
 
-def told_of(taken: Plan, found: Found) -> tuple[str, ...]:
+def told_of(taken: Plan, found: Found, *, search: float = 0.0) -> tuple[str, ...]:
     """The sentences that answer a summary or a comparison; empty for other questions, or where no reader has read.
 
     What is compared may be named ("Which of the two trained for longer?"); then the reader's best sentence of each
     paper answers. Otherwise papers are told by their aims and results.
     """
-    passages, question = found.passages, taken.each or taken.text
+    passages, question = found.passages, taken.text
     if taken.kind == "summary" or (taken.kind == "comparison" and not taken.topical):
         return tuple(telling_sentences(passages, n=OF_A_SUMMARY, question=question))
     if taken.kind == "papers":
@@ -102,10 +105,11 @@ def told_of(taken: Plan, found: Found) -> tuple[str, ...]:
     if taken.kind != "comparison" or len(found.readings) != len(passages):
         return ()
     kept = []
-    for paper in taken.scope.papers:
-        pairs = [(p, r) for p, r in zip(passages, found.readings, strict=True) if p.paper.id == paper.id]
-        best = best_sentences(question, [p for p, _ in pairs], [r for _, r in pairs], n=1)
-        kept += [passage.chunk.text[start:end] for passage, (start, end) in best]
+    for name in dict.fromkeys((*taken.asked, *(paper.id for paper in taken.scope.papers))):  # as the question has them
+        pairs = [(p, r) for p, r in zip(passages, found.readings, strict=True) if p.paper.id == name]
+        asked = taken.asked.get(name, question)
+        if best := extract(asked, [p for p, _ in pairs], [r for _, r in pairs], search=search):
+            kept += [item.passage.chunk.text[slice(*item.sentence)] for item in best.items[:1]]
     return tuple(kept)
 
 
@@ -139,10 +143,11 @@ class Composer:
         self._reader = reader
         self._quotes_first = quotes_first
         self._taught = taught
+        self._search = reader.calibration.search if reader else 0.0
 
     def read(self, taken: Plan, found: Found) -> Read:
         """Turn the reader's findings into an answer to a question of fact; choose sentences for other kinds."""
-        if self._quotes_first and taken.pages is None and (sentences := told_of(taken, found)):
+        if self._quotes_first and taken.pages is None and (sentences := told_of(taken, found, search=self._search)):
             question, most = taken.text, len(sentences)
             told = quoted_answer(sentences, question=question, passages=found.passages, instead_of=None, most=most)
             quoted = set(markers_in(told.text)) if told else set()
@@ -159,9 +164,7 @@ class Composer:
     def _of_fact(self, taken: Plan, found: Found, known: ReaderCalibration) -> Read:
         passages = found.passages[: len(found.readings)]
         extracted = extract(taken.text, passages, found.readings, search=known.search)
-        own = known.floor_yes_no if asks_yes_or_no(taken.text) else known.floor
-        floor = own if self._floor is None else self._floor
-        low = extracted is None or known.there.probability(extracted.features) < floor
+        low = extracted is None or self._is_low(taken, known.there.probability(extracted.features), known)
         nothing = self._quotes_first and low and not (extracted and extracted.defines)
         if not (self._taught and self._quotes_first) or extracted is None:
             return Read(extracted, quotes_first=self._quotes_first, nothing=nothing)
@@ -170,6 +173,17 @@ class Composer:
             return Read(extracted, quotes_first=True, on_yes_or_no=sentence, nothing=nothing)
         explains = extracted.kind == "explanation"  # better in the drafter's words, if they hold (docs/reader.md)
         return Read(extracted, quotes_first=not explains, explains=explains, nothing=nothing)
+
+    def _is_low(self, taken: Plan, there: float, known: ReaderCalibration) -> bool:
+        """Whether the passages are too unlikely to answer; a yes or no needs less, if the library knows every word."""
+        asks = asks_yes_or_no(taken.text)
+        own = known.floor_yes_no if asks else known.floor
+        if there < (own if self._floor is None else self._floor):
+            return True
+        several = taken.scope.whole or len(taken.scope.papers) >= SEVERAL
+        return (
+            self._floor is None and asks and several and there < known.floor and self._retriever.lacks_word(taken.text)
+        )
 
     def quote_instead(
         self, answer: Answer, first: Attempt, read: Read, *, vector: Vectors, page_text: PageText

@@ -16,7 +16,7 @@ from rag.answer import QUOTED_ANSWER, Confidence, Draft, Sentence
 from rag.costs.accounting import Usage
 from rag.markers import is_interval
 from rag.quoting.expected import expected, fits
-from rag.quoting.no_answer import is_beside_the_point, may_answer
+from rag.quoting.no_answer import is_beside_the_point, is_caption, may_answer
 from rag.retrieval.definitions import definition_in, term_asked
 from rag.verify.citations import Cited, citation_in
 from rag.verify.claims import read
@@ -45,7 +45,7 @@ UNRELATED: Final = -3.0
 """The relevance of a passage below which its definition is of another thing."""
 
 MISFIT: Final = -2.0
-"""Added to the score of words that are not of the type the question asks for."""
+"""Added to the score of words that are not of the type the question asks for, and of those in a caption."""
 
 ALONE: Final = 5.0
 """The lead over the runner-up when there is none."""
@@ -56,6 +56,7 @@ EMBEDDED_SENTENCES: Final = 4
 NEAR: Final = 60
 """Characters within which an open bracket is closed rather than left out."""
 
+_ASKS_FIGURE = re.compile(r"\b(?:fig(?:ures?|\.)|tables?|captions?|shown|plots?|diagrams?)\b", re.IGNORECASE)
 _MARK = re.compile(r"\s*\[\d{1,3}(?:\s*[,;–-]\s*\d{1,3})*\](?=[\s.,;:)]|$)")
 
 
@@ -258,6 +259,7 @@ def _places(question: str, i: int, passage: Passage, reading: Reading, *, search
         if may_answer(text[sentence[0] : sentence[1]], question, title=passage.paper.title):
             start, end = whole_brackets(text, span.start, span.end, high=sentence[1], kind=kind)
             fit = 0.0 if fits(kind, text[start:end]) else MISFIT
+            fit += MISFIT * (is_caption(text[slice(*sentence)]) and not _ASKS_FIGURE.search(question))
             score = reading.relevance + search * _odds(passage) + span.score + fit
             yield _Place(i, start, end, score, sentence)
 

@@ -36,6 +36,14 @@ _REFERENCE = re.compile(
     r"\b(?:19|20)\d\d[;,]\s?\d+\s?(?:\(\d+\))?[:,]\s?\w?\d+[-–]\w?\d+|\bdoi:\s?10\.|\barXiv:\d|\bIn Proceedings of\b",
     re.IGNORECASE,
 )
+_HEADER = re.compile(r"\(\d{4}\) \d+:\s?\d+ https?://")
+"""A running head with volume and page."""
+_LEGEND = re.compile(r"(?:(?:^|[;,]\s)(?:and )?[A-Za-z][\w.'-]{0,9} ?[:=] ?[A-Za-z][^;,:=]{2,60}){3}")
+"""Abbreviations and what they stand for."""
+_ASKS_LEGEND = re.compile(r"\b(?:stands? for|abbreviat\w+|acronyms?|means?|legends?|captions?)\b", re.IGNORECASE)
+_CAPTION: Final = re.compile(
+    r"\W*(?:Fig(?:ures?|s?\.)|Tables?|Schemes?|FIG(?:S?\.|URES?)|TABLES?) ?\d|.*\b(?:FIG\.|FIGURE|TABLE) ?\d"
+)
 _ASKS_REFERENCE = re.compile(r"\b(?:references?|cite[sd]?|citations?|doi|published|arxiv|journal)\b", re.IGNORECASE)
 _BACK_MATTER: Final = re.compile(
     r"\W*(?:[\divxlc]+\W+)?(?:acknowledg\w*(?: and .*)?|financial support"
@@ -50,12 +58,19 @@ _ASKS_BACK_MATTER: Final = re.compile(
     r"|interests?|disclos\w+|contribut\w+|authors?|who|whom|whose|wrote|ethic\w*|consent\w*|approv\w+|committee)\b",
     re.IGNORECASE,
 )
+_LICENCE: Final = re.compile(r"\bretain copyright\b|\bcreative commons\b|©|\bopen[- ]access article\b", re.IGNORECASE)
+_ASKS_LICENCE: Final = re.compile(
+    r"\b(?:licen[cs]\w*|copyright\w*|creative commons|open access|reus\w+)\b", re.IGNORECASE
+)
 _NO_ANSWER: Final = (
     (_AIM, _ASKS_AIM),
     (_KEYWORDS, _ASKS_KEYWORDS),
     (_ADDRESS, _ASKS_ADDRESS),
     (_NAMES, _ASKS_ADDRESS),
     (_REFERENCE, _ASKS_REFERENCE),
+    (_HEADER, _ASKS_REFERENCE),
+    (_LEGEND, _ASKS_LEGEND),
+    (_LICENCE, _ASKS_LICENCE),
 )
 """Patterns of sentences that do not answer a question, each with the pattern of questions that they do answer."""
 
@@ -79,6 +94,11 @@ def may_answer(sentence: str, question: str, *, title: str = "") -> bool:
     if title and content_words(flat) <= content_words(title):
         return False
     return not any(pattern.search(flat) and not asks.search(question) for pattern, asks in _NO_ANSWER)
+
+
+def is_caption(sentence: str) -> bool:
+    """Whether a sentence is the caption of a figure or a table."""
+    return bool(_CAPTION.match(" ".join(sentence.split())))
 
 
 def is_apparatus(sentence: str) -> bool:

@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
-from rag.quoting.no_answer import is_apparatus
+from rag.quoting.no_answer import is_apparatus, is_caption
 from rag.retrieval.retrieve import MIN_SENTENCE
 from rag.words import content_words, split_sentences
 
@@ -24,6 +24,9 @@ Role = Literal["aim", "result"]
 FEW: Final = 3
 """Up to this many papers, each is told by its aim and its results; of more, by one sentence each."""
 
+OF_TITLE: Final = 3.0
+"""What an aim with all words of the title gains in strength (the title method of Edmundson 1969)."""
+
 LONGEST: Final = 500
 """Characters of a sentence. What is longer is a table or a list that was read as one."""
 
@@ -35,12 +38,12 @@ _AIM: Final = re.compile(
     rf"\b{_THIS}\b.{{0,60}}?\b(?:present|propose|introduce|describe|develop|investigat|examin|stud(?:y|ied|ies)\b"
     r"|evaluat|assess|explor|address|review|aim|analy[sz]|determin|compar|consider|provide|offer|teach|cover|focus"
     r"|conduct|was|were|intend|seek|sought)\w*"
-    r"|\b(?:aims?|purpose|objectives?|goals?) (?:of|was|is|were|are)\b",
+    r"|\b(?:aims?|purpose|objectives?|goals?) (?:of|was|is|were|are)\b|\bwith (?:a view to|the aim of)\b",
     re.IGNORECASE,
 )
 _DONE: Final = re.compile(
     r"\b(?:was|were) (?:conducted|undertaken|designed|carried out|performed|investigated|studied|evaluated|assessed"
-    r"|examined)\b",
+    r"|examined|sequenced|reviewed|compared)\b",
     re.IGNORECASE,
 )
 """What was done, which says the aim if nothing says it better."""
@@ -59,8 +62,9 @@ _OUTCOME: Final = re.compile(
 )
 _NOT_YET: Final = re.compile(
     r"\b(?:aims?|purpose|objectives?|goals?) (?:of|was|is|were|are|to)\b|\bto (?:determine|assess|evaluate|investigate"
-    r"|examine|compare|explore|test) (?:whether|if|the)\b|\bfurther (?:research|studies|work)\b|\bhas(?: not)? been\b"
-    r"|\bhave(?: not)? been\b|\b(?:little|not) (?:is )?known\b",
+    r"|examine|compare|explore|test) (?:whether|if|the)\b|\b(?:further|future)(?: [\w-]+){0,2} (?:research|work)\b"
+    r"|\b(?:further|future) studies\b|\bhas(?: not)? been\b|\bhave(?: not)? been\b"
+    r"|\b(?:little|not) (?:is )?known\b|\byet to be\b",
     re.IGNORECASE,
 )
 """Words of an aim, of what others did, or of what is still to be done."""
@@ -90,9 +94,6 @@ _NO_SENTENCE: Final = re.compile(
     r"|\bcorresponding authors?\b|\bcorrespondence (?:to|should)\b|\baccepted\b.*\d{4}|\S@\S|\(\w+ et al\.$|:$",
     re.IGNORECASE,
 )
-_CAPTION: Final = re.compile(
-    r"\W*(?:Fig(?:ures?|s?\.)|Tables?|Schemes?|FIG(?:S?\.|URES?)|TABLES?) ?\d|.*\b(?:FIG\.|FIGURE|TABLE) ?\d"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +119,7 @@ def told_in(text: str, *, title: str = "") -> Iterator[Told]:
             continue
         if (
             _NO_SENTENCE.search(flat)
-            or _CAPTION.match(flat)
+            or is_caption(flat)
             or is_apparatus(flat)
             or content_words(flat) <= content_words(title)
         ):
@@ -166,12 +167,17 @@ def _of_one(passages: Sequence[Passage], n: int, *, results_only: bool) -> list[
     if len(told) < n:  # an abstract without results still says more than a result from somewhere in the text
         told = [sentence for p in passages for sentence in told_in(p.chunk.text, title=p.paper.title)]
     told = told or _as_it_is(passages)
-    results = [sentence for sentence in told if sentence.role == "result"]
-    aims = sorted((sentence for sentence in told if sentence.role == "aim"), key=lambda sentence: -sentence.strength)
+    subject = content_words(passages[0].paper.title)
+
+    def of_title(sentence: Told) -> float:
+        return len(subject & content_words(sentence.text)) / max(1, len(subject))
+
+    results = sorted((s for s in told if s.role == "result"), key=lambda s: -s.strength)
+    aims = sorted((s for s in told if s.role == "aim"), key=lambda s: -(s.strength + OF_TITLE * of_title(s)))
+    others = told[told.index(aims[0]) :] if aims else sorted(told, key=of_title, reverse=True)
     chosen = aims[:1] if n > 1 and not results_only else []
-    chosen += sorted(results, key=lambda sentence: -sentence.strength)[: n - len(chosen)]
-    after = told[told.index(aims[0]) :] if aims else []
-    chosen += [sentence for sentence in (*aims, *after, *told) if sentence not in chosen][: max(0, n - len(chosen))]
+    chosen += results[: n - len(chosen)]
+    chosen += [sentence for sentence in (*aims, *others, *told) if sentence not in chosen][: max(0, n - len(chosen))]
     return [sentence.text for sentence in told if sentence in chosen][:n]
 
 

@@ -7,15 +7,32 @@ import re
 from rag.retrieval.forms import NAMED, NOUN, POLITE
 from rag.words import content_words
 
-_KIND = rf"(?:{NOUN}|courses?|lessons?|works?|experiments?|trials?|methods?|models?|packages?|teams?)"
+_KIND = (
+    rf"(?:{NOUN}|courses?|lessons?|works?|experiments?|trials?|methods?|models?|packages?|teams?|modules?|workshops?"
+    r"|tests?|projects?|tutorials?|books?|guidebooks?)"
+)
 _OF_PAPER = re.compile(rf"(?:the )?{NAMED}(?:(?: [\w-]+){{0,3}}? {_KIND})?")
-_COLON = re.compile(rf"{POLITE}(?:compare|contrast) [^:]*{NAMED}[^:]*: (?P<asked>.+)")
+_NO_TOPIC = (
+    r"(?:the|an?|of|in|this|that|these|and|or|for|to|with|between|from|by|at|used|which|what|same|other|first|second|two"
+    r"|own|new|present|current|previous|whole|each|control|clinical|pilot|follow-up)"
+)
+_DESCRIBED = re.compile(
+    rf"\bthe (?P<topic>(?:(?!{_NO_TOPIC} )[\w'-]+ ){{1,5}}?)(?:papers?|articles?|study|publication|preprint|reviews?"
+    r"|reports?|survey|thesis|courses?|lessons?|modules?|workshops?|tutorials?|trials?|projects?|guidebooks?|books?|school"
+    r"|packages?|tools?|toolkits?)(?:'s)?\b"
+)
+_YEAR = re.compile(r"\b(?:19|20)\d\d\b")
+_COLON = re.compile(rf"(?:{POLITE}(?:compare|contrast) [^:]*{NAMED}[^:]*|(?:the )?{NAMED}[^:]*{NAMED}): (?P<asked>.+)")
+_BOTH_DO = re.compile(
+    rf"(?:both )?(?:the )?{NAMED}.*{NAMED}[^.;]*[.;] {POLITE}(?:compare|contrast|say|tell me) (?P<asked>.*\beach\b.*)"
+)
 _EACH_OF = re.compile(r"\b(?:each|either|every|both)\b(?: of (?:them|these|the(?: two)?))?")
 _COMPARE = rf"{POLITE}(?:compare|contrast)"
 _ON = r"(?:on|in|regarding|concerning|by|with (?:respect|regard) to|in terms of)"
 _TWO = rf".*{NAMED}.*{NAMED}"
 _OF = r"(?:of|in|from|by|between|across|for|used by|used in)"
 _DIFFERENCE = r"(?:what(?: is|'s| are)|explain|describe) the (?:main |key )?(?:differences?|similarit(?:y|ies))"
+_DIFFERS = r"(?:compares?|differs?) (?:with|to|from)"
 _REST = r"(?: [\w-]+){0,5}"
 _AND = r"(?:and|with|to|versus|vs\.?|against)(?: (?:those|that|the ones?))?(?: (?:in|of|from|by))?"
 _IN_WHAT = tuple(
@@ -23,43 +40,108 @@ _IN_WHAT = tuple(
     for pattern in (
         rf"{_COMPARE} (?P<topic>(?!{NAMED}).+?) {_OF} (?:the )?{NAMED}{_REST}?,? {_AND} (?:the )?{NAMED}{_REST}",
         rf"{_COMPARE} {NAMED}.*{NAMED} {_ON} (?P<topic>.+)",
-        rf"(?:how|in what way) (?:do|does|did) {_TWO} (?:differ|compare|disagree|agree) {_ON} (?P<topic>.+)",
+        rf"(?:(?:how|in what way) )?(?:do|does|did) {_TWO} (?:differ|compare|disagree|agree) {_ON} (?P<topic>.+)",
+        rf"how (?:do|does|did) (?P<topic>[^{NAMED}]+?) {_OF} (?:the )?{NAMED}.* {_DIFFERS} .*{NAMED}.*",
         rf"{_DIFFERENCE} (?:between|of) {_TWO} {_ON} (?P<topic>.+)",
         rf"(?:is|are|was|were) (?P<topic>(?:the |there )?[^{NAMED}]+?) (?:in|of) {NAMED}.*\b(?:than|as) .*{NAMED}.*",
     )
 )
 _SINGULAR = {"do": "does", "are": "is", "were": "was", "have": "has"}
+_ASKING = r"(?:which|what|how|whom?|when|where|those|that|the one|in|of|from)"
 _SECOND_PAPER = re.compile(
     rf"(?<={NAMED})(?P<said>(?: [\w-]+){{0,6}}?),? (?:(?:as )?compared (?:with|to)|in comparison (?:with|to)"
-    r"|relative to|versus|vs\.?|than|(?:and|or|while|whereas|but),? (?:(?:for|in|by|of|at|from) )?"
-    rf"(?:which|what|how|whom?|when|where|those|that|the one|in|of|from)?)(?=\W).*{NAMED}.*"
+    r"|as opposed to|relative to|versus|vs\.?|than|(?:and|or|while|whereas|but),? (?:(?:for|in|by|of|at|from) )?"
+    rf"{_ASKING}?)(?=\W).*{NAMED}.*"
+)
+"""The other paper and what is said of it: ", and which one does Lee's course teach"."""
+_CLAUSES = re.compile(
+    rf"(?<=[\w{NAMED}])(?:\?|,)? (?:and|while|whereas|but),? (?=(?:(?:for|in|by|of|at|from|on) )?{_ASKING} )"
 )
 _BOTH = re.compile(
     rf"{NAMED},? (?:and|or) (?:the )?{NAMED}(?= (?!differ|agree|disagree|compare|contradict|relate|have in common)\w)"
 )
 """Two names that share what is asked: "What doses did Smith and Lee give to children?"."""
-"""The other paper and what is said of it: ", and which one does Lee's course teach"."""
+_COMPARING = content_words(
+    "compare compared compares contrast contrasted differ differs agree agrees disagree relate better"
+)
+_SAME = re.compile(r"\b(?:(?:in|at|on|for) )?the same\b")
+_ONE_AND_ONE = re.compile(rf"(?P<first>.*{NAMED}.*?)(?:\?|,)? and (?:(?:for|in|by|of|at|from|with) )?(?:the )?{NAMED}")
+"""The second paper is only named: "A used which program? And B?"."""
 
 
-def asked_of_each(text: str) -> str | None:
+def asked_of_each(text: str) -> tuple[str, ...] | None:
     """What a comparison asks of each paper, in small letters and without their names; None if that is not clear.
 
-    "How heavy were the rats in Kaur's study compared with those in Ahmed's?" asks each "how heavy were the rats in this
-    paper", and "Compare the doses in Smith 2019 and Lee 2020" asks "what is the doses".
+    "How heavy were the rats in Kaur's study compared with Ahmed's?" asks each "how heavy were the rats in this
+    paper", and "Compare the doses in Smith 2019 and Lee 2020" asks "what is the doses". "How many rats had Smith, and
+    how old were Lee's?" asks each something else.
 
     Args:
         text: the question, folded, with `NAMED` for each paper that it names.
+
+    Returns:
+        As many questions as `text` has names, in their order.
     """
-    if match := _COLON.fullmatch(text):
-        return _EACH_OF.sub("this", match["asked"])
+    text = re.sub(rf"{NAMED}'s?(?!\w)", NAMED, text)
+    n = text.count(NAMED)
+    for pattern in (_COLON, _BOTH_DO):
+        if (match := pattern.fullmatch(text)) and NAMED not in match["asked"]:
+            return (_EACH_OF.sub("this", match["asked"]),) * n
     for pattern in _IN_WHAT:
         if match := pattern.fullmatch(text):
-            return f"what is {match['topic']}"
-    if text.count(NAMED) == 2 and not re.search(r"\b(?:which of|both|same|either|more|less|than)\b", text):
+            return (f"what is {match['topic']}",) * n
+    if n != 2:
+        return None
+    return _of_two(text)
+
+
+def described_papers(text: str) -> tuple[str, tuple[str | None, str | None]] | None:
+    """The question with `NAMED` for two papers of which at least one is described, and what each is about.
+
+    "In the HEK-293 paper versus the citrus seed paper" has the topics "hek-293" and "citrus seed"; a paper that was
+    named before has None.
+
+    Args:
+        text: the question, folded, with `NAMED` for the papers that it names.
+    """
+    found: list[tuple[int, int, str | None]] = [(*match.span(), None) for match in re.finditer(NAMED, text)]
+    for match in _DESCRIBED.finditer(text):
+        topic = " ".join(_YEAR.sub("", match["topic"]).split())
+        if NAMED not in match[0] and content_words(topic):
+            found.append((match.start(), match.end(), topic))
+    found.sort(key=lambda place: place[0])
+    topics = [topic for *_, topic in found]
+    if len(found) != 2 or not any(topics) or topics[0] == topics[1]:
+        return None
+    (a, b, _), (c, d, _) = found
+    return f"{text[:a]}{NAMED}{text[b:c]}{NAMED}{text[d:]}", (topics[0], topics[1])
+
+
+def _of_two(text: str) -> tuple[str, ...] | None:
+    if clauses := _own_clauses(text):
+        return clauses
+    if not re.search(r"\b(?:which of|both|either|more|less|than)\b", text):
         joint = _BOTH.sub("this paper", text)
         if joint != text:
-            return re.sub(r"\b(do|are|were|have) this paper", lambda m: f"{_SINGULAR[m[1]]} this paper", joint)
+            joint = re.sub(r"\b(do|are|were|have) this paper", lambda m: f"{_SINGULAR[m[1]]} this paper", joint)
+            return (_SAME.sub("what", joint),) * 2
+    if match := _ONE_AND_ONE.fullmatch(text):
+        return (_OF_PAPER.sub("this paper", match["first"]),) * 2
     first = _SECOND_PAPER.sub(r"\g<said>", text)
-    if first.count(NAMED) != 1 or len(content_words(first.replace(NAMED, ""))) < 2:
+    if first.count(NAMED) != 1 or not content_words(first.replace(NAMED, "")) - _COMPARING:
         return None
-    return _OF_PAPER.sub("this paper", first)
+    return (_SAME.sub("what", _OF_PAPER.sub("this paper", first)),) * 2
+
+
+def _own_clauses(text: str) -> tuple[str, str] | None:
+    """The two halves of a question that asks the second paper something else; None if it asks the same of both."""
+    for match in _CLAUSES.finditer(text):
+        halves = text[: match.start()], text[match.end() :]
+        if any(half.count(NAMED) != 1 for half in halves):
+            continue
+        first, second = (_OF_PAPER.sub("this paper", half) for half in halves)
+        before, colon, _ = first.rpartition(": ")
+        second = f"{before}{colon}{second}"  # "Staining: what did Lee use, and what did Smith use?"
+        if content_words(second) - content_words(f"{first} this paper one ones"):
+            return first, second
+    return None

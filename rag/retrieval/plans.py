@@ -88,9 +88,14 @@ def understood(plan: Plan, *, retriever: Retriever, library: Library) -> Plan:
         if paper := paper_about(topic, retriever=retriever, paper_ids=plan.scope.paper_ids):
             return replace(plan, scope=plan.scope.narrowed((paper,)), notice=f"Taken to mean “{title_of(paper)}”.")
         return replace(plan, unclear=f"{WHICH_PAPER} None of your papers is clearly about “{topic}”. {CHOOSE_ONE}")
+    if plan.compared and (compared := _compared_papers(plan, retriever=retriever)):
+        return compared
     if plan.unclear or plan.searched or language_of(plan.question):
         return plan
+    return _without_errors(plan, retriever=retriever, library=library)
 
+
+def _without_errors(plan: Plan, *, retriever: Retriever, library: Library) -> Plan:
     def stands(word: str) -> bool:
         return bool(library.search_words(f'"{word}"', 1))  # wherever: another paper may be asked about the same thing
 
@@ -104,6 +109,22 @@ def understood(plan: Plan, *, retriever: Retriever, library: Library) -> Plan:
     told = ", ".join(f"{was} → {instead}" for was, instead in words.items())
     notice = f"Not in your papers, so read as the nearest word: {told}."
     return replace(plan, searched=text, notice=" ".join(filter(None, (plan.notice, notice))))
+
+
+def _compared_papers(plan: Plan, *, retriever: Retriever) -> Plan | None:
+    """The comparison of the two papers that the question describes; None if they are not found, or are one."""
+    ids = plan.scope.paper_ids
+    asked: dict[str, str] = {}
+    papers = []
+    for told, question in plan.compared:
+        paper = paper_about(told, retriever=retriever, paper_ids=ids) if isinstance(told, str) else told
+        if paper is None or paper.id in asked:
+            return None
+        asked[paper.id] = question
+        papers.append(paper)
+    a, b = papers
+    notice = f"Taken to mean “{title_of(a)}” and “{title_of(b)}”."
+    return replace(plan, kind="comparison", scope=plan.scope.narrowed((a, b)), asked=asked, notice=notice)
 
 
 def paper_about(topic: str, *, retriever: Retriever, paper_ids: Sequence[str] | None) -> Paper | None:
@@ -129,8 +150,12 @@ def _compared(plan: Plan, vector: Vectors, *, retriever: Retriever, library: Lib
     papers = plan.scope.papers
     if not plan.topical:
         return _numbered(outline(library, paper, k=each) for paper in papers)
-    asked, vector = (plan.each, retriever.embed(plan.each)) if plan.each else (plan.text, vector)
-    found = [retriever.search(asked, vector, k=each, paper_ids=[paper.id], read=True) for paper in papers]
+    vectors = {asked: retriever.embed(asked) for asked in set(plan.asked.values())} | {plan.text: vector}
+    found = [
+        retriever.search(asked, vectors[asked], k=each, paper_ids=[paper.id], read=True)
+        for paper in papers
+        for asked in [plan.asked.get(paper.id, plan.text)]
+    ]
     together = _numbered((f.passages for f in found), on_topic=any(f.on_topic for f in found))
     if any(len(f.readings) != len(f.passages) for f in found):
         return together

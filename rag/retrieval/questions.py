@@ -6,10 +6,10 @@ If a rule is unsure, it is a fact question about the chosen papers, which change
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from rag.retrieval.comparisons import asked_of_each
+from rag.retrieval.comparisons import asked_of_each, described_papers
 from rag.retrieval.followups import follow_up
 from rag.retrieval.forms import NAMED, POLITE
 from rag.retrieval.naming import Plain, find_names, listed_in, marked_text, title_of
@@ -75,8 +75,9 @@ _COMPARISON = re.compile(
     rf"|(?:vergleiche?n? (?:sie )?|(?:сравни|сравнете) ){NAMED},? (?:und|mit|и|с|със) {NAMED}\b.*"
 )
 _COMPARES = re.compile(
-    r"\b(?:compar(?:e[ds]?|ing|ison)|contrast\w*|differ(?:s|ed|ences?|ently|ent)?|similar(?:ities|ity|ly)?|versus|vs|alike|agree|disagree"
-    r"|contradict\w*|both|which of|in common|unterschied\w*|vergleich\w*|сравн\w+|разлик\w+"
+    r"\b(?:compar(?:e[ds]?|ing|ison)|contrast\w*|differ(?:s|ed|ences?|ently|ent)?|similar(?:ities|ity|ly)?|versus|vs|alike"
+    r"|as opposed to|the same|agree|disagree|contradict\w*|both|which of|in common"
+    r"|unterschied\w*|vergleich\w*|сравн\w+|разлик\w+"
     r"|(?:\w+er|more|less|better|worse) (?:[\w-]+ ){0,3}than"
     r"|(?:and|while|whereas|but) (?:for |in |by |of |at )?(?:which|what|how|whom?|when|where))\b"
     rf"|{NAMED}[^,;]*,? (?:and|or|while|whereas) (?:[^,;]* )?{NAMED}"
@@ -86,14 +87,15 @@ _PAIR = re.compile(
     rf"{NAMED},? (?:and|or|with|to|from|than|versus|vs\.?|against) (?:the )?(?:(?:{_NOUN} )?(?:by|of) )?{NAMED}"
 )
 _ASKS_OTHERS = re.compile(
-    r"\b(?:which|what|how many|other|any|more|further|recent) (?:other |more )?"
-    r"(?:papers|articles|studies|publications|works|authors|people|researchers|groups)\b|\b(?:any|some)(?:one|body)\b"
+    r"\b(?:which|what|other|any|more|further|recent) (?:other |more )?(?:people|groups)\b"
+    r"|\b(?:which|what|how many|other|any|more|further|recent) (?:other |more )?"
+    r"(?:papers|articles|studies|publications|works|authors|researchers)\b|\b(?:any|some)(?:one|body)\b"
     r"|^who (?:else |has |have )*(?:compare[sd]?|contrast(?:s|ed)?|(?:dis)?agree[sd]?|contradict(?:s|ed)?)\b"
 )
 """It asks who or which papers compare, so that those named are no more than what it is about."""
 _THING = re.compile(
-    rf"(?<!do )(?<!does )(?<!did ){NAMED} (?:[\w-]+ ){{0,2}}(?:(?:[tzf]-)?tests?|distributions?|laws?|equations?"
-    r"|theorems?|lemmas?|ind(?:ex(?:es)?|ices)|numbers?|coefficients?|constants?|modul(?:us|i)|filters?|kernels?"
+    rf"(?<!do )(?<!does )(?<!did ){NAMED} (?:(?:[\w-]+ )?|(?:rank sum|signed rank) )(?:(?:[tzf]-)?tests?|distributions?"
+    r"|laws?|equations?|theorems?|lemmas?|ind(?:ex(?:es)?|ices)|numbers?|coefficients?|constants?|modul(?:us|i)|filters?|kernels?"
     r"|process(?:es)?|transforms?|criteri(?:on|a)|inequality|corrections?|estimators?|priors?|statistics?|syndrome|disease)\b"
 )
 """A bare name before one of these names a thing: "Fisher's exact test"."""
@@ -146,10 +148,14 @@ class Plan:
     """Whether the question says what to compare; "Compare these papers" does not."""
     pages: Mapping[str, tuple[int, int]] | None = None
     """First and last page asked about, 1-based, by paper id; None for all pages."""
+    compared: tuple[tuple[Paper | str, str], ...] = ()
+    """Two papers that are compared, each with what it is asked; one that the question only describes is told by what it
+    is about and still to be searched for."""
     sought: str | None = None
     """What the paper is about that the question describes and does not name; it is still to be searched for."""
-    each: str | None = None
-    """What is asked of each paper compared, without their names; None: the question as it is."""
+    asked: Mapping[str, str] = field(default_factory=dict)
+    """What is asked of each paper compared, by its id, without the others' names; a paper that is missing is asked the
+    question as it is."""
     unclear: str | None = None
     """What the user is asked in return, because the question does not say which papers it means; then nothing is
     searched."""
@@ -201,11 +207,21 @@ def _plan(question: str, scope: Scope, history: Sequence[tuple[str, str]]) -> Pl
     kind = kind_of(marked, n_papers=len(scope.papers))
     if kind == "fact" and (described := _described(question, scope, history)):
         return described
+    if kind == "fact" and not follows and (described := _two_described(question, scope, history)):
+        return described
     searched = follows.text if follows and kind in ("fact", "papers") else None
     if unsure := _too_many(question, kind, scope, marked, follows):
         return replace(unsure, searched=unsure.searched or searched)
-    each = asked_of_each(_plain(marked)) if kind == "comparison" else None
-    return Plan(question, kind, scope, searched, more, topical=bool(_topic(marked)), each=each)
+    asked = _asked_of_names(names, marked) if kind == "comparison" else {}
+    return Plan(question, kind, scope, searched, more, topical=bool(_topic(marked)), asked=asked)
+
+
+def _asked_of_names(names: Sequence[Name], marked: str) -> dict[str, str]:
+    """What a comparison asks of each paper that it names, by the paper's id."""
+    questions = asked_of_each(_plain(marked)) or ()
+    if len(questions) != len(names):
+        return {}
+    return {paper.id: asked for name, asked in zip(names, questions, strict=True) for paper in name.papers}
 
 
 def _too_many(question: str, kind: Kind, scope: Scope, marked: str, follows: FollowUp | None) -> Plan | None:
@@ -251,6 +267,21 @@ def _described(question: str, scope: Scope, history: Sequence[tuple[str, str]]) 
         return None
     topic = described_topic(_plain(question)) if len(scope.papers) > 1 else None
     return Plan(question, "summary", scope, sought=topic) if topic else None
+
+
+def _two_described(question: str, scope: Scope, history: Sequence[tuple[str, str]]) -> Plan | None:
+    """The comparison of two papers of which at least one is described: "the HEK-293 paper versus Lee 2020"."""
+    if len(scope.papers) < 2:
+        return None
+    names, marked = _mentioned(question, scope.papers, history)
+    found = described_papers(_plain(marked))
+    if found is None or not _compares_named(found[0]):
+        return None
+    named = iter([name.papers[0] for name in names if len(name.papers) == 1])
+    papers = [topic or next(named, None) for topic in found[1]]
+    asked = asked_of_each(found[0]) or (question, question)
+    compared = tuple((paper, its) for paper, its in zip(papers, asked, strict=True) if paper)
+    return Plan(question, "fact", scope, compared=compared) if len(compared) == len(papers) else None
 
 
 def kind_of(question: str, *, n_papers: int) -> Kind:

@@ -15,6 +15,7 @@ from ingest.vectors import EXACT, nearest_inside
 from rag.answer import Passage
 from rag.retrieval.definitions import definition_in, term_asked
 from rag.retrieval.ranker import ranker_for
+from rag.retrieval.typos import unknown_words
 from rag.words import content_words, query_words, split_sentences, words_of
 
 if TYPE_CHECKING:
@@ -223,6 +224,10 @@ class Retriever:
         if wanted is not None:
             among = [name for name in among if name in wanted]
         return index.search(vector, CANDIDATES, among=among), len(among)
+
+    def lacks_word(self, question: str) -> bool:
+        """Whether no paper of the library has one of the question's words."""
+        return bool(unknown_words(question, stands=lambda word: bool(self._library.search_words(f'"{word}"', 1))))
 
     def defining(self, found: Found, question: str, *, paper_ids: Sequence[str] | None) -> Found:
         """What was found, with the passage that defines the term asked for, if none of those found does."""

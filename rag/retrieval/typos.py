@@ -76,6 +76,18 @@ def doubtful(question: str, *, stands: Callable[[str], bool]) -> list[str]:
     return found if len(found) <= MOST * len([word for word in words if word[0].isalpha()]) else []
 
 
+def unknown_words(question: str, *, stands: Callable[[str], bool]) -> list[str]:
+    """The words of a question that stand in no paper, in none of their forms; small words and short ones aside.
+
+    Args:
+        question: in the user's words.
+        stands: whether the library has a word.
+    """
+    words = dict.fromkeys(word.casefold() for word in _WORD.findall(question) if word.isalpha())
+    asked = [word for word in words if len(word) >= SHORTEST and word not in STOP_WORDS | _ASKING]
+    return [word for word in asked if not any(stands(form) for form in _forms(word))]
+
+
 def _forms(word: str) -> set[str]:
     """The word and what it may be a form of: "rinsing", "rins", "rinse"."""
     stems = {word.removesuffix(end) for end in ("s", "es", "ed", "ing", "ly") if word.endswith(end)}

@@ -107,6 +107,20 @@ async def test_the_floor_can_be_set_higher_or_lower_than_measured(two_papers, ha
         assert answer.abstained is abstains
 
 
+@pytest.mark.parametrize(
+    ("question", "abstains"),
+    [
+        ("Does the key-value cache need many bytes per token?", False),
+        ("Does the key-value cache need migraines per token?", True),
+    ],
+)
+async def test_a_word_that_no_paper_has_makes_a_yes_less_likely(two_papers, hash_embedder, question, abstains) -> None:
+    reader = WordReader()
+    reader.calibration = replace(WordReader.calibration, floor=0.99, floor_yes_no=0.0)
+    asked = assistant(two_papers, hash_embedder, "Yes.", reader=reader, taught=True)
+    assert (await asked.answer(question)).abstained is abstains
+
+
 async def test_passages_that_the_reader_has_not_read_cost_no_answer(two_papers, hash_embedder, monkeypatch) -> None:
     monkeypatch.setattr("rag.retrieval.retrieve.READ", 2)
     answer = await assistant(two_papers, hash_embedder, reader=WordReader()).answer(QUESTION)

@@ -67,6 +67,14 @@ def test_that_number_is_not_looked_for_inside_another() -> None:
     assert found.items[0].words[0] > text.index("took")
 
 
+def test_a_caption_is_quoted_only_where_the_text_does_not_say_it() -> None:
+    caption, text = "Figure 2: Bands of DNA markers in the heart.", "Five ISSR primers were used in the heart."
+    texts = [reading(caption, "DNA markers"), reading(text, "Five ISSR primers", relevance=0.0)]
+    found = [passage(1, caption), passage(2, text)]
+    assert extract("Which markers were used?", found, texts).said == "Five ISSR primers"
+    assert extract("What does figure 2 show?", found, texts).said == "DNA markers"
+
+
 def test_words_of_the_type_that_is_asked_for_win_over_slightly_better_ones() -> None:
     text = "A load of 360 questions a day gives a wait of 33.3 s in the queue."
     spans = [reading(text, "360 questions a day", "33.3 s")]
@@ -163,6 +171,12 @@ def test_where_no_sentence_may_be_an_answer_there_is_none() -> None:
         ("The mean BMI was 24.5 kg/m², 26.1 kg/m², and 28.0 kg/m² in the three groups.", "What was the BMI?", True),
         ("Rates of 10³, 10⁴, and 10⁵ per second were seen.", "Which rates were seen?", True),
         ("The change was significant for LDL*, HDL*, and glucose.", "What changed?", True),
+        ("Health Journal (2018) 18:55 https://doi.org/10.1186/s1-1-z", "Which drugs were controls?", False),
+        ("R = ring chromosome, D = deletion in chromatid, F = fragmentation, and P = polyploidy", "What grew?", False),
+        ("R = ring chromosome, D = deletion in chromatid, F = fragmentation", "What does D stand for?", True),
+        ("Doses: low = 5 mg for ten days, and high = 10 mg for twenty days.", "Which doses were given?", True),
+        ("Authors of papers retain copyright and release the work under CC BY.", "Who paid for the school?", False),
+        ("Authors of papers retain copyright and release the work under CC BY.", "Which licence has it?", True),
         ("We thank the University of Dhaka for the animals used in this study.", "What was used?", True),
     ],
 )

@@ -66,6 +66,14 @@ def test_a_summary_tells_the_aim_the_main_result_and_the_conclusion_in_their_ord
     assert telling_sentences(outline(), n=3) == [AIM, RESULT, CONCLUSION]
 
 
+def test_of_several_aims_the_one_with_the_words_of_the_title_is_told() -> None:
+    other = "In this review we describe how plants have always been a part of medicine in many countries."
+    own = "In this review we describe what basil has been used for in dentistry and in cooking."
+    assert telling_sentences([passage(1, f"{other} {own}")], n=1) == [own]
+    filler = "Medicine has always used plants in many ways and in many countries. Basil is one of the best-known ones."
+    assert telling_sentences([passage(1, filler)], n=1) == ["Basil is one of the best-known ones."]
+
+
 def test_what_was_done_says_the_aim_only_where_nothing_says_it_better() -> None:
     done = "Bacteria were identified on the plates, and their growth was studied for two whole days."
     assert [told.role for told in told_in(done)] == ["aim"]

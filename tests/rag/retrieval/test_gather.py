@@ -177,6 +177,21 @@ def test_a_described_paper_is_searched_for_and_told(library, embedder, papers) -
     assert "penguins in winter" in (understood(other, retriever=retriever, library=library).unclear or "")
 
 
+def test_two_described_papers_are_compared(library, embedder, papers) -> None:
+    retriever = Retriever(library, embedder)
+    scope = Scope(tuple(papers), whole=True)
+    asked = "How many examples are used in the low-rank matrices paper versus the winter penguins paper?"
+    taken = plan(asked, scope=scope)
+    assert [topic for topic, _ in taken.compared] == ["low-rank matrices", "winter penguins"]
+    assert understood(taken, retriever=retriever, library=library).kind == "fact"  # no paper is about penguins
+    found = replace(taken, compared=(("field terms", "how many here"), (papers[0], "how many there")))
+    made = understood(found, retriever=retriever, library=library)
+    assert made.kind == "comparison"
+    assert list(made.asked.values()) == ["how many here", "how many there"]
+    assert {paper.file_name for paper in made.scope.papers} == {"lora-for-terms.pdf", papers[0].file_name}
+    assert (made.notice or "").startswith("Taken to mean “Adapting a Model")
+
+
 def test_a_typing_error_is_told_beside_what_was_told_already(library, embedder, papers) -> None:
     retriever = Retriever(library, embedder)
     taken = plan("How many questons does the group ask each month?", scope=Scope(tuple(papers), whole=True))

@@ -1,0 +1,66 @@
+"""Which papers mention a word: compounds split or joined, and names without the general noun after them."""
+
+from __future__ import annotations
+
+import pytest
+
+from fake_embedder import HashEmbedder
+from ingest import Chunk, Page, Paper, ParsedPaper
+from rag.answer import Scope
+from rag.catalogue.catalogue import Catalogue
+from rag.catalogue.mentions import find_mentions, without_general
+
+TEXTS = (
+    "Statistics were computed with GraphPad Prism 6. Five ISSR markers were amplified from the leaves.",
+    "All tests were run in Graph pad prism version 5. ISSR primers gave clear bands.",
+    "The seeds were extracted in a Soxhlet extractor with a follow-up wash.",
+    "The powder went into a Soxhlet apparatus. The plants were left to grow for a month; a followup is planned.",
+)
+
+
+@pytest.fixture
+def papers(library):
+    embedder = HashEmbedder()
+    pdf = library.folder / "made.pdf"
+    pdf.write_bytes(b"%PDF-1.7")
+    for n, text in enumerate(TEXTS, start=1):
+        paper = Paper(id=f"{n:016x}", title=f"Work {n}", n_pages=1, file_name=f"{n}.pdf")
+        chunk = Chunk(
+            id=f"{paper.id}:0000", paper_id=paper.id, ordinal=0, text=text, start=0, end=len(text), first_page=1,
+            last_page=1, section=None, n_tokens=30,
+        )  # fmt: skip
+        parsed = ParsedPaper(paper, (Page(1, text),))
+        library.add(parsed, [chunk], embedder.embed_documents([text]), embedder=embedder.name, pdf=pdf)
+    return library.papers()
+
+
+@pytest.mark.parametrize(
+    ("words", "exact", "found"),
+    [
+        ("GraphPad Prism", True, [1]),
+        ("GraphPad Prism", False, [1, 2]),
+        ("graph-pad prism", False, [1, 2]),
+        ("follow-up", True, [3]),
+        ("follow-up", False, [3, 4]),
+        ("Soxhlet", False, [3, 4]),
+        ("plant", False, []),
+    ],
+)
+def test_parts_of_a_compound_may_be_joined_or_not(library, papers, words, exact, found) -> None:
+    assert [int(m.paper.id, 16) for m in find_mentions(library, words, papers, exact=exact)] == found
+
+
+def test_a_name_is_found_without_the_general_noun_after_it(library, papers) -> None:
+    catalogue = Catalogue(library)
+    scope = Scope(tuple(papers), whole=True)
+    reply = catalogue.answer("Which papers used a Soxhlet apparatus?", scope=scope)
+    assert reply.text.startswith("2 of your 4 papers mention “Soxhlet” (with or without “apparatus”):")
+    assert "2 of your 4" in catalogue.answer("Which papers mention ISSR markers?", scope=scope).text
+    assert "1 of your 4" in catalogue.answer("Which papers mention “ISSR markers”?", scope=scope).text
+
+
+def test_only_a_name_stands_alone() -> None:
+    assert without_general("Soxhlet apparatus") == "Soxhlet"
+    assert without_general("the Jaccard index") == "the Jaccard"
+    assert without_general("statistical methods") is None
+    assert without_general("Soxhlet") is None
