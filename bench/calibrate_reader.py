@@ -37,7 +37,9 @@ from rag.reading.reader import MiniLMReader  # noqa: E402
 FALSE = 0.10
 """The share of answerable questions that may be refused."""
 THERE = ("best", "total", "found", "covered")
-FEATURES = ("relevance", "span", "inner", "margin", "sentence", "search", "yes_no", "words")
+FEATURES = (
+    "relevance", "span", "inner", "margin", "sentence", "search", "yes_no", "words", "asked", "typed", "fits", "kind"
+)  # fmt: skip
 
 
 def hits(cases: list[Case], weight: float) -> float:

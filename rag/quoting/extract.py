@@ -196,6 +196,8 @@ def _features(
     best = sorted((max(p.score for p in places if p.i == j) for j in {p.i for p in places}), reverse=True)
     odds = [_odds(passage) for passage in passages]
     carrying = [s.probability for s in own.sentences if s.start < first.words[1] and first.words[0] < s.end]
+    asked, wanted = content_words(question), expected(question)
+    sentence = content_words(first.passage.chunk.text[slice(*first.sentence)])
     words = kind.split() if kind in {"yes", "no"} else [word for item in items for word in item.text.split()]
     return {
         "best": max(reading.relevance for reading in readings),
@@ -208,6 +210,10 @@ def _features(
         "sentence": max(carrying, default=0.0),
         "search": odds[i],
         "covered": _covered(question, passages),
+        "asked": len(asked & sentence) / len(asked) if asked else 1.0,
+        "typed": float(wanted is not None),
+        "fits": float(wanted is not None and fits(wanted, " ".join(words))),
+        "kind": own.kind_probability,
         "yes_no": float(kind in {"yes", "no"}),
         "words": math.log1p(len(words)),
     }

@@ -24,8 +24,8 @@ _ADDRESS = re.compile(
     re.IGNORECASE,
 )
 _NAMES = re.compile(
-    r"(?:[A-ZÀ-Ý][\w.’'-]*\s(?:[A-ZÀ-Ý][\w.’'-]*\s)?[A-ZÀ-Ý][a-zß-ÿ][\w’'-]+ ?[¹²³⁴⁵⁶⁷⁸⁹*†‡,]*[¹²³⁴⁵⁶⁷⁸⁹*†‡]"
-    r"(?:\s*[|,;&]|\s+and\b).{0,80}?){2}"
+    r"(?:[A-ZÀ-Ý][\w.’'-]*\s(?:[A-ZÀ-Ý][\w.’'-]*\s)?[A-ZÀ-Ý][a-zß-ÿ][\w’'-]+,? ?[¹²³⁴⁵⁶⁷⁸⁹*†‡,]*[¹²³⁴⁵⁶⁷⁸⁹*†‡]"
+    r"(?:\s*[|,;&]|\s+and\b|\s(?=[A-ZÀ-Ý])).{0,80}?){2}"
 )
 """Two people with the marks of their addresses; a unit or a star of significance has no two names before it."""
 _ASKS_ADDRESS = re.compile(
@@ -33,7 +33,8 @@ _ASKS_ADDRESS = re.compile(
     re.IGNORECASE,
 )
 _REFERENCE = re.compile(
-    r"\b(?:19|20)\d\d[;,]\s?\d+\s?(?:\(\d+\))?[:,]\s?\w?\d+[-–]\w?\d+|\bdoi:\s?10\.|\barXiv:\d|\bIn Proceedings of\b",
+    r"\b(?:19|20)\d\d[;,]\s?\d+\s?(?:\(\d+\))?[:,]\s?\w?\d+[-–]\w?\d+|\bdoi:\s?10\.|\barXiv:\d|\bIn Proceedings of\b"
+    r"|\bcite (?:this|the) (?:article|paper|work|version)\b|\bhow to cite\b",
     re.IGNORECASE,
 )
 _HEADER = re.compile(r"\(\d{4}\) \d+:\s?\d+ https?://")
@@ -45,6 +46,8 @@ _CAPTION: Final = re.compile(
     r"\W*(?:Fig(?:ures?|s?\.)|Tables?|Schemes?|FIG(?:S?\.|URES?)|TABLES?) ?\d|.*\b(?:FIG\.|FIGURE|TABLE) ?\d"
 )
 _ASKS_REFERENCE = re.compile(r"\b(?:references?|cite[sd]?|citations?|doi|published|arxiv|journal)\b", re.IGNORECASE)
+_KINDS_OF_ARTICLE: Final = "research original review article paper report communication open access brief short letter"
+"""Words that stand above a title."""
 _BACK_MATTER: Final = re.compile(
     r"\W*(?:[\divxlc]+\W+)?(?:acknowledg\w*(?: and .*)?|financial support"
     r"|(?:sources? of )?funding(?: (?:statement|sources?|information|acknowledg\w*|and .*))?"
@@ -91,7 +94,7 @@ def may_answer(sentence: str, question: str, *, title: str = "") -> bool:
     flat = " ".join(sentence.split())
     if len(words_of(flat)) < MIN_WORDS or flat.endswith("?"):
         return False
-    if title and content_words(flat) <= content_words(title):
+    if title and content_words(flat) <= content_words(f"{title} {_KINDS_OF_ARTICLE}"):
         return False
     return not any(pattern.search(flat) and not asks.search(question) for pattern, asks in _NO_ANSWER)
 

@@ -16,12 +16,17 @@ NAMED = "ƥ"
 """Stands in a question for each name of a paper."""
 
 NOUN = (
-    r"(?:papers?|articles?|stud(?:y|ies)|publications?|preprints?|manuscripts?|reviews?|reports?|survey|thesis|chapter"
+    r"(?:papers?|articles?|stud(?:y|ies)|publications?|preprints?|manuscripts?|(?:(?:mini|systematic|literature)[ -]?)?reviews?"
+    r"|reports?|survey|thesis|chapter"
     r"|corrigendum|artikels?|studien?|arbeit|aufsatz|veroffentlichung|publikation|beitrag|ubersicht"
     r"|статията|статия|публикацията|публикация|изследването|изследване|доклада|докладът|обзора|обзорът|труда)"
 )
 POLITE = r"(?:please |kindly )?(?:(?:can|could|would|will) you )?(?:please )?"
 """How a request may begin."""
+
+SHORT = r"(?:in short|in brief|briefly|shortly|in a nutshell|in (?:one|a|two|three|a few) (?:sentences?|words?|lines?))"
+IN_SHORT = rf"(?:{SHORT}[,:]? )?"
+"""How a question for a summary may begin."""
 
 MARKS = "\"“”„‘’'«»"
 

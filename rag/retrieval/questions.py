@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from rag.retrieval.comparisons import asked_of_each, described_papers
 from rag.retrieval.followups import follow_up
-from rag.retrieval.forms import NAMED, POLITE
+from rag.retrieval.forms import IN_SHORT, NAMED, POLITE, SHORT
 from rag.retrieval.naming import Plain, find_names, listed_in, marked_text, title_of
 from rag.retrieval.pages import MAX_PAPERS, AskedPage, asked_page, papers_with
 from rag.retrieval.topics import described_topic, reply_topic, tells_of_named
@@ -50,13 +50,13 @@ _SEVERAL = (
 _ONLY_A_NAME = re.compile(rf"(?:i mean )?(?:the )?(?:one |{_NOUN} )?(?:by |of |from |on |about )?{NAMED}(?: please)?")
 
 _SUMMARY = re.compile(
-    rf"{POLITE}(?:(?:briefly |shortly )?(?:summari[sz]e|sum up|outline)"
-    r"|(?:give|write|make|provide)(?: me)?(?: an?| the)?(?: short| brief| quick| concise)? "
-    r"(?:summary|overview|synopsis) of"
+    rf"{IN_SHORT}{POLITE}(?:(?:briefly |shortly )?(?:summari[sz]e|sum up|outline)"
+    r"|(?:give|write|make|provide)(?: me)?(?: an?| the)?(?: short| brief| quick| concise| main| key)? "
+    r"(?:summary|overview|synopsis|gist|points|message|ideas?) of"
     r"|what(?: is|'s) the (?:gist|summary|main (?:idea|point|message)|key (?:idea|point|message)|bottom line) of"
-    rf"|tl;?dr:?) {_ONE_OR_MORE}"
+    rf"|tl;?dr(?: of)?:?) {_ONE_OR_MORE}"
     r"(?: (?:each|briefly|please|for me|in (?:an? |\w+ )?(?:few |short )?(?:words?|sentences?|paragraphs?)))*"
-    rf"|what (?:is|are|was|were) {_ONE_OR_MORE} (?:all )?about"
+    rf"|{IN_SHORT}what (?:is|are|was|were) {_ONE_OR_MORE} (?:all )?about(?:,? {SHORT})?"
     rf"|what (?:are|is|were) (?:the )?(?:main|key|central|principal|most important) "
     rf"(?:findings?|results?|contributions?|conclusions?|takeaways?|claims?|messages?) (?:of|in|from) {_ONE_OR_MORE}"
     rf"|(?:main|key) (?:findings|results|contributions|conclusions|takeaways) of {_ONE_OR_MORE}"

@@ -5,15 +5,15 @@ from __future__ import annotations
 import math
 import re
 
-from rag.retrieval.forms import NAMED, POLITE
+from rag.retrieval.forms import IN_SHORT, NAMED, POLITE, SHORT
 from rag.words import content_words
 
 _PAPER = r"(?:paper|article|publication|preprint|manuscript|review)"
 _ONE_NOUN = rf"(?:{_PAPER}|study|survey|report|thesis|trial|tutorial|lesson|course|module|workshop|work)"
 _BRIEF = r"(?: an?| the)?(?: short| brief| quick| concise)?"
 _SUM_UP = (
-    rf"{POLITE}(?:(?:briefly |shortly )?(?:summari[sz]e|sum up|outline|tell me about)"
-    rf"|(?:give|write|make|provide)(?: me)?{_BRIEF} (?:summary|overview|synopsis) of"
+    rf"{IN_SHORT}{POLITE}(?:(?:briefly |shortly )?(?:summari[sz]e|sum up|outline|tell me about)|tl;?dr(?: of)?:?"
+    rf"|(?:give|write|make|provide)(?: me)?{_BRIEF} (?:summary|overview|synopsis|gist) of"
     r"|what (?:is|was) the (?:gist|summary|main (?:idea|point|message)|key (?:idea|point|message)) of)"
 )
 _FINDINGS = (
@@ -25,7 +25,7 @@ _SUMMARY_OF_DESCRIBED = re.compile(
     rf"{_SUM_UP} the (?:{_PAPER} (?:(?:by|from) .+? )?{_ON} (?P<a>.+)"
     rf"|{_ONE_NOUN} (?:(?:by|from) .+? )?(?:on|about) (?P<b>.+)|(?P<c>{_WORDS}){_ONE_NOUN})"
     rf"|{_FINDINGS} the (?:{_PAPER} (?:on|about) (?P<d>.+)|(?P<e>{_WORDS}){_PAPER})"
-    rf"|what (?:is|was) the (?:{_ONE_NOUN} {_ON} (?P<f>.+?)|(?P<g>{_WORDS}){_ONE_NOUN}) (?:all )?about"
+    rf"|{IN_SHORT}what (?:is|was) the (?:{_ONE_NOUN} {_ON} (?P<f>.+?)|(?P<g>{_WORDS}){_ONE_NOUN}) (?:all )?about(?:,? {SHORT})?"
     rf"|what (?:does|did) the (?:(?:{_PAPER}|study) (?:on|about) (?P<h>.+?)|(?P<i>{_WORDS})(?:{_PAPER}|study))"
     r" (?:find|show|conclude|argue|claim|propose)"
 )

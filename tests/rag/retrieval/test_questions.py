@@ -39,6 +39,9 @@ def qasper(shared_data):
     ("question", "kind"),
     [
         ("Summarise these papers.", "summary"),
+        ("In short, what are these papers about?", "summary"),
+        ("TL;DR of these papers", "summary"),
+        ("Give me the gist of these papers.", "summary"),
         ("Can you please give me a short summary of these papers in three sentences?", "summary"),
         ("What are they about?", "summary"),
         ("What are the main findings of these papers?", "summary"),
