@@ -16,8 +16,8 @@ NAMED = "ƥ"
 """Stands in a question for each name of a paper."""
 
 NOUN = (
-    r"(?:papers?|articles?|stud(?:y|ies)|publications?|preprints?|manuscripts?|(?:(?:mini|systematic|literature)[ -]?)?reviews?"
-    r"|reports?|survey|thesis|chapter"
+    r"(?:papers?|articles?|stud(?:y|ies)|publications?|preprints?|manuscripts?"
+    r"|(?:(?:mini|systematic|literature)[ -]?)?reviews?|reports?|survey|thesis|chapter"
     r"|corrigendum|artikels?|studien?|arbeit|aufsatz|veroffentlichung|publikation|beitrag|ubersicht"
     r"|статията|статия|публикацията|публикация|изследването|изследване|доклада|докладът|обзора|обзорът|труда)"
 )

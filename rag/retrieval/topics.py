@@ -25,7 +25,8 @@ _SUMMARY_OF_DESCRIBED = re.compile(
     rf"{_SUM_UP} the (?:{_PAPER} (?:(?:by|from) .+? )?{_ON} (?P<a>.+)"
     rf"|{_ONE_NOUN} (?:(?:by|from) .+? )?(?:on|about) (?P<b>.+)|(?P<c>{_WORDS}){_ONE_NOUN})"
     rf"|{_FINDINGS} the (?:{_PAPER} (?:on|about) (?P<d>.+)|(?P<e>{_WORDS}){_PAPER})"
-    rf"|{IN_SHORT}what (?:is|was) the (?:{_ONE_NOUN} {_ON} (?P<f>.+?)|(?P<g>{_WORDS}){_ONE_NOUN}) (?:all )?about(?:,? {SHORT})?"
+    rf"|{IN_SHORT}what (?:is|was) the (?:{_ONE_NOUN} {_ON} (?P<f>.+?)|(?P<g>{_WORDS}){_ONE_NOUN})"
+    rf" (?:all )?about(?:,? {SHORT})?"
     rf"|what (?:does|did) the (?:(?:{_PAPER}|study) (?:on|about) (?P<h>.+?)|(?P<i>{_WORDS})(?:{_PAPER}|study))"
     r" (?:find|show|conclude|argue|claim|propose)"
 )
