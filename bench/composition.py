@@ -1,10 +1,12 @@
 """Which answers better, by kind of question: the reader's quotation, the drafter's sentence, or either by a rule.
 
     python bench/composition.py [--part train|dev] [--questions 0] [--adapter FILE] [--also-untaught]
+    python bench/composition.py --product [--part train|covid|dev] [--adapter FILE] [--cache FOLDER]
 
 Uses QASPER's held-out train papers, on which rules are chosen, or dev (each use is noted in docs/reader.md). The
 drafter reads the reader's four sentences, as in the product, and also the gold passages. Answers are cached in
-evaluations/composition, so that a rule can be tried without asking again.
+evaluations/composition, so that a rule can be tried without asking again. With --product, the drafter is only asked
+what the product asks it, and questions are refused as in the product (an explanation counts as if its sentences held).
 """
 
 from __future__ import annotations
@@ -92,9 +94,9 @@ def written(asked: Sequence[Taught], adapters: Sequence[Path], what: str) -> lis
 def measured(part: str, options: argparse.Namespace) -> list[dict[str, Any]]:
     kept = ROOT / "evaluations" / "composition"
     kept.mkdir(parents=True, exist_ok=True)
-    (ROOT / "evaluations" / "reader").mkdir(exist_ok=True)
+    options.cache.mkdir(parents=True, exist_ok=True)
     reader = MiniLMReader()
-    cases = cases_of(reader, part, ROOT / "evaluations" / "reader", key=reader.name.partition("@")[2])
+    cases = cases_of(reader, part, options.cache, key=reader.name.partition("@")[2])
     rows = []
     for gold in (False, True):
         its = [case for case in cases if case.gold_texts or not gold][: options.questions or None]
@@ -118,6 +120,36 @@ def by_drafter(row: dict[str, Any]) -> bool:
     if asks_yes_or_no(row["question"]):
         return says_yes_or_no(row["drafter_text"]) is not None
     return row["kind"] == "explanation" and short_answer(row["drafter_text"]) not in {UNANSWERABLE, "Yes", "No"}
+
+
+def product(options: argparse.Namespace) -> None:
+    """Answer-F1 as the product composes and refuses, and never refusing, in all and by kind."""
+    options.cache.mkdir(parents=True, exist_ok=True)
+    reader, known = MiniLMReader(), calibration_of()
+    cases = cases_of(reader, options.part, options.cache, key=reader.name.partition("@")[2])
+    pairs = [(case, *read_as(case, gold=False)) for case in cases]
+    found = [extract(case.question, passages, read, search=known.search) for case, passages, read in pairs]
+    rows = [row_of(case, extracted) for case, extracted in zip(cases, found, strict=True)]
+    asks = [asks_yes_or_no(case.question) for case in cases]
+    by = [i for i, row in enumerate(rows) if asks[i] or row["kind"] == "explanation"]
+    texts = dict(zip(by, written([asked_of(*pairs[i]) for i in by], (options.adapter,), "drafter"), strict=True))
+    print(f"{options.part}: {len(rows)} questions, {len(by)} of them asked of the drafter")
+    for i, row in enumerate(rows):
+        row["drafter_text"] = texts.get(i, "")
+        row["never"] = right(row["drafter_text"], row["golds"]) if i in texts and by_drafter(row) else row["reader"]
+        refused = found[i] is None or row["there"] < (known.floor_yes_no if asks[i] else known.floor)
+        row["shown"] = row["none"] if refused else row["never"]
+    kept = ROOT / "evaluations" / "composition"
+    kept.mkdir(parents=True, exist_ok=True)
+    (kept / f"product-{options.part}.json").write_text(json.dumps(rows, indent=1))
+    for kind in ("", *sorted({row["gold_kind"] for row in rows})):
+        its = [row for row in rows if kind in {"", row["gold_kind"]}]
+        print(kind or "all")
+        for name in ("reader", "never", "shown"):
+            line(
+                {"reader": "reader", "never": "composed, never refusing", "shown": "as the product"}[name],
+                [row[name] or 0.0 for row in its], [row["paper"] for row in its],
+            )  # fmt: skip
 
 
 def line(what: str, values: Sequence[float], groups: Sequence[str]) -> None:
@@ -153,11 +185,16 @@ def report(rows: list[dict[str, Any]], *, gold: bool) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument("--part", choices=("train", "dev"), default="train")
+    parser.add_argument("--part", choices=("train", "covid", "dev"), default="train")
     parser.add_argument("--questions", type=int, default=0, help="the first so many; 0: all")
-    parser.add_argument("--adapter", type=Path, default=ROOT / "evaluations" / "drafter" / "drafter.gguf")
+    parser.add_argument("--adapter", type=Path, default=ROOT / "rag" / "models" / "drafter.gguf")
     parser.add_argument("--also-untaught", action="store_true")
+    parser.add_argument("--product", action="store_true", help="only what the product asks, refusing as it does")
+    parser.add_argument("--cache", type=Path, default=ROOT / "evaluations" / "reader")
     options = parser.parse_args()
+    if options.product:
+        product(options)
+        return
     rows = measured(options.part, options)
     for gold in (False, True):
         report(rows, gold=gold)
