@@ -35,6 +35,10 @@ if TYPE_CHECKING:
 NEW = 5
 """How many papers "what is new" shows."""
 
+WIDER = 3
+"""How many times as many papers a name alone may be found in: "Soxhlet" for "Soxhlet apparatus", not "DNA" for "DNA
+markers"."""
+
 MOST_CITED = 60
 """Pages that get a marker with a quote; if there are more, only the first page of each paper."""
 
@@ -196,16 +200,18 @@ class _Answering(Asked):
             papers = found
         if not papers:
             return self.empty()
-        told, found_mentions = self._search(wanted, papers, is_quoted=is_quoted)
+        told, found_mentions = self._search(wanted, papers, is_quoted=is_quoted, widened=not request.negated)
         if not found_mentions and not is_quoted and (request.strict or len(wanted.split()) > 1):
             return None  # a topic rather than a word: papers may use other words for it
         return self._mention_reply(told, found_mentions, papers, request)
 
-    def _search(self, wanted: str, papers: Sequence[Paper], *, is_quoted: bool) -> tuple[str, list[Mentions]]:
+    def _search(
+        self, wanted: str, papers: Sequence[Paper], *, is_quoted: bool, widened: bool
+    ) -> tuple[str, list[Mentions]]:
         found = find_mentions(self.library, wanted, papers, exact=is_quoted)
-        if not is_quoted and (name := without_general(wanted)):
+        if widened and not is_quoted and (name := without_general(wanted)):
             wider = find_mentions(self.library, name, papers, exact=False)
-            if len(wider) > len(found):
+            if len(found) < len(wider) <= WIDER * max(1, len(found)):
                 return f"“{name}” (with or without “{wanted[len(name) :].strip()}”)", wider
         if found or is_quoted:
             return f"“{wanted}”", found

@@ -92,7 +92,8 @@ def find_mentions(library: Library, words: str, papers: Sequence[Paper], *, exac
 def without_general(words: str) -> str | None:
     """The name alone where a general noun follows it, "Soxhlet" of "Soxhlet apparatus"; None for other words."""
     name, _, last = words.rpartition(" ")
-    return name if _GENERAL.fullmatch(last) and _NAME.search(name.rpartition(" ")[2]) else None
+    own = name.rpartition(" ")[2]
+    return name if _GENERAL.fullmatch(last) and _NAME.search(own) and len(own) > 2 else None  # not the T of "T cells"
 
 
 def _phrases(words: str, *, exact: bool) -> list[str]:
@@ -152,13 +153,24 @@ class _Words:
         ]
 
 
+def _part(part: str, *, exact: bool) -> str:
+    """The pattern of one word; if not `exact`, a hyphen may be missing, but not a minus or one between two numbers."""
+    before, *after = re.split("-+", part)
+    made = re.escape(before)
+    for piece in after:
+        soft = not exact and before and piece and not (before[-1].isdigit() and piece[0].isdigit())
+        made += (r"[-‐‑]?\s?" if soft else r"[-‐‑]+\s?") + re.escape(piece)
+        before = piece
+    return made
+
+
 def _pattern(words: str, *, exact: bool) -> _Words | None:
     letters = [char for char in words if char.isalpha()]
     capitals = 1 < len(letters) <= ACRONYM and all(char.isupper() for char in letters)
     seamed = words if exact else _SEAM.sub("-", words)
     said = seamed if capitals else fold(seamed)
-    seam, gap = (r"[-‐‑]\s?", r"\s+") if exact else (r"[-‐‑]?\s?", r"(?:\s+|[-‐‑]\s?)")
-    parts = [seam.join(re.escape(piece) for piece in part.split("-")) for part in said.split()]
+    gap = r"\s+" if exact else r"(?:\s+|[-‐‑]\s?)"
+    parts = [_part(part, exact=exact) for part in said.split()]
     if not parts:
         return None
     before = r"(?<!\w)" if re.match(r"\w", said) else ""

@@ -180,7 +180,7 @@ class Composer:
         own = known.floor_yes_no if asks else known.floor
         if there < (own if self._floor is None else self._floor):
             return True
-        several = taken.scope.whole or len(taken.scope.papers) >= SEVERAL
+        several = len(taken.scope.papers) >= SEVERAL
         return (
             self._floor is None and asks and several and there < known.floor and self._retriever.lacks_word(taken.text)
         )

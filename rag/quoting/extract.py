@@ -56,7 +56,9 @@ EMBEDDED_SENTENCES: Final = 4
 NEAR: Final = 60
 """Characters within which an open bracket is closed rather than left out."""
 
-_ASKS_FIGURE = re.compile(r"\b(?:fig(?:ures?|\.)|tables?|captions?|shown|plots?|diagrams?)\b", re.IGNORECASE)
+_ASKS_FIGURE = re.compile(
+    r"\b(?:figs?|figures?|tables?|schemes?|charts?|graphs?|captions?|shown|plots?|diagrams?)\b", re.IGNORECASE
+)
 _MARK = re.compile(r"\s*\[\d{1,3}(?:\s*[,;–-]\s*\d{1,3})*\](?=[\s.,;:)]|$)")
 
 

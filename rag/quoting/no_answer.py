@@ -24,8 +24,8 @@ _ADDRESS = re.compile(
     re.IGNORECASE,
 )
 _NAMES = re.compile(
-    r"(?:[A-ZÀ-Ý][\w.’'-]*\s(?:[A-ZÀ-Ý][\w.’'-]*\s)?[A-ZÀ-Ý][a-zß-ÿ][\w’'-]+,? ?[¹²³⁴⁵⁶⁷⁸⁹*†‡,]*[¹²³⁴⁵⁶⁷⁸⁹*†‡]"
-    r"(?:\s*[|,;&]|\s+and\b|\s(?=[A-ZÀ-Ý])).{0,80}?){2}"
+    r"(?:[A-ZÀ-Ý][\w.’'-]*\s(?:[A-ZÀ-Ý][\w.’'-]*\s)?[A-ZÀ-Ý][a-zß-ÿ][\w’'-]+(?: ?[¹²³⁴⁵⁶⁷⁸⁹*†‡,]*[¹²³⁴⁵⁶⁷⁸⁹*†‡]"
+    r"(?:\s*[|,;&]|\s+and\b)|, [¹²³⁴⁵⁶⁷⁸⁹]+\s).{0,80}?){2}"
 )
 """Two people with the marks of their addresses; a unit or a star of significance has no two names before it."""
 _ASKS_ADDRESS = re.compile(
@@ -34,19 +34,26 @@ _ASKS_ADDRESS = re.compile(
 )
 _REFERENCE = re.compile(
     r"\b(?:19|20)\d\d[;,]\s?\d+\s?(?:\(\d+\))?[:,]\s?\w?\d+[-–]\w?\d+|\bdoi:\s?10\.|\barXiv:\d|\bIn Proceedings of\b"
-    r"|\bcite (?:this|the) (?:article|paper|work|version)\b|\bhow to cite\b",
+    r"|\bcite (?:this|the) (?:article|paper|work|version) as\b",
     re.IGNORECASE,
 )
 _HEADER = re.compile(r"\(\d{4}\) \d+:\s?\d+ https?://")
 """A running head with volume and page."""
-_LEGEND = re.compile(r"(?:(?:^|[;,]\s)(?:and )?[A-Za-z][\w.'-]{0,9} ?[:=] ?[A-Za-z][^;,:=]{2,60}){3}")
+_LEGEND = re.compile(
+    r"(?:(?:^|[;,]\s)(?:and )?[A-Z][A-Za-z]{0,7} ?= ?[A-Za-z][^;,=]{2,60}){3}"
+    r"|(?:(?:^|[;,.]\s)(?:[A-Z]{2,8}|[A-Z]\. [a-z]+) ?: ?[A-Z][^;,:=]{2,60}){3}"
+)
 """Abbreviations and what they stand for."""
 _ASKS_LEGEND = re.compile(r"\b(?:stands? for|abbreviat\w+|acronyms?|means?|legends?|captions?)\b", re.IGNORECASE)
 _CAPTION: Final = re.compile(
-    r"\W*(?:Fig(?:ures?|s?\.)|Tables?|Schemes?|FIG(?:S?\.|URES?)|TABLES?) ?\d|.*\b(?:FIG\.|FIGURE|TABLE) ?\d"
+    r"\W*(?:Fig(?:ures?|s?\.)|Tables?|Schemes?|FIG(?:S?\.|URES?)|TABLES?) ?\d+[a-z]?\b"
+    r"(?! (?:and|to|shows?|lists?|gives?|summari[sz]es?|presents?|reports?|compares?|depicts?|illustrates?"
+    r"|demonstrates?|contains?|describes?|indicates?|provides?|displays?|reveals?|details?)\b)"
 )
 _ASKS_REFERENCE = re.compile(r"\b(?:references?|cite[sd]?|citations?|doi|published|arxiv|journal)\b", re.IGNORECASE)
-_KINDS_OF_ARTICLE: Final = "research original review article paper report communication open access brief short letter"
+_KINDS_OF_ARTICLE: Final = content_words(
+    "research original review article paper report communication open access brief short letter"
+)
 """Words that stand above a title."""
 _BACK_MATTER: Final = re.compile(
     r"\W*(?:[\divxlc]+\W+)?(?:acknowledg\w*(?: and .*)?|financial support"
@@ -61,9 +68,15 @@ _ASKS_BACK_MATTER: Final = re.compile(
     r"|interests?|disclos\w+|contribut\w+|authors?|who|whom|whose|wrote|ethic\w*|consent\w*|approv\w+|committee)\b",
     re.IGNORECASE,
 )
-_LICENCE: Final = re.compile(r"\bretain copyright\b|\bcreative commons\b|©|\bopen[- ]access article\b", re.IGNORECASE)
+_LICENCE: Final = re.compile(
+    r"\bretain copyright\b|\bopen[- ]access article (?:distributed|published|under)\b"
+    r"|\b(?:distributed|released|licensed|published) under (?:the |a )?(?:terms of )?(?:the |a )?creative commons\b",
+    re.IGNORECASE,
+)
 _ASKS_LICENCE: Final = re.compile(
-    r"\b(?:licen[cs]\w*|copyright\w*|creative commons|open access|reus\w+)\b", re.IGNORECASE
+    r"\b(?:licen[cs]\w*|copyright\w*|creative commons|open access|reus\w+|redistribut\w+|cc by|terms"
+    r"|shar\w+|publish\w+)\b",
+    re.IGNORECASE,
 )
 _NO_ANSWER: Final = (
     (_AIM, _ASKS_AIM),
@@ -89,18 +102,20 @@ def is_beside_the_point(section: str | None, question: str) -> bool:
 def may_answer(sentence: str, question: str, *, title: str = "") -> bool:
     """Whether a sentence may be an answer.
 
-    Titles, headings, questions, aims, keyword lists, addresses and references do not qualify unless asked for.
+    Titles, headings, questions, aims, keyword lists, addresses, references, running heads, legends and licences do not
+    qualify unless asked for.
     """
     flat = " ".join(sentence.split())
     if len(words_of(flat)) < MIN_WORDS or flat.endswith("?"):
         return False
-    if title and content_words(flat) <= content_words(f"{title} {_KINDS_OF_ARTICLE}"):
+    said, of_title = content_words(flat), content_words(title)
+    if title and (said <= of_title or (said - _KINDS_OF_ARTICLE and said - _KINDS_OF_ARTICLE <= of_title)):
         return False
     return not any(pattern.search(flat) and not asks.search(question) for pattern, asks in _NO_ANSWER)
 
 
 def is_caption(sentence: str) -> bool:
-    """Whether a sentence is the caption of a figure or a table."""
+    """Whether a sentence is the caption of a figure or a table: "Table 3: …", not "Table 3 shows …"."""
     return bool(_CAPTION.match(" ".join(sentence.split())))
 
 

@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
-from rag.quoting.no_answer import is_apparatus, is_caption
+from rag.quoting.no_answer import is_apparatus
 from rag.retrieval.retrieve import MIN_SENTENCE
 from rag.words import content_words, split_sentences
 
@@ -23,9 +23,6 @@ Role = Literal["aim", "result"]
 
 FEW: Final = 3
 """Up to this many papers, each is told by its aim and its results; of more, by one sentence each."""
-
-OF_TITLE: Final = 3.0
-"""What an aim with all words of the title gains in strength (the title method of Edmundson 1969)."""
 
 LONGEST: Final = 500
 """Characters of a sentence. What is longer is a table or a list that was read as one."""
@@ -96,6 +93,12 @@ _NO_SENTENCE: Final = re.compile(
 )
 
 
+_OF_FIGURE: Final = re.compile(
+    r"\W*(?:Fig(?:ures?|s?\.)|Tables?|Schemes?|FIG(?:S?\.|URES?)|TABLES?) ?\d|.*\b(?:FIG\.|FIGURE|TABLE) ?\d"
+)
+"""A caption, or what stands in a figure or a table: it sums up no paper."""
+
+
 @dataclass(frozen=True, slots=True)
 class Told:
     """A sentence with the role that its words give it."""
@@ -119,7 +122,7 @@ def told_in(text: str, *, title: str = "") -> Iterator[Told]:
             continue
         if (
             _NO_SENTENCE.search(flat)
-            or is_caption(flat)
+            or _OF_FIGURE.match(flat)
             or is_apparatus(flat)
             or content_words(flat) <= content_words(title)
         ):
@@ -169,11 +172,11 @@ def _of_one(passages: Sequence[Passage], n: int, *, results_only: bool) -> list[
     told = told or _as_it_is(passages)
     subject = content_words(passages[0].paper.title)
 
-    def of_title(sentence: Told) -> float:
+    def of_title(sentence: Told) -> float:  # the title method of Edmundson (1969)
         return len(subject & content_words(sentence.text)) / max(1, len(subject))
 
     results = sorted((s for s in told if s.role == "result"), key=lambda s: -s.strength)
-    aims = sorted((s for s in told if s.role == "aim"), key=lambda s: -(s.strength + OF_TITLE * of_title(s)))
+    aims = sorted((s for s in told if s.role == "aim"), key=lambda s: (-s.strength, -of_title(s)))
     others = told[told.index(aims[0]) :] if aims else sorted(told, key=of_title, reverse=True)
     chosen = aims[:1] if n > 1 and not results_only else []
     chosen += results[: n - len(chosen)]

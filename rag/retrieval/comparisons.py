@@ -5,21 +5,26 @@ from __future__ import annotations
 import re
 
 from rag.retrieval.forms import NAMED, NOUN, POLITE
+from rag.retrieval.topics import IN_A_PAPER
 from rag.words import content_words
 
 _KIND = (
     rf"(?:{NOUN}|courses?|lessons?|works?|experiments?|trials?|methods?|models?|packages?|teams?|modules?|workshops?"
-    r"|tests?|projects?|tutorials?|books?|guidebooks?)"
+    r"|projects?|tutorials?|books?|guidebooks?)"
 )
-_OF_PAPER = re.compile(rf"(?:the )?{NAMED}(?:(?: [\w-]+){{0,3}}? {_KIND})?")
+_VERB = r"(?:report|study|review|model|work|survey|experiment)"
+_OF_PAPER = re.compile(
+    rf"(?<=do ){NAMED}(?= {_VERB})|(?<=does ){NAMED}(?= {_VERB})|(?<=did ){NAMED}(?= {_VERB})"
+    rf"|(?:the )?{NAMED}(?:(?: [\w-]+){{0,3}}? {_KIND})?"
+)
 _NO_TOPIC = (
     r"(?:the|an?|of|in|this|that|these|and|or|for|to|with|between|from|by|at|used|which|what|same|other|first|second|two"
     r"|own|new|present|current|previous|whole|each|control|clinical|pilot|follow-up)"
 )
 _DESCRIBED = re.compile(
-    rf"\bthe (?P<topic>(?:(?!{_NO_TOPIC} )[\w'-]+ ){{1,5}}?)(?:papers?|articles?|study|publication|preprint|reviews?"
-    r"|reports?|survey|thesis|courses?|lessons?|modules?|workshops?|tutorials?|trials?|projects?|guidebooks?|books?|school"
-    r"|packages?|tools?|toolkits?)(?:'s)?\b"
+    rf"\bthe (?P<topic>(?:(?!{_NO_TOPIC} )[\w'-]+ ){{1,5}}?)(?:(?P<paper>paper|article|publication|preprint|review)"
+    r"|study|report|survey|thesis|course|lesson|module|workshop|tutorial|trial|project|guidebook|book|school|package|toolkit)"
+    r"(?:'s)?\b"
 )
 _YEAR = re.compile(r"\b(?:19|20)\d\d\b")
 _COLON = re.compile(rf"(?:{POLITE}(?:compare|contrast) [^:]*{NAMED}[^:]*|(?:the )?{NAMED}[^:]*{NAMED}): (?P<asked>.+)")
@@ -32,6 +37,8 @@ _ON = r"(?:on|in|regarding|concerning|by|with (?:respect|regard) to|in terms of)
 _TWO = rf".*{NAMED}.*{NAMED}"
 _OF = r"(?:of|in|from|by|between|across|for|used by|used in)"
 _DIFFERENCE = r"(?:what(?: is|'s| are)|explain|describe) the (?:main |key )?(?:differences?|similarit(?:y|ies))"
+_FORM = r"(?:an? |one |two |three )?(?:table|detail|short|brief|few|sentence)s?\b"
+"""How a comparison is to be told: "in a table"."""
 _DIFFERS = r"(?:compares?|differs?) (?:with|to|from)"
 _REST = r"(?: [\w-]+){0,5}"
 _AND = r"(?:and|with|to|versus|vs\.?|against)(?: (?:those|that|the ones?))?(?: (?:in|of|from|by))?"
@@ -39,14 +46,17 @@ _IN_WHAT = tuple(
     re.compile(pattern)
     for pattern in (
         rf"{_COMPARE} (?P<topic>(?!{NAMED}).+?) {_OF} (?:the )?{NAMED}{_REST}?,? {_AND} (?:the )?{NAMED}{_REST}",
-        rf"{_COMPARE} {NAMED}.*{NAMED} {_ON} (?P<topic>.+)",
-        rf"(?:(?:how|in what way) )?(?:do|does|did) {_TWO} (?:differ|compare|disagree|agree) {_ON} (?P<topic>.+)",
+        rf"{_COMPARE} {NAMED}.*{NAMED} {_ON} (?!{_FORM})(?P<topic>.+)",
+        rf"(?:how|in what way) (?:do|does|did) {_TWO} (?:differ|compare|disagree|agree) {_ON} (?P<topic>.+)",
+        rf"(?:do|does|did) {_TWO} differ in (?P<topic>.+)",
+        rf"what(?: is|'s| are) the differences? in (?P<topic>.+?) between {_TWO}",
         rf"how (?:do|does|did) (?P<topic>[^{NAMED}]+?) {_OF} (?:the )?{NAMED}.* {_DIFFERS} .*{NAMED}.*",
         rf"{_DIFFERENCE} (?:between|of) {_TWO} {_ON} (?P<topic>.+)",
         rf"(?:is|are|was|were) (?P<topic>(?:the |there )?[^{NAMED}]+?) (?:in|of) {NAMED}.*\b(?:than|as) .*{NAMED}.*",
     )
 )
 _SINGULAR = {"do": "does", "are": "is", "were": "was", "have": "has"}
+_WH = r"(?:which|what|how|whom?|when|where)"
 _ASKING = r"(?:which|what|how|whom?|when|where|those|that|the one|in|of|from)"
 _SECOND_PAPER = re.compile(
     rf"(?<={NAMED})(?P<said>(?: [\w-]+){{0,6}}?),? (?:(?:as )?compared (?:with|to)|in comparison (?:with|to)"
@@ -55,7 +65,7 @@ _SECOND_PAPER = re.compile(
 )
 """The other paper and what is said of it: ", and which one does Lee's course teach"."""
 _CLAUSES = re.compile(
-    rf"(?<=[\w{NAMED}])(?:\?|,)? (?:and|while|whereas|but),? (?=(?:(?:for|in|by|of|at|from|on) )?{_ASKING} )"
+    rf"(?<=[\w{NAMED}])(?:\?|,)? (?:and|while|whereas|but),? (?=(?:(?:for|in|by|of|at|from|on) )?{_WH} )"
 )
 _BOTH = re.compile(
     rf"{NAMED},? (?:and|or) (?:the )?{NAMED}(?= (?!differ|agree|disagree|compare|contradict|relate|have in common)\w)"
@@ -64,9 +74,10 @@ _BOTH = re.compile(
 _COMPARING = content_words(
     "compare compared compares contrast contrasted differ differs agree agrees disagree relate better"
 )
-_SAME = re.compile(r"\b(?:(?:in|at|on|for) )?the same\b")
+_SAME = re.compile(r"\bthe same (?!way\b|time\b|as\b)(?=[\w-]+ ?)")
 _ONE_AND_ONE = re.compile(rf"(?P<first>.*{NAMED}.*?)(?:\?|,)? and (?:(?:for|in|by|of|at|from|with) )?(?:the )?{NAMED}")
 """The second paper is only named: "A used which program? And B?"."""
+_SET = re.compile(r"\b(?:between|compar\w+|contrast\w*|differ\w*|papers|studies|two|same)\b")
 
 
 def asked_of_each(text: str) -> tuple[str, ...] | None:
@@ -96,7 +107,7 @@ def asked_of_each(text: str) -> tuple[str, ...] | None:
 
 
 def described_papers(text: str) -> tuple[str, tuple[str | None, str | None]] | None:
-    """The question with `NAMED` for two papers of which at least one is described, and what each is about.
+    """The question with `NAMED` for two papers that are named or described, and what each described one is about.
 
     "In the HEK-293 paper versus the citrus seed paper" has the topics "hek-293" and "citrus seed"; a paper that was
     named before has None.
@@ -107,11 +118,12 @@ def described_papers(text: str) -> tuple[str, tuple[str | None, str | None]] | N
     found: list[tuple[int, int, str | None]] = [(*match.span(), None) for match in re.finditer(NAMED, text)]
     for match in _DESCRIBED.finditer(text):
         topic = " ".join(_YEAR.sub("", match["topic"]).split())
-        if NAMED not in match[0] and content_words(topic):
+        enough = len(content_words(topic)) > (0 if match["paper"] else 1)  # "the Framingham study" is no paper here
+        if NAMED not in match[0] and enough and not IN_A_PAPER.fullmatch(topic):
             found.append((match.start(), match.end(), topic))
     found.sort(key=lambda place: place[0])
     topics = [topic for *_, topic in found]
-    if len(found) != 2 or not any(topics) or topics[0] == topics[1]:
+    if len(found) != 2 or (any(topics) and topics[0] == topics[1]):
         return None
     (a, b, _), (c, d, _) = found
     return f"{text[:a]}{NAMED}{text[b:c]}{NAMED}{text[d:]}", (topics[0], topics[1])
@@ -120,17 +132,17 @@ def described_papers(text: str) -> tuple[str, tuple[str | None, str | None]] | N
 def _of_two(text: str) -> tuple[str, ...] | None:
     if clauses := _own_clauses(text):
         return clauses
-    if not re.search(r"\b(?:which of|both|either|more|less|than)\b", text):
+    if not re.search(r"\b(?:which of|both|either|more|less|than)\b|^(?:compare|contrast)\b", text):
         joint = _BOTH.sub("this paper", text)
         if joint != text:
             joint = re.sub(r"\b(do|are|were|have) this paper", lambda m: f"{_SINGULAR[m[1]]} this paper", joint)
-            return (_SAME.sub("what", joint),) * 2
-    if match := _ONE_AND_ONE.fullmatch(text):
+            return (_SAME.sub("what ", joint),) * 2
+    if (match := _ONE_AND_ONE.fullmatch(text)) and not _SET.search(text):
         return (_OF_PAPER.sub("this paper", match["first"]),) * 2
     first = _SECOND_PAPER.sub(r"\g<said>", text)
     if first.count(NAMED) != 1 or not content_words(first.replace(NAMED, "")) - _COMPARING:
         return None
-    return (_SAME.sub("what", _OF_PAPER.sub("this paper", first)),) * 2
+    return (_OF_PAPER.sub("this paper", first),) * 2
 
 
 def _own_clauses(text: str) -> tuple[str, str] | None:
@@ -142,6 +154,6 @@ def _own_clauses(text: str) -> tuple[str, str] | None:
         first, second = (_OF_PAPER.sub("this paper", half) for half in halves)
         before, colon, _ = first.rpartition(": ")
         second = f"{before}{colon}{second}"  # "Staining: what did Lee use, and what did Smith use?"
-        if content_words(second) - content_words(f"{first} this paper one ones"):
+        if content_words(second) - content_words(f"{first} this paper one ones") - _COMPARING:
             return first, second
     return None

@@ -12,7 +12,7 @@ from rag.retrieval.naming import title_of
 from rag.retrieval.questions import CHOOSE_ONE, WHICH_PAPER
 from rag.retrieval.retrieve import READ, Found, Retriever
 from rag.retrieval.topics import says, topic_of_papers
-from rag.retrieval.typos import doubtful, mended
+from rag.retrieval.typos import doubtful, mended, reworded
 from rag.words import content_words
 
 if TYPE_CHECKING:
@@ -108,7 +108,8 @@ def _without_errors(plan: Plan, *, retriever: Retriever, library: Library) -> Pl
     text, words = read
     told = ", ".join(f"{was} → {instead}" for was, instead in words.items())
     notice = f"Not in your papers, so read as the nearest word: {told}."
-    return replace(plan, searched=text, notice=" ".join(filter(None, (plan.notice, notice))))
+    asked = {paper_id: reworded(its, words) for paper_id, its in plan.asked.items()}
+    return replace(plan, searched=text, asked=asked, notice=" ".join(filter(None, (plan.notice, notice))))
 
 
 def _compared_papers(plan: Plan, *, retriever: Retriever) -> Plan | None:

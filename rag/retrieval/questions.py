@@ -76,7 +76,7 @@ _COMPARISON = re.compile(
 )
 _COMPARES = re.compile(
     r"\b(?:compar(?:e[ds]?|ing|ison)|contrast\w*|differ(?:s|ed|ences?|ently|ent)?|similar(?:ities|ity|ly)?|versus|vs|alike"
-    r"|as opposed to|the same|agree|disagree|contradict\w*|both|which of|in common"
+    r"|as opposed to|agree|disagree|contradict\w*|both|which of|in common"
     r"|unterschied\w*|vergleich\w*|сравн\w+|разлик\w+"
     r"|(?:\w+er|more|less|better|worse) (?:[\w-]+ ){0,3}than"
     r"|(?:and|while|whereas|but) (?:for |in |by |of |at )?(?:which|what|how|whom?|when|where))\b"
@@ -195,6 +195,7 @@ def _page_plan(question: str, page: AskedPage, scope: Scope, history: Sequence[t
 def _plan(question: str, scope: Scope, history: Sequence[tuple[str, str]]) -> Plan:
     if told := _told_which(question, scope, history):
         return told
+    every = scope
     follows = follow_up(question, history)
     listed = listed_in(history[-1][1], scope.papers) if history else []
     names, marked = _asked_names(question, scope.papers, listed)
@@ -207,7 +208,7 @@ def _plan(question: str, scope: Scope, history: Sequence[tuple[str, str]]) -> Pl
     kind = kind_of(marked, n_papers=len(scope.papers))
     if kind == "fact" and (described := _described(question, scope, history)):
         return described
-    if kind == "fact" and not follows and (described := _two_described(question, scope, history)):
+    if kind == "fact" and not follows and (described := _two_described(question, every, history)):
         return described
     searched = follows.text if follows and kind in ("fact", "papers") else None
     if unsure := _too_many(question, kind, scope, marked, follows):
@@ -270,7 +271,7 @@ def _described(question: str, scope: Scope, history: Sequence[tuple[str, str]]) 
 
 
 def _two_described(question: str, scope: Scope, history: Sequence[tuple[str, str]]) -> Plan | None:
-    """The comparison of two papers of which at least one is described: "the HEK-293 paper versus Lee 2020"."""
+    """The comparison of two papers, described or named by words of the title: "the HEK-293 paper versus Lee 2020"."""
     if len(scope.papers) < 2:
         return None
     names, marked = _mentioned(question, scope.papers, history)

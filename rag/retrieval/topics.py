@@ -45,7 +45,7 @@ _ASKS = re.compile(
     r"|summari[sz]e|compare|list|show|find|explain|describe|tell|give|define|write|make"
     r"|all|none|any|never|no|yes|thanks|thank|ok|okay|i|you|we|forget|cancel|skip|stop|hello|hi|sorry|please|main|key)\b"
 )
-_IN_A_PAPER = re.compile(
+IN_A_PAPER = re.compile(
     r"(?:(?:ablation|user|pilot|case|human|clinical|animal|control(?:led)?|randomi[sz]ed|simulation|evaluation|field|main"
     r"|present|current|own|previous|earlier|follow-up|online|double-blind) ?)+"
 )
@@ -68,7 +68,7 @@ def described_topic(text: str) -> str | None:
         next(((k, said.strip()) for k, said in match.groupdict().items() if said), ("", "")) if match else ("", "")
     )
     if not content_words(topic) or (
-        group in {"c", "e", "g", "i"} and (_PART.search(topic) or _IN_A_PAPER.fullmatch(topic))
+        group in {"c", "e", "g", "i"} and (_PART.search(topic) or IN_A_PAPER.fullmatch(topic))
     ):
         return None
     return topic

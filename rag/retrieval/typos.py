@@ -17,7 +17,7 @@ from ingest.embed import embedded_model
 from rag.words import STOP_WORDS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
 SHORTEST: Final = 4
 """Letters of a word that is mended; a shorter one has too many neighbours."""
@@ -37,6 +37,11 @@ _FIRST: Final = frozenset("what which when where whose does".split())
 _ANY: Final = frozenset({"which", "what"})
 """Those that stand before any word."""
 _AUXILIARY: Final = frozenset("is are was were do does did has have had can could will would should".split())
+_POLITE: Final = frozenset(
+    "please really anybody somebody anyone someone anything something ever article articles library mention mentions "
+    "tell know think there thanks".split()
+)
+"""Words about the question, not about the papers."""
 _SMALL: Final = frozenset("many much each which with have does were from there".split())
 """Small words that are often mistyped and are one letter away from no other word of a question."""
 _OF_SCIENCE: Final = re.compile(
@@ -84,8 +89,16 @@ def unknown_words(question: str, *, stands: Callable[[str], bool]) -> list[str]:
         stands: whether the library has a word.
     """
     words = dict.fromkeys(word.casefold() for word in _WORD.findall(question) if word.isalpha())
-    asked = [word for word in words if len(word) >= SHORTEST and word not in STOP_WORDS | _ASKING]
-    return [word for word in asked if not any(stands(form) for form in _forms(word))]
+    asked = [word for word in words if len(word) >= SHORTEST and word not in STOP_WORDS | _ASKING | _POLITE]
+    return [word for word in asked if not any(stands(form) for form in _spellings(word))]
+
+
+def _spellings(word: str) -> set[str]:
+    """Its forms, and those of the other English spelling: "randomised", "tumour"."""
+    forms = _forms(word)
+    for a, b in (("is", "iz"), ("iz", "is"), ("our", "or"), ("ae", "e")):
+        forms |= {form.replace(a, b) for form in forms if a in form}
+    return forms
 
 
 def _forms(word: str) -> set[str]:
@@ -100,16 +113,22 @@ def mended(question: str, wrong: Iterable[str], texts: Iterable[str]) -> tuple[s
     for word in STOP_WORDS - _SMALL:  # "whey" is not "when"
         there.pop(word, None)
     there.update(_SMALL | _ASKING)
-    words, read = question.split(), question
+    words = question.split()
     told: dict[str, str] = {}
     for word in dict.fromkeys(wrong):
         asks = words[1:2] and words[1].casefold() in _AUXILIARY
         begins = _nearest(word.casefold(), Counter(_FIRST if asks else _ANY)) if words[0] == word else None
         if instead := begins or _nearest(word.casefold(), there):
-            said = instead.capitalize() if word[0].isupper() else instead
-            read = re.sub(rf"\b{re.escape(word)}\b", said, read)
-            told[word] = said
-    return (read, told) if told else None
+            told[word] = instead.capitalize() if word[0].isupper() else instead
+    return (reworded(question, told), told) if told else None
+
+
+def reworded(text: str, words: Mapping[str, str]) -> str:
+    """The text with each of these words replaced; small letters stay small."""
+    for word, instead in words.items():
+        text = re.sub(rf"\b{re.escape(word)}\b", instead, text)
+        text = re.sub(rf"\b{re.escape(word.casefold())}\b", instead.casefold(), text)
+    return text
 
 
 def _nearest(word: str, there: Counter[str]) -> str | None:

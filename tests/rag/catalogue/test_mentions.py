@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
+import time
+
 import pytest
 
 from fake_embedder import HashEmbedder
 from ingest import Chunk, Page, Paper, ParsedPaper
 from rag.answer import Scope
 from rag.catalogue.catalogue import Catalogue
-from rag.catalogue.mentions import find_mentions, without_general
+from rag.catalogue.mentions import _pattern, find_mentions, without_general
 
 TEXTS = (
     "Statistics were computed with GraphPad Prism 6. Five ISSR markers were amplified from the leaves.",
@@ -59,7 +62,21 @@ def test_a_name_is_found_without_the_general_noun_after_it(library, papers) -> N
     assert "1 of your 4" in catalogue.answer("Which papers mention “ISSR markers”?", scope=scope).text
 
 
+def test_a_minus_and_a_hyphen_between_numbers_are_not_left_out() -> None:
+    assert re.search(_pattern("-80", exact=False).pattern, "kept at -80 degrees")
+    assert not re.search(_pattern("-80", exact=False).pattern, "kept at 80 degrees")
+    assert not re.search(_pattern("5-10", exact=False).pattern, "510 mg")
+
+
+def test_many_hyphens_take_no_time() -> None:
+    began = time.monotonic()
+    assert not re.search(_pattern(f"a{'-' * 4_000}c", exact=False).pattern, "a - b " * 1_000)
+    assert not re.search(_pattern("a" + "-b" * 300, exact=False).pattern, "ab" * 3_000)
+    assert time.monotonic() - began < 5
+
+
 def test_only_a_name_stands_alone() -> None:
+    assert without_general("T cells") is None
     assert without_general("Soxhlet apparatus") == "Soxhlet"
     assert without_general("the Jaccard index") == "the Jaccard"
     assert without_general("statistical methods") is None

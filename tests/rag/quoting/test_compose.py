@@ -114,7 +114,10 @@ async def test_the_floor_can_be_set_higher_or_lower_than_measured(two_papers, ha
         ("Does the key-value cache need migraines per token?", True),
     ],
 )
-async def test_a_word_that_no_paper_has_makes_a_yes_less_likely(two_papers, hash_embedder, question, abstains) -> None:
+async def test_a_word_that_no_paper_has_makes_a_yes_less_likely(
+    two_papers, hash_embedder, question, abstains, monkeypatch
+) -> None:
+    monkeypatch.setattr("rag.quoting.compose.SEVERAL", 2)
     reader = WordReader()
     reader.calibration = replace(WordReader.calibration, floor=0.99, floor_yes_no=0.0)
     asked = assistant(two_papers, hash_embedder, "Yes.", reader=reader, taught=True)

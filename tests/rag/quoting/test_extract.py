@@ -10,7 +10,7 @@ from fake_reader import WordReader
 from ingest import Chunk, Paper
 from rag.answer import QUOTED_ANSWER, Passage
 from rag.quoting.extract import best_sentences, cited, confidence_in, extract, is_sure, quoted_draft, whole_brackets
-from rag.quoting.no_answer import is_beside_the_point, may_answer
+from rag.quoting.no_answer import is_beside_the_point, is_caption, may_answer
 from rag.reading.readings import Reading, Sentence, Span
 from rag.verify.citations import markers_in
 
@@ -65,6 +65,19 @@ def test_that_number_is_not_looked_for_inside_another() -> None:
     assert found.said == "5"
     assert text[slice(*found.items[0].words)] == "5"
     assert found.items[0].words[0] > text.index("took")
+
+
+@pytest.mark.parametrize(
+    ("sentence", "caption"),
+    [
+        ("Figure 2: Bands of DNA.", True),
+        ("Fig. 3. Growth over a week.", True),
+        ("Table 3 shows that the accuracy rose to 91.2 %.", False),
+        ("The dose was 5 mg per kg (Fig. 2).", False),
+    ],
+)
+def test_a_caption_begins_with_its_number_and_has_no_verb(sentence, caption) -> None:
+    assert is_caption(sentence) is caption
 
 
 def test_a_caption_is_quoted_only_where_the_text_does_not_say_it() -> None:
@@ -175,6 +188,12 @@ def test_where_no_sentence_may_be_an_answer_there_is_none() -> None:
         ("Health Journal (2018) 18:55 https://doi.org/10.1186/s1-1-z", "Which drugs were controls?", False),
         ("R = ring chromosome, D = deletion in chromatid, F = fragmentation, and P = polyploidy", "What grew?", False),
         ("R = ring chromosome, D = deletion in chromatid, F = fragmentation", "What does D stand for?", True),
+        ("G1: control rats; G2: diabetic rats; G3: rats treated with basil.", "What did group 3 get?", True),
+        ("Sex: male, strain: Wistar albino, diet: standard pellets from the shop.", "Which strain was used?", True),
+        ("Analysis was performed with SPSS© version 20 for all the groups.", "Which software was used?", True),
+        ("We used 3,200 videos with a Creative Commons licence.", "How many videos were used?", True),
+        ("Twelve of the reviews cite the work of Beck on the matter.", "How many reviews mention Beck?", True),
+        ("Patients came from New York¹ Los Angeles² and San Diego³ in 2018.", "Where did patients live?", True),
         ("Doses: low = 5 mg for ten days, and high = 10 mg for twenty days.", "Which doses were given?", True),
         ("Authors of papers retain copyright and release the work under CC BY.", "Who paid for the school?", False),
         ("Authors of papers retain copyright and release the work under CC BY.", "Which licence has it?", True),

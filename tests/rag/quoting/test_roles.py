@@ -74,6 +74,12 @@ def test_of_several_aims_the_one_with_the_words_of_the_title_is_told() -> None:
     assert telling_sentences([passage(1, filler)], n=1) == ["Basil is one of the best-known ones."]
 
 
+def test_a_stated_aim_is_told_before_what_was_done_with_more_words_of_the_title() -> None:
+    aim = "We aimed to find out whether chewing the leaves helps people with sore gums."
+    done = "Basil was compared with water for this."
+    assert telling_sentences([passage(1, f"{done} {aim}")], n=1) == [aim]
+
+
 def test_what_was_done_says_the_aim_only_where_nothing_says_it_better() -> None:
     done = "Bacteria were identified on the plates, and their growth was studied for two whole days."
     assert [told.role for told in told_in(done)] == ["aim"]

@@ -87,6 +87,11 @@ def test_a_reply_describes_a_paper_or_not(reply: str, topic: str | None) -> None
         ("both N and N reviewed trials. compare up to what date each searched", "up to what date this searched"),
         ("N did the statistics with which program? and N", "this paper did the statistics with which program"),
         ("how old were the rats in N as opposed to N", "how old were the rats"),
+        ("how old were the rats in N and in N at baseline", "how old were the rats"),
+        ("what does N conclude and how does it compare with N", "what does this paper conclude"),
+        ("what is the difference in dose between N and N", "what is dose"),
+        ("do N and N agree on whether basil lowers stress", None),
+        ("compare N and N in a table", None),
     ],
 )
 def test_each_paper_is_asked_without_the_other(question: str, asked: str | None) -> None:
@@ -111,6 +116,13 @@ def test_each_paper_may_be_asked_something_else() -> None:
         ("what is the dose in the paper and in the other study", None),
         ("which software was used in the citrus seed paper", None),
         ("is the pilot study as large as the control trial", None),
+        ("is the user study larger than the ablation study", None),
+        ("were side effects more common in the human trials than in the mouse trials", None),
+        ("did the framingham study find the same risk as the whitehall study", None),
+        (
+            "what dose does N give compared with the germination paper",
+            ("what dose does N give compared with N", (None, "germination")),
+        ),
     ],
 )
 def test_two_papers_may_be_described(question: str, found: tuple | None) -> None:
