@@ -6,7 +6,7 @@
 Uses QASPER's held-out train papers, on which rules are chosen, or dev (each use is noted in docs/reader.md). The
 drafter reads the reader's four sentences, as in the product, and also the gold passages. Answers are cached in
 evaluations/composition, so that a rule can be tried without asking again. With --product, the drafter is only asked
-what the product asks it, and questions are refused as in the product (an explanation counts as if its sentences held).
+what the product asks it, and questions are refused as in the product.
 """
 
 from __future__ import annotations
@@ -116,9 +116,12 @@ def measured(part: str, options: argparse.Namespace) -> list[dict[str, Any]]:
 
 
 def by_drafter(row: dict[str, Any]) -> bool:
-    """Whether the product shows what a taught drafter wrote (`rag.quoting.compose`), if all explanations hold."""
-    if asks_yes_or_no(row["question"]):
-        return says_yes_or_no(row["drafter_text"]) is not None
+    """Whether the product shows what a taught drafter wrote (`rag.quoting.compose`)."""
+    return asks_yes_or_no(row["question"]) and says_yes_or_no(row["drafter_text"]) is not None
+
+
+def explained(row: dict[str, Any]) -> bool:
+    """Whether the drafter explains where the reader takes the answer for an explanation; shown until 2026-12-01."""
     return row["kind"] == "explanation" and short_answer(row["drafter_text"]) not in {UNANSWERABLE, "Yes", "No"}
 
 
@@ -131,7 +134,7 @@ def product(options: argparse.Namespace) -> None:
     found = [extract(case.question, passages, read, search=known.search) for case, passages, read in pairs]
     rows = [row_of(case, extracted) for case, extracted in zip(cases, found, strict=True)]
     asks = [asks_yes_or_no(case.question) for case in cases]
-    by = [i for i, row in enumerate(rows) if asks[i] or row["kind"] == "explanation"]
+    by = [i for i, row in enumerate(rows) if asks[i]]
     texts = dict(zip(by, written([asked_of(*pairs[i]) for i in by], (options.adapter,), "drafter"), strict=True))
     print(f"{options.part}: {len(rows)} questions, {len(by)} of them asked of the drafter")
     for i, row in enumerate(rows):
@@ -155,7 +158,8 @@ def product(options: argparse.Namespace) -> None:
 def line(what: str, values: Sequence[float], groups: Sequence[str]) -> None:
     found = estimate(values, groups)
     assert found
-    print(f"  {what}: {found.mean:.3f} ({found.low:.3f} to {found.high:.3f}), n {found.n}")
+    few = found.low is None or found.high is None
+    print(f"  {what}: {found.mean:.3f}" + ("" if few else f" ({found.low:.3f} to {found.high:.3f})") + f", n {found.n}")
 
 
 def report(rows: list[dict[str, Any]], *, gold: bool) -> None:
@@ -172,6 +176,7 @@ def report(rows: list[dict[str, Any]], *, gold: bool) -> None:
             print(f"    {'asked for' if by == 'gold_kind' else 'the reader takes it for'} {kind} ({len(its)}): {parts}")
     rules = {
         "as the product composes them": by_drafter,
+        "… and explanations too": lambda row: by_drafter(row) or explained(row),
         "drafter for explanations": lambda row: row["kind"] == "explanation",
         "drafter for explanations and spans": lambda row: row["kind"] in {"explanation", "span"},
         "drafter for explanations, yes and no": lambda row: row["kind"] in {"explanation", "yes", "no"},

@@ -161,8 +161,8 @@ class Assistant:
             reader: reads the passages found; None keeps the search's ranking.
             quotes_first: whether to answer questions of fact in the papers' words, as the reader finds them, and fold
                 the draft away; for a drafter that is right less often than the reader.
-            taught: whether the drafter was trained to answer from the reader's sentences; it then answers questions for
-                yes or no, and explains.
+            taught: whether the drafter was trained to answer from the reader's sentences; it then says yes or no
+                where that is asked for.
             plain: the drafter without its adapter, which is only for questions of fact; None if it has no adapter.
             english_only: whether the drafter only reads English; a question in another language gets the passages.
             opened: the drafter as it was opened; None if it came from elsewhere.
@@ -422,8 +422,7 @@ class Assistant:
             first, answer = await asyncio.to_thread(self._judged, answer, draft, page_text)
             sure = answer.confidence
             asks = self.expert is not None and mode != "draft"  # then a larger model should improve the draft
-            declines = read.explains and sure is not None and ("abstains" in sure.vetoes or not answer.citations)
-            quotes = bool(read.answer or read.sentences or declines)  # in every mode
+            quotes = bool(read.answer or read.sentences)  # in every mode
             if quotes or not (asks or holds(sure, wholly=mode != "draft")):
                 first, answer = await asyncio.to_thread(
                     self._composer.quote_instead, answer, first, read, vector=vector, page_text=page_text

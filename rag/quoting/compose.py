@@ -69,8 +69,6 @@ class Read:
     quotes_first: bool = False
     on_yes_or_no: Extract | None = None
     """The sentence to show if a taught drafter says yes or no; None unless the question asks for that."""
-    explains: bool = False
-    """Whether the drafter's explanation is shown if it holds; if it declines, the extract is."""
     sentences: tuple[str, ...] = ()
     """Sentences that sum up or compare papers, shown instead of what a very small model writes."""
     told: str | None = None
@@ -166,13 +164,9 @@ class Composer:
         extracted = extract(taken.text, passages, found.readings, search=known.search)
         low = extracted is None or self._is_low(taken, known.there.probability(extracted.features), known)
         nothing = self._quotes_first and low and not (extracted and extracted.defines)
-        if not (self._taught and self._quotes_first) or extracted is None:
-            return Read(extracted, quotes_first=self._quotes_first, nothing=nothing)
-        if asks_yes_or_no(taken.text):
-            sentence = extract(taken.text, passages, found.readings, kind="yes", search=known.search)
-            return Read(extracted, quotes_first=True, on_yes_or_no=sentence, nothing=nothing)
-        explains = extracted.kind == "explanation"  # better in the drafter's words, if they hold (docs/reader.md)
-        return Read(extracted, quotes_first=not explains, explains=explains, nothing=nothing)
+        says = self._taught and self._quotes_first and extracted is not None and asks_yes_or_no(taken.text)
+        sentence = extract(taken.text, passages, found.readings, kind="yes", search=known.search) if says else None
+        return Read(extracted, quotes_first=self._quotes_first, on_yes_or_no=sentence, nothing=nothing)
 
     def _is_low(self, taken: Plan, there: float, known: ReaderCalibration) -> bool:
         """Whether the passages are too unlikely to answer; a yes or no needs less, if the library knows every word."""
