@@ -1,11 +1,11 @@
-"""108 questions as a new user asks them, about 40 real papers at once: twelve kinds, nine of each.
+"""184 questions as a new user asks them, about 40 or 48 real papers at once, of twelve kinds.
 
-    python bench/first_user.py [--set a b c] [--kind value …] [--library FOLDER]
+    python bench/first_user.py [--set a b c d e] [--kind value …] [--libraries FOLDER]
 
-`first_user.jsonl` was written by people who had not seen the product: three sets on ten papers each, with the right
-answer and words that it must have. An answer counts as right by these words, in the answer or its quoted sentences; an
-absent topic by a refusal. The words are too strict for some answers and too lenient for others, so read them: each is
-printed.
+`first_user.jsonl` was written by people who had not seen the product: four sets of 36, three of each kind, each on ten
+papers, with the right answer and words that it must have; and set e, 40 comparisons, summaries, methods and effects to
+develop on. An answer counts as right by these words, in the answer or its quoted sentences; an absent topic by a
+refusal. The words are too strict for some answers and too lenient for others, so read them: each is printed.
 """
 
 from __future__ import annotations
@@ -17,6 +17,10 @@ import sys
 import tempfile
 from collections import defaultdict
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
@@ -27,6 +31,8 @@ from ingest import Ingest, IngestSettings, Source, open_library  # noqa: E402
 from rag import Assistant, RagSettings  # noqa: E402
 
 QUESTIONS = Path(__file__).with_suffix(".jsonl")
+FOLDERS = {"d": ("papers", "papers2")}
+"""The folders of papers that a set is asked of, if not the first alone."""
 
 
 def has_words(text: str, keywords: list[list[str]]) -> bool:
@@ -34,12 +40,13 @@ def has_words(text: str, keywords: list[list[str]]) -> bool:
     return all(any(word in text for word in group) for group in keywords)
 
 
-async def ask(rows: list[dict], folder: Path) -> None:
+async def ask(rows: list[dict], folder: Path, papers: Sequence[str] = ("papers",)) -> None:
+    """Ask the questions of a library of these papers, which is made if the folder has none, and print the answers."""
     right, asked = defaultdict(int), defaultdict(int)
     with open_library(IngestSettings(library=folder)) as library:
         assistant = Assistant.open(RagSettings(), library=library)
         if not library.papers():
-            files = sorted((DATA / "papers").glob("*.pdf"))
+            files = [file for name in papers for file in sorted((DATA / name).glob("*.pdf"))]
             list(Ingest(library=library, embedder=assistant.embedder).run(Source(file, file.name) for file in files))
         for row in rows:
             answer = await assistant.answer(row["question"])
@@ -63,9 +70,9 @@ async def ask(rows: list[dict], folder: Path) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument("--set", nargs="+", default=["a", "b", "c"], choices=["a", "b", "c"])
+    parser.add_argument("--set", nargs="+", default=["a", "b", "c", "d"], choices=["a", "b", "c", "d", "e"])
     parser.add_argument("--kind", nargs="+", help="only these kinds")
-    parser.add_argument("--library", type=Path, help="keep the library of the 40 papers here")
+    parser.add_argument("--libraries", type=Path, help="keep the libraries of the papers here")
     options = parser.parse_args()
     if not DATA.is_dir():
         print("The papers are not here: nothing asked")
@@ -73,7 +80,11 @@ def main() -> None:
     every = [json.loads(line) for line in QUESTIONS.read_text(encoding="utf-8").splitlines()]
     rows = [r for r in every if r["id"][0] in options.set and (not options.kind or r["kind"] in options.kind)]
     with tempfile.TemporaryDirectory() as folder:
-        asyncio.run(ask(rows, options.library or Path(folder)))
+        for papers in (("papers",), ("papers", "papers2")):
+            its = [row for row in rows if FOLDERS.get(row["id"][0], ("papers",)) == papers]
+            if its:
+                print(f"\nasked of {' and '.join(papers)}")
+                asyncio.run(ask(its, (options.libraries or Path(folder)) / "-".join(papers), papers))
 
 
 if __name__ == "__main__":
