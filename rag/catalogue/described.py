@@ -38,6 +38,10 @@ _TOPIC: Final = rf"(?P<topic>{_PAPER}\b.*|(?:(?!(?:in|of|by|reported|for|used)\b
 _FIRST: Final[tuple[tuple[re.Pattern[str], Field], ...]] = (
     (re.compile(rf"who (?:wrote|published|authored) (?:the|this|that) {_TOPIC}"), "authors"),
     (re.compile(rf"who (?:are|were|is|was) the (?:co-?)?authors? of the {_TOPIC}"), "authors"),
+    (
+        re.compile(r"who (?:are|were|is|was) the (?:co-?)?authors? of the (?P<topic>(?:[\w’'-]+ ){3,9}[\w’'-]+)"),
+        "authors",
+    ),
     (re.compile(rf"{_WHEN} (?:was|were|did) the {_TOPIC} {_OUT}"), "year"),
     (re.compile(rf"{_WHERE} (?:was|were|did) the {_TOPIC} {_OUT}"), "venue"),
 )

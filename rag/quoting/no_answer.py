@@ -34,7 +34,7 @@ _ASKS_ADDRESS = re.compile(
 )
 _REFERENCE = re.compile(
     r"\b(?:19|20)\d\d[;,]\s?\d+\s?(?:\(\d+\))?[:,]\s?\w?\d+[-–]\w?\d+|\bdoi:\s?10\.|\barXiv:\d|\bIn Proceedings of\b"
-    r"|\bcite (?:this|the) (?:article|paper|work|version) as\b",
+    r"|\bcite (?:this|the) (?:article|paper|work|version) as\b|^\W*citation: ?[A-ZÀ-Ý]\w+,? [A-ZÀ-Ý]",
     re.IGNORECASE,
 )
 _HEADER = re.compile(r"\(\d{4}\) \d+:\s?\d+ https?://")

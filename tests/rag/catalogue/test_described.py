@@ -29,6 +29,11 @@ from rag.retrieval.naming import Plain
             ("venue", "year", "authors"),
         ),
         ("When was the review on ants published?", "review on ants", ("year",)),
+        (
+            "Who are the authors of the practical guide to ant econometrics and when did it come out?",
+            "practical guide to ant econometrics",
+            ("authors", "year"),
+        ),
     ],
 )
 def test_what_the_records_answer_is_recognised(question: str, topic: str, fields: tuple[str, ...]) -> None:

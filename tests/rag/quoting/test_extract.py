@@ -182,6 +182,7 @@ def test_where_no_sentence_may_be_an_answer_there_is_none() -> None:
         ("Amit Kumar ¹ | Priyanka Mishra ¹ | Kuppusamy Baskaran ² | Ashutosh Shukla ¹", "Which plants grew?", False),
         ("Amit Kumar ¹ | Priyanka Mishra ¹ | Kuppusamy Baskaran ² | Ashutosh Shukla ¹", "Who are the authors?", True),
         ("Fayza M. Aly, ¹ Amnah Othman, ² and Mohie A. M. Haridy", "Which rats were used?", False),
+        ("Citation: Ahmad A, Lee B, Mujeeb M (2018) Carriers ameliorate arthritis.", "What are carriers?", False),
         ("The mean BMI was 24.5 kg/m², 26.1 kg/m², and 28.0 kg/m² in the three groups.", "What was the BMI?", True),
         ("Rates of 10³, 10⁴, and 10⁵ per second were seen.", "Which rates were seen?", True),
         ("The change was significant for LDL*, HDL*, and glucose.", "What changed?", True),
