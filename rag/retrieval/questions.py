@@ -282,7 +282,8 @@ def _two_described(question: str, scope: Scope, history: Sequence[tuple[str, str
     papers = [topic or next(named, None) for topic in found[1]]
     asked = asked_of_each(found[0]) or (question, question)
     compared = tuple((paper, its) for paper, its in zip(papers, asked, strict=True) if paper)
-    return Plan(question, "fact", scope, compared=compared) if len(compared) == len(papers) else None
+    topical = bool(_topic(found[0]))
+    return Plan(question, "fact", scope, topical=topical, compared=compared) if len(compared) == len(papers) else None
 
 
 def kind_of(question: str, *, n_papers: int) -> Kind:

@@ -184,6 +184,8 @@ def test_two_described_papers_are_compared(library, embedder, papers) -> None:
     taken = plan(asked, scope=scope)
     assert [topic for topic, _ in taken.compared] == ["low-rank matrices", "winter penguins"]
     assert understood(taken, retriever=retriever, library=library).kind == "fact"  # no paper is about penguins
+    assert taken.topical
+    assert not plan("Compare the low-rank matrices paper with the winter penguins paper.", scope=scope).topical
     found = replace(taken, compared=(("field terms", "how many here"), (papers[0], "how many there")))
     made = understood(found, retriever=retriever, library=library)
     assert made.kind == "comparison"
