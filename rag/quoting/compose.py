@@ -92,8 +92,8 @@ class Read:
 def told_of(taken: Plan, found: Found, *, search: float = 0.0) -> tuple[str, ...]:
     """The sentences that answer a summary or a comparison; empty for other questions, or where no reader has read.
 
-    What is compared may be named ("Which of the two trained for longer?"); then the reader's best sentence of each
-    paper answers. Otherwise papers are told by their aims and results.
+    What is compared may be named ("Which of the two trained for longer?"); then of each paper the sentence answers
+    that has the reader's best words. Otherwise papers are told by their aims and results.
     """
     passages, question = found.passages, taken.text
     if taken.kind == "summary" or (taken.kind == "comparison" and not taken.topical):
