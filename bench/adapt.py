@@ -19,7 +19,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from reader_data import DATA, read, windows  # noqa: E402
+from reader_rows import DATA, read, windows  # noqa: E402
 
 
 def as_qasper(n: int) -> dict:

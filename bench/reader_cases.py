@@ -15,9 +15,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+import paper_questions
 import train_ranker
-from reader_data import clean, covid_held, held_qasper, paragraphs_of, qasper_papers, windows
-from reader_rows import DATA, Range, read
+from reader_data import clean, covid_held, held_qasper, paragraphs_of, passages_asked_about, qasper_papers
+from reader_rows import DATA, Range, read, windows
 from train_ranker import Words, embedded
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -267,13 +268,42 @@ def covid_cases(reader: MiniLMReader, most: int, folder: Path) -> list[Case]:
     return cases
 
 
+def written_cases(reader: MiniLMReader, folder: Path) -> list[Case]:
+    """The held-out questions of paper_questions.jsonl."""
+    pieces, cases = passages_asked_about(), []
+    rows = [row for row in paper_questions.questions() if paper_questions.held(row)]
+    for name in sorted({row["paper"] for row in rows}):
+        texts = pieces(name)
+        searched = Paper(texts, [""] * len(texts), embedded(texts, folder).numpy()), Words([(t, "") for t in texts]), 0
+        for row in (row for row in rows if row["paper"] == name):
+            short = {"yes": "Yes", "no": "No", "none": UNANSWERABLE}.get(row["kind"])
+            kind = {"yes": "yes/no", "no": "yes/no", "none": "unanswerable", "explanation": "explanation"}
+            cases.append(
+                case_of(
+                    reader, *searched,
+                    evidence={row["at"], *row["also"]} if row["kind"] != "none" else set(),
+                    paper=name,
+                    title="",
+                    question=row["question"],
+                    golds=[short or ", ".join(row["answers"])],
+                    kind=kind.get(row["kind"], "extractive"),
+                )
+            )  # fmt: skip
+    return cases
+
+
 def cases_of(reader: MiniLMReader, part: str, folder: Path, *, most: int = 0, key: str) -> list[Case]:
-    """The cases of "covid", "train" (held-out QASPER train), "dev" or "absent"; `key` names the reader's weights."""
+    """The cases of "covid", "train" (held-out QASPER train), "written" (our own held-out questions), "dev" or "absent".
+
+    `key` names the reader's weights.
+    """
     path = folder / f"cases-{part}-{most}-{key}.pkl"
     if path.is_file():
         return pickle.loads(path.read_bytes())
     if part == "absent":
         found = absent_cases(reader, folder)
+    elif part == "written":
+        found = written_cases(reader, folder)
     else:
         found = covid_cases(reader, most, folder) if part == "covid" else qasper_cases(reader, part, most, folder)
     path.write_bytes(pickle.dumps(found))

@@ -17,6 +17,7 @@ from collections import Counter, defaultdict
 from functools import cache
 from typing import TYPE_CHECKING
 
+from paper_questions import cut_papers, questions, written
 from reader_rows import (
     DATA,
     WINDOW,
@@ -33,6 +34,7 @@ from reader_rows import (
     in_part,
     read,
     unanswered,
+    windows,
 )
 
 from ingest.sentences import sentence_spans
@@ -174,17 +176,6 @@ def held_covid(doc_id: str) -> bool:
 def covid_held() -> list[dict]:
     """The questions about the held-out papers."""
     return [row for row in read("covidqa") if held_covid(row["doc_id"])]
-
-
-def windows(text: str, *, limit: int = WINDOW, skip: int = 0) -> list[Range]:
-    """The text after the first `skip` sentences, as whole sentences packed into up to `limit` characters."""
-    found: list[Range] = []
-    for start, end in sentence_spans(text)[skip:]:
-        if found and end - found[-1][0] <= limit:
-            found[-1] = found[-1][0], end
-        else:
-            found.append((start, end))
-    return found
 
 
 def covid() -> Source:
@@ -376,6 +367,27 @@ def claims() -> Source:
     return Source("claims", len(rows), group)
 
 
+def passages_asked_about() -> Callable[[str], list[str]]:
+    """A function that gives the passages of a paper of paper_questions.jsonl."""
+    data = qasper_papers("train")
+    asked = {tuple(row["paper"].split("/", 1)) for row in questions()}
+    if {n for c, n in asked if c == "qasper"} & held_qasper(data) or any(
+        held_covid(n) for c, n in asked if c == "covidqa"
+    ):
+        raise ValueError("paper_questions.jsonl asks about papers that are held out")
+    documents = {str(row["doc_id"]): row["text"] for row in read("covidqa_docs")}
+    return cut_papers(documents, {n: paragraphs_of(data[n]) for c, n in asked if c == "qasper"})
+
+
 def sources() -> dict[str, Source]:
-    every = [*squad(), *yes_or_no(), *sentence_sets(), covid(), trials(), qasper(), claims()]
+    every = [
+        *squad(),
+        *yes_or_no(),
+        *sentence_sets(),
+        covid(),
+        trials(),
+        qasper(),
+        claims(),
+        written(passages_asked_about()),
+    ]
     return {source.name: source for source in every}

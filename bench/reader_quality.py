@@ -7,6 +7,7 @@ squad    one paragraph in twenty of SQuAD dev: F1 of the best span, and with "no
 covid    a fifth of COVID-QA's papers: F1 in the window that contains the answer, and in the paper, from 24 windows
 qasper   one paper in eight of QASPER train: evidence hit@5 before and after re-ranking, Answer-F1 by kind
 dev      the same for QASPER dev; `--papers 28` is the fixed slice for development (100 questions), 0 all of them
+written  the held-out questions of paper_questions.jsonl
 scifact  the claims with an odd id: nDCG@10 before and after re-ranking
 time     24 passages of a paper
 """
@@ -25,8 +26,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from reader_cases import READ, Case, cases_of, embedder, passages_of
-from reader_data import covid_held, held_squad, scifact_lines, windows
-from reader_rows import Range, read
+from reader_data import covid_held, held_squad, scifact_lines
+from reader_rows import Range, read, windows
 from train_ranker import embedded
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -184,7 +185,7 @@ def report(split: str, rows: list[dict[str, Any]]) -> None:
         print(f"  {what}: {shown([float(row[name]) for row in among], [row['paper'] for row in among])}")
 
     with_evidence = [row for row in rows if "gold" in row]
-    print(f"QASPER {split}, {len({row['paper'] for row in rows})} papers, {len(rows)} questions")
+    print(f"{split}, {len({row['paper'] for row in rows})} papers, {len(rows)} questions")
     for rule in ("search", *(f"reader + {weight} search" for weight in WEIGHTS)):
         line(f"evidence hit@5, {rule}", rule, with_evidence)
     line("Answer-F1, nearest sentence (the floor)", "floor", rows)
@@ -280,8 +281,8 @@ def main() -> None:
             squad(reader, options.papers)
         elif part == "covid":
             covid(cases_of(reader, "covid", options.cache, most=options.papers, key=key))
-        elif part in {"qasper", "dev"}:
-            split = "train" if part == "qasper" else "dev"
+        elif part in {"qasper", "dev", "written"}:
+            split = "train" if part == "qasper" else part
             qasper(cases_of(reader, split, options.cache, most=options.papers, key=key), split, options.cache)
         elif part == "scifact":
             scifact(reader, options.papers, options.cache)

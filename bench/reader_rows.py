@@ -93,6 +93,17 @@ def cropped(text: str, places: Sequence[Range], random: np.random.Generator, *, 
     return start, end
 
 
+def windows(text: str, *, limit: int = WINDOW, skip: int = 0) -> list[Range]:
+    """The text after the first `skip` sentences, as whole sentences packed into up to `limit` characters."""
+    found: list[Range] = []
+    for start, end in sentence_spans(text)[skip:]:
+        if found and end - found[-1][0] <= limit:
+            found[-1] = found[-1][0], end
+        else:
+            found.append((start, end))
+    return found
+
+
 def answered(
     question: str,
     text: str,

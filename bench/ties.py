@@ -23,8 +23,8 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from reader_cases import passages_of  # noqa: E402
-from reader_data import clean, qasper_papers, windows  # noqa: E402
-from reader_rows import DATA  # noqa: E402
+from reader_data import clean, qasper_papers  # noqa: E402
+from reader_rows import DATA, windows  # noqa: E402
 
 from ingest.parse import parse_pdf  # noqa: E402
 from ingest.sentences import sentence_spans  # noqa: E402

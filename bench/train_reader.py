@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 SEED = 20261129
-BEGINS = (0, 8, 25, 56)
+BEGINS = (0, 8, 25, 56, 200)
 """The chunk at which each mixture begins."""
 MIXTURE = (
     {
@@ -102,10 +102,26 @@ MIXTURE = (
         "qasper": 66,
         "claims": 4,
     },
+    {
+        "written": 400,
+        "wiki": 180,
+        "squad": 130,
+        "squad_none": 50,
+        "shifts": 40,
+        "qamr": 30,
+        "boolq": 30,
+        "pubmedqa": 10,
+        "selqa": 8,
+        "reqa": 10,
+        "covid": 60,
+        "trials": 20,
+        "qasper": 120,
+        "claims": 6,
+    },
 )
 """Groups of each source per chunk: first mostly general questions, then mostly papers, then both, then
 mostly general questions with
-other paragraphs of the same article."""
+other paragraphs of the same article, then papers and the questions of paper_questions.jsonl."""
 TOKENS = 3072
 """Tokens per batch, including padding."""
 BODY_RATE, HEAD_RATE, WARM_UP, COOL_DOWN = 1.5e-4, 1e-3, 120, 0.2
@@ -347,6 +363,7 @@ def save(path: Path, state: dict) -> None:
 
 
 def train(options: argparse.Namespace) -> None:
+    """Train until `options.steps`, from the last checkpoint if there is one."""
     out: Path = options.out
     out.mkdir(parents=True, exist_ok=True)
     threads = 2 if options.device == "cpu" else 1
@@ -367,7 +384,7 @@ def train(options: argparse.Namespace) -> None:
     for chunk, place, pair in steps_from(every, encoder, chunk, place):  # noqa: B020 both go on from there
         if step >= options.steps:
             break
-        recent.append(trainer.step(pair, rate(step, options.steps), step))
+        recent.append(trainer.step(pair, options.rate * rate(step, options.steps), step))
         step += 1
         tokens += sum(int((batch.ids != 0).sum()) for batch in pair)
         if step % 20 == 0:
@@ -422,6 +439,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=ROOT / "evaluations" / "reader")
     parser.add_argument("--steps", type=int, default=0, help="how many steps the run is to have")
     parser.add_argument("--keep", type=int, default=500, help="keep the weights of every so many steps")
+    parser.add_argument("--rate", type=float, default=1.0, help="times the learning rates")
     parser.add_argument("--device", default="cpu")
     parser.add_argument(
         "--installed", action="store_true", help="begin with the installed reader; of --write: average with it too"
