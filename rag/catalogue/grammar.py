@@ -76,12 +76,12 @@ _LIB_BG = r"(?:(?:моята |тази )?библиотека(?:та)?(?: ми)?
 
 _NOT_EN = r"(?P<no>not |don't |do not |doesn't |does not |never )?"
 _WORD = r"(?:words?|term|phrase|name|expression)"
-_MENTION = rf"(?:(?:mentions?|(?P<strict>refers? to|brings? up|touch(?:es)? (?:on|upon)|speaks? of))(?: the)?(?: {_WORD})?|contains?(?: the)?(?: {_WORD}|(?= ?[{MARKS}])))"
+_MENTION = rf"(?:(?:mentions?|(?P<strict>refers? to|brings? up|touch(?:es)? (?:on|upon)|speaks? of|talks? about))(?: the)?(?: {_WORD})?|contains?(?: the)?(?: {_WORD}|(?= ?[{MARKS}])))"
 _X = r"(?P<x>.+?)"
 _X_WORD = rf"(?P<x>(?:the )?{_WORD} .+?|[{MARKS}].+?[{MARKS}])"
 _S = rf"(?P<s>{NAMED}|it|this|that|(?:this|that|the) {NOUN})"
 _ANYWHERE = rf"(?: (?:anywhere|at all|(?:in|by) (?:any|which|what|one|some|all)?{_OF} ?{_P}{_IN}|in {_LIB}))?"
-_PAGES = r"(?:,? and (?:on|at) (?:which|what) pages?|,? and where)?"
+_PAGES = r"(?:,? and (?:on|at) (?:which|what) pages?|,? and where)?(?:[?.,;]* (?:(?:and )?(?:which|what) (?:ones?|papers?)|if so,? which(?: ones?)?))?"
 
 _MENTIONS = _compiled(
     rf"(?:which|what|how many){_OF} {_P}{_IN}(?: that)? (?:do |does |also )?{_NOT_EN}{_MENTION} {_X}{_PAGES}",
@@ -92,7 +92,7 @@ _MENTIONS = _compiled(
     rf"where (?:is|are|was|were) {_X} mentioned{_ANYWHERE}",
     rf"(?:on|at) (?:which|what) pages? (?:is|are|was|were|does|do) {_X} (?:mentioned|appear|occur){_ANYWHERE}",
     rf"(?:do|does) (?:any|one|some|how many)(?: of)?{_OF} {_P}{_IN} {_MENTION} {_X}",
-    rf"(?:is|are) there (?:any|an?|one|some)(?: other)? {_P}{_IN} (?:(?:that|which) (?:do |does )?{_MENTION}|mentioning) {_X}{_PAGES}",
+    rf"(?:is|are) there(?: any| an?| one| some)?(?: other)? {_P}{_IN} (?:(?:that|which) (?:do |does )?{_MENTION}|mentioning) {_X}{_PAGES}",
     rf"(?:is|are) {_X} (?:ever )?mentioned (?:anywhere|in (?:any|one)(?: of)?{_OF} ?{_P}{_IN}|in {_LIB})",
     rf"(?:how often|how many times) (?:is|are|was|were) {_X} mentioned{_ANYWHERE}",
     rf"(?:{_LIST}|search(?: for)?|look up)(?: the)? (?:mentions?|occurrences?) of (?:the (?:word|term) )?{_X}{_ANYWHERE}",

@@ -63,6 +63,8 @@ _IN_NAMES: Final = frozenset("von van der den dem das des zu zum zur".split())
 """German words that stand in names too: without another German word they count only where no English word stands."""
 _ENGLISH_TOO: Final = frozenset({"was", "die", "war"})
 """German words that are English as well: they count beside another German word."""
+_GERMAN_TOO: Final = _ENGLISH_TOO | {"an", "in", "will"}
+"""English words that are German as well: beside a word that is only German, they do not speak for English."""
 _ENGLISH: Final = frozenset(
     "the of and or is are were will what which who how where why when not a an with from for on at over to in as also "
     "has have can does do did it its their they by between this that these than was die most no me we i you my show "
@@ -112,6 +114,8 @@ def language_of(question: str, *, sure: bool = False) -> str | None:
     counts = {language: sum(word in small for word in common) for language, small in _WORDS.items()}
     counts["German"] = _german(common, english=english)
     best = max(counts, key=lambda language: counts[language])
+    if best == "German" and set(common) & _WORDS["German"] - _IN_NAMES - _ENGLISH_TOO:
+        english = sum(word in _ENGLISH - _GERMAN_TOO for word in words)
     foreign = counts[best]
     marked = any(not letter.isascii() and letter.isalpha() for word in words for letter in word)
     enough = (2 if best == "German" else 3) - marked

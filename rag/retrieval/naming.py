@@ -184,6 +184,14 @@ def title_of(paper: Paper) -> str:
     return " ".join(paper.title.split()) or paper.file_name
 
 
+def quoted_title(paper: Paper) -> str:
+    """The title in one pair of quotation marks, even if the publisher put it in some."""
+    title = title_of(paper)
+    if re.fullmatch(r'[“"„«][^“"„«”»]+[”"“»]', title):
+        title = title[1:-1]
+    return f"“{title}”"
+
+
 def title_fragment(text: str, papers: Sequence[Paper], *, quoted: bool = False) -> tuple[Paper, ...]:
     """The papers of whose title this is a part: the whole, what stands before its colon, or `FRAGMENT_WORDS` in a row.
 

@@ -62,6 +62,25 @@ def test_a_name_is_found_without_the_general_noun_after_it(library, papers) -> N
     assert "1 of your 4" in catalogue.answer("Which papers mention “ISSR markers”?", scope=scope).text
 
 
+@pytest.mark.parametrize(
+    "question",
+    [
+        "Are there papers here that talk about a Soxhlet apparatus? Which ones?",
+        "Are there any papers that mention Soxhlet? If so, which?",
+        "Which papers mention Soxhlet, and which ones?",
+        "Which of my papers talk about Soxhlet?",
+    ],
+)
+def test_a_question_whether_papers_talk_about_it_is_one_for_the_list(library, papers, question) -> None:
+    reply = Catalogue(library).answer(question, scope=Scope(tuple(papers), whole=True))
+    assert reply.text.startswith("2 of your 4 papers mention “Soxhlet”")
+
+
+def test_a_topic_that_nobody_names_word_for_word_is_a_question(library, papers) -> None:
+    scope = Scope(tuple(papers), whole=True)
+    assert Catalogue(library).answer("Which papers talk about growing under water?", scope=scope) is None
+
+
 def test_a_minus_and_a_hyphen_between_numbers_are_not_left_out() -> None:
     assert re.search(_pattern("-80", exact=False).pattern, "kept at -80 degrees")
     assert not re.search(_pattern("-80", exact=False).pattern, "kept at 80 degrees")

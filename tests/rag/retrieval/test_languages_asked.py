@@ -56,6 +56,8 @@ def test_german_and_bulgarian_are_told_from_english(question, language) -> None:
         "Von Neumann was wrong, was he?",
         "Was MIT or ETH first?",
         "WAS DER EFFECT LARGE?",
+        "Where am I in the list of an unter die in war?",
+        "Who will mit an in die of the list?",
     ],
 )
 def test_names_and_abbreviations_are_no_german(question) -> None:
@@ -73,6 +75,8 @@ def test_names_and_abbreviations_are_no_german(question) -> None:
         "Wie viele Bytes braucht der Zwischenspeicher pro Token?",
         "WAS IST DIE URSACHE DER KRANKHEIT?",
         "Die Studie von Das: was ist ihr Ergebnis?",
+        "An welcher Universität begann die Arbeit am Open Data Course for Biologists?",
+        "In welchem Land wurde die Studie zu Tea and Health gemacht?",
     ],
 )
 def test_german_is_told_with_words_that_english_has_too(question) -> None:
