@@ -160,9 +160,7 @@ def extract(
         chosen = [p for p in places if p.i == best.i and p.score > best.score - LIST_DROP]
     items = [Item(passages[p.i], (p.start, p.end), p.sentence) for p in sorted(chosen, key=lambda p: p.start)]
     features = _features(kind, items, places, passages, readings, question=question)
-    if len(items) == 1:
-        items = [_of_what_was_asked(items[0], question)]
-    return Extract(kind, tuple(items), features)
+    return Extract(kind, tuple(_of_what_was_asked(items, question)), features)
 
 
 def _defined(question: str, passages: Sequence[Passage], readings: Sequence[Reading]) -> tuple[float, Item] | None:
@@ -230,15 +228,22 @@ def _covered(question: str, passages: Sequence[Passage]) -> float:
     return len(asked & there) / len(asked) if asked else 1.0
 
 
-def _of_what_was_asked(item: Item, question: str) -> Item:
-    """Fix an item that is the number of another thing in the same list: return the number of the thing asked about."""
+def _of_what_was_asked(items: Sequence[Item], question: str) -> Sequence[Item]:
+    """The items; the number of the thing asked about for those of others in a list with "respectively" or a table."""
+    meant = [_own(item, question) or item for item in items]
+    same = len({(item.passage.marker, item.words) for item in meant}) == 1
+    return meant[:1] if same else items
+
+
+def _own(item: Item, question: str) -> Item | None:
+    """The number of the thing asked about, if the item is the number of another thing in the same list."""
     numbers, text = read(item.text).numbers, item.passage.chunk.text
     if len(numbers) != 1 or not (own := own_number(read(question), text, numbers[0], sentence=item.sentence)):
-        return item
+        return None
     shown = r"\s".join(map(re.escape, own.shown.split()))
     whole = re.compile(rf"(?<![\d.,]){shown}(?!\d|[.,]\d)")  # not the 5 in 0.5 or 15
     found = whole.search(text, *item.sentence)
-    return Item(item.passage, found.span(), item.sentence) if found else item
+    return Item(item.passage, found.span(), item.sentence) if found else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -153,10 +153,10 @@ def _respectively(text: str) -> Iterator[Tied]:
 
 
 def _list_before(text: str, start: int, end: int, mark: int) -> Tied | None:
-    """The last list of numbers before "respectively", with the nearest list of as many things."""
+    """The last list of numbers before "respectively", with the nearest list of as many things, or else of doses."""
     runs = [run for run in _NUMBERS.finditer(text, start, end) if run.start() < mark]
     for run in reversed(runs[-3:]):
-        values = [(one.start(), one.end()) for one in _ONE.finditer(text, run.start(), run.end())]
+        values = _each(run)
         if len(values) < 2:
             continue
         named = [
@@ -165,6 +165,9 @@ def _list_before(text: str, start: int, end: int, mark: int) -> Tied | None:
             for places in _listed(text, low, high, len(values))
         ]
         named = [p for p in named if all(re.search(r"[^\W\d_]", text[a:b]) for a, b in p)]
+        if doses := not named:
+            every = map(_each, _NUMBERS.finditer(text, start, end))
+            named = [p for p in every if p != values and len(p) == len(values)]
         if not named:
             continue
         places = min(named, key=lambda p: min(abs(run.start() - p[-1][1]), abs(p[0][0] - run.end())))
@@ -174,9 +177,16 @@ def _list_before(text: str, start: int, end: int, mark: int) -> Tied | None:
             text[a:b] for a, b in zip([start, *(b for _, b in places)], [*(a for a, _ in places), end], strict=True)
         )
         telling = _telling(names, rest)
+        if doses:  # "mg" after the last of them is a unit of all
+            telling = tuple(frozenset(word for word in words if word[0] == "#") for words in telling)
         if all(numbers) and all(telling):
             return Tied(tuple(names), telling, tuple(numbers), start, end, tuple(places), tuple(values))
     return None
+
+
+def _each(run: re.Match[str]) -> list[tuple[int, int]]:
+    """The places of the numbers of a list."""
+    return [one.span() for one in _ONE.finditer(run.string, *run.span())]
 
 
 def _listed(text: str, low: int, high: int, n: int) -> Iterator[list[tuple[int, int]]]:

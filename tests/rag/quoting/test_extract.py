@@ -59,6 +59,17 @@ def test_of_a_list_with_respectively_the_number_of_the_thing_that_was_asked_abou
     assert extract("What clot lysis was seen?", [passage(1, text)], [reading(text, "28.62%")]).said == "28.62%"
 
 
+def test_several_numbers_of_such_a_list_are_one_if_one_thing_was_asked_about() -> None:
+    text = "At 0.06%, 0.125% and 0.25% of oil, the growth of the cells was 87.38%, 83.36% and 57.12%, respectively."
+    read = [reading(text, "87.38%", "83.36%", kind="list")]
+    assert extract("How large was the growth of the cells at 0.125%?", [passage(1, text)], read).said == "83.36%"
+    assert extract("How large was the growth of the cells?", [passage(1, text)], read).said == "87.38%, 83.36%"
+    named = "Basil, mint and thyme gave 5, 7 and 9 mg, respectively."
+    read = [reading(named, "5", "9", kind="list")]
+    assert extract("How much did mint give?", [passage(1, named)], read).said == "7"
+    assert extract("How much did basil and thyme give?", [passage(1, named)], read).said == "5, 9"
+
+
 def test_that_number_is_not_looked_for_inside_another() -> None:
     text = "In 15 runs the extracts of basil and neem took 5 and 7 seconds, respectively."
     found = extract("How long did basil take?", [passage(1, text)], [reading(text, "7")])

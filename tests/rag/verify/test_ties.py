@@ -35,6 +35,10 @@ def pairs(text: str) -> list[tuple[str, str]]:
             [("golden hamster", "93%"), ("rat", "89%"), ("mouse", "83%")],
         ),
         (
+            "At doses of 5, 10 and 20 mg the plants grew by 7, 8 and 9 cm, respectively.",
+            [("5", "7"), ("10", "8"), ("20 mg", "9")],
+        ),
+        (
             "Calves fed with ZM and ZS had a 21.4% (P = 0.027) and 13.0% (P = 0.040) higher chance, respectively.",
             [("ZM", "21.4%"), ("ZS", "13.0%")],
         ),
@@ -130,3 +134,12 @@ def test_a_number_beside_the_list_belongs_to_another_thing_unless_the_thing_stan
         own_number(read("What was it for B at the start?"), both, read("30 mm").numbers[0], sentence=(0, len(both)))
         is None
     )
+
+
+def test_a_unit_after_the_last_dose_names_none_of_them() -> None:
+    text = "At doses of 5, 10 and 20 mg the plants grew by 7, 8 and 9 cm, respectively."
+    (seven,) = read("7").numbers
+    assert own_number(read("How far did the plants grow in mg?"), text, seven) is None
+    assert own_number(read("How far did the plants grow with 10 mg?"), text, seven).shown == "8"
+    assert foreign_number(read("The plants grew by 7 cm at 10 mg."), text)
+    assert not foreign_number(read("The plants grew by 8 cm at 10 mg."), text)
