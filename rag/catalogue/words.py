@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ingest.bibliography import write_bibtex
-from rag.retrieval.naming import quoted_title, title_of
+from rag.retrieval.naming import title_of, unquoted_title
 from rag.words import counted
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def flat(text: str) -> str:
 
 def quoted(paper: Paper) -> str:
     """The title in quotation marks."""
-    return quoted_title(paper)
+    return f"“{unquoted_title(paper)}”"
 
 
 def entry(paper: Paper) -> str:

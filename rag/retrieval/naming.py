@@ -184,12 +184,10 @@ def title_of(paper: Paper) -> str:
     return " ".join(paper.title.split()) or paper.file_name
 
 
-def quoted_title(paper: Paper) -> str:
-    """The title in one pair of quotation marks, even if the publisher put it in some."""
+def unquoted_title(paper: Paper) -> str:
+    """The title without the quotation marks that its publisher put it in: ours come around it."""
     title = title_of(paper)
-    if re.fullmatch(r'[“"„«][^“"„«”»]+[”"“»]', title):
-        title = title[1:-1]
-    return f"“{title}”"
+    return title[1:-1] if re.fullmatch(r'[“"„«][^“"„«”»]+[”"“»]', title) else title
 
 
 def title_fragment(text: str, papers: Sequence[Paper], *, quoted: bool = False) -> tuple[Paper, ...]:

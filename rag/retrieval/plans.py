@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from rag.answer import Passage
 from rag.retrieval.languages import language_of
-from rag.retrieval.naming import quoted_title
+from rag.retrieval.naming import unquoted_title
 from rag.retrieval.questions import CHOOSE_ONE, WHICH_PAPER
 from rag.retrieval.retrieve import READ, Found, Retriever
 from rag.retrieval.topics import says, topic_of_papers
@@ -86,7 +86,9 @@ def understood(plan: Plan, *, retriever: Retriever, library: Library) -> Plan:
     """The plan with the paper that it describes, or without typing errors, as far as a search tells them."""
     if topic := plan.sought:
         if paper := paper_about(topic, retriever=retriever, paper_ids=plan.scope.paper_ids):
-            return replace(plan, scope=plan.scope.narrowed((paper,)), notice=f"Taken to mean {quoted_title(paper)}.")
+            return replace(
+                plan, scope=plan.scope.narrowed((paper,)), notice=f"Taken to mean “{unquoted_title(paper)}”."
+            )
         return replace(plan, unclear=f"{WHICH_PAPER} None of your papers is clearly about “{topic}”. {CHOOSE_ONE}")
     if plan.compared and (compared := _compared_papers(plan, retriever=retriever)):
         return compared
@@ -124,7 +126,7 @@ def _compared_papers(plan: Plan, *, retriever: Retriever) -> Plan | None:
         asked[paper.id] = question
         papers.append(paper)
     a, b = papers
-    notice = f"Taken to mean {quoted_title(a)} and {quoted_title(b)}."
+    notice = f"Taken to mean “{unquoted_title(a)}” and “{unquoted_title(b)}”."
     return replace(plan, kind="comparison", scope=plan.scope.narrowed((a, b)), asked=asked, notice=notice)
 
 

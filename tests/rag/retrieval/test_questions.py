@@ -13,7 +13,7 @@ import pytest
 from ingest import Paper
 from rag.answer import Scope
 from rag.retrieval.followups import follow_up
-from rag.retrieval.naming import quoted_title
+from rag.retrieval.naming import unquoted_title
 from rag.retrieval.questions import kind_of, named_papers, plan
 
 CASES = [json.loads(line) for line in Path(__file__).with_name("followups.jsonl").read_text("utf-8").splitlines()]
@@ -319,5 +319,5 @@ def test_questions_of_qasper_stay_as_they_are_after_an_unrelated_question(qasper
 
 def test_a_title_that_its_publisher_quoted_has_one_pair_of_quotation_marks() -> None:
     for title in ("“Effects of basil”", '"Effects of basil"', "Effects of basil"):
-        assert quoted_title(replace(SMITH, title=title)) == "“Effects of basil”"
-    assert quoted_title(replace(SMITH, title="“Basil” and “mint”")) == "““Basil” and “mint””"
+        assert unquoted_title(replace(SMITH, title=title)) == "Effects of basil"
+    assert unquoted_title(replace(SMITH, title="“Basil” and “mint”")) == "“Basil” and “mint”"
