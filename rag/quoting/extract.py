@@ -237,9 +237,12 @@ def _of_what_was_asked(items: Sequence[Item], question: str) -> Sequence[Item]:
 
 def _own(item: Item, question: str) -> Item | None:
     """The number of the thing asked about, if the item is the number of another thing in the same list."""
-    numbers, text = read(item.text).numbers, item.passage.chunk.text
-    if len(numbers) != 1 or not (own := own_number(read(question), text, numbers[0], sentence=item.sentence)):
+    asked, numbers, text = read(question), read(item.text).numbers, item.passage.chunk.text
+    others = [own_number(asked, text, number, sentence=item.sentence) for number in numbers]
+    owned = {(own or number).value: own or number for own, number in zip(others, numbers, strict=True)}
+    if not any(others) or len(owned) != 1:
         return None
+    (own,) = owned.values()
     shown = r"\s".join(map(re.escape, own.shown.split()))
     whole = re.compile(rf"(?<![\d.,]){shown}(?!\d|[.,]\d)")  # not the 5 in 0.5 or 15
     found = whole.search(text, *item.sentence)

@@ -64,6 +64,10 @@ def test_several_numbers_of_such_a_list_are_one_if_one_thing_was_asked_about() -
     read = [reading(text, "87.38%", "83.36%", kind="list")]
     assert extract("How large was the growth of the cells at 0.125%?", [passage(1, text)], read).said == "83.36%"
     assert extract("How large was the growth of the cells?", [passage(1, text)], read).said == "87.38%, 83.36%"
+    read = [reading(text, "87.38%, 83.36%")]
+    assert extract("How large was the growth of the cells at 0.125%?", [passage(1, text)], read).said == "83.36%"
+    assert extract("How large was the growth of the cells at 0.06%?", [passage(1, text)], read).said == "87.38%"
+    assert extract("How large was the growth of the cells?", [passage(1, text)], read).said == "87.38%, 83.36%"
     named = "Basil, mint and thyme gave 5, 7 and 9 mg, respectively."
     read = [reading(named, "5", "9", kind="list")]
     assert extract("How much did mint give?", [passage(1, named)], read).said == "7"
