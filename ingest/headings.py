@@ -7,7 +7,18 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
-from ingest.known_headings import ABSTRACT, CAPTION, MAIN_NAME, NUMBER, OPENING, STATEMENT, is_known, is_numbered
+from ingest.known_headings import (
+    ABSTRACT,
+    CAPTION,
+    CENTRAL,
+    DECLARATION,
+    MAIN_NAME,
+    NUMBER,
+    OPENING,
+    STATEMENT,
+    is_known,
+    is_numbered,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -82,7 +93,7 @@ def find_headings(lines: Sequence[Line], body: Style, *, title: set[int], outlin
         accepted = _as_outlined(
             accepted, [n for n in outline if n.first >= start and n.first not in title], lines, body
         )
-    accepted = _without_statements(_without_labels(accepted))
+    accepted = _without_statements(_without_margins(_without_labels(accepted)))
     levels = _levels(accepted)
     return [Head(c.first, c.last, c.length, _level(c, levels)) for c in accepted]
 
@@ -380,6 +391,12 @@ def _without_labels(heads: list[_Candidate]) -> list[_Candidate]:
         return heads
     end = next((i for i, c in enumerate(heads) if i > abstract and c.look.weight >= main.weight), abstract + 1)
     return heads[: abstract + 1] + heads[end:]
+
+
+def _without_margins(heads: list[_Candidate]) -> list[_Candidate]:
+    """The headings without "Funding:" and its like in the margin of a first page, which end no section beside them."""
+    last = max((i for i, c in enumerate(heads) if CENTRAL.fullmatch(c.text) and not c.look.run_in), default=0)
+    return [c for i, c in enumerate(heads) if i > last or not (c.text.endswith(":") and DECLARATION.fullmatch(c.text))]
 
 
 def _without_statements(heads: list[_Candidate]) -> list[_Candidate]:

@@ -35,6 +35,16 @@ STATEMENT = re.compile(
     r"supplementa(?:ry|l) .{3,30}|additional (?:files?|information))\W*",
     re.IGNORECASE,
 )
+DECLARATION = re.compile(
+    r"(?:(?:data|code) availability(?: statement)?|funding(?: .{3,20})?|(?:competing|conflicting) interests?"
+    r"|conflicts? of interests?)\W*",
+    re.IGNORECASE,
+)
+CENTRAL = re.compile(
+    rf"{_LABEL}(?:methods?|(?:materials?|patients?|subjects?) (?:and|&) methods?|results?(?: (?:and|&) discussions?)?"
+    r"|discussions?|conclusions?)\W*",
+    re.IGNORECASE,
+)
 OPENING = re.compile(
     rf"{_LABEL}(?:summary|introduction|background|statement of need|a\s*b\s*s\s*t\s*r\s*a\s*c\s*t)\b", re.IGNORECASE
 )

@@ -45,6 +45,11 @@ _FIRST: Final[tuple[tuple[re.Pattern[str], Field], ...]] = (
     (re.compile(rf"{_WHEN} (?:was|were|did) the {_TOPIC} {_OUT}"), "year"),
     (re.compile(rf"{_WHERE} (?:was|were|did) the {_TOPIC} {_OUT}"), "venue"),
 )
+_JOINED: Final = re.compile(
+    r"(?:in )?(?:which|what) (?P<one>year|journal|magazine|conference) and (?:in )?(?:(?:which|what) )?"
+    r"(?P<other>year|journal|magazine|conference) (?P<rest>(?:was|were|did) .+?)(?: in)?"
+)
+"""Two facts in one question: "In which journal and year did it come out?"."""
 _DONE: Final = re.compile(
     r"who (?!(?:develop|invent|propos|introduc|coin|discover|found|creat|design|defin|describ|first)\w*)"
     r"(?:\w+ed|tested|studied|measured|taught|made|grew|ran|wrote) (?P<topic>.+)"
@@ -83,6 +88,9 @@ def described(marked: str) -> Described | None:
     """
     first, *rest = _PARTS.split(core(marked))
     fields: list[Field] = []
+    if not rest and (both := _JOINED.fullmatch(first)) and both["one"] != both["other"]:
+        fields.append("year" if both["other"] == "year" else "venue")
+        first = f"in which {both['one']} {both['rest']}"
     if rest and first in {"when", "where", "who"}:  # "When and where did …"
         fields.append({"when": "year", "where": "venue", "who": "authors"}[first])  # type: ignore[arg-type]
         first, *rest = rest

@@ -87,6 +87,7 @@ _MENTIONS = _compiled(
     rf"(?:which|what|how many){_OF} {_P}{_IN}(?: that)? (?:do |does |also )?{_NOT_EN}{_MENTION} {_X}{_PAGES}",
     rf"(?:in )?(?:which|what|how many){_OF} {_P}{_IN} (?:is|are|was|were) {_X} (?P<no>not )?mentioned(?: in)?{_PAGES}",
     rf"(?:in )?(?:which|what|how many){_OF} {_P}{_IN} (?:is|are|does|do) {_X_WORD} (?:(?P<no>not )?found|appear|occur|come up|stand){_PAGES}",
+    rf"in (?:which|what|how many){_OF} (?:papers?|articles?|documents?|pdfs?){_IN} does {_X} (?P<named>appear){_PAGES}",
     rf"{_LIST}{_OF} {_P}{_IN} (?:(?:that|which) (?:do |does )?{_NOT_EN}{_MENTION}|mentioning|(?:containing|with) the (?:word|term|phrase)) {_X}{_PAGES}",
     rf"(?:all |my )*{_P} (?:that {_NOT_EN}{_MENTION}|mentioning|containing the word) {_X}",
     rf"where (?:is|are|was|were) {_X} mentioned{_ANYWHERE}",

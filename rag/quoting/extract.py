@@ -20,6 +20,7 @@ from rag.quoting.no_answer import is_beside_the_point, is_caption, may_answer
 from rag.retrieval.definitions import definition_in, term_asked
 from rag.verify.citations import Cited, citation_in
 from rag.verify.claims import read
+from rag.verify.numbers import same_number
 from rag.verify.ties import own_number
 from rag.words import content_words
 
@@ -46,6 +47,9 @@ UNRELATED: Final = -3.0
 
 MISFIT: Final = -2.0
 """Added to the score of words that are not of the type the question asks for, and of those in a caption."""
+
+CONDITION: Final = 2.0
+"""Added to the score of words whose sentence has the numbers with units of the question: "two hours", "5 %"."""
 
 ALONE: Final = 5.0
 """The lead over the runner-up when there is none."""
@@ -170,7 +174,7 @@ def _defined(question: str, passages: Sequence[Passage], readings: Sequence[Read
     best: tuple[float, float, Item] | None = None
     for passage, reading in zip(passages, readings, strict=True):
         found = definition_in(passage.chunk.text, term)
-        if found is None or is_beside_the_point(passage.chunk.section, question):
+        if found is None or is_beside_the_point(passage, question):
             continue
         strength, words, sentence = found
         score = 2 * strength + reading.relevance
@@ -267,7 +271,7 @@ def _odds(passage: Passage) -> float:
 def _places(question: str, i: int, passage: Passage, reading: Reading, *, search: float) -> Iterator[_Place]:
     """Spans that may be an answer, each with its sentence. Scores are comparable across passages."""
     text, kind = passage.chunk.text, expected(question)
-    if is_beside_the_point(passage.chunk.section, question):
+    if is_beside_the_point(passage, question):
         return
     for span in reading.spans:
         own = [(s.start, s.end) for s in reading.sentences if s.start < span.end and span.start < s.end]
@@ -276,8 +280,16 @@ def _places(question: str, i: int, passage: Passage, reading: Reading, *, search
             start, end = whole_brackets(text, span.start, span.end, high=sentence[1], kind=kind)
             fit = 0.0 if fits(kind, text[start:end]) else MISFIT
             fit += MISFIT * (is_caption(text[slice(*sentence)]) and not _ASKS_FIGURE.search(question))
+            fit += CONDITION * _meets(question, text[slice(*sentence)])
             score = reading.relevance + search * _odds(passage) + span.score + fit
             yield _Place(i, start, end, score, sentence)
+
+
+def _meets(question: str, sentence: str) -> float:
+    """The share of the question's numbers with units that a sentence has; mostly 0."""
+    asked = [number for number in read(question).numbers if number.unit]
+    there = read(sentence).numbers if asked else ()
+    return sum(any(same_number(one, other) for other in there) for one in asked) / max(1, len(asked))
 
 
 def whole_brackets(text: str, start: int, end: int, *, high: int, kind: Expected | None) -> tuple[int, int]:
@@ -333,7 +345,7 @@ def _carrying(
 ) -> Iterator[tuple[float, Passage, tuple[int, int]]]:
     """Sentences that may be an answer; score = log odds that it contains the answer + its passage's relevance."""
     for passage, reading in zip(passages, readings, strict=True):
-        if is_beside_the_point(passage.chunk.section, question):
+        if is_beside_the_point(passage, question):
             continue
         for s in reading.sentences:
             if may_answer(passage.chunk.text[s.start : s.end], question, title=passage.paper.title):

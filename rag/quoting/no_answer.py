@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import re
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from rag.words import content_words, words_of
+
+if TYPE_CHECKING:
+    from rag.answer import Passage
 
 MIN_WORDS: Final = 4
 """Minimum words of a sentence; anything shorter is a heading, a label or part of a formula."""
@@ -91,12 +94,15 @@ _NO_ANSWER: Final = (
 """Patterns of sentences that do not answer a question, each with the pattern of questions that they do answer."""
 
 
-def is_beside_the_point(section: str | None, question: str) -> bool:
-    """Whether a section thanks or declares, and the question does not ask for that.
+def is_beside_the_point(passage: Passage, question: str) -> bool:
+    """Whether a passage is of a section that thanks or declares, and the question does not ask for that.
 
-    Sections of references stay: what follows them, such as an appendix, may have been read as part of them.
+    Such a heading in the first half of a paper stands in the margin of its first pages, and the text that was read as
+    its section is the introduction. Sections of references stay: what follows them, such as an appendix, may have been
+    read as part of them.
     """
-    return bool(section and _BACK_MATTER.fullmatch(section) and not _ASKS_BACK_MATTER.search(question))
+    section, late = passage.chunk.section, 2 * passage.chunk.first_page > passage.paper.n_pages
+    return bool(section and late and _BACK_MATTER.fullmatch(section) and not _ASKS_BACK_MATTER.search(question))
 
 
 def may_answer(sentence: str, question: str, *, title: str = "") -> bool:

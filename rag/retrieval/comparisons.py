@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 
 from rag.retrieval.forms import NAMED, NOUN, POLITE
 from rag.retrieval.topics import IN_A_PAPER
@@ -23,15 +24,22 @@ _NO_TOPIC = (
 )
 _DESCRIBED = re.compile(
     rf"\bthe (?P<topic>(?:(?!{_NO_TOPIC} )[\w'-]+ ){{1,5}}?)(?:(?P<paper>paper|article|publication|preprint|review)"
-    r"|study|report|survey|thesis|course|lesson|module|workshop|tutorial|trial|project|guidebook|book|school|package|toolkit)"
-    r"(?:'s)?\b"
+    r"|(?P<taught>course|lesson|workshop|tutorial|guidebook)"
+    r"|study|report|survey|thesis|trial|module|project|book|school|package|toolkit)(?:'s)?\b"
 )
 _YEAR = re.compile(r"\b(?:19|20)\d\d\b")
 _COLON = re.compile(rf"(?:{POLITE}(?:compare|contrast) [^:]*{NAMED}[^:]*|(?:the )?{NAMED}[^:]*{NAMED}): (?P<asked>.+)")
 _BOTH_DO = re.compile(
-    rf"(?:both )?(?:the )?{NAMED}.*{NAMED}[^.;]*[.;] {POLITE}(?:compare|contrast|say|tell me) (?P<asked>.*\beach\b.*)"
+    rf"(?:both )?(?:the )?{NAMED}.*{NAMED}[^.;]*?(?:[.;:]| [-–—]) (?:{POLITE}(?:compare|contrast|say|tell me) )?"
+    r"(?P<asked>.*\beach\b.*)"
 )
-_EACH_OF = re.compile(r"\b(?:each|either|every|both)\b(?: of (?:them|these|the(?: two)?))?")
+_EACH: tuple[tuple[re.Pattern[str], str], ...] = (
+    (re.compile(rf"\beach of (?:them|these|the two)(?: {_KIND})?\b"), "this paper"),
+    (re.compile(r"(?:(?<=do )|(?<=does )|(?<=did ))each(?= \w+(?:$| (?:on|in|with|for|at|to)\b))"), "this paper"),
+    (re.compile(rf"\beach(?= {_KIND}\b)"), "this"),
+    (re.compile(r"\beach(?: one)?(?=$| (?:was|were|is|are|has|have|had|did|does|do|\w+ed)\b)"), "this paper"),
+)
+"""What "each" means for one paper; "each group" and "each day" stay."""
 _COMPARE = rf"{POLITE}(?:compare|contrast)"
 _ON = r"(?:on|in|regarding|concerning|by|with (?:respect|regard) to|in terms of)"
 _TWO = rf".*{NAMED}.*{NAMED}"
@@ -55,6 +63,10 @@ _IN_WHAT = tuple(
         rf"(?:is|are|was|were) (?P<topic>(?:the |there )?[^{NAMED}]+?) (?:in|of) {NAMED}.*\b(?:than|as) .*{NAMED}.*",
     )
 )
+_JOINS = r"(?:of|for|in|that|which|on|with|to|used|and|from|by|at)\b"
+_PLURAL = re.compile(
+    rf"(?:the )?(?:(?!{_JOINS})[\w-]+ ){{0,3}}?[\w-]*[^\Wsiu]s(?<!bias)(?<!tes)(?<!eas)(?<!gas)(?<!ies)(?= {_JOINS}|$)"
+)
 _SINGULAR = {"do": "does", "are": "is", "were": "was", "have": "has"}
 _WH = r"(?:which|what|how|whom?|when|where)"
 _ASKING = r"(?:which|what|how|whom?|when|where|those|that|the one|in|of|from)"
@@ -74,7 +86,12 @@ _BOTH = re.compile(
 _COMPARING = content_words(
     "compare compared compares contrast contrasted differ differs agree agrees disagree relate better"
 )
-_SAME = re.compile(r"\bthe same (?!way\b|time\b|as\b)(?=[\w-]+ ?)")
+_SAME = re.compile(
+    r"(?P<does>do|does|did|is|are|was|were) (?P<said>this paper .*?)(?<!about )the same (?!way\b|time\b|as\b)"
+    r"(?P<what>(?!in\b|this\b)[\w-]+.*)"
+)
+_SAME_WAY = re.compile(r"(?P<said>(?:do|does|did|is|are|was|were) .+?)(?: in)?(?: exactly| much)? the same way\b")
+_WITH_EACH_OTHER = re.compile(r",? (?:(?:as )?compared (?:with|to)|against|versus) (?:each other|one another)$")
 _ONE_AND_ONE = re.compile(rf"(?P<first>.*{NAMED}.*?)(?:\?|,)? and (?:(?:for|in|by|of|at|from|with) )?(?:the )?{NAMED}")
 """The second paper is only named: "A used which program? And B?"."""
 _SET = re.compile(r"\b(?:between|compar\w+|contrast\w*|differ\w*|papers|studies|two|same)\b")
@@ -93,40 +110,66 @@ def asked_of_each(text: str) -> tuple[str, ...] | None:
     Returns:
         As many questions as `text` has names, in their order.
     """
-    text = re.sub(rf"{NAMED}'s?(?!\w)", NAMED, text)
+    text = _WITH_EACH_OTHER.sub("", re.sub(rf"{NAMED}'s?(?!\w)", NAMED, text))
     n = text.count(NAMED)
     for pattern in (_COLON, _BOTH_DO):
         if (match := pattern.fullmatch(text)) and NAMED not in match["asked"]:
-            return (_EACH_OF.sub("this", match["asked"]),) * n
+            asked = match["asked"]
+            for each, this in _EACH:
+                asked = each.sub(this, asked)
+            return (asked,) * n
     for pattern in _IN_WHAT:
         if match := pattern.fullmatch(text):
-            return (f"what is {match['topic']}",) * n
+            return (f"what {'are' if _PLURAL.match(match['topic']) else 'is'} {match['topic']}",) * n
     if n != 2:
         return None
     return _of_two(text)
 
 
-def described_papers(text: str) -> tuple[str, tuple[str | None, str | None]] | None:
-    """The question with `NAMED` for two papers that are named or described, and what each described one is about.
+@dataclass(frozen=True, slots=True)
+class DescribedPapers:
+    """Two papers that a question names or describes."""
 
-    "In the HEK-293 paper versus the citrus seed paper" has the topics "hek-293" and "citrus seed"; a paper that was
-    named before has None.
+    text: str
+    """The question with `NAMED` for both."""
+    topics: tuple[str | None, str | None]
+    """What each described one is about; None for one that was named before."""
+    nouns: tuple[str | None, str | None]
+    """What each is called where that is no paper: "workshop"."""
+
+    def asked(self) -> tuple[str, str] | None:
+        """What each is asked; None if that is not clear."""
+        questions = asked_of_each(self.text)
+        if questions is None:
+            return None
+        one, other = (
+            its.replace("this paper", f"the {noun}") if noun else its
+            for its, noun in zip(questions, self.nouns, strict=True)
+        )
+        return one, other
+
+
+def described_papers(text: str) -> DescribedPapers | None:
+    """The two papers that are named or described: "in the HEK-293 paper versus the citrus seed paper".
 
     Args:
         text: the question, folded, with `NAMED` for the papers that it names.
     """
-    found: list[tuple[int, int, str | None]] = [(*match.span(), None) for match in re.finditer(NAMED, text)]
+    found: list[tuple[int, int, str | None, str | None]] = [
+        (*match.span(), None, None) for match in re.finditer(NAMED, text)
+    ]
     for match in _DESCRIBED.finditer(text):
         topic = " ".join(_YEAR.sub("", match["topic"]).split())
-        enough = len(content_words(topic)) > (0 if match["paper"] else 1)  # "the Framingham study" is no paper here
+        enough = len(content_words(topic)) > (0 if match["paper"] or match["taught"] else 1)  # "the Framingham study"
         if NAMED not in match[0] and enough and not IN_A_PAPER.fullmatch(topic):
-            found.append((match.start(), match.end(), topic))
+            found.append((*match.span(), topic, match["taught"]))
     found.sort(key=lambda place: place[0])
-    topics = [topic for *_, topic in found]
+    topics = [topic for *_, topic, _ in found]
     if len(found) != 2 or (any(topics) and topics[0] == topics[1]):
         return None
-    (a, b, _), (c, d, _) = found
-    return f"{text[:a]}{NAMED}{text[b:c]}{NAMED}{text[d:]}", (topics[0], topics[1])
+    (a, b, *_), (c, d, *_) = found
+    nouns = found[0][3], found[1][3]
+    return DescribedPapers(f"{text[:a]}{NAMED}{text[b:c]}{NAMED}{text[d:]}", (topics[0], topics[1]), nouns)
 
 
 def _of_two(text: str) -> tuple[str, ...] | None:
@@ -135,14 +178,25 @@ def _of_two(text: str) -> tuple[str, ...] | None:
     if not re.search(r"\b(?:which of|both|either|more|less|than)\b|^(?:compare|contrast)\b", text):
         joint = _BOTH.sub("this paper", text)
         if joint != text:
-            joint = re.sub(r"\b(do|are|were|have) this paper", lambda m: f"{_SINGULAR[m[1]]} this paper", joint)
-            return (_SAME.sub("what ", joint),) * 2
+            return (_as_what(_singular(joint)),) * 2
     if (match := _ONE_AND_ONE.fullmatch(text)) and not _SET.search(text):
-        return (_OF_PAPER.sub("this paper", match["first"]),) * 2
+        return (_singular(_OF_PAPER.sub("this paper", match["first"])),) * 2
     first = _SECOND_PAPER.sub(r"\g<said>", text)
     if first.count(NAMED) != 1 or not content_words(first.replace(NAMED, "")) - _COMPARING:
         return None
-    return (_OF_PAPER.sub("this paper", first),) * 2
+    return (_singular(_OF_PAPER.sub("this paper", _as_what(first))),) * 2
+
+
+def _singular(text: str) -> str:
+    return re.sub(r"\b(do|are|were|have) this paper", lambda match: f"{_SINGULAR[match[1]]} this paper", text)
+
+
+def _as_what(text: str) -> str:
+    """A question for a difference as one for what it is: "did they use the same rats" asks "what rats did they use"."""
+    if match := _SAME_WAY.match(text):
+        return f"how {match['said']}{text[match.end() :]}"
+    match = _SAME.fullmatch(text)
+    return f"what {match['what']} {match['does']} {match['said']}".rstrip() if match else text
 
 
 def _own_clauses(text: str) -> tuple[str, str] | None:

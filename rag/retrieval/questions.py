@@ -276,13 +276,13 @@ def _two_described(question: str, scope: Scope, history: Sequence[tuple[str, str
         return None
     names, marked = _mentioned(question, scope.papers, history)
     found = described_papers(_plain(marked))
-    if found is None or not _compares_named(found[0]):
+    if found is None or not _compares_named(found.text):
         return None
     named = iter([name.papers[0] for name in names if len(name.papers) == 1])
-    papers = [topic or next(named, None) for topic in found[1]]
-    asked = asked_of_each(found[0]) or (question, question)
+    papers = [topic or next(named, None) for topic in found.topics]
+    asked = found.asked() or (question, question)
     compared = tuple((paper, its) for paper, its in zip(papers, asked, strict=True) if paper)
-    topical = bool(_topic(found[0]))
+    topical = bool(_topic(found.text))
     return Plan(question, "fact", scope, topical=topical, compared=compared) if len(compared) == len(papers) else None
 
 

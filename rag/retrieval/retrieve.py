@@ -59,6 +59,11 @@ It grows with the number of chunks, because the best of many unrelated chunks is
 twenty answerable questions of QASPER train is below it (`bench/floor.py`).
 """
 
+RELEVANT = 6.5
+"""The relevance of a passage from which a question is on topic whatever its cosine: a short one, "what is the positive
+control", is far from every passage. Three quarters of the questions that no paper answers stay below it
+(`bench/calibrate_reader.py`)."""
+
 
 def match_expression(question: str, extra: Sequence[str] = ()) -> str:
     """The question as an FTS5 query: its words quoted and joined by OR; "" if it has none.
@@ -198,6 +203,7 @@ class Retriever:
         on_topic = bool((vectors @ vector).max() >= floor(n_searched))
         by_name = {names[i]: reading for i, reading in of_chunk.items()}
         kept = tuple(by_name[p.chunk.id] for p in passages if p.chunk.id in by_name)
+        on_topic |= any(reading.relevance >= RELEVANT for reading in kept)
         return Found(passages, on_topic, kept, reading_seconds)
 
     def _nearest(

@@ -226,6 +226,27 @@ def test_a_heading_at_the_beginning_of_a_paragraph_is_one(tmp_path):
     assert "We kept them in the usual way" in blocks(paper, "body")[0]
 
 
+def test_a_declaration_in_the_margin_of_the_first_page_begins_no_section(tmp_path):
+    page = [
+        TITLE,
+        Text(60, 740, "Introduction", size=13, bold=True),
+        *column(60, 720, PROSE),
+        Text(
+            60,
+            670,
+            "Competing interests:",
+            bold=True,
+            then=((" The authors have declared that there are none", 10, 0),),
+        ),
+        *column(60, 640, MORE),
+        Text(60, 590, "Methods", size=13, bold=True),
+        *column(60, 570, REST),
+        Text(60, 520, "Funding:", bold=True, then=((" The authors have thanked nobody for any of this", 10, 0),)),
+        *column(60, 490, PROSE),
+    ]
+    assert titles(parsed(tmp_path, page)) == ["Introduction", "Methods", "Funding:"]
+
+
 def test_a_heading_over_two_lines_is_one_and_two_headings_are_two(tmp_path):
     page = [
         Text(60, 740, "Introduction", bold=True),

@@ -30,6 +30,12 @@ from rag.retrieval.naming import Plain
         ),
         ("When was the review on ants published?", "review on ants", ("year",)),
         (
+            "In which journal and year did the study of oil against moths come out?",
+            "study of oil against moths",
+            ("venue", "year"),
+        ),
+        ("What year and journal was the moth review published in?", "moth review", ("year", "venue")),
+        (
             "Who are the authors of the practical guide to ant econometrics and when did it come out?",
             "practical guide to ant econometrics",
             ("authors", "year"),
@@ -50,6 +56,8 @@ def test_what_the_records_answer_is_recognised(question: str, topic: str, fields
         "Who developed BLEU, and when was it published?",
         "When was the data set released?",
         "Where was the study conducted?",
+        "In which year and journal was the questionnaire published?",
+        "In which city and year did the study take place?",
         "Who tested the drug, and when?",
         "Who wrote the paper, and how long did it take?",
         "When did the side effects in the trial appear?",

@@ -100,3 +100,12 @@ def test_only_a_name_stands_alone() -> None:
     assert without_general("the Jaccard index") == "the Jaccard"
     assert without_general("statistical methods") is None
     assert without_general("Soxhlet") is None
+
+
+def test_a_name_of_two_words_may_be_said_to_appear_and_a_topic_is_left_to_the_papers(library, papers) -> None:
+    catalogue = Catalogue(library)
+    scope = Scope(tuple(papers), whole=True)
+    reply = catalogue.answer("In which papers does GraphPad Prism appear?", scope=scope)
+    assert reply.text.startswith("2 of your 4 papers mention “GraphPad Prism”:")
+    assert catalogue.answer("In which of my papers do clear bands appear?", scope=scope) is None
+    assert catalogue.answer("In which studies does ISSR amplification occur?", scope=scope) is None

@@ -74,6 +74,23 @@ def test_several_numbers_of_such_a_list_are_one_if_one_thing_was_asked_about() -
     assert extract("How much did basil and thyme give?", [passage(1, named)], read).said == "5, 9"
 
 
+def test_a_sentence_with_the_quantity_that_was_asked_about_wins_over_one_with_another() -> None:
+    three = "With three hours of upkeep a month the costs are the same at 12,105 questions."
+    two = "If it needs two hours of upkeep, the point falls to 9,047 questions."
+    texts = [reading(three, "12,105 questions"), reading(two, "9,047 questions", relevance=-0.5)]
+    found = [passage(1, three), passage(2, two)]
+    asked = "At what number of questions do they cost the same with two hours of upkeep?"
+    assert extract(asked, found, texts).said == "9,047 questions"
+    assert extract("At what number of questions do they cost the same?", found, texts).said == "12,105 questions"
+
+
+def test_a_sentence_with_another_quantity_loses_nothing() -> None:
+    text, other = "We enrolled 240 adults with a mean age of 45 years.", "In the pilot 12 adults took part."
+    texts = [reading(text, "240 adults"), reading(other, "12 adults", relevance=0.0)]
+    found = [passage(1, text), passage(2, other)]
+    assert extract("How many adults over 18 years took part?", found, texts).said == "240 adults"
+
+
 def test_that_number_is_not_looked_for_inside_another() -> None:
     text = "In 15 runs the extracts of basil and neem took 5 and 7 seconds, respectively."
     found = extract("How long did basil take?", [passage(1, text)], [reading(text, "7")])
@@ -241,14 +258,23 @@ def test_titles_aims_keywords_addresses_and_references_answer_only_who_asks_for_
     ],
 )
 def test_thanks_and_declarations_answer_only_who_asks_for_them(section, question, beside) -> None:
-    assert is_beside_the_point(section, question) is beside
+    found = passage(1, "Some text.")
+    late = replace(found, chunk=replace(found.chunk, section=section, first_page=8, last_page=8))
+    assert is_beside_the_point(late, question) is beside
+
+
+def test_what_a_heading_in_the_margin_of_a_first_page_seems_to_begin_is_the_introduction() -> None:
+    found = passage(1, "Some text.")
+    early = replace(found, chunk=replace(found.chunk, section="Competing interests:", first_page=2, last_page=2))
+    assert not is_beside_the_point(early, "What was measured?")
 
 
 def test_a_sentence_of_thanks_is_not_quoted_for_a_question_about_results() -> None:
     thanks = "The authors who studied 21 people thank the university for its kind support."
     result = "The dose was given to 30 people in two groups."
     passages = [passage(1, thanks), passage(2, result)]
-    passages[0] = replace(passages[0], chunk=replace(passages[0].chunk, section="Acknowledgements"))
+    last = replace(passages[0].chunk, section="Acknowledgements", first_page=9, last_page=9)
+    passages[0] = replace(passages[0], chunk=last)
     readings = WordReader().read("How many people were studied?", [thanks, result])
     found = extract("How many people were studied?", passages, readings)
     assert found.markers == (2,)

@@ -11,10 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fake_embedder import HashEmbedder
+from fake_reader import WordReader
 from ingest import IngestSettings, ingest_pdf, open_library
 from ingest.errors import LibraryMismatchError
 from places import SAMPLES
-from rag.retrieval.retrieve import Retriever, _varied, floor, match_expression
+from rag.reading.readings import Reading
+from rag.retrieval.retrieve import RELEVANT, Retriever, _varied, floor, match_expression
 from rag.words import words_of
 
 
@@ -53,6 +55,18 @@ def test_scope_restricts_both_searches(samples, search):
 def test_far_off_questions_are_recognised(search):
     for question in ("What is the boiling point of ethanol?", "Who won the football match yesterday?"):
         assert not search(question).on_topic, question
+
+
+def test_a_short_question_is_on_topic_if_the_reader_finds_it_in_a_passage(samples, embedder, monkeypatch):
+    monkeypatch.setattr("rag.retrieval.retrieve.floor", lambda n: 1.1)
+    vector = embedder.embed_query("key-value cache")
+    for relevance, told in ((RELEVANT - 0.1, False), (RELEVANT, True)):
+        reader = WordReader()
+        reading = Reading(relevance, (), 0.1, "span", 0.9, ())
+        reader.read = lambda _, texts, reading=reading: [reading] * len(texts)
+        retriever = Retriever(samples, embedder, reader=reader)
+        assert retriever.search("key-value cache", vector, k=3, read=True).on_topic is told
+        assert not retriever.search("key-value cache", vector, k=3).on_topic
 
 
 def test_a_library_of_another_embedder_is_refused_in_words(samples):
