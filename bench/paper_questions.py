@@ -1,11 +1,13 @@
 """Questions written for the reader's training about open papers, as a researcher asks who has not seen the passage.
 
 `paper_questions.jsonl` has the questions, the words of the paper that answer them and the place, not the papers: a
-paper is a file of ../shared/data/papers, a document of COVID-QA or a paper of QASPER train. COVID-QA's and QASPER's
-held-out papers are not among them, nor is any paper of ../shared/data/papers2. What is asked: how something was done,
-values that belong to one of several groups, effects, samples, lists, reasons, limits, yes and no; and some have no
-answer in their paper, although passages come close. `at` is the passage that answers best and `also` are others that
-answer, counted as `pieces` cuts the paper.
+paper is a file of ../shared/data/papers, a document of COVID-QA, a paper of QASPER train, an abstract of PubMedQA or
+the paragraphs of a trial in Evidence Inference. COVID-QA's and QASPER's held-out papers are not among them, nor is any
+paper of ../shared/data/papers2. What is asked: how something was done, values that belong to one of several groups,
+effects, samples, lists, reasons, limits, yes and no; and some have no answer in their paper, although passages come
+close. Many questions about medicine and biology come in pairs: the positive control and the negative one, which stand
+in the same sentence. `at` is the passage that answers best and `also` are others that answer, counted as `pieces` cuts
+the paper.
 """
 
 from __future__ import annotations
@@ -83,33 +85,45 @@ def group_of(row: Mapping, pieces: Sequence[str], near: Overlap, random: np.rand
     return found + [unanswered(question, pieces[j], random) for j in others]
 
 
-def cut_papers(covid: Mapping[str, str], qasper: Mapping[str, Sequence[str]]) -> Callable[[str], list[str]]:
-    """A function that gives a paper's passages, from COVID-QA's documents and the paragraphs of QASPER's papers."""
+def cut_papers(whole: Mapping[str, str], cut: Mapping[str, Sequence[str]]) -> Callable[[str], list[str]]:
+    """A function that gives a paper's passages.
+
+    Args:
+        whole: texts that are still to be cut, by the paper's name ("covidqa/1551").
+        cut: passages of the other papers but for the PDFs.
+    """
 
     @cache
     def pieces(paper: str) -> list[str]:
-        folder, name = paper.split("/", 1)
-        if folder == "papers":
-            cut = of_pdf(name)
-        elif folder == "covidqa":
-            cut = [covid[name][a:b] for a, b in windows(covid[name])]
+        if paper.startswith("papers/"):
+            found = of_pdf(paper.split("/", 1)[1])
+        elif paper in whole:
+            found = [whole[paper][a:b] for a, b in windows(whole[paper])]
         else:
-            cut = list(qasper[name])
-        return [" ".join(piece.split()) for piece in cut]
+            found = list(cut[paper])
+        return [" ".join(piece.split()) for piece in found]
 
     return pieces
 
 
-def written(pieces: Callable[[str], list[str]]) -> Source:
-    """The questions that are trained on; `pieces` gives the passages of a paper."""
-    rows = [row for row in questions() if not held(row)]
+def written(pieces: Callable[[str], list[str]]) -> list[Source]:
+    """The questions that are trained on, about language processing and about anything else.
+
+    `pieces` gives the passages of a paper.
+    """
 
     @cache
     def near(paper: str) -> Overlap:
         return Overlap(pieces(paper))
 
-    def group(i: int, random: np.random.Generator) -> Group:
-        paper = rows[i]["paper"]
-        return group_of(rows[i], pieces(paper), near(paper), random)
+    def source(name: str, rows: Sequence[Mapping]) -> Source:
+        def group(i: int, random: np.random.Generator) -> Group:
+            paper = rows[i]["paper"]
+            return group_of(rows[i], pieces(paper), near(paper), random)
 
-    return Source("written", len(rows), group)
+        return Source(name, len(rows), group)
+
+    trained = [row for row in questions() if not held(row)]
+    of_language = [row for row in trained if row["paper"].startswith("qasper/")]
+    others = [row for row in trained if not row["paper"].startswith("qasper/")]
+    return [source("written", of_language), source("written_other", others)]

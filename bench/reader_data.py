@@ -375,8 +375,18 @@ def passages_asked_about() -> Callable[[str], list[str]]:
         held_covid(n) for c, n in asked if c == "covidqa"
     ):
         raise ValueError("paper_questions.jsonl asks about papers that are held out")
-    documents = {str(row["doc_id"]): row["text"] for row in read("covidqa_docs")}
-    return cut_papers(documents, {n: paragraphs_of(data[n]) for c, n in asked if c == "qasper"})
+    documents = {f"covidqa/{row['doc_id']}": row["text"] for row in read("covidqa_docs")}
+    cut = {f"qasper/{n}": paragraphs_of(data[n]) for c, n in asked if c == "qasper"}
+    cut |= {row["id"].replace("-", "/", 1): [p["text"] for p in row["passages"]] for row in read("pubmedqa")}
+    return cut_papers(documents, {**cut, **passages_of_trials()})
+
+
+def passages_of_trials() -> dict[str, list[str]]:
+    """The paragraphs of each trial in Evidence Inference, without repetitions, in the order of the rows."""
+    found: dict[str, dict[str, None]] = defaultdict(dict)
+    for row in read("evidence_inference_v2"):
+        found[f"trials/{row['pmcid']}"].update((" ".join(p["text"].split()), None) for p in row["passages"])
+    return {paper: list(passages) for paper, passages in found.items()}
 
 
 def sources() -> dict[str, Source]:
@@ -388,6 +398,6 @@ def sources() -> dict[str, Source]:
         trials(),
         qasper(),
         claims(),
-        written(passages_asked_about()),
+        *written(passages_asked_about()),
     ]
     return {source.name: source for source in every}

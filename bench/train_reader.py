@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 SEED = 20261129
-BEGINS = (0, 8, 25, 56, 200)
+BEGINS = (0, 8, 25, 56, 200, 240)
 """The chunk at which each mixture begins."""
 MIXTURE = (
     {
@@ -118,10 +118,28 @@ MIXTURE = (
         "qasper": 120,
         "claims": 6,
     },
+    {
+        "written": 480,
+        "written_other": 280,
+        "wiki": 100,
+        "squad": 80,
+        "squad_none": 30,
+        "shifts": 25,
+        "qamr": 20,
+        "boolq": 30,
+        "pubmedqa": 10,
+        "selqa": 6,
+        "reqa": 8,
+        "covid": 50,
+        "trials": 15,
+        "qasper": 120,
+        "claims": 6,
+    },
 )
 """Groups of each source per chunk: first mostly general questions, then mostly papers, then both, then
 mostly general questions with
-other paragraphs of the same article, then papers and the questions of paper_questions.jsonl."""
+other paragraphs of the same article, then papers and the questions of paper_questions.jsonl, more of them each
+time."""
 TOKENS = 3072
 """Tokens per batch, including padding."""
 BODY_RATE, HEAD_RATE, WARM_UP, COOL_DOWN = 1.5e-4, 1e-3, 120, 0.2
