@@ -1,11 +1,11 @@
-"""220 questions as a new user asks them, about 40 or 48 real papers at once, of twelve kinds.
+"""256 questions as a new user asks them, about 40 or 48 real papers at once, of twelve kinds.
 
-    python bench/first_user.py [--set a b c d e f] [--kind value …] [--libraries FOLDER]
+    python bench/first_user.py [--set a b c d e f g] [--kind value …] [--libraries FOLDER]
 
-`first_user.jsonl` was written by people who had not seen the product: four sets of 36, three of each kind, each on ten
-papers, with the right answer and words that it must have; and set e, 40 comparisons, summaries, methods and effects to
-develop on. An answer counts as right by these words, in the answer or its quoted sentences; an absent topic by a
-refusal. The words are too strict for some answers and too lenient for others, so read them: each is printed.
+`first_user.jsonl` was written by people who had not seen the product: sets of 36, three of each kind, each on ten
+or twelve papers, with the right answer and words that it must have; and set e, 40 comparisons, summaries, methods and
+effects to develop on. An answer counts as right by these words, in the answer or its quoted sentences; an absent topic
+by a refusal. The words are too strict for some answers and too lenient for others, so read them: each is printed.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from ingest import Ingest, IngestSettings, Source, open_library  # noqa: E402
 from rag import Assistant, RagSettings  # noqa: E402
 
 QUESTIONS = Path(__file__).with_suffix(".jsonl")
-FOLDERS = {"d": ("papers", "papers2"), "f": ("papers", "papers2")}
+FOLDERS = dict.fromkeys("dfg", ("papers", "papers2"))
 """The folders of papers that a set is asked of, if not the first alone."""
 
 
@@ -70,7 +70,7 @@ async def ask(rows: list[dict], folder: Path, papers: Sequence[str] = ("papers",
 
 def main() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument("--set", nargs="+", default=["a", "b", "c", "d"], choices=["a", "b", "c", "d", "e", "f"])
+    parser.add_argument("--set", nargs="+", default=["a", "b", "c", "d"], choices=["a", "b", "c", "d", "e", "f", "g"])
     parser.add_argument("--kind", nargs="+", help="only these kinds")
     parser.add_argument("--libraries", type=Path, help="keep the libraries of the papers here")
     options = parser.parse_args()

@@ -6,8 +6,8 @@ the paragraphs of a trial in Evidence Inference. COVID-QA's and QASPER's held-ou
 paper of ../shared/data/papers2. What is asked: how something was done, values that belong to one of several groups,
 effects, samples, lists, reasons, limits, yes and no; and some have no answer in their paper, although passages come
 close. Many questions about medicine and biology come in pairs: the positive control and the negative one, which stand
-in the same sentence. `at` is the passage that answers best and `also` are others that answer, counted as `pieces` cuts
-the paper.
+in the same sentence; these are in `later_questions.jsonl`, with which the installed reader was not trained. `at` is the
+passage that answers best and `also` are others that answer, counted as `pieces` cuts the paper.
 """
 
 from __future__ import annotations
@@ -29,14 +29,17 @@ if TYPE_CHECKING:
     import numpy as np
 
 QUESTIONS = Path(__file__).with_suffix(".jsonl")
+LATER = QUESTIONS.with_name("later_questions.jsonl")
 OTHERS = 3
 """Passages without the answer for each question with one."""
 ALSO_SHARE = 0.4
 """How often another passage that answers comes along; its words are not marked."""
 
 
-def questions() -> list[dict]:
-    return [json.loads(line) for line in QUESTIONS.read_text(encoding="utf-8").splitlines()]
+def questions(*, later: bool = False) -> list[dict]:
+    """The questions of the reader's third run, or with `later` those of its fourth run: these and others."""
+    files = (QUESTIONS, LATER) if later else (QUESTIONS,)
+    return [json.loads(line) for file in files for line in file.read_text(encoding="utf-8").splitlines()]
 
 
 def held(row: Mapping) -> bool:
@@ -107,7 +110,7 @@ def cut_papers(whole: Mapping[str, str], cut: Mapping[str, Sequence[str]]) -> Ca
 
 
 def written(pieces: Callable[[str], list[str]]) -> list[Source]:
-    """The questions that are trained on, about language processing and about anything else.
+    """The questions that are trained on: those of the third run, and all, about language processing and other things.
 
     `pieces` gives the passages of a paper.
     """
@@ -123,7 +126,8 @@ def written(pieces: Callable[[str], list[str]]) -> list[Source]:
 
         return Source(name, len(rows), group)
 
-    trained = [row for row in questions() if not held(row)]
+    trained = [row for row in questions(later=True) if not held(row)]
     of_language = [row for row in trained if row["paper"].startswith("qasper/")]
     others = [row for row in trained if not row["paper"].startswith("qasper/")]
-    return [source("written", of_language), source("written_other", others)]
+    third = [row for row in questions() if not held(row)]
+    return [source("written", third), source("written_language", of_language), source("written_other", others)]

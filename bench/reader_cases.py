@@ -268,10 +268,10 @@ def covid_cases(reader: MiniLMReader, most: int, folder: Path) -> list[Case]:
     return cases
 
 
-def written_cases(reader: MiniLMReader, most: int, folder: Path) -> list[Case]:
-    """The held-out questions of paper_questions.jsonl."""
+def written_cases(reader: MiniLMReader, most: int, folder: Path, *, later: bool) -> list[Case]:
+    """The held-out questions of paper_questions.jsonl, with `later` also of later_questions.jsonl."""
     pieces, cases = passages_asked_about(), []
-    rows = [row for row in paper_questions.questions() if paper_questions.held(row)]
+    rows = [row for row in paper_questions.questions(later=later) if paper_questions.held(row)]
     names = sorted({row["paper"] for row in rows}, key=lambda name: hashlib.sha256(name.encode()).hexdigest())
     for name in names[: most or None]:
         texts = pieces(name)
@@ -294,17 +294,23 @@ def written_cases(reader: MiniLMReader, most: int, folder: Path) -> list[Case]:
 
 
 def cases_of(reader: MiniLMReader, part: str, folder: Path, *, most: int = 0, key: str) -> list[Case]:
-    """The cases of "covid", "train" (held-out QASPER train), "written" (our own held-out questions), "dev" or "absent".
+    """The cases of a part, which are read unless a file in the folder has them.
 
-    `key` names the reader's weights.
+    Args:
+        reader: whose readings.
+        part: "covid", "train" (held-out QASPER train), "written" or "later" (our own held-out questions), "dev" or
+            "absent".
+        folder: where the cases are kept.
+        most: papers, 0 for all.
+        key: names the reader's weights.
     """
     path = folder / f"cases-{part}-{most}-{key}.pkl"
     if path.is_file():
         return pickle.loads(path.read_bytes())
     if part == "absent":
         found = absent_cases(reader, folder)
-    elif part == "written":
-        found = written_cases(reader, most, folder)
+    elif part in {"written", "later"}:
+        found = written_cases(reader, most, folder, later=part == "later")
     else:
         found = covid_cases(reader, most, folder) if part == "covid" else qasper_cases(reader, part, most, folder)
     path.write_bytes(pickle.dumps(found))

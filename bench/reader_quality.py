@@ -8,6 +8,7 @@ covid    a fifth of COVID-QA's papers: F1 in the window that contains the answer
 qasper   one paper in eight of QASPER train: evidence hit@5 before and after re-ranking, Answer-F1 by kind
 dev      the same for QASPER dev; `--papers 28` is the fixed slice for development (100 questions), 0 all of them
 written  the held-out questions of paper_questions.jsonl
+later    these and those of later_questions.jsonl
 scifact  the claims with an odd id: nDCG@10 before and after re-ranking
 time     24 passages of a paper
 """
@@ -281,7 +282,7 @@ def main() -> None:
             squad(reader, options.papers)
         elif part == "covid":
             covid(cases_of(reader, "covid", options.cache, most=options.papers, key=key))
-        elif part in {"qasper", "dev", "written"}:
+        elif part in {"qasper", "dev", "written", "later"}:
             split = "train" if part == "qasper" else part
             qasper(cases_of(reader, split, options.cache, most=options.papers, key=key), split, options.cache)
         elif part == "scifact":

@@ -119,7 +119,7 @@ MIXTURE = (
         "claims": 6,
     },
     {
-        "written": 480,
+        "written_language": 480,
         "written_other": 280,
         "wiki": 100,
         "squad": 80,
@@ -138,8 +138,8 @@ MIXTURE = (
 )
 """Groups of each source per chunk: first mostly general questions, then mostly papers, then both, then
 mostly general questions with
-other paragraphs of the same article, then papers and the questions of paper_questions.jsonl, more of them each
-time."""
+other paragraphs of the same article, then papers and the questions of paper_questions.jsonl, then with those of
+later_questions.jsonl."""
 TOKENS = 3072
 """Tokens per batch, including padding."""
 BODY_RATE, HEAD_RATE, WARM_UP, COOL_DOWN = 1.5e-4, 1e-3, 120, 0.2

@@ -34,7 +34,9 @@ _FOLLOWS: Final[tuple[tuple[re.Pattern[str], Field], ...]] = (
     (re.compile(rf"{_WHERE}(?: (?:was|is|did) (?:it|this) {_OUT})?"), "venue"),
 )
 """Further parts of a question, and what each asks for."""
-_TOPIC: Final = rf"(?P<topic>{_PAPER}\b.*|(?:(?!(?:in|of|by|reported|for|used)\b)[\w’'-]+ ){{1,6}}{_PAPER})"
+_TOPIC: Final = (
+    rf"(?P<topic>{_PAPER}\b.*|(?:(?!(?:in|of|by|reported|for|used)\b)[\w’'-]+ ){{1,6}}{_PAPER}(?: (?:on|about) .+)?)"
+)
 _FIRST: Final[tuple[tuple[re.Pattern[str], Field], ...]] = (
     (re.compile(rf"who (?:wrote|published|authored) (?:the|this|that) {_TOPIC}"), "authors"),
     (re.compile(rf"who (?:are|were|is|was) the (?:co-?)?authors? of the {_TOPIC}"), "authors"),
@@ -59,6 +61,7 @@ _OTHERS: Final = re.compile(
     r"\b(?:first|original|used|cited|software|questionnaires?|materials?|code|data|earlier|previous|seminal|classic)\b"
 )
 """Words of a work that a paper mentions."""
+_ON: Final = re.compile(r"(?<=course|lesson) (?:on|about) |(?<=review|report) (?:on|about) ")
 _MORE: Final = re.compile(r",|\band (?:how|what|why|which|did|does|do|is|are|was|were)\b")
 _OF_NAMED: Final = re.compile(
     rf"(?P<first>{_WHEN}|{_WHERE})(?: did| has| have) (?P<topic>{NAMED}) (?:publish(?:ed)?)"
@@ -108,7 +111,7 @@ def described(marked: str) -> Described | None:
     for pattern, field in patterns:
         match = pattern.fullmatch(first)
         topic = match["topic"] if match else ""
-        if not topic or NAMED in topic or _MORE.search(topic) or _OTHERS.search(topic):
+        if not topic or NAMED in topic or _MORE.search(topic) or _OTHERS.search(_ON.split(topic)[0]):
             continue
         published = first.startswith("who published") or re.search(_OUT, " ".join(rest))
         if pattern is _DONE and not published:  # "Who tested the drug, and when?" asks about the drug

@@ -28,7 +28,8 @@ _SEAM = re.compile(r"(?<=[a-z])(?=[A-Z][a-z])")
 """Where a name has a capital inside: "GraphPad"."""
 _NAME = re.compile(r"[A-Z]|\d")
 _GENERAL = re.compile(
-    r"apparatus|assays?|algorithms?|analys[ei]s|coefficients?|cells?|extractors?|frameworks?|ind(?:ex|ices)|librar(?:y|ies)"
+    r"apparatus|assays?|algorithms?|analys[ei]s|coefficients?|cells?|corp(?:us|ora)|data"
+    r"|data ?(?:sets?|bases?)|extractors?|frameworks?|ind(?:ex|ices)|librar(?:y|ies)"
     r"|markers?|methods?|models?|packages?|scales?|scores?|software|statistics?|systems?|techniques?|tests?|tools?",
     re.IGNORECASE,
 )

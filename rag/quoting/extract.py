@@ -281,6 +281,7 @@ def _places(question: str, i: int, passage: Passage, reading: Reading, *, search
             fit = 0.0 if fits(kind, text[start:end]) else MISFIT
             fit += MISFIT * (is_caption(text[slice(*sentence)]) and not _ASKS_FIGURE.search(question))
             fit += CONDITION * _meets(question, text[slice(*sentence)])
+            fit += MISFIT * (" | " in text[start:end])  # cells of a table
             score = reading.relevance + search * _odds(passage) + span.score + fit
             yield _Place(i, start, end, score, sentence)
 

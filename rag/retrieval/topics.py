@@ -9,7 +9,10 @@ from rag.retrieval.forms import IN_SHORT, NAMED, POLITE, SHORT
 from rag.words import content_words
 
 _PAPER = r"(?:paper|article|publication|preprint|manuscript|review)"
-_ONE_NOUN = rf"(?:{_PAPER}|study|survey|report|thesis|trial|tutorial|lesson|course|module|workshop|work)"
+_ONE_NOUN = (
+    rf"(?:{_PAPER}|study|survey|report|thesis|trial|tutorial|lesson|course|module|workshop|work|guide|guidebook|package"
+    r"|toolkit)"
+)
 _BRIEF = r"(?: an?| the)?(?: short| brief| quick| concise)?"
 _SUM_UP = (
     rf"{IN_SHORT}{POLITE}(?:(?:briefly |shortly )?(?:summari[sz]e|sum up|outline|tell me about)|tl;?dr(?: of)?:?"
@@ -31,7 +34,15 @@ _SUMMARY_OF_DESCRIBED = re.compile(
     r" (?:find|show|conclude|argue|claim|propose)"
 )
 """A summary of one paper that is told by what it is about."""
-_NAMED_AND_DESCRIBED = re.compile(rf"{_SUM_UP} {NAMED} (?:on|about|of) .+|what (?:is|was) {NAMED} (?:on|of) .+ about")
+_NAMED_AND_DESCRIBED = re.compile(
+    rf"{_SUM_UP} {NAMED} (?:on|about|of) .+|what (?:is|was) {NAMED} (?:on|of) .+ about"
+    rf"|{_SUM_UP} the {_WORDS}{_ONE_NOUN} (?:by|from) {NAMED}"
+)
+_BESIDE = re.compile(
+    r"(?:,? and what (?:(?:do|does|did) (?:they|it|the authors) (?:find|show|conclude|report)"
+    r"|(?:are|were|is|was) (?:its|the|their) (?:main |key )?(?:findings?|results?|conclusions?))| for me| please)+$"
+)
+"""What a summary has anyway, and politeness."""
 _PART = re.compile(
     r"\b(?:of|in|the|this|that|these|and|or|for|to|with|between|from|by|at|used|results?|findings?|limitations?|methods?"
     r"|conclusions?|authors?|figures?|tables?|data|evidence|most|least|\d+|\w+est|first|second|third|fourth|last|newest"
@@ -54,7 +65,7 @@ IN_A_PAPER = re.compile(
 
 def tells_of_named(text: str) -> bool:
     """Whether a summary is asked of one paper that is named and described: "the paper by Lee and others on X"."""
-    return bool(_NAMED_AND_DESCRIBED.fullmatch(text))
+    return bool(_NAMED_AND_DESCRIBED.fullmatch(_BESIDE.sub("", text)))
 
 
 def described_topic(text: str) -> str | None:
@@ -63,7 +74,7 @@ def described_topic(text: str) -> str | None:
     Args:
         text: the question, folded.
     """
-    match = _SUMMARY_OF_DESCRIBED.fullmatch(text)
+    match = _SUMMARY_OF_DESCRIBED.fullmatch(_BESIDE.sub("", text))
     group, topic = (
         next(((k, said.strip()) for k, said in match.groupdict().items() if said), ("", "")) if match else ("", "")
     )

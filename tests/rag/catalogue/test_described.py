@@ -36,6 +36,11 @@ from rag.retrieval.naming import Plain
         ),
         ("What year and journal was the moth review published in?", "moth review", ("year", "venue")),
         (
+            "Who wrote the Spanish course on spatial data analysis, and in which year was it published?",
+            "spanish course on spatial data analysis",
+            ("authors", "year"),
+        ),
+        (
             "Who are the authors of the practical guide to ant econometrics and when did it come out?",
             "practical guide to ant econometrics",
             ("authors", "year"),
@@ -56,6 +61,7 @@ def test_what_the_records_answer_is_recognised(question: str, topic: str, fields
         "Who developed BLEU, and when was it published?",
         "When was the data set released?",
         "Where was the study conducted?",
+        "Who wrote the data report?",
         "In which year and journal was the questionnaire published?",
         "In which city and year did the study take place?",
         "Who tested the drug, and when?",

@@ -120,6 +120,14 @@ def test_a_caption_is_quoted_only_where_the_text_does_not_say_it() -> None:
     assert extract("What does figure 2 show?", found, texts).said == "DNA markers"
 
 
+def test_cells_of_a_table_are_an_answer_only_where_no_text_is() -> None:
+    table, text = "Nobody | 0 | 5 | 6 | 19", "Nineteen people agreed with it on the whole."
+    texts = [reading(table, "0 | 5 | 6"), reading(text, "Nineteen people", relevance=0.0)]
+    found = [passage(1, table), passage(2, text)]
+    assert extract("How many people agreed?", found, texts).said == "Nineteen people"
+    assert extract("How many people agreed?", found[:1], texts[:1]).said == "0 | 5 | 6"
+
+
 def test_words_of_the_type_that_is_asked_for_win_over_slightly_better_ones() -> None:
     text = "A load of 360 questions a day gives a wait of 33.3 s in the queue."
     spans = [reading(text, "360 questions a day", "33.3 s")]

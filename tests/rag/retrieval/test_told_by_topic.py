@@ -33,6 +33,9 @@ from rag.retrieval.topics import described_topic, reply_topic, says, tells_of_na
         ("summarise the most recent paper", None),
         ("what did the randomised controlled trial find", None),
         ("summarise the trial on mice", "mice"),
+        ("what is the paper on moths about and what did they find", "moths"),
+        ("can you summarise the moth paper for me", "moth"),
+        ("give me a short summary of the moth collecting guide", "moth collecting"),
     ],
 )
 def test_a_described_paper_is_told_by_its_topic(question: str, topic: str | None) -> None:
@@ -41,6 +44,7 @@ def test_a_described_paper_is_told_by_its_topic(question: str, topic: str | None
 
 def test_a_named_paper_may_be_described_too() -> None:
     assert tells_of_named(f"summarise {NAMED} on galactic rotation")
+    assert tells_of_named(f"give me a short summary of the moth collecting guide by {NAMED}")
     assert not tells_of_named(f"how large is the sample in {NAMED}")
     assert not tells_of_named(f"what were the results of {NAMED} on pain intensity")
 
