@@ -395,8 +395,8 @@ def _without_labels(heads: list[_Candidate]) -> list[_Candidate]:
 
 def _without_margins(heads: list[_Candidate]) -> list[_Candidate]:
     """The headings without "Funding:" and its like in the margin of a first page, which end no section beside them."""
-    last = max((i for i, c in enumerate(heads) if CENTRAL.fullmatch(c.text) and not c.look.run_in), default=0)
-    return [c for i, c in enumerate(heads) if i > last or not (c.text.endswith(":") and DECLARATION.fullmatch(c.text))]
+    first = next((i for i, c in enumerate(heads) if CENTRAL.fullmatch(c.text) and not c.look.run_in), 0)
+    return [c for i, c in enumerate(heads) if i > first or not (c.text.endswith(":") and DECLARATION.fullmatch(c.text))]
 
 
 def _without_statements(heads: list[_Candidate]) -> list[_Candidate]:

@@ -37,7 +37,7 @@ STATEMENT = re.compile(
 )
 DECLARATION = re.compile(
     r"(?:(?:data|code) availability(?: statement)?|funding(?: .{3,20})?|(?:competing|conflicting) interests?"
-    r"|conflicts? of interests?)\W*",
+    r"|conflicts? of interests?|citation|(?:academic )?editor|copyright|received)\W*",
     re.IGNORECASE,
 )
 CENTRAL = re.compile(

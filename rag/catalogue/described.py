@@ -58,10 +58,11 @@ _DONE: Final = re.compile(
 )
 """Of a question that goes on with when or where it was published."""
 _OTHERS: Final = re.compile(
-    r"\b(?:first|original|used|cited|software|questionnaires?|materials?|code|data|earlier|previous|seminal|classic)\b"
+    r"\b(?:first|original|used|cited|software|questionnaires?|materials?|code|data|earlier|previous|seminal|classic"
+    r"|based|relies|ipcc|cdc|unesco|government|nice)\b|^who "
 )
 """Words of a work that a paper mentions."""
-_ON: Final = re.compile(r"(?<=course|lesson) (?:on|about) |(?<=review|report) (?:on|about) ")
+_ON: Final = re.compile(r"(?<=course|lesson|review|report) (?:on|about) (?!which\b|what\b|whose\b)")
 _MORE: Final = re.compile(r",|\band (?:how|what|why|which|did|does|do|is|are|was|were)\b")
 _OF_NAMED: Final = re.compile(
     rf"(?P<first>{_WHEN}|{_WHERE})(?: did| has| have) (?P<topic>{NAMED}) (?:publish(?:ed)?)"

@@ -27,9 +27,11 @@ MOST_FORMS = 8
 _SEAM = re.compile(r"(?<=[a-z])(?=[A-Z][a-z])")
 """Where a name has a capital inside: "GraphPad"."""
 _NAME = re.compile(r"[A-Z]|\d")
+_COINED = re.compile(r"[\d+]|[a-z][A-Z]")
+"""A name that hardly stands for anything else: "Pantheon+", "ImageNet"."""
 _GENERAL = re.compile(
-    r"apparatus|assays?|algorithms?|analys[ei]s|coefficients?|cells?|corp(?:us|ora)|data"
-    r"|data ?(?:sets?|bases?)|extractors?|frameworks?|ind(?:ex|ices)|librar(?:y|ies)"
+    r"apparatus|assays?|algorithms?|analys[ei]s|coefficients?|cells?"
+    r"|(?P<data>corp(?:us|ora)|data(?: ?sets?| ?bases?)?)|extractors?|frameworks?|ind(?:ex|ices)|librar(?:y|ies)"
     r"|markers?|methods?|models?|packages?|scales?|scores?|software|statistics?|systems?|techniques?|tests?|tools?",
     re.IGNORECASE,
 )
@@ -94,7 +96,10 @@ def without_general(words: str) -> str | None:
     """The name alone where a general noun follows it, "Soxhlet" of "Soxhlet apparatus"; None for other words."""
     name, _, last = words.rpartition(" ")
     own = name.rpartition(" ")[2]
-    return name if _GENERAL.fullmatch(last) and _NAME.search(own) and len(own) > 2 else None  # not the T of "T cells"
+    general = _GENERAL.fullmatch(last)
+    if not general or not _NAME.search(own) or len(own) < 3:  # the T of "T cells"
+        return None
+    return name if not general["data"] or _COINED.search(own) else None  # "HIV data" says less than "HIV"
 
 
 def _phrases(words: str, *, exact: bool) -> list[str]:

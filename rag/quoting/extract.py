@@ -63,6 +63,8 @@ NEAR: Final = 60
 _ASKS_FIGURE = re.compile(
     r"\b(?:figs?|figures?|tables?|schemes?|charts?|graphs?|captions?|shown|plots?|diagrams?)\b", re.IGNORECASE
 )
+_CELLS = re.compile(r" \| (?![^()]*\))")
+"""What stands between the cells of a table; "p(y | x)" has none."""
 _MARK = re.compile(r"\s*\[\d{1,3}(?:\s*[,;–-]\s*\d{1,3})*\](?=[\s.,;:)]|$)")
 
 
@@ -279,9 +281,9 @@ def _places(question: str, i: int, passage: Passage, reading: Reading, *, search
         if may_answer(text[sentence[0] : sentence[1]], question, title=passage.paper.title):
             start, end = whole_brackets(text, span.start, span.end, high=sentence[1], kind=kind)
             fit = 0.0 if fits(kind, text[start:end]) else MISFIT
-            fit += MISFIT * (is_caption(text[slice(*sentence)]) and not _ASKS_FIGURE.search(question))
+            apart = is_caption(text[slice(*sentence)]) or bool(_CELLS.search(text, start, end))
+            fit += MISFIT * (apart and not _ASKS_FIGURE.search(question))
             fit += CONDITION * _meets(question, text[slice(*sentence)])
-            fit += MISFIT * (" | " in text[start:end])  # cells of a table
             score = reading.relevance + search * _odds(passage) + span.score + fit
             yield _Place(i, start, end, score, sentence)
 
@@ -290,7 +292,8 @@ def _meets(question: str, sentence: str) -> float:
     """The share of the question's numbers with units that a sentence has; mostly 0."""
     asked = [number for number in read(question).numbers if number.unit]
     there = read(sentence).numbers if asked else ()
-    return sum(any(same_number(one, other) for other in there) for one in asked) / max(1, len(asked))
+    met = (any(one.unit == other.unit and same_number(one, other) for other in there) for one in asked)
+    return sum(met) / max(1, len(asked))
 
 
 def whole_brackets(text: str, start: int, end: int, *, high: int, kind: Expected | None) -> tuple[int, int]:

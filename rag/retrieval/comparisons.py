@@ -33,10 +33,17 @@ _BOTH_DO = re.compile(
     rf"(?:both )?(?:the )?{NAMED}.*{NAMED}[^.;]*?(?:[.;:]| [-–—]) (?:{POLITE}(?:compare|contrast|say|tell me) )?"
     r"(?P<asked>.*\beach\b.*)"
 )
+_GROUP = r"(?:days?|times?|weeks?|months?|years?|groups?|arms?|sites?)\b"
+_TO = r"(?:on|in|with|for|at|to)\b"
+_DOES = (
+    r"(?:use|say|find|measure|define|conclude|give|take|need|search|apply|treat|choose|include|recruit"
+    r"|train|suggest|recommend|describe|rely)"
+)
 _EACH: tuple[tuple[re.Pattern[str], str], ...] = (
-    (re.compile(rf"\beach of (?:them|these|the two)(?: {_KIND})?\b"), "this paper"),
-    (re.compile(r"(?:(?<=do )|(?<=does )|(?<=did ))each(?= \w+(?:$| (?:on|in|with|for|at|to)\b))"), "this paper"),
-    (re.compile(rf"\beach(?= {_KIND}\b)"), "this"),
+    (re.compile(rf"\b(?:each|either|both) of (?:them|these|the two)(?: {_KIND})?\b"), "this paper"),
+    (re.compile(rf"(?:(?<=do )|(?<=does )|(?<=did ))(?:each(?: one)?|both)(?= {_DOES}\b)"), "this paper"),
+    (re.compile(rf"(?:(?<=do )|(?<=does )|(?<=did ))each(?= (?!{_GROUP})\w+(?:$| {_TO}))"), "this paper"),
+    (re.compile(rf"\beach(?= {_KIND}\b(?! {_GROUP}))"), "this"),
     (re.compile(r"\beach(?: one)?(?=$| (?:was|were|is|are|has|have|had|did|does|do|\w+ed)\b)"), "this paper"),
 )
 """What "each" means for one paper; "each group" and "each day" stay."""
@@ -87,11 +94,11 @@ _COMPARING = content_words(
     "compare compared compares contrast contrasted differ differs agree agrees disagree relate better"
 )
 _SAME = re.compile(
-    r"(?P<does>do|does|did|is|are|was|were) (?P<said>this paper .*?)(?<!about )the same (?!way\b|time\b|as\b)"
+    r"(?P<does>do|does|did|is|are|was|were) (?P<said>this paper .*?)(?<!about )(?<!that )the same (?!way\b|time\b|as\b)"
     r"(?P<what>(?!in\b|this\b)[\w-]+.*)"
 )
 _SAME_WAY = re.compile(r"(?P<said>(?:do|does|did|is|are|was|were) .+?)(?: in)?(?: exactly| much)? the same way\b")
-_WITH_EACH_OTHER = re.compile(r",? (?:(?:as )?compared (?:with|to)|against|versus) (?:each other|one another)$")
+_WITH_EACH_OTHER = re.compile(r",? (?:(?:as )?compared (?:with|to)|versus) (?:each other|one another)$")
 _ONE_AND_ONE = re.compile(rf"(?P<first>.*{NAMED}.*?)(?:\?|,)? and (?:(?:for|in|by|of|at|from|with) )?(?:the )?{NAMED}")
 """The second paper is only named: "A used which program? And B?"."""
 _SET = re.compile(r"\b(?:between|compar\w+|contrast\w*|differ\w*|papers|studies|two|same)\b")
@@ -169,6 +176,10 @@ def described_papers(text: str) -> DescribedPapers | None:
         return None
     (a, b, *_), (c, d, *_) = found
     nouns = found[0][3], found[1][3]
+    if all(nouns) and not any(
+        len(content_words(topic or "")) > 1 for topic in topics
+    ):  # arms of one trial, most likely
+        return None
     return DescribedPapers(f"{text[:a]}{NAMED}{text[b:c]}{NAMED}{text[d:]}", (topics[0], topics[1]), nouns)
 
 
@@ -196,7 +207,9 @@ def _as_what(text: str) -> str:
     if match := _SAME_WAY.match(text):
         return f"how {match['said']}{text[match.end() :]}"
     match = _SAME.fullmatch(text)
-    return f"what {match['what']} {match['does']} {match['said']}".rstrip() if match else text
+    if match is None:
+        return text
+    return f"what {match['what'].replace('the same ', 'what ')} {match['does']} {match['said']}".rstrip()
 
 
 def _own_clauses(text: str) -> tuple[str, str] | None:

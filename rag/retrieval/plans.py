@@ -219,9 +219,10 @@ def outline(library: Library, paper: Paper, *, k: int) -> tuple[Passage, ...]:
 
 
 def _is_back_matter(chunk: Chunk, paper: Paper) -> bool:
-    """Whether a chunk thanks, declares or refers; a heading like that in the margin of a first page says nothing."""
-    late = 2 * chunk.first_page > paper.n_pages
-    return bool(late and chunk.section and _BACK_MATTER.match(chunk.section))
+    """Whether a chunk thanks, declares or refers; "Funding:" in the margin of a first page says nothing of its text."""
+    if not chunk.section or (chunk.section.endswith(":") and 2 * chunk.first_page <= paper.n_pages):
+        return False
+    return bool(_BACK_MATTER.match(chunk.section))
 
 
 def best_of_each(plan: Plan, vector: Vectors, *, retriever: Retriever) -> Found:

@@ -9,10 +9,7 @@ from rag.retrieval.forms import IN_SHORT, NAMED, POLITE, SHORT
 from rag.words import content_words
 
 _PAPER = r"(?:paper|article|publication|preprint|manuscript|review)"
-_ONE_NOUN = (
-    rf"(?:{_PAPER}|study|survey|report|thesis|trial|tutorial|lesson|course|module|workshop|work|guide|guidebook|package"
-    r"|toolkit)"
-)
+_ONE_NOUN = rf"(?:{_PAPER}|study|survey|report|thesis|trial|tutorial|lesson|course|module|workshop|work)"
 _BRIEF = r"(?: an?| the)?(?: short| brief| quick| concise)?"
 _SUM_UP = (
     rf"{IN_SHORT}{POLITE}(?:(?:briefly |shortly )?(?:summari[sz]e|sum up|outline|tell me about)|tl;?dr(?: of)?:?"
@@ -36,7 +33,7 @@ _SUMMARY_OF_DESCRIBED = re.compile(
 """A summary of one paper that is told by what it is about."""
 _NAMED_AND_DESCRIBED = re.compile(
     rf"{_SUM_UP} {NAMED} (?:on|about|of) .+|what (?:is|was) {NAMED} (?:on|of) .+ about"
-    rf"|{_SUM_UP} the {_WORDS}{_ONE_NOUN} (?:by|from) {NAMED}"
+    rf"|{_SUM_UP} the (?P<words>{_WORDS})(?:{_ONE_NOUN}|guide|guidebook) (?:by|from) {NAMED}"
 )
 _BESIDE = re.compile(
     r"(?:,? and what (?:(?:do|does|did) (?:they|it|the authors) (?:find|show|conclude|report)"
@@ -65,7 +62,9 @@ IN_A_PAPER = re.compile(
 
 def tells_of_named(text: str) -> bool:
     """Whether a summary is asked of one paper that is named and described: "the paper by Lee and others on X"."""
-    return bool(_NAMED_AND_DESCRIBED.fullmatch(_BESIDE.sub("", text)))
+    match = _NAMED_AND_DESCRIBED.fullmatch(_BESIDE.sub("", text))
+    words = (match["words"] or "").strip() if match else ""
+    return bool(match) and not (_PART.search(words) or IN_A_PAPER.fullmatch(words) or words.endswith("interview"))
 
 
 def described_topic(text: str) -> str | None:

@@ -100,6 +100,7 @@ def test_only_a_name_stands_alone() -> None:
     assert without_general("the Jaccard index") == "the Jaccard"
     assert without_general("statistical methods") is None
     assert without_general("Pantheon+ data") == "Pantheon+"
+    assert without_general("HIV data") is None
     assert without_general("Soxhlet") is None
 
 

@@ -120,12 +120,20 @@ def test_a_caption_is_quoted_only_where_the_text_does_not_say_it() -> None:
     assert extract("What does figure 2 show?", found, texts).said == "DNA markers"
 
 
+def test_a_bare_number_is_not_the_quantity_that_was_asked_about() -> None:
+    right, other = "Pain scored 31 points shortly after surgery.", "Table 2 gives the score of 64 points before it."
+    texts = [reading(right, "31 points"), reading(other, "64 points", relevance=0.0)]
+    found = [passage(1, right), passage(2, other)]
+    assert extract("What was the pain score two hours after surgery?", found, texts).said == "31 points"
+
+
 def test_cells_of_a_table_are_an_answer_only_where_no_text_is() -> None:
     table, text = "Nobody | 0 | 5 | 6 | 19", "Nineteen people agreed with it on the whole."
     texts = [reading(table, "0 | 5 | 6"), reading(text, "Nineteen people", relevance=0.0)]
     found = [passage(1, table), passage(2, text)]
     assert extract("How many people agreed?", found, texts).said == "Nineteen people"
     assert extract("How many people agreed?", found[:1], texts[:1]).said == "0 | 5 | 6"
+    assert extract("What does Table 2 show?", found, texts).said == "0 | 5 | 6"
 
 
 def test_words_of_the_type_that_is_asked_for_win_over_slightly_better_ones() -> None:
@@ -267,22 +275,24 @@ def test_titles_aims_keywords_addresses_and_references_answer_only_who_asks_for_
 )
 def test_thanks_and_declarations_answer_only_who_asks_for_them(section, question, beside) -> None:
     found = passage(1, "Some text.")
-    late = replace(found, chunk=replace(found.chunk, section=section, first_page=8, last_page=8))
-    assert is_beside_the_point(late, question) is beside
+    for page in (4, 8):
+        there = replace(found, chunk=replace(found.chunk, section=section, first_page=page, last_page=page))
+        assert is_beside_the_point(there, question) is beside
 
 
 def test_what_a_heading_in_the_margin_of_a_first_page_seems_to_begin_is_the_introduction() -> None:
     found = passage(1, "Some text.")
     early = replace(found, chunk=replace(found.chunk, section="Competing interests:", first_page=2, last_page=2))
     assert not is_beside_the_point(early, "What was measured?")
+    late = replace(early, chunk=replace(early.chunk, first_page=8, last_page=8))
+    assert is_beside_the_point(late, "What was measured?")
 
 
 def test_a_sentence_of_thanks_is_not_quoted_for_a_question_about_results() -> None:
     thanks = "The authors who studied 21 people thank the university for its kind support."
     result = "The dose was given to 30 people in two groups."
     passages = [passage(1, thanks), passage(2, result)]
-    last = replace(passages[0].chunk, section="Acknowledgements", first_page=9, last_page=9)
-    passages[0] = replace(passages[0], chunk=last)
+    passages[0] = replace(passages[0], chunk=replace(passages[0].chunk, section="Acknowledgements"))
     readings = WordReader().read("How many people were studied?", [thanks, result])
     found = extract("How many people were studied?", passages, readings)
     assert found.markers == (2,)
