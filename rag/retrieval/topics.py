@@ -46,6 +46,8 @@ _PART = re.compile(
     r"|whole|same|other|recent|original|previous|next)\b"
 )
 """What stands before "paper" and describes none: "the results of the study", "the most recent paper"."""
+_NO_PAPER = re.compile(r"\b(?:interview|discussion|topic|style|user)$")
+"""What stands before "guide" where that is a part of a study."""
 LONGEST_REPLY = 8
 """Words that carry meaning; a longer reply asks something new. Half of it where nothing says that a paper is meant."""
 _ASKS = re.compile(
@@ -64,7 +66,7 @@ def tells_of_named(text: str) -> bool:
     """Whether a summary is asked of one paper that is named and described: "the paper by Lee and others on X"."""
     match = _NAMED_AND_DESCRIBED.fullmatch(_BESIDE.sub("", text))
     words = (match["words"] or "").strip() if match else ""
-    return bool(match) and not (_PART.search(words) or IN_A_PAPER.fullmatch(words) or words.endswith("interview"))
+    return bool(match) and not (_PART.search(words) or IN_A_PAPER.fullmatch(words) or _NO_PAPER.search(words))
 
 
 def described_topic(text: str) -> str | None:
