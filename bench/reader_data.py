@@ -368,13 +368,13 @@ def claims() -> Source:
 
 
 def passages_asked_about() -> Callable[[str], list[str]]:
-    """A function that gives the passages of a paper of paper_questions.jsonl."""
+    """A function that gives the passages of a paper that our own questions are about."""
     data = qasper_papers("train")
     asked = {tuple(row["paper"].split("/", 1)) for row in questions(later=True)}
     if {n for c, n in asked if c == "qasper"} & held_qasper(data) or any(
         held_covid(n) for c, n in asked if c == "covidqa"
     ):
-        raise ValueError("paper_questions.jsonl asks about papers that are held out")
+        raise ValueError("our own questions are about papers that are held out")
     documents = {f"covidqa/{row['doc_id']}": row["text"] for row in read("covidqa_docs")}
     cut = {f"qasper/{n}": paragraphs_of(data[n]) for c, n in asked if c == "qasper"}
     cut |= {row["id"].replace("-", "/", 1): [p["text"] for p in row["passages"]] for row in read("pubmedqa")}

@@ -234,3 +234,11 @@ class Chunk:
     """The title of the nearest preceding heading; None before the first."""
     n_tokens: int
     """Word pieces of the embedder's tokenizer, without special tokens."""
+
+    def own_section(self, paper: Paper) -> str | None:
+        """The section, or None if its heading only stands in the margin of the first pages: "Competing interests:".
+
+        Papers that were read before such headings were left out have them over their introduction.
+        """
+        early = 2 * self.first_page <= paper.n_pages
+        return None if early and self.section and self.section.endswith(":") else self.section

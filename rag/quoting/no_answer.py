@@ -97,14 +97,10 @@ _NO_ANSWER: Final = (
 def is_beside_the_point(passage: Passage, question: str) -> bool:
     """Whether a passage is of a section that thanks or declares, and the question does not ask for that.
 
-    "Competing interests:" in the first half of a paper stands in the margin of its first pages, and the text that was
-    read as its section is the introduction. Sections of references stay: what follows them, such as an appendix, may
-    have been read as part of them.
+    Sections of references stay: what follows them, such as an appendix, may have been read as part of them.
     """
-    section = passage.chunk.section
-    if not section or (section.endswith(":") and 2 * passage.chunk.first_page <= passage.paper.n_pages):
-        return False
-    return bool(_BACK_MATTER.fullmatch(section) and not _ASKS_BACK_MATTER.search(question))
+    section = passage.chunk.own_section(passage.paper)
+    return bool(section and _BACK_MATTER.fullmatch(section) and not _ASKS_BACK_MATTER.search(question))
 
 
 def may_answer(sentence: str, question: str, *, title: str = "") -> bool:

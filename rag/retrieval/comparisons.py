@@ -176,10 +176,8 @@ def described_papers(text: str) -> DescribedPapers | None:
         return None
     (a, b, *_), (c, d, *_) = found
     nouns = found[0][3], found[1][3]
-    if all(nouns) and not any(
-        len(content_words(topic or "")) > 1 for topic in topics
-    ):  # arms of one trial, most likely
-        return None
+    if all(nouns) and max(len(content_words(topic or "")) for topic in topics) < 2:
+        return None  # arms of one trial, most likely: "the yoga course" and "the pilates course"
     return DescribedPapers(f"{text[:a]}{NAMED}{text[b:c]}{NAMED}{text[d:]}", (topics[0], topics[1]), nouns)
 
 

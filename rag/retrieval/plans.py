@@ -205,7 +205,7 @@ def outline(library: Library, paper: Paper, *, k: int) -> tuple[Passage, ...]:
     The score is 1 / rank in this order. If k exceeds the number of sections, further passages follow in text order.
     """
     chunks = sorted(library.chunks(library.chunk_ids([paper.id])).values(), key=lambda chunk: chunk.ordinal)
-    body = [chunk for chunk in chunks if not _is_back_matter(chunk, paper)] or chunks
+    body = [chunk for chunk in chunks if not _BACK_MATTER.match(chunk.own_section(paper) or "")] or chunks
     heads = [chunk for before, chunk in zip([None, *body], body, strict=False) if _begins(before, chunk)]
     conclusions = [chunk for chunk in heads if chunk.section and _CONCLUSION.match(chunk.section)]
     order = dict.fromkeys(
@@ -216,13 +216,6 @@ def outline(library: Library, paper: Paper, *, k: int) -> tuple[Passage, ...]:
         Passage(marker=n, chunk=by_id[name], paper=paper, score=1 / n, sources=("outline",))
         for n, name in enumerate(list(order)[:k], start=1)
     )
-
-
-def _is_back_matter(chunk: Chunk, paper: Paper) -> bool:
-    """Whether a chunk thanks, declares or refers; "Funding:" in the margin of a first page says nothing of its text."""
-    if not chunk.section or (chunk.section.endswith(":") and 2 * chunk.first_page <= paper.n_pages):
-        return False
-    return bool(_BACK_MATTER.match(chunk.section))
 
 
 def best_of_each(plan: Plan, vector: Vectors, *, retriever: Retriever) -> Found:
